@@ -1,0 +1,38 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both build .venv when it is not there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb
+
+.PHONY: demo test test-slow lint install clean
+
+$(STAMP): setup.cfg constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,sweeps,dev]'
+	touch $@
+
+install: $(STAMP)
+
+# Render the synthetic data set, run every extractor, print the comparison table.
+demo: $(STAMP)
+	$(BIN)/keyframe-bench run dataset=synthetic dataset.root=outputs/demo/videos extractors=all \
+	    weights=random budget=8 out=outputs/demo
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest -q --cov=keyframe_bench --cov-report=term:skip-covered --nbmake tests keyframe_bench $(NOTEBOOKS)
+
+# Everything that is too heavy for every run.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -q -m slow tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Hydra configuration of keyframe_bench, shipped with the package."""

@@ -1,0 +1,75 @@
+"""keyframe_bench: every key-frame extractor behind one interface, compared on one decode.
+
+>>> import keyframe_bench as kb
+>>> result = kb.extract(kb.demo_video(), "pixel_distance", budget=4)
+>>> len(result.frames)
+4
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import Extraction, extract, sweep
+    from .core.annotation import Annotation, UserSummary
+    from .core.clip import Clip, VideoInfo
+    from .core.errors import KeyframeBenchError, UnavailableError, UsageError, VideoError
+    from .core.feature import Feature
+    from .core.keyframes import KeyFrames
+    from .core.params import Range
+    from .core.registry import register
+    from .datasets.base import Dataset
+    from .extractors.base import Extractor, ScoreExtractor
+    from .extractors.checks import run_checks
+    from .features.gray import Gray
+    from .features.hue_histogram import HueHistogram
+    from .metrics.base import Metric
+    from .report.storyboard import storyboard
+    from .video.arrays import clip_from_images
+    from .video.synthetic import demo_annotation, demo_video
+
+__version__ = "0.1.0"
+
+# Name to module: imported on first use, so that `import keyframe_bench` costs nothing.
+_WHERE = {
+    "Annotation": ".core.annotation",
+    "Clip": ".core.clip",
+    "Dataset": ".datasets.base",
+    "Extraction": ".api",
+    "Extractor": ".extractors.base",
+    "Feature": ".core.feature",
+    "Gray": ".features.gray",
+    "HueHistogram": ".features.hue_histogram",
+    "KeyFrames": ".core.keyframes",
+    "KeyframeBenchError": ".core.errors",
+    "Metric": ".metrics.base",
+    "Range": ".core.params",
+    "ScoreExtractor": ".extractors.base",
+    "UnavailableError": ".core.errors",
+    "UsageError": ".core.errors",
+    "UserSummary": ".core.annotation",
+    "VideoError": ".core.errors",
+    "VideoInfo": ".core.clip",
+    "clip_from_images": ".video.arrays",
+    "demo_annotation": ".video.synthetic",
+    "demo_video": ".video.synthetic",
+    "extract": ".api",
+    "register": ".core.registry",
+    "run_checks": ".extractors.checks",
+    "storyboard": ".report.storyboard",
+    "sweep": ".api",
+}
+
+__all__ = [*sorted(_WHERE), "__version__"]  # noqa: PLE0604 - names of the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'keyframe_bench' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

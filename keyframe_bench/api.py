@@ -1,0 +1,332 @@
+"""The library's front door: one video, or many videos and many methods."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .core.budget import Budget, Sampling
+from .core.clip import VideoInfo
+from .core.errors import OutputError, UnavailableError
+from .core.keyframes import KeyFrames
+from .core.seeding import rng_for
+from .datasets.base import Dataset, VideoItem
+from .extractors.base import Extractor, run_extractor
+from .video.images import encode_image, fit_width
+from .video.onepass import Pass, Progress, read_pass
+from .video.pictures import fetch_pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STORYBOARD_WIDTH = 320
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Key frames of one video, with what is needed to show them.
+
+    Attributes
+    ----------
+    path : Path
+        The video.
+    keyframes : KeyFrames
+    extractor : str
+        Registered name.
+    params : dict
+        Parameters of the extractor.
+    budget, sampling : str
+    seed : int
+    source : Pass
+        The pass over the file: its health, every PTS.
+    """
+
+    path: Path
+    keyframes: KeyFrames
+    extractor: str
+    params: dict[str, Any]
+    budget: str
+    sampling: str
+    seed: int
+    source: Pass
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """Decoder ordinals of the key frames, int64 [K]."""
+        return self.keyframes.frames
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Their PTS in seconds, float64 [K]."""
+        return self.keyframes.times
+
+    @property
+    def video(self) -> VideoInfo:
+        """Facts about the video."""
+        return self.source.info
+
+    @property
+    def health(self) -> dict[str, Any]:
+        """The health record as plain data."""
+        return {**self.source.health.to_json(), "problems": self.source.health.problems}
+
+    def pictures(self, width: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the key frames' pictures in order, uint8 [height, width, 3], RGB, upright.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width in pixels; default: full resolution.
+
+        Raises
+        ------
+        VideoError
+            When the file changed since it was read.
+        """
+        for frame in fetch_pictures(self.path, self.frames.tolist(), self.source):
+            yield frame.full_rgb() if width is None else frame.rgb(*fit_width(frame.height, frame.width, width))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``keyframes.json`` holds."""
+        from .bench.run import package_versions
+
+        return {
+            **self.keyframes.to_json(),
+            "video": self.path.name,
+            "video_sha256": self.video.sha256,
+            "extractor": self.extractor,
+            "params": self.params,
+            "budget": self.budget,
+            "sampling": self.sampling,
+            "seed": self.seed,
+            "health": self.health,
+            "versions": package_versions(),
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``keyframes.json``, one full-resolution JPEG a key frame and ``storyboard.jpg`` into ``folder``.
+
+        Files of an earlier extraction in the same folder are replaced; when anything fails, the folder stays as it was.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        OutputError
+            When the folder cannot be written.
+        """
+        from .report.storyboard import storyboard
+
+        target = Path(folder)
+        staging = _staging(target)
+        try:
+            names, small = [], []
+            for ordinal, picture in zip(self.frames.tolist(), self.pictures(), strict=True):
+                names.append(f"frame_{ordinal:06d}.jpg")
+                (staging / names[-1]).write_bytes(encode_image(picture, ".jpg"))
+                small.append(_shrunk(picture))
+            (staging / "storyboard.jpg").write_bytes(encode_image(storyboard(small, self.times.tolist()), ".jpg"))
+            record = {**self.to_json(), "images": names}
+            (staging / "keyframes.json").write_text(json.dumps(record, indent=1, allow_nan=False), "utf-8")
+            _move(staging, target, [*names, "storyboard.jpg", "keyframes.json"])
+        except OSError as error:
+            raise OutputError(target, error.strerror or str(error)) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return target
+
+
+def _staging(target: Path) -> Path:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".tmp-", dir=target))
+    except OSError as error:
+        raise OutputError(target, error.strerror or str(error)) from error
+
+
+def _move(staging: Path, target: Path, names: list[str]) -> None:
+    stale = target / "keyframes.json"
+    try:
+        earlier = json.loads(stale.read_text("utf-8"))["images"] if stale.exists() else []
+    except (ValueError, KeyError, TypeError):
+        earlier = []
+    for name in names:
+        os.replace(staging / name, target / name)
+    for name in set(map(str, earlier)) - set(names):
+        if name.startswith("frame_") and Path(name).name == name:
+            (target / name).unlink(missing_ok=True)
+
+
+def _shrunk(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    height, width = fit_width(picture.shape[0], picture.shape[1], STORYBOARD_WIDTH)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def extract(
+    path: str | Path,
+    extractor: str | Extractor = "pixel_distance",
+    *,
+    budget: str | int = 8,
+    sampling: str = "2fps",
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Extraction:
+    """Extract the key frames of one video.
+
+    Parameters
+    ----------
+    path : str or Path
+        Video file.
+    extractor : str or Extractor
+        Registered name, or an instance.
+    budget : str or int
+        ``8``, ``"15%"`` of the sampled frames, ``"4/min"`` or ``"free"``.
+    sampling : str
+        ``"2fps"``, ``"every"`` or ``"every3"``; methods defined on frames of their own keep theirs.
+    params : mapping, optional
+        Parameters of a named extractor.
+    seed : int
+        For methods that draw at random.
+    progress : callable, optional
+        Called with the PTS reached, in seconds.
+
+    Returns
+    -------
+    Extraction
+
+    Raises
+    ------
+    UsageError
+        Unknown extractor (with the nearest names), wrong parameter, budget or sampling.
+    UnavailableError
+        The extractor cannot run here.
+    VideoError
+        The file gives no frames.
+
+    Examples
+    --------
+    >>> import keyframe_bench as kb
+    >>> result = kb.extract(kb.demo_video(), "uniform", budget=3)
+    >>> result.frames.shape, result.video.fps
+    ((3,), 25.0)
+    """
+    method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
+    wanted, grid = Budget.parse(budget), str(Sampling.parse(sampling))
+    reason = method.unavailable()
+    if reason is None and method.privileged:
+        reason = "it looks at annotations, which a single video has not; use keyframe-bench run on a data set"
+    if reason is not None:
+        raise UnavailableError(f"extractor {method.name!r} cannot run: {reason}")
+    own = method.sampling or grid
+    read = read_pass(path, {grid: (), own: method.needs} if own != grid else {grid: method.needs}, progress=progress)
+    k = wanted.resolve(len(read.grids[grid]), read.info.duration_s)
+    rng = rng_for(seed, read.info.sha256, method.name, 0)
+    found = run_extractor(method, read.clip(own, method.needs), k, rng=rng)
+    found = replace(found, cost={**read.cost(own, method.needs), **found.cost})
+    return Extraction(Path(path), found, method.name, method.params, str(wanted), own, seed, read)
+
+
+def sweep(
+    videos: str | Path | Sequence[str | Path],
+    extractors: Sequence[str] | str = "all",
+    *,
+    budget: str | int | Sequence[str | int] = 8,
+    seeds: Sequence[int] = (0,),
+    grid: Mapping[str, Mapping[str, Any]] | None = None,
+    sampling: str = "2fps",
+    out: str | Path | None = None,
+    n_jobs: int = 1,
+    on_error: str = "raise",
+) -> pd.DataFrame:
+    """Compare extractors on videos, one decode a video, and return one row per cell.
+
+    Parameters
+    ----------
+    videos : str, Path or list of them
+        A folder of videos (with ``annotations.json`` if there is one), ``"synthetic"``, or video files.
+    extractors : list of str or "all"
+        ``random`` and ``uniform`` are always added.
+    budget : str, int or list of them
+    seeds : list of int
+    grid : mapping, optional
+        ``{"pixel_distance": {"threshold": ["mean", "mean+std"]}}``: parameters to sweep.
+    sampling : str
+    out : str or Path, optional
+        Folder of the cells; given again, only missing cells are computed. Default: kept in memory only.
+    n_jobs : int
+        Worker processes.
+    on_error : {"raise", "warn", "skip"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        Long: one row per extractor, parameters, video, budget and seed, with a column per metric.
+
+    Examples
+    --------
+    >>> import keyframe_bench as kb
+    >>> table = kb.sweep([kb.demo_video()], ["pixel_distance"], budget=4)
+    >>> sorted(table["extractor"].unique())
+    ['pixel_distance', 'random', 'uniform']
+    """
+    from .bench.execute import run_benchmark
+    from .bench.spec import RunSpec
+    from .tables.load import load_results
+
+    budgets = [budget] if isinstance(budget, (str, int)) else list(budget)
+    with tempfile.TemporaryDirectory(prefix="keyframe_bench-") as temporary:
+        spec = RunSpec(
+            dataset=_dataset_of(videos),
+            out=Path(out) if out is not None else Path(temporary),
+            extractors=extractors if extractors == "all" else [extractors] if isinstance(extractors, str) else extractors,
+            grid=grid or {},
+            budgets=[str(b) for b in budgets],
+            sampling=sampling,
+            seeds=seeds,
+            on_error=on_error,  # type: ignore[arg-type]  # RunSpec checks it
+            backend="loky" if n_jobs > 1 else "serial",
+            n_jobs=n_jobs,
+        )
+        run_benchmark(spec, command="keyframe_bench.sweep(...)")
+        return load_results(spec.out / "results.jsonl")
+
+
+class _VideoFiles(Dataset):
+    """A list of files without annotations."""
+
+    name = "files"
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.paths = [Path(p) for p in paths]
+
+    def videos(self) -> list[VideoItem]:
+        """Return the files; equal names keep their folders."""
+        short = len({p.name for p in self.paths}) == len(self.paths)
+        return [VideoItem(p.name if short else p.as_posix(), p) for p in self.paths]
+
+    def revision(self) -> str:
+        """Return nothing: each cell knows its file's hash."""
+        return ""
+
+
+def _dataset_of(videos: str | Path | Sequence[str | Path]) -> Dataset:
+    if isinstance(videos, str) and videos == "synthetic":
+        return Dataset.registry.build("synthetic")
+    if isinstance(videos, (str, Path)) and Path(videos).is_dir():
+        return Dataset.registry.build("folder", {"root": str(videos)})
+    return _VideoFiles([videos] if isinstance(videos, (str, Path)) else videos)

@@ -1,0 +1,1 @@
+"""Cells: planned, computed one video at a time, written atomically, completed by running again."""

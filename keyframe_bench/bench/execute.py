@@ -1,0 +1,223 @@
+"""Mapping videos to workers, and what is written once at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..core.files import canonical_json, make_folder, remove_leftovers, write_atomic
+from ..core.registry import load_plugins, plugin_files
+from ..extractors.base import Extractor
+from ..metrics.base import Metric
+from .plan import Plan, VideoJob, make_plan
+from .run import JobResult, package_versions, run_video
+from .spec import NotRun, OnError, RunSpec
+
+# Called with (videos finished, videos in all, video id, share of the current video or 1.0).
+Report = Callable[[int, int, str, float], None]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes
+    ----------
+    out : Path
+    n_videos : int
+        Of the data set.
+    n_cells, n_computed : int
+        Cells of the run, and how many of them were computed now.
+    skipped : dict
+        Video id to reason.
+    failures : list of str
+        One line per failed cell.
+    not_run : list of NotRun
+        Extractors left out.
+    """
+
+    out: Path
+    n_videos: int
+    n_cells: int
+    n_computed: int
+    skipped: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
+
+
+def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = None) -> RunSummary:
+    """Compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    command : str
+        How the run was started, for the report.
+    report : callable, optional
+        Progress.
+
+    Returns
+    -------
+    RunSummary
+
+    Raises
+    ------
+    KeyframeBenchError
+        See `make_plan` and `run_video`.
+    """
+    load_plugins(spec.plugins)
+    plan = make_plan(spec)
+    for folder in ("", "cells", "videos", "thumbs"):
+        remove_leftovers(make_folder(spec.out / folder))
+    jobs = plan.missing()
+    unreadable = [job for job in plan.jobs if job.unreadable]
+    results = list(_map(spec, jobs, report))
+    skipped = {job.item.id: job.unreadable for job in unreadable} | {r.video: r.skipped for r in results if r.skipped}
+    summary = RunSummary(
+        spec.out,
+        len(plan.jobs),
+        len(plan.cells),
+        sum(len(r.statuses) for r in results if not r.skipped),
+        skipped,
+        [line for r in results for line in r.failures],
+        plan.not_run,
+    )
+    write_atomic(spec.out / "run.json", json.dumps(_run_record(plan, summary, command), indent=1))
+    collect_results(spec.out)
+    return summary
+
+
+def _map(spec: RunSpec, jobs: list[VideoJob], report: Report | None) -> Iterator[JobResult]:
+    total = len(jobs)
+    if spec.backend == "serial" or spec.n_jobs == 1 or total < 2:
+        for done, job in enumerate(jobs):
+            yield run_video(job, spec.out, spec.on_error, _video_progress(report, done, total, job))
+            if report is not None:
+                report(done + 1, total, job.item.id, 1.0)
+        return
+    from joblib import Parallel, delayed
+
+    plugins = plugin_files()
+    pool = Parallel(n_jobs=spec.n_jobs, backend=spec.backend, return_as="generator_unordered")
+    tasks = (delayed(_work)(job, spec.out, spec.on_error, plugins) for job in jobs)
+    for done, result in enumerate(pool(tasks), start=1):
+        if report is not None:
+            report(done, total, result.video, 1.0)
+        yield result
+
+
+def _work(job: VideoJob, out: Path, on_error: OnError, plugins: list[str]) -> JobResult:
+    """Run one video in a worker process, which knows no plug-in yet and shares the cores with its siblings."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    load_plugins(plugins)
+    return run_video(job, out, on_error)
+
+
+def _video_progress(report: Report | None, done: int, total: int, job: VideoJob) -> Callable[[float], None] | None:
+    if report is None:
+        return None
+    return lambda seconds: report(done, total, job.item.id, seconds)
+
+
+def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]:
+    spec = plan.spec
+    registry = Extractor.registry
+    classes = {v.name: registry.get(v.name) for v in plan.variants}
+    return {
+        "format": "keyframe_bench/run@1",
+        "command": command,
+        "dataset": spec.dataset.name,
+        "revision": plan.revision,
+        "budget": ",".join(spec.budgets),
+        "sampling": spec.sampling,
+        "seeds": list(spec.seeds),
+        "n_videos": summary.n_videos,
+        "columns": metric_columns(),
+        "extractors": {n: {"reference": c.reference, "budget_rule": c.budget_rule} for n, c in classes.items()},
+        "skipped": [{"video": video, "reason": reason} for video, reason in sorted(summary.skipped.items())],
+        "not_run": [{"extractor": n.extractor, "reason": n.reason} for n in summary.not_run],
+        "warnings": [],
+        "versions": package_versions(),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def metric_columns() -> dict[str, dict[str, Any]]:
+    """Return name, direction, unit and meaning of every column of every metric."""
+    found = {}
+    for name in Metric.registry.names():
+        for column, about in Metric.registry.get(name).columns.items():
+            found[column] = {"metric": name, **vars(about)}
+    return found
+
+
+def collect_results(out: Path) -> int:
+    """Write ``results.jsonl`` from all cells in ``out`` and return their number.
+
+    Cells of an older version of an extractor that is registered here are left aside; a torn or foreign file is no cell.
+    """
+    records = [r for r in _cells_in(out / "cells") if _is_current(r)]
+    records.sort(key=lambda r: (r["dataset"], r["video"], r["extractor"], canonical_json(r["params"]), r["budget"], r["seed"], r["key"]))
+    write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
+    return len(records)
+
+
+def _cells_in(folder: Path) -> Iterable[dict[str, Any]]:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, Mapping) and str(record.get("format", "")).startswith("keyframe_bench/cell@"):
+            yield dict(record)
+
+
+def _is_current(record: Mapping[str, Any]) -> bool:
+    entry = Extractor.registry.entries().get(record["extractor"])
+    return entry is None or entry.cls is None or entry.cls.version == record["version"]
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would do.
+
+    Attributes
+    ----------
+    n_cells, n_missing : int
+    per_extractor : dict
+        Name to (cells, missing cells).
+    seconds, megabytes : float
+        Estimates: decoding speed measured on the first frames of one video; disk from typical sizes.
+    """
+
+    n_videos: int
+    n_cells: int
+    n_missing: int
+    per_extractor: dict[str, tuple[int, int]]
+    seconds: float
+    megabytes: float
+    not_run: list[NotRun]
+
+
+def dry_run(spec: RunSpec) -> DryRun:
+    """Plan ``spec`` without computing or writing anything."""
+    from .estimate import estimate_disk_mb, estimate_seconds
+
+    load_plugins(spec.plugins)
+    plan = make_plan(spec)
+    missing = plan.missing()
+    gone = {cell.key for job in missing for cell in job.cells}
+    counts: dict[str, tuple[int, int]] = {}
+    for cell in plan.cells:
+        all_, lacking = counts.get(cell.extractor, (0, 0))
+        counts[cell.extractor] = (all_ + 1, lacking + (cell.key in gone))
+    seconds = estimate_seconds(missing) / spec.n_jobs
+    return DryRun(
+        len(plan.jobs), len(plan.cells), len(gone), counts, seconds, estimate_disk_mb(missing), plan.not_run
+    )

@@ -1,0 +1,163 @@
+"""Which cells a run consists of, and which of them are missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.annotation import Annotation
+from ..core.cells import Cell
+from ..core.errors import UsageError, VideoError
+from ..core.files import digest, sha256_of_file
+from ..datasets.base import VideoItem
+from ..metrics.base import Metric
+from ..video.decode import check_file
+from .spec import NotRun, RunSpec, Variant, variants
+
+HUMAN = "human"
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video with all its cells: the unit of work."""
+
+    item: VideoItem
+    sha256: str
+    cells: tuple[Cell, ...]
+    unreadable: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell of a run.
+
+    Attributes
+    ----------
+    spec : RunSpec
+    jobs : list of VideoJob
+        One a video, all cells.
+    not_run : list of NotRun
+    revision : str
+        Of the data set.
+    """
+
+    spec: RunSpec
+    jobs: list[VideoJob]
+    not_run: list[NotRun]
+    revision: str
+    variants: list[Variant] = field(default_factory=list)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells of all videos."""
+        return [cell for job in self.jobs for cell in job.cells]
+
+    def missing(self) -> list[VideoJob]:
+        """Return the jobs reduced to cells that have no usable result yet; complete videos are left out."""
+        versions = metric_versions()
+        jobs = []
+        for job in self.jobs:
+            cells = tuple(c for c in job.cells if not is_done(cell_path(self.spec.out, c.key), versions))
+            if cells:
+                jobs.append(replace(job, cells=cells))
+        return jobs
+
+
+def cell_path(out: Path, key: str) -> Path:
+    """Return where the cell with ``key`` is kept."""
+    return out / "cells" / f"{key}.json"
+
+
+def metric_versions() -> dict[str, int]:
+    """Return name and version of every metric that can be computed here."""
+    return {name: Metric.registry.get(name).version for name in Metric.registry.names()}
+
+
+def is_done(path: Path, versions: dict[str, int]) -> bool:
+    """Say whether ``path`` holds a good result with today's metrics (a failed or torn one does not count)."""
+    try:
+        cell = json.loads(path.read_text("utf-8"))
+        return bool(cell["status"] == "ok" and cell["metric_versions"] == versions)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def make_plan(spec: RunSpec) -> Plan:
+    """List the data set's videos and every cell of the run.
+
+    Raises
+    ------
+    UsageError, UnavailableError
+        When the data set, an extractor or an option is wrong.
+    VideoError
+        When ``on_error=raise`` and a file cannot be read.
+    """
+    chosen, not_run = variants(spec)
+    items = spec.dataset.videos()
+    if not items:
+        raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
+    jobs = [_job(spec, item, chosen) for item in items]
+    return Plan(spec, jobs, not_run, spec.dataset.revision(), chosen)
+
+
+def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
+    try:
+        check_file(item.path)
+        sha = sha256_of_file(item.path)
+    except (VideoError, OSError) as error:
+        if spec.on_error == "raise":
+            raise
+        reason = error.reason if isinstance(error, VideoError) else str(error)
+        return VideoJob(item, "", (), reason)
+    return VideoJob(item, sha, tuple(_cells(spec, item, sha, chosen)))
+
+
+def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> Iterable[Cell]:
+    annotation = digest(annotation_json(item.annotation))
+    common: dict[str, Any] = {
+        "dataset": spec.dataset.name,
+        "annotation": annotation,
+        "video": item.id,
+        "video_sha256": sha,
+        "run_sampling": spec.sampling,
+    }
+    for variant in chosen:
+        extractor = variant.build()
+        if extractor.privileged and not _known(item.annotation):
+            continue
+        for budget in spec.budgets:
+            if ("free" if budget == "free" else "fixed") not in extractor.supports:
+                continue
+            for seed in spec.seeds if extractor.stochastic else (0,):
+                yield Cell(
+                    extractor=variant.name,
+                    version=extractor.version,
+                    params=variant.params,
+                    features=tuple(f.key for f in extractor.needs),
+                    budget=budget,
+                    sampling=extractor.sampling or spec.sampling,
+                    seed=seed,
+                    **common,
+                )
+    if item.annotation is not None and len(item.annotation.users) > 1:
+        # The people's own choice against each other: it has no budget, so it stands once.
+        yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, **common)
+
+
+def _known(annotation: Annotation | None) -> bool:
+    return annotation is not None and (bool(annotation.users) or annotation.shots is not None)
+
+
+def annotation_json(annotation: Annotation | None) -> Any:
+    """Return an annotation as plain data (None when there is none)."""
+    if annotation is None:
+        return None
+
+    def plain(array: Any) -> Any:
+        return None if array is None else array.tolist()
+
+    users = [[u.name, plain(u.frames), plain(u.times)] for u in annotation.users]
+    return {"users": users, "shots": plain(annotation.shots), "events": plain(annotation.events)}

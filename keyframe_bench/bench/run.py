@@ -1,0 +1,279 @@
+"""One video: one pass, every cell of it, its thumbnails and its record."""
+
+from __future__ import annotations
+
+import platform
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.annotation import Annotation
+from ..core.budget import Budget
+from ..core.cells import Cell
+from ..core.clip import Clip
+from ..core.errors import KeyframeBenchError, OutputError, UsageError, VideoError
+from ..core.feature import Feature
+from ..core.files import canonical_json, make_folder, write_atomic
+from ..core.keyframes import KeyFrames
+from ..core.memory import anonymous_mb
+from ..core.seeding import rng_for
+from ..extractors.base import Extractor, run_extractor
+from ..features.pixel_difference import PixelDifference
+from ..metrics.base import Metric
+from ..video.onepass import Pass, Progress, read_pass
+from .plan import HUMAN, VideoJob, cell_path, metric_versions
+from .spec import OnError, Variant
+from .thumbnails import write_thumbnails
+
+FORMAT = "keyframe_bench/cell@1"
+EVERY = "every"
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a video: cell statuses by key, or the reason it was skipped."""
+
+    video: str
+    statuses: dict[str, str]
+    skipped: str = ""
+    failures: tuple[str, ...] = ()
+
+
+def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None = None) -> JobResult:
+    """Compute the cells of ``job`` with one decode and write them.
+
+    Parameters
+    ----------
+    job : VideoJob
+        Usually only its missing cells.
+    out : Path
+        The run's folder.
+    on_error : {"raise", "warn", "skip"}
+        What a file without frames, or an extractor that fails, means.
+    progress : callable, optional
+        Called with the PTS reached.
+
+    Raises
+    ------
+    VideoError, KeyframeBenchError
+        With ``on_error="raise"``.
+    OutputError
+        When a result cannot be written, whatever the policy.
+    """
+    if job.unreadable:
+        return JobResult(job.item.id, {}, job.unreadable)
+    try:
+        return _Video(job, out, on_error).run(progress)
+    except (VideoError, UsageError) as error:  # the file, or what the annotation says about it
+        if on_error == "raise":
+            raise
+        reason = error.reason if isinstance(error, VideoError) else str(error)
+        for cell in job.cells:
+            record = {**_identity(cell), "status": "skipped", "error": {"type": "VideoError", "message": reason}}
+            write_atomic(cell_path(out, cell.key), canonical_json({**_EMPTY, **record}))
+        return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, reason)
+
+
+_EMPTY: dict[str, Any] = {
+    "label": "", "reference": "none", "budget_rule": "", "privileged": False, "control": False, "k": None,
+    "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
+    "warnings": [], "error": None,
+}  # fmt: skip
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        **cell.to_json(),
+        "control": cell.extractor in ("random", "uniform"),
+        "versions": package_versions(),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions on which a result depends."""
+    import cv2  # its distribution has four names
+
+    from .. import __version__
+
+    packages = {name: version(name) for name in ("av", "numpy", "scikit-learn", "scipy")}
+    return {"keyframe_bench": __version__, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
+
+
+class _Video:
+    def __init__(self, job: VideoJob, out: Path, on_error: OnError) -> None:
+        self.job, self.out, self.on_error = job, out, on_error
+        self.metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
+        self.metric_needs = tuple(dict.fromkeys(f for m in self.metrics for f in m.needs))
+        self.run_sampling = job.cells[0].run_sampling
+
+    def run(self, progress: Progress | None) -> JobResult:
+        built = {c.key: _build(c) for c in self.job.cells}
+        read = read_pass(
+            self.job.item.path, self._requests(built), name=self.job.item.id, sha256=self.job.sha256, progress=progress
+        )
+        given = self.job.item.annotation
+        annotation = None if given is None else given.aligned(read.times, self.job.item.id)
+        whole = read.clip(EVERY, self.metric_needs)
+        records, failures = [], []
+        for cell in self.job.cells:
+            try:
+                records.append(self._cell(cell, built[cell.key], read, whole, annotation))
+            except OutputError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a failing method is a recorded row, the others go on
+                if self.on_error == "raise":
+                    raise
+                failures.append(f"{cell.extractor} on {cell.video}: {error}")
+                records.append(_failure(cell, error))
+        shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
+        write_thumbnails(self.job.item.path, shown, read, self.out / "thumbs" / self.job.sha256)
+        self._write_video_record(read, annotation)
+        for record in records:
+            write_atomic(cell_path(self.out, record["key"]), canonical_json(record))
+        return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures))
+
+    def _requests(self, built: dict[str, Extractor | None]) -> dict[str, list[Feature]]:
+        requests: dict[str, list[Feature]] = defaultdict(list)
+        requests[EVERY] += self.metric_needs
+        requests[self.run_sampling].append(PixelDifference())
+        for cell in self.job.cells:
+            extractor = built[cell.key]
+            if extractor is not None:
+                requests[cell.sampling] += extractor.needs
+        return requests
+
+    def _cell(
+        self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None
+    ) -> dict[str, Any]:
+        if extractor is None:
+            return self._human(cell, read, whole, annotation)
+        n_run, duration_s = len(read.grids[cell.run_sampling]), read.info.duration_s
+        k = Budget.parse(cell.budget).resolve(n_run, duration_s)
+        clip = read.clip(cell.sampling, extractor.needs, annotation)
+        cost = read.cost(cell.sampling, extractor.needs)
+        draws, values = [], []
+        for draw in range(extractor.draws):
+            rng = rng_for(cell.seed, cell.video_sha256, cell.extractor, draw)
+            found = run_extractor(extractor, clip, k, rng=rng)
+            peak = max(cost["peak_mb"], anonymous_mb() if draw == 0 else 0.0)
+            draws.append(replace(found, cost={**cost, **found.cost, "peak_mb": peak}))
+            values.append(self._measure(draws[-1], whole, annotation))
+        return self._record(cell, extractor, clip, k, draws[0], values)
+
+    def _record(
+        self, cell: Cell, extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames, values: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        result = replace(result, frame_scores=None)  # one number a frame: too much for a table's file
+        return {
+            **_EMPTY,
+            **_identity(cell),
+            "status": "ok",
+            "label": extractor.label,
+            "reference": extractor.reference,
+            "budget_rule": extractor.budget_rule,
+            "privileged": extractor.privileged,
+            "k": k,
+            "n_sampled": len(clip),
+            "n_frames": clip.video.n_frames,
+            "draws": extractor.draws,
+            "keyframes": result.to_json(),
+            "metrics": _mean(values),
+            "metric_versions": metric_versions(),
+            "warnings": _shared_features(extractor, self.metrics),
+        }
+
+    def _human(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
+        """Score each person against the others (A22), never against themself."""
+        assert annotation is not None  # planned only for videos with users
+        values = []
+        for index, user in enumerate(annotation.users):
+            assert user.frames is not None and user.times is not None  # aligned
+            values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
+        first = annotation.users[0]
+        assert first.frames is not None and first.times is not None  # aligned
+        return {
+            **_EMPTY,
+            **_identity(cell),
+            "status": "ok",
+            "budget_rule": "as many as each person chose",
+            "privileged": True,
+            "n_sampled": len(whole),
+            "n_frames": read.info.n_frames,
+            "draws": len(annotation.users),
+            "keyframes": KeyFrames(first.frames, first.times).to_json(),
+            "metrics": _mean(values),
+            "metric_versions": metric_versions(),
+        }
+
+    def _measure(self, result: KeyFrames, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for metric in self.metrics:
+            if metric.applies(annotation):
+                values |= metric.compute(result, whole, annotation)
+            else:
+                values |= dict.fromkeys(metric.columns)
+        return values
+
+    def _write_video_record(self, read: Pass, annotation: Annotation | None) -> None:
+        clip = read.clip(self.run_sampling, (PixelDifference(),))
+        change = np.round(clip[PixelDifference()].astype(float), 3)
+        shots = None
+        if annotation is not None and annotation.shots is not None:
+            ends = np.append(read.times, read.info.start_s + read.info.duration_s)
+            shots = ends[annotation.shots].round(4).tolist()
+        users = () if annotation is None else annotation.users
+        record = {
+            "video": read.info.name,
+            "sha256": read.info.sha256,
+            **{n: getattr(read.info, n) for n in ("n_frames", "start_s", "duration_s", "fps", "width", "height")},
+            "health": {**read.health.to_json(), "problems": read.health.problems},
+            "change": {"times": clip.times.round(4).tolist(), "values": change.tolist()},
+            "shots_s": shots,
+            "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
+        }
+        write_atomic(make_folder(self.out / "videos") / f"{read.info.sha256}.json", canonical_json(record))
+
+
+def _build(cell: Cell) -> Extractor | None:
+    return None if cell.extractor == HUMAN else Variant(cell.extractor, cell.params).build()
+
+
+def _mean(values: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Mean of each column over draws, None where a metric could not be measured."""
+
+    def mean(column: str) -> float | None:
+        present = [v[column] for v in values if v[column] is not None]
+        return float(np.mean(present)) if present else None
+
+    return {column: mean(column) for column in values[0]}
+
+
+def _shared_features(extractor: Extractor, metrics: Iterable[Metric]) -> list[str]:
+    own = {feature.name for feature in extractor.needs}
+    return [
+        f"metric {metric.name} looks at {feature.name}, which {extractor.name} selects on: it favours {extractor.name}"
+        for metric in metrics
+        for feature in metric.needs
+        if feature.name in own
+    ]
+
+
+def _failure(cell: Cell, error: Exception) -> dict[str, Any]:
+    own = isinstance(error, KeyframeBenchError)
+    details = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "" if own else "".join(traceback.format_exception(error)),
+    }
+    return {**_EMPTY, **_identity(cell), "status": "failed", "error": details}
+
+

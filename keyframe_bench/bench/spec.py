@@ -1,0 +1,137 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..core.budget import Budget, Sampling
+from ..core.errors import UnavailableError, UsageError
+from ..datasets.base import Dataset
+from ..extractors.base import Extractor
+
+OnError = Literal["raise", "warn", "skip"]
+Backend = Literal["serial", "loky"]
+
+# Every table carries these (design: floor and plain choice), whatever was asked for.
+CONTROLS = ("random", "uniform")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run: data set x extractors (with grids) x budgets x seeds, on one sampling, into one folder.
+
+    Raises
+    ------
+    UsageError
+        When a budget, sampling, seed, grid or option is wrong.
+    """
+
+    dataset: Dataset
+    out: Path
+    extractors: Sequence[str] | Literal["all"]
+    budgets: Sequence[str]
+    sampling: str
+    seeds: Sequence[int]
+    on_error: OnError
+    grid: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backend: Backend = "serial"
+    n_jobs: int = 1
+    plugins: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not self.budgets:
+            raise UsageError("budget=[] is empty; give at least one, such as budget=8")
+        if not self.seeds:
+            raise UsageError("seeds=[] is empty; give at least one, such as seeds=[0]")
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+                raise UsageError(f"seeds={seed!r} is not a whole number of at least 0")
+        if self.on_error not in get_args(OnError):
+            raise UsageError(f"on_error={self.on_error} is not one of raise, warn, skip")
+        if self.backend not in get_args(Backend):
+            raise UsageError(f"executor={self.backend} is not one of {', '.join(get_args(Backend))}")
+        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or self.n_jobs < 1:
+            raise UsageError(f"executor.n_jobs={self.n_jobs!r} is not a whole number of at least 1")
+        object.__setattr__(self, "budgets", tuple(str(Budget.parse(b)) for b in self.budgets))
+        object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
+        object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An extractor with one setting of its parameters."""
+
+    name: str
+    params: dict[str, Any]
+
+    def build(self) -> Extractor:
+        """Return a fresh instance."""
+        return Extractor.registry.build(self.name, self.params)
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """An extractor that was left out, and why."""
+
+    extractor: str
+    reason: str
+
+
+def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
+    """Return the settings to run, controls first, and the extractors left out with their reasons.
+
+    ``extractors=all`` leaves out what cannot run here; an extractor asked for by name raises instead.
+
+    Raises
+    ------
+    UsageError, UnavailableError
+        For unknown or broken names, wrong parameters, and what was named but cannot run.
+    """
+    registry = Extractor.registry
+    named = [] if spec.extractors == "all" else list(spec.extractors)
+    for name in [*named, *spec.grid]:
+        registry.get(name)
+    unused = [name for name in spec.grid if named and name not in named and name not in CONTROLS]
+    if unused:
+        raise UsageError(f"grid.{unused[0]} is given but {unused[0]!r} is not among extractors={','.join(named)}")
+    names = named or list(registry.entries())
+    found, left_out = [], []
+    for name in dict.fromkeys([*CONTROLS, *names]):
+        entry = registry.entries()[name]
+        if entry.cls is None:
+            left_out.append(NotRun(name, str(entry.error)))
+            continue
+        for params in _settings(name, spec.grid.get(name, {})):
+            variant = Variant(name, registry.build(name, params).params)
+            reason = _obstacle(variant, spec)
+            if reason is None:
+                found.append(variant)
+            elif name in named:
+                raise UnavailableError(f"extractor {name!r} cannot run: {reason}")
+            else:
+                left_out.append(NotRun(name, reason))
+    return found, left_out
+
+
+def _settings(name: str, grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+    axes = {}
+    for parameter, values in grid.items():
+        axes[parameter] = list(values) if isinstance(values, (list, tuple)) else [values]
+        if not axes[parameter]:
+            raise UsageError(f"grid.{name}.{parameter}=[] is empty; give at least one value")
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _obstacle(variant: Variant, spec: RunSpec) -> str | None:
+    extractor = variant.build()
+    reason = extractor.unavailable()
+    if reason is not None:
+        return reason
+    kinds = {"free" if budget == "free" else "fixed" for budget in spec.budgets}
+    if kinds.isdisjoint(extractor.supports):
+        return f"it takes no {kinds.pop()} budget (it supports {' and '.join(sorted(extractor.supports))})"
+    return None

@@ -1,0 +1,103 @@
+"""Splitting the command line: flags, paths that no grammar may touch, and overrides for Hydra."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.errors import UsageError
+
+_OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
+# Values that are paths: taken as they stand, so names with "=", ",", "(" or quotes work.
+_PATHS = re.compile(r"out|weights|extractor\.weights|dataset\.(root|annotations)")
+
+
+@dataclass
+class Arguments:
+    """One command's arguments.
+
+    Attributes
+    ----------
+    positional : list of str
+        Paths and names.
+    flags : dict
+        Flag without dashes to its value ("" for switches); repeated flags keep every value in ``plugins``.
+    plugins : list of str
+        Values of ``--plugin``.
+    paths : dict
+        ``out``, ``weights``, ``dataset.root`` ... as typed.
+    overrides : list of str
+        Everything else, for Hydra.
+    """
+
+    positional: list[str] = field(default_factory=list)
+    switches: set[str] = field(default_factory=set)
+    plugins: list[str] = field(default_factory=list)
+    paths: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+
+
+def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positional: int = 0) -> Arguments:
+    """Sort ``arguments`` of one command.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Without the program and the command.
+    switches : list of str
+        Flags the command knows, such as "--json".
+    n_positional : int
+        How many names or paths it takes. An argument that is an existing file is one of them, whatever it looks like;
+        after ``--`` everything is.
+
+    Raises
+    ------
+    UsageError
+        Unknown flag, too many names, or an argument that is neither.
+    """
+    found = Arguments()
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        room = len(found.positional) < n_positional
+        if word == "--":
+            found.positional += rest
+            break
+        if word in switches:
+            found.switches.add(word)
+        elif word == "--plugin" or word.startswith("--plugin="):
+            found.plugins.append(_value(word, rest))
+        elif room and _is_file(word):
+            found.positional.append(word)
+        elif match := _OVERRIDE.fullmatch(word):
+            if _PATHS.fullmatch(match[1]):
+                found.paths[match[1]] = match[2]
+            else:
+                found.overrides.append(word)
+        elif word.startswith("-") and len(word) > 1:
+            known = ", ".join([*switches, "--plugin FILE"])
+            raise UsageError(f"unknown option {word!r}; this command knows {known} (a file of that name: put -- before it)")
+        elif room:
+            found.positional.append(word)
+        else:
+            raise UsageError(f"argument {word!r} is not key=value; for instance budget=8")
+    if len(found.positional) > n_positional:
+        raise UsageError(f"argument {found.positional[n_positional]!r} is one too many")
+    return found
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False
+
+
+def _value(word: str, rest: list[str]) -> str:
+    if "=" in word:
+        return word.partition("=")[2]
+    if not rest:
+        raise UsageError("--plugin needs the path of a Python file")
+    return rest.pop(0)

@@ -1,0 +1,34 @@
+"""``keyframe-bench check``: the contract checks of one extractor."""
+
+from __future__ import annotations
+
+from ..core.errors import UsageError
+from ..core.registry import load_plugins
+from ..extractors.base import Extractor
+from ..extractors.checks import run_checks
+from .arguments import split
+from .compose import built_params, composed, text_parameters
+
+
+def run(arguments: list[str]) -> int:
+    """Print a verdict for every check; return 1 when one failed."""
+    found = split(arguments, n_positional=1)
+    before = set(Extractor.registry.names())
+    load_plugins(found.plugins)
+    names = found.positional or sorted(set(Extractor.registry.names()) - before)
+    if not names:
+        raise UsageError("check needs a name or --plugin FILE that registers an extractor: keyframe-bench check uniform")
+    failed = 0
+    for name in names:
+        Extractor.registry.get(name)
+        texts, overrides = text_parameters("extractor", [f"extractor={name}", *found.overrides])
+        _, params = built_params(composed("extract", overrides)["extractor"])
+        for key, value in found.paths.items():
+            params[key.removeprefix("extractor.")] = value
+        results = run_checks(Extractor.registry.build(name, params | texts))
+        for result in results:
+            print(f"{name}: {result.name}: {result.status}{': ' + result.message if result.message else ''}")
+        bad = sum(result.status == "failed" for result in results)
+        failed += bad
+        print(f"{name}: {len(results)} checks, {bad} failed")
+    return 1 if failed else 0

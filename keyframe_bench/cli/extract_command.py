@@ -1,0 +1,63 @@
+"""``keyframe-bench extract``: key frames of one video."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..api import Extraction, extract
+from ..core.errors import UsageError
+from ..core.registry import load_plugins
+from .arguments import split
+from .compose import built_params, composed, text_parameters
+from .progress import video_progress
+
+
+def run(arguments: list[str]) -> int:
+    """Extract, write and print."""
+    found = split(arguments, n_positional=1)
+    if not found.positional:
+        raise UsageError("extract needs a video: keyframe-bench extract VIDEO extractor=uniform")
+    load_plugins(found.plugins)
+    video = found.positional[0]
+    out = found.paths.pop("out", f"{Path(video).stem}_keyframes")
+    weights = found.paths.pop("weights", found.paths.pop("extractor.weights", None))
+    if found.paths:
+        raise UsageError(f"extract takes no {next(iter(found.paths))}=")
+    texts, overrides = text_parameters("extractor", found.overrides)
+    config = composed("extract", overrides)
+    name, params = built_params(config["extractor"])
+    params |= texts
+    if weights is not None:
+        params["weights"] = weights
+    with video_progress(video) as progress:
+        result = extract(
+            video, name, params=params, **{k: config[k] for k in ("budget", "sampling", "seed")}, progress=progress
+        )
+    folder = result.save(out)
+    _print(result, folder)
+    return 0
+
+
+def _print(result: Extraction, folder: Path) -> None:
+    console = Console(highlight=False)
+    info, cost = result.video, result.keyframes.cost
+    console.print(
+        f"[bold]{escape(info.name)}[/]  {info.width}x{info.height}, {info.n_frames} frames, {info.duration_s:.2f} s"
+    )
+    for problem in result.source.health.problems:
+        console.print(f"  health: {escape(problem)}")
+    table = Table("#", "frame", "time (s)", "score", box=None, pad_edge=False)
+    scores = result.keyframes.scores
+    for n, (frame, time) in enumerate(zip(result.frames.tolist(), result.times.tolist(), strict=True)):
+        table.add_row(str(n + 1), str(frame), f"{time:.3f}", "" if scores is None else f"{scores[n]:.4g}")
+    console.print(table)
+    console.print(
+        f"{result.extractor}: {len(result.frames)} key frames (budget {result.budget}, sampling {result.sampling}); "
+        f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s"
+    )
+    console.print(f"written to {escape(shlex.quote(str(folder)))}", soft_wrap=True)

@@ -1,0 +1,91 @@
+"""``keyframe-bench list``: what there is, and what is missing where something cannot run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..core.params import parameters_of
+from ..core.registry import Registry, load_plugins
+from ..datasets.base import Dataset
+from ..extractors.base import Extractor
+from ..core.feature import Feature
+from ..metrics.base import Metric
+from .arguments import split
+
+
+def run(arguments: list[str]) -> int:
+    """Print the lists, or JSON with ``--json``."""
+    found = split(arguments, switches=["--json"])
+    load_plugins(found.plugins)
+    facts = describe()
+    if "--json" in found.switches:
+        print(json.dumps(facts, indent=1))
+    else:
+        _print_text(facts)
+    return 0
+
+
+def describe() -> dict[str, list[dict[str, Any]]]:
+    """Return everything registered, as plain data."""
+    return {
+        "extractors": _each(Extractor.registry, _extractor),
+        "features": _each(Feature.registry, lambda cls: {"summary": cls.summary, "source": str(cls().source)}),
+        "metrics": _each(Metric.registry, _metric),
+        "datasets": _each(Dataset.registry, _dataset),
+    }
+
+
+def _each(registry: Registry[Any], facts: Any) -> list[dict[str, Any]]:
+    listed = []
+    for name, entry in registry.entries().items():
+        row: dict[str, Any] = {"name": name, "available": entry.cls is not None, "reason": entry.error}
+        if entry.cls is not None:
+            row["about"] = (entry.cls.__doc__ or "").strip().split("\n")[0]
+            row["parameters"] = [p.describe() for p in parameters_of(entry.cls).values()]
+            row |= facts(entry.cls)
+        listed.append(row)
+    return listed
+
+
+def _extractor(cls: type[Extractor]) -> dict[str, Any]:
+    extractor = cls()
+    reason = extractor.unavailable()
+    return {
+        "available": reason is None,
+        "reason": reason,
+        "reference": cls.reference,
+        "supports": sorted(cls.supports),
+        "budget_rule": cls.budget_rule,
+        "may_return_fewer": cls.may_return_fewer,
+        "needs": [feature.name for feature in extractor.needs],
+        "sampling": extractor.sampling,
+        "privileged": cls.privileged,
+    }
+
+
+def _metric(cls: type[Metric]) -> dict[str, Any]:
+    columns = {name: {"direction": c.direction, "unit": c.unit, "about": c.about} for name, c in cls.columns.items()}
+    needs = [feature.name for feature in cls().needs]
+    return {"reference": cls.reference, "wants": cls.wants, "needs": needs, "columns": columns}
+
+
+def _dataset(cls: type[Dataset]) -> dict[str, Any]:
+    return {"reference": cls.reference, "description": cls.description, "licence": cls.licence}
+
+
+def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
+    for kind, rows in facts.items():
+        print(f"{kind}:")
+        for row in rows:
+            print(f"  {row['name']:20} {row.get('about', '')}")
+            if not row["available"]:
+                print(f"{'':23}not available: {row['reason']}")
+            if row.get("parameters"):
+                print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
+            if kind == "extractors" and "budget_rule" in row:
+                needs = ", ".join(row["needs"]) or "no features"
+                print(f"{'':23}[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
+            elif row.get("columns"):
+                print(f"{'':23}" + ", ".join(row["columns"]))
+        print()

@@ -1,0 +1,75 @@
+"""``keyframe-bench``: dispatch, and errors as one sentence with exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from ..core.errors import KeyframeBenchError, UsageError
+
+USAGE = """\
+keyframe-bench: compare key-frame extractors on one decode
+
+  keyframe-bench list [--json]
+      every extractor, feature, metric and data set
+  keyframe-bench extract VIDEO extractor=NAME [extractor.PARAMETER=...] [budget=8|15%|4/min|free]
+                 [sampling=2fps|every|every3] [seed=0] [out=DIR]
+      key frames of one video: keyframes.json, pictures, storyboard.jpg
+  keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
+                 [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky] [executor.n_jobs=2]
+                 [on_error=raise|warn|skip] [out=DIR] [--dry-run]
+      a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra
+  keyframe-bench check NAME | --plugin FILE
+      the contract checks, a verdict each
+  keyframe-bench new NAME [--in-tree]
+      a working extractor to start from
+
+Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1.
+"""
+
+COMMANDS = ("list", "extract", "run", "check", "new")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except KeyframeBenchError as error:
+        print(f"keyframe-bench: error: {_one_line(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("keyframe-bench: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from .. import __version__
+
+        print(__version__)
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command {name!r}; commands are {', '.join(COMMANDS)}")
+    if "--" not in rest and any(word in ("-h", "--help") for word in rest):
+        print(USAGE, end="")
+        return 0
+    command: Callable[[list[str]], int] = import_module(f".{name}_command", __package__).run
+    return command(rest)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The vocabulary of keyframe_bench: plain data and grammar, no decoder, no network, no configuration system."""

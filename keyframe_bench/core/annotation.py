@@ -1,0 +1,108 @@
+"""What people (or a renderer) say about a video: key frames per user, shots, events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class UserSummary:
+    """The key frames one person chose: by ordinal or by time; `Annotation.aligned` completes the other.
+
+    Attributes
+    ----------
+    name : str
+        Who chose.
+    frames : int64 [K] or None
+        0-based decoder ordinals, sorted.
+    times : float64 [K] or None
+        PTS in seconds, sorted.
+    """
+
+    name: str
+    frames: NDArray[np.int64] | None = None
+    times: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        chosen = self.frames if self.frames is not None else self.times
+        return 0 if chosen is None else len(chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """Everything known about one video.
+
+    Attributes
+    ----------
+    users : tuple of UserSummary
+        Independent ground truths, one a person.
+    shots : int64 [S, 2] or None
+        Half-open ranges of ordinals.
+    events : int64 [E, 2] or None
+        Half-open ranges of ordinals in which something happens before a fixed camera.
+    """
+
+    users: tuple[UserSummary, ...] = ()
+    shots: NDArray[np.int64] | None = None
+    events: NDArray[np.int64] | None = None
+
+    def aligned(self, times: NDArray[np.float64], video: str) -> Annotation:
+        """Return the annotation with both ordinals and times for every user.
+
+        Parameters
+        ----------
+        times : float64 [N]
+            PTS of every decoded frame, in seconds.
+        video : str
+            Name for messages.
+
+        Raises
+        ------
+        UsageError
+            If a frame, shot or event lies outside the video.
+        """
+        n = len(times)
+        users = []
+        for user in self.users:
+            if user.frames is not None:
+                frames = np.unique(np.asarray(user.frames, dtype=np.int64))
+            else:
+                frames = np.unique(_nearest(times, np.asarray(user.times, dtype=np.float64)))
+            _inside(frames, n, f"key frames of user {user.name!r}", video)
+            users.append(UserSummary(user.name, frames, times[frames]))
+        for name in ("shots", "events"):
+            spans = getattr(self, name)
+            if spans is not None and spans.size:
+                _inside(spans[:, 0], n, name, video)
+                _inside(spans[:, 1] - 1, n, name, video)
+        return replace(self, users=tuple(users))
+
+    def without_user(self, index: int) -> Annotation:
+        """Return the annotation of all other users (human leave-one-out)."""
+        return replace(self, users=self.users[:index] + self.users[index + 1 :])
+
+
+def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    if wanted.size == 0 or times.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    order = np.argsort(times, kind="stable")
+    right = np.clip(np.searchsorted(times[order], wanted), 1, max(len(times) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(times) - 1)
+    closer = np.where(wanted - times[order[left]] <= times[order[right]] - wanted, left, right)
+    return order[closer].astype(np.int64)
+
+
+def _inside(frames: NDArray[np.int64] | Sequence[int], n: int, what: str, video: str) -> None:
+    frames = np.asarray(frames)
+    if frames.size and (frames.min() < 0 or frames.max() >= n):
+        raise UsageError(
+            f"annotation of {video!r}: {what} name frame {int(frames.max() if frames.max() >= n else frames.min())}, "
+            f"but the video has frames 0 to {n - 1}"
+        )

@@ -1,0 +1,127 @@
+"""Grammar of the two scalars every run has: the budget (how many key frames) and the sampling (which frames are seen)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import UsageError
+
+_BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min) or free"
+_SAMPLING_HELP = "use every, every3 (each third frame) or 2fps"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many key frames a method may return.
+
+    Examples
+    --------
+    >>> Budget.parse("15%").resolve(n_sampled=200, duration_s=100.0)
+    30
+    >>> Budget.parse("4/min").resolve(n_sampled=200, duration_s=90.0)
+    6
+    >>> Budget.parse("free").resolve(n_sampled=200, duration_s=90.0) is None
+    True
+    """
+
+    kind: Literal["count", "share", "per_minute", "free"]
+    value: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str | int | Budget) -> Budget:
+        """Read ``8``, ``15%``, ``4/min`` or ``free``; anything else raises `UsageError`."""
+        if isinstance(text, Budget):
+            return text
+        word = str(text).strip()
+        if word == "free":
+            return cls("free")
+        for pattern, kind in ((r"(\d+)", "count"), (r"(\d+(?:\.\d+)?)%", "share"), (r"(\d+(?:\.\d+)?)/min", "per_minute")):
+            match = re.fullmatch(pattern, word)
+            if match:
+                value = float(match[1])
+                if value <= 0 or (kind == "share" and value > 100):
+                    break
+                return cls(kind, value)  # type: ignore[arg-type]
+        raise UsageError(f"budget={word} is not a positive budget; {_BUDGET_HELP}")
+
+    def resolve(self, n_sampled: int, duration_s: float) -> int | None:
+        """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1; None for "free"."""
+        if self.kind == "free":
+            return None
+        wanted = {
+            "count": self.value,
+            "share": self.value / 100 * n_sampled,
+            "per_minute": self.value * duration_s / 60,
+        }[self.kind]
+        return max(1, math.floor(wanted + 0.5))
+
+    def __str__(self) -> str:
+        number = f"{self.value:g}"
+        return {"count": number, "share": f"{number}%", "per_minute": f"{number}/min", "free": "free"}[self.kind]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which decoded frames a method sees.
+
+    Examples
+    --------
+    >>> keep = Sampling.parse("2fps").keeper()
+    >>> [n for n in range(60) if keep(n, n / 25)]
+    [0, 13, 25, 38, 50]
+    >>> keep = Sampling.parse("every3").keeper()
+    >>> [n for n in range(8) if keep(n, n / 25)]
+    [0, 3, 6]
+    """
+
+    kind: Literal["every", "fps"]
+    value: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str | Sampling) -> Sampling:
+        """Read ``every``, ``every3`` or ``2fps``; anything else raises `UsageError`."""
+        if isinstance(text, Sampling):
+            return text
+        word = str(text).strip()
+        every = re.fullmatch(r"every(\d*)", word)
+        if every and every[1] != "" and int(every[1]) == 0:
+            every = None
+        rate = re.fullmatch(r"(\d+(?:\.\d+)?)fps", word)
+        if every:
+            return cls("every", float(every[1] or 1))
+        if rate and float(rate[1]) > 0:
+            return cls("fps", float(rate[1]))
+        raise UsageError(f"sampling={word} is not a sampling; {_SAMPLING_HELP}")
+
+    def keeper(self) -> Callable[[int, float], bool]:
+        """Return a fresh test ``(ordinal, seconds since the first frame) -> keep``, to be asked in decode order.
+
+        At ``r`` frames per second the frame kept for tick t is the first whose time is >= t / r (A11): the grid is tied
+        to time, so it does not drift at 29.97 frames per second and copes with variable rate.
+        """
+        if self.kind == "every":
+            step = int(self.value)
+            return lambda ordinal, _: ordinal % step == 0
+        last = -1
+
+        def keep(_: int, seconds: float) -> bool:
+            nonlocal last
+            tick = math.floor(seconds * self.value + 1e-6)
+            if tick <= last:
+                return False
+            last = tick
+            return True
+
+        return keep
+
+    def __str__(self) -> str:
+        if self.kind == "fps":
+            return f"{self.value:g}fps"
+        return "every" if self.value == 1 else f"every{self.value:g}"
+
+
+EVERY = Sampling("every")

@@ -1,0 +1,52 @@
+"""A cell: one extractor with its parameters on one video at one budget, sampling and seed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .files import digest
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Identity of one result; its key is the hash of everything here.
+
+    Attributes
+    ----------
+    extractor, version, params
+        The method: registered name, class version, parameters.
+    features : tuple of str
+        Keys of the features it reads (they carry versions and the sha256 of weights).
+    dataset, annotation : str
+        Name of the data set, and digest of what it says about this video.
+    video, video_sha256 : str
+        Id in the data set and hash of the bytes.
+    budget, sampling : str
+        As in the grammar; the sampling is the method's own where it declares one.
+    run_sampling : str
+        The run's sampling: relative budgets are resolved on it.
+    seed : int
+    """
+
+    extractor: str
+    version: int
+    params: dict[str, Any]
+    features: tuple[str, ...]
+    dataset: str
+    annotation: str
+    video: str
+    video_sha256: str
+    budget: str
+    sampling: str
+    run_sampling: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Hash of the identity, 20 hex digits: the name of the cell's file."""
+        return digest(asdict(self))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the identity as plain data, with its key."""
+        return {"key": self.key, **asdict(self), "features": list(self.features)}

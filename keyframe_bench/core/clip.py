@@ -1,0 +1,160 @@
+"""The table of features of one video that extractors and metrics read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .annotation import Annotation
+from .errors import ContractError
+from .feature import Feature
+from .keyframes import KeyFrames
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """Facts about one decoded video.
+
+    Attributes
+    ----------
+    name : str
+        How tables and reports call it.
+    n_frames : int
+        Decoded frames (never the container's count).
+    start_s, duration_s : float
+        First PTS, and last PTS plus one frame minus first PTS, in seconds.
+    width, height : int
+        Upright size in pixels.
+    rotation : int
+        Degrees by which the coded picture is turned counter-clockwise for display: 0, 90, 180 or 270.
+    sha256 : str
+        Of the file's bytes.
+    """
+
+    name: str
+    n_frames: int
+    start_s: float = 0.0
+    duration_s: float = 0.0
+    width: int = 0
+    height: int = 0
+    rotation: int = 0
+    sha256: str = ""
+
+    @property
+    def fps(self) -> float:
+        """Mean decoded frames per second of video (0 when the duration is unknown)."""
+        return self.n_frames / self.duration_s if self.duration_s > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Sampled frames of one video with the features that were asked for, aligned.
+
+    Attributes
+    ----------
+    video : VideoInfo
+        The whole video.
+    ordinals : int64 [N]
+        Decoder ordinals of the sampled frames, increasing.
+    times : float64 [N]
+        Their PTS in seconds.
+    columns : mapping
+        Feature key to array [N, ...]; read them with ``clip[feature]``.
+    annotation : Annotation or None
+        Only ``fit``, metrics and privileged extractors see it.
+    """
+
+    video: VideoInfo
+    ordinals: NDArray[np.int64]
+    times: NDArray[np.float64]
+    columns: Mapping[str, NDArray[Any]]
+    annotation: Annotation | None = None
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def __getitem__(self, feature: Feature) -> NDArray[Any]:
+        """Return the rows of ``feature``, array [N, ...], read-only; `ContractError` if it was not declared in needs."""
+        try:
+            return self.columns[feature.key]
+        except KeyError:
+            declared = ", ".join(self.columns) or "none"
+            raise ContractError(f"feature {feature.key} was not declared in needs (declared: {declared})") from None
+
+    def restricted(self, needs: Iterable[Feature], *, annotation: bool) -> Clip:
+        """Return a view with only the columns of ``needs``, with or without the annotation."""
+        keys = [feature.key for feature in needs]
+        return replace(
+            self,
+            columns={k: self.columns[k] for k in keys if k in self.columns},
+            annotation=self.annotation if annotation else None,
+        )
+
+    def prefix(self, n: int) -> Clip:
+        """Return the clip of the first ``n`` sampled frames, as a live stream would have shown it."""
+        video = self.video
+        if n < len(self):  # the stream ends just before the next sampled frame
+            seconds = float(self.times[n]) - video.start_s
+            video = replace(video, n_frames=int(self.ordinals[n]), duration_s=seconds)
+        return replace(
+            self,
+            video=video,
+            ordinals=self.ordinals[:n],
+            times=self.times[:n],
+            columns={k: v[:n] for k, v in self.columns.items()},
+        )
+
+    def pick(
+        self,
+        positions: ArrayLike,
+        *,
+        scores: ArrayLike | None = None,
+        segments: ArrayLike | None = None,
+        frame_scores: ArrayLike | None = None,
+    ) -> KeyFrames:
+        """Return the key frames at ``positions`` of this clip: the only place where positions become ordinals and PTS.
+
+        Parameters
+        ----------
+        positions : int [K]
+            Indices into the sampled frames, in any order; duplicates are removed (the first one's values stay).
+        scores : float [K], optional
+            Score of each position.
+        segments : int [K, 2], optional
+            Half-open range of positions each key frame stands for.
+        frame_scores : float [N], optional
+            Score of every sampled frame.
+
+        Raises
+        ------
+        ContractError
+            If a position lies outside the clip or the lengths do not match.
+        """
+        where = np.asarray(positions, dtype=np.int64).reshape(-1)
+        if where.size and (where.min() < 0 or where.max() >= len(self)):
+            raise ContractError(f"position {int(where.max())} is outside the clip's {len(self)} sampled frames")
+        unique, first = np.unique(where, return_index=True)
+        spans = None
+        if segments is not None:
+            borders = np.append(self.ordinals, self.video.n_frames)
+            spans = borders[_aligned(segments, where.size, np.int64, "segments").reshape(-1, 2)[first]]
+        values = None if scores is None else _aligned(scores, where.size, np.float64, "scores")[first]
+        curve = None if frame_scores is None else _aligned(frame_scores, len(self), np.float32, "frame_scores")
+        return KeyFrames(self.ordinals[unique], self.times[unique], values, spans, curve)
+
+
+def _aligned(values: ArrayLike, n: int, dtype: Any, what: str) -> NDArray[Any]:
+    array = np.asarray(values, dtype=dtype)
+    if len(array) != n:
+        raise ContractError(f"{what} has {len(array)} entries for {n} frames")
+    return array
+
+
+def read_only(arrays: Sequence[NDArray[Any]]) -> None:
+    """Make every array of ``arrays`` refuse writing."""
+    for array in arrays:
+        array.flags.writeable = False

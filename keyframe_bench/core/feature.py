@@ -1,0 +1,81 @@
+"""The feature interface: decoded frames in, one row of numbers per frame out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .params import Configurable
+from .registry import Registry
+
+
+class FrameView(Protocol):
+    """What a feature sees of a decoded frame: lazy views, each conversion made once and shared by all features."""
+
+    ordinal: int
+    time: float
+    width: int
+    height: int
+    picture_type: str
+    key_frame: bool
+
+    def luma(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the upright grey picture, uint8 [height, width], 0 black to 255 white whatever the coded range."""
+
+    def rgb(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the upright picture resized to uint8 [height, width, 3], RGB."""
+
+    def planes(self) -> list[NDArray[np.uint8]]:
+        """Return the decoder's 8-bit planes at native size, as coded (no copy, not rotated)."""
+
+
+class Feature(Configurable, ABC):
+    """A small array per frame, computed in the one decode pass.
+
+    Subclasses are registered, take keyword scalars (see `Extractor`), and keep any state of a video in the instance:
+    the runner makes a fresh one per video.
+
+    Attributes
+    ----------
+    name : str
+        Set by `register`.
+    version : int
+        Bump it when rows may change: it is part of the key.
+    source : {"frames", "packets"}
+        "packets" when demuxing can be enough; the frames given then carry no pixels.
+    stateful : bool
+        True when a row depends on earlier frames, hence on the sampling.
+    summary : str
+        What a row is: shape, unit, range.
+    """
+
+    registry: ClassVar[Registry[Feature]] = Registry("feature", "keyframe_bench.features")
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    source: ClassVar[Literal["frames", "packets"]] = "frames"
+    stateful: ClassVar[bool] = False
+    summary: ClassVar[str] = ""
+
+    @property
+    def key(self) -> str:
+        """Cache key: name, version and parameters (networks add the sha256 of their weights)."""
+        inner = ",".join(f"{k}={v}" for k, v in self.params.items())
+        return f"{self.name}@{self.version}({inner})"
+
+    @abstractmethod
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
+        """Return one row per frame, array [B, ...], for a batch of frames in decode order."""
+
+    def fresh(self) -> Feature:
+        """Return a new instance with the same parameters and no state."""
+        return type(self)(**self.params)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Feature) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)

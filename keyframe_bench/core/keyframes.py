@@ -1,0 +1,63 @@
+"""What an extractor returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class KeyFrames:
+    """Key frames of one video, in order of time.
+
+    Attributes
+    ----------
+    frames : int64 [K]
+        0-based ordinals in the order in which the decoder returns the frames, strictly increasing.
+    times : float64 [K]
+        Presentation times (PTS) in seconds, as the container states them.
+    scores : float64 [K] or None
+        The method's own score of each key frame.
+    segments : int64 [K, 2] or None
+        Half-open range of ordinals that each key frame stands for.
+    frame_scores : float32 [N] or None
+        Score of every frame the method saw.
+    cost : dict
+        Seconds: ``decode_s``, ``features_s``, ``select_s``.
+    """
+
+    frames: NDArray[np.int64]
+    times: NDArray[np.float64]
+    scores: NDArray[np.float64] | None = None
+    segments: NDArray[np.int64] | None = None
+    frame_scores: NDArray[np.float32] | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists and numbers; `from_json` restores the same key frames."""
+        arrays = {n: getattr(self, n) for n in ("frames", "times", "scores", "segments", "frame_scores")}
+        return {n: None if a is None else a.tolist() for n, a in arrays.items()} | {"cost": dict(self.cost)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> KeyFrames:
+        """Read what `to_json` wrote."""
+
+        def array(name: str, dtype: type) -> Any:
+            return None if data.get(name) is None else np.asarray(data[name], dtype=dtype)
+
+        segments = array("segments", np.int64)
+        return cls(
+            frames=np.asarray(data["frames"], dtype=np.int64),
+            times=np.asarray(data["times"], dtype=np.float64),
+            scores=array("scores", np.float64),
+            segments=None if segments is None else segments.reshape(-1, 2),
+            frame_scores=array("frame_scores", np.float32),
+            cost=dict(data.get("cost", {})),
+        )

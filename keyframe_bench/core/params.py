@@ -1,0 +1,161 @@
+"""Typed parameters read from ``__init__`` signatures: the only place where a default or a range is stated."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from .errors import UsageError
+
+_SCALARS = (bool, int, float, str)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Closed interval a number must lie in, for ``Annotated[float, Range(0, 1)]``; ``None`` leaves a side open."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        if self.high is None:
+            return f"at least {self.low}"
+        if self.low is None:
+            return f"at most {self.high}"
+        return f"between {self.low} and {self.high}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword of a class: its scalar types, choices, range and default."""
+
+    name: str
+    types: tuple[type, ...]
+    default: Any = inspect.Parameter.empty
+    optional: bool = False
+    choices: tuple[Any, ...] = ()
+    range: Range | None = None
+
+    @property
+    def expects(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            text = "one of " + ", ".join(map(str, self.choices))
+        else:
+            names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+            text = " or ".join(names[t] for t in self.types)
+            if self.range is not None:
+                text += f" {self.range}"
+        return text + (" or null" if self.optional else "")
+
+    def check(self, value: Any, owner: str) -> Any:
+        """Return ``value`` in the declared type, or raise `UsageError` naming owner, parameter and what was expected."""
+        ok = self._convert(value)
+        if ok is _REFUSED:
+            raise UsageError(f"{owner}: {self.name}={value!r} is not {self.expects}")
+        return ok
+
+    def _convert(self, value: Any) -> Any:
+        if value is None:
+            return None if self.optional else _REFUSED
+        if self.choices:
+            return value if value in self.choices and type(value) in {type(c) for c in self.choices} else _REFUSED
+        if isinstance(value, bool):
+            return value if bool in self.types else _REFUSED
+        for kind in self.types:
+            converted: Any = _REFUSED
+            if kind is float and isinstance(value, (int, float)) and math.isfinite(value):
+                converted = float(value)
+            elif kind is int and isinstance(value, int):
+                converted = value
+            elif kind is str and isinstance(value, (str, int, float)):
+                converted = str(value)
+            if converted is not _REFUSED and (kind is str or self.range is None or converted in self.range):
+                return converted
+        return _REFUSED
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data for ``keyframe-bench list --json``."""
+        return {"name": self.name, "default": self.default, "expects": self.expects}
+
+
+_REFUSED = object()
+
+
+def parameters_of(cls: type) -> dict[str, Parameter]:
+    """Return the parameters of ``cls.__init__`` by name, in order.
+
+    Raises
+    ------
+    TypeError
+        If a parameter has no default or an annotation other than scalars, ``Literal``, ``Annotated[..., Range]`` and
+        ``None`` unions: the class itself is wrong.
+    """
+    init = inspect.getattr_static(cls, "__init__")
+    if init is object.__init__:
+        return {}
+    signature = inspect.signature(init)
+    hints = typing.get_type_hints(init, include_extras=True)
+    found = {}
+    for name, parameter in list(signature.parameters.items())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{cls.__name__}.__init__ takes *args or **kwargs; name every parameter")
+        if parameter.default is parameter.empty:
+            raise TypeError(f"{cls.__name__}.__init__: parameter {name} needs a default")
+        if name not in hints:
+            raise TypeError(f"{cls.__name__}.__init__: parameter {name} needs a type annotation")
+        found[name] = _read(cls, name, hints[name], parameter.default)
+    return found
+
+
+def _read(cls: type, name: str, hint: Any, default: Any) -> Parameter:
+    optional, allowed, interval = False, None, None
+    if get_origin(hint) is Annotated:
+        hint, *extras = get_args(hint)
+        interval = next((e for e in extras if isinstance(e, Range)), None)
+    kinds = []
+    for part in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,):
+        if get_origin(part) is Annotated:
+            part, *extras = get_args(part)  # noqa: PLW2901 - unwrap the alternative
+            interval = next((e for e in extras if isinstance(e, Range)), interval)
+        if part is type(None):
+            optional = True
+        elif get_origin(part) is Literal:
+            allowed = get_args(part)
+        elif part in _SCALARS:
+            kinds.append(part)
+        else:
+            raise TypeError(f"{cls.__name__}.__init__: {name}: {part} is not a scalar type, Literal or Range")
+    return Parameter(name, tuple(kinds), default, optional, allowed or (), interval)
+
+
+def check_params(cls: type, params: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Return ``params`` checked and completed with the defaults of ``cls``; `UsageError` names the first wrong one."""
+    known = parameters_of(cls)
+    for name in params:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {', '.join(near)}" if near else f"its parameters are {', '.join(known) or 'none'}"
+            raise UsageError(f"{owner} has no parameter {name!r}; {hint}")
+    return {n: p.check(params[n], owner) if n in params else p.default for n, p in known.items()}
+
+
+class Configurable:
+    """A class whose keyword parameters are stored verbatim and can be read back."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Current value of every ``__init__`` parameter, by name."""
+        return {name: getattr(self, name) for name in parameters_of(type(self))}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"

@@ -1,0 +1,167 @@
+"""One registry for extractors, features, metrics and data sets: files of the package, entry points, plug-in files."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from .errors import UnavailableError, UsageError
+from .params import check_params
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered class, or the reason why its module could not be imported."""
+
+    name: str
+    cls: type[T] | None
+    origin: str
+    error: str | None = None
+
+
+class Registry(Generic[T]):
+    """Names to classes. Discovery happens at the first look-up, never at import.
+
+    Parameters
+    ----------
+    kind : str
+        What is registered, in the singular, for messages ("extractor").
+    package : str
+        Package whose modules (names without a leading underscore) are imported on discovery.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._entries: dict[str, Entry[T]] = {}
+        self._discovered = False
+
+    def add(self, name: str, cls: type[T]) -> None:
+        """Register ``cls`` under ``name``; a name taken by another class raises `UsageError`."""
+        taken = self._entries.get(name)
+        origin = cls.__module__
+        if taken is not None and taken.cls is not None and taken.cls is not cls:
+            raise UsageError(
+                f"{self.kind} name {name!r} is registered twice, by {taken.origin} and by {origin}; rename one"
+            )
+        self._entries[name] = Entry(name, cls, origin)
+
+    def discover(self) -> None:
+        """Import the package's modules and the entry points of group ``package``, once."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                path = f"{self.package}.{module.name}"
+                self._attempt(module.name, path, partial(importlib.import_module, path))
+        for point in entry_points(group=self.package):
+            self._attempt(point.name, point.value, point.load)
+
+    def _attempt(self, name: str, origin: str, load: Callable[[], Any]) -> None:
+        try:
+            load()
+        except Exception as error:  # noqa: BLE001 - a broken plug-in must stay listed with its reason
+            key = name if name not in self._entries else f"{name} ({origin})"  # a second owner of a name is listed too
+            self._entries[key] = Entry(key, None, origin, f"{type(error).__name__}: {error}")
+
+    def entries(self) -> dict[str, Entry[T]]:
+        """Every entry by name, sorted; entries that failed to import have ``cls = None``."""
+        self.discover()
+        return dict(sorted(self._entries.items()))
+
+    def names(self) -> list[str]:
+        """Names that can be built, sorted."""
+        return [name for name, entry in self.entries().items() if entry.cls is not None]
+
+    def get(self, name: str) -> type[T]:
+        """Return the class of ``name``; unknown names raise `UsageError` with the nearest, broken ones their reason."""
+        self.discover()
+        entry = self._entries.get(name) if isinstance(name, str) else None
+        if entry is None:
+            near = difflib.get_close_matches(str(name), self._entries, n=3, cutoff=0.5)
+            hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(sorted(self._entries))}"
+            raise UsageError(f"unknown {self.kind} {name!r}; {hint}")
+        if entry.cls is None:
+            raise UnavailableError(f"{self.kind} {name!r} cannot be loaded: {entry.error}")
+        return entry.cls
+
+    def build(self, name: str, params: Mapping[str, Any] | None = None) -> T:
+        """Return an instance of ``name`` with checked parameters (one message for command line, Python and YAML)."""
+        cls = self.get(name)
+        return cls(**check_params(cls, params or {}, f"{self.kind} {name!r}"))
+
+
+def register(name: str) -> Callable[[type[T]], type[T]]:
+    """Class decorator: register an extractor, feature, metric or data set under ``name``.
+
+    The class says by its base which registry it belongs to.
+
+    Examples
+    --------
+    >>> import keyframe_bench as kb
+    >>> @kb.register("first_frame")
+    ... class FirstFrame(kb.Extractor):
+    ...     '''The first sampled frame, whatever the budget.'''
+    ...     reference = "none"
+    ...     budget_rule = "always one frame"
+    ...     may_return_fewer = "it is one frame by definition"
+    ...     def select(self, clip, k=None, *, rng):
+    ...         return clip.pick([0])
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        registry = getattr(cls, "registry", None)
+        if not isinstance(registry, Registry):
+            raise TypeError(f"{cls.__name__} is no Extractor, Feature, Metric or Dataset; derive it from one of them")
+        cls.name = name  # type: ignore[attr-defined]  # every registered base declares `name`
+        registry.add(name, cls)
+        return cls
+
+    return decorate
+
+
+_loaded_plugins: dict[Path, str] = {}
+
+
+def load_plugins(files: list[str] | tuple[str, ...]) -> None:
+    """Import plug-in files, each once, under a module name of their own; a file that fails raises `UsageError`."""
+    for file in files:
+        path = Path(file).resolve()
+        if path in _loaded_plugins:
+            continue
+        if not path.is_file():
+            raise UsageError(f"plug-in file {str(file)!r} does not exist; give the path of a Python file")
+        name = f"keyframe_bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UsageError(f"plug-in file {str(file)!r} is not a Python file (its name must end in .py)")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # pickle looks its classes up here
+        try:
+            spec.loader.exec_module(module)
+        except UsageError:
+            del sys.modules[name]
+            raise
+        except Exception as error:
+            del sys.modules[name]
+            raise UsageError(f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}") from error
+        _loaded_plugins[path] = name
+
+
+def plugin_files() -> list[str]:
+    """Paths of the plug-in files loaded so far, for worker processes."""
+    return [str(path) for path in _loaded_plugins]

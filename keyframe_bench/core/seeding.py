@@ -1,0 +1,20 @@
+"""Randomness comes from explicit seeds only."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def rng_for(seed: int, *parts: str | int) -> np.random.Generator:
+    """Return the generator that belongs to ``seed`` and the named ``parts``, the same on every machine and process.
+
+    Examples
+    --------
+    >>> bool(rng_for(0, "a").integers(1000) == rng_for(0, "a").integers(1000))
+    True
+    """
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    words = np.frombuffer(digest, dtype="<u4")
+    return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))

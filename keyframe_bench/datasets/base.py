@@ -1,0 +1,60 @@
+"""The data set interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ..core.annotation import Annotation
+from ..core.params import Configurable
+from ..core.registry import Registry
+
+
+@dataclass(frozen=True)
+class VideoItem:
+    """One video of a data set.
+
+    Attributes
+    ----------
+    id : str
+        Stable name inside the data set (its path below the root, with forward slashes).
+    path : Path
+        The file.
+    annotation : Annotation or None
+        What is known about it; frames and times not yet aligned with the decoded file.
+    """
+
+    id: str
+    path: Path
+    annotation: Annotation | None = None
+
+
+class Dataset(Configurable, ABC):
+    """A list of videos with annotations.
+
+    Every data set has a ``root`` parameter (the command line's ``dataset.root=DIR``).
+
+    Attributes
+    ----------
+    description : str
+        One phrase for ``keyframe-bench list``.
+    reference, licence : str
+        BibTeX key or "none"; terms of use.
+    """
+
+    registry: ClassVar[Registry[Dataset]] = Registry("data set", "keyframe_bench.datasets")
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    description: ClassVar[str] = ""
+    reference: ClassVar[str] = "none"
+    licence: ClassVar[str] = ""
+
+    @abstractmethod
+    def videos(self) -> list[VideoItem]:
+        """Return the videos sorted by id; `UsageError` says which path lacks what."""
+
+    @abstractmethod
+    def revision(self) -> str:
+        """Return a short text that changes when videos or annotations may have changed."""

@@ -1,0 +1,1 @@
+"""One file per method; nothing is imported until the registry looks."""

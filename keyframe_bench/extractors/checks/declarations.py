@@ -1,0 +1,143 @@
+"""Checks of what the class says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...core.errors import ContractError, UsageError
+from ...core.feature import Feature
+from ...core.params import Parameter, parameters_of
+from ..base import Extractor, ScoreExtractor
+from .rule import CHECKS, require, rule
+
+
+@rule()
+def check_parameters_declared(extractor: Extractor) -> None:
+    """Every parameter of ``__init__`` is an annotated scalar with an immutable default that its own type accepts."""
+    cls = type(extractor)
+    try:
+        parameters = parameters_of(cls)
+    except TypeError as error:
+        raise ContractError(f"{error}; allowed are bool, int, float, str, Literal and Annotated[..., Range]") from error
+    for name, parameter in parameters.items():
+        require(name not in ("seed", "rng", "random_state"), f"{name} is no parameter: use the rng given to select")
+        try:
+            parameter.check(parameter.default, cls.__name__)
+        except UsageError as error:
+            raise ContractError(f"the default is refused by its own declaration: {error}") from error
+
+
+@rule()
+def check_parameters_stored(extractor: Extractor) -> None:
+    """``__init__`` stores each parameter verbatim under its own name, whatever allowed value it gets."""
+    cls = type(extractor)
+    for name, parameter in parameters_of(cls).items():
+        for value in _values(parameter):
+            try:
+                made = cls(**{name: value})
+            except Exception as error:
+                raise ContractError(
+                    f"__init__({name}={value!r}) raises {type(error).__name__}: {error}; it must only store, "
+                    "so do the work in select and say in unavailable() what is missing"
+                ) from error
+            stored = getattr(made, name, None)
+            require(
+                hasattr(made, name) and type(stored) is type(value) and stored == value,
+                f"__init__({name}={value!r}) stores {stored!r}; write self.{name} = {name}",
+            )
+
+
+def _values(parameter: Parameter) -> Iterator[Any]:
+    """Yield allowed values of a parameter: default, choices, ends of the range, something else of its type."""
+    yield parameter.default
+    if parameter.optional:
+        yield None
+    if parameter.choices:
+        yield from parameter.choices
+        return
+    low = parameter.range.low if parameter.range else None
+    high = parameter.range.high if parameter.range else None
+    ends = [end for end in (low, high) if end is not None]
+    for kind in parameter.types:
+        if kind is bool:
+            yield from (True, False)
+        elif kind is str:
+            yield "no such value"
+        else:
+            yield from (kind(end) for end in ends or (1, 7))
+
+
+@rule()
+def check_init_does_no_work(extractor: Extractor) -> None:
+    """``__init__`` sets nothing but the parameters: no loading, no derived values."""
+    cls = type(extractor)
+    extra = sorted(set(vars(cls(**extractor.params))) - set(parameters_of(cls)))
+    require(not extra, f"__init__ also sets {', '.join(extra)}; compute it in select, in needs or in a property")
+
+
+@rule()
+def check_docstring_present(extractor: Extractor) -> None:
+    """Every class has a docstring of its own that says what it selects."""
+    cls = type(extractor)
+    own = cls.__dict__.get("__doc__") or ""
+    require(own.strip(), f"write a docstring below class {cls.__name__}: what it selects")
+
+
+@rule()
+def check_reference_present(extractor: Extractor) -> None:
+    """Every class states its source itself."""
+    said = _stated(extractor, "reference")
+    require(
+        isinstance(said, str) and said.strip(),
+        'set reference = "<BibTeX key of the article>", or reference = "none" when there is none',
+    )
+
+
+def _stated(extractor: Extractor, name: str) -> Any:
+    """Value of a class attribute that the class or a base below `Extractor` sets; None when it is only inherited."""
+    own = [c for c in type(extractor).__mro__ if issubclass(c, Extractor) and c not in (Extractor, ScoreExtractor)]
+    return next((c.__dict__[name] for c in own if name in c.__dict__), None)
+
+
+@rule()
+def check_budget_rule_present(extractor: Extractor) -> None:
+    """``budget_rule`` says in one phrase how k is met."""
+    rule = extractor.budget_rule
+    require(isinstance(rule, str) and rule.strip(), 'set budget_rule = "<one phrase: how k is met>"')
+    require("\n" not in rule, "budget_rule is one phrase on one line; explain the rest in the docstring")
+
+
+@rule()
+def check_declarations_valid(extractor: Extractor) -> None:
+    """``supports``, ``version``, ``draws`` and the flags have the types the interface names."""
+    supports = extractor.supports
+    require(
+        isinstance(supports, frozenset) and supports and supports <= {"fixed", "free"},
+        'supports is a frozenset with "fixed" (takes k), "free" (decides itself) or both',
+    )
+    for name in ("version", "draws"):
+        value = getattr(extractor, name)
+        require(type(value) is int and value >= 1, f"{name} is a whole number of at least 1")
+    for name in ("stochastic", "online", "privileged"):
+        require(isinstance(getattr(extractor, name), bool), f"{name} is True or False")
+    require(isinstance(extractor.may_return_fewer, str), 'may_return_fewer is the reason as text, or ""')
+
+
+@rule()
+def check_expected_failures_explained(extractor: Extractor) -> None:
+    """Every entry of ``expected_failures`` names a check and gives a reason."""
+    for name, reason in extractor.expected_failures.items():
+        require(name in CHECKS, f"expected_failures names {name!r}, which is none of the checks: {', '.join(CHECKS)}")
+        require(isinstance(reason, str) and reason.strip(), f"expected_failures[{name!r}] must give the reason")
+
+
+@rule()
+def check_needs_are_features(extractor: Extractor) -> None:
+    """``needs`` is a tuple of features, the same at every look."""
+    needs = extractor.needs
+    require(
+        isinstance(needs, tuple) and all(isinstance(feature, Feature) for feature in needs),
+        "needs is a tuple of features such as (Gray(height=60, width=80),); mind the comma of a single one",
+    )
+    require(needs == extractor.needs, "needs changes from look to look; it may depend on parameters only")

@@ -1,0 +1,67 @@
+"""Checks of what ``select`` reads and leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...core.errors import ContractError
+from ...core.seeding import rng_for
+from ..base import Extractor
+from .clips import TYPICAL, AnnotationTrap, ReadColumns, clip_of
+from .rule import only, require, rule, same, select, some_budgets, view_of
+
+
+@rule()
+def check_reads_declared_needs(extractor: Extractor) -> None:
+    """``select`` reads only features that ``needs`` declares."""
+    for k in some_budgets(extractor):
+        clip = view_of(extractor, clip_of(extractor, TYPICAL[0]))
+        columns = ReadColumns(clip.columns)
+        error: Exception | None = None
+        try:
+            extractor.select(replace(clip, columns=columns), k, rng=rng_for(0, "check"))
+        except Exception as raised:  # noqa: BLE001 - judged below: only a missing feature breaks this rule
+            error = raised
+        if columns.missing:
+            raise ContractError(
+                f"select reads {columns.missing[0]}, which needs does not declare; add that feature to needs"
+            ) from error
+        if error is not None:
+            raise error
+
+
+@rule(only(lambda e: not e.privileged, "it is privileged: it may see the annotation"))
+def check_reads_no_annotation(extractor: Extractor) -> None:
+    """``select`` neither looks at the annotation nor depends on whether there is one."""
+    for k in some_budgets(extractor):
+        clip = clip_of(extractor, TYPICAL[0])
+        trap = AnnotationTrap()
+        try:
+            with_trap = select(extractor, replace(clip, annotation=trap), k)
+        except ContractError:
+            if not trap.seen:
+                raise
+        if trap.seen:
+            raise ContractError(
+                f"select reads annotation.{trap.seen[0]}, the answer it is judged by; learn from it in fit, "
+                "or set privileged = True to be shown as a ceiling that is not ranked"
+            )
+        without = select(extractor, replace(clip, annotation=None), k)
+        require(same(with_trap, without), "select answers otherwise when the clip has an annotation; ignore it")
+
+
+@rule()
+def check_clip_unchanged(extractor: Extractor) -> None:
+    """``select`` writes into no array of the clip: all methods share it."""
+    for k in some_budgets(extractor):
+        clip, before = clip_of(extractor, TYPICAL[0]), clip_of(extractor, TYPICAL[0])
+        select(extractor, view_of(extractor, clip), k)  # the arrays are read-only: writing raises
+        require(
+            np.array_equal(clip.ordinals, before.ordinals)
+            and np.array_equal(clip.times, before.times)
+            and clip.columns.keys() == before.columns.keys()
+            and all(np.array_equal(clip.columns[key], rows) for key, rows in before.columns.items()),
+            "select changes the clip that all methods share; work on a copy: clip[feature].copy()",
+        )

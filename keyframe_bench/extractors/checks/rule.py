@@ -1,0 +1,114 @@
+"""How a check is declared, and what the checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+
+import numpy as np
+
+from ...core.clip import Clip
+from ...core.errors import ContractError
+from ...core.keyframes import KeyFrames
+from ...core.seeding import rng_for
+from ..base import Extractor
+from .clips import TYPICAL, AnnotationTrap, clip_of
+
+Check = Callable[[Extractor], None]
+CHECKS: dict[str, Check] = {}
+WHY_NOT: dict[str, Callable[[Extractor], str]] = {}  # rule to "why it does not apply", "" when it does
+
+
+def rule(unless: Callable[[Extractor], str] = lambda _: "") -> Callable[[Check], Check]:
+    """Collect a check under its name without ``check_``; where ``unless`` gives a reason it has nothing to check."""
+
+    def decorate(check: Check) -> Check:
+        @wraps(check)
+        def guarded(extractor: Extractor) -> None:
+            if not unless(extractor):
+                check(extractor)
+
+        name = check.__name__.removeprefix("check_")
+        CHECKS[name], WHY_NOT[name] = guarded, unless
+        return guarded
+
+    return decorate
+
+
+def require(condition: object, message: str) -> None:
+    """Raise `ContractError` with ``message`` unless ``condition`` holds (``assert`` would vanish under -O)."""
+    if not condition:
+        raise ContractError(message)
+
+
+def only(condition: Callable[[Extractor], object], reason: str) -> Callable[[Extractor], str]:
+    """Return the ``unless`` of a rule that applies only where ``condition`` holds."""
+    return lambda extractor: "" if condition(extractor) else reason
+
+
+takes_k = only(lambda e: "fixed" in e.supports, "it takes no number of key frames (supports has no 'fixed')")
+takes_free = only(lambda e: "free" in e.supports, "it does not decide the number itself (supports has no 'free')")
+
+
+def some_budgets(extractor: Extractor) -> tuple[int | None, ...]:
+    """Return a few budgets of the kinds the extractor supports."""
+    fixed = (1, 3, 7) if "fixed" in extractor.supports else ()
+    return (*fixed, None) if "free" in extractor.supports else fixed
+
+
+def view_of(extractor: Extractor, clip: Clip) -> Clip:
+    """Return what the runner would show the extractor."""
+    return clip.restricted(extractor.needs, annotation=extractor.privileged)
+
+
+def select(extractor: Extractor, clip: Clip, k: int | None, seed: int = 0) -> KeyFrames:
+    """Select as the runner does, without its checks of the result; what goes wrong is told with the clip and k."""
+    trapped = isinstance(clip.annotation, AnnotationTrap)
+    view = clip.restricted(extractor.needs, annotation=extractor.privileged or trapped)
+    try:
+        result = extractor.select(view, k, rng=rng_for(seed, "check"))
+    except Exception as error:
+        raise ContractError(
+            f"select raises {type(error).__name__}: {error} (clip: {clip.video.name}, {len(clip)} frames; k={k})"
+        ) from error
+    require(isinstance(result, KeyFrames), f"select returns {type(result).__name__}; return clip.pick(positions)")
+    return result
+
+
+def results(extractor: Extractor) -> Iterator[tuple[Clip, int | None, KeyFrames]]:
+    """Yield clip, budget and result on the typical clips."""
+    for kind in TYPICAL:
+        for k in some_budgets(extractor):
+            clip = clip_of(extractor, kind)
+            yield clip, k, select(extractor, clip, k)
+
+
+def require_budget(extractor: Extractor, clip: Clip, k: int) -> None:
+    """Require ``min(k, n)`` key frames, or at least one where the class may return fewer."""
+    got, full = len(select(extractor, clip, k)), min(k, len(clip))
+    said = f"{got} key frames for a budget of {k} on {clip.video.name} ({len(clip)} frames)"
+    require(got <= full, f"{said}; return no more than {full}")
+    require(got >= 1, f"{said}; a video with frames has at least one")
+    require(
+        got == full or extractor.may_return_fewer,
+        f'{said}, not {full}; fill up with the next best frames, or say why not: may_return_fewer = "<reason>"',
+    )
+
+
+def require_extreme(extractor: Extractor, *kinds: str) -> None:
+    """Require the budget on clips of the given kinds."""
+    for kind in kinds:
+        clip = clip_of(extractor, kind)
+        for k in some_budgets(extractor):
+            if k is None:
+                got = len(select(extractor, clip, k))
+                require(got >= 1, f"no key frame on {kind} without a budget; give at least one")
+            else:
+                require_budget(extractor, clip, k)
+
+
+def same(first: KeyFrames, second: KeyFrames) -> bool:
+    """Say whether two results are equal, apart from their cost."""
+    names: Sequence[str] = ("frames", "times", "scores", "segments", "frame_scores")
+    pairs = [(getattr(first, name), getattr(second, name)) for name in names]
+    return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)

@@ -1,0 +1,95 @@
+"""k-means over what a pretrained network sees."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+
+from ..core.clip import Clip
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.params import Range
+from ..core.registry import register
+from ..features.embedding import Embedding
+from ..selection.kmeans import representatives
+from .base import Extractor
+
+
+@register("embedding_kmeans")
+class EmbeddingKMeans(Extractor):
+    """Frames nearest to the centres of k-means clusters of network embeddings (A17).
+
+    Parameters
+    ----------
+    backbone : str
+        ``timm:NAME`` or ``torchvision:NAME``, with builder options after a question mark (``timm:x?pad_type=same``).
+    weights : str
+        "hub", "random" (untrained, and labelled so), or the path of a safetensors file.
+    layer : {"pool", "logits"}
+        "logits" is the article's "activations before the softmax layer" word for word; "pool" the features before them.
+    mean, std : float, optional
+        Normalisation where the weights want another than the network's own.
+    seconds_per_key : float
+        With a free budget, one key frame per so many seconds; the article says only that it depends on the length.
+    growth : {"linear", "sqrt"}
+        With a free budget, k = ceil(duration / seconds_per_key), or ceil of the square root of that ratio.
+    n_init : int
+        Starts of k-means.
+    """
+
+    reference = "platformai"
+    supports = frozenset({"fixed", "free"})
+    budget_rule = "k clusters, the real frame nearest to each centre; free: k grows with the duration"
+    stochastic = True
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "timm:resnet18.a1_in1k",
+        weights: str = "hub",
+        layer: Literal["pool", "logits"] = "pool",
+        mean: Annotated[float, Range(0, 1)] | None = None,
+        std: Annotated[float, Range(0.001, 1)] | None = None,
+        seconds_per_key: Annotated[float, Range(0.001)] = 8.0,
+        growth: Literal["linear", "sqrt"] = "linear",
+        n_init: Annotated[int, Range(1, 1000)] = 10,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.layer = layer
+        self.mean = mean
+        self.std = std
+        self.seconds_per_key = seconds_per_key
+        self.growth = growth
+        self.n_init = n_init
+
+    @property
+    def embedding(self) -> Embedding:
+        """The feature that is clustered."""
+        return Embedding(
+            backbone=self.backbone, weights=self.weights, layer=self.layer, mean=self.mean, std=self.std
+        )
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """One embedding per sampled frame."""
+        return (self.embedding,)
+
+    @property
+    def label(self) -> str:
+        """Say so when the network was never trained."""
+        return "random init" if self.weights == "random" else ""
+
+    def unavailable(self) -> str | None:
+        """Return what is missing: a package, the weights file, or weights that were not downloaded yet."""
+        return self.embedding.unavailable()
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
+        """Return one frame per cluster; its score is the share of the frames that the cluster holds."""
+        if k is None:
+            ratio = clip.video.duration_s / self.seconds_per_key
+            k = max(1, math.ceil(math.sqrt(ratio) if self.growth == "sqrt" else ratio))
+        found = representatives(clip[self.embedding], k, rng=rng, n_init=self.n_init)
+        return clip.pick(found.positions, scores=found.shares)

@@ -1,0 +1,71 @@
+"""Segments between large histogram differences, and their middle frames."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+
+from ..core.clip import Clip
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.params import Range
+from ..core.registry import register
+from ..features.histogram_difference import HistogramDifference
+from ..selection.segments import middles, segments_by_change
+from .base import Extractor
+
+
+@register("histogram_distance")
+class HistogramDistance(Extractor):
+    """As `pixel_distance`, but the change is the L1 distance of grey histograms, the threshold mean + std (A15).
+
+    Blind to motion that keeps the grey levels, hence quieter within a shot; blind also to a cut between pictures of the
+    same grey levels.
+
+    Parameters
+    ----------
+    bins : int
+        Bins over the grey levels 0 to 255.
+    threshold : {"mean+std", "mean", "absolute", "rolling"}
+        mean + ``factor`` * standard deviation (population) of all distances, ``factor * mean``, ``level``, or
+        ``factor`` * the centred rolling mean over ``window_s``. Not used with a fixed budget.
+    factor : float
+        Raise it for fewer key frames.
+    level : float
+        Absolute threshold: L1 distance of normalised histograms, 0 to 2.
+    window_s : float
+        Seconds of the rolling window; it shrinks at the edges.
+    """
+
+    reference = "platformai"
+    supports = frozenset({"fixed", "free"})
+    budget_rule = "the k-1 largest distances become borders (ties: the earlier), one middle frame per segment"
+    stochastic = False
+
+    def __init__(
+        self,
+        bins: Annotated[int, Range(2, 256)] = 256,
+        threshold: Literal["mean+std", "mean", "absolute", "rolling"] = "mean+std",
+        factor: Annotated[float, Range(0)] = 1.0,
+        level: Annotated[float, Range(0, 2)] = 0.5,
+        window_s: Annotated[float, Range(0.001)] = 60.0,
+    ) -> None:
+        self.bins = bins
+        self.threshold = threshold
+        self.factor = factor
+        self.level = level
+        self.window_s = window_s
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """The histogram difference."""
+        return (HistogramDifference(bins=self.bins),)
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+        """Return the segments' middle frames; a key frame's score is the distance that opened its segment."""
+        change = clip[self.needs[0]]
+        segments = segments_by_change(
+            change, clip.times, k, self.threshold, factor=self.factor, level=self.level, window_s=self.window_s
+        )
+        return clip.pick(middles(segments), scores=change[segments[:, 0]], segments=segments, frame_scores=change)

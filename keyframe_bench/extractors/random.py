@@ -1,0 +1,25 @@
+"""Control: frames drawn at random."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.clip import Clip
+from ..core.keyframes import KeyFrames
+from ..core.registry import register
+from .base import Extractor
+
+
+@register("random")
+class Random(Extractor):
+    """k sampled frames drawn uniformly without replacement: the floor that every table carries (A22)."""
+
+    reference = "none"
+    supports = frozenset({"fixed"})
+    budget_rule = "k frames drawn without replacement"
+    draws = 100
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
+        """Return ``min(k, N)`` frames."""
+        wanted = len(clip) if k is None else min(k, len(clip))
+        return clip.pick(rng.choice(len(clip), size=wanted, replace=False))

@@ -1,0 +1,44 @@
+"""How the encoder coded each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.feature import Feature, FrameView
+from ..core.registry import register
+
+_CODES = {"I": 1, "P": 2, "B": 3}
+
+
+@register("coded_picture")
+class CodedPicture(Feature):
+    """Key flag and picture type of each frame.
+
+    The two differ: with open groups of pictures an I picture need not be a point where decoding can start, and only
+    such a point carries the key flag.
+
+    Parameters
+    ----------
+    key_only : bool
+        True leaves the picture type 0, so that packets can be enough; the type needs decoding.
+    """
+
+    summary = "uint8 [2]: key flag 0 or 1; picture type 1 I, 2 P, 3 B, 0 other or not asked for"
+
+    def __init__(self, *, key_only: bool = False) -> None:
+        self.key_only = key_only
+
+    @property
+    def source(self) -> Literal["frames", "packets"]:  # type: ignore[override]  # depends on the parameter here
+        """Packets carry the key flag only."""
+        return "packets" if self.key_only else "frames"
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
+        """Return uint8 [B, 2]."""
+        types = [0 if self.key_only else _CODES.get(frame.picture_type, 0) for frame in frames]
+        keys = [bool(frame.key_frame) for frame in frames]
+        return np.stack([np.array(keys, dtype=np.uint8), np.array(types, dtype=np.uint8)], axis=1)

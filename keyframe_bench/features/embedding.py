@@ -1,0 +1,83 @@
+"""What a pretrained image network sees in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..core.feature import Feature, FrameView
+from ..core.params import Range
+from ..core.registry import register
+
+
+@register("embedding")
+class Embedding(Feature):
+    """Output of a network trained on ImageNet for the centre of the upright picture, its aspect ratio kept.
+
+    Parameters
+    ----------
+    backbone : str
+        ``timm:NAME`` or ``torchvision:NAME``, with builder options after a question mark (``timm:x?pad_type=same``).
+    weights : str
+        "hub" (downloaded by the package, or found in its cache), "random" (untrained, fixed seed), or the path of a
+        safetensors file.
+    layer : {"pool", "logits"}
+        Globally pooled features, or the classifier's output before the softmax.
+    mean, std : float, optional
+        Normalisation of all three channels on the scale 0 to 1, where the network's own configuration does not fit the
+        weights.
+
+    Notes
+    -----
+    The picture is resized by `FrameView.rgb` (averaged over areas when it shrinks) to the size at which the central
+    input of the network covers its usual share, e.g. short side 256 for a crop of 224. That leaves out the ends of a
+    wide picture, as the evaluation of these networks does.
+    """
+
+    summary = "float32 [D]: pooled features (D of the network) or logits (D classes) of the central square"
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "timm:resnet18.a1_in1k",
+        weights: str = "hub",
+        layer: Literal["pool", "logits"] = "pool",
+        mean: Annotated[float, Range(0, 1)] | None = None,
+        std: Annotated[float, Range(0.001, 1)] | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.layer = layer
+        self.mean = mean
+        self.std = std
+
+    @property
+    def key(self) -> str:
+        """The sha256 of the weights stands in for where they came from."""
+        from ..models.backbones import weights_id
+
+        values = self.params | {"weights": weights_id(self.backbone, self.weights)}
+        return f"{self.name}@{self.version}({','.join(f'{k}={v}' for k, v in values.items())})"
+
+    def unavailable(self) -> str | None:
+        """Return why the network cannot run here, or None."""
+        from ..models.backbones import why_unavailable
+
+        return why_unavailable(self.backbone, self.weights)
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:
+        """Return float32 [B, D]."""
+        from ..models.backbones import load_backbone
+
+        network = load_backbone(self.backbone, self.weights, self.layer, self.mean, self.std)
+        pictures = np.empty((len(frames), network.height, network.width, 3), dtype=np.uint8)
+        for picture, frame in zip(pictures, frames, strict=True):
+            picture[:] = network.cropped(frame.rgb(*network.resized(frame.height, frame.width)))
+        rows = network(pictures)
+        if not np.isfinite(rows).all():
+            raise UsageError(f"backbone={self.backbone} gives numbers that are not finite; choose other weights")
+        return rows

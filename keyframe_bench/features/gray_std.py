@@ -1,0 +1,38 @@
+"""Contrast of a frame, which tells fades and blank frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.feature import Feature, FrameView
+from ..core.params import Range
+from ..core.registry import register
+
+
+@register("gray_std")
+class GrayStd(Feature):
+    """Population standard deviation of the grey picture.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the grey picture in pixels.
+    """
+
+    summary = "float32 [], standard deviation of grey levels, 0 to 127.5 in units of 0-255"
+
+    def __init__(
+        self, height: Annotated[int, Range(1, 4320)] = 60, width: Annotated[int, Range(1, 7680)] = 80
+    ) -> None:
+        self.height = height
+        self.width = width
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
+        """Return float32 [B]."""
+        pictures = np.stack([frame.luma(self.height, self.width) for frame in frames])
+        deviation: NDArray[np.float64] = pictures.reshape(len(frames), -1).std(axis=1)
+        return deviation.astype(np.float32)

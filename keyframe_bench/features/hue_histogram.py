@@ -1,0 +1,99 @@
+"""Histogram of hue: the frame descriptor of VSUMM and of the CUS evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..core.feature import Feature, FrameView
+from ..core.params import Range
+from ..core.registry import register
+
+_MAX_BINS = 360
+_EDGE = 1e-4  # see hue_histogram
+
+
+def hue_histogram(rgb: NDArray[np.uint8], bins: int = 16) -> NDArray[np.float32]:
+    """Return the hue histogram of every picture.
+
+    The hue is that of the hexcone HSV model on the full circle, not OpenCV's 8-bit hue of two degrees a step; a pixel
+    falls into bin ``floor(bins * hue / 360)``, and grey pixels, which have no hue, into bin 0 (A6).
+
+    Parameters
+    ----------
+    rgb : uint8 [B, height, width, 3]
+        Pictures in RGB order.
+    bins : int
+        1 to 360.
+
+    Returns
+    -------
+    float32 [B, bins]
+        Shares of the pixels; every row sums to 1.
+
+    Raises
+    ------
+    UsageError
+        If the pictures have another shape or type, or no pixels, or ``bins`` is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> red_cyan_gray_gray = np.array([[[[255, 0, 0], [0, 255, 255], [9, 9, 9], [7, 7, 7]]]], dtype=np.uint8)
+    >>> hue_histogram(red_cyan_gray_gray, bins=4).tolist()
+    [[0.75, 0.0, 0.25, 0.0]]
+    """
+    if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != np.uint8:
+        raise UsageError(f"hue_histogram takes uint8 [B, height, width, 3] in RGB order, not {rgb.dtype} {rgb.shape}")
+    if not 1 <= bins <= _MAX_BINS:
+        raise UsageError(f"hue_histogram: bins={bins} is not a whole number between 1 and {_MAX_BINS}")
+    import cv2
+
+    count, height, width, _ = rgb.shape
+    if count == 0:
+        return np.zeros((0, bins), dtype=np.float32)
+    pixels = height * width
+    if pixels == 0:
+        raise UsageError(f"hue_histogram takes pictures with pixels, not {rgb.shape}")
+    # One conversion for the whole batch. Levels stay 0 to 255: scaled to 0 to 1, OpenCV's guard against division by
+    # zero would shift hues.
+    hue = cv2.cvtColor(rgb.reshape(count * height, width, 3).astype(np.float32), cv2.COLOR_RGB2HSV)[..., 0]
+    # bins * hue / 360 of 8-bit colours is a multiple of 1 / (6 * d), d <= 255: on a border or at least 6.5e-4 from it,
+    # so that the offset puts what rounding left just below a border where it belongs, and nothing else.
+    index = (hue * np.float32(bins / 360) + np.float32(_EDGE)).astype(np.intp).reshape(count, pixels)
+    index += bins * np.arange(count)[:, None]
+    counts = np.bincount(index.ravel(), minlength=count * bins).reshape(count, bins)
+    return np.asarray(counts / pixels, dtype=np.float32)
+
+
+@register("hue_histogram")
+class HueHistogram(Feature):
+    """Hue histogram of the picture, resized without keeping its aspect ratio.
+
+    Parameters
+    ----------
+    bins : int
+        Equal parts of the hue circle.
+    height, width : int
+        Size in pixels of the picture it is computed on.
+    """
+
+    summary = "float32 [bins], shares of the pixels by hue, sum 1; grey pixels are in bin 0"
+
+    def __init__(
+        self,
+        bins: Annotated[int, Range(1, _MAX_BINS)] = 16,
+        height: Annotated[int, Range(1, 4320)] = 60,
+        width: Annotated[int, Range(1, 7680)] = 80,
+    ) -> None:
+        self.bins = bins
+        self.height = height
+        self.width = width
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
+        """Return float32 [B, bins]."""
+        return hue_histogram(np.stack([frame.rgb(self.height, self.width) for frame in frames]), self.bins)

@@ -1,0 +1,1 @@
+"""Pure functions of key frames, clip and annotation."""

@@ -1,0 +1,87 @@
+"""The metric interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..core.annotation import Annotation
+from ..core.clip import Clip
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.params import Configurable
+from ..core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number a metric gives.
+
+    Attributes
+    ----------
+    direction : {"higher", "lower", "none"}
+        Which side is better; "none" for facts.
+    unit : str
+        "1", "s", "MB", ...
+    headline : bool
+        Shown in the comparison table; the others are in the results only.
+    about : str
+        One phrase.
+    """
+
+    direction: Literal["higher", "lower", "none"]
+    unit: str
+    about: str
+    headline: bool = False
+
+
+class Metric(Configurable, ABC):
+    """A pure function ``(key frames, clip, annotation) -> numbers``.
+
+    Attributes
+    ----------
+    columns : dict
+        Name of each number to its `Column`; every call returns exactly these, or nothing when the annotation lacks
+        what ``wants`` names.
+    wants : {"users", "shots", None}
+        The part of the annotation it is measured against.
+    reference : str
+        BibTeX key of the source, or "none".
+    """
+
+    registry: ClassVar[Registry[Metric]] = Registry("metric", "keyframe_bench.metrics")
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    reference: ClassVar[str] = "none"
+    wants: ClassVar[Literal["users", "shots"] | None] = None
+    columns: ClassVar[dict[str, Column]] = {}
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """Features that `compute` reads, on every decoded frame."""
+        return ()
+
+    @abstractmethod
+    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:
+        """Return the columns, all finite.
+
+        Parameters
+        ----------
+        keyframes : KeyFrames
+            The summary to be judged; it may be empty.
+        clip : Clip
+            Every decoded frame (``clip.ordinals`` is 0..N-1), with the features of ``needs``.
+        annotation : Annotation or None
+            Aligned: users carry ordinals and times.
+        """
+
+    def applies(self, annotation: Annotation | None) -> bool:
+        """Say whether the annotation has what ``wants`` names."""
+        if self.wants is None:
+            return True
+        if annotation is None:
+            return False
+        if self.wants == "users":
+            return len(annotation.users) > 0
+        return annotation.shots is not None and len(annotation.shots) > 0

@@ -1,0 +1,209 @@
+"""Comparison of user summaries (CUS) by what the pictures look like, with precision, recall and F of every user."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.annotation import Annotation
+from ..core.clip import Clip
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.registry import register
+from .base import Column, Metric
+from .distances import GRAY, HUE, HUE_LIMIT, hue_distance
+from .matching import Method, matches_per_user, precision_recall_f
+
+
+@dataclass(frozen=True, eq=False)
+class UserScores:
+    """Agreement of one summary with each user; every field is float64 [users].
+
+    Attributes
+    ----------
+    cus_a : share of the user's key frames that are matched, 0 to 1; it is also the recall.
+    cus_e : unmatched key frames of the summary per key frame of the user, 0 or more: it can exceed 1.
+    precision, f : share of the summary that is matched, and F, 0 to 1.
+    """
+
+    cus_a: NDArray[np.float64]
+    cus_e: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    f: NDArray[np.float64]
+
+
+def user_scores(matches: ArrayLike, n_predicted: int, n_users: ArrayLike) -> UserScores:
+    """Return CUS_A, CUS_E (C2), precision and F (C3) of every user.
+
+    Defined for empty sets: a user who chose nothing counts as one unit, so CUS_E is the number of key frames; if the
+    summary is empty too, CUS_A is 1 and CUS_E 0. An empty summary against a user's frames has 0 in everything.
+
+    Parameters
+    ----------
+    matches : int [users]
+        Matched pairs.
+    n_predicted : int
+        Key frames of the summary.
+    n_users : int [users]
+        Key frames of each user.
+
+    Examples
+    --------
+    >>> scores = user_scores(matches=[1], n_predicted=3, n_users=[1])
+    >>> scores.cus_a.tolist(), scores.cus_e.tolist(), scores.f.tolist()
+    ([1.0], [2.0], [0.5])
+    """
+    own = np.asarray(n_users, dtype=np.int64)
+    precision, recall, f = precision_recall_f(matches, n_predicted, own)
+    spare = (n_predicted - np.asarray(matches, dtype=np.int64)) / np.maximum(own, 1)
+    return UserScores(recall, spare, precision, f)
+
+
+def official_rounding(values: ArrayLike) -> float:
+    """Return the mean as the authors' tool prints it: values rounded to two decimals, then their mean again.
+
+    The tool rounds at every level (users, videos), halves to the even digit: .17 and .20 give .18. Use it to compare
+    with printed results only; the metrics keep full precision (trap 12).
+
+    Examples
+    --------
+    >>> official_rounding([0.17, 0.20])
+    0.18
+    """
+    hundredths = np.rint(100 * np.asarray(values, dtype=np.float64)).astype(np.int64).tolist()
+    return round(Fraction(sum(hundredths), max(1, len(hundredths)))) / 100
+
+
+def histogram_matches(
+    summary: NDArray[Any], users: NDArray[Any], sizes: list[int], method: Method = "greedy_user_order"
+) -> NDArray[np.int64]:
+    """Return the matched pairs of a summary with every user, int64 [users]: L1 distance of histograms < 0.5.
+
+    Parameters
+    ----------
+    summary : float [K, bins]
+        Histograms of the key frames, each of sum 1.
+    users : float [R, bins]
+        Histograms of the first user's key frames, then of the second's, and so on.
+    sizes : list of int
+        Key frames of each user.
+    method : {"greedy_user_order", "optimal", "greedy_best"}
+        The first is the CUS tool's.
+    """
+    distance = hue_distance(summary, users)
+    return matches_per_user(distance, distance < HUE_LIMIT, sizes, method)
+
+
+class _Cus(Metric):
+    """What the two CUS metrics share: ``suffix`` ends their columns, `histograms` gives the rows to compare."""
+
+    wants = "users"
+    reference = "deavila2011vsumm"
+    suffix: ClassVar[str]
+
+    @abstractmethod
+    def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
+        """Return one histogram of sum 1 for each of ``frames``, float [len(frames), bins]."""
+
+    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:
+        """Return the mean over users of each number; ``_max`` is the best user's."""
+        users = _chosen(annotation)
+        sizes = [len(frames) for frames in users]
+        own = np.concatenate([np.zeros(0, dtype=np.int64), *users])
+        summary, theirs = self.histograms(clip, keyframes.frames), self.histograms(clip, own)
+        greedy = user_scores(histogram_matches(summary, theirs, sizes), len(keyframes), sizes)
+        best = user_scores(histogram_matches(summary, theirs, sizes, "optimal"), len(keyframes), sizes)
+        numbers = {
+            "cus_a": greedy.cus_a.mean(),
+            "cus_e": greedy.cus_e.mean(),
+            "cus_p": greedy.precision.mean(),
+            "cus_p_max": greedy.precision.max(),
+            "cus_r": greedy.cus_a.mean(),
+            "cus_r_max": greedy.cus_a.max(),
+            "cus_f": greedy.f.mean(),
+            "cus_f_max": greedy.f.max(),
+            "cus_a_optimal": best.cus_a.mean(),
+            "cus_e_optimal": best.cus_e.mean(),
+            "cus_f_optimal": best.f.mean(),
+            "cus_f_optimal_max": best.f.max(),
+            "cus_flat": _share_in_one_bin(np.concatenate([summary, theirs])),
+        }
+        return {name + self.suffix: float(numbers[name]) for name in _COLUMNS}
+
+
+_COLUMNS = {
+    "cus_a": Column("higher", "1", "CUS_A: share of the user's key frames that are matched", headline=True),
+    "cus_e": Column("lower", "1", "CUS_E: unmatched key frames per key frame of the user; may exceed 1", headline=True),
+    "cus_p": Column("higher", "1", "precision of the CUS matching"),
+    "cus_p_max": Column("higher", "1", "precision of the CUS matching, largest over users"),
+    "cus_r": Column("higher", "1", "recall of the CUS matching (CUS_A)"),
+    "cus_r_max": Column("higher", "1", "recall of the CUS matching, largest over users"),
+    "cus_f": Column("higher", "1", "F of the CUS matching, mean of the users' F", headline=True),
+    "cus_f_max": Column("higher", "1", "F of the CUS matching, best user (optimistic)"),
+    "cus_a_optimal": Column("higher", "1", "CUS_A with a largest one-to-one matching"),
+    "cus_e_optimal": Column("lower", "1", "CUS_E with a largest one-to-one matching"),
+    "cus_f_optimal": Column("higher", "1", "F with a largest one-to-one matching"),
+    "cus_f_optimal_max": Column("higher", "1", "F with a largest one-to-one matching, best user"),
+    "cus_flat": Column("none", "1", "share of compared frames with one bin filled (no colour), which match each other"),
+}
+
+
+@register("cus")
+class Cus(_Cus):
+    """Agreement with users' key frames by colour: 16-bin hue histograms, L1 < 0.5, greedy in the user's order (C2, C3).
+
+    The columns ``*_optimal`` use a largest matching instead. Black and white video has no hue: see ``cus_flat``.
+    """
+
+    suffix = ""
+    columns = _COLUMNS
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """The hue histogram."""
+        return (HUE,)
+
+    def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the rows of the hue histogram."""
+        return clip[HUE][frames]
+
+
+@register("cus_gray")
+class CusGray(_Cus):
+    """The same with 16-bin histograms of grey levels: the variant for video without colour (C2)."""
+
+    suffix = "_gray"
+    columns: ClassVar[dict[str, Column]] = {
+        f"{name}_gray": Column(column.direction, column.unit, f"{column.about}; grey histograms")
+        for name, column in _COLUMNS.items()
+    }
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """Small grey pictures."""
+        return (GRAY,)
+
+    def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
+        """Return float64 [len(frames), 16]: shares of the pixels in 16 equal ranges of grey."""
+        unique, where = np.unique(frames, return_inverse=True)
+        levels = clip[GRAY][unique].reshape(len(unique), GRAY.height * GRAY.width) // 16
+        index = levels + 16 * np.arange(len(unique))[:, None]
+        counts = np.bincount(index.ravel(), minlength=16 * len(unique)).reshape(len(unique), 16)
+        shares: NDArray[np.float64] = counts[where] / levels.shape[1]
+        return shares
+
+
+def _chosen(annotation: Annotation | None) -> list[NDArray[np.int64]]:
+    users = () if annotation is None else annotation.users
+    return [np.zeros(0, dtype=np.int64) if user.frames is None else user.frames for user in users]
+
+
+def _share_in_one_bin(histograms: NDArray[Any]) -> float:
+    if len(histograms) == 0:
+        return 0.0
+    return float((histograms.max(axis=1) > 1 - 1e-6).mean())

@@ -1,0 +1,1 @@
+"""Networks: one file per network or family. Nothing here is imported before a network is used."""

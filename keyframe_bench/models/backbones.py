@@ -1,0 +1,394 @@
+"""Pretrained image networks of timm and torchvision, from their hubs or from a local safetensors file."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UnavailableError, UsageError
+from ..core.files import sha256_of_file
+
+Layer = Literal["logits", "pool"]
+
+_GRAMMAR = "write timm:resnet18.a1_in1k, torchvision:resnet18 or timm:mobilenetv2_100?pad_type=same"
+_WAYS_OUT = "give weights=PATH (a safetensors file), or weights=random for an untrained network"
+_BATCH = 32
+_MAX_ASPECT = 8  # a longer picture is squeezed to this, so that no frame is blown up without bound
+_RANDOM_SEED = 0
+
+
+@dataclass(frozen=True)
+class BackboneName:
+    """A network by name: ``source:name[?option=value[&option=value]]``.
+
+    Attributes
+    ----------
+    source : {"timm", "torchvision"}
+        The package that builds it.
+    name : str
+        Its name there; for timm with the tag of its weights after a dot.
+    options : tuple of (str, value)
+        Keywords for the package's builder.
+    """
+
+    source: str
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> BackboneName:
+        """Read the grammar above; `UsageError` shows it.
+
+        Examples
+        --------
+        >>> BackboneName.parse("timm:mobilenetv2_100?pad_type=same")
+        BackboneName(source='timm', name='mobilenetv2_100', options=(('pad_type', 'same'),))
+        """
+        source, colon, rest = text.partition(":")
+        name, _, query = rest.partition("?")
+        pairs = [part.partition("=") for part in query.split("&")] if query else []
+        if source not in ("timm", "torchvision") or not colon or not name or not all(k and v for k, _, v in pairs):
+            raise UsageError(f"backbone={text!r} is no network name; {_GRAMMAR}")
+        return cls(source, name, tuple((key, _value(value)) for key, _, value in pairs))
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.name}"
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+class Backbone:
+    """A network in evaluation mode with its preprocessing: pictures in, one row of numbers per picture out.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Float [B, 3, height, width] to float [B, D].
+    height, width : int
+        Size of the network's input in pixels.
+    crop : float
+        Side of the input over side of the resized picture, in (0, 1].
+    mean, std : tuple of float
+        Per channel R, G, B, on the scale 0 to 1.
+    """
+
+    def __init__(
+        self, module: Any, *, height: int, width: int, crop: float, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        import torch
+
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # Pictures lie in memory with their channels last; weights laid out alike make a CPU up to 3 times as quick.
+        self.module = module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        self.height, self.width, self.crop = height, width, crop
+        self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
+        self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Return (height, width) to which a picture is resized before the centre crop, its aspect ratio kept.
+
+        The crop covers ``crop`` of the side that limits it: for a square input of 224 and crop 0.875 the short side
+        becomes 256. Beyond an aspect ratio of 8 the long side is squeezed.
+        """
+        inner = int(self.height / self.crop), int(self.width / self.crop)
+        scale = max(inner[0] / height, inner[1] / width)
+        limit = _MAX_ASPECT * max(inner)
+        sides = (round(height * scale), round(width * scale))
+        return min(max(sides[0], inner[0]), limit), min(max(sides[1], inner[1]), limit)
+
+    def cropped(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the centre of a resized picture, uint8 [height, width, 3]."""
+        top, left = (picture.shape[0] - self.height) // 2, (picture.shape[1] - self.width) // 2
+        return picture[top : top + self.height, left : left + self.width]
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return float32 [B, D] for uint8 [B, height, width, 3] RGB pictures."""
+        import torch
+
+        rows = []
+        with torch.inference_mode():
+            for i in range(0, len(pictures), _BATCH):
+                batch = torch.from_numpy(pictures[i : i + _BATCH]).to(self.device).permute(0, 3, 1, 2).float() / 255
+                rows.append(self.module((batch - self.mean) / self.std).flatten(1).float().cpu().numpy())
+        return np.concatenate(rows).astype(np.float32, copy=False)
+
+
+def why_unavailable(backbone: str, weights: str) -> str | None:
+    """Return why ``backbone`` with ``weights`` cannot be used here, or None; quick, and without any connection.
+
+    Raises
+    ------
+    UsageError
+        If ``backbone`` is not in the grammar.
+    """
+    name = BackboneName.parse(backbone)
+    for package in ("torch", name.source, "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            return f"package {package} is not installed; install keyframe_bench[networks]"
+    if weights == "random":
+        return None
+    if weights != "hub":
+        return None if Path(weights).is_file() else f"weights file {weights!r} does not exist; {_WAYS_OUT}"
+    if name.source == "timm":
+        found = _timm_cached(name.name) is not None
+    else:
+        found = any(_torch_cache().glob(f"{name.name}-*.pth"))
+    if found:
+        return None
+    return f"the weights of {name} are not on this machine and would have to be downloaded; {_WAYS_OUT}"
+
+
+def weights_id(backbone: str, weights: str) -> str:
+    """Return what identifies the weights in a cache key: the sha256 of their file, or "random".
+
+    Hub weights that are not on this machine yet are identified by "hub"; within a process the answer does not change.
+
+    Raises
+    ------
+    UnavailableError
+        If the local file cannot be read.
+    """
+    if weights == "random":
+        return f"random{_RANDOM_SEED}"
+    if weights == "hub":
+        return _hub_id(backbone)
+    try:
+        status = Path(weights).stat()
+        return _file_id(weights, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise UnavailableError(f"weights file {weights!r} cannot be read ({error.strerror}); {_WAYS_OUT}") from error
+
+
+@lru_cache(maxsize=64)
+def _file_id(path: str, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - a changed file must be hashed again
+    return sha256_of_file(path)
+
+
+@lru_cache(maxsize=64)
+def _hub_id(backbone: str) -> str:
+    name = BackboneName.parse(backbone)
+    if name.source == "timm":
+        file = _timm_cached(name.name)
+    else:
+        import torchvision
+
+        _known(name, torchvision.models.list_models())
+        file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
+        file = file if file.is_file() else None
+    return "hub" if file is None else sha256_of_file(file)
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _torch_cache() -> Path:
+    return Path(os.environ.get("TORCH_HOME") or _cache_home() / "torch") / "hub" / "checkpoints"
+
+
+def _timm_cached(name: str) -> Path | None:
+    """Return the safetensors file of ``timm/name`` in the Hugging Face cache, or None."""
+    home = os.environ.get("HF_HOME") or _cache_home() / "huggingface"
+    folder = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub") / f"models--timm--{name}"
+    current = folder / "refs" / "main"
+    if not current.is_file():
+        return None
+    file = folder / "snapshots" / current.read_text().strip() / "model.safetensors"
+    return file if file.is_file() else None
+
+
+def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None, std: float | None) -> Backbone:
+    """Return the network, ready to use; a process keeps the two used last.
+
+    Parameters
+    ----------
+    backbone : str
+        See `BackboneName`.
+    weights : str
+        "hub" (the package's own download, kept in its cache), "random" (initialised with a fixed seed), or the path of
+        a safetensors file that must fit exactly.
+    layer : {"logits", "pool"}
+        The classifier's output before the softmax, or its input: the globally pooled features.
+    mean, std : float or None
+        Normalisation of all channels on the scale 0 to 1; None: what the network's own configuration says.
+
+    Raises
+    ------
+    UnavailableError
+        If a package is missing, or the weights cannot be had.
+    UsageError
+        If there is no such network, option or layer, or the file is no safetensors file of this network.
+    """
+    return _load(backbone, weights, weights_id(backbone, weights), layer, mean, std)
+
+
+@lru_cache(maxsize=2)
+def _load(  # noqa: PLR0917 - positional for lru_cache
+    backbone: str, weights: str, identity: str, layer: Layer, mean: float | None, std: float | None  # noqa: ARG001
+) -> Backbone:
+    name = BackboneName.parse(backbone)
+    reason = why_unavailable(backbone, weights)
+    if reason is not None and weights != "hub":
+        raise UnavailableError(reason)
+    import torch
+
+    build = _build_timm if name.source == "timm" else _build_torchvision
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_RANDOM_SEED)
+        module, settings = build(name, weights == "hub")
+    if weights not in ("hub", "random"):
+        _load_strictly(module, weights, backbone)
+    module = _timm_layer(module, layer) if name.source == "timm" else _torchvision_layer(module, layer, name)
+    if mean is not None:
+        settings["mean"] = (mean,) * 3
+    if std is not None:
+        settings["std"] = (std,) * 3
+    return Backbone(module, **settings)
+
+
+def _known(name: BackboneName, names: list[str]) -> None:
+    plain = name.name.split(".")[0] if name.source == "timm" else name.name
+    if plain not in names:
+        near = difflib.get_close_matches(plain, names, n=3)
+        hint = f"did you mean {', '.join(near)}" if near else _GRAMMAR
+        raise UsageError(f"{name.source} has no network {plain!r}; {hint}")
+
+
+def _build_timm(name: BackboneName, hub: bool) -> tuple[Any, dict[str, Any]]:
+    import timm
+
+    _known(name, timm.list_models())
+    options = dict(name.options)
+    if hub:
+        if "." not in name.name:
+            tags = ", ".join(timm.list_pretrained(f"{name.name}.*")[:3]) or "none"
+            raise UsageError(f"backbone={name} names no pretrained weights; add their tag (known: {tags})")
+        cached = _timm_cached(name.name)
+        options["pretrained"] = True
+        if cached is not None:  # the file whose hash is in the feature's key, and no look-up over the network
+            options["pretrained_cfg_overlay"] = {"file": str(cached)}
+        else:
+            _ask_hub(name)
+    module = _built(name, hub, lambda: timm.create_model(name.name, **options))
+    data: Any = timm.data  # untyped
+    config = data.resolve_model_data_config(module)
+    _, height, width = config["input_size"]
+    return module, {
+        "height": height, "width": width, "crop": config["crop_pct"], "mean": config["mean"], "std": config["std"]
+    }  # fmt: skip
+
+
+def _ask_hub(name: BackboneName) -> None:
+    """Raise `UnavailableError` when the hub does not answer: its own client would retry for a minute."""
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=10).close()
+    except urllib.error.HTTPError:
+        return  # an answer
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"the weights of {name} cannot be downloaded (no connection); {_WAYS_OUT}") from error
+
+
+def _build_torchvision(name: BackboneName, hub: bool) -> tuple[Any, dict[str, Any]]:
+    import torchvision
+
+    _known(name, torchvision.models.list_models(module=torchvision.models))
+    pretrained = torchvision.models.get_model_weights(name.name).DEFAULT
+
+    def build() -> Any:
+        module = torchvision.models.get_model(name.name, weights=None, **dict(name.options))
+        if hub:
+            state = pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True)
+            module.load_state_dict(state, strict=True)
+        return module
+
+    transform = pretrained.transforms()
+    side = transform.crop_size[0]
+    crop = side / transform.resize_size[0]
+    return _built(name, hub, build), {
+        "height": side, "width": side, "crop": crop, "mean": tuple(transform.mean), "std": tuple(transform.std)
+    }  # fmt: skip
+
+
+def _built(name: BackboneName, hub: bool, build: Any) -> Any:
+    """Run a package's builder; its many kinds of errors become one sentence."""
+    try:
+        return build()
+    except Exception as error:  # the packages and their download clients raise anything
+        text = " ".join(str(error).split())[:160]
+        if isinstance(error, TypeError) or "Invalid pretrained tag" in text:
+            raise UsageError(f"backbone={name} cannot be built ({text}); {_GRAMMAR}") from error
+        if hub:
+            raise UnavailableError(
+                f"the weights of {name} cannot be downloaded ({type(error).__name__}); {_WAYS_OUT}"
+            ) from error
+        raise UsageError(f"backbone={name} cannot be built ({text}); {_GRAMMAR}") from error
+
+
+def _load_strictly(module: Any, path: str, backbone: str) -> None:
+    """Load a safetensors file whose tensors are exactly those of ``module``; nothing is ever unpickled."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        raise UsageError(
+            f"weights={path!r} is a pickled checkpoint, which could run code when loaded; "
+            "convert it with safetensors.torch.save_file"
+        )
+    try:
+        state = load_file(path)
+    except (SafetensorError, ValueError) as error:
+        text = " ".join(str(error).split())[:100]
+        raise UsageError(f"weights={path!r} is no complete safetensors file ({text}); {_WAYS_OUT}") from error
+    wanted = module.state_dict()
+    wrong = {
+        "missing": sorted(wanted.keys() - state.keys()),
+        "unexpected": sorted(state.keys() - wanted.keys()),
+        "of another shape": sorted(k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape),
+    }
+    found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
+    if found:
+        raise UsageError(f"weights={path!r} does not fit backbone={backbone} ({'; '.join(found)}); name its network")
+    module.load_state_dict(state, strict=True)
+
+
+def _timm_layer(module: Any, layer: Layer) -> Any:
+    if layer == "pool":
+        module.reset_classifier(0)  # timm's way to ask for the pooled features
+    return module
+
+
+def _torchvision_layer(module: Any, layer: Layer, name: BackboneName) -> Any:
+    """Take off the classifier: torchvision has no call for it, and its families name it differently."""
+    if layer == "logits":
+        return module
+    from torch import nn
+
+    for attribute in ("fc", "classifier", "head", "heads"):
+        last = getattr(module, attribute, None)
+        if isinstance(last, nn.Linear) or (attribute == "heads" and last is not None):
+            setattr(module, attribute, nn.Identity())
+            return module
+    if isinstance(getattr(module, "features", None), nn.Module):  # squeezenet, mobilenet, efficientnet, vgg, ...
+        return nn.Sequential(module.features, nn.AdaptiveAvgPool2d(1))
+    raise UsageError(f"layer=pool is not known for {name}; use layer=logits or the timm network of that name")

@@ -1,0 +1,1 @@
+"""Pages and texts made from tables and result files; nothing is computed here."""

@@ -1,0 +1,144 @@
+"""The report: one HTML file that needs nothing else, safe for any file name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..tables.build import column_scale, comparison, latest
+from ..tables.format import shown
+from ..tables.load import cells_frame, load_run, read_cells, read_text
+from ..tables.spec import Row, Table
+from ..tables.summary import coverage_sentence
+from .view import video_views
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RUN = {"command": "", "started": "", "seeds": [], "warnings": [], "skipped": [], "not_run": []}
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_report(out: str | Path) -> str:
+    """Return the page for the output folder of a run.
+
+    Parameters
+    ----------
+    out : str or Path
+        Holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json`` and
+        ``thumbs/<sha256>/<ordinal>.jpg``; the last two may lack files.
+
+    Returns
+    -------
+    str
+        HTML with inline style, script and pictures. A content security policy forbids every other resource, and every
+        script but the page's own.
+
+    Raises
+    ------
+    UsageError
+        If ``results.jsonl`` or ``run.json`` cannot be read.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    out = Path(out)
+    run, stored = _RUN | load_run(out), read_cells(out)
+    results = cells_frame(stored)
+    cells = latest(results)
+    table = comparison(results, run.get("columns") or {})
+    style = read_text(_TEMPLATES / "report.css")
+    script = read_text(_TEMPLATES / "report.js")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        run=run,
+        table=table,
+        sentence=coverage_sentence(results, run, limit=5),
+        heads=_heads(table),
+        bodies=_bodies(table),
+        methods=_methods(table),
+        videos=video_views(out, cells, {key: cell.get("keyframes") for key, cell in stored.items()}, table),
+        failures=_failures(cells),
+        versions=_versions(run),
+        style=Markup(style),  # ours, from the package
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return page.encode("utf-8", "replace").decode("utf-8")  # file names need not be UTF-8
+
+
+def _heads(table: Table) -> list[dict[str, str]]:
+    return [
+        {
+            "name": c.name,
+            "arrow": c.arrow,
+            "unit": "" if c.unit == "1" else c.unit,
+            "n": str(table.denominator(c)),
+            "about": c.about,
+            "first": "descending" if c.direction == "higher" else "ascending",
+            "side": c.side,
+        }
+        for c in table.columns
+    ]
+
+
+def _bodies(table: Table) -> list[tuple[str, list[tuple[Row, list[dict[str, Any]]]]]]:
+    """Ranked rows and ceilings, apart, so that sorting never mixes them."""
+    ranked = [row for row in table.rows if row.role != "ceiling"]
+    ceilings = [row for row in table.rows if row.role == "ceiling"]
+    scales = {c.name: column_scale(table.rows, c) for c in table.columns}
+    bodies = []
+    for name, rows in (("ranked", ranked), ("ceilings", ceilings)):
+        if rows:
+            cells = [[_cell(row, c.name, scales[c.name], table.denominator(c)) for c in table.columns] for row in rows]
+            bodies.append((name, list(zip(rows, cells, strict=True))))
+    return bodies
+
+
+def _cell(row: Row, name: str, scale: float, usual: int) -> dict[str, Any]:
+    value = row.values.get(name)
+    if value is None:
+        return {
+            "text": "\N{EN DASH}",
+            "sort": "",
+            "std": "",
+            "n": "",
+            "best": False,
+            "title": "not measurable for any video",
+        }
+    std = "" if value.std is None else shown(value.std, scale)
+    spread = f", standard deviation over videos {std}" if std else ""
+    return {
+        "text": shown(value.mean, scale),
+        "sort": repr(value.mean),
+        "std": std,
+        "n": "" if value.n == usual else f"n={value.n}",
+        "best": value.best,
+        "title": f"mean over {value.n} video{'s' if value.n != 1 else ''}{spread}",
+    }
+
+
+def _methods(table: Table) -> list[Row]:
+    seen: dict[str, Row] = {}
+    for row in table.rows:
+        seen.setdefault(row.extractor, row)
+    return list(seen.values())
+
+
+def _failures(cells: pd.DataFrame) -> list[dict[str, str]]:
+    """Failed cells, one entry per extractor, video and message."""
+    failed = cells[cells["status"] == "failed"].drop_duplicates(["extractor", "video", "error_message"])
+    names = ["extractor", "params", "video", "error_type", "error_message"]
+    return [{str(k): str(v) for k, v in line.items()} for line in failed[names].to_dict("records")]
+
+
+def _versions(run: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items())

@@ -1,0 +1,69 @@
+"""A comparison table as Markdown (GitHub flavour)."""
+
+from __future__ import annotations
+
+import re
+
+from ..tables.build import column_scale
+from ..tables.format import one_line, shown
+from ..tables.spec import ColumnSpec, Row, Table
+
+_SPECIAL = re.compile(r"([\\`*\[\]<>|~$#])")
+_OUTER_UNDERSCORE = re.compile(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")  # inside words it means nothing in this flavour
+
+
+def escape(text: str) -> str:
+    """Return ``text`` on one line, so that Markdown and HTML show it as it is."""
+    flat = one_line(text).replace("&", "&amp;")
+    return _OUTER_UNDERSCORE.sub(r"\\_", _SPECIAL.sub(r"\\\1", flat))
+
+
+def to_markdown(table: Table, *, sentence: str = "") -> str:
+    """Return the table with its notes and the meaning of its columns.
+
+    Parameters
+    ----------
+    table : Table
+    sentence : str, optional
+        What `tables.coverage_sentence` says.
+    """
+    extra = list(table.settings)
+    head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]
+    align = [":--"] * (1 + len(extra)) + ["--:"] * (1 + len(table.columns))
+    lines = [f"**{escape(table.title)}**", "", _line(head), _line(align)]
+    lines += [_line(_cells(row, table, extra)) for row in table.rows]
+    if sentence:
+        lines += ["", escape(sentence) + "."]
+    if table.notes:
+        lines += ["", *(f"- {escape(note)}" for note in table.notes)]
+    legend = [_legend(column) for column in table.columns]
+    return "\n".join([*lines, "", *legend]).rstrip("\n") + "\n"
+
+
+def _head(table: Table, column: ColumnSpec) -> str:
+    n = table.denominator(column)
+    parts = (escape(column.name), column.arrow, "" if n == table.n_videos else f"(n={n})")
+    return " ".join(part for part in parts if part)
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
+    name = escape(row.label) + {"control": " (control)", "ceiling": " (ceiling)", "method": ""}[row.role]
+    cells = [name, *(escape(str(getattr(row, attribute))) for attribute in extra), str(row.n_videos)]
+    for column in table.columns:
+        value = row.values.get(column.name)
+        if value is None:
+            cells.append("-")
+            continue
+        text = escape(shown(value.mean, column_scale(table.rows, column)))
+        text = f"**{text}**" if value.best else text
+        cells.append(text if value.n == table.denominator(column) else f"{text} (n={value.n})")
+    return cells
+
+
+def _legend(column: ColumnSpec) -> str:
+    unit = "" if column.unit == "1" else f", {escape(column.unit)}"
+    return f"- `{column.name.replace('`', '')}`{unit}: {escape(column.about) or 'no description'}; {column.side}"

@@ -1,0 +1,115 @@
+"""A comparison table for the terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from ..tables.build import column_scale
+from ..tables.format import one_line, shown
+from ..tables.spec import ColumnSpec, Row, Table
+
+if TYPE_CHECKING:
+    import rich.table
+
+_NAME = 34  # characters of a method's name before it wraps
+_GAP = 2
+_LINES = "    \n    \n {0}{0} \n    \n {0}{0} \n {0}{0} \n    \n    \n"
+_ARROWS = {True: {"higher": "^", "lower": "v", "none": ""}, False: {"higher": "↑", "lower": "↓", "none": ""}}
+
+
+def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> rich.table.Table:
+    """Return the table for a rich console.
+
+    Columns that do not fit are left out, from the right, and the caption says how many.
+
+    Parameters
+    ----------
+    table : Table
+    width : int
+        Characters available.
+    plain : bool
+        Only ASCII lines and no styles, for files and pipes; best values carry a ``*``.
+    """
+    from rich.box import Box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    fixed = ["method", *table.settings, "videos"]
+    heads = [*fixed, *(_head(table, column, plain) for column in table.columns)]
+    body = [[*_facts(row, table), *_numbers(row, table, plain)] for row in table.rows]
+    widths = [max(map(_width, cells)) for cells in zip(heads, *body, strict=True)]
+    widths[0] = min(widths[0], _NAME)
+    kept = next((i for i in range(len(fixed), len(heads)) if sum(widths[: i + 1]) + _GAP * i > width), len(heads))
+    left = len(heads) - kept
+    made = RichTable(
+        title=Text(one_line(table.title)),
+        caption=f"{left} more column{'s' if left > 1 else ''} in the table files" if left else None,
+        box=Box(_LINES.format("-" if plain else "─"), ascii=plain),
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+    for i in range(kept):
+        text = i < len(fixed) - 1
+        made.add_column(
+            Text(heads[i]), justify="left" if text else "right", overflow="fold", vertical="bottom", width=widths[i]
+        )
+    previous = None
+    for row, cells in zip(table.rows, body, strict=True):
+        if previous is not None and previous != row.role:
+            made.add_section()
+        previous = row.role
+        marks = [""] * len(fixed) + ["bold" if _best(row, column) and not plain else "" for column in table.columns]
+        texts = [Text(cell, style=mark) for cell, mark in zip(cells[:kept], marks[:kept], strict=True)]
+        made.add_row(*texts, style="" if plain or row.role == "method" else "dim")
+    return made
+
+
+def to_text(table: Table, *, width: int = 120) -> str:
+    """Return `terminal_table` as plain text of at most ``width`` characters a line."""
+    from rich.console import Console
+
+    target = io.StringIO()
+    Console(file=target, width=width, no_color=True, legacy_windows=False).print(
+        terminal_table(table, width=width, plain=True)
+    )
+    return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.split("\n")))
+
+
+def _head(table: Table, column: ColumnSpec, plain: bool) -> str:
+    """Name broken at underscores, arrow, and the denominator where it is not the number of videos."""
+    lines = [""]
+    for part in column.name.replace("_", "_ ").split():
+        if lines[-1] and len(lines[-1] + part) > 8:
+            lines.append("")
+        lines[-1] += part
+    lines[-1] += f" {_ARROWS[plain][column.direction]}".rstrip()
+    n = table.denominator(column)
+    return "\n".join(lines if n == table.n_videos else [*lines, f"n={n}"])
+
+
+def _facts(row: Row, table: Table) -> list[str]:
+    name = row.label + (f" [{row.role}]" if row.role != "method" else "")
+    return [one_line(name), *(str(getattr(row, setting)) for setting in table.settings), str(row.n_videos)]
+
+
+def _best(row: Row, column: ColumnSpec) -> bool:
+    value = row.values.get(column.name)
+    return value is not None and value.best
+
+
+def _numbers(row: Row, table: Table, plain: bool) -> list[str]:
+    cells = []
+    for column in table.columns:
+        value = row.values.get(column.name)
+        if value is None:
+            cells.append("-")
+            continue
+        text = shown(value.mean, column_scale(table.rows, column)) + ("*" if plain and value.best else "")
+        cells.append(text if value.n == table.denominator(column) else f"{text}\nn={value.n}")
+    return cells

@@ -1,0 +1,1 @@
+"""Pure numpy choices shared by extractors."""

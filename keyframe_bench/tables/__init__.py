@@ -1,0 +1,8 @@
+"""Tables as pure functions of result files: no video, no network, no data set is needed to make them."""
+
+from .build import comparison
+from .load import load_results, load_run
+from .spec import ColumnSpec, Row, Table, Value
+from .summary import coverage_sentence
+
+__all__ = ["ColumnSpec", "Row", "Table", "Value", "comparison", "coverage_sentence", "load_results", "load_run"]

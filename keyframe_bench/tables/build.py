@@ -1,0 +1,181 @@
+"""From results to the comparison table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .format import shown
+from .notes import notes_for
+from .spec import ColumnSpec, Role, Row, Table, Value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_VERSION = "@version"  # no parameter can be called so
+_ORDER: dict[Role, int] = {"control": 0, "method": 1, "ceiling": 2}
+
+
+def comparison(
+    results: pd.DataFrame, columns: Mapping[str, Mapping[str, Any] | ColumnSpec], *, title: str = ""
+) -> Table:
+    """Return one row per extractor as it was run.
+
+    Cells are averaged when they share data set, extractor, version, parameters, label, budget and sampling: first the
+    seeds of a video, then the videos, so that a video with more seeds does not weigh more. If a cell was computed twice
+    (another revision of the data set, another sampling of the run) the one finished last counts.
+
+    A value is best when no row of the same data set and budget is better as shown (ties are all best; nothing is best
+    alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
+    lack the hard ones. Controls are ranked.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Of `load_results`.
+    columns : mapping
+        Column name to its ``run.json`` entry (direction, unit, about, headline, metric) or `ColumnSpec`.
+    title : str, optional
+        Default: data set, budget and sampling where all rows share them.
+
+    Returns
+    -------
+    Table
+    """
+    specs = [c if isinstance(c, ColumnSpec) else ColumnSpec.parse(name, c) for name, c in columns.items()]
+    cells = latest(results)
+    numbers = {spec.name: per_video(cells, spec.name) for spec in specs if spec.headline}
+    shared = _shared(cells)
+    rows = [_row(str(group), part, numbers, shared) for group, part in cells.groupby("group", sort=False)]
+    rows.sort(key=_position)
+    used = tuple(s for s in specs if any(s.name in row.values for row in rows))
+    rows = _mark_best(rows, used)
+    table = Table(title or _title(rows), used, tuple(rows))
+    return replace(table, notes=notes_for(table, numbers))
+
+
+def latest(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells without repetitions: of one group, video and seed the one finished last."""
+    ordered = results.sort_values("finished", kind="stable")
+    return ordered.drop_duplicates(["group", "video_id", "seed"], keep="last").sort_index()
+
+
+def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+    """Return the mean of number ``name`` over the seeds of each video, by (group, video_id), only where it exists.
+
+    A metric's number comes first; without one, the cost of that name (``decode_s`` ...).
+    """
+    source = f"metric.{name}" if f"metric.{name}" in cells else f"cost.{name}"
+    ok = cells[cells["status"] == "ok"]
+    if source not in ok:
+        ok = ok.assign(**{source: float("nan")})
+    return ok.groupby(["group", "video_id"], sort=False)[source].mean().dropna()
+
+
+def _shared(cells: pd.DataFrame) -> dict[str, set[str]]:
+    """Parameters (and the version) that are the same in all rows of each extractor, and so need not be shown."""
+    shared: dict[str, set[str]] = {}
+    for extractor, part in cells.groupby("extractor", sort=False):
+        settings = [json.loads(p) for p in part["params"].unique()]
+        names = {name for setting in settings for name in setting}
+        same = {n for n in names if len({json.dumps(s.get(n, "<absent>"), sort_keys=True) for s in settings}) == 1}
+        shared[str(extractor)] = same | ({_VERSION} if part["version"].nunique() == 1 else set())
+    return shared
+
+
+def _row(
+    group: str, part: pd.DataFrame, numbers: Mapping[str, pd.Series[float]], shared: Mapping[str, set[str]]
+) -> Row:
+    first = part.iloc[-1]
+    extractor = str(first["extractor"])
+    hidden = shared[extractor]
+    params = [f"{n}={_plain(v)}" for n, v in sorted(json.loads(first["params"]).items()) if n not in hidden]
+    if _VERSION not in hidden:
+        params.append(f"version={first['version']}")
+    videos = {str(status): int(cells["video_id"].nunique()) for status, cells in part.groupby("status")}
+    role: Role = "control" if bool(first["control"]) else "method"
+    if bool(first["privileged"]) or extractor == "human":
+        role = "ceiling"
+    values = {name: value for name, series in numbers.items() if (value := _value(series, group)) is not None}
+    return Row(
+        group=group,
+        extractor=extractor,
+        dataset=str(first["dataset"]),
+        budget=str(first["budget"]),
+        sampling=str(first["sampling"]),
+        params=", ".join(params),
+        note=str(first["label"]),
+        role=role,
+        reference=str(first["reference"]),
+        budget_rule=str(first["budget_rule"]),
+        n_videos=videos.get("ok", 0),
+        n_failed=videos.get("failed", 0),
+        n_skipped=videos.get("skipped", 0),
+        n_seeds=int(part["seed"].nunique()),
+        draws=int(part["draws"].max()),
+        values=values,
+    )
+
+
+def _value(series: pd.Series[float], group: str) -> Value | None:
+    if group not in series.index.get_level_values(0):
+        return None
+    videos = series.xs(group, level=0).to_numpy(dtype=float)
+    return Value(float(videos.mean()), float(videos.std(ddof=1)) if len(videos) > 1 else None, len(videos))
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _position(row: Row) -> tuple[Any, ...]:
+    parts = (row.extractor, row.params, row.note, row.budget, row.sampling)
+    return (row.dataset, _ORDER[row.role], *map(natural, parts))
+
+
+def natural(text: str) -> tuple[tuple[int, float, str], ...]:
+    """Sort key under which k=8 comes before k=15."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return tuple((0, float(p), "") if i % 2 else (1, 0.0, p) for i, p in enumerate(parts))
+
+
+def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
+    marked = list(rows)
+    for column in columns:
+        if column.direction == "none":
+            continue
+        for place in {(row.dataset, row.budget) for row in rows}:
+            ranked = [
+                (i, row.values[column.name])
+                for i, row in enumerate(rows)
+                if (row.dataset, row.budget) == place and row.role != "ceiling" and column.name in row.values
+            ]
+            full = max((value.n for _, value in ranked), default=0)
+            ranked = [(i, value) for i, value in ranked if value.n == full]
+            if len(ranked) < 2:
+                continue
+            pick = max if column.direction == "higher" else min
+            top = pick(value.mean for _, value in ranked)
+            scale = column_scale(rows, column)
+            for i, value in ranked:
+                if shown(value.mean, scale) == shown(top, scale):
+                    values = {**marked[i].values, column.name: replace(value, best=True)}
+                    marked[i] = replace(marked[i], values=values)
+    return marked
+
+
+def column_scale(rows: Iterable[Row], column: ColumnSpec) -> float:
+    """Return the largest magnitude of a column, which decides its number of decimals."""
+    return max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)
+
+
+def _title(rows: Sequence[Row]) -> str:
+    parts = []
+    for name, form in (("dataset", "{}"), ("budget", "budget {}"), ("sampling", "sampling {}")):
+        found = {str(getattr(row, name)) for row in rows}
+        if len(found) == 1 and (only := found.pop()):
+            parts.append(form.format(only))
+    return ", ".join(parts) or "comparison"

@@ -1,0 +1,47 @@
+"""Numbers as text, the same in every table."""
+
+from __future__ import annotations
+
+
+def shown(value: float, scale: float) -> str:
+    """Return ``value`` with the decimals that suit a column whose largest magnitude is ``scale``.
+
+    Examples
+    --------
+    >>> shown(0.41266, 0.9), shown(41.266, 250.0), shown(0.00001, 0.9)
+    ('0.413', '41.3', '<0.001')
+    """
+    decimals = 3 if scale < 10 else 2 if scale < 100 else 1 if scale < 1000 else 0
+    text = f"{value:.{decimals}f}"
+    if float(text) != 0 or value == 0:
+        return text if float(text) != 0 else text.lstrip("-")
+    smallest = f"{10.0**-decimals:.{decimals}f}"
+    return f"<{smallest}" if value > 0 else f">-{smallest}"
+
+
+def one_line(text: object) -> str:
+    r"""Return text on one line; what is not printable (escape sequences in file names) is spelled out.
+
+    Examples
+    --------
+    >>> one_line("a\n b\x1b[31m")
+    'a b\\x1b[31m'
+    """
+    flat = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as ``m:ss.s`` or ``h:mm:ss.s``.
+
+    Examples
+    --------
+    >>> clock(72.34), clock(3661.96), clock(-0.5)
+    ('1:12.3', '1:01:02.0', '-0:00.5')
+    """
+    tenths = round(abs(seconds) * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{rest // 10:02d}.{rest % 10}"
+    sign = "-" if seconds < 0 and tenths else ""
+    return f"{sign}{hours}:{minutes:02d}:{tail}" if hours else f"{sign}{minutes}:{tail}"

@@ -1,0 +1,154 @@
+"""Reading result files into a frame with one line a cell."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import UsageError
+from ..core.files import canonical_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "keyframe_bench/cell@1"
+STATUSES = ("ok", "failed", "skipped")
+_REQUIRED = ("key", "status", "extractor", "video")
+# What must be equal for two cells to be averaged into one row.
+_GROUP = ("dataset", "extractor", "version", "label", "budget", "sampling")
+_FACTS = (
+    *("key", "status", "extractor", "version", "label", "reference", "budget_rule", "privileged", "control"),
+    *("dataset", "revision", "video", "video_sha256", "budget", "sampling", "run_sampling", "seed"),
+    *("k", "n_sampled", "n_frames", "draws", "finished"),
+)
+_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(("label", "reference", "budget_rule", "dataset", "revision", "video_sha256", "finished"), ""),
+    **dict.fromkeys(("budget", "run_sampling"), ""),
+    **{"version": 1, "privileged": False, "control": False, "seed": 0, "draws": 1},
+}
+
+
+def load_results(path: str | Path) -> pd.DataFrame:
+    """Read ``results.jsonl``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, or the output folder that holds it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line a cell, in the file's order; of several lines with one key the last counts. The cell's own fields
+        keep their names, ``params`` is canonical JSON, ``n_keyframes`` the number of key frames returned,
+        ``error_type`` and ``error_message`` text. Numbers are ``metric.<name>`` and ``cost.<name>``, NaN where not
+        measurable. ``video_id`` tells videos apart (sha256, else the name) and ``group`` tells rows of a table apart.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or a line is not a cell; the message names the line.
+    """
+    return cells_frame(read_cells(path))
+
+
+def read_cells(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Return the cells of a ``results.jsonl`` (or of the folder that holds it) by key; errors as in `load_results`."""
+    file = Path(path)
+    if file.is_dir():
+        file = file / "results.jsonl"
+    cells: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if line.strip():
+            cell = _parse(line, file, number)
+            cells.pop(cell["key"], None)
+            cells[cell["key"]] = cell
+    return cells
+
+
+def cells_frame(cells: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the frame that `load_results` describes, from cells as they are stored."""
+    import pandas as pd
+
+    lines = [_flat(cell) for cell in cells.values()]
+    fixed = [*_FACTS, "params", "n_keyframes", "error_type", "error_message", "video_id", "group"]
+    numbers = sorted({name for line in lines for name in line} - set(fixed))
+    frame = pd.DataFrame(lines, columns=[*fixed, *numbers])
+    return frame.astype(dict.fromkeys(numbers, "float64"))
+
+
+def load_run(out: str | Path) -> dict[str, Any]:
+    """Read ``run.json`` of an output folder; `UsageError` if it is missing or is not a JSON object."""
+    return read_object(Path(out) / "run.json")
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object; `UsageError` names the file and what is wrong with it."""
+    try:
+        data = json.loads(read_text(file), parse_constant=_refuse)
+    except ValueError as error:
+        raise UsageError(f"{str(file)!r} is not JSON ({error}); run the same command again to rewrite it") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{str(file)!r} does not hold a JSON object; run the same command again to rewrite it")
+    return data
+
+
+def read_text(file: Path) -> str:
+    """Read UTF-8 text; `UsageError` names the file and the reason."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"cannot read {str(file)!r}: {reason}; give the out= folder of a run") from None
+
+
+def _parse(line: str, file: Path, number: int) -> dict[str, Any]:
+    def wrong(what: str) -> UsageError:
+        return UsageError(f"line {number} of {str(file)!r} {what}; run the same command again to rewrite the file")
+
+    try:
+        cell = json.loads(line, parse_constant=_refuse)
+    except ValueError as error:
+        raise wrong(f"is not JSON ({error})") from None
+    if not isinstance(cell, dict) or cell.get("format", FORMAT) != FORMAT:
+        raise wrong(f"is not a {FORMAT} object")
+    missing = [name for name in _REQUIRED if not isinstance(cell.get(name), str)]
+    if missing:
+        raise wrong(f"has no {', '.join(missing)}")
+    if cell["status"] not in STATUSES:
+        raise wrong(f"has status {cell['status']!r}, not {', '.join(STATUSES)}")
+    for name in ("metrics", "params", "keyframes", "error"):
+        if not isinstance(cell.get(name) or {}, dict):
+            raise wrong(f"has {name} that are not an object")
+    for name, value in (cell.get("metrics") or {}).items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise wrong(f"has metric {name} that is not a number")
+    return cell
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: cell[name] if cell.get(name) is not None else _DEFAULTS.get(name) for name in _FACTS}
+    flat["sampling"] = flat["sampling"] or flat["run_sampling"]
+    flat["budget"] = str(flat["budget"])
+    flat["params"] = canonical_json(cell.get("params") or {})
+    keyframes = cell.get("keyframes") or {}
+    error = cell.get("error") or {}
+    flat["n_keyframes"] = len(keyframes.get("frames") or ()) if keyframes else None
+    flat["error_type"] = str(error.get("type") or "")
+    flat["error_message"] = str(error.get("message") or error.get("reason") or "")
+    flat["video_id"] = flat["video_sha256"] or flat["video"]
+    flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"]])
+    for prefix, numbers in (("metric", cell.get("metrics")), ("cost", keyframes.get("cost"))):
+        for name, value in (numbers or {}).items():
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                flat[f"{prefix}.{name}"] = float(value)
+            else:
+                flat.setdefault(f"{prefix}.{name}", None)
+    return flat

@@ -1,0 +1,202 @@
+"""What a comparison table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..core.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Role = Literal["control", "method", "ceiling"]
+Direction = Literal["higher", "lower", "none"]
+_ARROWS: dict[Direction, str] = {"higher": "↑", "lower": "↓", "none": ""}
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One number of the table.
+
+    Attributes
+    ----------
+    name : str
+        Key in the results.
+    direction : {"higher", "lower", "none"}
+        Which side is better; "none" for facts, where no row is best.
+    unit : str
+        "1" for ratios, else "s", "MB", ...
+    about : str
+        One phrase.
+    headline : bool
+        Shown in the comparison.
+    metric : str
+        The metric that gives it.
+    """
+
+    name: str
+    direction: Direction = "none"
+    unit: str = "1"
+    about: str = ""
+    headline: bool = True
+    metric: str = ""
+
+    @classmethod
+    def parse(cls, name: str, data: Mapping[str, Any]) -> ColumnSpec:
+        """Read one entry of ``columns`` in ``run.json``; `UsageError` for a direction that does not exist."""
+        direction = data.get("direction", "none")
+        if direction not in _ARROWS:
+            raise UsageError(f"column {name!r}: direction {direction!r} is not one of {', '.join(_ARROWS)}")
+        return cls(
+            name,
+            direction,
+            str(data.get("unit", "1")),
+            str(data.get("about", "")),
+            bool(data.get("headline", True)),
+            str(data.get("metric", "")),
+        )
+
+    @property
+    def arrow(self) -> str:
+        """↑ when higher is better, ↓ when lower is, else nothing."""
+        return _ARROWS[self.direction]
+
+    @property
+    def side(self) -> str:
+        """`direction` in words."""
+        return {"higher": "higher is better", "lower": "lower is better", "none": "a fact, not ranked"}[self.direction]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number of one row.
+
+    Attributes
+    ----------
+    mean : float
+        Over videos, of the means over the seeds of each video.
+    std : float or None
+        Sample standard deviation over videos; None for one video.
+    n : int
+        Videos for which the number exists: the denominator of ``mean``.
+    best : bool
+        No other row that may be ranked is better (see `comparison`).
+    """
+
+    mean: float
+    std: float | None
+    n: int
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method as it was run.
+
+    Attributes
+    ----------
+    group : str
+        What the cells of this row share; equal to the column ``group`` of `load_results`.
+    extractor, dataset, budget, sampling : str
+    params : str
+        The parameters in which rows of the same extractor differ, "a=1, b=2".
+    note : str
+        What must be said beside the name ("random init").
+    role : {"control", "method", "ceiling"}
+        Ceilings see the annotation: they are shown and never ranked.
+    reference, budget_rule : str
+    n_videos : int
+        Videos with at least one result.
+    n_failed, n_skipped : int
+        Videos with at least one failed or skipped cell.
+    n_seeds, draws : int
+        Different seeds, and random draws averaged within each cell.
+    values : mapping
+        Column name to `Value`; a column that is not measurable for any video of this row is absent.
+    """
+
+    group: str
+    extractor: str
+    dataset: str
+    budget: str
+    sampling: str
+    params: str
+    note: str
+    role: Role
+    reference: str
+    budget_rule: str
+    n_videos: int
+    n_failed: int
+    n_skipped: int
+    n_seeds: int
+    draws: int
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name, differing parameters and note in one line."""
+        extra = ", ".join(part for part in (self.params, self.note) if part)
+        return f"{self.extractor} ({extra})" if extra else self.extractor
+
+
+@dataclass(frozen=True)
+class Table:
+    """A comparison: every mean with its denominator.
+
+    Attributes
+    ----------
+    title : str
+    columns : tuple of ColumnSpec
+        Headline columns for which at least one row has a value.
+    rows : tuple of Row
+        Controls first, ceilings last.
+    notes : tuple of str
+        Sentences a reader needs to judge the numbers.
+    """
+
+    title: str
+    columns: tuple[ColumnSpec, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Those of dataset, budget and sampling in which rows differ, so that they must be columns."""
+        names = ("dataset", "budget", "sampling")
+        return tuple(name for name in names if len({getattr(row, name) for row in self.rows}) > 1)
+
+    def denominator(self, column: ColumnSpec) -> int:
+        """Return the number of videos that most rows of ``column`` can average: the largest n."""
+        return max((row.values[column.name].n for row in self.rows if column.name in row.values), default=0)
+
+    @property
+    def n_videos(self) -> int:
+        """Videos that at least one row scored all of: the largest `Row.n_videos`."""
+        return max((row.n_videos for row in self.rows), default=0)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One line a row; per column ``name``, ``name_std`` and ``name_n``; NaN where nothing was measurable."""
+        import pandas as pd
+
+        facts = ("extractor", "params", "note", "role", "dataset", "budget", "sampling")
+        counts = ("n_videos", "n_failed", "n_skipped", "n_seeds", "draws")
+        lines: list[dict[str, object]] = []
+        for row in self.rows:
+            line: dict[str, object] = {name: getattr(row, name) for name in facts + counts}
+            for column in self.columns:
+                value = row.values.get(column.name)
+                line[column.name] = None if value is None else value.mean
+                line[f"{column.name}_std"] = None if value is None else value.std
+                line[f"{column.name}_n"] = 0 if value is None else value.n
+            lines.append(line)
+        names = [n for c in self.columns for n in (c.name, f"{c.name}_std", f"{c.name}_n")]
+        frame = pd.DataFrame(lines, columns=[*facts, *counts, *names])
+        numbers = [n for c in self.columns for n in (c.name, f"{c.name}_std")]
+        return frame.astype(dict.fromkeys(numbers, "float64"))
+
+    def to_csv(self) -> str:
+        """Return `frame` as CSV text with full precision; empty fields where nothing was measurable."""
+        return str(self.frame.to_csv(index=False, lineterminator="\n"))

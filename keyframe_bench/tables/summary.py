@@ -1,0 +1,53 @@
+"""How many videos the numbers are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .format import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: int = 10) -> str:
+    """Say how many videos were scored and why the others were not.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Of `load_results`.
+    run : mapping
+        Of `load_run`: ``n_videos`` (all that were found) and ``skipped`` (video and reason).
+    limit : int
+        Names listed before "and N more".
+
+    Returns
+    -------
+    str
+        ``scored 48 of 50 videos; 2 skipped: a.mp4 (truncated), b.mp4 (no video stream)``.
+    """
+    scored = set(results.loc[results["status"] == "ok", "video_id"])
+    skipped = {str(s.get("video", "")): one_line(s.get("reason", "")) for s in run.get("skipped") or ()}
+    lost = results[~results["video_id"].isin(scored) & ~results["video"].isin(list(skipped))]
+    failed: dict[str, str] = {}
+    for status, video, kind, message in lost[["status", "video", "error_type", "error_message"]].itertuples(
+        index=False
+    ):
+        (skipped if status == "skipped" else failed).setdefault(
+            str(video), one_line(": ".join(part for part in (kind, message) if part))
+        )
+    total = max(int(run.get("n_videos") or 0), len(scored) + len(failed) + len(skipped))
+    parts = [f"scored {len(scored)} of {total} video{'s' if total != 1 else ''}"]
+    parts += [_listed(what, names, limit) for what, names in (("skipped", skipped), ("failed", failed)) if names]
+    open_ = total - len(scored) - len(skipped) - len(failed)
+    if open_ > 0:
+        parts.append(f"{open_} not run yet")
+    return "; ".join(parts)
+
+
+def _listed(what: str, names: Mapping[str, str], limit: int) -> str:
+    texts = [one_line(f"{name} ({reason})" if reason else name) for name, reason in list(names.items())[:limit]]
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{len(names)} {what}: {', '.join(texts)}{more}"

@@ -1,0 +1,223 @@
+"""Sequential decoding: the decoder's ordinal is the frame's identity, its PTS the time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import VideoError
+from .frame import Frame, Ledger, quarter_turns
+from .health import Health
+
+_READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
+
+
+def check_file(path: str | Path) -> None:
+    """Raise `VideoError` with the reason when ``path`` is no readable, non-empty regular file."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise VideoError(path, "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos")
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(path, "it is not a regular file")
+        if status.st_size == 0:
+            raise VideoError(path, "the file is empty")
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError:
+        raise VideoError(path, "no such file") from None
+    except (OSError, ValueError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
+
+
+def open_container(path: str | Path) -> av.container.InputContainer:
+    """Open ``path`` for reading; `VideoError` says why it cannot be."""
+    check_file(path)
+    _silence()
+    try:
+        # "file:" keeps names with a colon or a leading dash from being read as a protocol or an option
+        return av.open(f"file:{os.fspath(path)}", metadata_errors="replace")
+    except _READ_ERRORS as error:
+        raise VideoError(path, f"no video container ({_reason(error)})") from error
+
+
+def _silence() -> None:
+    """Keep the decoder from printing: damage is counted in the health record.
+
+    FFmpeg's own callback replaces PyAV's, which takes the interpreter's lock in a decoder thread and so can deadlock with
+    a codec that is being freed.
+    """
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.PANIC)
+
+
+def video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
+    """Return the main video stream (FFmpeg's choice), or raise `VideoError`."""
+    stream = container.streams.best("video")
+    if stream is None:
+        raise VideoError(path, "it has no video stream")
+    if stream.codec_context is None:
+        raise VideoError(path, "no decoder for its video codec")
+    return stream
+
+
+class VideoReader:
+    """Decode one file from start to end, once.
+
+    Use it as a context manager and iterate; `health`, `times` and `pts` are complete after the last frame.
+
+    Parameters
+    ----------
+    path : str or Path
+    ledger : Ledger, optional
+        Shared by the frames, for cost accounting.
+
+    Raises
+    ------
+    VideoError
+        When the file cannot be opened, has no video, or (at the end of iteration) gave no frame.
+    """
+
+    def __init__(self, path: str | Path, ledger: Ledger | None = None) -> None:
+        self.path = path
+        self.ledger = ledger
+        self.container = open_container(path)
+        try:
+            self.stream = video_stream(self.container, path)
+        except VideoError:
+            self.container.close()
+            raise
+        self.stream.thread_type = "AUTO"
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        self.frame_s = float(1 / rate) if rate else 0.04
+        self.health = Health(
+            declared_frames=self.stream.frames or None, declared_duration_s=_declared_duration(self.container, self.stream)
+        )
+        # AVI stores no presentation times: what the demuxer calls PTS is in decode order there
+        self._dts_only = self.container.format.name == "avi"
+        self._first_dts: int | None = None
+        self._dts_delay = 0
+        self.width = self.height = 0
+        self._pts: list[int] = []
+        self._seconds: list[float] = []
+        self._keys: list[bool] = []
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.container.close()
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """PTS of the frames decoded so far, in seconds, float64 [N]."""
+        return np.asarray(self._seconds, dtype=np.float64)
+
+    @property
+    def pts(self) -> NDArray[np.int64]:
+        """PTS of the frames decoded so far in the stream's time base (continued where missing), int64 [N]."""
+        return np.asarray(self._pts, dtype=np.int64)
+
+    @property
+    def keys(self) -> NDArray[np.bool_]:
+        """Key flag of the frames decoded so far, bool [N]."""
+        return np.asarray(self._keys, dtype=np.bool_)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether PTS identify frames: all present, strictly increasing, no decode error."""
+        damage = self.health.missing_pts or self.health.decode_errors or self.health.corrupt_frames
+        sound = not (damage or self._dts_only)
+        return sound and len(self._pts) > 0 and bool(np.all(np.diff(self.pts) > 0))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for raw in self._raw_frames():
+            yield self._frame(raw)
+        self.health.judge_times(self.times, self.frame_s)
+        if not self._pts:
+            lost = self.health.decode_errors
+            raise VideoError(self.path, f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame")
+
+    def _raw_frames(self) -> Iterator[av.VideoFrame]:
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except _READ_ERRORS as error:
+                self.health.truncated_tail = True
+                self.health.notes.append(f"reading stopped early: {_reason(error)}")
+                yield from self._flush()
+                return
+            if self._first_dts is None:
+                self._first_dts = packet.dts
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except _READ_ERRORS:
+                self.health.decode_errors += 1
+                continue
+            yield from frames
+
+    def _flush(self) -> Iterator[av.VideoFrame]:
+        try:
+            yield from self.stream.codec_context.decode(None)
+        except _READ_ERRORS:
+            self.health.decode_errors += 1
+
+    def _frame(self, raw: av.VideoFrame) -> Frame:
+        ordinal = len(self._pts)
+        base = float(raw.time_base) if raw.time_base else self.frame_s
+        pts = self._presentation_time(raw, max(1, round(self.frame_s / base)))
+        frame = Frame(raw, ordinal, pts * base, self.ledger)
+        if ordinal == 0:
+            self.width, self.height = frame.width, frame.height
+            self.health.rotation = 90 * frame.turns
+            self._note_colours(raw)
+        elif (raw.width, raw.height) != self._coded:
+            self.health.size_changes += 1
+        self._coded = (raw.width, raw.height)
+        self.health.corrupt_frames += bool(raw.is_corrupt)
+        self._pts.append(pts)
+        self._seconds.append(frame.time)
+        self._keys.append(frame.key_frame)
+        return frame
+
+    def _presentation_time(self, raw: av.VideoFrame, step: int) -> int:
+        if self._dts_only and raw.dts is not None:
+            if not self._pts:  # the decoder's reordering delay is not part of the picture's time
+                self._dts_delay = raw.dts - (self._first_dts or 0)
+                self.health.notes.append("AVI stores no presentation times: its frame clock is used")
+            return int(raw.dts) - self._dts_delay
+        if raw.pts is not None and not self._dts_only:
+            return int(raw.pts)
+        self.health.missing_pts += not self._dts_only
+        return self._pts[-1] + step if self._pts else 0
+
+    def _note_colours(self, raw: av.VideoFrame) -> None:
+        if int(raw.color_trc) in (16, 18):  # SMPTE ST 2084 (PQ), ARIB STD-B67 (HLG)
+            self.health.notes.append("high dynamic range: pictures are not tone-mapped")
+        if raw.rotation % 90:
+            self.health.notes.append(f"display rotation of {raw.rotation} degrees rounded to {90 * quarter_turns(raw.rotation)}")
+
+
+def _declared_duration(container: Any, stream: Any) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else None
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).split(": 'file:")[0].split(";")[0].strip().lower()

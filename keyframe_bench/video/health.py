@@ -1,0 +1,113 @@
+"""What was found wrong with a video while it was decoded: told, never hidden."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass
+class Health:
+    """Health record of one video.
+
+    Attributes
+    ----------
+    declared_frames, decoded_frames : int or None
+        What the container says (None: nothing) and what came out of the decoder.
+    declared_duration_s, decoded_duration_s : float or None
+        The container's duration, and last PTS plus one frame minus first PTS.
+    missing_pts, non_monotonic_pts, duplicate_pts : int
+        Frames without a PTS (their time is continued at the nominal rate), or whose PTS steps back or repeats.
+    gaps : list of [float, float]
+        Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest).
+    variable_rate : bool
+        Whether frame intervals differ by more than a tenth (apart from gaps).
+    rotation : int
+        Display rotation in degrees, counter-clockwise.
+    decode_errors, corrupt_frames : int
+        Packets the decoder refused, and frames it marked damaged.
+    truncated_tail : bool
+        Whether decoding ended clearly before the declared end.
+    size_changes : int
+        How often the picture size changed.
+    from_packets : bool
+        True when ordinals and times were read from packets without decoding.
+    notes : list of str
+        Anything else, one sentence each.
+    """
+
+    declared_frames: int | None = None
+    decoded_frames: int = 0
+    declared_duration_s: float | None = None
+    decoded_duration_s: float = 0.0
+    missing_pts: int = 0
+    non_monotonic_pts: int = 0
+    duplicate_pts: int = 0
+    gaps: list[list[float]] = field(default_factory=list)
+    variable_rate: bool = False
+    rotation: int = 0
+    decode_errors: int = 0
+    corrupt_frames: int = 0
+    truncated_tail: bool = False
+    size_changes: int = 0
+    from_packets: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @property
+    def problems(self) -> list[str]:
+        """What a reader should know, in words; empty for a sound file."""
+        found = []
+        if self.declared_frames is not None and self.declared_frames != self.decoded_frames:
+            found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
+        for count, what in (
+            (self.decode_errors, "packets could not be decoded"),
+            (self.corrupt_frames, "frames are damaged"),
+            (self.missing_pts, "frames have no time stamp"),
+            (self.non_monotonic_pts, "time stamps step back"),
+            (self.duplicate_pts, "time stamps repeat"),
+            (self.size_changes, "changes of picture size"),
+            (len(self.gaps), "gaps in time"),
+        ):
+            if count:
+                found.append(f"{count} {what}")
+        if self.truncated_tail:
+            found.append(f"it ends at {self.decoded_duration_s:.2f} s of {self.declared_duration_s:.2f} s declared")
+        if self.variable_rate:
+            found.append("variable frame rate")
+        return found + self.notes
+
+    def judge_times(self, times: NDArray[np.float64], frame_s: float) -> None:
+        """Fill in what follows from the PTS.
+
+        Parameters
+        ----------
+        times : float64 [N]
+            PTS in seconds in decode order.
+        frame_s : float
+            Nominal duration of one frame in seconds.
+        """
+        self.decoded_frames = len(times)
+        if len(times) == 0:
+            return
+        steps = np.diff(times)
+        self.non_monotonic_pts = int((steps < 0).sum())
+        self.duplicate_pts = int((steps == 0).sum())
+        forward = steps[steps > 0]
+        usual = float(np.median(forward)) if forward.size else frame_s
+        self.decoded_duration_s = float(times.max() - times.min() + (usual or frame_s))
+        holes = np.flatnonzero(steps > 2.5 * usual)
+        longest = holes[np.argsort(-steps[holes], kind="stable")][:10]
+        self.gaps = [[round(float(times[i]), 6), round(float(steps[i]), 6)] for i in np.sort(longest)]
+        regular = forward[forward <= 2.5 * usual]
+        # A tenth of an interval, and at least the 1 ms to which Matroska and FLV round.
+        self.variable_rate = bool(regular.size and (np.abs(regular - usual) > max(0.1 * usual, 1.1e-3)).mean() > 0.02)
+        if self.declared_duration_s is not None:
+            missing = self.declared_duration_s - self.decoded_duration_s
+            self.truncated_tail = self.truncated_tail or missing > max(0.5, 2.5 * usual)

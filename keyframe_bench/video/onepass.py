@@ -1,0 +1,270 @@
+"""One pass over a file: every requested feature on every requested sampling, from one decode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.annotation import Annotation
+from ..core.budget import Sampling
+from ..core.clip import Clip, VideoInfo
+from ..core.errors import VideoError
+from ..core.feature import Feature
+from ..core.files import sha256_of_file
+from ..core.memory import anonymous_mb
+from .column import ColumnWriter
+from .decode import VideoReader, check_file
+from .frame import Frame, Ledger
+from .health import Health
+from .packets import PacketTable, scan_packets
+
+BATCH_FRAMES = 32
+BATCH_BYTES = 48_000_000
+
+Progress = Callable[[float], None]
+
+
+@dataclass
+class Pass:
+    """What one pass over a video gave.
+
+    Attributes
+    ----------
+    info : VideoInfo
+    health : Health
+    times : float64 [N]
+        PTS of every frame, seconds.
+    pts : int64 [N]
+        The same in the stream's time base.
+    keys : bool [N]
+        Key flag of every frame.
+    seekable : bool
+        Whether PTS identify frames, so that pictures may be fetched by seeking.
+    grids : dict
+        Sampling text to ordinals, int64.
+    decode_s, peak_mb : float
+        Seconds spent waiting for the decoder; highest anonymous memory of the process seen.
+    """
+
+    info: VideoInfo
+    health: Health
+    times: NDArray[np.float64]
+    pts: NDArray[np.int64]
+    keys: NDArray[np.bool_]
+    seekable: bool
+    grids: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    decode_s: float = 0.0
+    peak_mb: float = 0.0
+    _columns: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
+    _seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def clip(self, sampling: str, features: Iterable[Feature] = (), annotation: Annotation | None = None) -> Clip:
+        """Return the clip of one sampling with the rows of ``features`` (all requested before)."""
+        grid = self.grids[sampling]
+        columns = {}
+        for feature in features:
+            ordinals, rows = self._columns[_column_id(feature, sampling)]
+            same = len(ordinals) == len(grid)
+            columns[feature.key] = rows if same else rows[np.searchsorted(ordinals, grid)]
+        for rows in columns.values():
+            rows.flags.writeable = False
+        return Clip(self.info, grid, self.times[grid], columns, annotation)
+
+    def cost(self, sampling: str, features: Iterable[Feature]) -> dict[str, float]:
+        """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for."""
+        spent = sum(self._seconds[_column_id(feature, sampling)] for feature in features)
+        return {"decode_s": self.decode_s, "features_s": spent, "peak_mb": self.peak_mb}
+
+
+def _column_id(feature: Feature, sampling: str) -> tuple[str, str]:
+    """A stateless feature has one column for all samplings; a stateful one has one for each."""
+    return (feature.key, sampling if feature.stateful else "")
+
+
+class _Collector:
+    """One feature being computed: its frames of the current batch and its rows so far."""
+
+    def __init__(self, feature: Feature, name: tuple[str, str], samplings: list[str], ledger: Ledger) -> None:
+        self.feature = feature.fresh()
+        self.name = name
+        self.samplings = samplings
+        self.frames: list[Any] = []  # Frame, or _PacketFrame for features that read packets
+        self.ordinals: list[int] = []
+        self.writer = ColumnWriter(feature.key)
+        self.own_seconds = 0.0
+        self.ledger = ledger
+
+    def flush(self) -> None:
+        if not self.frames:
+            return
+        ledger = self.ledger
+        ledger.active, ledger.nested = "|".join(self.name), 0.0
+        start = time.perf_counter()
+        rows = self.feature.compute(self.frames)
+        self.writer.append(rows, len(self.frames))
+        self.own_seconds += time.perf_counter() - start - ledger.nested
+        self.frames = []
+
+    @property
+    def seconds(self) -> float:
+        """Own computing plus every conversion it asked for, as if it had run alone."""
+        return self.own_seconds + self.ledger.conversions_of("|".join(self.name))
+
+
+def read_pass(
+    path: str | Path,
+    requests: Mapping[str, Iterable[Feature]],
+    *,
+    name: str | None = None,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+) -> Pass:
+    """Decode ``path`` once and compute all features.
+
+    When nothing that was asked for needs pixels and the packets prove frame identity, nothing is decoded at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    requests : mapping
+        Sampling text ("2fps", "every") to the features wanted on it (may be none: the grid alone).
+    name, sha256 : str, optional
+        The video's name in tables (default: its file name) and hash (default: computed).
+    progress : callable, optional
+        Called with the PTS reached, in seconds.
+
+    Returns
+    -------
+    Pass
+
+    Raises
+    ------
+    VideoError
+        When the file gives no frame.
+    OutputError
+        When features must be kept on disk and it is full.
+    """
+    check_file(path)
+    wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
+    info = VideoInfo(name or Path(path).name, 0, sha256=sha256 or sha256_of_file(path))
+    if all(feature.source == "packets" for features in wanted.values() for feature in features):
+        start = time.perf_counter()
+        table = scan_packets(path)
+        if table.trusted:
+            return _pass_from_packets(table, wanted, info, time.perf_counter() - start)
+    return _pass_from_frames(path, wanted, info, progress)
+
+
+class _Loop:
+    """Hands frames, in decode order, to the samplings and features that want them."""
+
+    def __init__(self, wanted: dict[str, list[Feature]], progress: Progress | None = None) -> None:
+        self.progress = progress
+        self.ledger = Ledger()
+        self.keepers = {sampling: Sampling.parse(sampling).keeper() for sampling in wanted}
+        self.grids: dict[str, list[int]] = {sampling: [] for sampling in wanted}
+        self.collectors = _collectors(wanted, self.ledger)
+        self.batch = BATCH_FRAMES
+        self.peak_mb = 0.0
+
+    def take(self, frame: Frame | _PacketFrame) -> None:
+        """Look at the next frame."""
+        if frame.ordinal == 0:
+            self.start_s = frame.time
+            self.batch = max(1, min(BATCH_FRAMES, BATCH_BYTES // max(1, frame.width * frame.height * 3 // 2)))
+        seconds = frame.time - self.start_s
+        kept = {s for s, keep in self.keepers.items() if keep(frame.ordinal, seconds)}
+        for sampling in kept:
+            self.grids[sampling].append(frame.ordinal)
+        for collector in self.collectors:
+            if kept.isdisjoint(collector.samplings):
+                continue
+            collector.frames.append(frame)
+            collector.ordinals.append(frame.ordinal)
+            if len(collector.frames) >= self.batch:
+                collector.flush()
+        if frame.ordinal % BATCH_FRAMES == 0:
+            self.peak_mb = max(self.peak_mb, anonymous_mb())
+            if self.progress is not None:
+                self.progress(frame.time)
+
+    def finish(self, done: Pass) -> Pass:
+        """Return ``done`` with grids, columns and costs."""
+        for collector in self.collectors:
+            collector.flush()
+            done._columns[collector.name] = (np.asarray(collector.ordinals, np.int64), collector.writer.finish())
+            done._seconds[collector.name] = collector.seconds
+        done.grids = {sampling: np.asarray(ordinals, dtype=np.int64) for sampling, ordinals in self.grids.items()}
+        done.peak_mb = max(self.peak_mb, anonymous_mb())
+        return done
+
+
+def _pass_from_frames(
+    path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None
+) -> Pass:
+    loop, decode_s = _Loop(wanted, progress), 0.0
+    with VideoReader(path, loop.ledger) as reader:
+        frames = iter(reader)
+        while True:
+            start = time.perf_counter()
+            frame = next(frames, None)
+            decode_s += time.perf_counter() - start
+            if frame is None:
+                break
+            loop.take(frame)
+    health, times = reader.health, reader.times
+    facts = replace(info, width=reader.width, height=reader.height, rotation=health.rotation)
+    facts = _timed(facts, times, health)
+    return loop.finish(Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, decode_s=decode_s))
+
+
+@dataclass(frozen=True)
+class _PacketFrame:
+    """What is known of a frame from its packet: everything but the picture."""
+
+    ordinal: int
+    time: float
+    key_frame: bool
+    width: int
+    height: int
+    picture_type: str = "?"
+
+
+def _pass_from_packets(
+    table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float
+) -> Pass:
+    loop = _Loop(wanted)
+    for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
+        loop.take(_PacketFrame(ordinal, seconds, key, table.width, table.height))
+    health = Health(
+        declared_frames=table.declared_frames,
+        declared_duration_s=table.declared_duration_s,
+        rotation=table.rotation,
+        from_packets=True,
+    )
+    health.judge_times(table.times, table.frame_s)
+    facts = replace(info, width=table.width, height=table.height, rotation=table.rotation)
+    facts = _timed(facts, table.times, health)
+    return loop.finish(Pass(facts, health, table.times, table.pts, table.keys, True, decode_s=scan_s))
+
+
+def _timed(info: VideoInfo, times: NDArray[np.float64], health: Health) -> VideoInfo:
+    return replace(info, n_frames=len(times), start_s=float(times[0]), duration_s=health.decoded_duration_s)
+
+
+def _collectors(wanted: dict[str, list[Feature]], ledger: Ledger) -> list[_Collector]:
+    made: dict[tuple[str, str], _Collector] = {}
+    for sampling, features in wanted.items():
+        for feature in features:
+            name = _column_id(feature, sampling)
+            if name in made:
+                made[name].samplings.append(sampling)
+            else:
+                made[name] = _Collector(feature, name, [sampling], ledger)
+    return list(made.values())

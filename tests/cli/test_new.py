@@ -1,0 +1,187 @@
+"""``keyframe-bench new NAME`` writes files that work as they are."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keyframe_bench.cli import new
+from keyframe_bench.cli.new import new_extractor
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.extractors.checks import run_checks
+from keyframe_bench.video.arrays import clip_from_images
+
+ROOT = Path(new.__file__).parents[2]
+
+
+def _python(*arguments: str, cwd: Path, root: Path = ROOT) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture
+def registered():
+    """Forget the extractors a test registers."""
+    before = dict(Extractor.registry.entries())
+    yield
+    Extractor.registry._entries = before
+
+
+def test_written_file_is_a_sound_extractor(tmp_path, registered):
+    files, _ = new_extractor("my_method_2", tmp_path)
+    assert [file.name for file in files] == ["my_method_2.py", "test_my_method_2.py"]
+    load_plugins([str(files[0])])
+    extractor = Extractor.registry.build("my_method_2", {"height": 60})
+    assert type(extractor).__name__ == "MyMethod2"
+    assert [r for r in run_checks(extractor) if r.status == "failed"] == []
+
+
+def test_written_file_is_short(tmp_path):
+    code = new_extractor("my_method", tmp_path).files[0].read_text()
+    _, _, body = code.partition("@register")
+    inside_docstring, lines = False, 0
+    for line in body.splitlines():
+        marks = line.count('"""')
+        lines += bool(line.strip()) and not marks and not inside_docstring
+        inside_docstring ^= marks == 1
+    assert lines <= 20
+
+
+def test_written_test_passes(tmp_path):
+    new_extractor("my_method", tmp_path)
+    done = _python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_method.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("where", ["own folder", "in a checkout", "in tree"])
+def test_written_code_is_clean(tmp_path, where, checkout):
+    cwd = tmp_path if where == "own folder" else checkout
+    files = new_extractor("my_method", cwd, in_tree=where == "in tree").files
+    rules = ["--select", "E,F,W,I,B,UP,SIM,C4,N,NPY,PTH,RUF,PL,ARG", "--ignore", "PLR2004,PLC0415"]
+    numpydoc = ["--select", "D", "--ignore", "D107", "--config", 'lint.pydocstyle.convention = "numpy"']
+    for command in (["check", *rules], ["check", *numpydoc], ["format", "--check"]):
+        code = files[:1] if "D" in command else files  # tests need no docstrings
+        options = ["--isolated", "--no-cache", "--line-length", "120"]
+        done = _python("-m", "ruff", *command, *options, *map(str, code), cwd=cwd)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A copy of the package in a checkout of its own, into which ``--in-tree`` writes."""
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "keyframe_bench", root / "keyframe_bench", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "tests" / "extractors").mkdir(parents=True)
+    (root / "setup.cfg").write_text("")
+    monkeypatch.setattr(new.base, "__file__", str(root / "keyframe_bench" / "extractors" / "base.py"))
+    return root
+
+
+def test_in_tree_file_needs_no_other_edit(checkout):
+    files = new_extractor("my_method", in_tree=True).files
+    assert [str(file.relative_to(checkout)) for file in files] == [
+        "keyframe_bench/extractors/my_method.py",
+        "tests/extractors/test_my_method.py",
+    ]
+    code = (
+        "from keyframe_bench.extractors.base import Extractor\n"
+        "from keyframe_bench.extractors.checks import run_checks\n"
+        "assert 'my_method' in Extractor.registry.names()\n"
+        "print([r for r in run_checks(Extractor.registry.build('my_method')) if r.status == 'failed'])\n"
+    )
+    done = _python("-c", code, cwd=checkout, root=checkout)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+    done = _python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(files[1]), cwd=checkout, root=checkout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_in_tree_without_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(new.base, "__file__", str(tmp_path / "site" / "keyframe_bench" / "extractors" / "base.py"))
+    with pytest.raises(UsageError, match="--in-tree needs the package to run from its checkout"):
+        new_extractor("my_method", Path(), in_tree=True)
+
+
+def test_in_tree_test_names_are_unique(checkout):
+    (checkout / "tests" / "test_my_method.py").write_text("")
+    with pytest.raises(UsageError, match="exists already"):
+        new_extractor("my_method", in_tree=True)
+
+
+@pytest.mark.parametrize("name", ["", "My", "1st", "_hidden", "a-b", "a b", "class", "é", "../up", "x.py", "--help"])
+def test_names_that_are_no_names(name, tmp_path):
+    with pytest.raises(UsageError, match="cannot name an extractor"):
+        new_extractor(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["all", "null", "free", "conftest"])
+def test_reserved_names(name, tmp_path):
+    with pytest.raises(UsageError, match="means something else"):
+        new_extractor(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["numpy", "json", "keyframe_bench"])
+def test_names_that_would_hide_a_module(name, tmp_path):
+    with pytest.raises(UsageError, match="would hide"):
+        new_extractor(name, tmp_path)
+
+
+def test_name_taken_by_an_extractor(tmp_path):
+    with pytest.raises(UsageError, match=r"'uniform' exists already, in keyframe_bench\.extractors"):
+        new_extractor("uniform", tmp_path)
+
+
+@pytest.mark.parametrize("existing", ["my_method.py", "test_my_method.py"])
+def test_nothing_is_overwritten_and_nothing_half_written(existing, tmp_path):
+    (tmp_path / existing).write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        new_extractor("my_method", tmp_path)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {existing: "mine"}
+
+
+def test_folder_that_is_none(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "missing"):
+        with pytest.raises(UsageError, match="is no folder"):
+            new_extractor("my_method", folder)
+
+
+def test_folder_that_refuses(tmp_path, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        if self.name.startswith("test_"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return original(self, *args, **kwargs)
+
+    original = Path.open
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UsageError, match="Permission denied"):
+        new_extractor("my_method", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_quote_paths(tmp_path):
+    folder = tmp_path / "my 'odd', folder"
+    folder.mkdir()
+    commands = new_extractor("my_method", folder).commands
+    assert len(commands) == 4
+    quoted = subprocess.run(["sh", "-c", f'set -- {commands[0]}; printf %s "$4"'], capture_output=True, text=True)  # noqa: PLW1510
+    assert quoted.stdout == str(folder / "my_method.py")
+
+
+def test_sharpness_prefers_texture(tmp_path, registered):
+    """The template's own idea, on a blank and a textured picture."""
+    load_plugins([str(new_extractor("sharp_of_test", tmp_path).files[0])])
+    extractor = Extractor.registry.build("sharp_of_test")
+    images = np.full((2, 60, 80, 3), 128, dtype=np.uint8)
+    images[1, ::2] = 0
+    scores = extractor.score(clip_from_images(images, extractor.needs))
+    assert scores[0] == 0
+    assert scores[1] > 1000

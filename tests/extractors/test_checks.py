@@ -1,0 +1,625 @@
+"""Every contract check passes on a sound extractor and fails on one that breaks its rule."""
+
+import contextlib
+import random
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import pytest
+
+from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
+from keyframe_bench.core.feature import Feature
+from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.params import Range
+from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.extractors.base import Extractor, ScoreExtractor
+from keyframe_bench.extractors.checks import CHECKS, check_budget_met, run_check, run_checks
+from keyframe_bench.video.arrays import ArrayFrame, clip_from_images
+
+
+class MeanLuma(Feature):
+    """Mean grey level of each frame."""
+
+    name = "mean_luma_of_tests"
+
+    def compute(self, frames):
+        return np.array([frame.luma(12, 16).mean() for frame in frames])
+
+
+class Undeclared(MeanLuma):
+    """A feature no extractor here declares."""
+
+    name = "undeclared_of_tests"
+
+
+class Sound(Extractor):
+    """K frames evenly spaced among the brightest-ordered positions; without k the brightest frame."""
+
+    name = "sound"
+    reference = "none"
+    supports = frozenset({"fixed", "free"})
+    budget_rule = "k evenly spaced positions"
+    stochastic = False
+
+    def __init__(
+        self,
+        phase: Annotated[float, Range(0.0, 1.0)] = 0.0,
+        mode: Literal["mean", "peak"] = "mean",
+        rows: int | None = None,
+        flag: bool = False,
+    ) -> None:
+        self.phase = phase
+        self.mode = mode
+        self.rows = rows
+        self.flag = flag
+
+    @property
+    def needs(self):
+        return (MeanLuma(),)
+
+    def select(self, clip, k=None, *, rng):
+        light = clip[MeanLuma()]
+        if k is None:
+            return clip.pick([int(np.argmax(light))])
+        chosen = np.linspace(0, len(clip) - 1, min(k, len(clip))).round().astype(int)
+        borders = np.append(chosen[1:], len(clip))
+        starts = np.append(0, borders[:-1])
+        return clip.pick(chosen, scores=light[chosen], segments=np.stack([starts, borders], 1), frame_scores=light)
+
+
+class SoundScore(ScoreExtractor):
+    """Bright frames."""
+
+    name = "sound_score"
+    reference = "none"
+
+    @property
+    def needs(self):
+        return (MeanLuma(),)
+
+    def score(self, clip):
+        return clip[MeanLuma()]
+
+
+class SoundOnline(Sound):
+    """Every frame whose ordinal is a multiple of 3 in sampled order: needs no look ahead."""
+
+    online = True
+
+    def select(self, clip, k=None, *, rng):
+        if k is None:
+            return clip.pick(np.arange(0, len(clip), 3))
+        return super().select(clip, k, rng=rng)
+
+
+# ---- one or more classes for each rule, each breaking it ---------------------------------------------------------
+
+
+class UntypedParameter(Sound):
+    """A parameter without a type."""
+
+    def __init__(self, amount=3):
+        self.amount = amount
+
+
+class MutableDefault(Sound):
+    """A list as default."""
+
+    def __init__(self, weights: list[float] = [1.0]):  # noqa: B006 - the fault under test
+        self.weights = weights
+
+
+class SeedParameter(Sound):
+    """Takes a seed of its own."""
+
+    def __init__(self, seed: int = 0):
+        self.seed = seed
+
+
+class DefaultOutOfRange(Sound):
+    """Its default is outside its own range."""
+
+    def __init__(self, share: Annotated[float, Range(0.0, 1.0)] = 2.0):
+        self.share = share
+
+
+class RoundsParameter(Sound):
+    """Stores something else than it was given."""
+
+    def __init__(self, share: Annotated[float, Range(0.0, 1.0)] = 0.0):
+        self.share = round(share * 0.7)
+
+
+class ForgetsParameter(Sound):
+    """Does not store its parameter."""
+
+    def __init__(self, size: int = 3):
+        pass
+
+
+class ValidatesInInit(Sound):
+    """Opens a file when it is made."""
+
+    def __init__(self, weights: str = ""):
+        self.weights = weights
+        if weights:
+            Path(weights).read_bytes()
+
+
+class WorksInInit(Sound):
+    """Derives a table when it is made."""
+
+    def __init__(self, size: int = 3):
+        self.size = size
+        self.table = list(range(size))
+
+
+class NoDocstring(Sound):
+    pass
+
+
+class NoReference(ScoreExtractor):
+    """Says nothing of its source."""
+
+    def score(self, clip):
+        return np.arange(len(clip), dtype=float)
+
+
+class NoBudgetRule(Sound):
+    """Does not say how k is met."""
+
+    budget_rule = ""
+
+
+class UnknownSupport(Sound):
+    """A misspelt kind of budget."""
+
+    supports = frozenset({"fixed", "fre"})
+
+
+class TextVersion(Sound):
+    """A version that is no number."""
+
+    version = "1.0"
+
+
+class MisspeltExpectedFailure(Sound):
+    """Names no check."""
+
+    expected_failures: ClassVar = {"budgets_met": "it returns too few"}
+
+
+class NeedsNoTuple(Sound):
+    """The comma of the single feature is missing."""
+
+    @property
+    def needs(self):
+        return MeanLuma()
+
+
+class ReadsUndeclared(Sound):
+    """Reads a feature it does not declare, and hides the error."""
+
+    def select(self, clip, k=None, *, rng):
+        with contextlib.suppress(ContractError):
+            clip[Undeclared()]
+        return super().select(clip, k, rng=rng)
+
+
+class ReadsAnnotation(Sound):
+    """Takes the answer, when there is one."""
+
+    def select(self, clip, k=None, *, rng):
+        with contextlib.suppress(AttributeError, ContractError):
+            k = len(clip.annotation.users)
+        return super().select(clip, k, rng=rng)
+
+
+class DependsOnAnnotation(Sound):
+    """Behaves otherwise when it is watched."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick([0 if clip.annotation is None else len(clip) - 1])
+
+
+class WritesIntoClip(Sound):
+    """Normalises in place."""
+
+    def select(self, clip, k=None, *, rng):
+        clip[MeanLuma()][:] /= 255
+        return super().select(clip, k, rng=rng)
+
+
+class WritesAfterUnlocking(Sound):
+    """Makes the array writable first."""
+
+    def select(self, clip, k=None, *, rng):
+        clip[MeanLuma()].flags.writeable = True
+        clip[MeanLuma()][:] = 0
+        return super().select(clip, k, rng=rng)
+
+
+class ReturnsPositions(Sound):
+    """Returns a list instead of key frames."""
+
+    def select(self, clip, k=None, *, rng):
+        return [0]
+
+
+class WrongTypes(Sound):
+    """32-bit frames."""
+
+    def select(self, clip, k=None, *, rng):
+        return KeyFrames(np.zeros(1, np.int32), clip.times[:1])
+
+
+class Unsorted(Sound):
+    """Best first instead of in order."""
+
+    def select(self, clip, k=None, *, rng):
+        where = np.arange(min(k or 2, len(clip)))[::-1]
+        return KeyFrames(clip.ordinals[where], clip.times[where])
+
+
+class Repeats(Sound):
+    """The same frame k times."""
+
+    def select(self, clip, k=None, *, rng):
+        where = np.zeros(min(k or 2, len(clip)), dtype=int)
+        return KeyFrames(clip.ordinals[where], clip.times[where])
+
+
+class PositionsAsFrames(Sound):
+    """Takes positions for ordinals."""
+
+    def select(self, clip, k=None, *, rng):
+        return KeyFrames(np.arange(min(k or 2, len(clip))), clip.times[: min(k or 2, len(clip))])
+
+
+class FrameByRate(Sound):
+    """Computes the time as frame / fps."""
+
+    def select(self, clip, k=None, *, rng):
+        frames = clip.ordinals[: min(k or 1, len(clip))]
+        return KeyFrames(frames, frames / 25.0)
+
+
+class TooFew(Sound):
+    """Never more than two."""
+
+    def select(self, clip, k=None, *, rng):
+        return super().select(clip, min(k or 1, 2), rng=rng)
+
+
+class TooMany(Sound):
+    """One more than asked."""
+
+    def select(self, clip, k=None, *, rng):
+        return super().select(clip, (k or 1) + 1, rng=rng)
+
+
+class FailsAboveLength(Sound):
+    """Draws k of n without thinking of k > n."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick(rng.choice(len(clip), k or 1, replace=False))
+
+
+class FreeIsEmpty(Sound):
+    """Returns nothing when it may decide."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick([]) if k is None else super().select(clip, k, rng=rng)
+
+
+class NeedsNeighbours(Sound):
+    """Takes a maximum over differences, of which a single frame has none."""
+
+    def select(self, clip, k=None, *, rng):
+        np.diff(clip[MeanLuma()]).max()
+        return super().select(clip, k, rng=rng)
+
+
+class NeedsThree(Sound):
+    """Needs a frame with two neighbours."""
+
+    def select(self, clip, k=None, *, rng):
+        if len(clip) == 2:
+            clip[MeanLuma()][1:-1].max()
+        return super().select(clip, k, rng=rng)
+
+
+class NeedsChange(Sound):
+    """Gives only frames that differ from the first."""
+
+    def select(self, clip, k=None, *, rng):
+        light = clip[MeanLuma()]
+        return clip.pick(np.flatnonzero(light != light[0])[:k]) if len(clip) > 1 else clip.pick([0])
+
+
+class NeedsVariance(Sound):
+    """Gives only frames above the mean."""
+
+    def select(self, clip, k=None, *, rng):
+        light = clip[MeanLuma()]
+        return clip.pick(np.flatnonzero(light > light.mean())[:k]) if len(clip) > 2 else clip.pick([0])
+
+
+class DividesByZero(Sound):
+    """Standardises without thinking of a constant score."""
+
+    def select(self, clip, k=None, *, rng):
+        light = clip[MeanLuma()]
+        with np.errstate(all="ignore"):
+            return clip.pick([0], frame_scores=(light - light.mean()) / light.std())
+
+
+class SegmentsWithGap(Sound):
+    """Each key frame stands only for itself."""
+
+    def select(self, clip, k=None, *, rng):
+        where = np.arange(min(k or 1, len(clip)))
+        return clip.pick(where, segments=np.stack([where, where + 1], 1))
+
+
+class SegmentsOfOthers(Sound):
+    """Covers the clip, but the key frame lies in the neighbour's segment."""
+
+    def select(self, clip, k=None, *, rng):
+        if len(clip) < 3 or k == 1:
+            return clip.pick([0])
+        return clip.pick([0, 1], segments=[[0, 2], [2, len(clip)]])
+
+
+class CostIsArray(Sound):
+    """Puts a numpy number where a plain one belongs."""
+
+    def select(self, clip, k=None, *, rng):
+        return KeyFrames(clip.ordinals[:1], clip.times[:1], cost={"select_s": np.float32(1)})
+
+
+class Remembers(Sound):
+    """Carries something over from one clip to the next."""
+
+    def select(self, clip, k=None, *, rng):
+        self.calls = getattr(self, "calls", -1) + 1
+        return clip.pick([self.calls % len(clip)])
+
+
+class DependsOnHash(Sound):
+    """Seeds itself with a hash that differs between processes."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick(np.random.default_rng(hash("seed") % 2**32).permutation(len(clip))[: k or 1])
+
+
+class SeedsGlobally(Sound):
+    """Reproducible, but at everybody's expense."""
+
+    def select(self, clip, k=None, *, rng):
+        np.random.seed(0)  # noqa: NPY002 - the fault under test
+        return super().select(clip, k, rng=rng)
+
+
+class DrawsGlobally(Sound):
+    """Uses the random module."""
+
+    def select(self, clip, k=None, *, rng):
+        random.random()
+        return super().select(clip, k, rng=rng)
+
+
+class SecretlyRandom(Sound):
+    """Says it does not depend on rng."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick(rng.permutation(len(clip))[: k or 1])
+
+
+def _local_class() -> Extractor:
+    class Local(Sound):
+        """Cannot be found by another process."""
+
+    return Local()
+
+
+class LooksAhead(SoundOnline):
+    """Says it is online, but takes the brightest frame of all."""
+
+    def select(self, clip, k=None, *, rng):
+        return Sound.select(self, clip, k, rng=rng)
+
+
+BROKEN = [
+    ("parameters_declared", UntypedParameter, "needs a type annotation"),
+    ("parameters_declared", MutableDefault, "allowed are bool"),
+    ("parameters_declared", SeedParameter, "use the rng"),
+    ("parameters_declared", DefaultOutOfRange, "between 0.0 and 1.0"),
+    ("parameters_stored", RoundsParameter, "write self.share = share"),
+    ("parameters_stored", ForgetsParameter, "write self.size = size"),
+    ("parameters_stored", ValidatesInInit, "it must only store"),
+    ("init_does_no_work", WorksInInit, "table"),
+    ("docstring_present", NoDocstring, "write a docstring"),
+    ("reference_present", NoReference, "set reference"),
+    ("budget_rule_present", NoBudgetRule, "set budget_rule"),
+    ("declarations_valid", UnknownSupport, "supports is a frozenset"),
+    ("declarations_valid", TextVersion, "version is a whole number"),
+    ("expected_failures_explained", MisspeltExpectedFailure, "'budgets_met'"),
+    ("needs_are_features", NeedsNoTuple, "mind the comma"),
+    ("reads_declared_needs", ReadsUndeclared, "add that feature to needs"),
+    ("reads_no_annotation", ReadsAnnotation, "privileged = True"),
+    ("reads_no_annotation", DependsOnAnnotation, "ignore it"),
+    ("clip_unchanged", WritesIntoClip, "read-only"),
+    ("clip_unchanged", WritesAfterUnlocking, "work on a copy"),
+    ("returns_keyframes", ReturnsPositions, "return clip.pick"),
+    ("returns_keyframes", WrongTypes, "frames must be int64"),
+    ("frames_sorted_unique", Unsorted, "not sorted and unique"),
+    ("frames_sorted_unique", Repeats, "not sorted and unique"),
+    ("frames_in_range", PositionsAsFrames, "give positions to clip.pick"),
+    ("times_match_frames", FrameByRate, "never compute frame / fps"),
+    ("budget_met", TooFew, "may_return_fewer"),
+    ("budget_met", TooMany, "return no more"),
+    ("budget_above_length", FailsAboveLength, "k=25"),
+    ("free_budget", FreeIsEmpty, "give at least one"),
+    ("single_frame", NeedsNeighbours, "one frame"),
+    ("two_frames", NeedsThree, "two frames"),
+    ("static_clip", NeedsChange, "a static picture"),
+    ("constant_scores", NeedsVariance, "constant features"),
+    ("scores_finite", DividesByZero, "frame_scores on"),
+    ("segments_cover", SegmentsWithGap, "leave frames out"),
+    ("segments_cover", SegmentsOfOthers, "do not hold their key frames"),
+    ("json_round_trip", CostIsArray, "no JSON"),
+    ("same_rng_same_answer", Remembers, "keep nothing between calls"),
+    ("same_answer_elsewhere", DependsOnHash, "another process gives another answer"),
+    ("global_random_untouched", SeedsGlobally, "global random state"),
+    ("global_random_untouched", DrawsGlobally, "global random state"),
+    ("deterministic_as_declared", SecretlyRandom, "set stochastic = True"),
+    ("picklable", _local_class, "top of a file"),
+    ("online_prefix", LooksAhead, "without looking ahead"),
+]
+
+
+def test_number_of_checks():
+    """A check that is dropped, or added without a broken class here, is noticed."""
+    assert len(CHECKS) == 32
+    assert {name for name, _, _ in BROKEN} == set(CHECKS)
+
+
+@pytest.mark.parametrize("extractor", [Sound(), SoundScore(), SoundOnline()], ids=lambda e: type(e).__name__)
+def test_sound_extractor_passes(extractor):
+    failed = [result for result in run_checks(extractor) if result.status not in ("passed", "not applicable")]
+    assert failed == []
+
+
+@pytest.mark.parametrize(("name", "make", "hint"), BROKEN, ids=[f"{n}:{m.__name__}" for n, m, _ in BROKEN])
+def test_broken_extractor_fails(name, make, hint):
+    result = run_check(name, make())
+    assert (result.name, result.status) == (name, "failed")
+    assert hint in result.message
+
+
+def test_every_check_says_its_rule_in_one_line():
+    for check in CHECKS.values():
+        assert check.__doc__
+        assert "\n" not in check.__doc__
+
+
+def test_checks_are_plain_functions():
+    check_budget_met(Sound())
+    with pytest.raises(ContractError, match="2 key frames for a budget of 3"):
+        check_budget_met(TooFew())
+
+
+class Announced(TooFew):
+    """Returns too few and says so."""
+
+    expected_failures: ClassVar = {"budget_met": "two frames by definition", "single_frame": "wrongly announced"}
+
+
+def test_expected_failures_are_strict():
+    assert run_check("budget_met", Announced()).status == "expected failure"
+    assert "two frames by definition" in run_check("budget_met", Announced()).message
+    surprise = run_check("single_frame", Announced())
+    assert surprise.status == "failed"
+    assert "remove it from expected_failures" in surprise.message
+
+
+class FewerByDefinition(TooFew):
+    """Returns at most two, allowed."""
+
+    may_return_fewer = "two frames by definition"
+
+
+def test_may_return_fewer_is_honoured():
+    assert run_check("budget_met", FewerByDefinition()).status == "passed"
+
+
+def test_not_applicable_says_why():
+    result = run_check("online_prefix", Sound())
+    assert result.status == "not applicable"
+    assert "online" in result.message
+    CHECKS["online_prefix"](Sound())  # called directly it has nothing to say
+
+
+class Absent(Sound):
+    """Cannot run here."""
+
+    def unavailable(self):
+        return "package x is missing"
+
+
+def test_unavailable_extractor_is_not_judged():
+    with pytest.raises(UnavailableError, match="package x is missing"):
+        run_checks(Absent())
+
+
+def test_plugin_file_is_found_by_another_process(tmp_path):
+    file = tmp_path / "my plug-in.py"
+    file.write_text(
+        "import numpy as np\n"
+        "from keyframe_bench.core.registry import register\n"
+        "from keyframe_bench.extractors.base import Extractor\n\n"
+        "@register('plugin_of_test_checks')\n"
+        "class Middle(Extractor):\n"
+        "    '''The middle frames.'''\n"
+        "    reference = 'none'\n"
+        "    budget_rule = 'the first k'\n"
+        "    def select(self, clip, k=None, *, rng):\n"
+        "        return clip.pick(np.arange(min(k, len(clip))))\n"
+    )
+    load_plugins([str(file)])
+    try:
+        extractor = Extractor.registry.build("plugin_of_test_checks")
+        assert run_check("same_answer_elsewhere", extractor).status == "passed"
+        assert run_check("picklable", extractor).status == "passed"
+    finally:
+        Extractor.registry._entries.pop("plugin_of_test_checks")
+
+
+# ---- the clips students make in their tests ------------------------------------------------------------------------
+
+
+def test_clip_from_images_aligns_features_with_frames():
+    images = np.stack([np.full((20, 30, 3), level, dtype=np.uint8) for level in (0, 100, 200)])
+    clip = clip_from_images(images, [MeanLuma()], times=[1.0, 1.5, 4.0])
+    np.testing.assert_allclose(clip[MeanLuma()], [0, 100, 200], atol=1)
+    picked = clip.pick([2, 0])
+    assert picked.frames.tolist() == [0, 2]
+    assert picked.times.tolist() == [1.0, 4.0]
+    assert clip.video.n_frames == 3
+    with pytest.raises(ValueError, match="read-only"):
+        clip[MeanLuma()][0] = 1
+
+
+def test_clip_from_images_of_a_sample():
+    clip = clip_from_images(np.zeros((2, 8, 8, 3), np.uint8), [], ordinals=[3, 10], times=[0.3, 1.0])
+    assert clip.pick([1]).frames.tolist() == [10]
+    assert clip.video.n_frames == 11
+    assert clip.video.duration_s == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ({"images": np.zeros((2, 8, 8), np.uint8)}, "uint8 RGB"),
+        ({"images": np.zeros((2, 8, 8, 3))}, "uint8 RGB"),
+        ({"images": []}, "at least one"),
+        ({"images": np.zeros((2, 8, 8, 3), np.uint8), "times": [1.0, 1.0]}, "increasing"),
+        ({"images": np.zeros((2, 8, 8, 3), np.uint8), "ordinals": [1]}, "2 increasing"),
+    ],
+)
+def test_clip_from_images_refuses(arguments, hint):
+    with pytest.raises(UsageError, match=hint):
+        clip_from_images(needs=[], **arguments)
+
+
+def test_array_frame_planes_are_limited_range_yuv():
+    white = ArrayFrame(np.full((5, 7, 3), 255, dtype=np.uint8))
+    luma, blue, red = white.planes()
+    assert [p.shape for p in (luma, blue, red)] == [(5, 7), (3, 4), (3, 4)]
+    assert (int(luma[0, 0]), int(blue[0, 0]), int(red[0, 0])) == (235, 128, 128)
+    assert white.luma(2, 3).tolist() == [[255] * 3] * 2
+    red_picture = ArrayFrame(np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8))
+    assert red_picture.rgb(2, 2)[0, 0].tolist() == [255, 0, 0]
+    assert red_picture.planes()[2][0, 0] > 200  # V is the red difference

@@ -1,0 +1,147 @@
+"""Oracle: greedy against the annotation."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keyframe_bench.core.annotation import Annotation, UserSummary
+from keyframe_bench.core.clip import Clip, VideoInfo
+from keyframe_bench.core.errors import UnavailableError
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.extractors.base import run_extractor
+from keyframe_bench.extractors.oracle import Oracle
+
+TAU = 1.0
+
+
+def clip_with(
+    users: list[list[float]], times: list[float] | np.ndarray, shots: list[list[int]] | None = None
+) -> Clip:
+    clock = np.asarray(times, dtype=np.float64)
+    summaries = tuple(UserSummary(f"u{i}", None, np.asarray(u, dtype=np.float64)) for i, u in enumerate(users))
+    annotation = Annotation(summaries, None if shots is None else np.asarray(shots, dtype=np.int64))
+    return Clip(VideoInfo("v", len(clock), 0.0, 0.0), np.arange(len(clock)), clock, {}, annotation)
+
+
+def matching(a: list[float], b: list[float]) -> int:
+    """Largest one-to-one matching within TAU by SciPy: an independent reference."""
+    from scipy.optimize import linear_sum_assignment
+
+    if not a or not b:
+        return 0
+    near = np.abs(np.subtract.outer(a, b)) <= TAU + 1e-9
+    rows, columns = linear_sum_assignment(near, maximize=True)
+    return int(near[rows, columns].sum())
+
+
+def mean_f1(chosen: list[float], users: list[list[float]]) -> float:
+    return float(np.mean([2 * matching(chosen, u) / (len(chosen) + len(u)) for u in users]))
+
+
+def brute_force_greedy(users: list[list[float]], times: list[float], k: int | None) -> list[float]:
+    """The mean F1 after each step of greedy selection, recomputed from scratch for every candidate."""
+    chosen: list[int] = []
+    curve: list[float] = []
+    while len(chosen) < (len(times) if k is None else min(k, len(times))):
+        value = {
+            n: round(mean_f1([times[c] for c in [*chosen, n]], users), 9) for n in range(len(times)) if n not in chosen
+        }
+        best = max(value.values())
+        if k is None and chosen and best <= curve[-1]:
+            break
+        # Among equals: nearest to the users whose matching grows, then the earliest.
+        tied = [n for n in value if value[n] == best]
+        chosen.append(min(tied, key=lambda n: (round(_away(users, times, chosen, n), 9), n)))
+        curve.append(best)
+    return curve
+
+
+def _away(users: list[list[float]], times: list[float], chosen: list[int], n: int) -> float:
+    old = [times[c] for c in chosen]
+    grows = [u for u in users if matching([*old, times[n]], u) > matching(old, u)]
+    return sum(min(abs(times[n] - b) for b in u) for u in grows)
+
+
+def test_picks_the_annotated_frames_and_stops() -> None:
+    clip = clip_with([[2.0, 7.0]], np.arange(0, 10, 0.5))
+    found = run_extractor(Oracle(), clip, None, rng=rng_for(0))
+    assert found.times.tolist() == [2.0, 7.0]
+    assert found.scores is not None
+    # F1 = 2 / 3 after the first frame, 1 after the second.
+    assert sorted(found.scores.tolist()) == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_one_frame_cannot_serve_two_key_frames_of_one_user() -> None:
+    found = run_extractor(Oracle(), clip_with([[3.0, 3.5]], np.arange(10.0)), None, rng=rng_for(0))
+    assert len(found) == 2
+
+
+def test_partners_move_to_make_room() -> None:
+    """Frame 5.0 reaches 4.2 and 5.8; only when it gives one up can a second frame help."""
+    clip = clip_with([[4.2, 5.8]], [3.4, 5.0])
+    assert run_extractor(Oracle(), clip, None, rng=rng_for(0)).times.tolist() == [3.4, 5.0]
+
+
+def test_a_frame_that_serves_most_users_comes_first() -> None:
+    users = [[1.0], [5.0], [5.4], [9.0]]
+    assert run_extractor(Oracle(), clip_with(users, np.arange(10.0)), 1, rng=rng_for(0)).times.tolist() == [5.0]
+
+
+def test_a_fixed_budget_is_filled_with_frames_that_match_nobody() -> None:
+    clip = clip_with([[4.0]], np.arange(6.0))
+    found = run_extractor(Oracle(), clip, 4, rng=rng_for(0))
+    assert len(found) == 4
+    assert 4.0 in found.times
+    assert found.scores is not None
+    assert (found.scores < 0).sum() == 3  # and each says that it lowers the mean
+    assert sum(found.scores) == pytest.approx(mean_f1(found.times.tolist(), [[4.0]]))
+
+
+def test_middle_of_shots_is_the_reference_without_users() -> None:
+    clip = clip_with([], np.arange(20.0), shots=[[0, 10], [10, 15], [15, 20]])
+    assert run_extractor(Oracle(), clip, None, rng=rng_for(0)).frames.tolist() == [4, 12, 17]
+
+
+def test_users_known_by_ordinal_only() -> None:
+    clip = clip_with([[0.0]], np.arange(0, 20, 2.0))
+    users = (UserSummary("a", frames=np.array([3, 8])),)
+    clip = Clip(clip.video, clip.ordinals, clip.times, {}, Annotation(users))
+    assert run_extractor(Oracle(), clip, None, rng=rng_for(0)).frames.tolist() == [3, 8]
+
+
+@pytest.mark.parametrize("annotation", [None, Annotation(), Annotation((UserSummary("a", times=np.zeros(0)),))])
+def test_without_annotation_it_says_the_way_out(annotation: Annotation | None) -> None:
+    clip = Clip(VideoInfo("film.mp4", 3), np.arange(3), np.arange(3.0), {}, annotation)
+    with pytest.raises(UnavailableError, match=r"'film\.mp4' has neither users' key frames nor shots; leave it out"):
+        run_extractor(Oracle(), clip, 2, rng=rng_for(0))
+
+
+moments = st.integers(0, 40).map(lambda v: v / 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(moments, max_size=5, unique=True).map(sorted), min_size=1, max_size=3).filter(any),
+    st.lists(moments, min_size=1, max_size=9, unique=True).map(sorted),
+    st.one_of(st.none(), st.integers(1, 11)),
+)
+def test_equals_brute_force_greedy(users: list[list[float]], times: list[float], k: int | None) -> None:
+    found = run_extractor(Oracle(TAU), clip_with(users, times), k, rng=rng_for(0))
+    expected = brute_force_greedy(users, times, k)
+    assert len(found) == len(expected)
+    assert mean_f1(found.times.tolist(), users) == pytest.approx(expected[-1], abs=1e-8)
+
+
+def test_large_videos_take_less_than_two_seconds() -> None:
+    rng = rng_for(0, "oracle")
+    times = np.arange(5000) / 2
+    users = [sorted(rng.choice(times, 40, replace=False) + 0.3) for _ in range(20)]
+    clip = clip_with(users, times)
+    start = time.perf_counter()
+    assert len(run_extractor(Oracle(), clip, 30, rng=rng)) == 30
+    assert time.perf_counter() - start < 2

@@ -1,0 +1,127 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.features.hue_histogram import HueHistogram, hue_histogram
+
+
+def picture(*colours):
+    return np.array([[colours]], dtype=np.uint8)
+
+
+def exact_bin(colour, bins):
+    """The definition in whole numbers: floor(bins * hue / 360), 0 for grey."""
+    r, g, b = (int(c) for c in colour)
+    value, chroma = max(r, g, b), max(r, g, b) - min(r, g, b)
+    if chroma == 0:
+        return 0
+    sextant = {
+        value == b: Fraction(r - g, chroma) + 4,
+        value == g: Fraction(b - r, chroma) + 2,
+        value == r: Fraction(g - b, chroma) % 6,
+    }[True]
+    return int(bins * sextant / 6)
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"),
+    [
+        ((255, 0, 0), 0),
+        ((255, 255, 0), 2),  # 60 degrees
+        ((0, 255, 0), 5),  # 120
+        ((0, 255, 255), 8),  # 180, exactly the border of bins 7 and 8
+        ((0, 0, 255), 10),  # 240: blue, so the order is RGB
+        ((255, 0, 255), 13),  # 300
+        ((255, 0, 1), 15),  # 359.8: no bin of the circle is lost
+        ((0, 0, 0), 0),
+        ((255, 255, 255), 0),
+        ((90, 90, 90), 0),
+        ((200, 75, 0), 1),  # 22.5 exactly
+    ],
+)
+def test_colour_falls_into_its_bin(colour, expected):
+    assert hue_histogram(picture(colour)).tolist() == [np.eye(16)[expected].tolist()]
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=40),
+    st.sampled_from([1, 2, 3, 8, 16, 30, 64, 255, 360]),
+)
+@settings(max_examples=150, deadline=None)
+def test_agrees_with_exact_arithmetic(colours, bins):
+    expected = np.bincount([exact_bin(c, bins) for c in colours], minlength=bins) / len(colours)
+    result = hue_histogram(picture(*colours), bins)
+    assert result.shape == (1, bins)
+    assert result[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("bins", [12, 16, 100])
+def test_no_colour_falls_beside_its_bin_for_rounding(bins):
+    # Every hue of 8-bit colours between red and yellow, borders of bins included.
+    chroma, part = np.meshgrid(np.arange(1, 256), np.arange(256))
+    chroma, part = chroma[part <= chroma], part[part <= chroma]
+    colours = np.stack([chroma, part, np.zeros_like(part)], axis=1).astype(np.uint8)
+    found = hue_histogram(colours[:, None, None], bins).argmax(axis=1)
+    assert np.array_equal(found, bins * part // (6 * chroma))
+
+
+@given(st.integers(1, 4), st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_a_batch_is_its_pictures_and_pixels_have_no_place(count, height, width, seed):
+    rng = np.random.default_rng(seed)
+    batch = rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+    rows = hue_histogram(batch)
+    assert rows.dtype == np.float32
+    assert rows.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-6)
+    assert np.array_equal(rows, np.concatenate([hue_histogram(p[None]) for p in batch]))
+    turned = np.ascontiguousarray(batch[:, ::-1].transpose(0, 2, 1, 3))
+    assert np.array_equal(rows, hue_histogram(turned))
+
+
+def test_an_empty_batch_has_no_rows():
+    assert hue_histogram(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 16)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3), np.float32), np.zeros((1, 4, 4), np.uint8)]
+)
+def test_wrong_pictures_are_refused(wrong):
+    with pytest.raises(UsageError, match=r"uint8 \[B, height, width, 3\]"):
+        hue_histogram(wrong)
+
+
+def test_wrong_numbers_of_bins_and_pictures_without_pixels_are_refused():
+    with pytest.raises(UsageError, match="bins=0"):
+        hue_histogram(picture((1, 2, 3)), 0)
+    with pytest.raises(UsageError, match="with pixels"):
+        hue_histogram(np.zeros((1, 0, 4, 3), np.uint8))
+
+
+class FakeFrame:
+    """A frame that gives one colour and remembers the size it was asked for."""
+
+    def __init__(self, colour):
+        self.colour = colour
+        self.asked = []
+
+    def rgb(self, height, width):
+        self.asked.append((height, width))
+        return np.full((height, width, 3), self.colour, np.uint8)
+
+
+def test_feature_computes_the_histogram_of_the_small_picture():
+    frames = [FakeFrame((0, 0, 255)), FakeFrame((255, 0, 0))]
+    feature = HueHistogram(bins=8, height=6, width=10)
+    assert feature.compute(frames).tolist() == np.eye(8)[[5, 0]].tolist()
+    assert [f.asked for f in frames] == [[(6, 10)], [(6, 10)]]
+    assert feature.key != HueHistogram().key
+    assert HueHistogram().params == {"bins": 16, "height": 60, "width": 80}
+
+
+def test_feature_parameters_are_checked():
+    with pytest.raises(UsageError, match="bins=0"):
+        HueHistogram.registry.build("hue_histogram", {"bins": 0})

@@ -1,0 +1,83 @@
+"""A small output folder as a run writes it, with everything that can go wrong in a name."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+HOSTILE = '"><script>alert(1)</script>.mp4'
+COLUMNS = {
+    "cus_a": {"direction": "higher", "unit": "1", "about": "share of <user> key frames", "headline": True},
+    "total_s": {"direction": "lower", "unit": "s", "about": "seconds | all", "headline": True},
+    "n_keyframes": {"direction": "none", "unit": "1", "about": "key frames", "headline": True},
+    "shot_recall": {"direction": "higher", "unit": "1", "about": "shots", "headline": True},
+}
+METHODS = {
+    "random": {"control": True, "draws": 100},
+    "uniform": {"control": True},
+    "pixel_distance": {"params": {"threshold": "mean"}},
+    "pixel_distance ": {"extractor": "pixel_distance", "params": {"threshold": "a|b_&<i>%$#{}"}},
+    "coded_frames": {"sampling": "every"},
+    "vsumm": {},
+    "oracle": {"privileged": True},
+    "human": {},
+}
+
+
+def _cell(method, number, video, sha, rng):
+    fields = METHODS[method]
+    failed = method == "vsumm" and number == 1
+    k = 15 if method == "coded_frames" else 4
+    frames = np.sort(rng.choice(60, k, replace=False))
+    keyframes = {"frames": frames.tolist(), "times": (10 + frames / 2).tolist(), "scores": None, "cost": {}}
+    return {
+        "format": "keyframe_bench/cell@1",
+        "key": f"{method}-{number}",
+        "status": "failed" if failed else "ok",
+        "extractor": method,
+        "params": {},
+        "reference": "avila2011",
+        "budget_rule": "k <highest> peaks",
+        "dataset": "folder",
+        "video": video,
+        "video_sha256": sha,
+        "budget": "4",
+        "sampling": "2fps",
+        "seed": 0,
+        "keyframes": None if failed or method == "human" else keyframes,
+        "metrics": {} if failed else {"cus_a": float(rng.random()), "total_s": float(rng.random()), "n_keyframes": k},
+        "error": {"type": "ValueError", "message": "no <b>clusters</b>"} if failed else None,
+        "finished": "2026-01-01",
+    } | fields
+
+
+@pytest.fixture(scope="session")
+def fake_out(tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    (out / "videos").mkdir()
+    rng = np.random.default_rng(0)
+    cells = []
+    for number, video in enumerate([HOSTILE, "sub/two & 'three'.mp4", "no facts.mp4"]):
+        sha = f"{number:x}" * 64
+        cells += [_cell(method, number, video, sha, rng) for method in METHODS]
+        if number == 2:
+            continue  # neither facts nor pictures were written
+        folder = out / "thumbs" / sha
+        folder.mkdir(parents=True)
+        for frame in range(0, 60, 2):  # every second picture is missing
+            picture = np.full((18, 32, 3), rng.integers(0, 255, 3), np.uint8)
+            cv2.imwrite(str(folder / f"{frame}.jpg"), picture)
+        change = {"times": [10 + i / 2 for i in range(60)], "values": rng.random(60).tolist()}
+        facts = {"video": video, "sha256": sha, "n_frames": 720, "start_s": 10.0, "duration_s": 30.0, "fps": 24.0}
+        facts |= {"width": 640, "height": 360, "health": {"declared_frames": 725, "decoded_frames": 720, "notes": []}}
+        facts |= {"change": change, "shots_s": [[10, 20], [20, 40]] if number else None}
+        facts |= {"users": [{"name": "<u>1", "times": [11.0, 25.0], "frames": [24, 360]}]}
+        (out / "videos" / f"{sha}.json").write_text(json.dumps(facts))
+    (out / "results.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    run = {"command": "keyframe-bench run '<x>'", "columns": COLUMNS, "n_videos": 4, "seeds": [0]}
+    run |= {"skipped": [{"video": "<svg onload=alert(2)>.mp4", "reason": "no video stream"}]}
+    run |= {"not_run": [{"extractor": "embedding_kmeans", "reason": "no weights"}], "warnings": ["<w> shared feature"]}
+    run |= {"versions": {"python": "3.11"}, "started": "2026-01-01", "budget": "4", "sampling": "2fps"}
+    (out / "run.json").write_text(json.dumps(run))
+    return out

@@ -1,0 +1,220 @@
+"""The page, read as a browser's parser reads it."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.report.html import render_report
+from keyframe_bench.tables import comparison, load_results, load_run
+from keyframe_bench.tables.format import shown
+
+HOSTILE = '"><script>alert(1)</script>.mp4'
+VOID = {"meta", "br", "wbr", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects elements as (tag, attributes, text inside)."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.stack = [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        element = {"tag": tag, "text": "", "parents": list(self.stack), **dict(attrs)}
+        self.elements.append(element)
+        if tag not in VOID:
+            self.stack.append(element)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append({"tag": tag, "text": "", "parents": list(self.stack), **dict(attrs)})
+
+    def handle_endtag(self, tag):
+        assert self.stack, f"</{tag}> closes nothing"
+        assert self.stack[-1]["tag"] == tag, f"</{tag}> closes <{self.stack[-1]['tag']}>"
+        self.stack.pop()
+
+    def handle_data(self, data):
+        for element in self.stack:
+            element["text"] += data
+
+    def all(self, tag, **wanted):
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in wanted.items()}
+        return [
+            e
+            for e in self.elements
+            if e["tag"] == tag and all(n in e and (v is None or v in (e[n] or "").split()) for n, v in wanted.items())
+        ]
+
+
+@pytest.fixture(scope="module")
+def text(fake_out):
+    return render_report(fake_out)
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+@pytest.fixture(scope="module")
+def table(fake_out):
+    return comparison(load_results(fake_out), load_run(fake_out)["columns"])
+
+
+def test_the_page_is_well_formed(page):
+    assert page.stack == []
+    ids = [e["id"] for e in page.elements if "id" in e]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_loaded_from_anywhere(text, page):
+    for element in page.elements:
+        for name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
+            assert name not in element, element
+    assert set(re.findall(r"url\((\w+):", text)) == {"data"}
+    assert not re.search(r"@import|https?://", text)
+
+
+def test_only_our_script_can_run(page):
+    scripts = page.all("script")
+    assert len(scripts) == 1
+    policy = page.all("meta", content="'none';")[0]["content"]
+    digest = base64.b64encode(hashlib.sha256(scripts[0]["text"].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert not [e for e in page.elements if any(name.startswith("on") for name in e)]
+
+
+def test_names_are_shown_as_they_are(page):
+    assert HOSTILE in [e["text"] for e in page.all("span", class_="name")]
+    assert not page.all("svg", onload=None)
+    missing = [e["text"] for e in page.all("li")]
+    assert "<svg onload=alert(2)>.mp4: no video stream" in missing
+    assert "embedding_kmeans: no weights" in missing
+    assert any("vsumm on sub/two & 'three'.mp4: ValueError: no <b>clusters</b>" in m for m in missing)
+    assert "<w> shared feature" in missing
+
+
+def test_the_table_holds_the_numbers_of_the_frame(page, table):
+    rows = [e for e in page.all("tr") if any(p.get("id") == "table" for p in e["parents"])][1:]
+    assert len(rows) == len(table.frame)
+    for row, (_, line) in zip(rows, table.frame.iterrows(), strict=True):
+        cells = [e for e in page.all("td") if row in e["parents"]][-len(table.columns) :]
+        scales = [table.frame[c.name].abs().max() for c in table.columns]
+        for cell, column, scale in zip(cells, table.columns, scales, strict=True):
+            assert float(cell["data-sort"]) == line[column.name]
+            assert cell["text"].startswith(shown(line[column.name], scale))
+
+
+def test_best_values_are_marked_and_only_they(page, table):
+    marked = len(page.all("td", class_="best"))
+    assert marked == sum(value.best for row in table.rows for value in row.values.values()) > 0
+
+
+def test_headings_sort_by_keyboard_and_say_so(page, table):
+    heads = [e for e in page.all("th", scope="col") if "aria-sort" in e]
+    assert len(heads) == 2 + len(table.settings) + len(table.columns)
+    for head in heads:
+        assert head["aria-sort"] == "none"
+        assert head["data-kind"] in ("text", "number")
+        assert [e for e in page.all("button", type="button") if head in e["parents"]]
+    first = {h["text"].split()[0].split("\xa0")[0]: h["data-first"] for h in heads}
+    assert (first["cus_a"], first["total_s"]) == ("descending", "ascending")
+
+
+def test_ceilings_cannot_be_sorted_among_the_ranked(page, table):
+    bodies = [e["class"] for e in page.all("tbody") if any(p.get("id") == "table" for p in e["parents"])]
+    assert bodies == ["ranked", "ceilings"]
+    ceilings = page.all("tr", class_="ceiling")
+    assert len(ceilings) == 2
+    assert all(any(p.get("class") == "ceilings" for p in e["parents"]) for e in ceilings)
+
+
+def test_every_method_has_a_lane_on_every_video(page, table):
+    videos = page.all("details", class_="video")
+    assert len(videos) == 3
+    for video in videos:
+        lanes = [e["data-lane"] for e in page.all("div", data_lane=None) if video in e["parents"]]
+        assert lanes == [row.label for row in table.rows if row.extractor != "human"]  # human has no key frames
+
+
+def test_marks_and_pictures_lie_where_the_times_are(page, fake_out):
+    cells = [json.loads(line) for line in (fake_out / "results.jsonl").read_text().splitlines()]
+    lane = page.all("div", data_lane="uniform")[0]
+    video = next(p for p in lane["parents"] if p["tag"] == "details")
+    name = next(e["text"] for e in page.all("span", class_="name") if video in e["parents"])
+    times = next(c for c in cells if c["video"] == name and c["extractor"] == "uniform")["keyframes"]["times"]
+    marks = [float(e["style"][5:-1]) for e in page.all("b") if lane in e["parents"]]
+    assert marks == pytest.approx([(t - 10) / 30 * 100 for t in times], abs=1e-3)
+    boxes = [e for e in page.all("div", class_="th") if lane in e["parents"]]
+    sizes = [list(map(float, re.findall(r"([\d.]+)%", box["style"]))) for box in boxes]
+    assert len(boxes) == 4
+    assert sum(width + gap for width, gap in sizes) <= 100.01
+
+
+def test_each_picture_is_embedded_once(text, fake_out):
+    defined = re.findall(r"\.(v\d+f\d+)\{background-image", text)
+    used = re.findall(r'class="pic (v\d+f\d+)"', text)
+    assert len(defined) == len(set(defined)) > 0
+    assert set(used) == set(defined)
+    assert len(used) > len(defined)
+
+
+def test_a_missing_picture_is_a_box_with_its_time(page):
+    boxes = [e for e in page.all("div", class_="th") if "no picture" in e["text"]]
+    assert boxes
+    assert all(re.search(r"\d:\d\d\.\d", box["text"]) for box in boxes)
+
+
+def test_many_key_frames_wrap_instead_of_shrinking(page):
+    lane = page.all("div", data_lane="coded_frames")[0]
+    assert [e for e in page.all("div", class_="wrap") if lane in e["parents"]]
+
+
+def test_only_the_first_of_many_videos_is_open(page):
+    assert ["open" in e for e in page.all("details", class_="video")] == [True, False, False]
+
+
+def test_failures_health_and_denominators_are_told(page, text):
+    assert "scored 3 of 4 videos; 1 skipped" in page.all("header")[0]["text"]
+    errors = [e["text"] for e in page.all("div", class_="error")]
+    assert errors == ["failed: ValueError: no <b>clusters</b>"]
+    assert "the container declares 725 frames, 720 decode" in [e["text"] for e in page.all("li")]
+
+
+def test_change_curve_and_shots_are_drawn(page):
+    videos = {e["text"]: e["parents"][-2] for e in page.all("span", class_="name")}
+    shots = videos["sub/two & 'three'.mp4"]
+    assert len([e for e in page.all("path") if shots in e["parents"]]) == 2
+    assert next(e for e in page.all("line", class_="cut") if shots in e["parents"])["x1"] == "333.3"
+    assert not [e for e in page.all("path") if videos["no facts.mp4"] in e["parents"]]
+
+
+def test_a_sha_that_is_not_one_reads_no_file(fake_out, tmp_path):
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"duration_s": 5, "width": 1234, "height": 4321}')
+    out = tmp_path / "a" / "out"
+    (out / "videos").mkdir(parents=True)
+    (out / "run.json").write_text("{}")
+    cell = '{"key":"k","status":"ok","extractor":"u","video":"v","video_sha256":"../../../secret"}\n'
+    (out / "results.jsonl").write_text(cell)
+    assert "1234" not in render_report(out)
+
+
+def test_a_folder_without_results_is_a_sentence(tmp_path):
+    with pytest.raises(UsageError, match=r"run\.json"):
+        render_report(tmp_path)
+
+
+def test_a_run_without_any_cell_still_has_a_page(tmp_path):
+    (tmp_path / "run.json").write_text('{"n_videos": 1, "skipped": [{"video": "a", "reason": "empty"}]}')
+    (tmp_path / "results.jsonl").write_text("")
+    page = Page(render_report(tmp_path))
+    assert "scored 0 of 1 video; 1 skipped: a (empty)" in page.all("header")[0]["text"]
+    assert page.stack == []

@@ -1,0 +1,69 @@
+"""Markdown, LaTeX and terminal tables, and the files of a run."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from keyframe_bench.report.latex import to_latex
+from keyframe_bench.report.markdown import to_markdown
+from keyframe_bench.report.outputs import print_comparison, write_outputs
+from keyframe_bench.report.terminal import terminal_table, to_text
+from keyframe_bench.tables import comparison, load_results, load_run
+
+
+@pytest.fixture(scope="module")
+def table(fake_out):
+    return comparison(load_results(fake_out), load_run(fake_out)["columns"])
+
+
+def test_markdown_has_one_cell_a_column_in_every_row(table):
+    text = to_markdown(table, sentence="scored 3 of 4 videos")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == len(table.rows) + 2
+    counts = {len(re.split(r"(?<!\\)\|", row)) for row in rows}  # an escaped | is no border
+    assert counts == {1 + 2 + len(table.settings) + len(table.columns) + 1}
+    assert r"a\|b\_&amp;\<i\>%\$\#{}" in text
+    assert "scored 3 of 4 videos." in text
+    assert text.count("**") // 2 == 1 + sum(v.best for row in table.rows for v in row.values.values())
+
+
+def test_latex_is_a_plain_tabular_with_nothing_left_to_interpret(table):
+    text = to_latex(table, sentence="scored\n3")
+    body = text[text.index(r"\begin{tabular}") :]
+    lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(lines) == len(table.rows) + 1
+    assert {len(re.split(r"(?<!\\)&", line)) for line in lines} == {2 + len(table.settings) + len(table.columns)}
+    assert r"a\textbar{}b\_\&\textless{}i\textgreater{}\%\$\#\{\}" in body
+    assert "toprule" not in text
+    assert all(line.startswith("%") for line in text[: text.index(r"\begin")].splitlines())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_table_fits_and_is_plain_ascii(table, width):
+    text = to_text(table, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.isascii()
+    assert "oracle [ceiling]" in text
+    assert "cus_a ^" in text
+
+
+def test_columns_that_do_not_fit_are_announced(table):
+    assert "more column" in to_text(table, width=60)
+
+
+def test_names_are_no_markup_for_the_terminal(table):
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    console.print(terminal_table(table))
+    assert "oracle [ceiling]" in re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())
+
+
+def test_a_run_leaves_all_files_and_prints_the_denominator(fake_out, capsys):
+    files = write_outputs(fake_out)
+    assert sorted(f.name for f in files) == ["report.html", "table.csv", "table.md", "table.tex"]
+    assert all(f.stat().st_size > 500 for f in files)
+    print_comparison(fake_out)
+    printed = capsys.readouterr().out
+    assert "scored 3 of 4 videos; 1 skipped: <svg onload=alert(2)>.mp4 (no video stream)" in printed
+    assert "\x1b" not in printed

@@ -1,0 +1,55 @@
+"""Representatives of k-means clusters."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import pairwise_distances_argmin
+
+from keyframe_bench.selection.kmeans import representatives
+
+
+def groups(sizes: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.normal(20 * i, 1.0, (size, 5)) for i, size in enumerate(sizes)])
+
+
+def test_one_representative_per_group_with_its_share() -> None:
+    found = representatives(groups((10, 30, 60)), 3, rng=np.random.default_rng(0))
+    assert np.searchsorted([10, 40], found.positions, side="right").tolist() == [0, 1, 2]
+    assert found.shares == pytest.approx([0.1, 0.3, 0.6])
+
+
+def test_the_representative_is_the_row_nearest_to_its_groups_mean() -> None:
+    rows = groups((12, 25))
+    expected = [pairwise_distances_argmin(rows[a:b].mean(axis=0)[None], rows[a:b])[0] + a for a, b in ((0, 12), (12, 37))]
+    assert representatives(rows, 2, rng=np.random.default_rng(0)).positions.tolist() == expected
+
+
+def test_same_seed_same_answer_and_float32_too() -> None:
+    rows = np.random.default_rng(1).normal(size=(400, 8)).astype(np.float32)
+    first, second = (representatives(rows, 7, rng=np.random.default_rng(5)) for _ in range(2))
+    assert first.positions.tolist() == second.positions.tolist()
+
+
+def test_a_static_video_is_filled_evenly() -> None:
+    found = representatives(np.ones((9, 4)), 3, rng=np.random.default_rng(0))
+    assert found.positions.tolist() == [0, 2, 5] or np.diff(found.positions).min() >= 2
+    assert found.shares.tolist()[0] == 1.0 and found.shares.sum() == 1.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1e-17, 1.0, 1.0 + 1e-16, 5.0, -3e8]), min_size=1, max_size=14), st.integers(1, 20))
+def test_always_exactly_k_distinct_positions_and_no_warning(values: list[float], k: int) -> None:
+    rows = np.repeat(np.array(values)[:, None], 3, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = representatives(rows, k, rng=np.random.default_rng(0), n_init=2)
+    assert len(found.positions) == len(found.shares) == min(k, len(values))
+    assert np.all(np.diff(found.positions) > 0)
+    assert found.positions[0] >= 0 and found.positions[-1] < len(values)
+    assert found.shares.sum() == pytest.approx(1.0)

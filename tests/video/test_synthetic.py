@@ -1,0 +1,292 @@
+"""Rendered videos: what the file shows is what the annotation says, on the decoder's own frames."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import PictureType
+
+from keyframe_bench.core.errors import OutputError, UsageError
+from keyframe_bench.video.encode import write_h264
+from keyframe_bench.video.plan import make_plan
+from keyframe_bench.video.synthetic import (
+    KINDS,
+    cache_folder,
+    demo_annotation,
+    demo_video,
+    draw_frames,
+    render_video,
+)
+
+SMALL = {"height": 120, "width": 160}
+
+
+def decode(path: Path, form: str = "gray"):
+    """Return pictures int16 [N, H, W(, 3)], PTS float64 [N] and coded picture types, by decoding everything."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = list(container.decode(stream))
+        times = np.array([float(f.pts * f.time_base) for f in frames])
+        return np.stack([f.to_ndarray(format=form) for f in frames]).astype(np.int16), times, frames
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """Render and decode a kind once for the whole module."""
+    folder, known = tmp_path_factory.mktemp("rendered"), {}
+
+    def get(kind: str, seed: int = 3):
+        if (kind, seed) not in known:
+            path = folder / f"{kind}{seed}.mp4"
+            truth = render_video(path, kind, seed, duration_s=8, **SMALL)
+            known[kind, seed] = (truth, *decode(path), path)
+        return known[kind, seed]
+
+    return get
+
+
+def changes(pictures):
+    """Mean absolute difference of successive pictures, float [N - 1]; entry i - 1 is the step onto frame i."""
+    return np.abs(np.diff(pictures, axis=0)).mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_decoded_frames_are_those_that_were_rendered(rendered, kind):
+    truth, pictures, times, frames, _ = rendered(kind)
+    n = 200
+    assert pictures.shape == (n, 120, 160)
+    assert np.allclose(times, np.arange(n) / 25, atol=1e-9)
+    assert PictureType.B in {PictureType(f.pict_type) for f in frames}
+    assert truth.shots.dtype == np.int64
+    assert truth.shots[0, 0] == 0
+    assert truth.shots[-1, 1] == n
+    assert np.array_equal(truth.shots[1:, 0], truth.shots[:-1, 1])
+    assert [user.name for user in truth.users] == ["truth"]
+    truth.aligned(times, kind)  # raises when a frame lies outside
+
+
+@pytest.mark.parametrize("kind", ["cuts", "pans", "noise"])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_hard_cut_changes_the_picture_exactly_at_the_first_frame_of_a_shot(rendered, kind, seed):
+    truth, pictures, *_ = rendered(kind, seed)
+    cuts = truth.shots[1:, 0]
+    assert len(cuts) >= 2
+    steps = changes(pictures)
+    largest = np.sort(np.argsort(steps)[-len(cuts) :]) + 1
+    assert largest.tolist() == cuts.tolist()
+    assert steps[cuts - 1].min() > 2 * np.delete(steps, cuts - 1).max()
+
+
+def test_shots_differ_in_hue(rendered):
+    import cv2
+
+    truth, _, _, frames, _ = rendered("cuts")
+    histograms = []
+    for middle in truth.users[0].frames:
+        hsv = cv2.cvtColor(frames[middle].to_ndarray(format="rgb24"), cv2.COLOR_RGB2HSV)
+        histograms.append(np.bincount(hsv[..., 0].ravel().astype(int) * 16 // 180, minlength=16) / hsv[..., 0].size)
+    distance = np.abs(np.diff(histograms, axis=0)).sum(axis=1)
+    assert distance.min() > 0.5  # the threshold under which CUS calls two pictures the same
+
+
+def test_a_dissolve_has_no_jump_and_its_boundary_is_its_middle(rendered):
+    truth, pictures, *_ = rendered("dissolves")
+    steps, halves = changes(pictures), [shot.fade // 2 for shot in make_plan("dissolves", 3, duration_s=8).shots[:-1]]
+    assert len(halves) >= 2
+    for half, border in zip(halves, truth.shots[1:, 0], strict=True):
+        assert half >= 4
+        start, end = border - half - 1, border + half  # the last frame of one shot alone, the first of the other
+        assert steps[start:end].max() < 0.35 * np.abs(pictures[end] - pictures[start]).mean()
+        # Brightness, because motion does not change it; neighbouring shots are bright and dim by turns.
+        light = pictures[start : end + 1].mean(axis=(1, 2))
+        share = (light - light[0]) / (light[-1] - light[0])
+        assert np.all(np.diff(share) > 0)
+        assert share[half] < 0.5 < share[half + 1]  # the frames before and at the border
+        assert share[half] + share[half + 1] == pytest.approx(1, abs=0.05)
+
+
+def test_a_flash_is_no_boundary(rendered):
+    truth, pictures, *_ = rendered("flashes")
+    light = pictures.mean(axis=(1, 2))
+    flashes = [shot.flash for shot in make_plan("flashes", 3, duration_s=8).shots if shot.flash[1]]
+    assert len(flashes) >= 2
+    for start, end in flashes:
+        assert light[start:end].min() > light[start - 1] + 40
+        assert np.abs(pictures[end] - pictures[start - 1]).mean() < 8  # the same place before and after
+        inside = (truth.shots[:, 0] < start) & (end < truth.shots[:, 1])
+        assert inside.sum() == 1
+        assert not np.isin(truth.users[0].frames, np.arange(start, end)).any()
+
+
+def test_nothing_moves_in_static(rendered):
+    truth, pictures, *_ = rendered("static")
+    assert np.abs(pictures - pictures[0]).mean(axis=(1, 2)).max() < 1.5
+    assert truth.users[0].frames.tolist() == [100]
+    assert truth.shots.tolist() == [[0, 200]]
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_camera_shows_something_in_exactly_the_frames_of_its_events(rendered, seed):
+    truth, pictures, *_ = rendered("camera", seed)
+    empty = np.median(pictures, axis=0)
+    blocks = np.abs(pictures - empty).reshape(200, 30, 4, 40, 4).mean(axis=(2, 4)).max(axis=(1, 2))
+    busy = np.zeros(200, dtype=bool)
+    for first, end in truth.events:
+        busy[first:end] = True
+    assert len(truth.events) >= 2
+    assert blocks[busy].min() > blocks[~busy].max()
+    chosen = truth.users[0].frames
+    assert len(chosen) == len(truth.events) + 1
+    assert busy[chosen].sum() == len(truth.events)
+    assert set(truth.events.sum(axis=1) // 2) < set(chosen)
+
+
+def test_noise_is_strong(rendered):
+    assert np.median(changes(rendered("noise")[1])) > 3 * np.median(changes(rendered("cuts")[1]))
+
+
+def test_mixed_has_every_ingredient():
+    shots = make_plan("mixed", 0).shots
+    assert {"live", "pan", "still"} <= {s.motion for s in shots}
+    assert any(s.noise for s in shots)
+    assert any(s.fade for s in shots)
+    assert any(s.flash[1] for s in shots)
+
+
+@pytest.mark.parametrize("kind", ["pans", "mixed"])
+def test_same_seed_same_bytes_other_seed_other_video(tmp_path, kind):
+    def render(name, seed):
+        truth = render_video(tmp_path / name, kind, seed, duration_s=3)
+        return hashlib.sha256((tmp_path / name).read_bytes()).hexdigest(), truth.shots.tolist()
+
+    first = render("a.mp4", 1)
+    assert all(render("b.mp4", 1) == first for _ in range(4))
+    assert render("c.mp4", 2) != first
+
+
+def test_colours_survive_and_are_tagged(tmp_path):
+    path = tmp_path / "v.mp4"
+    render_video(path, "cuts", 0, duration_s=0.2, **SMALL)
+    drawn = next(draw_frames(make_plan("cuts", 0, duration_s=0.2), **SMALL))
+    pictures, _, frames = decode(path, "rgb24")
+    assert np.abs(pictures[0] - drawn).mean(axis=(0, 1)).max() < 4
+    assert (int(frames[0].colorspace), int(frames[0].color_range)) == (6, 1)
+
+
+@pytest.mark.parametrize("name", ["-dash.mp4", "a 'b' \"c\".mp4", "x=1,y(2).mp4", "http:x.mp4", "<i>.mp4", "é.MP4"])
+def test_any_name_can_be_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    render_video(name, "static", 0, height=16, width=16, duration_s=0.1)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert len(decode(tmp_path / name)[0]) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 2, 5, 13])
+def test_very_short_videos(tmp_path, kind, n):
+    truth = render_video(tmp_path / "v.mp4", kind, 0, height=32, width=32, duration_s=n / 25)
+    pictures, times, _ = decode(tmp_path / "v.mp4")
+    assert len(pictures) == n
+    aligned = truth.aligned(times, kind)
+    assert len(aligned.users[0]) >= 1
+
+
+def test_rate_is_kept(tmp_path):
+    render_video(tmp_path / "v.mp4", "cuts", 0, height=32, width=32, fps=29.97, duration_s=3)
+    _, times, _ = decode(tmp_path / "v.mp4")
+    assert len(times) == 90
+    assert times[-1] == pytest.approx(89 * 1001 / 30000, abs=1e-4)
+
+
+def test_an_hour_is_drawn_lazily():
+    plan = make_plan("mixed", 0, duration_s=3600)
+    assert plan.n_frames == 90_000
+    assert next(draw_frames(plan, height=32, width=48)).shape == (32, 48, 3)
+
+
+def test_an_interrupted_rendering_leaves_the_old_file(tmp_path):
+    target = tmp_path / "v.mp4"
+    target.write_bytes(b"before")
+
+    def broken():
+        yield from [np.zeros((16, 16, 3), np.uint8)] * 5
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_h264(target, broken())
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_unwritable_place_is_one_typed_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        render_video(tmp_path / "file" / "v.mp4", "cuts", 0, duration_s=0.1)
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(OutputError, match="folder.mp4"):
+        render_video(tmp_path / "folder.mp4", "cuts", 0, height=16, width=16, duration_s=0.1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"kind": "cutz"}, "did you mean cuts"),
+        ({"kind": "?"}, "use one of cuts"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 1.5}, "seed=1.5"),
+        ({"height": 121}, "height=121"),
+        ({"width": 8}, "width=8"),
+        ({"fps": 0}, "fps=0"),
+        ({"fps": float("nan")}, "fps=nan"),
+        ({"duration_s": 0}, "duration_s=0"),
+        ({"duration_s": float("inf")}, "duration_s=inf"),
+        ({"path": "v.avi"}, "end in .mp4"),
+    ],
+)
+def test_wrong_arguments_are_named(tmp_path, monkeypatch, wrong, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=words):
+        render_video(**{"path": "v.mp4", "kind": "cuts", "seed": 0, "duration_s": 0.1, **wrong})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_of_one_even_size(tmp_path):
+    black = np.zeros((16, 16, 3), np.uint8)
+    for frames, words in (([], "at least one"), ([black, black[:8]], "picture 1"), ([black[:15]], "must be even")):
+        with pytest.raises(UsageError, match=words):
+            write_h264(tmp_path / "v.mp4", frames)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_video_is_rendered_once_and_its_answer_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEYFRAME_BENCH_CACHE", str(tmp_path / "cache"))
+    path = demo_video()
+    assert path.is_relative_to(tmp_path / "cache")
+    stamp = path.stat().st_mtime_ns, path.stat().st_ino
+    assert demo_video() == path
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == stamp
+    pictures, times, _ = decode(path)
+    truth = demo_annotation()
+    assert pictures.shape == (300, 240, 320)
+    assert truth.shots[-1, 1] == 300
+    assert len(truth.aligned(times, "demo").users[0]) == len(truth.shots) >= 5
+    other = demo_video(tmp_path / "mine.mp4")
+    assert other == tmp_path / "mine.mp4"
+    assert other.read_bytes() == path.read_bytes()
+
+
+def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("KEYFRAME_BENCH_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "keyframe_bench"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "keyframe_bench"
+    monkeypatch.setenv("KEYFRAME_BENCH_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    assert list(tmp_path.iterdir()) == []

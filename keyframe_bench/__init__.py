@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .core.version import VERSION
+
 if TYPE_CHECKING:
     from .api import Extraction, extract, sweep
     from .core.annotation import Annotation, UserSummary
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from .video.arrays import clip_from_images
     from .video.synthetic import demo_annotation, demo_video
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Name to module: imported on first use, so that `import keyframe_bench` costs nothing.
 _WHERE = {

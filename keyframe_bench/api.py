@@ -293,7 +293,11 @@ def sweep(
         spec = RunSpec(
             dataset=_dataset_of(videos),
             out=Path(out) if out is not None else Path(temporary),
-            extractors=extractors if extractors == "all" else [extractors] if isinstance(extractors, str) else extractors,
+            extractors=extractors
+            if extractors == "all"
+            else [extractors]
+            if isinstance(extractors, str)
+            else extractors,
             grid=grid or {},
             budgets=[str(b) for b in budgets],
             sampling=sampling,

@@ -149,9 +149,14 @@ def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]
 
 
 def metric_columns() -> dict[str, dict[str, Any]]:
-    """Return name, direction, unit and meaning of every column of every metric."""
+    """Return name, direction, unit and meaning of every column: against annotations first, facts and cost last."""
     found = {}
-    for name in Metric.registry.names():
+
+    def rank(name: str) -> tuple[bool, bool, str]:
+        metric = Metric.registry.get(name)
+        return metric.wants is None, not metric.needs, name
+
+    for name in sorted(Metric.registry.names(), key=rank):
         for column, about in Metric.registry.get(name).columns.items():
             found[column] = {"metric": name, **vars(about)}
     return found
@@ -163,7 +168,17 @@ def collect_results(out: Path) -> int:
     Cells of an older version of an extractor that is registered here are left aside; a torn or foreign file is no cell.
     """
     records = [r for r in _cells_in(out / "cells") if _is_current(r)]
-    records.sort(key=lambda r: (r["dataset"], r["video"], r["extractor"], canonical_json(r["params"]), r["budget"], r["seed"], r["key"]))
+    records.sort(
+        key=lambda r: (
+            r["dataset"],
+            r["video"],
+            r["extractor"],
+            canonical_json(r["params"]),
+            r["budget"],
+            r["seed"],
+            r["key"],
+        )
+    )
     write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
     return len(records)
 
@@ -218,6 +233,4 @@ def dry_run(spec: RunSpec) -> DryRun:
         all_, lacking = counts.get(cell.extractor, (0, 0))
         counts[cell.extractor] = (all_ + 1, lacking + (cell.key in gone))
     seconds = estimate_seconds(missing) / spec.n_jobs
-    return DryRun(
-        len(plan.jobs), len(plan.cells), len(gone), counts, seconds, estimate_disk_mb(missing), plan.not_run
-    )
+    return DryRun(len(plan.jobs), len(plan.cells), len(gone), counts, seconds, estimate_disk_mb(missing), plan.not_run)

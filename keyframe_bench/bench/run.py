@@ -24,6 +24,7 @@ from ..core.files import canonical_json, make_folder, write_atomic
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
 from ..core.seeding import rng_for
+from ..core.version import VERSION
 from ..extractors.base import Extractor, run_extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
@@ -102,10 +103,8 @@ def package_versions() -> dict[str, str]:
     """Return the versions on which a result depends."""
     import cv2  # its distribution has four names
 
-    from .. import __version__
-
     packages = {name: version(name) for name in ("av", "numpy", "scikit-learn", "scipy")}
-    return {"keyframe_bench": __version__, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
+    return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
 
 
 class _Video:
@@ -129,7 +128,7 @@ class _Video:
                 records.append(self._cell(cell, built[cell.key], read, whole, annotation))
             except OutputError:
                 raise
-            except Exception as error:  # noqa: BLE001 - a failing method is a recorded row, the others go on
+            except Exception as error:
                 if self.on_error == "raise":
                     raise
                 failures.append(f"{cell.extractor} on {cell.video}: {error}")
@@ -170,7 +169,13 @@ class _Video:
         return self._record(cell, extractor, clip, k, draws[0], values)
 
     def _record(
-        self, cell: Cell, extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames, values: list[dict[str, Any]]
+        self,
+        cell: Cell,
+        extractor: Extractor,
+        clip: Clip,
+        k: int | None,
+        result: KeyFrames,
+        values: list[dict[str, Any]],
     ) -> dict[str, Any]:
         result = replace(result, frame_scores=None)  # one number a frame: too much for a table's file
         return {
@@ -275,5 +280,3 @@ def _failure(cell: Cell, error: Exception) -> dict[str, Any]:
         "traceback": "" if own else "".join(traceback.format_exception(error)),
     }
     return {**_EMPTY, **_identity(cell), "status": "failed", "error": details}
-
-

@@ -78,7 +78,9 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
                 found.overrides.append(word)
         elif word.startswith("-") and len(word) > 1:
             known = ", ".join([*switches, "--plugin FILE"])
-            raise UsageError(f"unknown option {word!r}; this command knows {known} (a file of that name: put -- before it)")
+            raise UsageError(
+                f"unknown option {word!r}; this command knows {known} (a file of that name: put -- before it)"
+            )
         elif room:
             found.positional.append(word)
         else:

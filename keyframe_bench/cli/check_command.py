@@ -17,7 +17,9 @@ def run(arguments: list[str]) -> int:
     load_plugins(found.plugins)
     names = found.positional or sorted(set(Extractor.registry.names()) - before)
     if not names:
-        raise UsageError("check needs a name or --plugin FILE that registers an extractor: keyframe-bench check uniform")
+        raise UsageError(
+            "check needs a name or --plugin FILE that registers an extractor: keyframe-bench check uniform"
+        )
     failed = 0
     for name in names:
         Extractor.registry.get(name)

@@ -85,7 +85,9 @@ def adapted(override: Override, config: str) -> list[str]:
     if key in GROUPS and isinstance(override.value(), str):
         GROUPS[key].get(str(override.value()))
     elif config == "run" and (key == "extractor" or key.startswith("extractor.")):
-        raise UsageError(f"{line}: run takes extractors='[a,b]' or all, and parameters as grid.<extractor>.<parameter>=...")
+        raise UsageError(
+            f"{line}: run takes extractors='[a,b]' or all, and parameters as grid.<extractor>.<parameter>=..."
+        )
     elif key.startswith("grid."):
         check_grid_key(key)
         return [f"++{line.lstrip('+')}"]

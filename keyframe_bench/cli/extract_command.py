@@ -56,8 +56,10 @@ def _print(result: Extraction, folder: Path) -> None:
     for n, (frame, time) in enumerate(zip(result.frames.tolist(), result.times.tolist(), strict=True)):
         table.add_row(str(n + 1), str(frame), f"{time:.3f}", "" if scores is None else f"{scores[n]:.4g}")
     console.print(table)
+    n_sampled = len(result.source.grids[result.sampling])
     console.print(
-        f"{result.extractor}: {len(result.frames)} key frames (budget {result.budget}, sampling {result.sampling}); "
+        f"{result.extractor}: {len(result.frames)} key frames (budget {result.budget}, {n_sampled} frames sampled: "
+        f"{result.sampling}); "
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s"
     )
     console.print(f"written to {escape(shlex.quote(str(folder)))}", soft_wrap=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..core.feature import Feature
 from ..core.params import parameters_of
 from ..core.registry import Registry, load_plugins
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
-from ..core.feature import Feature
 from ..metrics.base import Metric
 from .arguments import split
 

@@ -116,7 +116,7 @@ def _sweep(found: Arguments, command: str) -> int:
     lines = [
         ready
         for override in parsed
-        for ready in ([override.input_line] if override.is_sweep_override() else adapted(override, "run"))
+        for ready in ([str(override.input_line)] if override.is_sweep_override() else adapted(override, "run"))
     ]
     out = Path(found.paths["out"])
     quoted = str(out / "hydra").replace("\\", "\\\\").replace("'", "\\'")

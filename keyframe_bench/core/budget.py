@@ -1,4 +1,4 @@
-"""Grammar of the two scalars every run has: the budget (how many key frames) and the sampling (which frames are seen)."""
+"""Grammar of the two scalars of a run: the budget (how many key frames), the sampling (which frames are seen)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ class Budget:
         word = str(text).strip()
         if word == "free":
             return cls("free")
-        for pattern, kind in ((r"(\d+)", "count"), (r"(\d+(?:\.\d+)?)%", "share"), (r"(\d+(?:\.\d+)?)/min", "per_minute")):
+        for pattern, kind in (
+            (r"(\d+)", "count"),
+            (r"(\d+(?:\.\d+)?)%", "share"),
+            (r"(\d+(?:\.\d+)?)/min", "per_minute"),
+        ):
             match = re.fullmatch(pattern, word)
             if match:
                 value = float(match[1])

@@ -78,7 +78,7 @@ class Clip:
         return len(self.ordinals)
 
     def __getitem__(self, feature: Feature) -> NDArray[Any]:
-        """Return the rows of ``feature``, array [N, ...], read-only; `ContractError` if it was not declared in needs."""
+        """Return the rows of ``feature``, array [N, ...], read-only; `ContractError` if not declared in needs."""
         try:
             return self.columns[feature.key]
         except KeyError:

@@ -14,7 +14,7 @@ class UsageError(KeyframeBenchError, ValueError):
 
 
 class UnavailableError(KeyframeBenchError):
-    """Something asked for by name cannot run here (a package or weights are missing); the message names the ways out."""
+    """Something asked for by name cannot run here (a package or weights are missing); the message says what to do."""
 
 
 class ContractError(KeyframeBenchError):

@@ -66,6 +66,9 @@ class Feature(Configurable, ABC):
         inner = ",".join(f"{k}={v}" for k, v in self.params.items())
         return f"{self.name}@{self.version}({inner})"
 
+    def prepare(self) -> None:
+        """Import and load what is heavy, once before the pass: its time is not the feature's cost."""
+
     @abstractmethod
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return one row per frame, array [B, ...], for a batch of frames in decode order."""

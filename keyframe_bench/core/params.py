@@ -58,7 +58,7 @@ class Parameter:
         return text + (" or null" if self.optional else "")
 
     def check(self, value: Any, owner: str) -> Any:
-        """Return ``value`` in the declared type, or raise `UsageError` naming owner, parameter and what was expected."""
+        """Return ``value`` in the declared type, or raise `UsageError` naming owner, parameter and expectation."""
         ok = self._convert(value)
         if ok is _REFUSED:
             raise UsageError(f"{owner}: {self.name}={value!r} is not {self.expects}")

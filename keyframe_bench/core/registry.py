@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
@@ -137,7 +137,7 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
 _loaded_plugins: dict[Path, str] = {}
 
 
-def load_plugins(files: list[str] | tuple[str, ...]) -> None:
+def load_plugins(files: Iterable[str]) -> None:
     """Import plug-in files, each once, under a module name of their own; a file that fails raises `UsageError`."""
     for file in files:
         path = Path(file).resolve()

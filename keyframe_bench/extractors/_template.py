@@ -50,7 +50,7 @@ from ..core.registry import register
 from ..features.gray import Gray
 from .base import ScoreExtractor"""
 
-_CHOOSES_THE_SHARP_FRAME = '''\
+_CHOOSES_THE_SHARP_FRAME = """\
 def test_the_sharp_frame_is_chosen():
     rng = np.random.default_rng(0)
     sharp = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -59,7 +59,7 @@ def test_the_sharp_frame_is_chosen():
     extractor = Extractor.registry.build("$name")
     clip = clip_from_images(images, extractor.needs)
     assert extractor.select(clip, 1, rng=rng).frames.tolist() == [6]
-'''
+"""
 
 TEST = (
     '''\

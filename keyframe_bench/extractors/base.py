@@ -25,8 +25,8 @@ Self = TypeVar("Self", bound="Extractor")
 class Extractor(Configurable, ABC):
     """A selection over features: ``(clip, k) -> key frames``.
 
-    ``__init__`` takes keyword scalars (``bool, int, float, str``, ``Literal``, ``Annotated[..., Range(a, b)]``, each with
-    its default), stores them verbatim and does no work. It takes no seed: randomness is ``rng``.
+    ``__init__`` takes keyword scalars (``bool, int, float, str``, ``Literal``, ``Annotated[..., Range(a, b)]``, each
+    with its default), stores them verbatim and does no work. It takes no seed: randomness is ``rng``.
 
     Attributes
     ----------
@@ -86,6 +86,9 @@ class Extractor(Configurable, ABC):
         """Return why this method cannot run here with these parameters, or None."""
         return None
 
+    def prepare(self) -> None:
+        """Import what is heavy, before the selection is timed."""
+
     def fit(self: Self, clips: Sequence[Clip], *, rng: np.random.Generator) -> Self:  # noqa: ARG002 - interface
         """Learn from clips that carry ``.annotation``; the default learns nothing."""
         return self
@@ -98,8 +101,8 @@ class Extractor(Configurable, ABC):
 class ScoreExtractor(Extractor):
     """A number for every frame: subclasses give `score`, the selection is inherited.
 
-    With k, the k highest peaks at least ``min_gap`` sampled frames apart (the gap shrinks when there is no room); without,
-    every peak above mean + standard deviation.
+    With k, the k highest peaks at least ``min_gap`` sampled frames apart (the gap shrinks when there is no room);
+    without, every peak above mean + standard deviation.
     """
 
     supports = frozenset({"fixed", "free"})
@@ -156,6 +159,7 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     if len(clip) == 0:
         raise ContractError("a clip without frames has no key frames")
     view = clip.restricted(extractor.needs, annotation=extractor.privileged)
+    extractor.prepare()
     start = time.perf_counter()
     result = extractor.select(view, k, rng=rng)
     seconds = time.perf_counter() - start

@@ -68,9 +68,7 @@ class EmbeddingKMeans(Extractor):
     @property
     def embedding(self) -> Embedding:
         """The feature that is clustered."""
-        return Embedding(
-            backbone=self.backbone, weights=self.weights, layer=self.layer, mean=self.mean, std=self.std
-        )
+        return Embedding(backbone=self.backbone, weights=self.weights, layer=self.layer, mean=self.mean, std=self.std)
 
     @property
     def needs(self) -> tuple[Feature, ...]:

@@ -85,6 +85,10 @@ class Vsumm(Extractor):
         """The paper's one frame per second, unless ``rate`` is "run"."""
         return None if self.rate == "run" else self.rate
 
+    def prepare(self) -> None:
+        """Import scikit-learn."""
+        import sklearn.cluster  # noqa: F401 - importing it takes a second that is not selection
+
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
         """Return the key frames in order of time; a key frame's score is its cluster's share of the frames kept."""
         histogram, contrast = self.needs

@@ -25,9 +25,7 @@ class GrayStd(Feature):
 
     summary = "float32 [], standard deviation of grey levels, 0 to 127.5 in units of 0-255"
 
-    def __init__(
-        self, height: Annotated[int, Range(1, 4320)] = 60, width: Annotated[int, Range(1, 7680)] = 80
-    ) -> None:
+    def __init__(self, height: Annotated[int, Range(1, 4320)] = 60, width: Annotated[int, Range(1, 7680)] = 80) -> None:
         self.height = height
         self.width = width
 

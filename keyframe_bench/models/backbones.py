@@ -239,7 +239,12 @@ def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None,
 
 @lru_cache(maxsize=2)
 def _load(  # noqa: PLR0917 - positional for lru_cache
-    backbone: str, weights: str, identity: str, layer: Layer, mean: float | None, std: float | None  # noqa: ARG001
+    backbone: str,
+    weights: str,
+    identity: str,
+    layer: Layer,
+    mean: float | None,
+    std: float | None,
 ) -> Backbone:
     name = BackboneName.parse(backbone)
     reason = why_unavailable(backbone, weights)

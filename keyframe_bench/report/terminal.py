@@ -12,7 +12,7 @@ from ..tables.spec import ColumnSpec, Row, Table
 if TYPE_CHECKING:
     import rich.table
 
-_NAME = 34  # characters of a method's name before it wraps
+_NAME = 20  # characters of a method's name before it wraps
 _GAP = 2
 _LINES = "    \n    \n {0}{0} \n    \n {0}{0} \n {0}{0} \n    \n    \n"
 _ARROWS = {True: {"higher": "^", "lower": "v", "none": ""}, False: {"higher": "↑", "lower": "↓", "none": ""}}
@@ -35,7 +35,7 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    fixed = ["method", *table.settings, "videos"]
+    fixed = ["method", *table.settings, *(["videos"] if _differ(table) else [])]
     heads = [*fixed, *(_head(table, column, plain) for column in table.columns)]
     body = [[*_facts(row, table), *_numbers(row, table, plain)] for row in table.rows]
     widths = [max(map(_width, cells)) for cells in zip(heads, *body, strict=True)]
@@ -51,7 +51,7 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
         show_edge=False,
     )
     for i in range(kept):
-        text = i < len(fixed) - 1
+        text = heads[i] in ("method", *table.settings)
         made.add_column(
             Text(heads[i]), justify="left" if text else "right", overflow="fold", vertical="bottom", width=widths[i]
         )
@@ -95,7 +95,13 @@ def _head(table: Table, column: ColumnSpec, plain: bool) -> str:
 
 def _facts(row: Row, table: Table) -> list[str]:
     name = row.label + (f" [{row.role}]" if row.role != "method" else "")
-    return [one_line(name), *(str(getattr(row, setting)) for setting in table.settings), str(row.n_videos)]
+    facts = [one_line(name), *(str(getattr(row, setting)) for setting in table.settings)]
+    return [*facts, str(row.n_videos)] if _differ(table) else facts
+
+
+def _differ(table: Table) -> bool:
+    """Say whether rows cover different numbers of videos; else the sentence below the table has it."""
+    return len({row.n_videos for row in table.rows}) > 1
 
 
 def _best(row: Row, column: ColumnSpec) -> bool:

@@ -36,7 +36,7 @@ def peaks(scores: NDArray[np.floating], k: int, min_gap: int = 1, *, fill: bool 
     gap = max(1, min_gap)
     while True:
         free = np.ones(len(order), dtype=bool)
-        chosen = []
+        chosen: list[int] = []
         for position in order:
             if len(chosen) == k:
                 break

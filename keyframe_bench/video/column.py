@@ -70,7 +70,7 @@ class ColumnWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             shape = (self._rows, *(self._shape or ()))
-            rows = np.memmap(self._file, dtype=self._dtype, mode="r", shape=shape)
+            rows = np.memmap(self._file, dtype=self._dtype, mode="r", shape=shape)  # type: ignore[call-overload]  # the stubs want a dtype that is not None
             self._file.close()
         rows.flags.writeable = False
         self._batches = []

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.error
@@ -26,7 +26,9 @@ def check_file(path: str | Path) -> None:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise VideoError(path, "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos")
+            raise VideoError(
+                path, "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos"
+            )
         if not stat.S_ISREG(status.st_mode):
             raise VideoError(path, "it is not a regular file")
         if status.st_size == 0:
@@ -53,8 +55,8 @@ def open_container(path: str | Path) -> av.container.InputContainer:
 def _silence() -> None:
     """Keep the decoder from printing: damage is counted in the health record.
 
-    FFmpeg's own callback replaces PyAV's, which takes the interpreter's lock in a decoder thread and so can deadlock with
-    a codec that is being freed.
+    FFmpeg's own callback replaces PyAV's, which takes the interpreter's lock in a decoder thread and so can deadlock
+    with a codec that is being freed.
     """
     av.logging.restore_default_callback()
     av.logging.set_libav_level(av.logging.PANIC)
@@ -67,7 +69,7 @@ def video_stream(container: av.container.InputContainer, path: str | Path) -> av
         raise VideoError(path, "it has no video stream")
     if stream.codec_context is None:
         raise VideoError(path, "no decoder for its video codec")
-    return stream
+    return cast("av.VideoStream", stream)
 
 
 class VideoReader:
@@ -100,13 +102,15 @@ class VideoReader:
         rate = self.stream.average_rate or self.stream.guessed_rate
         self.frame_s = float(1 / rate) if rate else 0.04
         self.health = Health(
-            declared_frames=self.stream.frames or None, declared_duration_s=_declared_duration(self.container, self.stream)
+            declared_frames=self.stream.frames or None,
+            declared_duration_s=_declared_duration(self.container, self.stream),
         )
         # AVI stores no presentation times: what the demuxer calls PTS is in decode order there
         self._dts_only = self.container.format.name == "avi"
         self._first_dts: int | None = None
         self._dts_delay = 0
         self.width = self.height = 0
+        self._coded = (0, 0)
         self._pts: list[int] = []
         self._seconds: list[float] = []
         self._keys: list[bool] = []
@@ -114,7 +118,9 @@ class VideoReader:
     def __enter__(self) -> VideoReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.container.close()
 
     @property
@@ -145,7 +151,9 @@ class VideoReader:
         self.health.judge_times(self.times, self.frame_s)
         if not self._pts:
             lost = self.health.decode_errors
-            raise VideoError(self.path, f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame")
+            raise VideoError(
+                self.path, f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame"
+            )
 
     def _raw_frames(self) -> Iterator[av.VideoFrame]:
         packets = self.container.demux(self.stream)
@@ -209,7 +217,9 @@ class VideoReader:
         if int(raw.color_trc) in (16, 18):  # SMPTE ST 2084 (PQ), ARIB STD-B67 (HLG)
             self.health.notes.append("high dynamic range: pictures are not tone-mapped")
         if raw.rotation % 90:
-            self.health.notes.append(f"display rotation of {raw.rotation} degrees rounded to {90 * quarter_turns(raw.rotation)}")
+            self.health.notes.append(
+                f"display rotation of {raw.rotation} degrees rounded to {90 * quarter_turns(raw.rotation)}"
+            )
 
 
 def _declared_duration(container: Any, stream: Any) -> float | None:

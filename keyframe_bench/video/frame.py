@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 # Formats read plane by plane, exactly as libavfilter sees them.
-_PLANAR_YUV = frozenset(
-    f"yuv{j}{sub}p" for j in ("", "j") for sub in ("420", "422", "444", "440", "411")
-) | {"yuv410p", "yuva420p", "yuva422p", "yuva444p"}
+_PLANAR_YUV = frozenset(f"yuv{j}{sub}p" for j in ("", "j") for sub in ("420", "422", "444", "440", "411")) | {
+    "yuv410p",
+    "yuva420p",
+    "yuva422p",
+    "yuva444p",
+}
 _PACKED_RGB = {"rgb24": (0, 1, 2), "bgr24": (2, 1, 0), "rgba": (0, 1, 2), "bgra": (2, 1, 0), "rgb0": (0, 1, 2)}
 _PACKED_RGB |= {"bgr0": (2, 1, 0), "argb": (1, 2, 3), "abgr": (3, 2, 1), "0rgb": (1, 2, 3), "0bgr": (3, 2, 1)}
 
@@ -105,7 +108,7 @@ class Frame:
         return cast(Image, self._shared(("rgb", height, width), lambda: self._rgb(height, width)))
 
     def planes(self) -> list[Image]:
-        """Return the 8-bit planes as coded: Y, U, V at their native sizes, grey alone, or R, G, B (no copy, not upright).
+        """Return the 8-bit planes as coded: Y, U, V at native size, grey alone, or R, G, B (no copy, not upright).
 
         Formats of more than 8 bits are first reduced to the 8-bit format of the same layout.
         """
@@ -176,11 +179,13 @@ class Frame:
         if name in _PACKED_RGB:
             plane = native.planes[0]
             step = len(native.format.components) if name in ("rgb24", "bgr24") else 4
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: native.height, : native.width * step]
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+                : native.height, : native.width * step
+            ]
             packed = rows.reshape(native.height, native.width, step)
             return [np.ascontiguousarray(packed[..., c]) for c in _PACKED_RGB[name]]
         return [
-            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
             for plane in list(native.planes)[:3]
         ]
 
@@ -214,7 +219,11 @@ def rgb_matrix(colorspace: int, full_range: bool) -> NDArray[np.float64]:
     luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
     red, blue = 2 * (1 - kr) * chroma, 2 * (1 - kb) * chroma
     matrix = np.array(
-        [[luma, 0, red, 0], [luma, -2 * (1 - kb) * kb / kg * chroma, -2 * (1 - kr) * kr / kg * chroma, 0], [luma, blue, 0, 0]]
+        [
+            [luma, 0, red, 0],
+            [luma, -2 * (1 - kb) * kb / kg * chroma, -2 * (1 - kr) * kr / kg * chroma, 0],
+            [luma, blue, 0, 0],
+        ]
     )
     matrix[:, 3] = -matrix[:, 0] * black - matrix[:, 1:3].sum(axis=1) * 128
     return matrix

@@ -66,17 +66,17 @@ class Health:
         found = []
         if self.declared_frames is not None and self.declared_frames != self.decoded_frames:
             found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
-        for count, what in (
-            (self.decode_errors, "packets could not be decoded"),
-            (self.corrupt_frames, "frames are damaged"),
-            (self.missing_pts, "frames have no time stamp"),
-            (self.non_monotonic_pts, "time stamps step back"),
-            (self.duplicate_pts, "time stamps repeat"),
-            (self.size_changes, "changes of picture size"),
-            (len(self.gaps), "gaps in time"),
+        for count, one, many in (
+            (self.decode_errors, "packet could not be decoded", "packets could not be decoded"),
+            (self.corrupt_frames, "frame is damaged", "frames are damaged"),
+            (self.missing_pts, "frame has no time stamp", "frames have no time stamp"),
+            (self.non_monotonic_pts, "time stamp steps back", "time stamps step back"),
+            (self.duplicate_pts, "time stamp repeats", "time stamps repeat"),
+            (self.size_changes, "change of picture size", "changes of picture size"),
+            (len(self.gaps), "gap in time", "gaps in time (the longest are listed)"),
         ):
             if count:
-                found.append(f"{count} {what}")
+                found.append(f"{count} {one if count == 1 else many}")
         if self.truncated_tail:
             found.append(f"it ends at {self.decoded_duration_s:.2f} s of {self.declared_duration_s:.2f} s declared")
         if self.variable_rate:

@@ -19,7 +19,9 @@ def encode_image(picture: Image, suffix: str) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
     done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     if not done:
-        raise KeyframeBenchError(f"a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be a {suffix} file")
+        raise KeyframeBenchError(
+            f"a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be a {suffix} file"
+        )
     return bytes(data.tobytes())
 
 

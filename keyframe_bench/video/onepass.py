@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..core.annotation import Annotation
 from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
-from ..core.errors import VideoError
 from ..core.feature import Feature
 from ..core.files import sha256_of_file
 from ..core.memory import anonymous_mb
@@ -92,6 +91,7 @@ class _Collector:
 
     def __init__(self, feature: Feature, name: tuple[str, str], samplings: list[str], ledger: Ledger) -> None:
         self.feature = feature.fresh()
+        self.feature.prepare()
         self.name = name
         self.samplings = samplings
         self.frames: list[Any] = []  # Frame, or _PacketFrame for features that read packets
@@ -236,9 +236,7 @@ class _PacketFrame:
     picture_type: str = "?"
 
 
-def _pass_from_packets(
-    table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float
-) -> Pass:
+def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float) -> Pass:
     loop = _Loop(wanted)
     for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
         loop.take(_PacketFrame(ordinal, seconds, key, table.width, table.height))

@@ -1,4 +1,4 @@
-"""Full-resolution pictures of chosen frames: sought by exact PTS where that is safe, else by decoding from the start."""
+"""Pictures of chosen frames: sought by exact PTS where that is safe, else by decoding from the start."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def _by_key_frame(wanted: list[int], keys: NDArray[np.bool_]) -> list[tuple[int,
     return list(groups.items())
 
 
-def _by_seeking(
-    path: str | Path, groups: list[tuple[int, list[int]]], pts: NDArray[np.int64]
-) -> Iterator[Frame]:
+def _by_seeking(path: str | Path, groups: list[tuple[int, list[int]]], pts: NDArray[np.int64]) -> Iterator[Frame]:
     """Yield frames in order until one is not met at its exact PTS; the caller goes on by decoding."""
     container = open_container(path)
     try:

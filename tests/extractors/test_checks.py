@@ -431,6 +431,16 @@ class LooksAhead(SoundOnline):
         return Sound.select(self, clip, k, rng=rng)
 
 
+class KnowsTheEnd(SoundOnline):
+    """Says it is online, but knows how long the video will be."""
+
+    def select(self, clip, k=None, *, rng):
+        if k is None:
+            middle = clip.video.start_s + clip.video.duration_s / 2
+            return clip.pick([0, int(np.argmin(np.abs(clip.times - middle)))])
+        return super().select(clip, k, rng=rng)
+
+
 BROKEN = [
     ("parameters_declared", UntypedParameter, "needs a type annotation"),
     ("parameters_declared", MutableDefault, "allowed are bool"),
@@ -477,6 +487,7 @@ BROKEN = [
     ("deterministic_as_declared", SecretlyRandom, "set stochastic = True"),
     ("picklable", _local_class, "top of a file"),
     ("online_prefix", LooksAhead, "without looking ahead"),
+    ("online_prefix", KnowsTheEnd, "without looking ahead"),
 ]
 
 

@@ -81,8 +81,8 @@ def test_a_budget_thins_evenly_in_time_and_cannot_add() -> None:
 
 def test_thinning_follows_time_not_number() -> None:
     """Nine key frames in the first second, three in the nine that follow."""
-    clip = marked([1] * 12, times=[*(np.arange(9) / 9), 3.0, 6.0, 9.0])
-    assert run(CodedFrames(), clip, 3) == [9, 10, 11] or run(CodedFrames(), clip, 3) == [8, 9, 11]
+    clip = marked([1] * 12, times=[*(np.arange(9) / 9), 3.0, 5.0, 9.0])
+    assert run(CodedFrames(), clip, 3) == [8, 10, 11]
 
 
 @pytest.mark.parametrize("k", range(1, 8))

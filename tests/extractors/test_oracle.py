@@ -19,9 +19,7 @@ from keyframe_bench.extractors.oracle import Oracle
 TAU = 1.0
 
 
-def clip_with(
-    users: list[list[float]], times: list[float] | np.ndarray, shots: list[list[int]] | None = None
-) -> Clip:
+def clip_with(users: list[list[float]], times: list[float] | np.ndarray, shots: list[list[int]] | None = None) -> Clip:
     clock = np.asarray(times, dtype=np.float64)
     summaries = tuple(UserSummary(f"u{i}", None, np.asarray(u, dtype=np.float64)) for i, u in enumerate(users))
     annotation = Annotation(summaries, None if shots is None else np.asarray(shots, dtype=np.int64))
@@ -135,6 +133,21 @@ def test_equals_brute_force_greedy(users: list[list[float]], times: list[float],
     expected = brute_force_greedy(users, times, k)
     assert len(found) == len(expected)
     assert mean_f1(found.times.tolist(), users) == pytest.approx(expected[-1], abs=1e-8)
+
+
+def test_it_counts_as_the_metric_does() -> None:
+    """The changes it reports add up to the benchmark's own F1 at 1 s."""
+    from keyframe_bench.metrics.temporal import Temporal
+
+    rng = rng_for(0, "oracle metric")
+    times = np.sort(rng.uniform(0, 60, 100))
+    # Some exactly tau away from a frame, up to the rounding of the sum.
+    users = [sorted([*(times[[7, 60]] + TAU), *rng.uniform(0, 60, 6)]) for _ in range(4)]
+    clip = clip_with(users, times)
+    for k in (1, 5, 12, 40):
+        found = run_extractor(Oracle(TAU), clip, k, rng=rng)
+        assert found.scores is not None
+        assert sum(found.scores) == pytest.approx(Temporal().compute(found, clip, clip.annotation)["f1_1s"])
 
 
 def test_large_videos_take_less_than_two_seconds() -> None:

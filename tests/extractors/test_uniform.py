@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,7 +71,7 @@ def test_even_in_time_not_in_number() -> None:
     st.sampled_from(["centre", "start"]),
     st.sampled_from([0.0, 5.0, 1e4]),
 )
-def test_exactly_k_whatever_the_time_stamps(steps: list[float], k: int, phase: str, extra: float) -> None:
+def test_exactly_k_whatever_the_time_stamps(steps: list[float], k: int, phase: Any, extra: float) -> None:
     times = 7.0 + np.concatenate([[0.0], np.cumsum(steps)])
     clip = clip_at(times, extra and float(times.max() - times[0]) + extra)
     assert len(run(Uniform(phase=phase), clip, k)) == min(k, len(times))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,10 @@ def test_similarity_is_judged_against_the_frames_that_stay() -> None:
 
 
 def test_equally_near_frames_give_the_earlier() -> None:
-    """Two looks three times each: all six are equally far from the mean, up to the rounding of sixths."""
-    for share in np.linspace(0.01, 0.24, 40):
-        mixed = {RED: 1 - share, GREEN: share}
-        assert (run(hues(*[RED, mixed] * 3), k=1).frames // 25).tolist() == [0]
-        assert (run(hues(*[mixed, RED] * 3), k=1).frames // 25).tolist() == [0]
+    """The six orders of three shares are equally far from their mean, up to rounding."""
+    for share in np.linspace(0.05, 0.3, 20):
+        mixtures = [{i: 0.6, j: 0.4 - share, k: share} for i, j, k in permutations((RED, GREEN, BLUE))]
+        assert (run(hues(*mixtures), k=1).frames // 25).tolist() == [0]
 
 
 @pytest.mark.parametrize("init", ["temporal", "kmeans++"])

@@ -26,7 +26,9 @@ def test_one_representative_per_group_with_its_share() -> None:
 
 def test_the_representative_is_the_row_nearest_to_its_groups_mean() -> None:
     rows = groups((12, 25))
-    expected = [pairwise_distances_argmin(rows[a:b].mean(axis=0)[None], rows[a:b])[0] + a for a, b in ((0, 12), (12, 37))]
+    expected = [
+        pairwise_distances_argmin(rows[a:b].mean(axis=0)[None], rows[a:b])[0] + a for a, b in ((0, 12), (12, 37))
+    ]
     assert representatives(rows, 2, rng=np.random.default_rng(0)).positions.tolist() == expected
 
 
@@ -38,12 +40,14 @@ def test_same_seed_same_answer_and_float32_too() -> None:
 
 def test_a_static_video_is_filled_evenly() -> None:
     found = representatives(np.ones((9, 4)), 3, rng=np.random.default_rng(0))
-    assert found.positions.tolist() == [0, 2, 5] or np.diff(found.positions).min() >= 2
-    assert found.shares.tolist()[0] == 1.0 and found.shares.sum() == 1.0
+    assert found.positions.tolist() == [0, 4, 6]
+    assert found.shares.tolist() == [1.0, 0.0, 0.0]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from([0.0, 1e-17, 1.0, 1.0 + 1e-16, 5.0, -3e8]), min_size=1, max_size=14), st.integers(1, 20))
+@given(
+    st.lists(st.sampled_from([0.0, 1e-17, 1.0, 1.0 + 1e-16, 5.0, -3e8]), min_size=1, max_size=14), st.integers(1, 20)
+)
 def test_always_exactly_k_distinct_positions_and_no_warning(values: list[float], k: int) -> None:
     rows = np.repeat(np.array(values)[:, None], 3, axis=1)
     with warnings.catch_warnings():

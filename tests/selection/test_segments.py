@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.selection.segments import (
+    ThresholdRule,
     borders_at,
     change_threshold,
     largest_borders,
@@ -83,7 +84,7 @@ def test_constant_change_reaches_its_own_mean_in_every_unit() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("n", [1, 2, 7])
-def test_a_static_video_is_one_segment(rule: str, n: int) -> None:
+def test_a_static_video_is_one_segment(rule: ThresholdRule, n: int) -> None:
     assert segments_by_change(np.zeros(n), np.arange(n), None, rule).tolist() == [[0, n]]
 
 
@@ -108,7 +109,7 @@ def test_a_budget_gives_exactly_k_segments_at_the_largest_changes(change: np.nda
 
 
 @given(coarse, st.sampled_from(RULES))
-def test_segments_follow_the_definition(change: np.ndarray, rule: str) -> None:
+def test_segments_follow_the_definition(change: np.ndarray, rule: ThresholdRule) -> None:
     times = np.arange(len(change)) / 2
     segments = segments_by_change(change, times, None, rule, level=2, window_s=4)
     threshold = change_threshold(change, times, rule, level=2, window_s=4)
@@ -117,7 +118,7 @@ def test_segments_follow_the_definition(change: np.ndarray, rule: str) -> None:
 
 
 @given(curves, st.floats(1e-3, 1e3), st.sampled_from(["mean", "mean+std", "rolling"]))
-def test_relative_thresholds_do_not_depend_on_the_unit(change: np.ndarray, scale: float, rule: str) -> None:
+def test_relative_thresholds_do_not_depend_on_the_unit(change: np.ndarray, scale: float, rule: ThresholdRule) -> None:
     """The article's claim, exactly: scaling every change leaves the segments as they are (A14)."""
     times = np.arange(len(change)) / 2
     curve = np.round(change.astype(np.float64), 3)

@@ -98,9 +98,10 @@ def test_vp8_with_hidden_frames_is_trusted_only_if_right(tmp_path: Path) -> None
 
 def test_a_cut_off_file_is_not_trusted(tmp_path: Path) -> None:
     whole = render(tmp_path / "whole.mp4", movflags="faststart")
-    with av.open(str(whole)) as source, av.open(
-        str(tmp_path / "start.mp4"), "w", options={"movflags": "faststart"}
-    ) as target:
+    with (
+        av.open(str(whole)) as source,
+        av.open(str(tmp_path / "start.mp4"), "w", options={"movflags": "faststart"}) as target,
+    ):
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.dts is not None:

@@ -1,0 +1,290 @@
+"""Embeddings: which network, which weights, which part of the picture."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from keyframe_bench.core.errors import UnavailableError, UsageError
+from keyframe_bench.features.embedding import Embedding
+from keyframe_bench.models.backbones import BackboneName, load_backbone, why_unavailable
+
+SMALL = "timm:test_resnet"  # half a million weights, 160 x 160 input
+VISION = "torchvision:squeezenet1_0"
+
+
+class Picture(SimpleNamespace):
+    """A frame made of one RGB array."""
+
+    @property
+    def height(self) -> int:
+        return int(self.array.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.array.shape[1])
+
+    def rgb(self, height: int, width: int) -> np.ndarray:
+        return cv2.resize(self.array, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def noise(n: int, height: int = 90, width: int = 120) -> list[Picture]:
+    arrays = np.random.default_rng(0).integers(0, 255, (n, height, width, 3), dtype=np.uint8)
+    return [Picture(array=array) for array in arrays]
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(9)
+    path = tmp_path_factory.mktemp("weights") / "small, odd=name.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No cache, and a hub that refuses connections."""
+    for name in ("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(("backbone", "pool", "logits"), [(SMALL, 96, 1000), (VISION, 512, 1000)])
+def test_rows_do_not_depend_on_the_batch_or_the_global_seed(backbone: str, pool: int, logits: int) -> None:
+    import torch
+
+    frames = noise(3)
+    features = Embedding(backbone=backbone, weights="random")
+    torch.manual_seed(1)
+    rows = features.compute(frames)
+    assert rows.dtype == np.float32 and rows.shape == (3, pool) and np.isfinite(rows).all()
+    torch.manual_seed(2)
+    load_backbone.__globals__["_load"].cache_clear()
+    before = torch.random.get_rng_state()
+    again = np.concatenate([Embedding(backbone=backbone, weights="random").compute([f]) for f in frames])
+    assert torch.equal(before, torch.random.get_rng_state())
+    np.testing.assert_allclose(rows, again, rtol=1e-3, atol=1e-4)
+    assert Embedding(backbone=backbone, weights="random", layer="logits").compute(frames[:1]).shape == (1, logits)
+
+
+def test_pooled_features_are_the_classifiers_input() -> None:
+    frames = noise(2)
+    for backbone, head in ((SMALL, "fc"), ("torchvision:resnet18", "fc")):
+        network = load_backbone(backbone, "random", "logits", None, None).module
+        pooled = Embedding(backbone=backbone, weights="random").compute(frames)
+        logits = Embedding(backbone=backbone, weights="random", layer="logits").compute(frames)
+        layer = getattr(network, head)
+        expected = pooled @ layer.weight.cpu().numpy().T + layer.bias.cpu().numpy()
+        np.testing.assert_allclose(expected, logits, rtol=1e-3, atol=1e-3)
+
+
+def test_preprocessing_is_that_of_torchvision() -> None:
+    """On a picture that already has the short side 256, so that no resampling hides a difference."""
+    import torch
+    import torchvision
+    from PIL import Image
+
+    (frame,) = noise(1, height=256, width=341)
+    transform = torchvision.models.SqueezeNet1_0_Weights.IMAGENET1K_V1.transforms()
+    network = load_backbone(VISION, "random", "logits", None, None)
+    with torch.inference_mode():
+        expected = network.module(transform(Image.fromarray(frame.array))[None].to(network.device))
+    rows = Embedding(backbone=VISION, weights="random", layer="logits").compute([frame])
+    np.testing.assert_allclose(rows, expected.cpu().numpy().reshape(1, -1), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(480, 640), (640, 480), (256, 256), (1, 1), (66, 50), (20, 4000), (4000, 20)])
+def test_the_crop_fits_and_keeps_the_shape(size: tuple[int, int]) -> None:
+    network = load_backbone(VISION, "random", "pool", None, None)
+    height, width = network.resized(*size)
+    assert min(height, width) == 256
+    assert max(height, width) <= 8 * 256
+    if max(size) < 8 * min(size):
+        assert width / height == pytest.approx(size[1] / size[0], rel=0.01)
+    assert network.cropped(np.zeros((height, width, 3), np.uint8)).shape == (224, 224, 3)
+
+
+def test_mean_and_std_override_the_networks_own() -> None:
+    frames = noise(1)
+    own = Embedding(backbone=VISION, weights="random").compute(frames)
+    half = Embedding(backbone=VISION, weights="random", mean=0.5, std=0.5).compute(frames)
+    assert not np.allclose(own, half)
+
+
+def test_the_key_names_the_weights_not_their_place(weights_file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(weights_file.read_bytes())
+    first, second = (Embedding(backbone=SMALL, weights=str(p)) for p in (weights_file, copy))
+    assert first == second and first.key == second.key
+    assert str(weights_file) not in first.key
+    other = bytearray(copy.read_bytes())
+    other[-1] ^= 1
+    (tmp_path / "other.safetensors").write_bytes(other)
+    keys = {
+        first.key,
+        Embedding(backbone=SMALL, weights=str(tmp_path / "other.safetensors")).key,
+        Embedding(backbone=SMALL, weights="random").key,
+        Embedding(backbone=SMALL, weights=str(weights_file), layer="logits").key,
+        Embedding(backbone=SMALL, weights=str(weights_file), mean=0.5).key,
+    }
+    assert len(keys) == 5
+
+
+def test_a_local_file_is_really_loaded(weights_file: Path) -> None:
+    frames = noise(1)
+    trained = Embedding(backbone=SMALL, weights=str(weights_file)).compute(frames)
+    assert not np.allclose(trained, Embedding(backbone=SMALL, weights="random").compute(frames))
+
+
+class Trap:
+    """Unpickling it leaves a trace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_files_that_are_not_this_network_are_refused_in_a_sentence(weights_file: Path, tmp_path: Path) -> None:
+    import torch
+
+    raw, trace = weights_file.read_bytes(), tmp_path / "was-run"
+    files = {
+        "truncated": (raw[: len(raw) // 2], "no complete safetensors file"),
+        "header cut": (raw[:5], "no complete safetensors file"),
+        "text": (b"hello" * 100, "no complete safetensors file"),
+        "empty": (b"", "no complete safetensors file"),
+        "pickle": (pickle.dumps(Trap(trace)), "pickled checkpoint"),
+    }
+    for name, (data, message) in files.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UsageError, match=message) as caught:
+            Embedding(backbone=SMALL, weights=str(tmp_path / name)).compute(noise(1))
+        assert "\n" not in str(caught.value)
+    torch.save({"x": torch.zeros(1)}, tmp_path / "torch.pt")
+    with pytest.raises(UsageError, match="pickled checkpoint"):
+        Embedding(backbone=SMALL, weights=str(tmp_path / "torch.pt")).compute(noise(1))
+    with pytest.raises(UsageError, match="does not fit backbone=torchvision:squeezenet1_0") as caught:
+        Embedding(backbone=VISION, weights=str(weights_file)).compute(noise(1))
+    assert len(str(caught.value)) < 400
+    assert not trace.exists()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.safetensors")
+    feature = Embedding(backbone=SMALL, weights=missing)
+    assert missing in (feature.unavailable() or "")
+    with pytest.raises(UnavailableError, match="weights=random"):
+        feature.compute(noise(1))
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("backbone", ["timm:resnet18.a1_in1k", "torchvision:resnet18"])
+def test_without_a_connection_the_ways_out_are_named(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch.hub
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    feature = Embedding(backbone=backbone, weights="hub")
+    assert "would have to be downloaded" in (feature.unavailable() or "")
+    start = time.perf_counter()
+    with pytest.raises(UnavailableError, match=r"weights=PATH .* weights=random"):
+        feature.compute(noise(1))
+    assert time.perf_counter() - start < 20
+
+
+def test_weights_in_the_hubs_cache_are_used(
+    offline: None, weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "test_resnet.r160_in1k"
+    folder = tmp_path / "hub" / f"models--timm--{name}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "snapshots" / "abc" / "model.safetensors").write_bytes(weights_file.read_bytes())
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    hub, local = Embedding(backbone=f"timm:{name}"), Embedding(backbone=f"timm:{name}", weights=str(weights_file))
+    assert hub.unavailable() is None
+    assert hub.key == local.key
+    np.testing.assert_array_equal(hub.compute(noise(2)), local.compute(noise(2)))
+
+
+@pytest.mark.parametrize(
+    "text", ["resnet18", "timm:", ":x", "keras:vgg", "timm:x?pad_type", "timm:x?=1", "timm:x?a=1&"]
+)
+def test_wrong_names_show_the_grammar(text: str) -> None:
+    with pytest.raises(UsageError, match=r"write timm:resnet18\.a1_in1k"):
+        why_unavailable(text, "random")
+
+
+def test_options_are_typed() -> None:
+    name = BackboneName.parse("timm:x?pad_type=same&num_classes=10&drop_rate=0.1&features_only=false")
+    assert dict(name.options) == {"pad_type": "same", "num_classes": 10, "drop_rate": 0.1, "features_only": False}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("timm:resnet81", "did you mean"),
+        ("torchvision:resnet19", "did you mean"),
+        (f"{SMALL}?no_such_option=1", "cannot be built"),
+        (f"{VISION}?no_such_option=1", "cannot be built"),
+    ],
+)
+def test_unknown_networks_and_options_are_one_sentence(backbone: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Embedding(backbone=backbone, weights="random").compute(noise(1))
+
+
+def test_hub_weights_need_their_tag() -> None:
+    with pytest.raises(UsageError, match=r"add their tag \(known: test_resnet\.r160_in1k"):
+        Embedding(backbone=SMALL, weights="hub").compute(noise(1))
+
+
+def test_asking_whether_it_can_run_imports_no_network_package() -> None:
+    code = (
+        "import sys; from keyframe_bench.extractors.embedding_kmeans import EmbeddingKMeans as E; "
+        "E().unavailable(); E(weights='random').needs[0].key; "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'torchvision', 'sklearn')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("backbone", "file", "half", "least"),
+    [
+        ("timm:mobilenetv2_100?pad_type=same", "mobilenetv2_100_coral", 0.5, 0.8),  # 89.2 % on all 1000
+        (VISION, "squeezenet1_0_deepcompressed", None, 0.5),  # 61.2 %
+    ],
+)
+def test_real_networks_know_real_pictures(
+    data_root: Path, backbone: str, file: str, half: float | None, least: float
+) -> None:
+    from keyframe_bench.video.decode import VideoReader
+
+    weights = str(data_root / "weights" / f"{file}.safetensors")
+    feature = Embedding(backbone=backbone, weights=weights, layer="logits", mean=half, std=half)
+    images = sorted((data_root / "images" / "imagenet_sample").glob("*.jpg"))[::25]
+    frames = []
+    for image in images:
+        with VideoReader(image) as reader:
+            frames.extend(reader)
+    right = feature.compute(frames).argmax(axis=1) == [int(image.name[:4]) for image in images]
+    assert len(right) == 40
+    assert right.mean() >= least

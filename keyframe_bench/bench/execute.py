@@ -153,7 +153,7 @@ def metric_columns() -> dict[str, dict[str, Any]]:
     found = {}
 
     def rank(name: str) -> tuple[bool, bool, str]:
-        metric = Metric.registry.get(name)
+        metric = Metric.registry.build(name)
         return metric.wants is None, not metric.needs, name
 
     for name in sorted(Metric.registry.names(), key=rank):

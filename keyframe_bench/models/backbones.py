@@ -241,7 +241,7 @@ def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None,
 def _load(  # noqa: PLR0917 - positional for lru_cache
     backbone: str,
     weights: str,
-    identity: str,
+    identity: str,  # noqa: ARG001 - a file that changed must be loaded again
     layer: Layer,
     mean: float | None,
     std: float | None,

@@ -64,11 +64,18 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except (OSError, av.error.FFmpegError) as error:
-        raise OutputError(target, getattr(error, "strerror", None) or str(error)) from error
+        raise OutputError(target, _reason(error)) from error
     finally:
         with suppress(OSError):  # renamed away, never made, or on a file system that just broke
             temporary.unlink()
     return count
+
+
+def _reason(error: BaseException) -> str:
+    """Return why writing failed: PyAV wraps what the file object raised."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__ or error
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _encode(file: Any, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:

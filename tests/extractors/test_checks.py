@@ -445,7 +445,7 @@ BROKEN = [
     ("parameters_declared", UntypedParameter, "needs a type annotation"),
     ("parameters_declared", MutableDefault, "allowed are bool"),
     ("parameters_declared", SeedParameter, "use the rng"),
-    ("parameters_declared", DefaultOutOfRange, "between 0.0 and 1.0"),
+    ("parameters_declared", DefaultOutOfRange, "share=2.0 is not a number between 0"),
     ("parameters_stored", RoundsParameter, "write self.share = share"),
     ("parameters_stored", ForgetsParameter, "write self.size = size"),
     ("parameters_stored", ValidatesInInit, "it must only store"),

@@ -230,6 +230,18 @@ def test_an_interrupted_rendering_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_full_disk_is_one_typed_error_and_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*v\.mp4.*File too large"):
+            render_video(tmp_path / "v.mp4", "noise", 0, duration_s=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unwritable_place_is_one_typed_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):

@@ -107,7 +107,7 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
             continue
         for params in _settings(name, spec.grid.get(name, {})):
             variant = Variant(name, registry.build(name, params).params)
-            reason = _obstacle(variant, spec)
+            reason = _obstacle(variant, spec, asked_for=name in named)
             if reason is None:
                 found.append(variant)
             elif name in named:
@@ -126,9 +126,14 @@ def _settings(name: str, grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _obstacle(variant: Variant, spec: RunSpec) -> str | None:
+def _obstacle(variant: Variant, spec: RunSpec, *, asked_for: bool) -> str | None:
     extractor = variant.build()
     reason = extractor.unavailable()
+    if reason is None and extractor.must_download() is not None:
+        if not asked_for:
+            return extractor.must_download()
+        for feature in extractor.needs:  # fetched before planning: the weights' hash is part of every cell's key
+            feature.prepare()
     if reason is not None:
         return reason
     kinds = {"free" if budget == "free" else "fixed" for budget in spec.budgets}

@@ -50,7 +50,7 @@ def _each(registry: Registry[Any], facts: Any) -> list[dict[str, Any]]:
 
 def _extractor(cls: type[Extractor]) -> dict[str, Any]:
     extractor = cls()
-    reason = extractor.unavailable()
+    reason = extractor.unavailable() or extractor.must_download()
     return {
         "available": reason is None,
         "reason": reason,

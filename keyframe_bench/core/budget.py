@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from .errors import UsageError
@@ -47,7 +48,7 @@ class Budget:
             match = re.fullmatch(pattern, word)
             if match:
                 value = float(match[1])
-                if value <= 0 or (kind == "share" and value > 100):
+                if not 0 < value < math.inf or (kind == "share" and value > 100):
                     break
                 return cls(kind, value)  # type: ignore[arg-type]
         raise UsageError(f"budget={word} is not a positive budget; {_BUDGET_HELP}")
@@ -64,7 +65,7 @@ class Budget:
         return max(1, math.floor(wanted + 0.5))
 
     def __str__(self) -> str:
-        number = f"{self.value:g}"
+        number = _plain(self.value)
         return {"count": number, "share": f"{number}%", "per_minute": f"{number}/min", "free": "free"}[self.kind]
 
 
@@ -92,12 +93,10 @@ class Sampling:
             return text
         word = str(text).strip()
         every = re.fullmatch(r"every(\d*)", word)
-        if every and every[1] != "" and int(every[1]) == 0:
-            every = None
         rate = re.fullmatch(r"(\d+(?:\.\d+)?)fps", word)
-        if every:
+        if every and 0 < float(every[1] or 1) < math.inf:
             return cls("every", float(every[1] or 1))
-        if rate and float(rate[1]) > 0:
+        if rate and 0 < float(rate[1]) < math.inf:
             return cls("fps", float(rate[1]))
         raise UsageError(f"sampling={word} is not a sampling; {_SAMPLING_HELP}")
 
@@ -124,8 +123,13 @@ class Sampling:
 
     def __str__(self) -> str:
         if self.kind == "fps":
-            return f"{self.value:g}fps"
-        return "every" if self.value == 1 else f"every{self.value:g}"
+            return f"{_plain(self.value)}fps"
+        return "every" if self.value == 1 else f"every{_plain(self.value)}"
+
+
+def _plain(value: float) -> str:
+    """Return every digit and no exponent: the text is part of a result's key, and is parsed again."""
+    return format(Decimal(repr(value)).normalize(), "f")
 
 
 EVERY = Sampling("every")

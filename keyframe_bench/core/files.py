@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +50,36 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files that a killed process left in ``folder`` more than an hour ago."""
-    import time
+def make_hidden_folder(parent: Path) -> Path:
+    """Create ``parent`` and a temporary folder in it, which `remove_leftovers` knows; `OutputError` otherwise."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=parent))
+    except OSError as error:
+        raise OutputError(parent, error.strerror or str(error)) from error
 
-    for file in folder.glob(f"{_HIDDEN}*"):
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporary files and folders that a killed process left directly in ``folder`` more than an hour ago."""
+    for left in folder.glob(f"{_HIDDEN}*"):
         try:
-            if time.time() - file.stat().st_mtime > 3600:
-                file.unlink()
+            if time.time() - left.stat().st_mtime < 3600:  # another process may be writing it
+                continue
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
         except OSError:  # another process was quicker
             continue
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with bytes of a file name that are not UTF-8 as backslash escapes: it can be stored anywhere.
+
+    >>> printable("caf\\udce9.mp4")
+    'caf\\\\udce9.mp4'
+    """
+    return text.encode(errors="backslashreplace").decode()
 
 
 def canonical_json(value: Any) -> str:

@@ -86,6 +86,13 @@ class Extractor(Configurable, ABC):
         """Return why this method cannot run here with these parameters, or None."""
         return None
 
+    def must_download(self) -> str | None:
+        """Return what would have to be fetched from the network first, or None.
+
+        Such a method runs when it is asked for by name; ``extractors=all`` leaves it out and says this.
+        """
+        return None
+
     def prepare(self) -> None:
         """Import what is heavy, before the selection is timed."""
 

@@ -81,8 +81,16 @@ class EmbeddingKMeans(Extractor):
         return "random init" if self.weights == "random" else ""
 
     def unavailable(self) -> str | None:
-        """Return what is missing: a package, the weights file, or weights that were not downloaded yet."""
+        """Return what is missing: a package, or the weights file."""
         return self.embedding.unavailable()
+
+    def must_download(self) -> str | None:
+        """Return which weights are not on this machine yet."""
+        return self.embedding.must_download()
+
+    def prepare(self) -> None:
+        """Import scikit-learn."""
+        import sklearn.cluster  # noqa: F401 - importing it takes a second that is not selection
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
         """Return one frame per cluster; its score is the share of the frames that the cluster holds."""

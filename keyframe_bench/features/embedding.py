@@ -69,6 +69,18 @@ class Embedding(Feature):
 
         return why_unavailable(self.backbone, self.weights)
 
+    def must_download(self) -> str | None:
+        """Return a sentence when the weights are still to be downloaded, or None."""
+        from ..models.backbones import must_download
+
+        return must_download(self.backbone, self.weights)
+
+    def prepare(self) -> None:
+        """Load the network (and download its weights, if they come from a hub and are not here yet)."""
+        from ..models.backbones import load_backbone
+
+        load_backbone(self.backbone, self.weights, self.layer, self.mean, self.std)
+
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:
         """Return float32 [B, D]."""
         from ..models.backbones import load_backbone

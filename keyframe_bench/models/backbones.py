@@ -140,10 +140,16 @@ def why_unavailable(backbone: str, weights: str) -> str | None:
     for package in ("torch", name.source, "safetensors"):
         if importlib.util.find_spec(package) is None:
             return f"package {package} is not installed; install keyframe_bench[networks]"
-    if weights == "random":
+    if weights in ("random", "hub") or Path(weights).is_file():
         return None
+    return f"weights file {weights!r} does not exist; {_WAYS_OUT}"
+
+
+def must_download(backbone: str, weights: str) -> str | None:
+    """Return a sentence when ``backbone`` with ``weights`` needs a download first, or None; without any connection."""
     if weights != "hub":
-        return None if Path(weights).is_file() else f"weights file {weights!r} does not exist; {_WAYS_OUT}"
+        return None
+    name = BackboneName.parse(backbone)
     if name.source == "timm":
         found = _timm_cached(name.name) is not None
     else:
@@ -238,7 +244,7 @@ def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None,
 
 
 @lru_cache(maxsize=2)
-def _load(  # noqa: PLR0917 - positional for lru_cache
+def _load(
     backbone: str,
     weights: str,
     identity: str,  # noqa: ARG001 - a file that changed must be loaded again

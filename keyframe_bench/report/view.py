@@ -91,11 +91,12 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
     views = []
     for index, (video_id, name) in enumerate(zip(videos["video_id"], videos["video"], strict=True)):
         part = cells[cells["video_id"] == video_id]
-        file = out / "videos" / f"{video_id}.json"
-        known = _SHA.fullmatch(video_id) is not None  # else it is a name, which must not become part of a path
+        sha = str(part["video_sha256"].iloc[-1])
+        file = out / "videos" / f"{sha}.json"
+        known = _SHA.fullmatch(sha) is not None  # what comes from a file must not become part of a path unseen
         facts = read_object(file) if known and file.is_file() else {}
         start, duration = _extent(facts, part, keyframes)
-        scene = _Scene(out / "thumbs" / video_id if known else None, index, start, duration, {})
+        scene = _Scene(out / "thumbs" / sha if known else None, index, start, duration, {})
         view = _view(scene, str(name), facts)
         for row in table.rows:
             lane = scene.lane(row, part, keyframes, view.aspect)

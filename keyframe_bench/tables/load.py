@@ -45,7 +45,7 @@ def load_results(path: str | Path) -> pd.DataFrame:
         One line a cell, in the file's order; of several lines with one key the last counts. The cell's own fields
         keep their names, ``params`` is canonical JSON, ``n_keyframes`` the number of key frames returned,
         ``error_type`` and ``error_message`` text. Numbers are ``metric.<name>`` and ``cost.<name>``, NaN where not
-        measurable. ``video_id`` tells videos apart (sha256, else the name) and ``group`` tells rows of a table apart.
+        measurable. ``video_id`` tells videos apart (the name in the data set), ``group`` the rows of a table.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
     flat["n_keyframes"] = len(keyframes.get("frames") or ()) if keyframes else None
     flat["error_type"] = str(error.get("type") or "")
     flat["error_message"] = str(error.get("message") or error.get("reason") or "")
-    flat["video_id"] = flat["video_sha256"] or flat["video"]
+    flat["video_id"] = flat["video"]  # by name: copies of a file are videos of their own, a changed file is not
     flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"]])
     for prefix, numbers in (("metric", cell.get("metrics")), ("cost", keyframes.get("cost"))):
         for name, value in (numbers or {}).items():

@@ -201,7 +201,7 @@ def test_without_a_connection_the_ways_out_are_named(backbone: str, monkeypatch:
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     feature = Embedding(backbone=backbone, weights="hub")
-    assert "would have to be downloaded" in (feature.unavailable() or "")
+    assert "would have to be downloaded" in (feature.must_download() or "")
     start = time.perf_counter()
     with pytest.raises(UnavailableError, match=r"weights=PATH .* weights=random"):
         feature.compute(noise(1))

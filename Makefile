@@ -19,7 +19,7 @@ install: $(STAMP)
 # Render the synthetic data set, run every extractor, print the comparison table.
 demo: $(STAMP)
 	$(BIN)/keyframe-bench run dataset=synthetic dataset.root=outputs/demo/videos extractors=all \
-	    weights=random budget=8 out=outputs/demo
+	    weights=random budget=6 out=outputs/demo
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -q --cov=keyframe_bench --cov-report=term:skip-covered --nbmake tests keyframe_bench $(NOTEBOOKS)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from .core.budget import Budget, Sampling
 from .core.clip import VideoInfo
-from .core.errors import OutputError, UnavailableError
+from .core.errors import OutputError, UnavailableError, UsageError
+from .core.files import make_hidden_folder, printable, remove_leftovers
 from .core.keyframes import KeyFrames
 from .core.seeding import rng_for
 from .datasets.base import Dataset, VideoItem
@@ -101,7 +102,7 @@ class Extraction:
 
         return {
             **self.keyframes.to_json(),
-            "video": self.path.name,
+            "video": printable(self.path.name),
             "video_sha256": self.video.sha256,
             "extractor": self.extractor,
             "params": self.params,
@@ -130,7 +131,8 @@ class Extraction:
         from .report.storyboard import storyboard
 
         target = Path(folder)
-        staging = _staging(target)
+        is_new = not target.exists()
+        staging = make_hidden_folder(target)
         try:
             names, small = [], []
             for ordinal, picture in zip(self.frames.tolist(), self.pictures(), strict=True):
@@ -145,18 +147,16 @@ class Extraction:
             raise OutputError(target, error.strerror or str(error)) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            if is_new and not any(target.iterdir()):
+                target.rmdir()
+        remove_leftovers(target)
         return target
 
 
-def _staging(target: Path) -> Path:
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".tmp-", dir=target))
-    except OSError as error:
-        raise OutputError(target, error.strerror or str(error)) from error
-
-
 def _move(staging: Path, target: Path, names: list[str]) -> None:
+    in_the_way = next((name for name in names if (target / name).is_dir()), None)
+    if in_the_way is not None:  # found before the first file moves
+        raise OutputError(target / in_the_way, "there is a folder of that name")
     stale = target / "keyframes.json"
     try:
         earlier = json.loads(stale.read_text("utf-8"))["images"] if stale.exists() else []
@@ -227,6 +227,8 @@ def extract(
     """
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
     wanted, grid = Budget.parse(budget), str(Sampling.parse(sampling))
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
     reason = method.unavailable()
     if reason is None and method.privileged:
         reason = "it looks at annotations, which a single video has not; use keyframe-bench run on a data set"
@@ -316,12 +318,14 @@ class _VideoFiles(Dataset):
     name = "files"
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = [Path(p) for p in paths]
+        self.paths = list(dict.fromkeys(Path(p) for p in paths))
 
     def videos(self) -> list[VideoItem]:
         """Return the files; equal names keep their folders."""
+        if not self.paths:
+            raise UsageError("there are no videos; give a folder, or a list with at least one file")
         short = len({p.name for p in self.paths}) == len(self.paths)
-        return [VideoItem(p.name if short else p.as_posix(), p) for p in self.paths]
+        return [VideoItem(printable(p.name if short else p.as_posix()), p) for p in self.paths]
 
     def revision(self) -> str:
         """Return nothing: each cell knows its file's hash."""

@@ -9,13 +9,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import KeyframeBenchError
 from ..core.files import canonical_json, make_folder, remove_leftovers, write_atomic
 from ..core.registry import load_plugins, plugin_files
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
-from .plan import Plan, VideoJob, make_plan
-from .run import JobResult, package_versions, run_video
+from .plan import Plan, Scope, VideoJob, make_plan, metric_versions
+from .run import FORMAT, JobResult, package_versions, run_video
 from .spec import NotRun, OnError, RunSpec
+
+# What can stand only once in a table; features and their weights may have been others before.
+_PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
+
+_NEEDED = {*_PLACE, "key", "status", "version", "video_sha256", "annotation", "metric_versions", "finished"}
 
 # Called with (videos finished, videos in all, video id, share of the current video or 1.0).
 Report = Callable[[int, int, str, float], None]
@@ -38,6 +44,8 @@ class RunSummary:
         One line per failed cell.
     not_run : list of NotRun
         Extractors left out.
+    scope : Scope
+        Which cells of the folder are up to date.
     """
 
     out: Path
@@ -47,6 +55,7 @@ class RunSummary:
     skipped: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     not_run: list[NotRun] = field(default_factory=list)
+    scope: Scope = field(default_factory=Scope)
 
 
 def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = None) -> RunSummary:
@@ -85,9 +94,10 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         skipped,
         [line for r in results for line in r.failures],
         plan.not_run,
+        plan.scope(),
     )
     write_atomic(spec.out / "run.json", json.dumps(_run_record(plan, summary, command), indent=1))
-    collect_results(spec.out)
+    collect_results(spec.out, summary.scope)
     return summary
 
 
@@ -100,14 +110,21 @@ def _map(spec: RunSpec, jobs: list[VideoJob], report: Report | None) -> Iterator
                 report(done + 1, total, job.item.id, 1.0)
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     plugins = plugin_files()
     pool = Parallel(n_jobs=spec.n_jobs, backend=spec.backend, return_as="generator_unordered")
     tasks = (delayed(_work)(job, spec.out, spec.on_error, plugins) for job in jobs)
-    for done, result in enumerate(pool(tasks), start=1):
-        if report is not None:
-            report(done, total, result.video, 1.0)
-        yield result
+    try:
+        for done, result in enumerate(pool(tasks), start=1):
+            if report is not None:
+                report(done, total, result.video, 1.0)
+            yield result
+    except BrokenProcessPool as error:
+        raise KeyframeBenchError(
+            "a worker process was killed, perhaps for want of memory; finished videos are kept: "
+            f"run the same command again, with fewer than executor.n_jobs={spec.n_jobs}"
+        ) from error
 
 
 def _work(job: VideoJob, out: Path, on_error: OnError, plugins: list[str]) -> JobResult:
@@ -162,12 +179,21 @@ def metric_columns() -> dict[str, dict[str, Any]]:
     return found
 
 
-def collect_results(out: Path) -> int:
-    """Write ``results.jsonl`` from all cells in ``out`` and return their number.
+def collect_results(out: Path, scope: Scope) -> int:
+    """Write ``results.jsonl`` from the cells in ``out`` and return their number.
 
-    Cells of an older version of an extractor that is registered here are left aside; a torn or foreign file is no cell.
+    Cells are left aside when they come from an older extractor or metric than is registered here, or are about a video
+    or an annotation that is not there any more; a torn or foreign file is no cell.
     """
-    records = [r for r in _cells_in(out / "cells") if _is_current(r)]
+    versions = metric_versions()
+    current: dict[tuple[str, ...], dict[str, Any]] = {}
+    for record in _cells_in(out / "cells"):
+        if record in scope and _is_current(record, versions):
+            place = tuple(canonical_json(record[name]) for name in _PLACE)
+            rival = current.get(place)
+            if rival is None or _rank(record, scope) > _rank(rival, scope):
+                current[place] = record
+    records = list(current.values())
     records.sort(
         key=lambda r: (
             r["dataset"],
@@ -189,13 +215,20 @@ def _cells_in(folder: Path) -> Iterable[dict[str, Any]]:
             record = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(record, Mapping) and str(record.get("format", "")).startswith("keyframe_bench/cell@"):
-            yield dict(record)
+        if isinstance(record, dict) and record.get("format") == FORMAT and record.keys() >= _NEEDED:
+            yield record
 
 
-def _is_current(record: Mapping[str, Any]) -> bool:
+def _is_current(record: Mapping[str, Any], versions: Mapping[str, int]) -> bool:
     entry = Extractor.registry.entries().get(record["extractor"])
-    return entry is None or entry.cls is None or entry.cls.version == record["version"]
+    if entry is not None and entry.cls is not None and entry.cls.version != record["version"]:
+        return False
+    return all(versions.get(name, version) == version for name, version in record["metric_versions"].items())
+
+
+def _rank(record: Mapping[str, Any], scope: Scope) -> tuple[bool, str]:
+    """Of two cells for one place in the table, the one asked for now counts, else the one finished last."""
+    return record["key"] in scope.keys, record["finished"]
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation
 from ..core.cells import Cell
-from ..core.errors import UsageError, VideoError
+from ..core.errors import UnavailableError, UsageError, VideoError
 from ..core.files import digest, sha256_of_file
 from ..datasets.base import VideoItem
 from ..metrics.base import Metric
@@ -28,6 +28,32 @@ class VideoJob:
     sha256: str
     cells: tuple[Cell, ...]
     unreadable: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is true now: cells of other bytes, other annotations or videos that are gone belong in no table.
+
+    Attributes
+    ----------
+    videos : dict
+        (data set, video) to (sha256, digest of the annotation).
+    keys : frozenset of str
+        Cells that were asked for.
+    """
+
+    videos: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    keys: frozenset[str] = frozenset()
+
+    def __or__(self, other: Scope) -> Scope:
+        return Scope(self.videos | other.videos, self.keys | other.keys)
+
+    def __contains__(self, record: Mapping[str, Any]) -> bool:
+        """Say whether a cell is about a video as it is now; data sets that were not looked at are left alone."""
+        now = self.videos.get((record["dataset"], record["video"]))
+        if now is None:
+            return all(dataset != record["dataset"] for dataset, _ in self.videos)
+        return now == (record["video_sha256"], record["annotation"])
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,12 @@ class Plan:
         """All cells of all videos."""
         return [cell for job in self.jobs for cell in job.cells]
 
+    def scope(self) -> Scope:
+        """Return which cells of the output folder are up to date."""
+        name = self.spec.dataset.name
+        videos = {(name, job.item.id): (job.sha256, annotation_digest(job.item.annotation)) for job in self.jobs}
+        return Scope(videos, frozenset(cell.key for cell in self.cells))
+
     def missing(self) -> list[VideoJob]:
         """Return the jobs reduced to cells that have no usable result yet; complete videos are left out."""
         versions = metric_versions()
@@ -80,8 +112,8 @@ def is_done(path: Path, versions: dict[str, int]) -> bool:
     """Say whether ``path`` holds a good result with today's metrics (a failed or torn one does not count)."""
     try:
         cell = json.loads(path.read_text("utf-8"))
-        return bool(cell["status"] == "ok" and cell["metric_versions"] == versions)
-    except (OSError, ValueError, KeyError, TypeError):
+        return bool(cell["status"] == "ok" and versions.items() <= cell["metric_versions"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -99,8 +131,21 @@ def make_plan(spec: RunSpec) -> Plan:
     items = spec.dataset.videos()
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
+    if not any(_known(item.annotation) for item in items):
+        chosen, left_out = _without_privileged(spec, chosen)
+        not_run = [*not_run, *left_out]
     jobs = [_job(spec, item, chosen) for item in items]
     return Plan(spec, jobs, not_run, spec.dataset.revision(), chosen)
+
+
+def _without_privileged(spec: RunSpec, chosen: list[Variant]) -> tuple[list[Variant], list[NotRun]]:
+    reason = f"it looks at annotations, and data set {spec.dataset.name!r} has none"
+    privileged = [v for v in chosen if v.build().privileged]
+    for variant in privileged:
+        if variant.name in spec.named or variant.name in spec.grid:
+            raise UnavailableError(f"extractor {variant.name!r} cannot run: {reason}")
+    names = dict.fromkeys(v.name for v in privileged)
+    return [v for v in chosen if v not in privileged], [NotRun(name, reason) for name in names]
 
 
 def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
@@ -116,7 +161,7 @@ def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
 
 
 def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> Iterable[Cell]:
-    annotation = digest(annotation_json(item.annotation))
+    annotation = annotation_digest(item.annotation)
     common: dict[str, Any] = {
         "dataset": spec.dataset.name,
         "annotation": annotation,
@@ -149,6 +194,11 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
 
 def _known(annotation: Annotation | None) -> bool:
     return annotation is not None and (bool(annotation.users) or annotation.shots is not None)
+
+
+def annotation_digest(annotation: Annotation | None) -> str:
+    """Return a hash of what is known about a video: part of the key of its cells."""
+    return digest(annotation_json(annotation))
 
 
 def annotation_json(annotation: Annotation | None) -> Any:

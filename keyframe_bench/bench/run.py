@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import platform
 import traceback
 from collections import defaultdict
@@ -18,7 +20,7 @@ from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import Cell
 from ..core.clip import Clip
-from ..core.errors import KeyframeBenchError, OutputError, UsageError, VideoError
+from ..core.errors import ContractError, KeyframeBenchError, OutputError, UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import canonical_json, make_folder, write_atomic
 from ..core.keyframes import KeyFrames
@@ -95,10 +97,11 @@ def _identity(cell: Cell) -> dict[str, Any]:
         **cell.to_json(),
         "control": cell.extractor in ("random", "uniform"),
         "versions": package_versions(),
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
     }
 
 
+@functools.cache
 def package_versions() -> dict[str, str]:
     """Return the versions on which a result depends."""
     import cv2  # its distribution has four names
@@ -115,12 +118,20 @@ class _Video:
         self.run_sampling = job.cells[0].run_sampling
 
     def run(self, progress: Progress | None) -> JobResult:
+        item = self.job.item
         built = {c.key: _build(c) for c in self.job.cells}
-        read = read_pass(
-            self.job.item.path, self._requests(built), name=self.job.item.id, sha256=self.job.sha256, progress=progress
-        )
-        given = self.job.item.annotation
-        annotation = None if given is None else given.aligned(read.times, self.job.item.id)
+        try:
+            read = read_pass(
+                item.path, self._requests(built), name=item.id, sha256=self.job.sha256, progress=progress
+            )
+        except (VideoError, OutputError):
+            raise
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            return self._apart(error, progress)
+        given = item.annotation
+        annotation = None if given is None else given.aligned(read.times, item.id)
         whole = read.clip(EVERY, self.metric_needs)
         records, failures = [], []
         for cell in self.job.cells:
@@ -131,11 +142,27 @@ class _Video:
             except Exception as error:
                 if self.on_error == "raise":
                     raise
-                failures.append(f"{cell.extractor} on {cell.video}: {error}")
+                failures.append(_failure_line(cell, error))
                 records.append(_failure(cell, error))
         shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
-        write_thumbnails(self.job.item.path, shown, read, self.out / "thumbs" / self.job.sha256)
+        write_thumbnails(item.path, shown, read, self.out / "thumbs" / self.job.sha256)
         self._write_video_record(read, annotation)
+        return self._written(records, failures)
+
+    def _apart(self, error: Exception, progress: Progress | None) -> JobResult:
+        """Run every method in a pass of its own, after a feature failed: its fault must not be the others'."""
+        methods: dict[str, list[Cell]] = defaultdict(list)
+        for cell in self.job.cells:
+            methods[canonical_json([cell.extractor, cell.params])].append(cell)
+        if len(methods) == 1:
+            cells = self.job.cells
+            return self._written([_failure(c, error) for c in cells], [_failure_line(c, error) for c in cells])
+        jobs = [replace(self.job, cells=tuple(cells)) for cells in methods.values()]
+        results = [_Video(job, self.out, self.on_error).run(progress) for job in jobs]
+        statuses = {key: status for r in results for key, status in r.statuses.items()}
+        return JobResult(self.job.item.id, statuses, "", tuple(line for r in results for line in r.failures))
+
+    def _written(self, records: list[dict[str, Any]], failures: list[str]) -> JobResult:
         for record in records:
             write_atomic(cell_path(self.out, record["key"]), canonical_json(record))
         return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures))
@@ -223,7 +250,12 @@ class _Video:
         values: dict[str, Any] = {}
         for metric in self.metrics:
             if metric.applies(annotation):
-                values |= metric.compute(result, whole, annotation)
+                found = metric.compute(result, whole, annotation)
+                if found.keys() != metric.columns.keys() or not all(map(math.isfinite, found.values())):
+                    raise ContractError(
+                        f"metric {metric.name!r} gave {found}, not finite numbers for {', '.join(metric.columns)}"
+                    )
+                values |= found
             else:
                 values |= dict.fromkeys(metric.columns)
         return values
@@ -270,6 +302,10 @@ def _shared_features(extractor: Extractor, metrics: Iterable[Metric]) -> list[st
         for feature in metric.needs
         if feature.name in own
     ]
+
+
+def _failure_line(cell: Cell, error: Exception) -> str:
+    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {error}"
 
 
 def _failure(cell: Cell, error: Exception) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class RunSpec:
         for seed in self.seeds:
             if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
                 raise UsageError(f"seeds={seed!r} is not a whole number of at least 0")
+        if not self.extractors:
+            raise UsageError("extractors=[] is empty; give names such as extractors='[uniform,vsumm]', or all")
         if self.on_error not in get_args(OnError):
             raise UsageError(f"on_error={self.on_error} is not one of raise, warn, skip")
         if self.backend not in get_args(Backend):
@@ -59,6 +61,11 @@ class RunSpec:
         object.__setattr__(self, "budgets", tuple(str(Budget.parse(b)) for b in self.budgets))
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))
+
+    @property
+    def named(self) -> list[str]:
+        """Extractors asked for by name; none for "all"."""
+        return [] if self.extractors == "all" else list(self.extractors)
 
 
 @dataclass(frozen=True)
@@ -84,15 +91,15 @@ class NotRun:
 def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
     """Return the settings to run, controls first, and the extractors left out with their reasons.
 
-    ``extractors=all`` leaves out what cannot run here; an extractor asked for by name raises instead.
+    ``extractors=all`` leaves out what cannot run here; an extractor asked for by name, or with parameters, raises
+    instead.
 
     Raises
     ------
     UsageError, UnavailableError
         For unknown or broken names, wrong parameters, and what was named but cannot run.
     """
-    registry = Extractor.registry
-    named = [] if spec.extractors == "all" else list(spec.extractors)
+    registry, named = Extractor.registry, spec.named
     for name in [*named, *spec.grid]:
         registry.get(name)
     unused = [name for name in spec.grid if named and name not in named and name not in CONTROLS]
@@ -107,10 +114,11 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
             continue
         for params in _settings(name, spec.grid.get(name, {})):
             variant = Variant(name, registry.build(name, params).params)
-            reason = _obstacle(variant, spec, asked_for=name in named)
+            asked_for = name in named or name in spec.grid
+            reason = _obstacle(variant, spec, asked_for=asked_for)
             if reason is None:
                 found.append(variant)
-            elif name in named:
+            elif asked_for:
                 raise UnavailableError(f"extractor {name!r} cannot run: {reason}")
             else:
                 left_out.append(NotRun(name, reason))

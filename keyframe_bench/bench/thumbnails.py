@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..core.errors import VideoError
-from ..core.files import make_folder, write_atomic
+from ..core.errors import KeyframeBenchError, OutputError
+from ..core.files import make_folder, remove_leftovers, write_atomic
 from ..video.frame import Frame, Image
 from ..video.images import encode_image, fit_width
 from ..video.onepass import Pass
@@ -23,11 +23,13 @@ def write_thumbnails(path: Path, ordinals: Iterable[int], read: Pass, folder: Pa
     missing = [n for n in ordinals if not (folder / f"{n}.jpg").exists()]
     if not missing:
         return
-    make_folder(folder)
+    remove_leftovers(make_folder(folder))
     try:
         for frame in fetch_pictures(path, missing, read):
             write_atomic(folder / f"{frame.ordinal}.jpg", encode_image(thumbnail(frame), ".jpg"))
-    except VideoError:
+    except OutputError:
+        raise
+    except KeyframeBenchError:
         return  # the numbers stand; the report draws an empty box
 
 

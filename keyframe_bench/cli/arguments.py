@@ -22,8 +22,8 @@ class Arguments:
     ----------
     positional : list of str
         Paths and names.
-    flags : dict
-        Flag without dashes to its value ("" for switches); repeated flags keep every value in ``plugins``.
+    switches : set of str
+        Flags without a value, such as "--json".
     plugins : list of str
         Values of ``--plugin``.
     paths : dict
@@ -38,6 +38,11 @@ class Arguments:
     paths: dict[str, str] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
 
+    def refuse_options(self, command: str) -> None:
+        """Raise `UsageError` if there is any ``key=value``, for a command that takes none."""
+        for key in (*self.paths, *self.overrides):
+            raise UsageError(f"{command} takes no options such as {key.partition('=')[0]}=")
+
 
 def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positional: int = 0) -> Arguments:
     """Sort ``arguments`` of one command.
@@ -49,7 +54,7 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
     switches : list of str
         Flags the command knows, such as "--json".
     n_positional : int
-        How many names or paths it takes. An argument that is an existing file is one of them, whatever it looks like;
+        How many names or paths it takes. An argument that is an existing path is one of them, whatever it looks like;
         after ``--`` everything is.
 
     Raises
@@ -69,10 +74,12 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
             found.switches.add(word)
         elif word == "--plugin" or word.startswith("--plugin="):
             found.plugins.append(_value(word, rest))
-        elif room and _is_file(word):
+        elif room and _exists(word):
             found.positional.append(word)
         elif match := _OVERRIDE.fullmatch(word):
             if _PATHS.fullmatch(match[1]):
+                if not match[2]:
+                    raise UsageError(f"{word} is empty; give a path after it, or leave it out")
                 found.paths[match[1]] = match[2]
             else:
                 found.overrides.append(word)
@@ -90,9 +97,9 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
     return found
 
 
-def _is_file(word: str) -> bool:
+def _exists(word: str) -> bool:
     try:
-        return Path(word).is_file()
+        return Path(word).exists()
     except (OSError, ValueError):  # a name too long, or with a null byte
         return False
 

@@ -17,6 +17,7 @@ from .arguments import split
 def run(arguments: list[str]) -> int:
     """Print the lists, or JSON with ``--json``."""
     found = split(arguments, switches=["--json"])
+    found.refuse_options("list")
     load_plugins(found.plugins)
     facts = describe()
     if "--json" in found.switches:

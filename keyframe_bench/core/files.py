@@ -74,12 +74,12 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with bytes of a file name that are not UTF-8 as backslash escapes: it can be stored anywhere.
+    r"""Return ``text`` with bytes of a file name that are not UTF-8 as backslash escapes: it can be stored anywhere.
 
-    >>> printable("caf\\udce9.mp4")
-    'caf\\\\udce9.mp4'
+    >>> printable("caf\udce9.mp4")
+    'caf\\xe9.mp4'
     """
-    return text.encode(errors="backslashreplace").decode()
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def canonical_json(value: Any) -> str:

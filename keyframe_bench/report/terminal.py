@@ -84,13 +84,20 @@ def _width(text: str) -> int:
 def _head(table: Table, column: ColumnSpec, plain: bool) -> str:
     """Name broken at underscores, arrow, and the denominator where it is not the number of videos."""
     lines = [""]
-    for part in column.name.replace("_", "_ ").split():
+    parts = column.name.replace("_", "_ ").split()
+    for part in [half for word in parts for half in _halves(word)]:
         if lines[-1] and len(lines[-1] + part) > 8:
             lines.append("")
         lines[-1] += part
     lines[-1] += f" {_ARROWS[plain][column.direction]}".rstrip()
     n = table.denominator(column)
     return "\n".join(lines if n == table.n_videos else [*lines, f"n={n}"])
+
+
+def _halves(word: str) -> list[str]:
+    """Return ``word``, or its two halves with a hyphen where it would make a column wide."""
+    middle = len(word) // 2
+    return [word] if len(word) <= 9 else [f"{word[:middle]}-", word[middle:]]
 
 
 def _facts(row: Row, table: Table) -> list[str]:

@@ -15,7 +15,7 @@ from ..core.annotation import Annotation
 from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
 from ..core.feature import Feature
-from ..core.files import sha256_of_file
+from ..core.files import printable, sha256_of_file
 from ..core.memory import anonymous_mb
 from .column import ColumnWriter
 from .decode import VideoReader, check_file
@@ -152,7 +152,7 @@ def read_pass(
     """
     check_file(path)
     wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
-    info = VideoInfo(name or Path(path).name, 0, sha256=sha256 or sha256_of_file(path))
+    info = VideoInfo(name or printable(Path(path).name), 0, sha256=sha256 or sha256_of_file(path))
     if all(feature.source == "packets" for features in wanted.values() for feature in features):
         start = time.perf_counter()
         table = scan_packets(path)

@@ -159,12 +159,12 @@ def _move(staging: Path, target: Path, names: list[str]) -> None:
         raise OutputError(target / in_the_way, "there is a folder of that name")
     stale = target / "keyframes.json"
     try:
-        earlier = json.loads(stale.read_text("utf-8"))["images"] if stale.exists() else []
+        earlier = set(map(str, json.loads(stale.read_text("utf-8"))["images"])) if stale.exists() else set()
     except (ValueError, KeyError, TypeError):
-        earlier = []
+        earlier = set()
     for name in names:
         os.replace(staging / name, target / name)
-    for name in set(map(str, earlier)) - set(names):
+    for name in earlier - set(names):
         if name.startswith("frame_") and Path(name).name == name:
             (target / name).unlink(missing_ok=True)
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,3 +27,126 @@ def data_root() -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Render demo videos into a folder of this test run, not into the user's cache."""
     os.environ["KEYFRAME_BENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three small rendered videos, 2 to 4 s of 64 x 48 at 10 frames per second; not to be changed."""
+    from keyframe_bench.video.synthetic import render_video
+
+    folder = tmp_path_factory.mktemp("rendered")
+    for seed, (kind, seconds) in enumerate({"cuts": 3, "mixed": 4, "static": 2}.items()):
+        render_video(folder / f"{kind}.mp4", kind, seed, height=48, width=64, fps=10, duration_s=seconds)
+    return folder
+
+
+@pytest.fixture
+def video(rendered: Path) -> Path:
+    """One small video: 30 frames, three shots."""
+    return rendered / "cuts.mp4"
+
+
+@pytest.fixture
+def folder(rendered: Path, tmp_path: Path) -> Path:
+    """An own copy of the three small videos."""
+    return Path(shutil.copytree(rendered, tmp_path / "videos"))
+
+
+@pytest.fixture(scope="session")
+def annotate() -> Callable[..., None]:
+    """Write ``annotations.json`` into a folder: two people who chose key frames of cuts.mp4."""
+
+    def write(folder: Path, anna: tuple[int, ...] = (7, 18), ben: tuple[int, ...] = (5, 26)) -> None:
+        users = {"anna": {"frames": list(anna)}, "ben": {"frames": list(ben)}}
+        videos = {"cuts.mp4": {"shots": [[0, 14], [14, 23], [23, 30]], "users": users}}
+        document = {"format": "keyframe_bench/annotations@1", "videos": videos}
+        (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    """Forget the plug-ins that a test registers in this process."""
+    from keyframe_bench.core import registry
+    from keyframe_bench.core.feature import Feature
+    from keyframe_bench.extractors.base import Extractor
+    from keyframe_bench.metrics.base import Metric
+
+    kinds: tuple[Any, ...] = (Extractor.registry, Feature.registry, Metric.registry)
+    before = [kind.entries() for kind in kinds]
+    files = dict(registry._loaded_plugins)
+    yield
+    for kind, entries in zip(kinds, before, strict=True):
+        kind._entries = entries
+    registry._loaded_plugins.clear()
+    registry._loaded_plugins.update(files)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process: exit status, standard output, standard error."""
+    from keyframe_bench.cli.main import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Run the command line in a process of its own, as a user does; output as bytes."""
+
+    def run(*arguments: object, cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[bytes]:
+        words = [a if isinstance(a, bytes) else str(a) for a in arguments]
+        program = [sys.executable, "-m", "keyframe_bench.cli.main", *words]
+        return subprocess.run(program, cwd=cwd, capture_output=True, timeout=120, check=False, **more)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cells() -> Callable[[Path], dict[str, dict[str, Any]]]:
+    """Read every cell of an output folder by key; a file that is no cell fails the test."""
+
+    def read(out: Path) -> dict[str, dict[str, Any]]:
+        found = {}
+        for file in sorted((out / "cells").glob("*.json")):
+            record = json.loads(file.read_text(encoding="utf-8"))
+            assert record["key"] == file.stem
+            found[file.stem] = record
+        return found
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def numbers(cells: Callable[[Path], dict[str, dict[str, Any]]]) -> Callable[[Path], dict[str, Any]]:
+    """Everything in the cells of a folder but when and how fast they were computed."""
+    from keyframe_bench.metrics.cost import Cost
+
+    def strip(record: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in record.items() if name not in ("finished", "versions")}
+        if kept["keyframes"] is not None:
+            kept["keyframes"] = {name: value for name, value in kept["keyframes"].items() if name != "cost"}
+        kept["metrics"] = {name: value for name, value in kept["metrics"].items() if name not in Cost.columns}
+        return kept
+
+    return lambda out: {key: strip(record) for key, record in cells(out).items()}
+
+
+@pytest.fixture(scope="session")
+def snapshot() -> Callable[[Path], dict[str, bytes | None]]:
+    """Every file below a folder with its bytes, and every folder with None."""
+
+    def take(folder: Path) -> dict[str, bytes | None]:
+        if not folder.exists():
+            return {}
+        paths = sorted(folder.rglob("*"))
+        return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in paths}
+
+    return take

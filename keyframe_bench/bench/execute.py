@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from ..core.registry import load_plugins, plugin_files
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
 from .plan import Plan, Scope, VideoJob, make_plan, metric_versions
-from .run import FORMAT, JobResult, package_versions, run_video
+from .run import FORMAT, JobResult, package_versions, run_video, shared_features
 from .spec import NotRun, OnError, RunSpec
 
 # What can stand only once in a table; features and their weights may have been others before.
@@ -46,6 +48,8 @@ class RunSummary:
         Extractors left out.
     scope : Scope
         Which cells of the folder are up to date.
+    record : dict
+        What ``run.json`` holds.
     """
 
     out: Path
@@ -56,6 +60,7 @@ class RunSummary:
     failures: list[str] = field(default_factory=list)
     not_run: list[NotRun] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
+    record: dict[str, Any] = field(default_factory=dict)
 
 
 def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = None) -> RunSummary:
@@ -96,9 +101,49 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         plan.not_run,
         plan.scope(),
     )
-    write_atomic(spec.out / "run.json", json.dumps(_run_record(plan, summary, command), indent=1))
-    collect_results(spec.out, summary.scope)
+    summary = replace(summary, record=_run_record(plan, summary, command))
+    _write_record(spec.out, summary)
     return summary
+
+
+def finish_sweep(summaries: Sequence[RunSummary]) -> RunSummary:
+    """Write ``run.json`` and ``results.jsonl`` for several runs into one folder, and return them as one."""
+    out = summaries[0].out
+    scope = functools.reduce(operator.or_, (s.scope for s in summaries))
+    records = [s.record for s in summaries]
+    not_run = list(dict.fromkeys(n for s in summaries for n in s.not_run))
+    skipped = {video: reason for s in summaries for video, reason in s.skipped.items()}
+    record = records[-1] | {
+        **{name: ",".join(dict.fromkeys(r[name] for r in records)) for name in ("budget", "sampling")},
+        "seeds": sorted({seed for r in records for seed in r["seeds"]}),
+        "n_videos": len(scope.videos),
+        "extractors": {name: about for r in records for name, about in r["extractors"].items()},
+        "skipped": _skipped(skipped),
+        "not_run": [vars(n) for n in not_run],
+        "warnings": list(dict.fromkeys(text for r in records for text in r["warnings"])),
+    }
+    total = RunSummary(
+        out,
+        len(scope.videos),
+        len(scope.keys),
+        sum(s.n_computed for s in summaries),
+        skipped,
+        [line for s in summaries for line in s.failures],
+        not_run,
+        scope,
+        record,
+    )
+    _write_record(out, total)
+    return total
+
+
+def _write_record(out: Path, summary: RunSummary) -> None:
+    write_atomic(out / "run.json", json.dumps(summary.record, indent=1))
+    collect_results(out, summary.scope)
+
+
+def _skipped(skipped: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"video": video, "reason": reason} for video, reason in sorted(skipped.items())]
 
 
 def _map(spec: RunSpec, jobs: list[VideoJob], report: Report | None) -> Iterator[JobResult]:
@@ -146,6 +191,8 @@ def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]
     spec = plan.spec
     registry = Extractor.registry
     classes = {v.name: registry.get(v.name) for v in plan.variants}
+    metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
+    measured = [m for m in metrics if any(m.applies(job.item.annotation) for job in plan.jobs)]
     return {
         "format": "keyframe_bench/run@1",
         "command": command,
@@ -157,9 +204,9 @@ def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]
         "n_videos": summary.n_videos,
         "columns": metric_columns(),
         "extractors": {n: {"reference": c.reference, "budget_rule": c.budget_rule} for n, c in classes.items()},
-        "skipped": [{"video": video, "reason": reason} for video, reason in sorted(summary.skipped.items())],
-        "not_run": [{"extractor": n.extractor, "reason": n.reason} for n in summary.not_run],
-        "warnings": [],
+        "skipped": _skipped(summary.skipped),
+        "not_run": [vars(n) for n in summary.not_run],
+        "warnings": list(dict.fromkeys(w for v in plan.variants for w in shared_features(v.build(), measured))),
         "versions": package_versions(),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

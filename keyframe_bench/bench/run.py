@@ -121,9 +121,7 @@ class _Video:
         item = self.job.item
         built = {c.key: _build(c) for c in self.job.cells}
         try:
-            read = read_pass(
-                item.path, self._requests(built), name=item.id, sha256=self.job.sha256, progress=progress
-            )
+            read = read_pass(item.path, self._requests(built), name=item.id, sha256=self.job.sha256, progress=progress)
         except (VideoError, OutputError):
             raise
         except Exception as error:
@@ -220,7 +218,7 @@ class _Video:
             "keyframes": result.to_json(),
             "metrics": _mean(values),
             "metric_versions": metric_versions(),
-            "warnings": _shared_features(extractor, self.metrics),
+            "warnings": shared_features(extractor, self.metrics),
         }
 
     def _human(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
@@ -294,7 +292,8 @@ def _mean(values: list[dict[str, Any]]) -> dict[str, float | None]:
     return {column: mean(column) for column in values[0]}
 
 
-def _shared_features(extractor: Extractor, metrics: Iterable[Metric]) -> list[str]:
+def shared_features(extractor: Extractor, metrics: Iterable[Metric]) -> list[str]:
+    """Return a warning for every metric that judges by a feature ``extractor`` selects on."""
     own = {feature.name for feature in extractor.needs}
     return [
         f"metric {metric.name} looks at {feature.name}, which {extractor.name} selects on: it favours {extractor.name}"

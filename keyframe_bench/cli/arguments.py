@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import UsageError
+from ..core.files import printable
+from ..tables.format import one_line
 
 _OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 # Values that are paths: taken as they stand, so names with "=", ",", "(" or quotes work.
@@ -37,6 +40,15 @@ class Arguments:
     plugins: list[str] = field(default_factory=list)
     paths: dict[str, str] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
+
+    def set(self, key: str, value: str, word: str) -> None:
+        """Keep ``word``, which is ``key=value``, as a path or for Hydra."""
+        if not _PATHS.fullmatch(key):
+            self.overrides.append(word)
+        elif value:
+            self.paths[key] = value
+        else:
+            raise UsageError(f"{word} is empty; give a path after it, or leave it out")
 
     def refuse_options(self, command: str) -> None:
         """Raise `UsageError` if there is any ``key=value``, for a command that takes none."""
@@ -77,12 +89,7 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
         elif room and _exists(word):
             found.positional.append(word)
         elif match := _OVERRIDE.fullmatch(word):
-            if _PATHS.fullmatch(match[1]):
-                if not match[2]:
-                    raise UsageError(f"{word} is empty; give a path after it, or leave it out")
-                found.paths[match[1]] = match[2]
-            else:
-                found.overrides.append(word)
+            found.set(match[1], match[2], word)
         elif word.startswith("-") and len(word) > 1:
             known = ", ".join([*switches, "--plugin FILE"])
             raise UsageError(
@@ -95,6 +102,12 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
     if len(found.positional) > n_positional:
         raise UsageError(f"argument {found.positional[n_positional]!r} is one too many")
     return found
+
+
+def path_text(path: str | Path) -> str:
+    """Return ``path`` as one would type it in a shell; what a terminal cannot show is spelled out."""
+    text = printable(shlex.quote(str(path)))
+    return text if text.isprintable() else one_line(text)
 
 
 def _exists(word: str) -> bool:

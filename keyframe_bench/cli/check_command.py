@@ -15,6 +15,9 @@ def run(arguments: list[str]) -> int:
     found = split(arguments, n_positional=1)
     before = set(Extractor.registry.names())
     load_plugins(found.plugins)
+    unknown = [key for key in found.paths if key not in ("weights", "extractor.weights")]
+    if unknown:
+        raise UsageError(f"check takes no {unknown[0]}=")
     names = found.positional or sorted(set(Extractor.registry.names()) - before)
     if not names:
         raise UsageError(

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from importlib.resources import files
+from typing import Any, get_args
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..api import extract
+from ..bench.spec import Backend
 from ..core.errors import UnavailableError, UsageError
-from ..core.params import check_params, parameters_of
+from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 
 CONFIG_MODULE = "keyframe_bench.conf"
 GROUPS: dict[str, Registry[Any]] = {"extractor": Extractor.registry, "dataset": Dataset.registry}
+# What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
+_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 
 
 def store_groups() -> None:
@@ -36,16 +42,31 @@ def store_groups() -> None:
         for name in registry.names():
             defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
             store.store(group=group, name=name, node={"name": name, **defaults})
-    given = {n: p.default for n, p in inspect.signature(extract).parameters.items() if p.default not in (p.empty, None)}
+    given = _extract_options()
     store.store(name="extract", node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
 
 
+def _extract_options() -> dict[str, Any]:
+    parameters = inspect.signature(extract).parameters.values()
+    return {p.name: p.default for p in parameters if p.default not in (p.empty, None)}
+
+
 @contextmanager
-def hydra_ready() -> Any:
-    """Open Hydra on the packaged configuration with every group known."""
+def hydra_ready() -> Iterator[None]:
+    """Open Hydra on the packaged configuration with every group known; its errors become one sentence.
+
+    Raises
+    ------
+    UsageError
+    """
     store_groups()
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        yield
+        try:
+            yield
+        except _ERRORS as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(_sentence(error)) from error
 
 
 def composed(name: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -64,42 +85,120 @@ def composed(name: str, overrides: Sequence[str]) -> dict[str, Any]:
                 f"or -m to sweep over them"
             )
     with hydra_ready():
-        try:
-            config = compose(name, [ready for override in parsed for ready in adapted(override, name)])
-            return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping at the top
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UsageError(_sentence(error)) from error
+        return _plain(name, parsed)
 
 
-def parse(overrides: Sequence[str]) -> list[Override]:
+def jobs_of(name: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the configuration of every job that sweeping ``overrides`` means, as Hydra's own sweeper would run them.
+
+    Options of Hydra itself and sweeps that only other sweepers understand (intervals) are left out.
+    """
+    axes = [
+        [f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] if o.is_discrete_sweep() else [o.input_line]
+        for o in parse(overrides)
+        if not _is_hydras(o) and (o.is_discrete_sweep() or not o.is_sweep_override())
+    ]
+    with hydra_ready():
+        return [_plain(name, parse(lines)) for lines in itertools.product(*axes)]
+
+
+def _plain(name: str, parsed: Sequence[Override]) -> dict[str, Any]:
+    config = compose(name, [adapted(override, name) for override in parsed])
+    return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping at the top
+
+
+def parse(overrides: Sequence[str | None]) -> list[Override]:
     """Parse overrides with Hydra's grammar."""
-    try:
-        return list(OverridesParser.create().parse_overrides(list(overrides)))
-    except HydraException as error:
-        raise UsageError(f"{_sentence(error)} (quote the value for Hydra: key=\"'value'\")") from error
+    parser, parsed = OverridesParser.create(), []
+    for line in overrides:
+        try:
+            parsed.append(parser.parse_override(str(line)))
+        except HydraException as error:
+            key = str(line).partition("=")[0]
+            raise UsageError(
+                f"{line} has a value that Hydra's grammar cannot read; put quotes around it, {key}=\"'...'\""
+            ) from error
+    return parsed
 
 
-def adapted(override: Override, config: str) -> list[str]:
-    """Return the override in the form Hydra needs, checking names that deserve a better message than Hydra's."""
+def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
+    """Return the override in the form Hydra needs, after checking names: its own messages do not say what there is.
+
+    Parameters
+    ----------
+    override : Override
+    config : {"extract", "run"}
+    sweep : bool
+        Whether it may have several values, and options of Hydra itself make sense.
+    """
     line, key = str(override.input_line), str(override.key_or_group)
-    if key in GROUPS and isinstance(override.value(), str):
-        GROUPS[key].get(str(override.value()))
-    elif config == "run" and (key == "extractor" or key.startswith("extractor.")):
+    if _is_hydras(override):
+        if not sweep:
+            raise UsageError(f"{line}: options of Hydra are for sweeps, keyframe-bench run -m")
+        return line
+    if override.package is not None or override.is_delete() or override.is_add():
+        raise UsageError(f"{line}: options are changed by {key}=VALUE only")
+    line = line.lstrip("+")
+    group, _, parameter = key.partition(".")
+    groups = _GROUPS_OF[config]
+    if key in groups:
+        _check_choice(override, key)
+    elif key == "grid" or group == "grid":
+        check_grid_key(key)
+        return f"++{line}"
+    elif group in groups:
+        if parameter == "name":
+            raise UsageError(f"{line}: choose it with {group}=NAME")
+        return f"++{line}"  # the class's own check knows the parameters
+    elif config == "run" and group == "extractor":
         raise UsageError(
             f"{line}: run takes extractors='[a,b]' or all, and parameters as grid.<extractor>.<parameter>=..."
         )
-    elif key.startswith("grid."):
-        check_grid_key(key)
-        return [f"++{line.lstrip('+')}"]
-    return [line]
+    else:
+        _check_option(key, config)
+    return line
+
+
+_GROUPS_OF = {"extract": ("extractor",), "run": ("dataset", "executor")}
+
+
+def _is_hydras(override: Override) -> bool:
+    return str(override.key_or_group).split(".")[0].split("/")[0] == "hydra"
+
+
+def _check_choice(override: Override, group: str) -> None:
+    if override.is_sweep_override():
+        return  # each value is checked as a job of its own
+    name = override.value()
+    if not isinstance(name, str):
+        raise UsageError(f"{override.input_line}: {group} is one name, such as {group}={_known(group)[0]}")
+    if group in GROUPS:
+        GROUPS[group].get(name)
+    elif name not in _known(group):
+        raise UsageError(f"unknown {group} {name!r}; known are {', '.join(_known(group))}")
+
+
+def _known(group: str) -> list[str]:
+    return GROUPS[group].names() if group in GROUPS else list(get_args(Backend))
+
+
+def _check_option(key: str, config: str) -> None:
+    if config == "extract":
+        known = list(_extract_options())
+    else:
+        node = OmegaConf.load(str(files(CONFIG_MODULE) / f"{config}.yaml"))
+        known = [*_GROUPS_OF[config], *(str(k) for k in node if k not in ("defaults", "hydra"))]
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}=" if near else f"there are {', '.join(known)}"
+        raise UsageError(f"unknown option {key}=; {hint}")
 
 
 def check_grid_key(key: str) -> None:
     """Raise `UsageError` unless ``key`` is ``grid.<extractor>.<parameter>``."""
     parts = key.split(".")
     if len(parts) != 3:
-        raise UsageError(f"{key} is not grid.<extractor>.<parameter>")
-    check_params(Extractor.registry.get(parts[1]), {}, parts[1])
+        raise UsageError(f"{key}= is not grid.<extractor>.<parameter>=[values]")
     known = parameters_of(Extractor.registry.get(parts[1]))
     if parts[2] not in known:
         raise UsageError(f"{key}: {parts[1]} has no parameter {parts[2]!r}; it has {', '.join(known) or 'none'}")
@@ -107,8 +206,6 @@ def check_grid_key(key: str) -> None:
 
 def built_params(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Split a node ``{name, **params}``."""
-    if not isinstance(node, Mapping) or not isinstance(node.get("name"), str):
-        raise UsageError(f"{node!r} is not a name with parameters")
     return str(node["name"]), {k: v for k, v in node.items() if k != "name"}
 
 
@@ -140,8 +237,8 @@ def text_parameters(group: str, overrides: list[str]) -> tuple[dict[str, str], l
 
 def _sentence(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    if "is not in struct" in str(error):
-        key = text.split("'")[1] if "'" in text else text
-        return f"unknown option {key}; keyframe-bench list shows each method's parameters, --help the others"
-    return text.rstrip(".")
+    text = (lines[0] if lines else type(error).__name__).rstrip(".")
+    if isinstance(error, MissingConfigException) and error.options:
+        return f"{text}; there are {', '.join(error.options)}"
+    key = getattr(error, "full_key", None)
+    return f"{key}: {text}" if key else text

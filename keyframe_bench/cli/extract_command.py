@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +11,8 @@ from rich.table import Table
 from ..api import Extraction, extract
 from ..core.errors import UsageError
 from ..core.registry import load_plugins
-from .arguments import split
+from ..tables.format import one_line
+from .arguments import path_text, split
 from .compose import built_params, composed, text_parameters
 from .progress import video_progress
 
@@ -21,7 +21,8 @@ def run(arguments: list[str]) -> int:
     """Extract, write and print."""
     found = split(arguments, n_positional=1)
     if not found.positional:
-        raise UsageError("extract needs a video: keyframe-bench extract VIDEO extractor=uniform")
+        hint = " (a name with = in it must be that of an existing file)" if found.overrides else ""
+        raise UsageError(f"extract needs a video{hint}: keyframe-bench extract VIDEO extractor=uniform")
     load_plugins(found.plugins)
     video = found.positional[0]
     out = found.paths.pop("out", f"{Path(video).stem}_keyframes")
@@ -47,10 +48,12 @@ def _print(result: Extraction, folder: Path) -> None:
     console = Console(highlight=False)
     info, cost = result.video, result.keyframes.cost
     console.print(
-        f"[bold]{escape(info.name)}[/]  {info.width}x{info.height}, {info.n_frames} frames, {info.duration_s:.2f} s"
+        f"[bold]{escape(one_line(info.name))}[/]  {info.width}x{info.height}, {info.n_frames} frames, "
+        f"{info.duration_s:.2f} s",
+        soft_wrap=True,
     )
     for problem in result.source.health.problems:
-        console.print(f"  health: {escape(problem)}")
+        console.print(f"  health: {escape(problem)}", soft_wrap=True)
     table = Table("#", "frame", "time (s)", "score", box=None, pad_edge=False)
     scores = result.keyframes.scores
     for n, (frame, time) in enumerate(zip(result.frames.tolist(), result.times.tolist(), strict=True)):
@@ -60,6 +63,7 @@ def _print(result: Extraction, folder: Path) -> None:
     console.print(
         f"{result.extractor}: {len(result.frames)} key frames (budget {result.budget}, {n_sampled} frames sampled: "
         f"{result.sampling}); "
-        f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s"
+        f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
+        soft_wrap=True,
     )
-    console.print(f"written to {escape(shlex.quote(str(folder)))}", soft_wrap=True)
+    console.print(f"written to {escape(path_text(folder))}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..core.feature import Feature
@@ -30,23 +31,40 @@ def run(arguments: list[str]) -> int:
 def describe() -> dict[str, list[dict[str, Any]]]:
     """Return everything registered, as plain data."""
     return {
-        "extractors": _each(Extractor.registry, _extractor),
-        "features": _each(Feature.registry, lambda cls: {"summary": cls.summary, "source": str(cls().source)}),
-        "metrics": _each(Metric.registry, _metric),
-        "datasets": _each(Dataset.registry, _dataset),
+        "extractors": _each(Extractor.registry, _extractor, _NO_EXTRACTOR),
+        "features": _each(Feature.registry, _feature, {"summary": "", "source": ""}),
+        "metrics": _each(Metric.registry, _metric, {"reference": "", "wants": None, "needs": [], "columns": {}}),
+        "datasets": _each(Dataset.registry, _dataset, {"reference": "", "description": "", "licence": ""}),
     }
 
 
-def _each(registry: Registry[Any], facts: Any) -> list[dict[str, Any]]:
+_NO_EXTRACTOR: dict[str, Any] = {
+    **{"reference": "", "supports": [], "budget_rule": "", "may_return_fewer": "", "needs": [], "sampling": None},
+    "privileged": False,
+}
+
+
+def _each(
+    registry: Registry[Any], facts: Callable[[Any], dict[str, Any]], unknown: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """One row per entry; what cannot be loaded or asked has the same keys, and the reason."""
     listed = []
     for name, entry in registry.entries().items():
         row: dict[str, Any] = {"name": name, "available": entry.cls is not None, "reason": entry.error}
+        row |= {"about": "", "parameters": [], **unknown}
         if entry.cls is not None:
             row["about"] = (entry.cls.__doc__ or "").strip().split("\n")[0]
-            row["parameters"] = [p.describe() for p in parameters_of(entry.cls).values()]
-            row |= facts(entry.cls)
+            try:
+                row["parameters"] = [p.describe() for p in parameters_of(entry.cls).values()]
+                row |= facts(entry.cls)
+            except Exception as error:  # noqa: BLE001 - a broken plug-in must not hide the others
+                row |= {"available": False, "reason": f"{type(error).__name__}: {error}"}
         listed.append(row)
     return listed
+
+
+def _feature(cls: type[Feature]) -> dict[str, Any]:
+    return {"summary": cls.summary, "source": str(cls().source)}
 
 
 def _extractor(cls: type[Extractor]) -> dict[str, Any]:
@@ -79,12 +97,12 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
     for kind, rows in facts.items():
         print(f"{kind}:")
         for row in rows:
-            print(f"  {row['name']:20} {row.get('about', '')}")
+            print(f"  {row['name']:20} {row['about']}")
             if not row["available"]:
                 print(f"{'':23}not available: {row['reason']}")
-            if row.get("parameters"):
+            if row["parameters"]:
                 print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
-            if kind == "extractors" and "budget_rule" in row:
+            if kind == "extractors" and row["reference"]:
                 needs = ", ".join(row["needs"]) or "no features"
                 print(f"{'':23}[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
             elif row.get("columns"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,18 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from ..bench.execute import DryRun, RunSummary, collect_results, dry_run, run_benchmark
-from ..bench.spec import RunSpec
-from ..core.errors import KeyframeBenchError, UnavailableError, UsageError
+from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, run_benchmark
+from ..bench.spec import RunSpec, variants
+from ..core.errors import KeyframeBenchError, UsageError
+from ..core.files import printable
 from ..core.params import parameters_of
 from ..core.registry import load_plugins, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
-from .arguments import Arguments, split
-from .compose import adapted, built_params, composed, hydra_ready, parse
+from ..tables.format import one_line
+from .arguments import Arguments, path_text, split
+from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
 from .progress import run_progress
 
 DEFAULT_OUT = "outputs/run"
@@ -32,18 +35,20 @@ def run(arguments: list[str]) -> int:
     found = split(arguments, switches=["--dry-run", "-m", "--multirun"])
     load_plugins(found.plugins)
     found.paths.setdefault("out", DEFAULT_OUT)
-    command = shlex.join(["keyframe-bench", "run", *arguments])
+    command = printable(shlex.join(["keyframe-bench", "run", *arguments]))
     if {"-m", "--multirun"} & found.switches:
         if "--dry-run" in found.switches:
             raise UsageError("--dry-run plans one job; leave out -m")
         return _sweep(found, command)
-    spec = make_spec(composed("run", found.overrides), found.paths)
+    texts, overrides = text_parameters("dataset", found.overrides)
+    paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
+    spec = make_spec(composed("run", overrides), paths)
     if "--dry-run" in found.switches:
         _print_dry_run(dry_run(spec))
         return 0
     with run_progress() as report:
         summary = run_benchmark(spec, command=command, report=report)
-    return _finish(summary)
+    return _finish(summary, spec.on_error)
 
 
 def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
@@ -54,25 +59,25 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
     config : mapping
         Of ``conf/run.yaml`` with its groups.
     paths : mapping
-        ``out``, ``dataset.root``, ``dataset.annotations``, ``weights`` as typed.
+        ``out``, ``weights``, ``dataset.root`` and the like as typed.
     """
     name, params = built_params(config["dataset"])
-    for key in ("root", "annotations"):
-        if f"dataset.{key}" in paths:
-            params[key] = paths[f"dataset.{key}"]
+    params |= {key.removeprefix("dataset."): text for key, text in paths.items() if key.startswith("dataset.")}
     if "extractor.weights" in paths:
         raise UsageError("run takes weights=FILE, or grid.<extractor>.weights=[...]")
-    extractors = config["extractors"]
-    if isinstance(extractors, str) and extractors != "all":
-        extractors = [extractors]
-    if not extractors or (extractors != "all" and not all(isinstance(e, str) for e in extractors)):
+    names = _listed(config["extractors"])
+    if not all(isinstance(e, str) for e in names):
         raise UsageError(f"extractors={config['extractors']!r} is not all or a list of names such as '[uniform,vsumm]'")
+    extractors = "all" if names == ["all"] else names
     backend, options = built_params(config["executor"])
+    unknown = [key for key in options if key != "n_jobs"]
+    if unknown:
+        raise UsageError(f"executor has no option {unknown[0]!r}; it has n_jobs")
     return RunSpec(
         dataset=Dataset.registry.build(name, params),
         out=Path(paths["out"]),
         extractors=extractors,
-        grid=_grid(config["grid"] or {}, paths.get("weights")),
+        grid=_grid(config["grid"], [] if extractors == "all" else names, paths.get("weights")),
         budgets=[str(b) for b in _listed(config["budget"])],
         sampling=str(config["sampling"]),
         seeds=_listed(config["seeds"]),
@@ -87,24 +92,33 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _grid(grid: Mapping[str, Any], weights: str | None) -> dict[str, dict[str, Any]]:
+def _grid(grid: Mapping[str, Any], named: Sequence[str], weights: str | None) -> dict[str, dict[str, Any]]:
     found = {name: dict(axes) for name, axes in grid.items()}
     if weights is None:
         return found
-    takers = [n for n in Extractor.registry.names() if "weights" in parameters_of(Extractor.registry.get(n))]
+    names = named or Extractor.registry.names()
+    takers = [n for n in names if "weights" in parameters_of(Extractor.registry.get(n))]
     if not takers:
-        raise UnavailableError("weights= is given, but no extractor here has weights")
+        raise UsageError(f"weights= is given, but none of {', '.join(names)} has weights; leave it out")
     for name in takers:
         found.setdefault(name, {})["weights"] = weights
     return found
 
 
-def _finish(summary: RunSummary) -> int:
+def _finish(summary: RunSummary, on_error: str) -> int:
     write_outputs(summary.out)
     print_comparison(summary.out)
-    print(f"{summary.n_computed} of {summary.n_cells} cells computed now; report: {summary.out / 'report.html'}")
+    for warning in summary.record["warnings"]:
+        print(f"warning: {warning}")
+    for left_out in summary.not_run:
+        print(f"not run: {left_out.extractor}: {one_line(left_out.reason)}")
+    if on_error == "warn":
+        for video, reason in sorted(summary.skipped.items()):
+            print(f"keyframe-bench: warning: skipped {one_line(video)}: {one_line(reason)}", file=sys.stderr)
+    report = path_text(summary.out / "report.html")
+    print(f"{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
     for line in summary.failures[:10]:
-        print(f"failed: {line}", file=sys.stderr)
+        print(f"failed: {one_line(line)}", file=sys.stderr)
     if len(summary.failures) > 10:
         print(f"... and {len(summary.failures) - 10} more failures; see results.jsonl", file=sys.stderr)
     return 1 if summary.failures else 0
@@ -112,15 +126,12 @@ def _finish(summary: RunSummary) -> int:
 
 def _sweep(found: Arguments, command: str) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    parsed = parse(found.overrides)
-    lines = [
-        ready
-        for override in parsed
-        for ready in ([str(override.input_line)] if override.is_sweep_override() else adapted(override, "run"))
-    ]
-    out = Path(found.paths["out"])
-    quoted = str(out / "hydra").replace("\\", "\\\\").replace("'", "\\'")
-    lines += [f"hydra.sweep.dir='{quoted}'", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+    lines = [adapted(override, "run", sweep=True) for override in parse(found.overrides)]
+    specs = [make_spec(config, found.paths) for config in jobs_of("run", found.overrides)]
+    for spec in specs:  # a wrong value is told before the first job starts
+        variants(spec)
+    lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+    os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(Path(found.paths["out"]) / "hydra")
     task = partial(_job, paths=found.paths, plugins=plugin_files(), command=command)
     with hydra_ready():
         hydra = GlobalHydra.instance().hydra
@@ -130,16 +141,8 @@ def _sweep(found: Arguments, command: str) -> int:
     errors = [outcome for outcome in outcomes if isinstance(outcome, str)]
     if errors:
         raise UsageError(errors[0])
-    collect_results(out)
-    summaries = [outcome for outcome in outcomes if isinstance(outcome, RunSummary)]
-    total = RunSummary(
-        out,
-        max(s.n_videos for s in summaries),
-        sum(s.n_cells for s in summaries),
-        sum(s.n_computed for s in summaries),
-        failures=[line for s in summaries for line in s.failures],
-    )
-    return _finish(total)
+    total = finish_sweep([outcome for outcome in outcomes if isinstance(outcome, RunSummary)])
+    return _finish(total, specs[0].on_error)
 
 
 def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str) -> RunSummary | str:

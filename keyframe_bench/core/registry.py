@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import importlib
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .errors import UnavailableError, UsageError
-from .params import check_params
+from .params import check_params, parameters_of
 
 T = TypeVar("T")
 
@@ -127,6 +128,8 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
         registry = getattr(cls, "registry", None)
         if not isinstance(registry, Registry):
             raise TypeError(f"{cls.__name__} is no Extractor, Feature, Metric or Dataset; derive it from one of them")
+        with contextlib.suppress(NameError):  # an annotation may use a name that the file defines further down
+            parameters_of(cls)  # a signature that is no set of parameters is told now, by the file that has it
         cls.name = name  # type: ignore[attr-defined]  # every registered base declares `name`
         registry.add(name, cls)
         return cls
@@ -153,10 +156,10 @@ def load_plugins(files: Iterable[str]) -> None:
         sys.modules[name] = module  # pickle looks its classes up here
         try:
             spec.loader.exec_module(module)
-        except UsageError:
+        except UsageError as error:
             del sys.modules[name]
-            raise
-        except Exception as error:
+            raise UsageError(f"plug-in file {str(file)!r}: {error}") from error
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise UsageError(f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}") from error
         _loaded_plugins[path] = name

@@ -52,11 +52,9 @@ class ColumnWriter:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="keyframe_bench-")  # noqa: SIM115 - closed in finish
             for batch in self._batches:
-                batch.tofile(self._file)
+                self._file.write(batch.reshape(-1).view(np.uint8).data)
         except OSError as error:
-            raise OutputError(
-                tempfile.gettempdir(), f"{error.strerror or error} (features are kept there; TMPDIR names another)"
-            ) from error
+            raise _disk_error(error) from error
         self._batches, self._held = [], 0
 
     def finish(self) -> NDArray[Any]:
@@ -67,11 +65,18 @@ class ColumnWriter:
             rows = np.concatenate(self._batches)
         else:
             self._spill()
-            self._file.flush()
-            os.fsync(self._file.fileno())
             shape = (self._rows, *(self._shape or ()))
-            rows = np.memmap(self._file, dtype=self._dtype, mode="r", shape=shape)  # type: ignore[call-overload]  # the stubs want a dtype that is not None
-            self._file.close()
+            try:
+                self._file.flush()
+                rows = np.memmap(self._file, dtype=self._dtype, mode="r", shape=shape)  # type: ignore[call-overload]  # the stubs want a dtype that is not None
+                self._file.close()
+            except OSError as error:
+                raise _disk_error(error) from error
         rows.flags.writeable = False
         self._batches = []
         return rows
+
+
+def _disk_error(error: OSError) -> OutputError:
+    reason = f"{error.strerror or error} (features are kept there while they are large; TMPDIR names another folder)"
+    return OutputError(tempfile.tempdir or os.environ.get("TMPDIR", "/tmp"), reason)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .frame import Frame, Ledger, quarter_turns
+from .frame import Frame, has_known_matrix, is_mirrored
 from .health import Health
+from .ledger import Ledger
 
 _READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
@@ -111,9 +114,7 @@ class VideoReader:
         self._dts_delay = 0
         self.width = self.height = 0
         self._coded = (0, 0)
-        self._pts: list[int] = []
-        self._seconds: list[float] = []
-        self._keys: list[bool] = []
+        self._pts, self._seconds, self._keys = array("q"), array("d"), array("b")
 
     def __enter__(self) -> VideoReader:
         return self
@@ -126,17 +127,17 @@ class VideoReader:
     @property
     def times(self) -> NDArray[np.float64]:
         """PTS of the frames decoded so far, in seconds, float64 [N]."""
-        return np.asarray(self._seconds, dtype=np.float64)
+        return np.array(self._seconds, dtype=np.float64)
 
     @property
     def pts(self) -> NDArray[np.int64]:
         """PTS of the frames decoded so far in the stream's time base (continued where missing), int64 [N]."""
-        return np.asarray(self._pts, dtype=np.int64)
+        return np.array(self._pts, dtype=np.int64)
 
     @property
     def keys(self) -> NDArray[np.bool_]:
         """Key flag of the frames decoded so far, bool [N]."""
-        return np.asarray(self._keys, dtype=np.bool_)
+        return np.array(self._keys, dtype=np.bool_)
 
     @property
     def seekable(self) -> bool:
@@ -188,11 +189,13 @@ class VideoReader:
         ordinal = len(self._pts)
         base = float(raw.time_base) if raw.time_base else self.frame_s
         pts = self._presentation_time(raw, max(1, round(self.frame_s / base)))
-        frame = Frame(raw, ordinal, pts * base, self.ledger)
+        if ordinal == 0:
+            self._mirrored = is_mirrored(raw)
+        frame = Frame(raw, ordinal, pts * base, self.ledger, mirrored=self._mirrored)
         if ordinal == 0:
             self.width, self.height = frame.width, frame.height
             self.health.rotation = 90 * frame.turns
-            self._note_colours(raw)
+            self._note_picture(frame)
         elif (raw.width, raw.height) != self._coded:
             self.health.size_changes += 1
         self._coded = (raw.width, raw.height)
@@ -213,18 +216,25 @@ class VideoReader:
         self.health.missing_pts += not self._dts_only
         return self._pts[-1] + step if self._pts else 0
 
-    def _note_colours(self, raw: av.VideoFrame) -> None:
+    def _note_picture(self, frame: Frame) -> None:
+        raw, notes = frame.raw, self.health.notes
         if int(raw.color_trc) in (16, 18):  # SMPTE ST 2084 (PQ), ARIB STD-B67 (HLG)
-            self.health.notes.append("high dynamic range: pictures are not tone-mapped")
-        if raw.rotation % 90:
-            self.health.notes.append(
-                f"display rotation of {raw.rotation} degrees rounded to {90 * quarter_turns(raw.rotation)}"
-            )
+            notes.append("high dynamic range: pictures are not tone-mapped")
+        if not has_known_matrix(raw):
+            notes.append(f"colour matrix {int(raw.colorspace)} (ITU-T H.273) is read as BT.601: colours are wrong")
+        if 1 < raw.rotation % 90 < 89:  # PyAV cuts the angle to whole degrees
+            notes.append(f"display rotation of {raw.rotation} degrees rounded to {90 * frame.turns}")
+        if frame.mirrored:
+            notes.append("the display matrix mirrors the picture")
 
 
 def _declared_duration(container: Any, stream: Any) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    # Matroska keeps the length of each track in a tag; the file's own may be that of the sound.
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
     return container.duration / 1e6 if container.duration else None
 
 

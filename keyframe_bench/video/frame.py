@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import time
+import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 import cv2
 import numpy as np
 from av import VideoFrame
+from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
+
+from .ledger import Ledger
 
 Image = NDArray[np.uint8]
 
@@ -26,31 +30,12 @@ _PACKED_RGB |= {"bgr0": (2, 1, 0), "argb": (1, 2, 3), "abgr": (3, 2, 1), "0rgb":
 # Kr, Kb of the matrix coefficients, by AVColorSpace number; unspecified is read as BT.601, as FFmpeg and OpenCV do.
 _COEFFICIENTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087), 4: (0.30, 0.11)}
 _BT601 = (0.299, 0.114)
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_LIMITED_RANGE, _FULL_RANGE = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 
 _PICTURE_TYPES = {1: "I", 2: "P", 3: "B", 4: "S", 5: "SI", 6: "SP", 7: "BI"}  # AVPictureType
 
 # Grey level 0-255 of a limited-range luma sample (16 black, 235 white).
 FULL_RANGE_OF_LIMITED: Image = np.clip(np.rint((np.arange(256) - 16.0) * 255 / 219), 0, 255).astype(np.uint8)
-
-
-class Ledger:
-    """Who asked for which conversion and what each took, so that a cost can be told as if a feature had run alone."""
-
-    def __init__(self) -> None:
-        self.active = ""
-        self.seconds: dict[tuple[Any, ...], float] = {}
-        self.users: dict[str, set[tuple[Any, ...]]] = {}
-        self.nested = 0.0  # conversion seconds spent inside the compute() that is running
-
-    def note(self, what: tuple[Any, ...], seconds: float) -> None:
-        """Add ``seconds`` of conversion ``what``, just made for the active feature."""
-        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
-        self.nested += seconds
-
-    def conversions_of(self, user: str) -> float:
-        """Return the seconds of every conversion that feature ``user`` asked for, shared or not."""
-        return sum(self.seconds.get(what, 0.0) for what in self.users.get(user, ()))
 
 
 class Frame:
@@ -66,6 +51,8 @@ class Frame:
         PTS in seconds.
     ledger : Ledger, optional
         Shared by all frames of a pass.
+    mirrored : bool
+        What `is_mirrored` says of the video.
 
     Notes
     -----
@@ -73,13 +60,20 @@ class Frame:
     non-square pixel shape is not undone.
     """
 
-    __slots__ = ("_cache", "_ledger", "_native", "key_frame", "ordinal", "picture_type", "raw", "time", "turns")
+    __slots__ = (
+        "__weakref__", "_cache", "_ledger", "_native",
+        "key_frame", "mirrored", "ordinal", "picture_type", "raw", "time", "turns",
+    )  # fmt: skip
 
-    def __init__(self, raw: VideoFrame, ordinal: int, time: float, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, raw: VideoFrame, ordinal: int, time: float, ledger: Ledger | None = None, *, mirrored: bool = False
+    ) -> None:
         self.raw = raw
         self.ordinal = ordinal
         self.time = time
-        self.turns = quarter_turns(raw.rotation)
+        # The angle FFmpeg states is that of the matrix's first row, which mirroring turns around.
+        self.turns = quarter_turns(raw.rotation + 180 * mirrored)
+        self.mirrored = mirrored
         self.key_frame = bool(raw.key_frame)
         self.picture_type = _PICTURE_TYPES.get(int(raw.pict_type), "?")
         self._cache: dict[tuple[Any, ...], Any] = {}
@@ -95,6 +89,12 @@ class Frame:
     def width(self) -> int:
         """Upright width in pixels."""
         return int(self.raw.height if self.turns % 2 else self.raw.width)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory the decoded picture occupies, with its 8-bit copy where one is needed."""
+        coded = sum(plane.buffer_size for plane in self.raw.planes)
+        return coded if eight_bit_format(self.raw) == self.raw.format.name else 2 * coded
 
     def luma(self, height: int, width: int) -> Image:
         """Return the upright grey picture, uint8 [height, width], 0 black to 255 white whatever the coded range.
@@ -121,42 +121,45 @@ class Frame:
     def _shared(self, what: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         ledger = self._ledger
         if ledger is not None:
-            ledger.users.setdefault(ledger.active, set()).add(what)
+            ledger.ask(what)
         found = self._cache.get(what)
         if found is None:
-            start = time.perf_counter()
-            found = self._cache[what] = make()
-            if ledger is not None:
-                ledger.note(what, time.perf_counter() - start)
+            found = self._cache[what] = make() if ledger is None else ledger.make(what, make)
         return found
 
-    def _coded_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size (width, height) for cv2.resize before the picture is turned upright."""
-        return (height, width) if self.turns % 2 else (width, height)
+    def _plane(self, index: int, height: int, width: int) -> Image:
+        """Return one plane, resized to upright ``height`` and ``width`` but not turned."""
+        size = (height, width) if self.turns % 2 else (width, height)
+        plane = self.planes()[index]
+        if (plane.shape[1], plane.shape[0]) == size:
+            return plane
+        return cast(Image, self._shared(("plane", index, height, width), lambda: _resize(plane, size)))
 
     def _upright(self, picture: NDArray[Any]) -> Image:
-        if self.turns:
-            picture = np.ascontiguousarray(np.rot90(picture, self.turns))
+        if self.mirrored:
+            picture = picture[:, ::-1]
+        picture = np.ascontiguousarray(np.rot90(picture, self.turns))
         picture.flags.writeable = False  # shared by every feature that asks
         return picture
 
     def _luma(self, height: int, width: int) -> Image:
-        first = self._planes()
         if self._is_rgb:
-            return cast(Image, cv2.cvtColor(self.rgb(height, width), cv2.COLOR_RGB2GRAY))
-        small = _resize(first[0], self._coded_size(height, width))
-        return self._upright(small if self._full_range else cv2.LUT(small, FULL_RANGE_OF_LIMITED))
+            grey = cv2.cvtColor(self.rgb(height, width), cv2.COLOR_RGB2GRAY)
+            grey.flags.writeable = False
+            return cast(Image, grey)
+        return self._upright(self._full(self._plane(0, height, width)))
 
     def _rgb(self, height: int, width: int) -> Image:
-        size = self._coded_size(height, width)
-        planes = [_resize(plane, size) for plane in self._planes()]
+        planes = [self._plane(index, height, width) for index in range(len(self.planes()))]
         if len(planes) == 1:
-            grey = planes[0] if self._full_range else cv2.LUT(planes[0], FULL_RANGE_OF_LIMITED)
-            return self._upright(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
+            return self._upright(cv2.cvtColor(self._full(planes[0]), cv2.COLOR_GRAY2RGB))
         merged = cv2.merge(planes)
         if not self._is_rgb:
-            merged = cv2.transform(merged, rgb_matrix(int(self._eight_bit().colorspace), self._full_range))
+            merged = cv2.transform(merged, rgb_matrix(int(self.raw.colorspace), self._full_range))
         return self._upright(merged)
+
+    def _full(self, luma: Image) -> Image:
+        return luma if self._full_range else cast(Image, cv2.LUT(luma, FULL_RANGE_OF_LIMITED))
 
     def _eight_bit(self) -> VideoFrame:
         if self._native is None:
@@ -170,24 +173,29 @@ class Frame:
 
     @property
     def _full_range(self) -> bool:
-        native = self._eight_bit()
-        return int(native.color_range) == _FULL_RANGE or native.format.name.startswith("yuvj")
+        name, tag = self._eight_bit().format.name, int(self.raw.color_range)
+        # Grey formats of image codecs are full range when nothing is said, video is limited (FFmpeg's convention).
+        return tag == _FULL_RANGE or name.startswith("yuvj") or (name == "gray" and tag != _LIMITED_RANGE)
 
     def _planes(self) -> list[Image]:
         native = self._eight_bit()
         name = native.format.name
         if name in _PACKED_RGB:
-            plane = native.planes[0]
-            step = len(native.format.components) if name in ("rgb24", "bgr24") else 4
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-                : native.height, : native.width * step
-            ]
-            packed = rows.reshape(native.height, native.width, step)
-            return [np.ascontiguousarray(packed[..., c]) for c in _PACKED_RGB[name]]
-        return [
-            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-            for plane in list(native.planes)[:3]
-        ]
+            packed = _rows(native.planes[0], native.height)
+            step = 3 if name in ("rgb24", "bgr24") else 4
+            pixels = packed[:, : native.width * step].reshape(native.height, native.width, step)
+            planes = [np.ascontiguousarray(pixels[..., c]) for c in _PACKED_RGB[name]]
+        else:
+            planes = [_rows(plane, plane.height)[:, : plane.width] for plane in native.planes[:3]]
+        for plane in planes:
+            plane.flags.writeable = False  # the decoder predicts the next pictures from it
+        return planes
+
+
+def _rows(plane: Any, height: int) -> Image:
+    """Return the lines of a plane with their padding, top line first, uint8 [height, line_size]."""
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, abs(plane.line_size))
+    return lines if plane.line_size > 0 else lines[::-1]  # stored bottom-up, as in uncompressed AVI
 
 
 def eight_bit_format(frame: VideoFrame) -> str:
@@ -204,6 +212,13 @@ def eight_bit_format(frame: VideoFrame) -> str:
     return {(32, 32): "yuv420p", (32, 64): "yuv422p", (64, 64): "yuv444p", (64, 32): "yuv440p"}.get(chroma, "yuv420p")
 
 
+def has_known_matrix(frame: VideoFrame) -> bool:
+    """Say whether `rgb_matrix` knows the coded colour matrix (for RGB, grey and untagged frames none is needed)."""
+    tag = int(frame.colorspace)
+    return tag in _COEFFICIENTS or tag in (0, 2, 3, 5, 6) or eight_bit_format(frame) in {"gray", *_PACKED_RGB}
+
+
+@lru_cache
 def rgb_matrix(colorspace: int, full_range: bool) -> NDArray[np.float64]:
     """Return the 3x4 matrix that takes 8-bit (Y, Cb, Cr, 1) to RGB in 0-255 (ITU-R BT.601, 709, 2020).
 
@@ -226,6 +241,7 @@ def rgb_matrix(colorspace: int, full_range: bool) -> NDArray[np.float64]:
         ]
     )
     matrix[:, 3] = -matrix[:, 0] * black - matrix[:, 1:3].sum(axis=1) * 128
+    matrix.flags.writeable = False
     return matrix
 
 
@@ -234,9 +250,26 @@ def quarter_turns(rotation: float) -> int:
     return round(rotation / 90) % 4
 
 
+def is_mirrored(raw: VideoFrame) -> bool:
+    """Say whether the display matrix swaps left and right, by turning or before it.
+
+    Ask it of one frame of a video, not of all: PyAV's side data and frame hold each other, so that the frame's memory
+    stays until Python collects cycles.
+    """
+    attached: Any = raw.side_data  # typed as if its keys were text
+    matrix = attached.get(SideDataType.DISPLAYMATRIX)
+    if matrix is None:
+        return False
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    return bool(a * d < b * c)
+
+
 def _resize(plane: Image, size: tuple[int, int]) -> Image:
-    if (plane.shape[1], plane.shape[0]) == size:
-        return np.ascontiguousarray(plane)
-    # Chroma is enlarged linearly, anything else is averaged over the area it covers.
-    grows = plane.shape[1] < size[0]
-    return cast(Image, cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR if grows else cv2.INTER_AREA))
+    """Average over the covered area along an axis that shrinks, interpolate linearly along one that grows (chroma)."""
+    height, width = plane.shape
+    shrunk = (min(width, size[0]), min(height, size[1]))
+    if shrunk != (width, height):
+        plane = cast(Image, cv2.resize(plane, shrunk, interpolation=cv2.INTER_AREA))
+    if shrunk != size:
+        plane = cast(Image, cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR))
+    return plane

@@ -24,7 +24,7 @@ class Health:
     gaps : list of [float, float]
         Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest).
     variable_rate : bool
-        Whether frame intervals differ by more than a tenth (apart from gaps).
+        Whether more than 2% of the frame intervals, and more than one, differ by over a tenth (apart from gaps).
     rotation : int
         Display rotation in degrees, counter-clockwise.
     decode_errors, corrupt_frames : int
@@ -107,7 +107,8 @@ class Health:
         self.gaps = [[round(float(times[i]), 6), round(float(steps[i]), 6)] for i in np.sort(longest)]
         regular = forward[forward <= 2.5 * usual]
         # A tenth of an interval, and at least the 1 ms to which Matroska and FLV round.
-        self.variable_rate = bool(regular.size and (np.abs(regular - usual) > max(0.1 * usual, 1.1e-3)).mean() > 0.02)
+        uneven = int((np.abs(regular - usual) > max(0.1 * usual, 1.1e-3)).sum())
+        self.variable_rate = uneven > max(1, 0.02 * regular.size)
         if self.declared_duration_s is not None:
             missing = self.declared_duration_s - self.decoded_duration_s
             self.truncated_tail = self.truncated_tail or missing > max(0.5, 2.5 * usual)

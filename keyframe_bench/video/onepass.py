@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +15,20 @@ from numpy.typing import NDArray
 from ..core.annotation import Annotation
 from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
+from ..core.errors import VideoError
 from ..core.feature import Feature
 from ..core.files import printable, sha256_of_file
 from ..core.memory import anonymous_mb
 from .column import ColumnWriter
 from .decode import VideoReader, check_file
-from .frame import Frame, Ledger
+from .frame import Frame
 from .health import Health
+from .ledger import Ledger
 from .packets import PacketTable, scan_packets
 
-BATCH_FRAMES = 32
-BATCH_BYTES = 48_000_000
+BATCH_FRAMES = 16  # temporary arrays of larger batches cost more in fresh memory than the fewer calls save
+LOOK_FRAMES = 32  # how often memory is looked at and progress told
+HELD_BYTES = 64_000_000  # decoded pictures that wait for their batches, all samplings together
 
 Progress = Callable[[float], None]
 
@@ -49,6 +53,8 @@ class Pass:
         Sampling text to ordinals, int64.
     decode_s, peak_mb : float
         Seconds spent waiting for the decoder; highest anonymous memory of the process seen.
+    stamp : tuple of int
+        Size and time of change of the file, by `file_stamp`.
     """
 
     info: VideoInfo
@@ -60,6 +66,7 @@ class Pass:
     grids: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     decode_s: float = 0.0
     peak_mb: float = 0.0
+    stamp: tuple[int, int] = (0, 0)
     _columns: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
     _seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -77,7 +84,10 @@ class Pass:
 
     def cost(self, sampling: str, features: Iterable[Feature]) -> dict[str, float]:
         """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for."""
-        spent = sum(self._seconds[_column_id(feature, sampling)] for feature in features)
+        n, spent = len(self.grids[sampling]), 0.0
+        for feature in features:
+            name = _column_id(feature, sampling)
+            spent += self._seconds[name] * n / len(self._columns[name][0])  # others may have asked for more frames
         return {"decode_s": self.decode_s, "features_s": spent, "peak_mb": self.peak_mb}
 
 
@@ -95,7 +105,7 @@ class _Collector:
         self.name = name
         self.samplings = samplings
         self.frames: list[Any] = []  # Frame, or _PacketFrame for features that read packets
-        self.ordinals: list[int] = []
+        self.ordinals = array("q")
         self.writer = ColumnWriter(feature.key)
         self.own_seconds = 0.0
         self.ledger = ledger
@@ -104,17 +114,17 @@ class _Collector:
         if not self.frames:
             return
         ledger = self.ledger
-        ledger.active, ledger.nested = "|".join(self.name), 0.0
+        ledger.active, ledger.converting_s = "|".join(self.name), 0.0
         start = time.perf_counter()
         rows = self.feature.compute(self.frames)
         self.writer.append(rows, len(self.frames))
-        self.own_seconds += time.perf_counter() - start - ledger.nested
+        self.own_seconds += time.perf_counter() - start - ledger.converting_s
         self.frames = []
 
     @property
     def seconds(self) -> float:
         """Own computing plus every conversion it asked for, as if it had run alone."""
-        return self.own_seconds + self.ledger.conversions_of("|".join(self.name))
+        return self.own_seconds + self.ledger.seconds_of("|".join(self.name), len(self.ordinals))
 
 
 def read_pass(
@@ -128,6 +138,7 @@ def read_pass(
     """Decode ``path`` once and compute all features.
 
     When nothing that was asked for needs pixels and the packets prove frame identity, nothing is decoded at all.
+    Features wait for the decoder and the decoder for them, so that the time of each can be told.
 
     Parameters
     ----------
@@ -146,13 +157,37 @@ def read_pass(
     Raises
     ------
     VideoError
-        When the file gives no frame.
+        When the file gives no frame, or changes while it is read.
     OutputError
         When features must be kept on disk and it is full.
     """
     check_file(path)
     wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
+    stamp = file_stamp(path)
     info = VideoInfo(name or printable(Path(path).name), 0, sha256=sha256 or sha256_of_file(path))
+    done = _read(path, wanted, info, progress)
+    done.stamp = file_stamp(path)
+    if done.stamp != stamp:
+        raise VideoError(path, "the file changed while it was read")
+    return done
+
+
+def file_stamp(path: str | Path) -> tuple[int, int]:
+    """Return size in bytes and time of change in ns of ``path``, which tell whether it was written to since.
+
+    Raises
+    ------
+    VideoError
+        When it is gone.
+    """
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise VideoError(path, error.strerror or str(error)) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None) -> Pass:
     if all(feature.source == "packets" for features in wanted.values() for feature in features):
         start = time.perf_counter()
         table = scan_packets(path)
@@ -168,16 +203,21 @@ class _Loop:
         self.progress = progress
         self.ledger = Ledger()
         self.keepers = {sampling: Sampling.parse(sampling).keeper() for sampling in wanted}
-        self.grids: dict[str, list[int]] = {sampling: [] for sampling in wanted}
+        self.grids = {sampling: array("q") for sampling in wanted}
         self.collectors = _collectors(wanted, self.ledger)
+        self.groups = len({tuple(c.samplings) for c in self.collectors})  # each holds frames of its own
         self.batch = BATCH_FRAMES
+        self.size = (0, 0)
         self.peak_mb = 0.0
 
     def take(self, frame: Frame | _PacketFrame) -> None:
         """Look at the next frame."""
         if frame.ordinal == 0:
             self.start_s = frame.time
-            self.batch = max(1, min(BATCH_FRAMES, BATCH_BYTES // max(1, frame.width * frame.height * 3 // 2)))
+        if self.size != (frame.width, frame.height):
+            self.size = (frame.width, frame.height)
+            bound = HELD_BYTES // max(1, self.groups * frame.held_bytes)
+            self.batch = max(1, min(BATCH_FRAMES, bound))
         seconds = frame.time - self.start_s
         kept = {s for s, keep in self.keepers.items() if keep(frame.ordinal, seconds)}
         for sampling in kept:
@@ -189,7 +229,7 @@ class _Loop:
             collector.ordinals.append(frame.ordinal)
             if len(collector.frames) >= self.batch:
                 collector.flush()
-        if frame.ordinal % BATCH_FRAMES == 0:
+        if frame.ordinal % LOOK_FRAMES == 0:
             self.peak_mb = max(self.peak_mb, anonymous_mb())
             if self.progress is not None:
                 self.progress(frame.time)
@@ -198,9 +238,9 @@ class _Loop:
         """Return ``done`` with grids, columns and costs."""
         for collector in self.collectors:
             collector.flush()
-            done._columns[collector.name] = (np.asarray(collector.ordinals, np.int64), collector.writer.finish())
+            done._columns[collector.name] = (np.array(collector.ordinals, np.int64), collector.writer.finish())
             done._seconds[collector.name] = collector.seconds
-        done.grids = {sampling: np.asarray(ordinals, dtype=np.int64) for sampling, ordinals in self.grids.items()}
+        done.grids = {sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in self.grids.items()}
         done.peak_mb = max(self.peak_mb, anonymous_mb())
         return done
 
@@ -234,6 +274,7 @@ class _PacketFrame:
     width: int
     height: int
     picture_type: str = "?"
+    held_bytes: int = 0
 
 
 def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float) -> Pass:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import VideoError
 from .decode import _READ_ERRORS, _declared_duration, open_container, video_stream
-from .frame import Frame
+from .frame import Frame, is_mirrored
 
 # Containers that store whole access units with their own presentation time and key flag.
 _CONTAINERS = ("mov,mp4", "matroska,webm")
@@ -163,7 +163,7 @@ class _Scan:
     def _decode(self, packet: Any) -> None:
         try:
             for raw in packet.decode()[:1]:
-                self.first = Frame(raw, 0, 0.0)
+                self.first = Frame(raw, 0, 0.0, mirrored=is_mirrored(raw))
         except _READ_ERRORS:
             self.doubt = self.doubt or "the first packets do not decode"
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import VideoError
 from .decode import VideoReader, open_container, video_stream
-from .frame import Frame
-from .onepass import Pass
+from .frame import Frame, is_mirrored
+from .onepass import Pass, file_stamp
 
 
 def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
@@ -32,15 +32,17 @@ def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Ite
     Raises
     ------
     VideoError
-        When a frame that decoded before cannot be had now (the file changed).
+        When the file changed since, or a frame that decoded before cannot be had now.
     """
+    if file_stamp(path) != read.stamp:
+        raise VideoError(path, "the file changed since it was read")
     wanted = sorted({int(n) for n in ordinals})
     groups = _by_key_frame(wanted, read.keys)
     cost = sum(group[-1] - key + 1 for key, group in groups)
     if read.seekable and cost < 0.6 * len(read.pts):
-        for frame in _by_seeking(path, groups, read.pts):
+        for frame in _by_seeking(path, groups, read):
             yield frame
-            wanted.remove(frame.ordinal)
+            wanted.pop(0)
     if wanted:
         yield from _by_decoding(path, wanted)
 
@@ -55,21 +57,23 @@ def _by_key_frame(wanted: list[int], keys: NDArray[np.bool_]) -> list[tuple[int,
     return list(groups.items())
 
 
-def _by_seeking(path: str | Path, groups: list[tuple[int, list[int]]], pts: NDArray[np.int64]) -> Iterator[Frame]:
+def _by_seeking(path: str | Path, groups: list[tuple[int, list[int]]], read: Pass) -> Iterator[Frame]:
     """Yield frames in order until one is not met at its exact PTS; the caller goes on by decoding."""
     container = open_container(path)
     try:
         stream = video_stream(container, path)
         stream.thread_type = "AUTO"
+        mirrored: bool | None = None
         for _, group in groups:
-            container.seek(int(pts[group[0]]), stream=stream, backward=True, any_frame=False)
+            container.seek(int(read.pts[group[0]]), stream=stream, backward=True, any_frame=False)
             frames = container.decode(stream)
             for ordinal in group:
-                target = int(pts[ordinal])
+                target = int(read.pts[ordinal])
                 raw = next((f for f in frames if f.pts is None or f.pts >= target), None)
                 if raw is None or raw.pts != target or raw.is_corrupt:
                     return
-                yield Frame(raw, ordinal, float(target * (stream.time_base or 1)))
+                mirrored = is_mirrored(raw) if mirrored is None else mirrored
+                yield Frame(raw, ordinal, float(read.times[ordinal]), mirrored=mirrored)
     except (av.error.FFmpegError, ValueError):
         return
     finally:
@@ -85,4 +89,4 @@ def _by_decoding(path: str | Path, wanted: list[int]) -> Iterator[Frame]:
                 yield frame
             if not missing:
                 return
-    raise VideoError(path, f"frame {min(missing)} is gone; the file changed since it was read")
+    raise VideoError(path, f"frame {min(missing)} is gone; it decoded before")

@@ -1,0 +1,122 @@
+"""Anonymous memory of ``keyframe-bench`` on long videos: does it grow with the length?
+
+Renders H.264 files of the given lengths into a temporary folder, runs every extractor without a network on each in a
+process of its own, and reads that process's RssAnon (what the system cannot drop) while it runs::
+
+    python experiments/speed/memory.py --minutes 3 30
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyframe_bench.datasets._annotations import write_annotations
+from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.video.synthetic import render_video
+
+NETWORKS = {"embedding_kmeans"}
+BOUND_MB = 400
+_STEP_S = 0.02
+_STARTED = "import sys; from keyframe_bench.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Highest resident memory of one process in MB (10^6 bytes), and how it went."""
+
+    anonymous_mb: float
+    shared_mb: float
+    seconds: float
+    status: int
+
+
+def measured(arguments: list[str], log: Path) -> Usage:
+    """Run ``keyframe-bench`` with ``arguments`` and watch its memory until it ends."""
+    anonymous = shared = 0.0
+    start = time.perf_counter()
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-c", _STARTED, *arguments], stdout=output, stderr=output)
+        try:
+            while process.poll() is None:
+                found = _resident(process.pid)
+                anonymous, shared = max(anonymous, found[0]), max(shared, found[1])
+                time.sleep(_STEP_S)
+        finally:
+            process.kill()
+            process.wait()
+    return Usage(anonymous, shared, time.perf_counter() - start, process.returncode)
+
+
+def _resident(pid: int) -> tuple[float, float]:
+    """Return RssAnon and RssShmem of a process in MB; a temporary folder in memory would show in the second."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    except OSError:  # it has just ended
+        return 0.0, 0.0
+    values = dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def megabytes(name: str) -> float:
+        return int(values.get(name, "0").split()[0]) * 1024 / 1e6
+
+    return megabytes("RssAnon"), megabytes("RssShmem")
+
+
+def classical() -> list[str]:
+    """Names of the extractors that need no network."""
+    return [name for name in Extractor.registry.names() if name not in NETWORKS]
+
+
+def run_on(video: Path, folder: Path) -> dict[str, Usage]:
+    """Return the usage of ``run`` with all classical extractors and of two single extractions on ``video``."""
+    commands = {
+        "run, all": [
+            *("run", "dataset=folder", f"dataset.root={video.parent}", f"extractors=[{','.join(classical())}]"),
+            *("budget=10", "executor=serial", f"out={folder / 'run'}"),
+        ],
+        "extract ffmpeg_thumbnail": _extract(video, folder, "ffmpeg_thumbnail", "every"),
+        "extract vsumm": _extract(video, folder, "vsumm", "every"),
+    }
+    usages = {}
+    for what, arguments in commands.items():
+        usages[what] = measured(arguments, folder / "log.txt")
+        if usages[what].status:
+            raise SystemExit(f"keyframe-bench {what} failed:\n{(folder / 'log.txt').read_text('utf-8')}")
+    return usages
+
+
+def _extract(video: Path, folder: Path, name: str, sampling: str) -> list[str]:
+    return ["extract", str(video), f"extractor={name}", "budget=10", f"sampling={sampling}", f"out={folder / name}"]
+
+
+def main() -> None:
+    """Print one line for each length and command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[3, 30])
+    parser.add_argument("--height", type=int, default=240)
+    parser.add_argument("--width", type=int, default=320)
+    given = parser.parse_args()
+    print(f"{'minutes':>8} {'frames':>7} {'command':28} {'RssAnon MB':>10} {'RssShmem MB':>11} {'seconds':>8}")
+    highest = 0.0
+    for minutes in given.minutes:
+        with tempfile.TemporaryDirectory() as name:
+            video = Path(name) / "videos" / "long.mp4"
+            size = {"height": given.height, "width": given.width}
+            truth = render_video(video, "mixed", seed=0, duration_s=60 * minutes, **size)
+            write_annotations(video.parent / "annotations.json", {video.name: truth})
+            frames = round(60 * minutes * 25)
+            for what, usage in run_on(video, Path(name)).items():
+                highest = max(highest, usage.anonymous_mb)
+                memory = f"{usage.anonymous_mb:>10.0f} {usage.shared_mb:>11.0f}"
+                print(f"{minutes:>8g} {frames:>7} {what:28} {memory} {usage.seconds:>8.1f}", flush=True)
+    print(f"highest {highest:.0f} MB: {'within' if highest < BOUND_MB else 'ABOVE'} the bound of {BOUND_MB} MB")
+    sys.exit(highest >= BOUND_MB)
+
+
+if __name__ == "__main__":
+    main()

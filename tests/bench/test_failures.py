@@ -1,0 +1,156 @@
+"""Broken files and broken methods: recorded, counted, tried again, and never the others' fault."""
+
+import json
+
+import pytest
+
+from keyframe_bench.core.errors import KeyframeBenchError, VideoError
+from keyframe_bench.metrics.compression import Compression
+
+
+@pytest.fixture
+def broken(folder):
+    """The folder with two files that are no videos."""
+    (folder / "text.mp4").write_text("no video")
+    (folder / "empty.mp4").touch()
+    return folder
+
+
+@pytest.fixture
+def truncated(folder):
+    """The folder with a file whose container opens but which holds no frame: found only when it is decoded."""
+    data = (folder / "cuts.mp4").read_bytes()
+    start = data.index(b"mdat") + 4
+    end = data.index(b"moov") - 4 if data.index(b"moov") > start else len(data)
+    (folder / "void.mp4").write_bytes(data[:start] + bytes(end - start) + data[end:])
+    return folder
+
+
+def run_words(root, out, *more):
+    return ["run", "dataset=folder", f"dataset.root={root}", "extractors=[uniform]", "budget=2", f"out={out}", *more]
+
+
+@pytest.mark.parametrize("on_error", ["warn", "skip"])
+def test_broken_files_are_skipped_and_named(cli, broken, tmp_path, on_error, cells):
+    status, text, err = cli(*run_words(broken, tmp_path / "out", f"on_error={on_error}"))
+    assert status == 0
+    assert "scored 3 of 5 videos; 2 skipped: empty.mp4 (the file is empty), text.mp4 (no video container" in text
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "scored 3 of 5 videos; 2 skipped" in page and "text.mp4" in page
+    scored = {r["video"] for r in cells(tmp_path / "out").values() if r["status"] == "ok"}
+    assert scored == {"cuts.mp4", "mixed.mp4", "static.mp4"}
+    warnings = err.splitlines()
+    assert len(warnings) == (2 if on_error == "warn" else 0)
+    assert all(line.startswith("keyframe-bench: warning: skipped ") for line in warnings)
+
+
+def test_on_error_raise_stops_before_anything_is_written(cli, broken, tmp_path):
+    status, out, err = cli(*run_words(broken, tmp_path / "out", "on_error=raise"))
+    assert (status, out) == (2, "") and err.count("\n") == 1
+    assert "empty.mp4" in err and "the file is empty" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_files_are_tried_again(cli, broken, rendered, tmp_path):
+    cli(*run_words(broken, tmp_path / "out"))
+    (broken / "text.mp4").write_bytes((rendered / "static.mp4").read_bytes())
+    (broken / "empty.mp4").unlink()
+    status, text, err = cli(*run_words(broken, tmp_path / "out"))
+    assert (status, err) == (0, "") and "scored 4 of 4 videos" in text and "2 of 8 cells computed now" in text
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn", "skip"])
+def test_file_without_frames(cli, truncated, tmp_path, on_error, cells):
+    status, text, err = cli(*run_words(truncated, tmp_path / "out", f"on_error={on_error}"))
+    if on_error == "raise":
+        assert status == 2 and "void.mp4" in err and err.count("\n") == 1
+        return
+    assert status == 0 and "scored 3 of 4 videos; 1 skipped: void.mp4 (" in text
+    skipped = [r for r in cells(tmp_path / "out").values() if r["status"] == "skipped"]
+    assert {r["video"] for r in skipped} == {"void.mp4"} and all(r["error"]["message"] for r in skipped)
+    again = cli(*run_words(truncated, tmp_path / "out", f"on_error={on_error}"))[1]
+    assert "1 skipped: void.mp4 (" in again and "0 of 8 cells computed now" in again
+
+
+def test_annotation_that_does_not_fit_its_video_skips_it(cli, folder, tmp_path, annotate):
+    annotate(folder, anna=(7, 500))
+    status, text, _ = cli(*run_words(folder, tmp_path / "out"))
+    assert status == 0 and "scored 2 of 3 videos; 1 skipped: cuts.mp4 (" in text and "frames 0 to 29" in text
+
+
+def test_extractor_that_raises_is_recorded(cli, folder, tmp_path, plugin, cells):
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]", f"--plugin={plugin}"]
+    words += ["grid.plugin_of_tests.mode=[works,raises]", f"out={tmp_path}/out", "budget=2"]
+    status, text, err = cli(*words)
+    assert status == 1
+    assert err.count("failed: plugin_of_tests on ") == 2 and "ZeroDivisionError: of tests" in err
+    assert "Traceback" not in err
+    failed = {r["video"]: r for r in cells(tmp_path / "out").values() if r["status"] == "failed"}
+    assert failed.keys() == {"mixed.mp4", "static.mp4"}
+    for record in failed.values():
+        assert record["params"]["mode"] == "raises" and record["keyframes"] is None and record["metrics"] == {}
+        assert record["error"]["type"] == "ZeroDivisionError" and record["error"]["message"] == "of tests"
+        assert "in select" in record["error"]["traceback"]
+    others = [r for r in cells(tmp_path / "out").values() if r["status"] == "ok"]
+    assert len(others) == 3 * 4 - 2
+    assert "scored 3 of 3 videos" in text
+    assert "of tests" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_failed_cells_are_tried_again(cli, folder, tmp_path, plugin, cells):
+    marker = tmp_path / "marker"
+    marker.touch()
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]", f"--plugin={plugin}"]
+    words += ["grid.plugin_of_tests.mode=[raises while marked]", f"grid.plugin_of_tests.marker=[{marker}]"]
+    words += [f"out={tmp_path}/out", "budget=2"]
+    assert cli(*words)[0] == 1
+    assert cli(*words)[0] == 1, "still broken"
+    marker.unlink()
+    status, text, err = cli(*words)
+    assert (status, err) == (0, "") and "2 of 9 cells computed now" in text
+    assert {r["status"] for r in cells(tmp_path / "out").values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"), [("feature fails", "the feature broke"), ("too many", "key frames for a budget of 2")]
+)
+def test_other_faults_of_a_method_are_its_own(cli, folder, tmp_path, plugin, cells, mode, says):
+    """A feature that raises during the shared pass must not take the other rows with it."""
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[vsumm,plugin_of_tests]"]
+    words += [f"--plugin={plugin}", f"grid.plugin_of_tests.mode=[{mode}]", "budget=2", f"out={tmp_path}/out"]
+    status, _, err = cli(*words)
+    assert status == 1 and err.count("failed: plugin_of_tests on ") == 3 and says in err
+    statuses = {(r["extractor"], r["status"]) for r in cells(tmp_path / "out").values()}
+    assert statuses == {("plugin_of_tests", "failed"), ("vsumm", "ok"), ("random", "ok"), ("uniform", "ok")}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_metric_that_gives_no_number_is_no_result(benchmark, rendered, tmp_path, cells, monkeypatch, value):
+    monkeypatch.setattr(Compression, "compute", lambda *_: dict.fromkeys(Compression.columns, value))
+    summary = benchmark(rendered, ["uniform"], on_error="skip")
+    assert len(summary.failures) == summary.n_cells == 6
+    assert {r["status"] for r in cells(tmp_path / "out").values()} == {"failed"}
+    json.loads((tmp_path / "out" / "results.jsonl").read_text().splitlines()[0])
+
+
+def test_on_error_raise_lets_a_methods_own_error_out(benchmark, rendered, plugin):
+    with pytest.raises(ZeroDivisionError, match="of tests"):
+        benchmark(rendered, ["plugin_of_tests"], plugins=[plugin], grid={"plugin_of_tests": {"mode": ["raises"]}})
+
+
+def test_on_error_raise_names_the_file(benchmark, truncated):
+    with pytest.raises(VideoError, match=r"void\.mp4"):
+        benchmark(truncated, ["uniform"])
+
+
+def test_no_readable_video_at_all(cli, tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").touch()
+    status, text, err = cli(*run_words(tmp_path / "videos", tmp_path / "out"))
+    assert status == 0 and "scored 0 of 1 video; 1 skipped: a.mp4 (the file is empty)" in text
+    assert "Traceback" not in err
+
+
+def test_errors_of_a_run_are_all_of_one_kind():
+    """So that a caller can catch them: what is the input's fault derives from one class."""
+    assert issubclass(VideoError, KeyframeBenchError)

@@ -1,0 +1,169 @@
+"""``keyframe-bench extract``: what is written, what is printed, and what becomes of what was there before."""
+
+import hashlib
+import json
+import os
+import re
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+import keyframe_bench as kb
+from keyframe_bench.video.decode import VideoReader
+from keyframe_bench.video.encode import write_h264
+
+PROMISED = {"frames", "times", "scores", "segments", "health", "cost", "versions", "video_sha256"}
+
+
+def read(out):
+    return json.loads((out / "keyframes.json").read_text(encoding="utf-8"))
+
+
+def picture(path):
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def test_what_is_written(cli, video, tmp_path):
+    status, _, err = cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/result")
+    assert (status, err) == (0, "")
+    record = read(tmp_path / "result")
+    assert record.keys() >= PROMISED
+    assert record["frames"] == [5, 15, 25]  # of 0, 5, ..., 25 (2fps) those at or after 0.5, 1.5 and 2.5 s
+    assert record["times"] == [0.5, 1.5, 2.5]
+    assert record["video_sha256"] == hashlib.sha256(video.read_bytes()).hexdigest()
+    assert record["health"]["decoded_frames"] == 30 and record["health"]["problems"] == []
+    assert record["cost"].keys() >= {"decode_s", "features_s", "select_s"}
+    assert record["versions"].keys() >= {"keyframe_bench", "av", "numpy"}
+    assert (record["extractor"], record["budget"], record["sampling"], record["seed"]) == ("uniform", "3", "2fps", 0)
+    assert {p.name for p in (tmp_path / "result").iterdir()} == {
+        "keyframes.json",
+        "storyboard.jpg",
+        *(f"frame_{n:06d}.jpg" for n in record["frames"]),
+    }
+
+
+def test_short_table_is_printed(cli, video, tmp_path):
+    _, out, _ = cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/result")
+    assert "cuts.mp4  64x48, 30 frames, 3.00 s" in out
+    assert re.search(r"^1 +5 +0\.500", out, re.MULTILINE) and re.search(r"^3 +25 +2\.500", out, re.MULTILINE)
+    assert "uniform: 3 key frames (budget 3, 6 frames sampled: 2fps)" in out
+    assert f"written to {tmp_path}/result" in out
+    assert len(out.splitlines()) == 7
+
+
+def test_pictures_are_the_frames_at_full_size_in_their_colours(cli, video, tmp_path):
+    cli("extract", video, "extractor=pixel_distance", "budget=3", f"out={tmp_path}")
+    with VideoReader(video) as reader:
+        whole = {frame.ordinal: frame.full_rgb().copy() for frame in reader}
+    for ordinal in read(tmp_path)["frames"]:
+        stored = picture(tmp_path / f"frame_{ordinal:06d}.jpg")
+        assert stored.shape == (48, 64, 3)
+        others = {n: np.abs(stored.astype(int) - other).mean() for n, other in whole.items()}
+        assert others[ordinal] < 6 and others[ordinal] <= min(others.values()) + 0.5
+
+
+def test_red_stays_red(cli, tmp_path):
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[..., 0] = 220
+    write_h264(tmp_path / "red.mp4", [red] * 5, 10)
+    cli("extract", tmp_path / "red.mp4", "extractor=uniform", "budget=1", f"out={tmp_path}/result")
+    mean = picture(tmp_path / "result/frame_000000.jpg").mean(axis=(0, 1))
+    assert mean[0] > 180 and mean[1] < 40 and mean[2] < 40
+    storyboard = picture(tmp_path / "result/storyboard.jpg").reshape(-1, 3)
+    assert (np.abs(storyboard - np.array([220, 0, 0])).max(axis=1) < 40).mean() > 0.3
+
+
+def test_earlier_extraction_is_replaced(cli, video, tmp_path):
+    cli("extract", video, "extractor=uniform", "budget=6", f"out={tmp_path}")
+    (tmp_path / "frame_of_mine.txt").write_text("mine")
+    (tmp_path / "frame_999999.jpg").write_bytes(b"mine too")
+    cli("extract", video, "extractor=uniform", "budget=2", f"out={tmp_path}")
+    kept = {f"frame_{n:06d}.jpg" for n in read(tmp_path)["frames"]}
+    assert len(kept) == 2
+    mine = {"frame_of_mine.txt", "frame_999999.jpg"}
+    assert {p.name for p in tmp_path.iterdir()} == kept | mine | {"keyframes.json", "storyboard.jpg"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"images": 3}', '{"images": ["../../x", "/etc/passwd", 7]}'])
+def test_damaged_record_of_an_earlier_extraction(cli, video, tmp_path, text):
+    (tmp_path / "x").write_text("mine")
+    out = tmp_path / "a" / "b"
+    out.mkdir(parents=True)
+    (out / "keyframes.json").write_text(text)
+    assert cli("extract", video, "budget=2", f"out={out}")[0] == 0
+    assert len(read(out)["frames"]) == 2 and (tmp_path / "x").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "frames"),
+    [
+        (["budget=50%"], [5, 15, 25]),  # half of the 6 sampled frames
+        (["budget=40/min"], [10, 25]),  # of 3 s
+        (["budget=free", "extractor.every_s=1"], [0, 10, 20]),
+        (["budget=2", "sampling=every"], [8, 23]),
+        (["budget=3", "sampling=every15"], [0, 15]),
+        (["budget=2", "extractor.phase=start"], [0, 15]),
+        (["'budget'=2"], None),
+    ],
+)
+def test_budget_sampling_and_parameters(cli, video, tmp_path, words, frames):
+    status, _, err = cli("extract", video, "extractor=uniform", *words, f"out={tmp_path}/result")
+    if frames is None:
+        assert status == 2 and "Traceback" not in err
+    else:
+        assert status == 0, err
+        assert read(tmp_path / "result")["frames"] == frames
+
+
+def test_default_folder_is_named_after_the_video(cli, video, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("extract", video, "budget=1")[0] == 0
+    assert read(tmp_path / "cuts_keyframes")["frames"]
+
+
+def test_relative_paths(cli, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("extract", "videos/cuts.mp4", "budget=1", "out=a/b/c")[0] == 0
+    assert cli("extract", "./videos/../videos/cuts.mp4", "budget=1", "out=./d")[0] == 0
+    assert read(tmp_path / "a/b/c")["frames"] == read(tmp_path / "d")["frames"]
+
+
+def test_seed_decides_what_is_drawn(cli, video, tmp_path):
+    drawn = []
+    for seed, where in ((1, "a"), (1, "b"), (2, "c")):
+        words = ["extractor=random", "sampling=every", "budget=8", f"seed={seed}"]
+        assert cli("extract", video, *words, f"out={tmp_path}/{where}")[0] == 0
+        drawn.append(read(tmp_path / where)["frames"])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_same_choice_as_from_python(cli, video, tmp_path):
+    cli("extract", video, "extractor=vsumm", "budget=3", f"out={tmp_path}")
+    assert read(tmp_path)["frames"] == kb.extract(video, "vsumm", budget=3).frames.tolist()
+
+
+def test_plugin(cli, video, tmp_path, own_registry):
+    plugin = tmp_path / "last.py"
+    plugin.write_text(
+        "import keyframe_bench as kb\n\n\n@kb.register('last_of_tests')\nclass Last(kb.Extractor):\n"
+        "    '''Last frame.'''\n    may_return_fewer = 'one'\n\n    def __init__(self, back: int = 0) -> None:\n"
+        "        self.back = back\n\n    def select(self, clip, k=None, *, rng):\n"
+        "        return clip.pick([len(clip) - 1 - self.back])\n"
+    )
+    words = ["extractor=last_of_tests", "extractor.back=1", "sampling=every", f"--plugin={plugin}"]
+    status, _, err = cli("extract", video, *words, f"out={tmp_path}/result")
+    assert status == 0, err
+    assert read(tmp_path / "result")["frames"] == [28]
+
+
+def test_leftovers_of_a_killed_extraction_are_removed(cli, video, tmp_path):
+    old, young = tmp_path / ".tmp-old", tmp_path / ".tmp-young"
+    for left in (old, young):
+        left.mkdir()
+        (left / "frame_000000.jpg").touch()
+    hours_ago = time.time() - 7200
+    os.utime(old, (hours_ago, hours_ago))
+    assert cli("extract", video, "budget=1", f"out={tmp_path}")[0] == 0
+    assert not old.exists() and young.exists()  # another process may be writing the young one

@@ -1,0 +1,116 @@
+"""Rows that arrive in batches come back as they were, whether they fitted into memory or went to disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keyframe_bench.core.errors import ContractError, OutputError
+from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.video import column
+from keyframe_bench.video.column import ColumnWriter
+
+
+def collect(batches: list[np.ndarray]) -> np.ndarray:
+    writer = ColumnWriter("feature")
+    for batch in batches:
+        writer.append(batch, len(batch))
+    return writer.finish()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64, np.bool_])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 5), (4, 1, 2)])
+def test_spilled_rows_are_the_same(monkeypatch: pytest.MonkeyPatch, dtype: type, shape: tuple[int, ...]) -> None:
+    rows = (np.random.default_rng(0).random((100, *shape)) * 200).astype(dtype)
+    batches = [rows[i : i + 7] for i in range(0, 100, 7)]
+    kept = collect(batches)
+    monkeypatch.setattr(column, "SPILL_BYTES", 50)
+    spilled = collect(batches)
+    assert isinstance(spilled, np.memmap) and not isinstance(kept, np.memmap)
+    for found in (kept, spilled):
+        assert found.dtype == rows.dtype and np.array_equal(found, rows)
+        with pytest.raises(ValueError, match="read-only"):
+            found[0] = 0
+
+
+def test_views_and_reversed_batches_are_stored_as_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(column, "SPILL_BYTES", 1)
+    rows = np.arange(60).reshape(10, 6)
+    assert np.array_equal(collect([rows[::-1, ::2]]), rows[::-1, ::2])
+
+
+def test_nothing_is_left_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(column, "SPILL_BYTES", 100)
+    rows = collect([np.ones((50, 4))] * 3)
+    assert rows.sum() == 600
+    assert list(tmp_path.iterdir()) == []  # it never had a name
+    open_before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    for _ in range(50):
+        collect([np.ones((50, 4))] * 3)
+    if open_before:
+        assert len(os.listdir("/proc/self/fd")) <= open_before + 2
+
+
+def test_memory_stays_bounded() -> None:
+    if not anonymous_mb():
+        pytest.skip("this system does not tell anonymous memory")
+    writer = ColumnWriter("feature")
+    batch = np.ones((16, 62_500), dtype=np.float32)  # 4 MB
+    before = anonymous_mb()
+    for _ in range(40):
+        writer.append(batch.copy(), 16)
+    rows = writer.finish()
+    assert anonymous_mb() - before < 40
+    assert rows.shape == (640, 62_500) and rows[-1, -1] == 1
+    assert column.SPILL_BYTES <= 10_000_000
+
+
+def test_no_rows() -> None:
+    assert len(collect([])) == 0
+
+
+def test_an_unusable_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    monkeypatch.setattr(column, "SPILL_BYTES", 10)
+    with pytest.raises(OutputError, match="TMPDIR") as caught:
+        collect([np.ones(100)])
+    assert str(tmp_path / "missing") in str(caught.value)
+
+
+def test_a_full_disk_is_one_clear_error() -> None:
+    """A limit on the file's size stands in for a full disk: writing fails in the middle."""
+    pytest.importorskip("resource")
+    program = """
+import resource, signal
+import numpy as np
+from keyframe_bench.core.errors import OutputError
+from keyframe_bench.video import column
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+column.SPILL_BYTES = 300_000
+writer = column.ColumnWriter("feature")
+try:
+    for _ in range(100):
+        writer.append(np.ones(20_000), 20_000)
+    writer.finish()
+except OutputError as error:
+    print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.startswith("cannot write ") and "TMPDIR" in found.stdout
+    assert found.stdout.count("\n") == 1 and found.stderr == ""
+
+
+def test_a_feature_that_breaks_its_row_is_named() -> None:
+    writer = ColumnWriter("mine@1()")
+    writer.append(np.ones((2, 3)), 2)
+    for rows, expected in ((np.ones((2, 4)), 2), (np.ones((2, 3), dtype=np.float32), 2), (np.ones((3, 3)), 2)):
+        with pytest.raises(ContractError, match=r"mine@1\(\)"):
+            writer.append(rows, expected)

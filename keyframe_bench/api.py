@@ -45,7 +45,13 @@ class Extraction:
         Registered name.
     params : dict
         Parameters of the extractor.
-    budget, sampling : str
+    budget : str
+    k : int or None
+        The budget as a number, resolved on the frames of ``run_sampling``; None when the method decided.
+    sampling, run_sampling : str
+        The method's own, and the one asked for.
+    label : str
+        What must be said beside the name ("random init").
     seed : int
     source : Pass
         The pass over the file: its health, every PTS.
@@ -56,7 +62,10 @@ class Extraction:
     extractor: str
     params: dict[str, Any]
     budget: str
+    k: int | None
     sampling: str
+    run_sampling: str
+    label: str
     seed: int
     source: Pass
 
@@ -107,7 +116,10 @@ class Extraction:
             "extractor": self.extractor,
             "params": self.params,
             "budget": self.budget,
+            "k": self.k,
             "sampling": self.sampling,
+            "run_sampling": self.run_sampling,
+            "label": self.label,
             "seed": self.seed,
             "health": self.health,
             "versions": package_versions(),
@@ -240,7 +252,9 @@ def extract(
     rng = rng_for(seed, read.info.sha256, method.name, 0)
     found = run_extractor(method, read.clip(own, method.needs), k, rng=rng)
     found = replace(found, cost={**read.cost(own, method.needs), **found.cost})
-    return Extraction(Path(path), found, method.name, method.params, str(wanted), own, seed, read)
+    return Extraction(
+        Path(path), found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read
+    )
 
 
 def sweep(

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
-from ..core.errors import VideoError
-from ..video.decode import VideoReader
+from ..core.errors import KeyframeBenchError
+from ..video.onepass import read_pass
 from .plan import VideoJob
+from .run import requests_of
 
 PROBE_FRAMES = 60
-# Features, selection, metrics and the second pass cost about as much again as decoding (see experiments/speed).
-OVERHEAD = 2.5
+# Selection, metrics and the second pass for thumbnails, on top of decoding and features.
+OVERHEAD = 1.5
 CELL_BYTES = 4_000
 THUMBNAIL_BYTES = 6_000
 THUMBNAILS_PER_CELL = 6  # several methods choose the same frame
 
 
 def estimate_seconds(jobs: list[VideoJob]) -> float:
-    """Return estimated seconds on one worker: decoding speed of each video's first frames times its declared length."""
+    """Return estimated seconds on one worker: each video's first frames, with every feature, times its length."""
     total = 0.0
-    for job in jobs:
+    for number, job in enumerate(jobs):
         try:
-            with VideoReader(job.item.path) as reader:
-                start = time.perf_counter()
-                seen = sum(1 for _ in itertools.islice(reader, PROBE_FRAMES))
-                per_frame = (time.perf_counter() - start) / max(1, seen)
-                declared = reader.health.declared_frames
-                if declared is None:
-                    declared = round((reader.health.declared_duration_s or 0) / reader.frame_s)
-                total += per_frame * max(declared, seen) * OVERHEAD
-        except VideoError:
+            requests = requests_of(job.cells)
+            if number == 0:  # loading libraries and networks is paid once, not per frame
+                read_pass(job.item.path, requests, sha256=job.sha256, limit=PROBE_FRAMES)
+            start = time.perf_counter()
+            probe = read_pass(job.item.path, requests, sha256=job.sha256, limit=PROBE_FRAMES)
+            per_frame = (time.perf_counter() - start) / probe.info.n_frames
+        except KeyframeBenchError:
             continue  # it will be skipped
+        declared = probe.health.declared_frames or round((probe.health.declared_duration_s or 0) * probe.info.fps)
+        total += per_frame * max(declared, probe.info.n_frames) * OVERHEAD
     return total
 
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import KeyframeBenchError
-from ..core.files import canonical_json, make_folder, remove_leftovers, write_atomic
+from ..core.files import make_folder, remove_leftovers, write_atomic
 from ..core.registry import load_plugins, plugin_files
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
-from .plan import Plan, Scope, VideoJob, make_plan, metric_versions
-from .run import FORMAT, JobResult, package_versions, run_video, shared_features
+from .plan import Plan, Scope, VideoJob, make_plan
+from .results import collect_results
+from .run import JobResult, package_versions, run_video, shared_features
 from .spec import NotRun, OnError, RunSpec
-
-# What can stand only once in a table; features and their weights may have been others before.
-_PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
-
-_NEEDED = {*_PLACE, "key", "status", "version", "video_sha256", "annotation", "metric_versions", "finished"}
 
 # Called with (videos finished, videos in all, video id, share of the current video or 1.0).
 Report = Callable[[int, int, str, float], None]
@@ -226,58 +222,6 @@ def metric_columns() -> dict[str, dict[str, Any]]:
     return found
 
 
-def collect_results(out: Path, scope: Scope) -> int:
-    """Write ``results.jsonl`` from the cells in ``out`` and return their number.
-
-    Cells are left aside when they come from an older extractor or metric than is registered here, or are about a video
-    or an annotation that is not there any more; a torn or foreign file is no cell.
-    """
-    versions = metric_versions()
-    current: dict[tuple[str, ...], dict[str, Any]] = {}
-    for record in _cells_in(out / "cells"):
-        if record in scope and _is_current(record, versions):
-            place = tuple(canonical_json(record[name]) for name in _PLACE)
-            rival = current.get(place)
-            if rival is None or _rank(record, scope) > _rank(rival, scope):
-                current[place] = record
-    records = list(current.values())
-    records.sort(
-        key=lambda r: (
-            r["dataset"],
-            r["video"],
-            r["extractor"],
-            canonical_json(r["params"]),
-            r["budget"],
-            r["seed"],
-            r["key"],
-        )
-    )
-    write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
-    return len(records)
-
-
-def _cells_in(folder: Path) -> Iterable[dict[str, Any]]:
-    for path in sorted(folder.glob("*.json")):
-        try:
-            record = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and record.get("format") == FORMAT and record.keys() >= _NEEDED:
-            yield record
-
-
-def _is_current(record: Mapping[str, Any], versions: Mapping[str, int]) -> bool:
-    entry = Extractor.registry.entries().get(record["extractor"])
-    if entry is not None and entry.cls is not None and entry.cls.version != record["version"]:
-        return False
-    return all(versions.get(name, version) == version for name, version in record["metric_versions"].items())
-
-
-def _rank(record: Mapping[str, Any], scope: Scope) -> tuple[bool, str]:
-    """Of two cells for one place in the table, the one asked for now counts, else the one finished last."""
-    return record["key"] in scope.keys, record["finished"]
-
-
 @dataclass(frozen=True)
 class DryRun:
     """What a run would do.
@@ -288,7 +232,7 @@ class DryRun:
     per_extractor : dict
         Name to (cells, missing cells).
     seconds, megabytes : float
-        Estimates: decoding speed measured on the first frames of one video; disk from typical sizes.
+        Estimates: speed measured on each video's first frames with the features needed; disk from typical sizes.
     """
 
     n_videos: int
@@ -301,7 +245,7 @@ class DryRun:
 
 
 def dry_run(spec: RunSpec) -> DryRun:
-    """Plan ``spec`` without computing or writing anything."""
+    """Plan ``spec`` without computing a cell or writing into its folder (a rendered data set is rendered)."""
     from .estimate import estimate_disk_mb, estimate_seconds
 
     load_plugins(spec.plugins)

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation
-from ..core.cells import Cell
+from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError
 from ..core.files import digest, sha256_of_file
 from ..datasets.base import VideoItem
 from ..metrics.base import Metric
 from ..video.decode import check_file
 from .spec import NotRun, RunSpec, Variant, variants
-
-HUMAN = "human"
 
 
 @dataclass(frozen=True)
@@ -103,12 +101,13 @@ def cell_path(out: Path, key: str) -> Path:
     return out / "cells" / f"{key}.json"
 
 
-def metric_versions() -> dict[str, int]:
-    """Return name and version of every metric that can be computed here."""
-    return {name: Metric.registry.get(name).version for name in Metric.registry.names()}
+def metric_versions() -> dict[str, str]:
+    """Return, for every metric that can be computed here, its version and the keys of the features it reads."""
+    built = {name: Metric.registry.build(name) for name in Metric.registry.names()}
+    return {name: " ".join([str(m.version), *(f.key for f in m.needs)]) for name, m in built.items()}
 
 
-def is_done(path: Path, versions: dict[str, int]) -> bool:
+def is_done(path: Path, versions: dict[str, str]) -> bool:
     """Say whether ``path`` holds a good result with today's metrics (a failed or torn one does not count)."""
     try:
         cell = json.loads(path.read_text("utf-8"))
@@ -193,7 +192,9 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
 
 
 def _known(annotation: Annotation | None) -> bool:
-    return annotation is not None and (bool(annotation.users) or annotation.shots is not None)
+    if annotation is None:
+        return False
+    return any(len(user) for user in annotation.users) or (annotation.shots is not None and len(annotation.shots) > 0)
 
 
 def annotation_digest(annotation: Annotation | None) -> str:

@@ -7,10 +7,10 @@ import math
 import platform
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.budget import Budget
-from ..core.cells import Cell
+from ..core.cells import FORMAT, HUMAN, Cell
 from ..core.clip import Clip
 from ..core.errors import ContractError, KeyframeBenchError, OutputError, UsageError, VideoError
 from ..core.feature import Feature
@@ -30,12 +30,11 @@ from ..core.version import VERSION
 from ..extractors.base import Extractor, run_extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
-from ..video.onepass import Pass, Progress, read_pass
-from .plan import HUMAN, VideoJob, cell_path, metric_versions
-from .spec import OnError, Variant
+from ..video.onepass import Pass, Progress, packets_seconds, read_pass
+from .plan import VideoJob, cell_path, metric_versions
+from .spec import CONTROLS, OnError, Variant
 from .thumbnails import write_thumbnails
 
-FORMAT = "keyframe_bench/cell@1"
 EVERY = "every"
 
 
@@ -79,7 +78,11 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)
         for cell in job.cells:
-            record = {**_identity(cell), "status": "skipped", "error": {"type": "VideoError", "message": reason}}
+            record = {
+                **_identity(cell),
+                "status": "skipped",
+                "error": {"type": type(error).__name__, "message": reason},
+            }
             write_atomic(cell_path(out, cell.key), canonical_json({**_EMPTY, **record}))
         return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, reason)
 
@@ -95,7 +98,7 @@ def _identity(cell: Cell) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **cell.to_json(),
-        "control": cell.extractor in ("random", "uniform"),
+        "control": cell.extractor in CONTROLS,
         "versions": package_versions(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
     }
@@ -106,28 +109,49 @@ def package_versions() -> dict[str, str]:
     """Return the versions on which a result depends."""
     import cv2  # its distribution has four names
 
-    packages = {name: version(name) for name in ("av", "numpy", "scikit-learn", "scipy")}
+    installed = {dist.name for dist in distributions()}
+    names = ("av", "numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm")
+    packages = {name: version(name) for name in names if name in installed}
     return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
+
+
+def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
+    """Return what the pass over a video must compute for ``cells``, the metrics and the report, by sampling."""
+    requests: dict[str, list[Feature]] = defaultdict(list)
+    requests[EVERY] += _metric_needs([Metric.registry.build(name) for name in Metric.registry.names()])
+    requests[cells[0].run_sampling].append(PixelDifference())
+    for cell in cells:
+        extractor = _build(cell)
+        requests[cell.sampling] += () if extractor is None else extractor.needs
+    return requests
+
+
+def _metric_needs(metrics: Sequence[Metric]) -> tuple[Feature, ...]:
+    return tuple(dict.fromkeys(feature for metric in metrics for feature in metric.needs))
 
 
 class _Video:
     def __init__(self, job: VideoJob, out: Path, on_error: OnError) -> None:
         self.job, self.out, self.on_error = job, out, on_error
         self.metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
-        self.metric_needs = tuple(dict.fromkeys(f for m in self.metrics for f in m.needs))
+        self.metric_needs = _metric_needs(self.metrics)
         self.run_sampling = job.cells[0].run_sampling
+        self.packets_s: float | None = None
 
     def run(self, progress: Progress | None) -> JobResult:
         item = self.job.item
         built = {c.key: _build(c) for c in self.job.cells}
         try:
-            read = read_pass(item.path, self._requests(built), name=item.id, sha256=self.job.sha256, progress=progress)
+            read = read_pass(
+                item.path, requests_of(self.job.cells), name=item.id, sha256=self.job.sha256, progress=progress
+            )
         except (VideoError, OutputError):
             raise
         except Exception as error:
             if self.on_error == "raise":
                 raise
             return self._apart(error, progress)
+        self.packets_s = packets_seconds(item.path)
         given = item.annotation
         annotation = None if given is None else given.aligned(read.times, item.id)
         whole = read.clip(EVERY, self.metric_needs)
@@ -165,16 +189,6 @@ class _Video:
             write_atomic(cell_path(self.out, record["key"]), canonical_json(record))
         return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures))
 
-    def _requests(self, built: dict[str, Extractor | None]) -> dict[str, list[Feature]]:
-        requests: dict[str, list[Feature]] = defaultdict(list)
-        requests[EVERY] += self.metric_needs
-        requests[self.run_sampling].append(PixelDifference())
-        for cell in self.job.cells:
-            extractor = built[cell.key]
-            if extractor is not None:
-                requests[cell.sampling] += extractor.needs
-        return requests
-
     def _cell(
         self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None
     ) -> dict[str, Any]:
@@ -184,6 +198,8 @@ class _Video:
         k = Budget.parse(cell.budget).resolve(n_run, duration_s)
         clip = read.clip(cell.sampling, extractor.needs, annotation)
         cost = read.cost(cell.sampling, extractor.needs)
+        if self.packets_s is not None and all(feature.source == "packets" for feature in extractor.needs):
+            cost["decode_s"] = self.packets_s  # alone, it would not have decoded
         draws, values = [], []
         for draw in range(extractor.draws):
             rng = rng_for(cell.seed, cell.video_sha256, cell.extractor, draw)
@@ -228,8 +244,6 @@ class _Video:
         for index, user in enumerate(annotation.users):
             assert user.frames is not None and user.times is not None  # aligned
             values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
-        first = annotation.users[0]
-        assert first.frames is not None and first.times is not None  # aligned
         return {
             **_EMPTY,
             **_identity(cell),
@@ -239,8 +253,7 @@ class _Video:
             "n_sampled": len(whole),
             "n_frames": read.info.n_frames,
             "draws": len(annotation.users),
-            "keyframes": KeyFrames(first.frames, first.times).to_json(),
-            "metrics": _mean(values),
+            "metrics": _mean(values) | dict.fromkeys(Metric.registry.get("cost").columns),  # people are not timed
             "metric_versions": metric_versions(),
         }
 
@@ -275,7 +288,9 @@ class _Video:
             "shots_s": shots,
             "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
         }
-        write_atomic(make_folder(self.out / "videos") / f"{read.info.sha256}.json", canonical_json(record))
+        write_atomic(
+            make_folder(self.out / "videos") / f"{self.job.cells[0].video_record}.json", canonical_json(record)
+        )
 
 
 def _build(cell: Cell) -> Extractor | None:

@@ -58,6 +58,8 @@ class RunSpec:
             raise UsageError(f"executor={self.backend} is not one of {', '.join(get_args(Backend))}")
         if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or self.n_jobs < 1:
             raise UsageError(f"executor.n_jobs={self.n_jobs!r} is not a whole number of at least 1")
+        if self.backend == "serial" and self.n_jobs != 1:
+            raise UsageError(f"executor.n_jobs={self.n_jobs} needs worker processes; add executor=loky")
         object.__setattr__(self, "budgets", tuple(str(Budget.parse(b)) for b in self.budgets))
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))

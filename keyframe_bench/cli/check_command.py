@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.errors import UsageError
+from ..core.errors import UnavailableError, UsageError
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks
@@ -30,7 +30,11 @@ def run(arguments: list[str]) -> int:
         _, params = built_params(composed("extract", overrides)["extractor"])
         for key, value in found.paths.items():
             params[key.removeprefix("extractor.")] = value
-        results = run_checks(Extractor.registry.build(name, params | texts))
+        extractor = Extractor.registry.build(name, params | texts)
+        reason = extractor.unavailable() or extractor.must_download()
+        if reason is not None:
+            raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")
+        results = run_checks(extractor)
         for result in results:
             print(f"{name}: {result.name}: {result.status}{': ' + result.message if result.message else ''}")
         bad = sum(result.status == "failed" for result in results)

@@ -59,10 +59,13 @@ def _print(result: Extraction, folder: Path) -> None:
     for n, (frame, time) in enumerate(zip(result.frames.tolist(), result.times.tolist(), strict=True)):
         table.add_row(str(n + 1), str(frame), f"{time:.3f}", "" if scores is None else f"{scores[n]:.4g}")
     console.print(table)
-    n_sampled = len(result.source.grids[result.sampling])
+    label = f" ({result.label})" if result.label else ""
+    n_sampled, n_run = (len(result.source.grids[s]) for s in (result.sampling, result.run_sampling))
+    wanted = "" if result.k is None else f" = {result.k}"
+    wanted += f" of the {n_run} frames at {result.run_sampling}" if result.budget.endswith("%") else ""
     console.print(
-        f"{result.extractor}: {len(result.frames)} key frames (budget {result.budget}, {n_sampled} frames sampled: "
-        f"{result.sampling}); "
+        f"{result.extractor}{label}: {len(result.frames)} key frames (budget {result.budget}{wanted}; "
+        f"{n_sampled} frames seen, sampling {result.sampling}); "
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,
     )

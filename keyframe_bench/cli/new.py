@@ -15,7 +15,7 @@ from ..core.errors import UsageError
 from ..extractors import _template, base
 
 # Words the command line reads as something else than a name, and a file name pytest reads as something else.
-_RESERVED = frozenset({"all", "conftest", "false", "free", "inf", "nan", "none", "null", "true"})
+_RESERVED = frozenset({"all", "human", "conftest", "false", "free", "inf", "nan", "none", "null", "true"})
 
 
 class NewExtractor(NamedTuple):

@@ -73,7 +73,7 @@ class Annotation:
             if user.frames is not None:
                 frames = np.unique(np.asarray(user.frames, dtype=np.int64))
             else:
-                frames = np.unique(_nearest(times, np.asarray(user.times, dtype=np.float64)))
+                frames = np.unique(_nearest(times, _inside_times(times, user, video)))
             _inside(frames, n, f"key frames of user {user.name!r}", video)
             users.append(UserSummary(user.name, frames, times[frames]))
         for name in ("shots", "events"):
@@ -86,6 +86,19 @@ class Annotation:
     def without_user(self, index: int) -> Annotation:
         """Return the annotation of all other users (human leave-one-out)."""
         return replace(self, users=self.users[:index] + self.users[index + 1 :])
+
+
+def _inside_times(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArray[np.float64]:
+    """Return the user's times; one farther from the video than a frame lasts is no time of it."""
+    wanted = np.asarray(user.times, dtype=np.float64)
+    step = float(np.median(np.abs(np.diff(times)))) if len(times) > 1 else 1.0
+    outside = wanted[(wanted < times.min() - step) | (wanted > times.max() + step)] if times.size else wanted
+    if outside.size:
+        raise UsageError(
+            f"annotation of {video!r}: key frames of user {user.name!r} name {outside[0]:g} s, "
+            f"but the video lasts from {times.min():g} to {times.max() + step:g} s"
+        )
+    return wanted
 
 
 def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:

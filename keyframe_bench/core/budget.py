@@ -114,7 +114,9 @@ class Sampling:
         def keep(_: int, seconds: float) -> bool:
             nonlocal last
             tick = math.floor(seconds * self.value + 1e-6)
-            if tick <= last:
+            # Reordered stamps wobble by frames; a step back of more than a tick means that the stamp before was wrong,
+            # or that the clock starts anew: the grid goes on from here instead of waiting for ever.
+            if last - 1 <= tick <= last:
                 return False
             last = tick
             return True

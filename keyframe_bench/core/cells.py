@@ -6,6 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .files import digest
+from .version import PASS_VERSION
+
+FORMAT = "keyframe_bench/cell@1"
+"""What a stored cell says of itself."""
+
+HUMAN = "human"
+"""The extractor name of the people's own row (leave-one-out); no method may take it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,8 @@ class Cell:
     run_sampling : str
         The run's sampling: relative budgets are resolved on it.
     seed : int
+    pass_version : int
+        Of decoding and conversions.
     """
 
     extractor: str
@@ -41,12 +50,23 @@ class Cell:
     sampling: str
     run_sampling: str
     seed: int
+    pass_version: int = PASS_VERSION
 
     @property
     def key(self) -> str:
         """Hash of the identity, 20 hex digits: the name of the cell's file."""
         return digest(asdict(self))
 
+    @property
+    def video_record(self) -> str:
+        """Name of the file about the video: copies of one file are videos of their own, with their own annotation."""
+        return digest([self.dataset, self.video, self.video_sha256, self.annotation])
+
     def to_json(self) -> dict[str, Any]:
         """Return the identity as plain data, with its key."""
-        return {"key": self.key, **asdict(self), "features": list(self.features)}
+        return {
+            "key": self.key,
+            **asdict(self),
+            "features": list(self.features),
+            "video_record": self.video_record,
+        }

@@ -48,14 +48,12 @@ class Parameter:
     @property
     def expects(self) -> str:
         """What a value must be, in words."""
-        if self.choices:
-            text = "one of " + ", ".join(map(str, self.choices))
-        else:
-            names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-            text = " or ".join(names[t] for t in self.types)
-            if self.range is not None:
-                text += f" {self.range}"
-        return text + (" or null" if self.optional else "")
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+        text = " or ".join(names[t] for t in self.types)
+        if text and self.range is not None:
+            text += f" {self.range}"
+        choices = "one of " + ", ".join(map(str, self.choices)) if self.choices else ""
+        return " or ".join(filter(None, [text, choices, "null" if self.optional else ""]))
 
     def check(self, value: Any, owner: str) -> Any:
         """Return ``value`` in the declared type, or raise `UsageError` naming owner, parameter and expectation."""
@@ -67,8 +65,8 @@ class Parameter:
     def _convert(self, value: Any) -> Any:
         if value is None:
             return None if self.optional else _REFUSED
-        if self.choices:
-            return value if value in self.choices and type(value) in {type(c) for c in self.choices} else _REFUSED
+        if any(value == choice and type(value) is type(choice) for choice in self.choices):
+            return value
         if isinstance(value, bool):
             return value if bool in self.types else _REFUSED
         for kind in self.types:

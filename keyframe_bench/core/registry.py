@@ -41,9 +41,12 @@ class Registry(Generic[T]):
         What is registered, in the singular, for messages ("extractor").
     package : str
         Package whose modules (names without a leading underscore) are imported on discovery.
+    reserved : iterable of str
+        Names that mean something else where names are given.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, reserved: Iterable[str] = ()) -> None:
+        self.reserved = frozenset(reserved)
         self.kind = kind
         self.package = package
         self._entries: dict[str, Entry[T]] = {}
@@ -51,6 +54,8 @@ class Registry(Generic[T]):
 
     def add(self, name: str, cls: type[T]) -> None:
         """Register ``cls`` under ``name``; a name taken by another class raises `UsageError`."""
+        if name in self.reserved:
+            raise UsageError(f"{self.kind} name {name!r} means something else in results; choose another")
         taken = self._entries.get(name)
         origin = cls.__module__
         if taken is not None and taken.cls is not None and taken.cls is not cls:

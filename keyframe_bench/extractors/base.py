@@ -11,6 +11,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.cells import HUMAN
 from ..core.clip import Clip
 from ..core.errors import ContractError, UsageError
 from ..core.feature import Feature
@@ -54,7 +55,9 @@ class Extractor(Configurable, ABC):
         Contract check name to the reason why this class may fail it.
     """
 
-    registry: ClassVar[Registry[Extractor]] = Registry("extractor", "keyframe_bench.extractors")
+    registry: ClassVar[Registry[Extractor]] = Registry(
+        "extractor", "keyframe_bench.extractors", reserved=(HUMAN, "all")
+    )
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "none"

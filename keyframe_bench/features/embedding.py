@@ -58,20 +58,20 @@ class Embedding(Feature):
     @property
     def key(self) -> str:
         """The sha256 of the weights stands in for where they came from."""
-        from ..models.backbones import weights_id
+        from ..models.weights import weights_id
 
         values = self.params | {"weights": weights_id(self.backbone, self.weights)}
         return f"{self.name}@{self.version}({','.join(f'{k}={v}' for k, v in values.items())})"
 
     def unavailable(self) -> str | None:
         """Return why the network cannot run here, or None."""
-        from ..models.backbones import why_unavailable
+        from ..models.weights import why_unavailable
 
         return why_unavailable(self.backbone, self.weights)
 
     def must_download(self) -> str | None:
         """Return a sentence when the weights are still to be downloaded, or None."""
-        from ..models.backbones import must_download
+        from ..models.weights import must_download
 
         return must_download(self.backbone, self.weights)
 

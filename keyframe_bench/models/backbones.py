@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib.util
 import os
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import sha256_of_file
+from .weights import GRAMMAR, RANDOM_SEED, WAYS_OUT, BackboneName, known, timm_cached, weights_id, why_unavailable
 
 Layer = Literal["logits", "pool"]
 
-_GRAMMAR = "write timm:resnet18.a1_in1k, torchvision:resnet18 or timm:mobilenetv2_100?pad_type=same"
-_WAYS_OUT = "give weights=PATH (a safetensors file), or weights=random for an untrained network"
 _BATCH = 32
 _MAX_ASPECT = 8  # a longer picture is squeezed to this, so that no frame is blown up without bound
-_RANDOM_SEED = 0
-
-
-@dataclass(frozen=True)
-class BackboneName:
-    """A network by name: ``source:name[?option=value[&option=value]]``.
-
-    Attributes
-    ----------
-    source : {"timm", "torchvision"}
-        The package that builds it.
-    name : str
-        Its name there; for timm with the tag of its weights after a dot.
-    options : tuple of (str, value)
-        Keywords for the package's builder.
-    """
-
-    source: str
-    name: str
-    options: tuple[tuple[str, Any], ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> BackboneName:
-        """Read the grammar above; `UsageError` shows it.
-
-        Examples
-        --------
-        >>> BackboneName.parse("timm:mobilenetv2_100?pad_type=same")
-        BackboneName(source='timm', name='mobilenetv2_100', options=(('pad_type', 'same'),))
-        """
-        source, colon, rest = text.partition(":")
-        name, _, query = rest.partition("?")
-        pairs = [part.partition("=") for part in query.split("&")] if query else []
-        if source not in ("timm", "torchvision") or not colon or not name or not all(k and v for k, _, v in pairs):
-            raise UsageError(f"backbone={text!r} is no network name; {_GRAMMAR}")
-        return cls(source, name, tuple((key, _value(value)) for key, _, value in pairs))
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.name}"
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 class Backbone:
@@ -128,96 +74,6 @@ class Backbone:
         return np.concatenate(rows).astype(np.float32, copy=False)
 
 
-def why_unavailable(backbone: str, weights: str) -> str | None:
-    """Return why ``backbone`` with ``weights`` cannot be used here, or None; quick, and without any connection.
-
-    Raises
-    ------
-    UsageError
-        If ``backbone`` is not in the grammar.
-    """
-    name = BackboneName.parse(backbone)
-    for package in ("torch", name.source, "safetensors"):
-        if importlib.util.find_spec(package) is None:
-            return f"package {package} is not installed; install keyframe_bench[networks]"
-    if weights in ("random", "hub") or Path(weights).is_file():
-        return None
-    return f"weights file {weights!r} does not exist; {_WAYS_OUT}"
-
-
-def must_download(backbone: str, weights: str) -> str | None:
-    """Return a sentence when ``backbone`` with ``weights`` needs a download first, or None; without any connection."""
-    if weights != "hub":
-        return None
-    name = BackboneName.parse(backbone)
-    if name.source == "timm":
-        found = _timm_cached(name.name) is not None
-    else:
-        found = any(_torch_cache().glob(f"{name.name}-*.pth"))
-    if found:
-        return None
-    return f"the weights of {name} are not on this machine and would have to be downloaded; {_WAYS_OUT}"
-
-
-def weights_id(backbone: str, weights: str) -> str:
-    """Return what identifies the weights in a cache key: the sha256 of their file, or "random".
-
-    Hub weights that are not on this machine yet are identified by "hub"; within a process the answer does not change.
-
-    Raises
-    ------
-    UnavailableError
-        If the local file cannot be read.
-    """
-    if weights == "random":
-        return f"random{_RANDOM_SEED}"
-    if weights == "hub":
-        return _hub_id(backbone)
-    try:
-        status = Path(weights).stat()
-        return _file_id(weights, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise UnavailableError(f"weights file {weights!r} cannot be read ({error.strerror}); {_WAYS_OUT}") from error
-
-
-@lru_cache(maxsize=64)
-def _file_id(path: str, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - a changed file must be hashed again
-    return sha256_of_file(path)
-
-
-@lru_cache(maxsize=64)
-def _hub_id(backbone: str) -> str:
-    name = BackboneName.parse(backbone)
-    if name.source == "timm":
-        file = _timm_cached(name.name)
-    else:
-        import torchvision
-
-        _known(name, torchvision.models.list_models())
-        file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
-        file = file if file.is_file() else None
-    return "hub" if file is None else sha256_of_file(file)
-
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-def _torch_cache() -> Path:
-    return Path(os.environ.get("TORCH_HOME") or _cache_home() / "torch") / "hub" / "checkpoints"
-
-
-def _timm_cached(name: str) -> Path | None:
-    """Return the safetensors file of ``timm/name`` in the Hugging Face cache, or None."""
-    home = os.environ.get("HF_HOME") or _cache_home() / "huggingface"
-    folder = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub") / f"models--timm--{name}"
-    current = folder / "refs" / "main"
-    if not current.is_file():
-        return None
-    file = folder / "snapshots" / current.read_text().strip() / "model.safetensors"
-    return file if file.is_file() else None
-
-
 def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None, std: float | None) -> Backbone:
     """Return the network, ready to use; a process keeps the two used last.
 
@@ -260,7 +116,7 @@ def _load(
 
     build = _build_timm if name.source == "timm" else _build_torchvision
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_RANDOM_SEED)
+        torch.manual_seed(RANDOM_SEED)
         module, settings = build(name, weights == "hub")
     if weights not in ("hub", "random"):
         _load_strictly(module, weights, backbone)
@@ -272,24 +128,16 @@ def _load(
     return Backbone(module, **settings)
 
 
-def _known(name: BackboneName, names: list[str]) -> None:
-    plain = name.name.split(".")[0] if name.source == "timm" else name.name
-    if plain not in names:
-        near = difflib.get_close_matches(plain, names, n=3)
-        hint = f"did you mean {', '.join(near)}" if near else _GRAMMAR
-        raise UsageError(f"{name.source} has no network {plain!r}; {hint}")
-
-
 def _build_timm(name: BackboneName, hub: bool) -> tuple[Any, dict[str, Any]]:
     import timm
 
-    _known(name, timm.list_models())
+    known(name, timm.list_models())
     options = dict(name.options)
     if hub:
         if "." not in name.name:
             tags = ", ".join(timm.list_pretrained(f"{name.name}.*")[:3]) or "none"
             raise UsageError(f"backbone={name} names no pretrained weights; add their tag (known: {tags})")
-        cached = _timm_cached(name.name)
+        cached = timm_cached(name.name)
         options["pretrained"] = True
         if cached is not None:  # the file whose hash is in the feature's key, and no look-up over the network
             options["pretrained_cfg_overlay"] = {"file": str(cached)}
@@ -315,13 +163,13 @@ def _ask_hub(name: BackboneName) -> None:
     except urllib.error.HTTPError:
         return  # an answer
     except (OSError, ValueError) as error:
-        raise UnavailableError(f"the weights of {name} cannot be downloaded (no connection); {_WAYS_OUT}") from error
+        raise UnavailableError(f"the weights of {name} cannot be downloaded (no connection); {WAYS_OUT}") from error
 
 
 def _build_torchvision(name: BackboneName, hub: bool) -> tuple[Any, dict[str, Any]]:
     import torchvision
 
-    _known(name, torchvision.models.list_models(module=torchvision.models))
+    known(name, torchvision.models.list_models(module=torchvision.models))
     pretrained = torchvision.models.get_model_weights(name.name).DEFAULT
 
     def build() -> Any:
@@ -346,12 +194,12 @@ def _built(name: BackboneName, hub: bool, build: Any) -> Any:
     except Exception as error:  # the packages and their download clients raise anything
         text = " ".join(str(error).split())[:160]
         if isinstance(error, TypeError) or "Invalid pretrained tag" in text:
-            raise UsageError(f"backbone={name} cannot be built ({text}); {_GRAMMAR}") from error
+            raise UsageError(f"backbone={name} cannot be built ({text}); {GRAMMAR}") from error
         if hub:
             raise UnavailableError(
-                f"the weights of {name} cannot be downloaded ({type(error).__name__}); {_WAYS_OUT}"
+                f"the weights of {name} cannot be downloaded ({type(error).__name__}); {WAYS_OUT}"
             ) from error
-        raise UsageError(f"backbone={name} cannot be built ({text}); {_GRAMMAR}") from error
+        raise UsageError(f"backbone={name} cannot be built ({text}); {GRAMMAR}") from error
 
 
 def _load_strictly(module: Any, path: str, backbone: str) -> None:
@@ -370,7 +218,7 @@ def _load_strictly(module: Any, path: str, backbone: str) -> None:
         state = load_file(path)
     except (SafetensorError, ValueError) as error:
         text = " ".join(str(error).split())[:100]
-        raise UsageError(f"weights={path!r} is no complete safetensors file ({text}); {_WAYS_OUT}") from error
+        raise UsageError(f"weights={path!r} is no complete safetensors file ({text}); {WAYS_OUT}") from error
     wanted = module.state_dict()
     wrong = {
         "missing": sorted(wanted.keys() - state.keys()),

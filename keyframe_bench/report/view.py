@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Numbers = tuple[str, str, list[str | None]]  # label, role, one text a column (None: not measurable)
-_SHA = re.compile(r"[0-9a-f]{6,64}")
+_HEX = re.compile(r"[0-9a-f]{6,64}")
 
 
 @dataclass
@@ -92,8 +92,11 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
     for index, (video_id, name) in enumerate(zip(videos["video_id"], videos["video"], strict=True)):
         part = cells[cells["video_id"] == video_id]
         sha = str(part["video_sha256"].iloc[-1])
-        file = out / "videos" / f"{sha}.json"
-        known = _SHA.fullmatch(sha) is not None  # what comes from a file must not become part of a path unseen
+        record = str(part["video_record"].iloc[-1])
+        file = out / "videos" / f"{record}.json"
+        known = bool(
+            _HEX.fullmatch(sha) and _HEX.fullmatch(record)
+        )  # what comes from a file must not become part of a path unseen
         facts = read_object(file) if known and file.is_file() else {}
         start, duration = _extent(facts, part, keyframes)
         scene = _Scene(out / "thumbs" / sha if known else None, index, start, duration, {})
@@ -158,7 +161,7 @@ class _Scene:
             reason = ": ".join(part for part in (first["error_type"], first["error_message"]) if part)
             return Lane(row.label, row.role, "", error=f"{first['status']}: {reason or 'no reason was recorded'}")
         found = keyframes.get(good[0])
-        if not found:  # a row without key frames of its own (human leave-one-out)
+        if not found:  # the people's own row: the annotation lanes show their key frames
             return None
         thumbs = self._thumbs(found)
         detail = [f"{len(thumbs)} frame{'s' if len(thumbs) != 1 else ''}"]

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..core.cells import HUMAN
 from .format import shown
 from .notes import notes_for
+from .rank import fewer_key_frames
 from .spec import ColumnSpec, Role, Row, Table, Value
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def _row(
         params.append(f"version={first['version']}")
     videos = {str(status): int(cells["video_id"].nunique()) for status, cells in part.groupby("status")}
     role: Role = "control" if bool(first["control"]) else "method"
-    if bool(first["privileged"]) or extractor == "human":
+    if bool(first["privileged"]) or extractor == HUMAN:
         role = "ceiling"
     values = {name: value for name, series in numbers.items() if (value := _value(series, group)) is not None}
     return Row(
@@ -155,6 +157,9 @@ def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
             ]
             full = max((value.n for _, value in ranked), default=0)
             ranked = [(i, value) for i, value in ranked if value.n == full]
+            if column.fewer_helps:
+                fewer = fewer_key_frames(rows)
+                ranked = [(i, value) for i, value in ranked if rows[i].group not in fewer]
             if len(ranked) < 2:
                 continue
             pick = max if column.direction == "higher" else min

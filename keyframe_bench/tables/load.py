@@ -8,24 +8,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.cells import FORMAT
 from ..core.errors import UsageError
 from ..core.files import canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = "keyframe_bench/cell@1"
 STATUSES = ("ok", "failed", "skipped")
 _REQUIRED = ("key", "status", "extractor", "video")
 # What must be equal for two cells to be averaged into one row.
 _GROUP = ("dataset", "extractor", "version", "label", "budget", "sampling")
 _FACTS = (
     *("key", "status", "extractor", "version", "label", "reference", "budget_rule", "privileged", "control"),
-    *("dataset", "revision", "video", "video_sha256", "budget", "sampling", "run_sampling", "seed"),
+    *("dataset", "revision", "video", "video_sha256", "video_record", "budget", "sampling", "run_sampling", "seed"),
     *("k", "n_sampled", "n_frames", "draws", "finished"),
 )
 _DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(("label", "reference", "budget_rule", "dataset", "revision", "video_sha256", "finished"), ""),
+    **dict.fromkeys(
+        ("label", "reference", "budget_rule", "dataset", "revision", "video_sha256", "video_record", "finished"), ""
+    ),
     **dict.fromkeys(("budget", "run_sampling"), ""),
     **{"version": 1, "privileged": False, "control": False, "seed": 0, "draws": 1},
 }
@@ -136,7 +138,9 @@ def _refuse(constant: str) -> float:
 def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
     flat = {name: cell[name] if cell.get(name) is not None else _DEFAULTS.get(name) for name in _FACTS}
     flat["sampling"] = flat["sampling"] or flat["run_sampling"]
-    flat["budget"] = str(flat["budget"])
+    budget = str(flat["budget"])
+    # A share of the run's frames: of other frames it is another budget.
+    flat["budget"] = f"{budget} of {flat['run_sampling']}" if budget.endswith("%") else budget
     flat["params"] = canonical_json(cell.get("params") or {})
     keyframes = cell.get("keyframes") or {}
     error = cell.get("error") or {}

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..core.cells import HUMAN
 from .format import shown
+from .rank import fewer_key_frames
 from .spec import ColumnSpec, Row, Table
 
 if TYPE_CHECKING:
@@ -28,15 +30,36 @@ def notes_for(table: Table, numbers: Mapping[str, pd.Series[float]]) -> tuple[st
     notes = [*_failures(table), *_denominators(table)]
     if "budget" in table.settings:
         notes.append("best values are marked within one budget")
-    notes += [
-        f"{row.label}: mean of {row.draws} random draws per video"
-        for row in table.rows
-        if row.draws > 1 and row.n_videos
-    ]
+    notes += _draws(table)
+    notes += _fewer(table)
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")
         return tuple(notes)
     return (*notes, *_floor(table, numbers))
+
+
+def _draws(table: Table) -> list[str]:
+    drawn = {row.label: row for row in table.rows if row.draws > 1 and row.n_videos}
+    return [
+        f"{label}: mean over the people, each scored against the others"
+        if row.extractor == HUMAN
+        else f"{label}: mean of {row.draws} random draws per video"
+        for label, row in drawn.items()
+    ]
+
+
+def _fewer(table: Table) -> list[str]:
+    """Say which rows return fewer key frames than asked for, where that alone makes a column look better."""
+    columns = [column.name for column in table.columns if column.fewer_helps]
+    fewer = fewer_key_frames(table.rows)
+    rows = [
+        f"{row.label} ({fewer[row.group][0]:.3g} of {fewer[row.group][1]:.3g})"
+        for row in table.rows
+        if row.group in fewer
+    ]
+    if not columns or not rows or any(row.budget == "free" for row in table.rows):
+        return []
+    return [f"fewer key frames alone lower {', '.join(columns)}: not ranked there are {', '.join(dict.fromkeys(rows))}"]
 
 
 def _failures(table: Table) -> list[str]:
@@ -98,6 +121,9 @@ def _best_rival(table: Table, column: ColumnSpec, floor: Row, sign: float) -> Ro
         and (row.dataset, row.budget) == (floor.dataset, floor.budget)
         and column.name in row.values
     ]
+    if column.fewer_helps:
+        fewer = fewer_key_frames(table.rows)
+        rivals = [row for row in rivals if row.group not in fewer]
     full = max((row.values[column.name].n for row in rivals), default=0)
     rivals = [row for row in rivals if row.values[column.name].n == full]
     return max(rivals, key=lambda row: sign * row.values[column.name].mean, default=None)

@@ -59,6 +59,11 @@ class ColumnSpec:
         )
 
     @property
+    def fewer_helps(self) -> bool:
+        """Whether a summary gets better in this column by leaving key frames out (CUS_E, redundancy; not costs)."""
+        return self.direction == "lower" and self.unit == "1"
+
+    @property
     def arrow(self) -> str:
         """↑ when higher is better, ↓ when lower is, else nothing."""
         return _ARROWS[self.direction]

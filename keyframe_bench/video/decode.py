@@ -7,6 +7,7 @@ import re
 import stat
 from array import array
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -187,11 +188,11 @@ class VideoReader:
 
     def _frame(self, raw: av.VideoFrame) -> Frame:
         ordinal = len(self._pts)
-        base = float(raw.time_base) if raw.time_base else self.frame_s
+        base = raw.time_base or Fraction(self.frame_s)
         pts = self._presentation_time(raw, max(1, round(self.frame_s / base)))
         if ordinal == 0:
             self._mirrored = is_mirrored(raw)
-        frame = Frame(raw, ordinal, pts * base, self.ledger, mirrored=self._mirrored)
+        frame = Frame(raw, ordinal, pts * base.numerator / base.denominator, self.ledger, mirrored=self._mirrored)
         if ordinal == 0:
             self.width, self.height = frame.width, frame.height
             self.health.rotation = 90 * frame.turns

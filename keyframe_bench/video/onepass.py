@@ -134,6 +134,7 @@ def read_pass(
     name: str | None = None,
     sha256: str | None = None,
     progress: Progress | None = None,
+    limit: int | None = None,
 ) -> Pass:
     """Decode ``path`` once and compute all features.
 
@@ -149,6 +150,8 @@ def read_pass(
         The video's name in tables (default: its file name) and hash (default: computed).
     progress : callable, optional
         Called with the PTS reached, in seconds.
+    limit : int, optional
+        Stop after so many frames: a probe.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def read_pass(
     wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
     stamp = file_stamp(path)
     info = VideoInfo(name or printable(Path(path).name), 0, sha256=sha256 or sha256_of_file(path))
-    done = _read(path, wanted, info, progress)
+    done = _read(path, wanted, info, progress, limit)
     done.stamp = file_stamp(path)
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
@@ -187,13 +190,21 @@ def file_stamp(path: str | Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _read(path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None) -> Pass:
+def _read(
+    path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
+) -> Pass:
     if all(feature.source == "packets" for features in wanted.values() for feature in features):
         start = time.perf_counter()
         table = scan_packets(path)
         if table.trusted:
             return _pass_from_packets(table, wanted, info, time.perf_counter() - start)
-    return _pass_from_frames(path, wanted, info, progress)
+    return _pass_from_frames(path, wanted, info, progress, limit)
+
+
+def packets_seconds(path: str | Path) -> float | None:
+    """Return what a pass over the packets alone takes, in seconds; None where they do not prove frame identity."""
+    start = time.perf_counter()
+    return time.perf_counter() - start if scan_packets(path).trusted else None
 
 
 class _Loop:
@@ -246,7 +257,7 @@ class _Loop:
 
 
 def _pass_from_frames(
-    path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None
+    path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
     loop, decode_s = _Loop(wanted, progress), 0.0
     with VideoReader(path, loop.ledger) as reader:
@@ -258,6 +269,9 @@ def _pass_from_frames(
             if frame is None:
                 break
             loop.take(frame)
+            if limit is not None and frame.ordinal + 1 >= limit:
+                reader.health.judge_times(reader.times, reader.frame_s)
+                break
     health, times = reader.health, reader.times
     facts = replace(info, width=reader.width, height=reader.height, rotation=health.rotation)
     facts = _timed(facts, times, health)

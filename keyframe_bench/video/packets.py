@@ -106,7 +106,7 @@ def scan_packets(path: str | Path) -> PacketTable:
         first = scan.first
         return PacketTable(
             pts=given[order],
-            times=np.asarray(given[order] * float(time_base), dtype=np.float64),
+            times=given[order] * time_base.numerator / time_base.denominator,
             keys=keys[order],
             time_base=time_base,
             trusted=not reason,

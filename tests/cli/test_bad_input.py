@@ -115,6 +115,7 @@ RUN_CASES = [
     ("executor=null", "executor is one name"),
     ("executor.n_jobs=0", "executor.n_jobs=0"),
     ("executor.n_jobs=two", "executor.n_jobs='two'"),
+    ("executor.n_jobs=2", "add executor=loky"),
     ("executor=loky executor.n_jobs=-1", "executor.n_jobs=-1"),
     ("executor.foo=1", "it has n_jobs"),
     ("executor.name=loky", "executor=NAME"),

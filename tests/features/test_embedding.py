@@ -15,7 +15,8 @@ import pytest
 
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.features.embedding import Embedding
-from keyframe_bench.models.backbones import BackboneName, load_backbone, why_unavailable
+from keyframe_bench.models.backbones import load_backbone
+from keyframe_bench.models.weights import BackboneName, why_unavailable
 
 SMALL = "timm:test_resnet"  # half a million weights, 160 x 160 input
 VISION = "torchvision:squeezenet1_0"

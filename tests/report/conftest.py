@@ -42,6 +42,7 @@ def _cell(method, number, video, sha, rng):
         "dataset": "folder",
         "video": video,
         "video_sha256": sha,
+        "video_record": sha[::-1],
         "budget": "4",
         "sampling": "2fps",
         "seed": 0,
@@ -73,7 +74,7 @@ def fake_out(tmp_path_factory):
         facts |= {"width": 640, "height": 360, "health": {"declared_frames": 725, "decoded_frames": 720, "notes": []}}
         facts |= {"change": change, "shots_s": [[10, 20], [20, 40]] if number else None}
         facts |= {"users": [{"name": "<u>1", "times": [11.0, 25.0], "frames": [24, 360]}]}
-        (out / "videos" / f"{sha}.json").write_text(json.dumps(facts))
+        (out / "videos" / f"{sha[::-1]}.json").write_text(json.dumps(facts))
     (out / "results.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
     run = {"command": "keyframe-bench run '<x>'", "columns": COLUMNS, "n_videos": 4, "seeds": [0]}
     run |= {"skipped": [{"video": "<svg onload=alert(2)>.mp4", "reason": "no video stream"}]}

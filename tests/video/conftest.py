@@ -79,10 +79,10 @@ def pictures() -> Callable[..., list[np.ndarray]]:
 
 
 @pytest.fixture(scope="session")
-def plain_decode() -> Callable[[Path], tuple[list[int | None], list[np.ndarray]]]:
-    """Decode with PyAV alone, one thread: PTS as the decoder states them, and a small checksum of every picture."""
+def plain_decode() -> Callable[[Path], tuple[list[int | None], list[int], Fraction]]:
+    """Decode with PyAV alone, one thread: PTS as the decoder states them, a hash of every picture, the time base."""
 
-    def decode(path: Path) -> tuple[list[int | None], list[np.ndarray]]:
+    def decode(path: Path) -> tuple[list[int | None], list[int], Fraction]:
         av.logging.restore_default_callback()
         stamps, sums = [], []
         with av.open(f"file:{path}", metadata_errors="replace") as container:
@@ -96,7 +96,7 @@ def plain_decode() -> Callable[[Path], tuple[list[int | None], list[np.ndarray]]
                 for frame in frames:
                     stamps.append(frame.pts)
                     sums.append(checksum(frame))
-        return stamps, sums
+            return stamps, sums, stream.time_base
 
     return decode
 

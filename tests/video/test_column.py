@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -51,11 +50,12 @@ def test_nothing_is_left_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     rows = collect([np.ones((50, 4))] * 3)
     assert rows.sum() == 600
     assert list(tmp_path.iterdir()) == []  # it never had a name
-    open_before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    files = Path("/proc/self/fd")
+    open_before = len(list(files.iterdir())) if files.exists() else 0
     for _ in range(50):
         collect([np.ones((50, 4))] * 3)
     if open_before:
-        assert len(os.listdir("/proc/self/fd")) <= open_before + 2
+        assert len(list(files.iterdir())) <= open_before + 2
 
 
 def test_memory_stays_bounded() -> None:

@@ -21,8 +21,10 @@ Encode = Callable[..., Path]
 BT709, BT601, BT2020 = 1, 5, 9  # AVColorSpace
 LIMITED, FULL = 1, 2  # AVColorRange
 COLOURS = np.array(
-    [[255, 255, 255], [230, 220, 20], [30, 200, 210], [40, 180, 60]]
-    + [[200, 40, 190], [210, 30, 40], [30, 40, 200], [0, 0, 0]],
+    [
+        [255, 255, 255], [230, 220, 20], [30, 200, 210], [40, 180, 60],
+        [200, 40, 190], [210, 30, 40], [30, 40, 200], [0, 0, 0],
+    ],
     dtype=np.uint8,
 )  # fmt: skip
 WEIGHTS = {BT601: (0.299, 0.587, 0.114), BT709: (0.2126, 0.7152, 0.0722), BT2020: (0.2627, 0.678, 0.0593)}
@@ -101,9 +103,7 @@ def test_lossy_codecs(encode: Encode) -> None:
     ):  # fmt: skip
         quality = {"crf": "4"} if codec == "libx264" else {"b": "8M"}
         wide = 2 if "j" in pix_fmt else None
-        frame = first_frame(
-            encode(name, [bars()] * 3, codec=codec, pix_fmt=pix_fmt, color_range=wide, options=quality)
-        )
+        frame = first_frame(encode(name, [bars()] * 3, codec=codec, pix_fmt=pix_fmt, color_range=wide, options=quality))
         assert off(middles(frame.full_rgb()), COLOURS) <= 8, name
 
 

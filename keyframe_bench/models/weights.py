@@ -1,0 +1,165 @@
+"""Names of pretrained networks, and where their weights are: what can be told without loading a network."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UnavailableError, UsageError
+from ..core.files import sha256_of_file
+
+GRAMMAR = "write timm:resnet18.a1_in1k, torchvision:resnet18 or timm:mobilenetv2_100?pad_type=same"
+WAYS_OUT = "give weights=PATH (a safetensors file), or weights=random for an untrained network"
+RANDOM_SEED = 0
+
+
+@dataclass(frozen=True)
+class BackboneName:
+    """A network by name: ``source:name[?option=value[&option=value]]``.
+
+    Attributes
+    ----------
+    source : {"timm", "torchvision"}
+        The package that builds it.
+    name : str
+        Its name there; for timm with the tag of its weights after a dot.
+    options : tuple of (str, value)
+        Keywords for the package's builder.
+    """
+
+    source: str
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> BackboneName:
+        """Read the grammar above; `UsageError` shows it.
+
+        Examples
+        --------
+        >>> BackboneName.parse("timm:mobilenetv2_100?pad_type=same")
+        BackboneName(source='timm', name='mobilenetv2_100', options=(('pad_type', 'same'),))
+        """
+        source, colon, rest = text.partition(":")
+        name, _, query = rest.partition("?")
+        pairs = [part.partition("=") for part in query.split("&")] if query else []
+        if source not in ("timm", "torchvision") or not colon or not name or not all(k and v for k, _, v in pairs):
+            raise UsageError(f"backbone={text!r} is no network name; {GRAMMAR}")
+        return cls(source, name, tuple((key, _value(value)) for key, _, value in pairs))
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.name}"
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def known(name: BackboneName, names: list[str]) -> None:
+    """Raise `UsageError` with the nearest names unless ``names`` has the network."""
+    plain = name.name.split(".")[0] if name.source == "timm" else name.name
+    if plain not in names:
+        near = difflib.get_close_matches(plain, names, n=3)
+        hint = f"did you mean {', '.join(near)}" if near else GRAMMAR
+        raise UsageError(f"{name.source} has no network {plain!r}; {hint}")
+
+
+def why_unavailable(backbone: str, weights: str) -> str | None:
+    """Return why ``backbone`` with ``weights`` cannot be used here, or None; quick, and without any connection.
+
+    Raises
+    ------
+    UsageError
+        If ``backbone`` is not in the grammar.
+    """
+    name = BackboneName.parse(backbone)
+    for package in ("torch", name.source, "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            return f"package {package} is not installed; install keyframe_bench[networks]"
+    if weights in ("random", "hub") or Path(weights).is_file():
+        return None
+    return f"weights file {weights!r} does not exist; {WAYS_OUT}"
+
+
+def must_download(backbone: str, weights: str) -> str | None:
+    """Return a sentence when ``backbone`` with ``weights`` needs a download first, or None; without any connection."""
+    if weights != "hub":
+        return None
+    name = BackboneName.parse(backbone)
+    if name.source == "timm":
+        found = timm_cached(name.name) is not None
+    else:
+        found = any(_torch_cache().glob(f"{name.name}-*.pth"))
+    if found:
+        return None
+    return f"the weights of {name} are not on this machine and would have to be downloaded; {WAYS_OUT}"
+
+
+def weights_id(backbone: str, weights: str) -> str:
+    """Return what identifies the weights in a cache key: the sha256 of their file, or "random".
+
+    Hub weights that are not on this machine yet are identified by "hub" until they are.
+
+    Raises
+    ------
+    UnavailableError
+        If the local file cannot be read.
+    """
+    if weights == "random":
+        return f"random{RANDOM_SEED}"
+    if weights == "hub":
+        return _hub_id(backbone)
+    try:
+        status = Path(weights).stat()
+        return _file_id(weights, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise UnavailableError(f"weights file {weights!r} cannot be read ({error.strerror}); {WAYS_OUT}") from error
+
+
+@lru_cache(maxsize=64)
+def _file_id(path: str, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - a changed file must be hashed again
+    return sha256_of_file(path)
+
+
+def _hub_id(backbone: str) -> str:
+    name = BackboneName.parse(backbone)
+    if name.source == "timm":
+        file = timm_cached(name.name)
+    else:
+        import torchvision
+
+        known(name, torchvision.models.list_models())
+        file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
+    if file is None or not file.is_file():
+        return "hub"
+    status = file.stat()
+    return _file_id(str(file), status.st_mtime_ns, status.st_size)
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _torch_cache() -> Path:
+    return Path(os.environ.get("TORCH_HOME") or _cache_home() / "torch") / "hub" / "checkpoints"
+
+
+def timm_cached(name: str) -> Path | None:
+    """Return the safetensors file of ``timm/name`` in the Hugging Face cache, or None."""
+    home = os.environ.get("HF_HOME") or _cache_home() / "huggingface"
+    folder = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub") / f"models--timm--{name}"
+    current = folder / "refs" / "main"
+    if not current.is_file():
+        return None
+    file = folder / "snapshots" / current.read_text().strip() / "model.safetensors"
+    return file if file.is_file() else None

@@ -1,0 +1,77 @@
+"""What people chose is aligned with what was decoded, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyframe_bench.core.annotation import Annotation, UserSummary
+from keyframe_bench.core.errors import UsageError
+
+TIMES = 10 + np.arange(50) / 25
+
+
+def spans(*ranges: tuple[int, int]) -> np.ndarray:
+    return np.array(ranges, dtype=np.int64).reshape(-1, 2)
+
+
+def test_users_get_both_ordinals_and_times() -> None:
+    given_by = (
+        UserSummary("ordinals", frames=np.array([30, 3, 3])),
+        UserSummary("times", times=np.array([10.0, 10.13, 11.96])),
+    )
+    by_frames, by_times = Annotation(given_by).aligned(TIMES, "v").users
+    assert by_frames.frames is not None and by_frames.frames.tolist() == [3, 30]
+    assert by_frames.times is not None and by_frames.times.tolist() == TIMES[[3, 30]].tolist()
+    assert by_times.frames is not None and by_times.frames.tolist() == [0, 3, 49]
+    assert by_times.times is not None and by_times.times.tolist() == TIMES[[0, 3, 49]].tolist()  # the frames' own
+
+
+@given(st.lists(st.floats(0, 8), min_size=1, max_size=60, unique=True), st.lists(st.floats(0, 8), max_size=9))
+def test_times_become_the_nearest_frame(times: list[float], wanted: list[float]) -> None:
+    """Also where times step back; independent of the order in which the frames come."""
+    clock = np.array([0.0, 8.0, *times])
+    user = UserSummary("u", times=np.sort(np.array(wanted)))
+    (found,) = Annotation((user,)).aligned(clock, "v").users
+    assert found.frames is not None
+    distances = np.abs(clock[:, None] - np.array(wanted)).min(axis=0) if wanted else np.zeros(0)
+    reached = np.abs(clock[found.frames][:, None] - np.array(wanted)).min(axis=0) if wanted else np.zeros(0)
+    assert reached == pytest.approx(distances)
+
+
+def test_one_frame_and_nobody() -> None:
+    one = Annotation((UserSummary("u", times=np.array([10.0])),)).aligned(TIMES[:1], "v")
+    assert one.users[0].frames is not None and one.users[0].frames.tolist() == [0]
+    nobody = Annotation((UserSummary("u", frames=np.zeros(0, dtype=np.int64)),)).aligned(TIMES, "v")
+    assert len(nobody.users[0]) == 0
+    assert Annotation().aligned(TIMES, "v").users == ()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        (Annotation((UserSummary("eva", frames=np.array([50])),)), "user 'eva' name frame 50"),
+        (Annotation((UserSummary("eva", frames=np.array([-1])),)), "frame -1"),
+        (Annotation((UserSummary("eva", times=np.array([99.0])),)), "99 s"),
+        (Annotation(shots=spans((0, 51))), "shots name frame 50"),
+        (Annotation(shots=spans((-2, 10))), "shots name frame -2"),
+        (Annotation(events=spans((3, 60))), "events name frame 59"),
+    ],
+)
+def test_what_lies_outside_the_video_is_refused(annotation: Annotation, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        annotation.aligned(TIMES, "my video")
+    assert "'my video'" in str(caught.value)
+
+
+def test_ranges_may_end_with_the_video() -> None:
+    whole = Annotation(shots=spans((0, 25), (25, 50)), events=spans())
+    assert whole.aligned(TIMES, "v").shots is whole.shots
+
+
+def test_leaving_one_person_out() -> None:
+    users = tuple(UserSummary(name, frames=np.array([n])) for n, name in enumerate("abc"))
+    left = Annotation(users, shots=spans((0, 5))).without_user(1)
+    assert [u.name for u in left.users] == ["a", "c"] and left.shots is not None

@@ -1,0 +1,100 @@
+"""The two scalars of a run: what may be written, what it means, and that it can be written back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyframe_bench.core.budget import Budget, Sampling
+from keyframe_bench.core.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "k"),
+    [
+        ("8", 8), (8, 8), (" 8 ", 8), ("1000", 1000), ("15%", 30), ("0.1%", 1), ("100%", 200), ("12.5%", 25),
+        ("4/min", 6), ("0.5/min", 1), ("3/min", 5), ("free", None),
+    ],
+)  # fmt: skip
+def test_budgets_of_a_clip(text: str | int, k: int | None) -> None:
+    """200 sampled frames, 90 s; halves are rounded up, and at least one frame is allowed."""
+    budget = Budget.parse(text)
+    assert budget.resolve(n_sampled=200, duration_s=90.0) == k
+    assert Budget.parse(str(budget)) == budget
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "0%", "101%", "1.5", "8 %", "%", "4/hour", "", "Free", "nan", "1e3", "²"])
+def test_what_is_no_budget_is_one_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"count \(8\), a share \(15%\), a rate \(4/min\) or free") as caught:
+        Budget.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.integers(0, 10**6), st.floats(0, 10**5), st.integers(1, 100))
+def test_at_least_one_frame_and_never_more_with_less(n: int, seconds: float, share: int) -> None:
+    budget = Budget.parse(f"{share}%")
+    k = budget.resolve(n, seconds)
+    assert k is not None and 1 <= k <= max(1, n)
+    assert k <= (budget.resolve(n + 100, seconds) or 0)
+
+
+def kept(text: str, times: list[float]) -> list[int]:
+    keep = Sampling.parse(text).keeper()
+    return [n for n, t in enumerate(times) if keep(n, t)]
+
+
+def test_samplings_of_a_regular_video() -> None:
+    times = [n / 25 for n in range(60)]
+    assert kept("every", times) == list(range(60))
+    assert kept("every7", times) == list(range(0, 60, 7))
+    assert kept("2fps", times) == [0, 13, 25, 38, 50]
+    assert kept("0.5fps", times) == [0, 50]
+    assert kept("100fps", times) == list(range(60))
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 24000 / 1001, 30000 / 1001, 60000 / 1001])
+@pytest.mark.parametrize("rate", [1, 2, 5])
+def test_the_grid_is_tied_to_time_and_does_not_drift(fps: float, rate: int) -> None:
+    times = [n / fps for n in range(round(600 * fps))]
+    grid = kept(f"{rate}fps", times)
+    assert len(grid) == 600 * rate
+    late = [times[n] - tick / rate for tick, n in enumerate(grid)]
+    assert min(late) >= -1e-5 and max(late) < 1 / fps + 1e-5
+
+
+@given(st.lists(st.floats(0.001, 3), min_size=1, max_size=200), st.sampled_from(["1fps", "2fps", "7.5fps"]))
+def test_every_tick_that_has_a_frame_gets_its_first(steps: list[float], text: str) -> None:
+    times = [0.0]
+    for step in steps:
+        times.append(times[-1] + step)
+    grid, rate = kept(text, times), float(text.removesuffix("fps"))
+    assert grid[0] == 0
+    first = {}
+    for n, t in enumerate(times):
+        first.setdefault(int(t * rate + 1e-6), n)
+    assert grid == list(first.values())
+
+
+def test_each_keeper_starts_anew() -> None:
+    sampling = Sampling.parse("1fps")
+    assert [sampling.keeper()(0, 0.0) for _ in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize("text", ["every", "every3", "2fps", "0.5fps", "29.97fps"])
+def test_samplings_can_be_written_back(text: str) -> None:
+    assert str(Sampling.parse(text)) == text
+    assert Sampling.parse(Sampling.parse(text)) == Sampling.parse(text)
+
+
+def test_one_sampling_has_one_name() -> None:
+    assert str(Sampling.parse("every1")) == "every"
+    assert str(Sampling.parse("2.0fps")) == "2fps"
+
+
+@pytest.mark.parametrize(
+    "text", ["every0", "0fps", "-1fps", "fps", "every-2", "every 3", "2", "2 fps", "", "all", "²fps"]
+)
+def test_what_is_no_sampling_is_one_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"use every, every3 \(each third frame\) or 2fps"):
+        Sampling.parse(text)

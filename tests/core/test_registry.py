@@ -1,0 +1,148 @@
+"""One registry: built-in files, entry points and plug-in files; duplicates refused, broken ones listed."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from keyframe_bench.core import registry as module
+from keyframe_bench.core.errors import UnavailableError, UsageError
+from keyframe_bench.core.feature import Feature
+from keyframe_bench.core.registry import Registry, load_plugins, plugin_files, register
+
+PLUGIN = """
+import numpy as np
+from keyframe_bench.core.feature import Feature
+from keyframe_bench.core.registry import register
+
+@register("ones_of_test")
+class Ones(Feature):
+    def compute(self, frames):
+        return np.ones(len(frames))
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An importable package with a sound, a broken and a private module."""
+    folder = tmp_path / "methods_of_test"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "sound.py").write_text("from methods_of_test import registry\nclass A: ...\nregistry.add('alpha', A)\n")
+    (folder / "broken.py").write_text("import a_package_that_is_missing\n")
+    (folder / "_private.py").write_text("raise RuntimeError\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "methods_of_test"
+    for name in [n for n in sys.modules if n.startswith("methods_of_test")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def filled(package: str, monkeypatch: pytest.MonkeyPatch) -> Registry[object]:
+    import importlib
+
+    registry: Registry[object] = Registry("method", package)
+    importlib.import_module(package).registry = registry  # type: ignore[attr-defined]  # what its modules look for
+    monkeypatch.setattr(module, "entry_points", lambda group: [])
+    return registry
+
+
+def test_discovery_finds_files_and_keeps_the_broken_with_their_reason(filled: Registry[object]) -> None:
+    assert filled.names() == ["alpha"]
+    entries = filled.entries()
+    assert list(entries) == ["alpha", "broken"]
+    assert "a_package_that_is_missing" in str(entries["broken"].error)
+    assert type(filled.build("alpha")).__name__ == "A"
+    with pytest.raises(UnavailableError, match=r"method 'broken' cannot be loaded.*a_package_that_is_missing"):
+        filled.get("broken")
+
+
+def test_unknown_names_list_the_nearest(filled: Registry[object]) -> None:
+    with pytest.raises(UsageError, match="unknown method 'alhpa'; did you mean alpha"):
+        filled.get("alhpa")
+    with pytest.raises(UsageError, match="known are alpha, broken"):
+        filled.get("zzzzzzzz")
+
+
+def test_a_name_belongs_to_one_class(filled: Registry[object]) -> None:
+    class Other:
+        pass
+
+    with pytest.raises(UsageError, match=r"'alpha' is registered twice, by methods_of_test\.sound"):
+        filled.discover()
+        filled.add("alpha", Other)
+    same = filled.get("alpha")
+    filled.add("alpha", same)
+    assert filled.get("alpha") is same
+
+
+def test_entry_points_are_loaded_and_a_broken_one_is_listed(
+    filled: Registry[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Beta:
+        pass
+
+    def fail() -> None:
+        raise ImportError("no such module")
+
+    points = [
+        SimpleNamespace(name="beta", value="pkg:Beta", load=lambda: filled.add("beta", Beta)),
+        SimpleNamespace(name="gamma", value="pkg:Gamma", load=fail),
+        SimpleNamespace(name="alpha", value="other:Alpha", load=lambda: filled.add("alpha", Beta)),
+    ]
+    monkeypatch.setattr(module, "entry_points", lambda group: points)
+    assert filled.names() == ["alpha", "beta"]
+    assert "no such module" in str(filled.entries()["gamma"].error)
+    assert "registered twice" in str(filled.entries()["alpha (other:Alpha)"].error)
+
+
+def test_only_registered_kinds_can_be_registered() -> None:
+    with pytest.raises(TypeError, match="derive it from one of them"):
+        register("nothing")(object)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_plugin_files_are_loaded_once_and_their_classes_pickle(tmp_path: Path) -> None:
+    file = tmp_path / "my plugin.py"
+    file.write_text(PLUGIN)
+    load_plugins([str(file)])
+    load_plugins([str(file), str(tmp_path / "." / "my plugin.py")])
+    assert plugin_files().count(str(file.resolve())) == 1
+    made = Feature.registry.build("ones_of_test")
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_plugin_files_of_one_name_do_not_collide(tmp_path: Path) -> None:
+    for folder, name in (("a", "one_of_test"), ("b", "two_of_test")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(PLUGIN.replace("ones_of_test", name))
+    load_plugins([str(tmp_path / folder / "mine.py") for folder in "ab"])
+    assert Feature.registry.get("one_of_test") is not Feature.registry.get("two_of_test")
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("missing.py", None, "does not exist"),
+        ("text.txt", "x = 1", "not a Python file"),
+        ("error.py", "1 / 0", "ZeroDivisionError"),
+        ("syntax.py", "def", "SyntaxError"),
+        ("twice.py", PLUGIN.replace("ones_of_test", "gray"), "registered twice"),
+    ],
+)
+def test_plugin_files_that_fail_are_one_sentence(tmp_path: Path, name: str, text: str | None, says: str) -> None:
+    file = tmp_path / name
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=says) as caught:
+        load_plugins([str(file)])
+    assert str(file) in str(caught.value)
+    assert str(file.resolve()) not in plugin_files()
+    assert not [m for m in sys.modules if m.startswith(f"keyframe_bench_plugin_{file.stem}")]

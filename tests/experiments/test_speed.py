@@ -1,0 +1,47 @@
+"""The two benchmarks of experiments/speed run, and the memory bound holds."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keyframe_bench.core.memory import anonymous_mb
+
+SPEED = Path(__file__).parents[2] / "experiments" / "speed"
+BOUND_MB = 400
+GROWTH_MB = 30  # from one minute to five: nothing may be kept for every frame
+
+
+def test_the_pass_is_timed_against_plain_decoding(video: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, str(SPEED / "one_pass.py"), str(video), "--repeats", "1"],
+        capture_output=True, text=True, timeout=100, check=True,
+    )  # fmt: skip
+    lines = found.stdout.splitlines()
+    assert "30 frames, sampling 2fps" in lines[0]
+    ratios = {line[:48].strip(): float(line.split()[-3]) for line in lines[3:]}
+    assert ratios["PyAV loop"] == 1.0
+    assert {"VideoReader loop", "all extractors, one pass", "vsumm (1fps)", "ffmpeg_thumbnail (every)"} <= set(ratios)
+    assert all(ratio > 0 for ratio in ratios.values())
+
+
+@pytest.mark.slow
+def test_memory_is_bounded_and_does_not_grow_with_the_length() -> None:
+    if not anonymous_mb():
+        pytest.skip("this system does not tell anonymous memory")
+    found = subprocess.run(
+        [sys.executable, str(SPEED / "memory.py"), "--minutes", "1", "5"],
+        capture_output=True, text=True, timeout=550, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
+    rows = re.findall(r"^ +(\d+) +\d+ (.{28}) +(\d+) +(\d+)", found.stdout, flags=re.MULTILINE)
+    peaks = {(int(minutes), command.strip()): int(peak) for minutes, command, peak, _ in rows}
+    assert len(peaks) == 6
+    assert max(peaks.values()) < BOUND_MB
+    for (minutes, command), peak in peaks.items():
+        if minutes == 5:
+            assert peak - peaks[1, command] < GROWTH_MB, command

@@ -24,7 +24,7 @@ def test_a_regular_video_has_nothing_to_tell(fps: float) -> None:
     assert health.decoded_duration_s == pytest.approx(300 / fps)
 
 
-@pytest.mark.parametrize("fps", [15, 23.976, 25, 29.97, 30, 50, 59.94, 60, 90])
+@pytest.mark.parametrize("fps", [15, 23.976, 25, 29.97, 30, 50, 59.94, 60, 90, 120, 240])
 def test_rounding_to_milliseconds_is_no_variable_rate(fps: float) -> None:
     """Matroska and FLV store whole milliseconds."""
     assert not judged(np.round(np.arange(500) / fps, 3)).variable_rate

@@ -12,6 +12,7 @@ from ..core.annotation import Annotation
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError
 from ..core.files import digest, sha256_of_file
+from ..core.registry import source_digest
 from ..datasets.base import VideoItem
 from ..metrics.base import Metric
 from ..video.decode import check_file
@@ -47,10 +48,8 @@ class Scope:
         return Scope(self.videos | other.videos, self.keys | other.keys)
 
     def __contains__(self, record: Mapping[str, Any]) -> bool:
-        """Say whether a cell is about a video as it is now; data sets that were not looked at are left alone."""
+        """Say whether a cell is about a video of this run as it is now: a table is about one data set."""
         now = self.videos.get((record["dataset"], record["video"]))
-        if now is None:
-            return all(dataset != record["dataset"] for dataset, _ in self.videos)
         return now == (record["video_sha256"], record["annotation"])
 
 
@@ -104,7 +103,12 @@ def cell_path(out: Path, key: str) -> Path:
 def metric_versions() -> dict[str, str]:
     """Return, for every metric that can be computed here, its version and the keys of the features it reads."""
     built = {name: Metric.registry.build(name) for name in Metric.registry.names()}
-    return {name: " ".join([str(m.version), *(f.key for f in m.needs)]) for name, m in built.items()}
+    return {
+        name: " ".join(
+            [str(m.version), *(f.key + source_digest(type(f)) for f in m.needs), source_digest(type(m))]
+        ).strip()
+        for name, m in built.items()
+    }
 
 
 def is_done(path: Path, versions: dict[str, str]) -> bool:
@@ -180,10 +184,11 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
                     extractor=variant.name,
                     version=extractor.version,
                     params=variant.params,
-                    features=tuple(f.key for f in extractor.needs),
+                    features=tuple(f.key + source_digest(type(f)) for f in extractor.needs),
                     budget=budget,
                     sampling=extractor.sampling or spec.sampling,
                     seed=seed,
+                    source=source_digest(type(extractor)),
                     **common,
                 )
     if item.annotation is not None and len(item.annotation.users) > 1:

@@ -80,6 +80,7 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
         for cell in job.cells:
             record = {
                 **_identity(cell),
+                **_about(cell),
                 "status": "skipped",
                 "error": {"type": type(error).__name__, "message": reason},
             }
@@ -222,11 +223,8 @@ class _Video:
         return {
             **_EMPTY,
             **_identity(cell),
+            **_about(cell),
             "status": "ok",
-            "label": extractor.label,
-            "reference": extractor.reference,
-            "budget_rule": extractor.budget_rule,
-            "privileged": extractor.privileged,
             "k": k,
             "n_sampled": len(clip),
             "n_frames": clip.video.n_frames,
@@ -247,9 +245,8 @@ class _Video:
         return {
             **_EMPTY,
             **_identity(cell),
+            **_about(cell),
             "status": "ok",
-            "budget_rule": "as many as each person chose",
-            "privileged": True,
             "n_sampled": len(whole),
             "n_frames": read.info.n_frames,
             "draws": len(annotation.users),
@@ -293,6 +290,15 @@ class _Video:
         )
 
 
+def _about(cell: Cell) -> dict[str, Any]:
+    """Return what a table says of the method, whatever became of the cell."""
+    extractor = _build(cell)
+    if extractor is None:
+        return {"budget_rule": "as many as each person chose", "privileged": True}
+    names = ("label", "reference", "budget_rule", "privileged")
+    return {name: getattr(extractor, name) for name in names}
+
+
 def _build(cell: Cell) -> Extractor | None:
     return None if cell.extractor == HUMAN else Variant(cell.extractor, cell.params).build()
 
@@ -329,4 +335,4 @@ def _failure(cell: Cell, error: Exception) -> dict[str, Any]:
         "message": str(error),
         "traceback": "" if own else "".join(traceback.format_exception(error)),
     }
-    return {**_EMPTY, **_identity(cell), "status": "failed", "error": details}
+    return {**_EMPTY, **_identity(cell), **_about(cell), "status": "failed", "error": details}

@@ -25,13 +25,14 @@ def run(arguments: list[str]) -> int:
         raise UsageError(f"extract needs a video{hint}: keyframe-bench extract VIDEO extractor=uniform")
     load_plugins(found.plugins)
     video = found.positional[0]
-    out = found.paths.pop("out", f"{Path(video).stem}_keyframes")
     weights = found.paths.pop("weights", found.paths.pop("extractor.weights", None))
-    if found.paths:
-        raise UsageError(f"extract takes no {next(iter(found.paths))}=")
+    unknown = [key for key in found.paths if key != "out"]
+    if unknown:
+        raise UsageError(f"extract takes no {unknown[0]}=")
     texts, overrides = text_parameters("extractor", found.overrides)
     config = composed("extract", overrides)
     name, params = built_params(config["extractor"])
+    out = found.paths.get("out") or f"{Path(video).stem}_{name}"
     params |= texts
     if weights is not None:
         params["weights"] = weights

@@ -148,5 +148,5 @@ def _commands(name: str, code_file: Path, test_file: Path, in_tree: bool) -> lis
         check,
         f"python -m pytest {test}",
         f"keyframe-bench extract VIDEO extractor={name} budget=8 out=outputs/{name}{plugin}",
-        f"keyframe-bench run dataset=synthetic extractors='[{name}]' budget=8 out=outputs/compare_{name}{plugin}",
+        f"keyframe-bench run dataset=synthetic extractors=all budget=6 out=outputs/compare_{name}{plugin}",
     ]

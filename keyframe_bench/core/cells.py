@@ -36,6 +36,8 @@ class Cell:
     seed : int
     pass_version : int
         Of decoding and conversions.
+    source : str
+        Hash of the plug-in file the extractor comes from; empty for packages.
     """
 
     extractor: str
@@ -51,6 +53,7 @@ class Cell:
     run_sampling: str
     seed: int
     pass_version: int = PASS_VERSION
+    source: str = ""
 
     @property
     def key(self) -> str:

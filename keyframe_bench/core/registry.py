@@ -100,7 +100,7 @@ class Registry(Generic[T]):
         if entry is None:
             near = difflib.get_close_matches(str(name), self._entries, n=3, cutoff=0.5)
             hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(sorted(self._entries))}"
-            raise UsageError(f"unknown {self.kind} {name!r}; {hint}")
+            raise UsageError(f"unknown {self.kind} {name!r}; {hint} (a plug-in file needs --plugin FILE)")
         if entry.cls is None:
             raise UnavailableError(f"{self.kind} {name!r} cannot be loaded: {entry.error}")
         return entry.cls
@@ -143,6 +143,7 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
 
 
 _loaded_plugins: dict[Path, str] = {}
+_plugin_digests: dict[str, str] = {}
 
 
 def load_plugins(files: Iterable[str]) -> None:
@@ -159,6 +160,7 @@ def load_plugins(files: Iterable[str]) -> None:
             raise UsageError(f"plug-in file {str(file)!r} is not a Python file (its name must end in .py)")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # pickle looks its classes up here
+        _plugin_digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         try:
             spec.loader.exec_module(module)
         except UsageError as error:
@@ -168,6 +170,14 @@ def load_plugins(files: Iterable[str]) -> None:
             del sys.modules[name]
             raise UsageError(f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}") from error
         _loaded_plugins[path] = name
+
+
+def source_digest(cls: type) -> str:
+    """Return a hash of the plug-in file that defines ``cls``, or "" for classes of packages (they have versions).
+
+    A plug-in is edited all the time: results of its earlier text must not pass for those of the present one.
+    """
+    return _plugin_digests.get(cls.__module__, "")
 
 
 def plugin_files() -> list[str]:

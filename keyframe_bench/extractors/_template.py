@@ -23,6 +23,7 @@ class $class_name(ScoreExtractor):
         Height in pixels of the grey picture that is looked at; its width is 4/3 of it.
     """
 
+    version = 1  # raise it when results change, so that old ones are not taken for new
     reference = "none"  # BibTeX key of the article, if there is one
 
     def __init__(self, height: Annotated[int, Range(12, 480)] = 120) -> None:

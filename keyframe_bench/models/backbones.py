@@ -227,7 +227,9 @@ def _load_strictly(module: Any, path: str, backbone: str) -> None:
     }
     found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
     if found:
-        raise UsageError(f"weights={path!r} does not fit backbone={backbone} ({'; '.join(found)}); name its network")
+        raise UsageError(
+            f"weights={path!r} does not fit backbone={backbone} ({'; '.join(found)}); name its network with backbone="
+        )
     module.load_state_dict(state, strict=True)
 
 

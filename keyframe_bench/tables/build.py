@@ -147,7 +147,7 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
 def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
     marked = list(rows)
     for column in columns:
-        if column.direction == "none":
+        if column.direction == "none" or column.is_cost:
             continue
         for place in {(row.dataset, row.budget) for row in rows}:
             ranked = [

@@ -14,7 +14,6 @@ from .spec import ColumnSpec, Row, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-_COSTS = frozenset({"s", "MB", "1/s"})  # random choice is cheap: no news
 _CONFIDENCE = 0.95
 
 
@@ -32,6 +31,9 @@ def notes_for(table: Table, numbers: Mapping[str, pd.Series[float]]) -> tuple[st
         notes.append("best values are marked within one budget")
     notes += _draws(table)
     notes += _fewer(table)
+    if any(row.extractor == "oracle" for row in table.rows):
+        notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")
+    notes += _controls_best(table)
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")
         return tuple(notes)
@@ -46,6 +48,16 @@ def _draws(table: Table) -> list[str]:
         else f"{label}: mean of {row.draws} random draws per video"
         for label, row in drawn.items()
     ]
+
+
+def _controls_best(table: Table) -> list[str]:
+    """Name the columns in which no method is better than a control."""
+    found = []
+    for column in table.columns:
+        best = [row for row in table.rows if column.name in row.values and row.values[column.name].best]
+        if best and all(row.role == "control" for row in best):
+            found.append(f"{column.name} ({', '.join(dict.fromkeys(row.label for row in best))})")
+    return [f"no method beats a control in {', '.join(found)}"] if found else []
 
 
 def _fewer(table: Table) -> list[str]:
@@ -97,7 +109,7 @@ def _floor(table: Table, numbers: Mapping[str, pd.Series[float]]) -> list[str]:
             continue
         found = []
         for column in table.columns:
-            if column.direction != "none" and column.unit not in _COSTS and column.name in floor.values:
+            if column.direction != "none" and not column.is_cost and column.name in floor.values:
                 sign = 1.0 if column.direction == "higher" else -1.0
                 best = _best_rival(table, column, floor, sign)
                 pair = _paired(numbers[column.name], best, floor, sign) if best is not None else None

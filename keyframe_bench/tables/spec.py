@@ -59,6 +59,11 @@ class ColumnSpec:
         )
 
     @property
+    def is_cost(self) -> bool:
+        """Whether it is seconds or memory: one run on one machine, shown and not ranked."""
+        return self.unit in ("s", "MB", "1/s")
+
+    @property
     def fewer_helps(self) -> bool:
         """Whether a summary gets better in this column by leaving key frames out (CUS_E, redundancy; not costs)."""
         return self.direction == "lower" and self.unit == "1"

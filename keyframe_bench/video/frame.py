@@ -61,7 +61,7 @@ class Frame:
     """
 
     __slots__ = (
-        "__weakref__", "_cache", "_ledger", "_native",
+        "__weakref__", "_cache", "_layout", "_ledger", "_native",
         "key_frame", "mirrored", "ordinal", "picture_type", "raw", "time", "turns",
     )  # fmt: skip
 
@@ -79,6 +79,7 @@ class Frame:
         self._cache: dict[tuple[Any, ...], Any] = {}
         self._ledger = ledger
         self._native: VideoFrame | None = None
+        self._layout = ""  # the format of _native
 
     @property
     def height(self) -> int:
@@ -136,13 +137,14 @@ class Frame:
         return cast(Image, self._shared(("plane", index, height, width), lambda: _resize(plane, size)))
 
     def _upright(self, picture: NDArray[Any]) -> Image:
-        if self.mirrored:
-            picture = picture[:, ::-1]
-        picture = np.ascontiguousarray(np.rot90(picture, self.turns))
+        if self.turns or self.mirrored:
+            picture = np.rot90(picture[:, ::-1] if self.mirrored else picture, self.turns)
+        picture = np.ascontiguousarray(picture)
         picture.flags.writeable = False  # shared by every feature that asks
         return picture
 
     def _luma(self, height: int, width: int) -> Image:
+        self._eight_bit()
         if self._is_rgb:
             grey = cv2.cvtColor(self.rgb(height, width), cv2.COLOR_RGB2GRAY)
             grey.flags.writeable = False
@@ -163,28 +165,27 @@ class Frame:
 
     def _eight_bit(self) -> VideoFrame:
         if self._native is None:
-            name = eight_bit_format(self.raw)
+            name = self._layout = eight_bit_format(self.raw)
             self._native = self.raw if name == self.raw.format.name else self.raw.reformat(format=name)
         return self._native
 
     @property
     def _is_rgb(self) -> bool:
-        return self._eight_bit().format.name in _PACKED_RGB
+        return self._layout in _PACKED_RGB
 
     @property
     def _full_range(self) -> bool:
-        name, tag = self._eight_bit().format.name, int(self.raw.color_range)
+        name, tag = self._layout, int(self.raw.color_range)
         # Grey formats of image codecs are full range when nothing is said, video is limited (FFmpeg's convention).
         return tag == _FULL_RANGE or name.startswith("yuvj") or (name == "gray" and tag != _LIMITED_RANGE)
 
     def _planes(self) -> list[Image]:
         native = self._eight_bit()
-        name = native.format.name
-        if name in _PACKED_RGB:
+        if self._layout in _PACKED_RGB:
             packed = _rows(native.planes[0], native.height)
-            step = 3 if name in ("rgb24", "bgr24") else 4
+            step = 3 if self._layout in ("rgb24", "bgr24") else 4
             pixels = packed[:, : native.width * step].reshape(native.height, native.width, step)
-            planes = [np.ascontiguousarray(pixels[..., c]) for c in _PACKED_RGB[name]]
+            planes = [np.ascontiguousarray(pixels[..., c]) for c in _PACKED_RGB[self._layout]]
         else:
             planes = [_rows(plane, plane.height)[:, : plane.width] for plane in native.planes[:3]]
         for plane in planes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,12 @@ from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError
 from ..core.feature import Feature
 from ..core.files import printable, sha256_of_file
-from ..core.memory import anonymous_mb
-from .column import ColumnWriter
+from .collect import Loop, PacketFrame, Progress, column_id
 from .decode import VideoReader, check_file
-from .frame import Frame
 from .health import Health
-from .ledger import Ledger
 from .packets import PacketTable, scan_packets
 
-BATCH_FRAMES = 16  # temporary arrays of larger batches cost more in fresh memory than the fewer calls save
-LOOK_FRAMES = 32  # how often memory is looked at and progress told
-HELD_BYTES = 64_000_000  # decoded pictures that wait for their batches, all samplings together
-
-Progress = Callable[[float], None]
+__all__ = ["Pass", "Progress", "file_stamp", "packets_seconds", "read_pass"]
 
 
 @dataclass
@@ -75,7 +67,7 @@ class Pass:
         grid = self.grids[sampling]
         columns = {}
         for feature in features:
-            ordinals, rows = self._columns[_column_id(feature, sampling)]
+            ordinals, rows = self._columns[column_id(feature, sampling)]
             same = len(ordinals) == len(grid)
             columns[feature.key] = rows if same else rows[np.searchsorted(ordinals, grid)]
         for rows in columns.values():
@@ -86,45 +78,9 @@ class Pass:
         """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for."""
         n, spent = len(self.grids[sampling]), 0.0
         for feature in features:
-            name = _column_id(feature, sampling)
+            name = column_id(feature, sampling)
             spent += self._seconds[name] * n / len(self._columns[name][0])  # others may have asked for more frames
         return {"decode_s": self.decode_s, "features_s": spent, "peak_mb": self.peak_mb}
-
-
-def _column_id(feature: Feature, sampling: str) -> tuple[str, str]:
-    """A stateless feature has one column for all samplings; a stateful one has one for each."""
-    return (feature.key, sampling if feature.stateful else "")
-
-
-class _Collector:
-    """One feature being computed: its frames of the current batch and its rows so far."""
-
-    def __init__(self, feature: Feature, name: tuple[str, str], samplings: list[str], ledger: Ledger) -> None:
-        self.feature = feature.fresh()
-        self.feature.prepare()
-        self.name = name
-        self.samplings = samplings
-        self.frames: list[Any] = []  # Frame, or _PacketFrame for features that read packets
-        self.ordinals = array("q")
-        self.writer = ColumnWriter(feature.key)
-        self.own_seconds = 0.0
-        self.ledger = ledger
-
-    def flush(self) -> None:
-        if not self.frames:
-            return
-        ledger = self.ledger
-        ledger.active, ledger.converting_s = "|".join(self.name), 0.0
-        start = time.perf_counter()
-        rows = self.feature.compute(self.frames)
-        self.writer.append(rows, len(self.frames))
-        self.own_seconds += time.perf_counter() - start - ledger.converting_s
-        self.frames = []
-
-    @property
-    def seconds(self) -> float:
-        """Own computing plus every conversion it asked for, as if it had run alone."""
-        return self.own_seconds + self.ledger.seconds_of("|".join(self.name), len(self.ordinals))
 
 
 def read_pass(
@@ -207,59 +163,10 @@ def packets_seconds(path: str | Path) -> float | None:
     return time.perf_counter() - start if scan_packets(path).trusted else None
 
 
-class _Loop:
-    """Hands frames, in decode order, to the samplings and features that want them."""
-
-    def __init__(self, wanted: dict[str, list[Feature]], progress: Progress | None = None) -> None:
-        self.progress = progress
-        self.ledger = Ledger()
-        self.keepers = {sampling: Sampling.parse(sampling).keeper() for sampling in wanted}
-        self.grids = {sampling: array("q") for sampling in wanted}
-        self.collectors = _collectors(wanted, self.ledger)
-        self.groups = len({tuple(c.samplings) for c in self.collectors})  # each holds frames of its own
-        self.batch = BATCH_FRAMES
-        self.size = (0, 0)
-        self.peak_mb = 0.0
-
-    def take(self, frame: Frame | _PacketFrame) -> None:
-        """Look at the next frame."""
-        if frame.ordinal == 0:
-            self.start_s = frame.time
-        if self.size != (frame.width, frame.height):
-            self.size = (frame.width, frame.height)
-            bound = HELD_BYTES // max(1, self.groups * frame.held_bytes)
-            self.batch = max(1, min(BATCH_FRAMES, bound))
-        seconds = frame.time - self.start_s
-        kept = {s for s, keep in self.keepers.items() if keep(frame.ordinal, seconds)}
-        for sampling in kept:
-            self.grids[sampling].append(frame.ordinal)
-        for collector in self.collectors:
-            if kept.isdisjoint(collector.samplings):
-                continue
-            collector.frames.append(frame)
-            collector.ordinals.append(frame.ordinal)
-            if len(collector.frames) >= self.batch:
-                collector.flush()
-        if frame.ordinal % LOOK_FRAMES == 0:
-            self.peak_mb = max(self.peak_mb, anonymous_mb())
-            if self.progress is not None:
-                self.progress(frame.time)
-
-    def finish(self, done: Pass) -> Pass:
-        """Return ``done`` with grids, columns and costs."""
-        for collector in self.collectors:
-            collector.flush()
-            done._columns[collector.name] = (np.array(collector.ordinals, np.int64), collector.writer.finish())
-            done._seconds[collector.name] = collector.seconds
-        done.grids = {sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in self.grids.items()}
-        done.peak_mb = max(self.peak_mb, anonymous_mb())
-        return done
-
-
 def _pass_from_frames(
     path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
-    loop, decode_s = _Loop(wanted, progress), 0.0
+    loop, decode_s = Loop(wanted, progress), 0.0
     with VideoReader(path, loop.ledger) as reader:
         frames = iter(reader)
         while True:
@@ -275,26 +182,13 @@ def _pass_from_frames(
     health, times = reader.health, reader.times
     facts = replace(info, width=reader.width, height=reader.height, rotation=health.rotation)
     facts = _timed(facts, times, health)
-    return loop.finish(Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, decode_s=decode_s))
-
-
-@dataclass(frozen=True)
-class _PacketFrame:
-    """What is known of a frame from its packet: everything but the picture."""
-
-    ordinal: int
-    time: float
-    key_frame: bool
-    width: int
-    height: int
-    picture_type: str = "?"
-    held_bytes: int = 0
+    return _filled(Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, decode_s=decode_s), loop)
 
 
 def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float) -> Pass:
-    loop = _Loop(wanted)
+    loop = Loop(wanted)
     for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
-        loop.take(_PacketFrame(ordinal, seconds, key, table.width, table.height))
+        loop.take(PacketFrame(ordinal, seconds, key, table.width, table.height))
     health = Health(
         declared_frames=table.declared_frames,
         declared_duration_s=table.declared_duration_s,
@@ -304,20 +198,19 @@ def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], inf
     health.judge_times(table.times, table.frame_s)
     facts = replace(info, width=table.width, height=table.height, rotation=table.rotation)
     facts = _timed(facts, table.times, health)
-    return loop.finish(Pass(facts, health, table.times, table.pts, table.keys, True, decode_s=scan_s))
+    return _filled(Pass(facts, health, table.times, table.pts, table.keys, True, decode_s=scan_s), loop)
 
 
 def _timed(info: VideoInfo, times: NDArray[np.float64], health: Health) -> VideoInfo:
     return replace(info, n_frames=len(times), start_s=float(times[0]), duration_s=health.decoded_duration_s)
 
 
-def _collectors(wanted: dict[str, list[Feature]], ledger: Ledger) -> list[_Collector]:
-    made: dict[tuple[str, str], _Collector] = {}
-    for sampling, features in wanted.items():
-        for feature in features:
-            name = _column_id(feature, sampling)
-            if name in made:
-                made[name].samplings.append(sampling)
-            else:
-                made[name] = _Collector(feature, name, [sampling], ledger)
-    return list(made.values())
+def _filled(done: Pass, loop: Loop) -> Pass:
+    """Return ``done`` with grids, columns and costs."""
+    loop.finish()
+    for collector in loop.collectors:
+        done._columns[collector.name] = (np.array(collector.ordinals, np.int64), collector.writer.finish())
+        done._seconds[collector.name] = collector.seconds
+    done.grids = {sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in loop.grids.items()}
+    done.peak_mb = loop.peak_mb
+    return done

@@ -120,7 +120,7 @@ def test_budget_sampling_and_parameters(cli, video, tmp_path, words, frames):
 def test_default_folder_is_named_after_the_video(cli, video, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli("extract", video, "budget=1")[0] == 0
-    assert read(tmp_path / "cuts_keyframes")["frames"]
+    assert read(tmp_path / "cuts_pixel_distance")["frames"]
 
 
 def test_relative_paths(cli, folder, tmp_path, monkeypatch):

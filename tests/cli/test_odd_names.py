@@ -89,7 +89,7 @@ def test_extract(cli, video, here, name):
 def test_default_output_folder(cli, video, here, name):
     shutil.copy(video, name)
     assert cli("extract", os.fsdecode(name), "budget=1")[0] == 0
-    assert (here / os.fsdecode(name[:-4] + b"_keyframes") / "keyframes.json").exists()
+    assert (here / os.fsdecode(name[:-4] + b"_pixel_distance") / "keyframes.json").exists()
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.mp4", b"${x}, 'y'.mp4", b"-dash.mp4"])

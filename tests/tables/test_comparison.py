@@ -78,7 +78,7 @@ def test_best_ties_and_ceilings(table_of, cell):
         cell("oracle", "a", metrics={"cus_a": 0.9, "total_s": 0.1}),
     )
     assert [row.label for row in table.rows if row.values["cus_a"].best] == ["uniform", "vsumm"]
-    assert [row.label for row in table.rows if row.values["total_s"].best] == ["vsumm"]
+    assert not [row.label for row in table.rows if row.values["total_s"].best]  # one run's seconds are not ranked
 
 
 def test_a_row_over_fewer_videos_is_not_ranked_and_said_so(table_of, cell):

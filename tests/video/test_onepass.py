@@ -21,7 +21,7 @@ from keyframe_bench.features.hue_histogram import HueHistogram
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.features.plane_histogram import PlaneHistogram
 from keyframe_bench.metrics.base import Metric
-from keyframe_bench.video import decode, onepass
+from keyframe_bench.video import collect, decode, onepass
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.frame import Frame
 from keyframe_bench.video.ledger import Ledger
@@ -94,7 +94,7 @@ def ledgers(monkeypatch: pytest.MonkeyPatch) -> list[Ledger]:
             super().__init__()
             made.append(self)
 
-    monkeypatch.setattr(onepass, "Ledger", Kept)
+    monkeypatch.setattr(collect, "Ledger", Kept)
     return made
 
 
@@ -146,7 +146,7 @@ def test_a_pass_gives_what_each_feature_alone_gives(path: Path) -> None:
 def test_rows_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch, path: Path, size: int) -> None:
     wanted = everything(metrics=True)
     usual = read_pass(path, wanted)
-    monkeypatch.setattr(onepass, "BATCH_FRAMES", size)
+    monkeypatch.setattr(collect, "BATCH_FRAMES", size)
     other = read_pass(path, wanted)
     for sampling, features in wanted.items():
         for feature in features:
@@ -270,7 +270,7 @@ def test_a_bounded_number_of_pictures_is_held(path: Path, alive: Any) -> None:
         read_pass(path, {"every": [Ordinal(), PixelDifference()], "every2": [PixelDifference()]})
     finally:
         gc.enable()
-    assert max(most) <= 2 * onepass.BATCH_FRAMES + 1  # frames on the two samplings wait for their batches
+    assert max(most) <= 2 * collect.BATCH_FRAMES + 1  # frames on the two samplings wait for their batches
     assert len(alive) <= 2
 
 
@@ -278,12 +278,12 @@ def test_large_pictures_wait_in_smaller_numbers(monkeypatch: pytest.MonkeyPatch,
     with VideoReader(path) as reader:
         frame_bytes = next(iter(reader)).held_bytes
     assert frame_bytes >= 48 * 64 * 3 // 2
-    monkeypatch.setattr(onepass, "HELD_BYTES", 10 * frame_bytes)
+    monkeypatch.setattr(collect, "HELD_BYTES", 10 * frame_bytes)
     most = []
     Ordinal.do = lambda _: most.append(len(alive))
     read_pass(path, {"every": [Ordinal()], "every3": [PixelDifference()]})
     assert max(most) <= 11
-    monkeypatch.setattr(onepass, "HELD_BYTES", 1)
+    monkeypatch.setattr(collect, "HELD_BYTES", 1)
     Ordinal.seen = []
     read_pass(path, {"every": [Ordinal()]})
     assert {len(batch) for batch in Ordinal.seen} == {1}
@@ -296,7 +296,7 @@ def test_the_bound_follows_the_size_of_the_pictures(
     joined = small.with_name("joined.ts")
     joined.write_bytes(small.read_bytes() + large.read_bytes())
     with VideoReader(small) as reader:
-        monkeypatch.setattr(onepass, "HELD_BYTES", 8 * next(iter(reader)).held_bytes)
+        monkeypatch.setattr(collect, "HELD_BYTES", 8 * next(iter(reader)).held_bytes)
     read_pass(joined, {"every": [Ordinal()]})
     assert max(len(batch) for batch in Ordinal.seen if batch[0] >= 30) <= 2 < len(Ordinal.seen[0])
 

@@ -7,7 +7,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -117,15 +117,11 @@ def parameters_of(cls: type) -> dict[str, Parameter]:
 
 def _read(cls: type, name: str, hint: Any, default: Any) -> Parameter:
     optional, allowed, interval = False, None, None
-    if get_origin(hint) is Annotated:
-        hint, *extras = get_args(hint)
-        interval = next((e for e in extras if isinstance(e, Range)), None)
     kinds = []
-    for part in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,):
-        if get_origin(part) is Annotated:
-            part, *extras = get_args(part)  # noqa: PLW2901 - unwrap the alternative
-            interval = next((e for e in extras if isinstance(e, Range)), interval)
-        if part is type(None):
+    for part in _alternatives(hint):
+        if isinstance(part, Range):
+            interval = part
+        elif part is type(None):
             optional = True
         elif get_origin(part) is Literal:
             allowed = get_args(part)
@@ -134,6 +130,19 @@ def _read(cls: type, name: str, hint: Any, default: Any) -> Parameter:
         else:
             raise TypeError(f"{cls.__name__}.__init__: {name}: {part} is not a scalar type, Literal or Range")
     return Parameter(name, tuple(kinds), default, optional, allowed or (), interval)
+
+
+def _alternatives(hint: Any) -> Iterator[Any]:
+    """Yield what a hint allows, and its `Range`; unions and ``Annotated`` nest (Python 3.10 adds ``Optional`` itself)."""
+    if get_origin(hint) is Annotated:
+        inner, *extras = get_args(hint)
+        yield from _alternatives(inner)
+        yield from (extra for extra in extras if isinstance(extra, Range))
+    elif get_origin(hint) in (Union, types.UnionType):
+        for part in get_args(hint):
+            yield from _alternatives(part)
+    else:
+        yield hint
 
 
 def check_params(cls: type, params: Mapping[str, Any], owner: str) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _read(cls: type, name: str, hint: Any, default: Any) -> Parameter:
 
 
 def _alternatives(hint: Any) -> Iterator[Any]:
-    """Yield what a hint allows, and its `Range`; unions and ``Annotated`` nest (3.10 adds an ``Optional`` of its own)."""
+    """Yield what a hint allows, and its `Range`; unions and ``Annotated`` nest (3.10 adds ``Optional`` by itself)."""
     if get_origin(hint) is Annotated:
         inner, *extras = get_args(hint)
         yield from _alternatives(inner)

@@ -27,11 +27,13 @@ class Range:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def __str__(self) -> str:
-        if self.high is None:
-            return f"at least {self.low}"
-        if self.low is None:
-            return f"at most {self.high}"
-        return f"between {self.low} and {self.high}"
+        # 0 and 0.0 are one range to `typing`, which keeps either: they read alike.
+        low, high = (int(x) if x is not None and float(x).is_integer() else x for x in (self.low, self.high))
+        if high is None:
+            return f"at least {low}"
+        if low is None:
+            return f"at most {high}"
+        return f"between {low} and {high}"
 
 
 @dataclass(frozen=True)

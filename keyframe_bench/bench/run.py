@@ -148,7 +148,7 @@ class _Video:
             )
         except (VideoError, OutputError):
             raise
-        except Exception as error:
+        except Exception as error:  # a feature failed: whose, running the methods apart will tell
             if self.on_error == "raise":
                 raise
             return self._apart(error, progress)
@@ -162,7 +162,7 @@ class _Video:
                 records.append(self._cell(cell, built[cell.key], read, whole, annotation))
             except OutputError:
                 raise
-            except Exception as error:
+            except Exception as error:  # a failing method is a recorded row; the others go on
                 if self.on_error == "raise":
                     raise
                 failures.append(_failure_line(cell, error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tables.build import column_scale
-from ..tables.format import one_line, shown
+from ..tables.format import compact_interval, one_line, shown
 from ..tables.spec import ColumnSpec, Row, Table
 
 _ESCAPES = {
@@ -60,8 +60,13 @@ def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
         if value is None:
             cells.append("--")
             continue
-        text = escape(shown(value.mean, column_scale(table.rows, column)).replace("-", "\N{MINUS SIGN}"))
-        text = text.replace("\N{MINUS SIGN}", "$-$")
+        text = _number(shown(value.mean, column_scale(table.rows, column)))
         text = rf"\textbf{{{text}}}" if value.best else text
+        interval = compact_interval(value.low, value.high).replace(" ", ", ")
+        text += rf" {{\scriptsize [{_number(interval)}]}}" if interval else ""
         cells.append(text if value.n == table.denominator(column) else f"{text} ($n={value.n}$)")
     return cells
+
+
+def _number(text: str) -> str:
+    return escape(text.replace("-", "\N{MINUS SIGN}")).replace("\N{MINUS SIGN}", "$-$")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from ..tables.build import column_scale
-from ..tables.format import one_line, shown
+from ..tables.format import one_line, shown, shown_interval
 from ..tables.spec import ColumnSpec, Row, Table
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$#])")
 _OUTER_UNDERSCORE = re.compile(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")  # inside words it means nothing in this flavour
+_ANGLE = re.compile(r"([<>])")
 
 
 def escape(text: str) -> str:
@@ -58,8 +59,11 @@ def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
         if value is None:
             cells.append("-")
             continue
-        text = escape(shown(value.mean, column_scale(table.rows, column)))
+        scale = column_scale(table.rows, column)
+        text = escape(shown(value.mean, scale))
         text = f"**{text}**" if value.best else text
+        interval = _ANGLE.sub(r"\\\1", shown_interval(value.mean, value.low, value.high, scale))
+        text += f" {interval}" if interval else ""  # brackets alone are no link
         cells.append(text if value.n == table.denominator(column) else f"{text} (n={value.n})")
     return cells
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.files import write_atomic
 from ..tables.build import comparison
 from ..tables.load import load_results, load_run
+from ..tables.significance import comparisons_frame
 from ..tables.spec import Table
 from ..tables.summary import coverage_sentence
 from .html import render_report
@@ -22,7 +23,9 @@ PLAIN_WIDTH = 120
 
 
 def write_outputs(out: str | Path) -> list[Path]:
-    """Write ``table.md``, ``table.csv``, ``table.tex`` and ``report.html`` from the results in ``out``.
+    """Write ``table.md``, ``table.csv``, ``table.tex``, ``stats.csv`` and ``report.html`` from the results in ``out``.
+
+    ``stats.csv`` holds the paired comparisons, one a line.
 
     Returns
     -------
@@ -42,6 +45,7 @@ def write_outputs(out: str | Path) -> list[Path]:
         "table.md": to_markdown(table, sentence=sentence),
         "table.csv": table.to_csv(),
         "table.tex": to_latex(table, sentence=sentence),
+        "stats.csv": comparisons_frame(table.comparisons).to_csv(index=False, lineterminator="\n"),
         "report.html": render_report(out),
     }
     for name, text in texts.items():

@@ -6,11 +6,12 @@ import io
 from typing import TYPE_CHECKING
 
 from ..tables.build import column_scale
-from ..tables.format import one_line, shown
+from ..tables.format import compact_interval, one_line, shown
 from ..tables.spec import ColumnSpec, Row, Table
 
 if TYPE_CHECKING:
     import rich.table
+    import rich.text
 
 _NAME = 20  # characters of a method's name before it wraps
 _GAP = 2
@@ -19,7 +20,7 @@ _ARROWS = {True: {"higher": "^", "lower": "v", "none": ""}, False: {"higher": "â
 
 
 def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> rich.table.Table:
-    """Return the table for a rich console.
+    """Return the table for a rich console: a line of means per method, and below it their intervals, compact and dim.
 
     Columns that do not fit are left out, from the right, and the caption says how many.
 
@@ -36,7 +37,7 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
     from rich.text import Text
 
     fixed = ["method", *table.settings, *(["videos"] if _differ(table) else [])]
-    heads = [*fixed, *(_head(table, column, plain) for column in table.columns)]
+    heads = _level([*fixed, *(_head(table, column, plain) for column in table.columns)])
     body = [[*_facts(row, table), *_numbers(row, table, plain)] for row in table.rows]
     widths = [max(map(_width, cells)) for cells in zip(heads, *body, strict=True)]
     widths[0] = min(widths[0], _NAME)
@@ -51,17 +52,15 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
         show_edge=False,
     )
     for i in range(kept):
-        text = heads[i] in ("method", *table.settings)
-        made.add_column(
-            Text(heads[i]), justify="left" if text else "right", overflow="fold", vertical="bottom", width=widths[i]
-        )
+        text = i <= len(table.settings)
+        made.add_column(Text(heads[i]), justify="left" if text else "right", overflow="fold", width=widths[i])
     previous = None
     for row, cells in zip(table.rows, body, strict=True):
         if previous is not None and previous != row.role:
             made.add_section()
         previous = row.role
         marks = [""] * len(fixed) + ["bold" if _best(row, column) and not plain else "" for column in table.columns]
-        texts = [Text(cell, style=mark) for cell, mark in zip(cells[:kept], marks[:kept], strict=True)]
+        texts = [_text(cell, mark, plain) for cell, mark in zip(cells[:kept], marks[:kept], strict=True)]
         made.add_row(*texts, style="" if plain or row.role == "method" else "dim")
     return made
 
@@ -75,6 +74,20 @@ def to_text(table: Table, *, width: int = 120) -> str:
         terminal_table(table, width=width, plain=True)
     )
     return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
+
+
+def _level(heads: list[str]) -> list[str]:
+    """Return the heads with lines added on top, so that all end on the same one."""
+    lines = max(head.count("\n") for head in heads)
+    return ["\n" * (lines - head.count("\n")) + head for head in heads]
+
+
+def _text(cell: str, mark: str, plain: bool) -> rich.text.Text:
+    from rich.text import Text
+
+    first, *more = cell.split("\n")
+    text = Text(first, style=mark)
+    return text.append("".join(f"\n{line}" for line in more), style="" if plain else "not bold dim")
 
 
 def _width(text: str) -> int:
@@ -124,5 +137,6 @@ def _numbers(row: Row, table: Table, plain: bool) -> list[str]:
             cells.append("-")
             continue
         text = shown(value.mean, column_scale(table.rows, column)) + ("*" if plain and value.best else "")
-        cells.append(text if value.n == table.denominator(column) else f"{text}\nn={value.n}")
+        own_n = "" if value.n == table.denominator(column) else f"n={value.n}"
+        cells.append("\n".join(part for part in (text, compact_interval(value.low, value.high), own_n) if part))
     return cells

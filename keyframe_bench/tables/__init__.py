@@ -2,7 +2,18 @@
 
 from .build import comparison
 from .load import load_results, load_run
-from .spec import ColumnSpec, Row, Table, Value
+from .spec import ColumnSpec, Comparison, Row, Sanity, Table, Value
 from .summary import coverage_sentence
 
-__all__ = ["ColumnSpec", "Row", "Table", "Value", "comparison", "coverage_sentence", "load_results", "load_run"]
+__all__ = [
+    "ColumnSpec",
+    "Comparison",
+    "Row",
+    "Sanity",
+    "Table",
+    "Value",
+    "comparison",
+    "coverage_sentence",
+    "load_results",
+    "load_run",
+]

@@ -8,14 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..core.cells import HUMAN
 from .format import shown
 from .notes import notes_for
-from .rank import fewer_key_frames
+from .rank import best_row, candidates, is_ranked, places, with_all_videos
+from .sanity import normalise_rows, sanity_report
+from .significance import PerVideo, compare_rows
 from .spec import ColumnSpec, Role, Row, Table, Value
+from .stats import bootstrap_interval
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 _VERSION = "@version"  # no parameter can be called so
 _ORDER: dict[Role, int] = {"control": 0, "method": 1, "ceiling": 2}
@@ -32,7 +38,7 @@ def comparison(
 
     A value is best when no row of the same data set and budget is better as shown (ties are all best; nothing is best
     alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
-    lack the hard ones. Controls are ranked.
+    lack the hard ones. Controls are ranked. Intervals, comparisons and the sanity of the columns are over videos too.
 
     Parameters
     ----------
@@ -49,14 +55,20 @@ def comparison(
     """
     specs = [c if isinstance(c, ColumnSpec) else ColumnSpec.parse(name, c) for name, c in columns.items()]
     cells = latest(results)
-    numbers = {spec.name: per_video(cells, spec.name) for spec in specs if spec.headline}
+    numbers = {spec.name: _by_group(per_video(cells, spec.name)) for spec in specs if spec.headline}
     shared = _shared(cells)
     rows = [_row(str(group), part, numbers, shared) for group, part in cells.groupby("group", sort=False)]
     rows.sort(key=_position)
     used = tuple(s for s in specs if any(s.name in row.values for row in rows))
-    rows = _mark_best(rows, used)
-    table = Table(title or _title(rows), used, tuple(rows))
-    return replace(table, notes=notes_for(table, numbers))
+    rows = normalise_rows(_mark_best(rows, used), used, numbers)
+    table = Table(
+        title or _title(rows),
+        used,
+        tuple(rows),
+        comparisons=compare_rows(rows, used, numbers),
+        sanity=sanity_report(rows, used, numbers),
+    )
+    return replace(table, notes=notes_for(table))
 
 
 def latest(results: pd.DataFrame) -> pd.DataFrame:
@@ -77,6 +89,12 @@ def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
     return ok.groupby(["group", "video_id"], sort=False)[source].mean().dropna()
 
 
+def _by_group(series: pd.Series[float]) -> dict[str, NDArray[np.float64]]:
+    """One array a group, all over the same videos, NaN where a group has none."""
+    wide = series.unstack(level=0).sort_index()  # sums do not depend on the order of the lines then
+    return {str(group): wide[group].to_numpy(dtype=float) for group in wide}
+
+
 def _shared(cells: pd.DataFrame) -> dict[str, set[str]]:
     """Parameters (and the version) that are the same in all rows of each extractor, and so need not be shown."""
     shared: dict[str, set[str]] = {}
@@ -88,9 +106,7 @@ def _shared(cells: pd.DataFrame) -> dict[str, set[str]]:
     return shared
 
 
-def _row(
-    group: str, part: pd.DataFrame, numbers: Mapping[str, pd.Series[float]], shared: Mapping[str, set[str]]
-) -> Row:
+def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str, set[str]]) -> Row:
     first = part.iloc[-1]
     extractor = str(first["extractor"])
     hidden = shared[extractor]
@@ -101,7 +117,7 @@ def _row(
     role: Role = "control" if bool(first["control"]) else "method"
     if bool(first["privileged"]) or extractor == HUMAN:
         role = "ceiling"
-    values = {name: value for name, series in numbers.items() if (value := _value(series, group)) is not None}
+    values = {name: _value(groups[group]) for name, groups in numbers.items() if group in groups}
     return Row(
         group=group,
         extractor=extractor,
@@ -122,11 +138,12 @@ def _row(
     )
 
 
-def _value(series: pd.Series[float], group: str) -> Value | None:
-    if group not in series.index.get_level_values(0):
-        return None
-    videos = series.xs(group, level=0).to_numpy(dtype=float)
-    return Value(float(videos.mean()), float(videos.std(ddof=1)) if len(videos) > 1 else None, len(videos))
+def _value(per_video: NDArray[np.float64]) -> Value:
+    videos = per_video[np.isfinite(per_video)]
+    if len(videos) == 1:
+        return Value(float(videos[0]), None, 1)
+    low, high = bootstrap_interval(videos)
+    return Value(float(videos.mean()), float(videos.std(ddof=1)), len(videos), low=low, high=high)
 
 
 def _plain(value: Any) -> str:
@@ -145,31 +162,21 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
 
 
 def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
-    marked = list(rows)
-    for column in columns:
-        if column.direction == "none" or column.is_cost:
-            continue
-        for place in {(row.dataset, row.budget) for row in rows}:
-            ranked = [
-                (i, row.values[column.name])
-                for i, row in enumerate(rows)
-                if (row.dataset, row.budget) == place and row.role != "ceiling" and column.name in row.values
-            ]
-            full = max((value.n for _, value in ranked), default=0)
-            ranked = [(i, value) for i, value in ranked if value.n == full]
-            if column.fewer_helps:
-                fewer = fewer_key_frames(rows)
-                ranked = [(i, value) for i, value in ranked if rows[i].group not in fewer]
-            if len(ranked) < 2:
+    marked = {row.group: row for row in rows}
+    for column in filter(is_ranked, columns):
+        scale = column_scale(rows, column)
+        for place in places(rows):
+            ranked = with_all_videos(candidates(rows, column, place), column)
+            top = best_row(ranked, column)
+            if top is None or len(ranked) < 2:
                 continue
-            pick = max if column.direction == "higher" else min
-            top = pick(value.mean for _, value in ranked)
-            scale = column_scale(rows, column)
-            for i, value in ranked:
-                if shown(value.mean, scale) == shown(top, scale):
-                    values = {**marked[i].values, column.name: replace(value, best=True)}
-                    marked[i] = replace(marked[i], values=values)
-    return marked
+            best = shown(top.values[column.name].mean, scale)
+            for row in ranked:
+                value = row.values[column.name]
+                if shown(value.mean, scale) == best:
+                    values = {**marked[row.group].values, column.name: replace(value, best=True)}
+                    marked[row.group] = replace(marked[row.group], values=values)
+    return list(marked.values())
 
 
 def column_scale(rows: Iterable[Row], column: ColumnSpec) -> float:

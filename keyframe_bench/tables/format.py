@@ -19,6 +19,40 @@ def shown(value: float, scale: float) -> str:
     return f"<{smallest}" if value > 0 else f">-{smallest}"
 
 
+def shown_interval(mean: float, low: float | None, high: float | None, scale: float) -> str:
+    """Return ``[low, high]`` with the decimals of the column; nothing where there is no interval or no width to see.
+
+    Examples
+    --------
+    >>> shown_interval(0.813, 0.752, 0.8714, 0.9), shown_interval(6.0, 6.0, 6.0, 6.0)
+    ('[0.752, 0.871]', '')
+    """
+    if low is None or high is None:
+        return ""
+    ends = shown(low, scale), shown(high, scale)
+    return "" if set(ends) == {shown(mean, scale)} else f"[{', '.join(ends)}]"
+
+
+def compact_interval(low: float | None, high: float | None) -> str:
+    """Return ``low high`` with two digits each, for narrow columns; nothing where both would read alike.
+
+    Examples
+    --------
+    >>> compact_interval(0.752, 0.9963), compact_interval(-0.04, 12.4), compact_interval(0.5, 0.5)
+    ('.75 1.0', '-.04 12', '')
+    """
+    if low is None or high is None:
+        return ""
+    ends = _two_digits(low), _two_digits(high)
+    return "" if ends[0] == ends[1] else " ".join(ends)
+
+
+def _two_digits(value: float) -> str:
+    decimals = 2 if abs(value) < 0.995 else 1 if abs(value) < 9.95 else 0
+    text = f"{value:.{decimals}f}".replace("0.", ".", 1) if decimals == 2 else f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
 def one_line(text: object) -> str:
     r"""Return text on one line; what is not printable (escape sequences in file names) is spelled out.
 

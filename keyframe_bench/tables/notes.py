@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from ..core.cells import HUMAN
 from .format import shown
-from .rank import fewer_key_frames
-from .spec import ColumnSpec, Row, Table
+from .rank import Place, fewer_key_frames, places
+from .significance import BASELINE
+from .spec import ColumnSpec, Comparison, Table
+from .stats import ALPHA, smallest_p
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_CONFIDENCE = 0.95
+FEW_VIDEOS = 10  # below, a percentile bootstrap interval covers clearly less than it says
 
 
-def notes_for(table: Table, numbers: Mapping[str, pd.Series[float]]) -> tuple[str, ...]:
-    """Return the sentences under a table.
-
-    Parameters
-    ----------
-    table : Table
-    numbers : mapping
-        Column name to the mean of every (group, video).
-    """
+def notes_for(table: Table) -> tuple[str, ...]:
+    """Return the sentences under a table, from its rows, comparisons and sanity report."""
     notes = [*_failures(table), *_denominators(table)]
     if "budget" in table.settings:
         notes.append("best values are marked within one budget")
@@ -37,7 +27,7 @@ def notes_for(table: Table, numbers: Mapping[str, pd.Series[float]]) -> tuple[st
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")
         return tuple(notes)
-    return (*notes, *_floor(table, numbers))
+    return (*notes, *_floor(table), *_significance(table), *_intervals(table))
 
 
 def _draws(table: Table) -> list[str]:
@@ -69,7 +59,7 @@ def _fewer(table: Table) -> list[str]:
         for row in table.rows
         if row.group in fewer
     ]
-    if not columns or not rows or any(row.budget == "free" for row in table.rows):
+    if not columns or not rows or any(row.budget.startswith(("free", "inferred")) for row in table.rows):
         return []
     return [f"fewer key frames alone lower {', '.join(columns)}: not ranked there are {', '.join(dict.fromkeys(rows))}"]
 
@@ -82,73 +72,99 @@ def _failures(table: Table) -> list[str]:
         for count, what in ((row.n_failed, "failed"), (row.n_skipped - everywhere, "was skipped")):
             if count > 0:
                 notes.append(f"{row.label} {what} on {count} video{'s' if count > 1 else ''}")
-    return notes
+    return list(dict.fromkeys(notes))  # the same at several budgets is said once
 
 
 def _denominators(table: Table) -> list[str]:
     """Which rows average fewer videos than the others, by the columns in which they do."""
-    columns_of: dict[str, list[ColumnSpec]] = {}
+    columns_of: dict[str, dict[str, ColumnSpec]] = {}
     for column in table.columns:
         ranked = [row for row in table.rows if row.role != "ceiling"]
         counts = [row.values[column.name].n if column.name in row.values else 0 for row in ranked]
         for row, count in zip(ranked, counts, strict=True):
             if count < max(counts):
-                columns_of.setdefault(row.label, []).append(column)
+                columns_of.setdefault(row.label, {})[column.name] = column
     notes = []
     for label, columns in columns_of.items():
-        where = "any column" if len(columns) == len(table.columns) else ", ".join(c.name for c in columns)
+        where = "any column" if len(columns) == len(table.columns) else ", ".join(columns)
         notes.append(f"{label} covers fewer videos than other rows and is not ranked in {where}")
     return notes
 
 
-def _floor(table: Table, numbers: Mapping[str, pd.Series[float]]) -> list[str]:
-    """Flag metrics under which random choice is within noise of the best row (paired over videos, 95 % interval)."""
+def _floor(table: Table) -> list[str]:
+    """Name the columns under which random choice is within noise of the best row."""
+    found: dict[Place, list[str]] = {}
+    for one in table.sanity:
+        if not one.separates and one.high is not None:
+            lead = f"{one.best_label} leads by {shown(one.lead, 1)} ± {shown(one.high - one.lead, 1)}"
+            found.setdefault((one.dataset, one.budget), []).append(f"{one.column} ({lead})")
+    return [
+        f"random is within noise of the best other row{_where(table, place)} in {', '.join(columns)}: "
+        "these numbers do not separate methods here (95 % interval of the lead, paired over videos)"
+        for place, columns in found.items()
+    ]
+
+
+def _intervals(table: Table) -> list[str]:
+    n = [value.n for row in table.rows for value in row.values.values() if value.low is not None]
+    if not n:
+        return []
+    few = f"; from fewer than {FEW_VIDEOS} videos they are too narrow" if min(n) < FEW_VIDEOS else ""
+    return [f"intervals (second line, or in brackets): 95 % bootstrap of the mean over videos{few}"]
+
+
+def _significance(table: Table) -> list[str]:
+    """Say per place which methods differ from `uniform`, or that none does, or that none could."""
     notes = []
-    for floor in table.rows:
-        if floor.extractor != "random":
-            continue
-        found = []
-        for column in table.columns:
-            if column.direction != "none" and not column.is_cost and column.name in floor.values:
-                sign = 1.0 if column.direction == "higher" else -1.0
-                best = _best_rival(table, column, floor, sign)
-                pair = _paired(numbers[column.name], best, floor, sign) if best is not None else None
-                if best is not None and pair is not None and pair[0] <= pair[1]:
-                    found.append(f"{column.name} ({best.label} leads by {shown(pair[0], 1)} ± {shown(pair[1], 1)})")
-        if found:
-            where = ", ".join(f"{name} {getattr(floor, name)}" for name in table.settings if name != "sampling")
+    for place in places(table.rows):
+        here = [c for c in table.comparisons if (c.dataset, c.budget) == place and c.rival_label in _baselines(table)]
+        notes += _impossible(here, _where(table, place))
+        if any(c.verdict != "impossible" for c in here):
+            parts = [part for verdict in ("better", "worse") if (part := _verdicts(here, verdict))]
             notes.append(
-                f"random is within noise of the best other row{f' at {where}' if where else ''} in {', '.join(found)}: "
-                "these numbers do not separate methods here (95 % interval of the lead, paired over videos)"
+                f"against {BASELINE}{_where(table, place)}, paired over videos (Wilcoxon, Holm, p < .05): "
+                + ("; ".join(parts) if parts else "no method differs in any column")
             )
     return notes
 
 
-def _best_rival(table: Table, column: ColumnSpec, floor: Row, sign: float) -> Row | None:
-    rivals = [
-        row
-        for row in table.rows
-        if row.role != "ceiling"
-        and row.extractor != "random"
-        and (row.dataset, row.budget) == (floor.dataset, floor.budget)
-        and column.name in row.values
-    ]
-    if column.fewer_helps:
-        fewer = fewer_key_frames(table.rows)
-        rivals = [row for row in rivals if row.group not in fewer]
-    full = max((row.values[column.name].n for row in rivals), default=0)
-    rivals = [row for row in rivals if row.values[column.name].n == full]
-    return max(rivals, key=lambda row: sign * row.values[column.name].mean, default=None)
+def _baselines(table: Table) -> set[str]:
+    return {row.label for row in table.rows if row.extractor == BASELINE}
 
 
-def _paired(series: pd.Series[float], best: Row, floor: Row, sign: float) -> tuple[float, float] | None:
-    """Lead of ``best`` over ``floor`` over common videos: mean and half width of Student's t interval."""
-    from scipy.stats import t
+def _verdicts(comparisons: Iterable[Comparison], verdict: str) -> str:
+    columns: dict[str, list[str]] = {}
+    for one in comparisons:
+        if one.verdict == verdict:
+            columns.setdefault(one.label, []).append(one.column)
+    return f"{verdict} " + ", ".join(f"{label} in {', '.join(c)}" for label, c in columns.items()) if columns else ""
 
-    pair = series.xs(best.group, level=0).align(series.xs(floor.group, level=0), join="inner")
-    lead = sign * (pair[0].to_numpy(dtype=float) - pair[1].to_numpy(dtype=float))
-    n = len(lead)
-    if n < 2:
-        return None
-    half = float(t.ppf((1 + _CONFIDENCE) / 2, n - 1)) * float(lead.std(ddof=1)) / math.sqrt(n)
-    return float(lead.mean()), half
+
+def _impossible(comparisons: Sequence[Comparison], where: str) -> list[str]:
+    """Say where even a method that is ahead on every video could not be told from `uniform`."""
+    families: dict[str, list[Comparison]] = {}
+    for one in comparisons:
+        families.setdefault(one.column, []).append(one)
+    columns: dict[tuple[int, int], list[str]] = {}
+    for column, family in families.items():
+        if all(one.verdict == "impossible" for one in family):
+            columns.setdefault((max(one.n for one in family), len(family)), []).append(column)
+    notes = []
+    for (n, m), names in columns.items():
+        p = smallest_p(n)
+        text = f"the smallest two-sided p is {_decimal(p)}"
+        if p < ALPHA:
+            text = f"the smallest two-sided p, {_decimal(p)}, times {m} comparisons (Holm) is {_decimal(p * m)}"
+        some = f" in {', '.join(names)}" if len(names) < len(families) else ""
+        notes.append(f"significance is impossible with n = {n} videos{where}{some}: {text}")
+    return notes
+
+
+def _decimal(p: float) -> str:
+    return f"{p:.3g}".removeprefix("0")
+
+
+def _where(table: Table, place: Place) -> str:
+    """Name what tells ``place`` from the other places of the table."""
+    parts = [f"{k} {v}" for k, v in zip(("dataset", "budget"), place, strict=True) if k in table.settings]
+    return " at " + ", ".join(parts) if parts else ""

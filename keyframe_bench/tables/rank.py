@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from .spec import Row
+from .spec import ColumnSpec, Row
 
 COUNT = "n_keyframes"
+
+Place = tuple[str, str]
+"""Data set and budget: only within one are rows ranked."""
 
 
 def fewer_key_frames(rows: Iterable[Row]) -> dict[str, tuple[float, float]]:
@@ -14,7 +17,53 @@ def fewer_key_frames(rows: Iterable[Row]) -> dict[str, tuple[float, float]]:
     counts = {row.group: (row, row.values[COUNT].mean) for row in rows if COUNT in row.values and row.role != "ceiling"}
     found = {}
     for row, count in counts.values():
-        most = max(c for r, c in counts.values() if (r.dataset, r.budget) == (row.dataset, row.budget))
+        most = max(c for r, c in counts.values() if place_of(r) == place_of(row))
         if count < 0.995 * most:
             found[row.group] = (count, most)
     return found
+
+
+def place_of(row: Row) -> Place:
+    """Return the data set and the budget of a row."""
+    return row.dataset, row.budget
+
+
+def places(rows: Iterable[Row]) -> list[Place]:
+    """Return the places of ``rows`` in their order."""
+    return list(dict.fromkeys(map(place_of, rows)))
+
+
+def is_ranked(column: ColumnSpec) -> bool:
+    """Whether ``column`` has a better side and is no cost (one run on one machine)."""
+    return column.direction != "none" and not column.is_cost
+
+
+def candidates(rows: Sequence[Row], column: ColumnSpec, place: Place) -> list[Row]:
+    """Return the rows of one place that may be compared in ``column``.
+
+    Not ceilings, and, where fewer key frames alone make the column look better, not rows that return fewer.
+    """
+    unfair = fewer_key_frames(rows) if column.fewer_helps else {}
+    return [
+        row
+        for row in rows
+        if place_of(row) == place and row.role != "ceiling" and column.name in row.values and row.group not in unfair
+    ]
+
+
+def with_all_videos(rows: Iterable[Row], column: ColumnSpec) -> list[Row]:
+    """Return the rows whose mean covers as many videos as any other's: the others may lack the hard ones."""
+    rows = list(rows)
+    full = max((row.values[column.name].n for row in rows), default=0)
+    return [row for row in rows if row.values[column.name].n == full]
+
+
+def best_row(rows: Iterable[Row], column: ColumnSpec) -> Row | None:
+    """Return the row with the best mean, the first of equals; None without rows."""
+    sign = -1.0 if column.direction == "lower" else 1.0
+    return max(rows, key=lambda row: sign * row.values[column.name].mean, default=None)
+
+
+def like(row: Row, others: Sequence[Row]) -> Row | None:
+    """Return that of several rows which looked at the same frames (sampling) as ``row``, else the first."""
+    return next((other for other in others if other.sampling == row.sampling), others[0] if others else None)

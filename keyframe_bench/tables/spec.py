@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Role = Literal["control", "method", "ceiling"]
 Direction = Literal["higher", "lower", "none"]
+Verdict = Literal["better", "worse", "undecided", "impossible"]
 _ARROWS: dict[Direction, str] = {"higher": "↑", "lower": "↓", "none": ""}
 
 
@@ -93,12 +94,20 @@ class Value:
         Videos for which the number exists: the denominator of ``mean``.
     best : bool
         No other row that may be ranked is better (see `comparison`).
+    low, high : float or None
+        95 % bootstrap interval of ``mean`` over videos; None for one video.
+    normalised : float or None
+        0 where `random` is, 1 where `oracle` is, over the videos that all three have; None where one of them is not
+        in the table or the two cannot be told apart.
     """
 
     mean: float
     std: float | None
     n: int
     best: bool = False
+    low: float | None = None
+    high: float | None = None
+    normalised: float | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,87 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """One row against another in one column, paired over the videos that both have.
+
+    Attributes
+    ----------
+    column : str
+    group, label : str
+        The row (`Row.group`, `Row.label`).
+    rival_group, rival_label : str
+        What it is compared with: `uniform`, or the best row of the column.
+    n : int
+        Common videos.
+    difference : float
+        Mean of row minus rival, in the unit of the column: whether more is better is said by ``verdict``.
+    low, high : float
+        95 % bootstrap interval of ``difference`` over videos.
+    p : float
+        Two-sided Wilcoxon signed-rank test.
+    p_holm : float
+        ``p`` corrected over the family: every row compared with this rival in this column, data set and budget.
+    effect : float
+        Matched-pairs rank-biserial correlation, -1 to 1: 1 if the row's number is larger on every video.
+    verdict : {"better", "worse", "undecided", "impossible"}
+        "better" or "worse" if ``p_holm`` is below .05; "impossible" if so few videos cannot give that whatever they
+        show.
+    dataset, budget : str
+        Where both rows are.
+    """
+
+    column: str
+    group: str
+    label: str
+    rival_group: str
+    rival_label: str
+    n: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    effect: float
+    verdict: Verdict
+    dataset: str = ""
+    budget: str = ""
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """Whether a column separates anything from random choice, in one data set at one budget.
+
+    Attributes
+    ----------
+    column, dataset, budget : str
+    floor : float
+        The mean of `random`.
+    best_label : str
+        The best other row that is no ceiling.
+    lead : float
+        How much better it is than `random`, paired over videos; positive is better, whatever the column's direction.
+    low, high : float or None
+        95 % interval of ``lead`` (Student's t: with few videos a bootstrap is too narrow to raise a doubt); None for
+        one common video.
+    separates : bool
+        Whether the interval is above 0.
+    about : str
+        What else is known of the column's range: the ceiling, other controls, summaries that are too short.
+    """
+
+    column: str
+    dataset: str
+    budget: str
+    floor: float
+    best_label: str
+    lead: float
+    low: float | None
+    high: float | None
+    separates: bool
+    about: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A comparison: every mean with its denominator.
 
@@ -164,12 +254,18 @@ class Table:
         Controls first, ceilings last.
     notes : tuple of str
         Sentences a reader needs to judge the numbers.
+    comparisons : tuple of Comparison
+        Every method against `uniform`, and every ranked row against the best one.
+    sanity : tuple of Sanity
+        One per ranked column, data set and budget where `random` was run.
     """
 
     title: str
     columns: tuple[ColumnSpec, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    sanity: tuple[Sanity, ...] = ()
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -188,24 +284,30 @@ class Table:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One line a row; per column ``name``, ``name_std`` and ``name_n``; NaN where nothing was measurable."""
+        """One line a row; NaN where nothing was measurable.
+
+        Per column ``name`` (the mean), ``name_std``, ``name_low`` and ``name_high`` (95 % interval),
+        ``name_normalised`` and ``name_n``.
+        """
         import pandas as pd
 
         facts = ("extractor", "params", "note", "role", "dataset", "budget", "sampling")
         counts = ("n_videos", "n_failed", "n_skipped", "n_seeds", "draws")
+        parts = ("std", "low", "high", "normalised")
         lines: list[dict[str, object]] = []
         for row in self.rows:
             line: dict[str, object] = {name: getattr(row, name) for name in facts + counts}
             for column in self.columns:
                 value = row.values.get(column.name)
                 line[column.name] = None if value is None else value.mean
-                line[f"{column.name}_std"] = None if value is None else value.std
+                for part in parts:
+                    line[f"{column.name}_{part}"] = None if value is None else getattr(value, part)
                 line[f"{column.name}_n"] = 0 if value is None else value.n
             lines.append(line)
-        names = [n for c in self.columns for n in (c.name, f"{c.name}_std", f"{c.name}_n")]
+        numbers = {c.name: [c.name, *(f"{c.name}_{part}" for part in parts)] for c in self.columns}
+        names = [name for column, found in numbers.items() for name in (*found, f"{column}_n")]
         frame = pd.DataFrame(lines, columns=[*facts, *counts, *names])
-        numbers = [n for c in self.columns for n in (c.name, f"{c.name}_std")]
-        return frame.astype(dict.fromkeys(numbers, "float64"))
+        return frame.astype(dict.fromkeys((name for found in numbers.values() for name in found), "float64"))
 
     def to_csv(self) -> str:
         """Return `frame` as CSV text with full precision; empty fields where nothing was measurable."""

@@ -3,6 +3,7 @@
 import io
 import re
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -49,6 +50,59 @@ def test_the_terminal_table_fits_and_is_plain_ascii(table, width):
     assert "cus_a ^" in text
 
 
+def cells_of(line):
+    """Cells of a line by their columns, which are two characters apart or more."""
+    return re.split(r"\s{2,}", line.strip())
+
+
+def test_markdown_means_carry_their_intervals(table):
+    value = next(row for row in table.rows if row.extractor == "uniform").values["cus_a"]
+    (line,) = (line for line in to_markdown(table).splitlines() if line.startswith("| uniform"))
+    assert f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}] |" in line.replace("**", "")
+    assert line.endswith("| 4.00 |")  # always four key frames: no interval to see
+
+
+def test_latex_intervals_are_compact(table):
+    value = next(row for row in table.rows if row.extractor == "uniform").values["cus_a"]
+    (line,) = (line for line in to_latex(table).splitlines() if line.startswith("uniform"))
+    assert rf"{{\scriptsize [{value.low:.2f}, {value.high:.2f}]}}".replace("0.", ".") in line
+
+
+def test_the_terminal_has_means_in_one_line_and_intervals_below(table):
+    value = next(row for row in table.rows if row.extractor == "uniform").values["cus_a"]
+    lines = to_text(table, width=120).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("uniform [control]"))
+    assert f"{value.mean:.3f}" in lines[at]
+    assert f"{value.low:.2f} {value.high:.2f}".replace("0.", ".") in cells_of(lines[at + 1])
+    heads = lines.index(next(line for line in lines if set(line) == {"-"}))
+    assert lines[heads - 1].startswith("method")  # heads end on one line
+    colour = Console(file=io.StringIO(), width=120, force_terminal=True)
+    colour.print(terminal_table(table))
+    assert f"\x1b[2m{value.low:.2f} ".replace("0.", ".") in colour.file.getvalue()
+
+
+def test_one_video_has_no_second_lines_and_no_brackets(fake_out, tmp_path):
+    lines = (fake_out / "results.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "results.jsonl").write_text("".join(line for line in lines if "no facts" in line))
+    single = comparison(load_results(tmp_path), load_run(fake_out)["columns"])
+    assert not re.search(r"\d [\[{]", to_markdown(single))
+    assert "scriptsize" not in to_latex(single)
+    assert not re.search(r"\.\d\d \.\d\d", to_text(single))
+    assert "intervals" not in to_markdown(single)
+
+
+def test_stats_csv_holds_every_comparison(fake_out, table):
+    write_outputs(fake_out)
+    frame = pd.read_csv(fake_out / "stats.csv", keep_default_na=False)
+    assert len(frame) == len(table.comparisons) > 0
+    first = table.comparisons[0]
+    assert frame.loc[0, ["column", "label", "rival_label", "verdict"]].tolist() == [
+        *(first.column, first.label, first.rival_label, first.verdict)
+    ]
+    assert frame.loc[0, "p_holm"] == pytest.approx(first.p_holm)
+    assert "group" not in frame.columns
+
+
 def test_columns_that_do_not_fit_are_announced(table):
     assert "more column" in to_text(table, width=60)
 
@@ -61,7 +115,7 @@ def test_names_are_no_markup_for_the_terminal(table):
 
 def test_a_run_leaves_all_files_and_prints_the_denominator(fake_out, capsys):
     files = write_outputs(fake_out)
-    assert sorted(f.name for f in files) == ["report.html", "table.csv", "table.md", "table.tex"]
+    assert sorted(f.name for f in files) == ["report.html", "stats.csv", "table.csv", "table.md", "table.tex"]
     assert all(f.stat().st_size > 500 for f in files)
     print_comparison(fake_out)
     printed = capsys.readouterr().out

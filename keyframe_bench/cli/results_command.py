@@ -1,0 +1,103 @@
+"""``keyframe-bench results diff``: what changed between two sets of results."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import groupby
+
+from ..core.errors import UsageError
+from ..core.registry import load_plugins
+from ..metrics.cost import Cost
+from ..tables.diff import ColumnChange, Difference, diff_results
+from ..tables.format import one_line
+from ..tables.load import read_cells
+from .arguments import split
+
+_USE = "keyframe-bench results diff A B, where A and B are out= folders or results.jsonl files"
+_SHOWN = 8  # lines of one kind; --json has all
+
+
+def run(arguments: list[str]) -> int:
+    """Print the differences of two results; return 0 if there is none, else 1."""
+    rest, tolerance = _tolerance(arguments)
+    found = split(rest, switches=["--json"], n_positional=len(rest))
+    found.refuse_options("results")
+    load_plugins(found.plugins)
+    if not found.positional or found.positional[0] != "diff":
+        raise UsageError(f"results knows one thing to do, diff: {_USE}")
+    if len(found.positional) != 3:
+        raise UsageError(f"results diff compares two results: {_USE}")
+    paths = found.positional[1:]
+    first, second = (read_cells(path) for path in paths)
+    for path, cells in zip(paths, (first, second), strict=True):
+        if not cells:
+            raise UsageError(f"{path!r} holds no cells to compare; give the out= folder of a run that has finished")
+    difference = diff_results(first.values(), second.values(), tolerance=tolerance, costs=Cost.columns)
+    if "--json" in found.switches:
+        print(json.dumps({"first": paths[0], "second": paths[1], "equal": difference.equal, **asdict(difference)}))
+    else:
+        print("\n".join(one_line(line) if line[:1] != " " else f"  {one_line(line)}" for line in _lines(difference)))
+    return 0 if difference.equal else 1
+
+
+def _tolerance(arguments: list[str]) -> tuple[list[str], float]:
+    """Take ``--tolerance X`` or ``--tolerance=X`` out of the arguments."""
+    rest, text = [], "0"
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word == "--tolerance":
+            text = next(words, "")
+        elif word.startswith("--tolerance="):
+            text = word.partition("=")[2]
+        else:
+            rest.append(word)
+    try:
+        tolerance = float(text)
+    except ValueError:
+        tolerance = math.nan
+    if not 0 <= tolerance < math.inf:
+        raise UsageError(f"--tolerance {text!r} is not a number of 0 or more; for instance --tolerance 0.001")
+    return rest, tolerance
+
+
+def _lines(found: Difference) -> list[str]:
+    counts = f"{found.n_first} cells against {found.n_second}, {found.n_common} of them in both"
+    lines = [f"{counts}: {'no differences' if found.equal else f'{found.n_changed} changed'}"]
+    for side, extractors in (("first", found.only_first), ("second", found.only_second)):
+        lines += [f"only in the {side}: {_counts(extractors)}"] if extractors else []
+    lines += [f"other key frames: {_counts(found.keyframes)}"] if found.keyframes else []
+    lines += _some([f"{s.cell}: {s.first} -> {s.second}" for s in found.statuses], "statuses")
+    for extractor, changes in groupby(found.columns, key=lambda change: change.extractor):
+        ordered = sorted(changes, key=lambda change: -math.inf if change.max is None else change.max, reverse=True)
+        lines += _some([_change(change) for change in ordered], f"numbers of {extractor}")
+    lines += _some([f"{v.name}: {v.first} -> {v.second} ({_cells(v.n_cells)})" for v in found.versions], "versions")
+    return lines
+
+
+def _counts(extractors: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({_cells(count)})" for name, count in extractors.items())
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' if count != 1 else ''}"
+
+
+def _some(lines: list[str], what: str) -> list[str]:
+    more = [f"  and {len(lines) - _SHOWN} more (--json lists all)"] if len(lines) > _SHOWN else []
+    return [f"{what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more] if lines else []
+
+
+def _change(change: ColumnChange) -> str:
+    parts = [_cells(change.n_changed)]
+    if change.mean is not None and change.max is not None:
+        parts.append(f"by {change.mean:.3g} on average, {change.max:.3g} at most")
+    if change.shift is not None:
+        parts.append(f"mean over all {change.shift:+.3g}")
+    if change.n_one_sided:
+        parts.append(f"{change.n_one_sided} on one side only")
+    return f"{change.column}: {', '.join(parts)}"

@@ -1,0 +1,235 @@
+"""Two sets of results against each other: which cells changed, by how much, and under which versions."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.files import canonical_json
+
+Record = Mapping[str, Any]
+
+# What makes two cells the same place in a table, as in `bench.results`.
+_PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """How one number of one extractor changed.
+
+    Attributes
+    ----------
+    extractor, column : str
+    n_changed : int
+        Cells in which it differs by more than the tolerance, or exists on one side only.
+    n_one_sided : int
+        Those of them in which it exists on one side only.
+    mean, max : float or None
+        Absolute difference over the changed cells that have both numbers; None if there is none.
+    shift : float or None
+        Mean of second minus first over all common cells that have both: what the table's mean moves by.
+    """
+
+    extractor: str
+    column: str
+    n_changed: int
+    n_one_sided: int
+    mean: float | None
+    max: float | None
+    shift: float | None
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """A cell that is now "ok", "failed" or "skipped" and was another."""
+
+    cell: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """Something that results depend on (``name``) and how many common cells it changed in."""
+
+    name: str
+    first: str
+    second: str
+    n_cells: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What `diff_results` found.
+
+    Attributes
+    ----------
+    n_first, n_second, n_common, n_changed : int
+        Cells; changed are common cells with another status, other key frames or another number.
+    only_first, only_second : mapping
+        Extractor to the number of its cells that only one side has.
+    statuses : tuple of StatusChange
+    keyframes : mapping
+        Extractor to the number of cells with other key frames (ordinals or times).
+    columns : tuple of ColumnChange
+    versions : tuple of VersionChange
+        Reasons, not changes: results that are equal under other versions are equal.
+    """
+
+    n_first: int
+    n_second: int
+    n_common: int
+    n_changed: int
+    only_first: Mapping[str, int]
+    only_second: Mapping[str, int]
+    statuses: tuple[StatusChange, ...]
+    keyframes: Mapping[str, int]
+    columns: tuple[ColumnChange, ...]
+    versions: tuple[VersionChange, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether both sides have the same cells with the same statuses, key frames and numbers."""
+        return not (self.only_first or self.only_second or self.n_changed)
+
+
+def diff_results(
+    first: Iterable[Record], second: Iterable[Record], *, tolerance: float = 0.0, costs: Collection[str] = ()
+) -> Difference:
+    """Compare two sets of cells.
+
+    Cells are matched by what they are about (data set, video, extractor, parameters, budget, sampling, seed), never by
+    key, which changes with every version. Of several cells in one place the one finished last counts.
+
+    Parameters
+    ----------
+    first, second : iterable of mapping
+        Cells as stored (`tables.load.read_cells`).
+    tolerance : float
+        Absolute difference of a number, or of a key frame's time, that does not count.
+    costs : collection of str
+        Columns left out: seconds and memory differ in every run.
+    """
+    before, after = _by_place(first), _by_place(second)
+    common = [(before[place], after[place]) for place in before if place in after]
+    statuses = [(a, b) for a, b in common if a["status"] != b["status"]]
+    keyframes = [(a, b) for a, b in common if not _same_frames(a, b, tolerance)]
+    columns, moved = _columns(common, tolerance, frozenset(costs))
+    changed = {id(b) for pairs in (statuses, keyframes, moved) for _, b in pairs}
+    return Difference(
+        n_first=len(before),
+        n_second=len(after),
+        n_common=len(common),
+        n_changed=len(changed),
+        only_first=_count(before[place] for place in before if place not in after),
+        only_second=_count(after[place] for place in after if place not in before),
+        statuses=tuple(StatusChange(_name(b), a["status"], b["status"]) for a, b in statuses),
+        keyframes=_count(b for _, b in keyframes),
+        columns=tuple(columns),
+        versions=tuple(_versions(common)),
+    )
+
+
+def _by_place(cells: Iterable[Record]) -> dict[tuple[str, ...], Record]:
+    found: dict[tuple[str, ...], Record] = {}
+    for cell in sorted(cells, key=lambda cell: str(cell.get("finished") or "")):
+        found[tuple(canonical_json(cell.get(name)) for name in _PLACE)] = cell
+    return dict(sorted(found.items()))
+
+
+def _object(cell: Record, name: str) -> dict[str, Any]:
+    """Return a field that holds an object; what is missing or is something else holds nothing."""
+    found = cell.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _count(cells: Iterable[Record]) -> dict[str, int]:
+    return dict(sorted(Counter(str(cell["extractor"]) for cell in cells).items()))
+
+
+def _name(cell: Record) -> str:
+    params = ", ".join(f"{name}={value}" for name, value in sorted(_object(cell, "params").items()))
+    extractor = f"{cell['extractor']}({params})" if params else cell["extractor"]
+    return f"{extractor} on {cell['video']}, budget {cell.get('budget')}, seed {cell.get('seed')}"
+
+
+def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
+    a, b = (_object(cell, "keyframes") for cell in (first, second))
+    if (a.get("frames") or []) != (b.get("frames") or []):
+        return False
+    times = a.get("times") or [], b.get("times") or []
+    if times[0] == times[1]:
+        return True
+    return len(times[0]) == len(times[1]) and all(abs(s - t) <= tolerance for s, t in zip(*times, strict=True))
+
+
+def _columns(
+    common: Iterable[tuple[Record, Record]], tolerance: float, costs: Collection[str]
+) -> tuple[list[ColumnChange], list[tuple[Record, Record]]]:
+    """Return the changes by extractor and column, and the pairs of cells that they are in."""
+    shifts: dict[tuple[str, str], list[float | None]] = defaultdict(list)  # None: on one side only
+    moved = []
+    for pair in common:
+        found = dict(_shifts(*pair, costs))
+        for column, shift in found.items():
+            shifts[str(pair[1]["extractor"]), column].append(shift)
+        if any(shift is None or abs(shift) > tolerance for shift in found.values()):
+            moved.append(pair)
+    changes = [_column(*where, found, tolerance) for where, found in sorted(shifts.items())]
+    return [change for change in changes if change.n_changed], moved
+
+
+def _shifts(first: Record, second: Record, costs: Collection[str]) -> Iterator[tuple[str, float | None]]:
+    """Yield every column that a cell has on one side or both, with second minus first."""
+    a, b = (_object(cell, "metrics") for cell in (first, second))
+    for column in sorted({*a, *b} - set(costs)):
+        one, other = a.get(column), b.get(column)
+        if one is not None and other is not None:
+            yield column, float(other) - float(one)
+        elif one is not None or other is not None:
+            yield column, None
+
+
+def _column(extractor: str, column: str, found: list[float | None], tolerance: float) -> ColumnChange:
+    both = [shift for shift in found if shift is not None]
+    sizes = [abs(shift) for shift in both if abs(shift) > tolerance]
+    one_sided = len(found) - len(both)
+    return ColumnChange(
+        extractor,
+        column,
+        len(sizes) + one_sided,
+        one_sided,
+        math.fsum(sizes) / len(sizes) if sizes else None,
+        max(sizes, default=None),
+        math.fsum(both) / len(both) if both else None,
+    )
+
+
+def _versions(common: Iterable[tuple[Record, Record]]) -> list[VersionChange]:
+    found: Counter[tuple[str, str, str]] = Counter()
+    for a, b in common:
+        first, second = dict(_facts(a)), dict(_facts(b))
+        for name in {**first, **second}:
+            values = first.get(name, "none"), second.get(name, "none")
+            if values[0] != values[1]:
+                found[(name, *values)] += 1
+    return [VersionChange(*change, n_cells=count) for change, count in sorted(found.items())]
+
+
+def _facts(cell: Record) -> Iterator[tuple[str, str]]:
+    """Yield what a result depends on, by name."""
+    extractor = cell["extractor"]
+    for package, version in _object(cell, "versions").items():
+        yield package, str(version)
+    for metric, version in _object(cell, "metric_versions").items():
+        yield f"metric {metric}", str(version)
+    for name in ("version", "source", "label", "draws"):
+        yield f"{name} of {extractor}", str(cell.get(name) or "none")
+    features = cell.get("features")
+    yield f"features of {extractor}", ", ".join(map(str, features)) if features else "none"
+    for name in ("video_sha256", "annotation"):
+        yield f"{name} of {cell['video']}", str(cell.get(name) or "none")
+    yield "pass_version", str(cell.get("pass_version") or "none")

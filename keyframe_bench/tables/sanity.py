@@ -1,0 +1,101 @@
+"""What a column can tell: where random choice and the ceiling lie in it, and whether anything is told from random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from . import stats
+from .format import shown
+from .rank import best_row, candidates, fewer_key_frames, is_ranked, like, place_of, places, with_all_videos
+from .significance import PerVideo, paired
+from .spec import ColumnSpec, Row, Sanity
+
+FLOOR = "random"
+CEILING = "oracle"
+
+
+def sanity_report(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> tuple[Sanity, ...]:
+    """Return the sanity of every ranked column wherever `random` was run beside another row."""
+    found = []
+    for column in filter(is_ranked, columns):
+        for place in places(rows):
+            here = candidates(rows, column, place)
+            rivals = with_all_videos([row for row in here if row.extractor != FLOOR], column)
+            best = best_row(rivals, column)
+            floor = like(best, [row for row in here if row.extractor == FLOOR]) if best is not None else None
+            if best is not None and floor is not None:
+                one = _sanity(rows, column, floor, best, numbers[column.name])
+                found += [one] if one is not None else []
+    return tuple(found)
+
+
+def _sanity(
+    rows: Sequence[Row], column: ColumnSpec, floor: Row, best: Row, values: Mapping[str, stats.Floats]
+) -> Sanity | None:
+    lead = _sign(column) * paired(values, best, floor)
+    if not len(lead):
+        return None
+    low, high = stats.student_interval(lead) if len(lead) > 1 else (None, None)
+    return Sanity(
+        column.name,
+        *place_of(floor),
+        floor.values[column.name].mean,
+        best.label,
+        float(lead.mean()),
+        low,
+        high,
+        low is not None and low > 0,
+        _about(rows, column, floor, best),
+    )
+
+
+def _about(rows: Sequence[Row], column: ColumnSpec, floor: Row, best: Row) -> str:
+    """Say what else is known of the column's range: the best row, ceilings, controls, and summaries that are short."""
+    scale = max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)
+    here = [r for r in rows if place_of(r) == place_of(floor) and column.name in r.values and r not in (floor, best)]
+    short = fewer_key_frames(rows)
+    parts = [f"{row.label} {shown(row.values[column.name].mean, scale)}" for row in (floor, best)]
+    for row in here:
+        value = f"{row.label} {shown(row.values[column.name].mean, scale)}"
+        if row.group in short:
+            parts.append(f"{value} with {short[row.group][0]:.3g} of {short[row.group][1]:.3g} key frames")
+        elif row.role != "method" and row.extractor != FLOOR:
+            parts.append(f"{value} ({row.role})")
+    return "; ".join(parts)
+
+
+def normalise_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> list[Row]:
+    """Return the rows with `Value.normalised` filled in where `random` and `oracle` can be told apart.
+
+    The three means are taken over the videos that row, floor and ceiling all have; floor and ceiling count as apart
+    when the 95 % interval of their paired difference (Student's t) is on the right side of 0.
+    """
+    made = list(rows)
+    for column in filter(is_ranked, columns):
+        values = numbers[column.name]
+        for i, row in enumerate(rows):
+            ends = [_end(rows, row, name, column) for name in (FLOOR, CEILING)]
+            if column.name not in row.values or None in ends:
+                continue
+            picked = [values[r.group] for r in (row, *ends) if r is not None]
+            all_three = np.stack(picked)[:, np.isfinite(picked).all(axis=0)]
+            gap = _sign(column) * (all_three[2] - all_three[1])
+            if len(gap) < 2 or stats.student_interval(gap).low <= 0:
+                continue
+            value = replace(
+                made[i].values[column.name], normalised=stats.normalise(*map(float, all_three.mean(axis=1)))
+            )
+            made[i] = replace(made[i], values={**made[i].values, column.name: value})
+    return made
+
+
+def _end(rows: Iterable[Row], row: Row, extractor: str, column: ColumnSpec) -> Row | None:
+    ends = [r for r in rows if r.extractor == extractor and place_of(r) == place_of(row) and column.name in r.values]
+    return like(row, ends)
+
+
+def _sign(column: ColumnSpec) -> float:
+    return -1.0 if column.direction == "lower" else 1.0

@@ -1,0 +1,287 @@
+"""Statistics over videos: intervals, paired tests and effect sizes, as functions of arrays.
+
+The unit is the video: seeds are averaged inside a video before anything here sees them, and two methods are compared by
+their differences on the same videos. Nothing depends on the order of the videos.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+N_RESAMPLES = 10_000
+SEED = 0  # one constant: the same numbers give the same interval everywhere, always
+CONFIDENCE = 0.95
+ALPHA = 0.05
+
+_EXACT = 25  # largest n with an exact null distribution
+_BLOCK = 1_000  # resamples made at once; bounds memory with thousands of videos
+_KEPT = 5_000_000  # draws kept for the next call with as many videos
+
+
+class Interval(NamedTuple):
+    """Lower and upper end."""
+
+    low: float
+    high: float
+
+
+class SignedRank(NamedTuple):
+    """Outcome of `wilcoxon`.
+
+    Attributes
+    ----------
+    positive, negative : float
+        Sums of the ranks of differences above and below 0.
+    p : float
+        Two-sided.
+    """
+
+    positive: float
+    negative: float
+    p: float
+
+    @property
+    def effect(self) -> float:
+        """Matched-pairs rank-biserial correlation (Kerby 2014), -1 to 1; 0 if every difference is 0."""
+        total = self.positive + self.negative
+        return (self.positive - self.negative) / total if total else 0.0
+
+
+def bootstrap_interval(
+    values: npt.ArrayLike, confidence: float = CONFIDENCE, n_resamples: int = N_RESAMPLES, seed: int = SEED
+) -> Interval:
+    """Return the percentile bootstrap interval of the mean over videos (Efron 1979; protocol C6).
+
+    The percentile interval is too narrow for few videos: of normal values, a nominal 95 % covered the mean in 84 % of
+    3000 samples of n = 5, in 88 % of n = 8, 92 % of n = 10, 93 % of n = 20 and 94 % of n = 50.
+
+    Parameters
+    ----------
+    values : array [n]
+        One number a video, n >= 1, finite; with one video, or equal values, both ends are the mean.
+    confidence : float
+        Coverage, in (0, 1).
+    n_resamples : int
+    seed : int
+        Of the resampling; results are the same for the same values in any order.
+
+    Examples
+    --------
+    >>> low, high = bootstrap_interval([0.2, 0.4, 0.4, 0.6])
+    >>> round(low, 3), round(high, 3)
+    (0.25, 0.55)
+    """
+    found = np.sort(_values(values))
+    mean = float(found.mean())
+    if found[0] == found[-1]:
+        return Interval(mean, mean)
+    tail = (1 - _share(confidence)) / 2
+    low, high = np.quantile(resampled_means(found, n_resamples, seed), [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def resampled_means(values: npt.ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEED) -> Floats:
+    """Return means over videos drawn with replacement, [n_resamples] of values [n], [n_resamples, m] of [n, m].
+
+    The columns of one call see the same draws, so that they may be subtracted or divided. The draws depend on the
+    order of the videos.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    return np.concatenate([counts @ found for counts in _resamples(len(found), n_resamples, seed)]) / len(found)
+
+
+def bootstrap_difference(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    confidence: float = CONFIDENCE,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = SEED,
+) -> Interval:
+    """Return the percentile bootstrap interval of mean(first - second), videos resampled as pairs [n] and [n]."""
+    return bootstrap_interval(differences(first, second), confidence, n_resamples, seed)
+
+
+def student_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Return Student's t interval of the mean of n >= 2 values [n]: mean +- t(n - 1) sd / sqrt(n).
+
+    Examples
+    --------
+    >>> low, high = student_interval([1.0, 2.0, 3.0])
+    >>> round(low, 3), round(high, 3)
+    (-0.484, 4.484)
+    """
+    from scipy.special import stdtrit
+
+    found = _values(values)
+    n = len(found)
+    if n < 2:
+        raise ValueError("an interval of Student's t needs two values or more")
+    half = float(stdtrit(n - 1, (1 + _share(confidence)) / 2)) * float(found.std(ddof=1)) / math.sqrt(n)
+    mean = float(found.mean())
+    return Interval(mean - half, mean + half)
+
+
+def differences(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
+    """Return first - second [n], where equal decimal numbers differ by equal amounts.
+
+    0.55 - 0.20 and 0.75 - 0.40 differ in the last bit, which would break ties of ranks: differences are rounded to 14
+    digits of the largest number.
+    """
+    a, b = _values(first), _values(second)
+    if a.shape != b.shape:
+        raise ValueError(f"paired values must be as many: {len(a)} and {len(b)}")
+    largest = float(max(np.abs(a).max(), np.abs(b).max()))
+    if largest == 0:
+        return a - b
+    return np.round(a - b, int(np.clip(14 - math.ceil(math.log10(largest)), -300, 300)))
+
+
+def wilcoxon(difference: npt.ArrayLike) -> SignedRank:
+    """Return Wilcoxon's signed-rank test of paired differences [n] against symmetry about 0, two-sided.
+
+    Zeros are ranked and then left out (Pratt 1959), ties get their mean rank. Up to 25 differences the p-value is
+    exact: the share of the 2^n ways to choose signs, given these ranks, that are at least as far from the middle.
+    (Protocol C6 asks for this without ties; with ties scipy takes the normal approximation, which falls below the
+    smallest p that n = 5 allows.) Above 25 it is scipy's normal approximation with the correction for ties, without
+    that for continuity. Only zeros give p = 1.
+
+    Examples
+    --------
+    >>> wilcoxon([0.1, 0.2, 0.3, 0.4, 0.5])
+    SignedRank(positive=15.0, negative=0.0, p=0.0625)
+    """
+    from scipy.stats import rankdata
+
+    found = _values(difference)
+    ranks = np.asarray(rankdata(np.abs(found)), dtype=np.float64)
+    positive, negative = float(ranks[found > 0].sum()), float(ranks[found < 0].sum())
+    if positive + negative == 0:
+        return SignedRank(0.0, 0.0, 1.0)
+    if len(found) <= _EXACT:
+        return SignedRank(positive, negative, _exact_p(ranks[found != 0], min(positive, negative)))
+    return SignedRank(positive, negative, _normal_p(found))
+
+
+def _exact_p(ranks: Floats, smaller: float) -> float:
+    """Two-sided p: twice the share of sign choices whose sum of positive ranks is at most ``smaller``."""
+    doubled = np.rint(2 * ranks).astype(int)  # mean ranks are halves
+    ways = np.zeros(int(doubled.sum()) + 1)
+    ways[0] = 1
+    for rank in doubled:  # at most 25
+        ways[rank:] += ways[:-rank].copy()
+    return min(1.0, 2 * float(ways[: round(2 * smaller) + 1].sum()) / 2.0 ** len(ranks))
+
+
+def _normal_p(difference: Floats) -> float:
+    from scipy import stats
+
+    return float(stats.wilcoxon(difference, zero_method="pratt", correction=False, method="approx").pvalue)
+
+
+def smallest_p(n: int) -> float:
+    """Return the smallest two-sided p-value of the signed-rank test with n pairs: all of one sign, 2 / 2^n.
+
+    Examples
+    --------
+    >>> smallest_p(5), smallest_p(6)
+    (0.0625, 0.03125)
+    """
+    return min(1.0, 2.0 ** (1 - n)) if n > 0 else 1.0
+
+
+def holm(p: npt.ArrayLike) -> Floats:
+    """Return the p-values [m] corrected for their number by Holm (1979), in the order given, at most 1.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    found = np.asarray(p, dtype=float)
+    order = np.argsort(found, kind="stable")
+    steps = np.maximum.accumulate(found[order] * np.arange(len(found), 0, -1))
+    corrected = np.empty_like(found)
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected
+
+
+def rank_biserial(difference: npt.ArrayLike) -> float:
+    """Return the matched-pairs rank-biserial correlation of differences [n] (Kerby 2014), -1 to 1.
+
+    The share of the signed-rank sum that is positive minus the share that is negative; zeros as in `wilcoxon`, 0 if
+    there is nothing else.
+
+    Examples
+    --------
+    >>> rank_biserial([0.1, 0.2, 0.3, -0.4])
+    0.2
+    """
+    return wilcoxon(difference).effect
+
+
+def cliffs_delta(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Return Cliff's delta (1993) of two samples [n], [m]: P(first > second) - P(first < second), -1 to 1, unpaired.
+
+    Examples
+    --------
+    >>> cliffs_delta([1, 2, 3], [0, 2])
+    0.5
+    """
+    a, b = _values(first), np.sort(_values(second))
+    below = np.searchsorted(b, a, side="left")
+    above = len(b) - np.searchsorted(b, a, side="right")
+    return float((below - above).sum() / (len(a) * len(b)))
+
+
+def normalise(value: float, floor: float, ceiling: float) -> float:
+    """Return ``value`` on the scale where ``floor`` is 0 and ``ceiling`` is 1; `ValueError` if these are equal.
+
+    Not clipped: worse than the floor is negative. The same for columns where lower is better.
+
+    Examples
+    --------
+    >>> normalise(0.75, 0.5, 1.0), normalise(3.0, 4.0, 2.0)
+    (0.5, 0.5)
+    """
+    if floor == ceiling:
+        raise ValueError("floor and ceiling are equal")
+    return (value - floor) / (ceiling - floor)
+
+
+def _resamples(n: int, n_resamples: int, seed: int) -> Iterator[Floats] | tuple[Floats, ...]:
+    """How often each of n videos is drawn, in blocks [resamples, n]; kept where that is not too large."""
+    return _kept_draws(n, n_resamples, seed) if n * n_resamples <= _KEPT else _draws(n, n_resamples, seed)
+
+
+@functools.lru_cache(maxsize=8)
+def _kept_draws(n: int, n_resamples: int, seed: int) -> tuple[Floats, ...]:
+    return tuple(_draws(n, n_resamples, seed))
+
+
+def _draws(n: int, n_resamples: int, seed: int) -> Iterator[Floats]:
+    rng = np.random.default_rng(seed)
+    for start in range(0, n_resamples, _BLOCK):
+        size = min(_BLOCK, n_resamples - start)
+        index = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        yield np.bincount(index.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def _values(values: Any) -> Floats:
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
+        raise ValueError("values must be a sequence of one or more finite numbers")
+    return found
+
+
+def _share(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence!r} is not between 0 and 1")
+    return confidence

@@ -7,11 +7,14 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..tables.build import column_scale, comparison, latest
+from ..tables.build import comparison, latest
 from ..tables.format import shown
 from ..tables.load import cells_frame, load_run, read_cells, read_text
 from ..tables.spec import Row, Table
 from ..tables.summary import coverage_sentence
+from .grid import bodies, heads, interval, place_text
+from .health import health_rows
+from .quality import quality
 from .view import video_views
 
 if TYPE_CHECKING:
@@ -58,14 +61,21 @@ def render_report(out: str | Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    videos = video_views(out, cells, {key: cell.get("keyframes") for key, cell in stored.items()}, table)
     page = environment.get_template("report.html.j2").render(
         run=run,
         table=table,
         sentence=coverage_sentence(results, run, limit=5),
-        heads=_heads(table),
-        bodies=_bodies(table),
+        heads=heads(table),
+        bodies=bodies(table),
         methods=_methods(table),
-        videos=video_views(out, cells, {key: cell.get("keyframes") for key, cell in stored.items()}, table),
+        defects=_defects(run),
+        quality=quality(table, cells, videos),
+        health=health_rows(videos, cells, run["skipped"]),
+        videos=videos,
+        interval=interval,
+        place_text=place_text,
+        shown=shown,
         failures=_failures(cells),
         versions=_versions(run),
         style=Markup(style),  # ours, from the package
@@ -75,62 +85,17 @@ def render_report(out: str | Path) -> str:
     return page.encode("utf-8", "replace").decode("utf-8")  # file names need not be UTF-8
 
 
-def _heads(table: Table) -> list[dict[str, str]]:
-    return [
-        {
-            "name": c.name,
-            "arrow": c.arrow,
-            "unit": "" if c.unit == "1" else c.unit,
-            "n": str(table.denominator(c)),
-            "about": c.about,
-            "first": "descending" if c.direction == "higher" else "ascending",
-            "side": c.side,
-        }
-        for c in table.columns
-    ]
-
-
-def _bodies(table: Table) -> list[tuple[str, list[tuple[Row, list[dict[str, Any]]]]]]:
-    """Ranked rows and ceilings, apart, so that sorting never mixes them."""
-    ranked = [row for row in table.rows if row.role != "ceiling"]
-    ceilings = [row for row in table.rows if row.role == "ceiling"]
-    scales = {c.name: column_scale(table.rows, c) for c in table.columns}
-    bodies = []
-    for name, rows in (("ranked", ranked), ("ceilings", ceilings)):
-        if rows:
-            cells = [[_cell(row, c.name, scales[c.name], table.denominator(c)) for c in table.columns] for row in rows]
-            bodies.append((name, list(zip(rows, cells, strict=True))))
-    return bodies
-
-
-def _cell(row: Row, name: str, scale: float, usual: int) -> dict[str, Any]:
-    value = row.values.get(name)
-    if value is None:
-        return {
-            "text": "\N{EN DASH}",
-            "sort": "",
-            "std": "",
-            "n": "",
-            "best": False,
-            "title": "not measurable for any video",
-        }
-    std = "" if value.std is None else shown(value.std, scale)
-    spread = f", standard deviation over videos {std}" if std else ""
-    return {
-        "text": shown(value.mean, scale),
-        "sort": repr(value.mean),
-        "std": std,
-        "n": "" if value.n == usual else f"n={value.n}",
-        "best": value.best,
-        "title": f"mean over {value.n} video{'s' if value.n != 1 else ''}{spread}",
-    }
-
-
 def _methods(table: Table) -> list[Row]:
     seen: dict[str, Row] = {}
     for row in table.rows:
         seen.setdefault(row.extractor, row)
     return list(seen.values())
+
+
+def _defects(run: dict[str, Any]) -> dict[str, str]:
+    """What is known to be wrong with other people's tools, by extractor."""
+    known = {name: str((data or {}).get("known_defects") or "") for name, data in (run.get("extractors") or {}).items()}
+    return {name: text for name, text in known.items() if text}
 
 
 def _failures(cells: pd.DataFrame) -> list[dict[str, str]]:

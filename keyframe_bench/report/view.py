@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Numbers = tuple[str, str, list[str | None]]  # label, role, one text a column (None: not measurable)
+_LANE = ["group", "key", "status", "seed", "error_type", "error_message"]
 _HEX = re.compile(r"[0-9a-f]{6,64}")
 
 
@@ -69,6 +70,9 @@ class VideoView:
     shots: list[tuple[float, float]]
     users: list[tuple[str, list[tuple[float, str]]]]
     pictures: dict[str, str]
+    rate: str = ""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    n_results: int = 0
     lanes: list[Lane] = field(default_factory=list)
     numbers: list[Numbers] = field(default_factory=list)
 
@@ -101,10 +105,12 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         start, duration = _extent(facts, part, keyframes)
         scene = _Scene(out / "thumbs" / sha if known else None, index, start, duration, {})
         view = _view(scene, str(name), facts)
-        for row in table.rows:
-            lane = scene.lane(row, part, keyframes, view.aspect)
-            if lane is not None:
-                view.lanes.append(lane)
+        of_row = dict(list(part[_LANE].sort_values("seed", kind="stable").groupby("group", sort=False)))
+        lanes = (
+            scene.lane(row, of_row[row.group], keyframes, view.aspect) for row in table.rows if row.group in of_row
+        )
+        view.lanes = [lane for lane in lanes if lane is not None]
+        view.n_results = int((part["status"] == "ok").sum())
         view.numbers = _numbers(series, str(video_id), table)
         views.append(view)
     return views
@@ -135,6 +141,8 @@ def _view(scene: _Scene, name: str, facts: Mapping[str, Any]) -> VideoView:
         shots=[(float(a), float(b)) for a, b in (scene.at(shot) for shot in facts.get("shots_s") or [])],
         users=users,
         pictures=scene.pictures,
+        rate=f"{float(facts['fps']):.5g}" if facts.get("fps") else "",
+        record=facts.get("health") or {},
     )
 
 
@@ -151,10 +159,7 @@ class _Scene:
     def at(self, times: Sequence[float]) -> NDArray[np.float64]:
         return percent(times, self.start, self.duration)
 
-    def lane(self, row: Row, part: pd.DataFrame, keyframes: Mapping[str, Any], aspect: float) -> Lane | None:
-        cells = part[part["group"] == row.group].sort_values("seed", kind="stable")
-        if cells.empty:
-            return None
+    def lane(self, row: Row, cells: pd.DataFrame, keyframes: Mapping[str, Any], aspect: float) -> Lane | None:
         good = [key for key, status in zip(cells["key"], cells["status"], strict=True) if status == "ok"]
         if not good:
             first = cells.iloc[0]

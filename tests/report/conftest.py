@@ -1,11 +1,13 @@
 """A small output folder as a run writes it, with everything that can go wrong in a name."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
+RIGHT_TO_LEFT = "\u202egpj.exe\u2066\udcff ש.mp4"  # turns what follows around; a byte that is no UTF-8
 HOSTILE = '"><script>alert(1)</script>.mp4'
 COLUMNS = {
     "cus_a": {"direction": "higher", "unit": "1", "about": "share of <user> key frames", "headline": True},
@@ -81,4 +83,32 @@ def fake_out(tmp_path_factory):
     run |= {"not_run": [{"extractor": "embedding_kmeans", "reason": "no weights"}], "warnings": ["<w> shared feature"]}
     run |= {"versions": {"python": "3.11"}, "started": "2026-01-01", "budget": "4", "sampling": "2fps"}
     (out / "run.json").write_text(json.dumps(run))
+    return out
+
+
+@pytest.fixture(scope="session")
+def wide_out(fake_out, tmp_path_factory):
+    """`fake_out` at three budgets; a name that turns text around, a damaged video, a tool with known defects."""
+    out = tmp_path_factory.mktemp("wide") / "out"
+    shutil.copytree(fake_out, out)
+    rng = np.random.default_rng(1)
+    cells = []
+    for line in (fake_out / "results.jsonl").read_text().splitlines():
+        cell = json.loads(line)
+        cell["video"] = cell["video"].replace("no facts.mp4", RIGHT_TO_LEFT)
+        for number, budget in enumerate(("4", "8", "12")):
+            more = {"key": f"{cell['key']}-{budget}", "budget": budget}
+            if cell["status"] == "ok":
+                n = int(cell["metrics"]["n_keyframes"]) + 4 * number
+                more["metrics"] = {"cus_a": float(rng.random()), "shot_recall": float(rng.random()), "n_keyframes": n}
+                more["metrics"]["total_s"] = float(10 ** rng.uniform(-3, 0))
+            cells.append(cell | more)
+    (out / "results.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    run = json.loads((out / "run.json").read_text())
+    run["extractors"] = {"vsumm": {"known_defects": "loses the <last> frame \u202eevil"}}
+    (out / "run.json").write_text(json.dumps(run))
+    damaged = out / "videos" / f"{'1' * 64}.json"
+    facts = json.loads(damaged.read_text())
+    facts["health"] |= {"truncated_tail": True, "decoded_duration_s": 9.0, "declared_duration_s": 30.0}
+    damaged.write_text(json.dumps(facts))
     return out

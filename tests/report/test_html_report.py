@@ -4,14 +4,17 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.report.grid import bodies
 from keyframe_bench.report.html import render_report
 from keyframe_bench.tables import comparison, load_results, load_run
 from keyframe_bench.tables.format import shown
+from keyframe_bench.tables.spec import Comparison
 
 HOSTILE = '"><script>alert(1)</script>.mp4'
 VOID = {"meta", "br", "wbr", "img", "link", "input", "hr"}
@@ -76,7 +79,8 @@ def test_the_page_is_well_formed(page):
 
 def test_nothing_is_loaded_from_anywhere(text, page):
     for element in page.elements:
-        for name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
+        assert element.get("href", "#").startswith("#"), element  # links lead to sections of the page
+        for name in ("src", "xlink:href", "action", "data", "poster", "srcset"):
             assert name not in element, element
     assert set(re.findall(r"url\((\w+):", text)) == {"data"}
     assert not re.search(r"@import|https?://", text)
@@ -218,3 +222,118 @@ def test_a_run_without_any_cell_still_has_a_page(tmp_path):
     page = Page(render_report(tmp_path))
     assert "scored 0 of 1 video; 1 skipped: a (empty)" in page.all("header")[0]["text"]
     assert page.stack == []
+
+
+@pytest.fixture(scope="module")
+def wide(wide_out):
+    return Page(render_report(wide_out))
+
+
+@pytest.fixture(scope="module")
+def wide_table(wide_out):
+    return comparison(load_results(wide_out), load_run(wide_out)["columns"])
+
+
+def _inside(page, tag, **parent):
+    ((name, value),) = parent.items()
+    return [e for e in page.all(tag) if any(p.get(name.rstrip("_")) == value for p in e["parents"])]
+
+
+def test_odd_names_stay_text_in_plots_worst_videos_and_health(wide):
+    assert wide.stack == []
+    ids = [e["id"] for e in wide.elements if "id" in e]
+    assert len(ids) == len(set(ids))
+    for element in wide.elements:
+        assert element.get("href", "#").startswith("#"), element
+        assert not any(name.startswith("on") or name in ("src", "xlink:href", "action") for name in element)
+    assert len(wide.all("script")) == 1
+    health = [e["text"] for e in _inside(wide, "th", id="health-table") if e.get("scope") == "row"]
+    assert HOSTILE in health
+    assert "<svg onload=alert(2)>.mp4" in health
+    assert any(name.startswith("\u202egpj.exe\u2066? ש") for name in health)  # the byte that is no text is replaced
+    links = {e["text"] for e in wide.all("a")}
+    assert HOSTILE in links
+    names = [e["text"] for e in wide.all("title") if "pixel_distance" in e["text"]]
+    assert any("a|b_&<i>%$#{}" in name for name in names)
+
+
+def test_damaged_and_lost_videos_come_first_with_their_reason(wide):
+    rows = [e for e in _inside(wide, "tr", id="health-table") if e.get("class")]
+    assert [row["class"] for row in rows] == ["lost", "damaged", "damaged", "unknown"]
+    assert "skipped: no video stream" in rows[0]["text"]
+    ends = next(row["text"] for row in rows if "sub/two" in row["text"])
+    assert "it ends at 9.00 s of 30.00 s declared" in ends
+    assert "3 of 24 cells failed or were skipped" in ends
+    assert "725720" in ends  # declared, decoded
+
+
+def test_an_interval_stands_under_every_mean_and_its_meaning_in_the_title(wide, wide_table):
+    cells = [e for e in _inside(wide, "td", id="table") if e.get("data-sort") and "title" in e]
+    values = [value for row in wide_table.rows for value in row.values.values()]
+    assert len(cells) == len(values)
+    column = next(c for c in wide_table.columns if c.name == "cus_a")
+    value = next(row.values["cus_a"] for row in wide_table.rows)
+    scale = max(row.values[column.name].mean for row in wide_table.rows)
+    ends = f"{shown(value.low, scale)}–{shown(value.high, scale)}"
+    cell = next(c for c in cells if c["data-sort"] == repr(value.mean))
+    assert cell["text"].endswith(ends)
+    assert f"95 % interval of the mean {ends}" in cell["title"]
+    assert "standard deviation" in cell["title"]
+    if value.normalised is not None:
+        assert f"normalised {value.normalised:.2f} (random 0, oracle 1)" in cell["title"]
+
+
+def test_a_metric_that_separates_nothing_is_flagged_and_explained(wide, wide_table):
+    lost = {s.column for s in wide_table.sanity if not s.separates}
+    assert lost  # the numbers are drawn at random
+    flagged = {e["parents"][-2]["text"].split("\xa0")[0] for e in wide.all("span", class_="doubt") if "aria-label" in e}
+    assert {name.replace("_", "") for name in lost} == {name.replace("_", "") for name in flagged}
+    rows = _inside(wide, "tr", id="sanity-table")[1:]
+    assert len(rows) == len(wide_table.sanity)
+    assert sum(row.get("class") == "doubtful" for row in rows) == sum(not s.separates for s in wide_table.sanity)
+    assert rows[0].get("class") == "doubtful"
+
+
+def test_known_defects_stand_beside_the_row_and_in_the_list(wide):
+    tags = wide.all("span", class_="defect")
+    assert {tag["title"] for tag in tags} == {"loses the <last> frame \u202eevil"}
+    assert all("vsumm" in tag["parents"][-1]["text"] for tag in tags)
+    assert [e for e in wide.all("dd") if "Known defects: loses the <last> frame" in e["text"]]
+
+
+def test_a_row_that_differs_from_uniform_is_marked(wide_table):
+    row = next(r for r in wide_table.rows if r.role == "method" and "cus_a" in r.values)
+    uniform = next(r for r in wide_table.rows if r.extractor == "uniform" and r.budget == row.budget)
+    fact = Comparison(
+        "cus_a", row.group, row.label, uniform.group, "uniform", 9, 0.2, 0.1, 0.3, 0.004, 0.02, 1.0, "better"
+    )
+    cells = {
+        body: {r.group: dict(zip((c.name for c in wide_table.columns), cells, strict=True)) for r, cells in rows}
+        for body, rows in bodies(replace(wide_table, comparisons=(fact,)))
+    }
+    marked = cells["ranked"][row.group]["cus_a"]
+    assert (marked.mark, marked.verdict) == ("▲", "better than uniform")
+    assert "difference 0.200 (0.100–0.300), Wilcoxon p 0.004, Holm 0.020, effect 1.00, 9 videos" in marked.title
+    assert cells["ranked"][uniform.group]["cus_a"].mark == ""
+
+
+def test_plots_show_one_choice_at_first_and_hide_the_others(wide):
+    for kind in ("cost", "budget", "worst"):
+        panels = wide.all("figure", data_panel=kind) + wide.all("div", data_panel=kind)
+        assert len(panels) == (2 if kind == "budget" else 6)  # two metrics, three budgets
+        assert ["hidden" in panel for panel in panels] == [False] + [True] * (len(panels) - 1)
+
+
+def test_the_first_choice_is_one_that_has_something_to_show(wide_out, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text((wide_out / "run.json").read_text())
+    cells = [json.loads(line) for line in (wide_out / "results.jsonl").read_text().splitlines()]
+    for cell in cells:
+        if cell["budget"] == "4":  # as of a data set without annotation
+            cell["metrics"].pop("cus_a", None)
+    (out / "results.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    page = Page(render_report(out))
+    seen = [e for e in page.all("figure", data_panel="cost") + page.all("div", data_panel="worst") if "hidden" not in e]
+    assert [(e["data-column"], e["data-place"]) for e in seen] == [("cus_a", "1")] * 2
+    assert [e["value"] for e in page.all("option") if "selected" in e] == ["1"]

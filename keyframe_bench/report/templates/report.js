@@ -49,4 +49,39 @@ for (const button of document.querySelectorAll("[data-open]")) {
     for (const video of document.querySelectorAll("details.video")) video.open = button.dataset.open === "yes";
   });
 }
+// Plots and worst videos: only the panels of the chosen metric and rows are seen.
+const chosen = (id) => document.getElementById(id)?.value;
+const choose = () => {
+  const column = chosen("choose-column"), place = chosen("choose-place") ?? "0";
+  for (const kind of document.querySelectorAll("div[data-kind]")) {
+    const empty = kind.querySelector(".empty");
+    if (!empty) continue;
+    empty.hidden = false;
+    for (const panel of kind.querySelectorAll("[data-panel]")) {
+      panel.hidden = panel.dataset.column !== column || !panel.dataset.place.split(" ").includes(place);
+      if (!panel.hidden) empty.hidden = true;
+    }
+  }
+};
+for (const select of document.querySelectorAll(".choose select")) select.addEventListener("change", choose);
+if (chosen("choose-column") !== undefined) choose();
+// Pointing at a number in the legend, or at a mark, makes that row stand out in every plot.
+for (const plots of document.querySelectorAll(".plots")) {
+  const light = (event, on) => {
+    const number = event.target.closest("[data-n]")?.dataset.n;
+    for (const part of plots.querySelectorAll("[data-n]")) part.classList.toggle("hot", on && part.dataset.n === number);
+  };
+  plots.addEventListener("pointerover", (event) => light(event, true));
+  plots.addEventListener("pointerleave", (event) => light(event, false));
+}
+// A link to a video opens its section.
+const open = () => {
+  const video = location.hash.startsWith("#video-") && document.getElementById(location.hash.slice(1));
+  if (video) { video.open = true; video.scrollIntoView(); }
+};
+window.addEventListener("hashchange", open);
+document.addEventListener("click", (event) => {
+  if (event.target.closest("a[href]")?.getAttribute("href") === location.hash) open();  // followed before: the hash stays
+});
+open();
 for (const box of document.querySelectorAll("[hidden].needs-script")) box.hidden = false;

@@ -1,0 +1,256 @@
+"""Plots as SVG geometry: where points, intervals, ticks and labels lie. The template draws them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..tables.format import shown
+from ..tables.spec import ColumnSpec, Role
+from ..tables.tradeoff import BudgetCurves, Point, Tradeoff
+from .grid import interval
+from .labels import place_labels, spread
+
+HEIGHT, WIDTH = 400, 640  # of the view box
+LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes
+COLOURS = 8  # the style sheet has as many for lines
+
+
+@dataclass
+class Mark:
+    """One point: its place, number in the legend, label place, and its interval from ``low`` to ``high``."""
+
+    number: int
+    role: Role
+    title: str
+    x: float
+    y: float
+    label: tuple[float, float]
+    leader: bool = False
+    low: float | None = None
+    high: float | None = None
+    front: bool = False
+
+
+@dataclass
+class Line:
+    """One row over budgets, or a level: path, number, label place, and the area of its interval (may be empty)."""
+
+    number: int
+    role: Role
+    title: str
+    path: str
+    label: tuple[float, float]
+    end: tuple[float, float]
+    area: str = ""
+    marks: list[tuple[float, float, str]] = field(default_factory=list)
+
+    @property
+    def colour(self) -> int:
+        """Number of the line's colour in the style sheet."""
+        return self.number % COLOURS
+
+
+@dataclass
+class Plot:
+    """What the template draws; ticks are (place, text)."""
+
+    column: ColumnSpec
+    place: tuple[str, str]
+    x_name: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    marks: list[Mark] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    front: str = ""
+
+
+def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:
+    """Return quality against cost on a logarithmic axis; rows without a cost, and ceilings, are levels across the plot.
+
+    Parameters
+    ----------
+    data : Tradeoff
+    numbers : mapping
+        Row name to its number in the legend.
+    """
+    points = [p for p in data.points if p.x is not None and p.role != "ceiling"]
+    levels = [p for p in data.points if p.x is None or p.role == "ceiling"]
+    low, high = _log_range([p.x for p in points if p.x is not None])
+    x_axis = _Axis(math.log10(low), math.log10(high), LEFT, RIGHT)
+    y_axis = _y_axis(data.points)
+    xs = [x_axis.at(math.log10(p.x or low)) for p in points]
+    lines = _levels(levels, y_axis, data.column, numbers)
+    marks = _marks(points, xs, y_axis, data, numbers)
+    unit = "seconds" if data.cost.unit == "s" else data.cost.unit
+    return Plot(
+        data.column,
+        (data.dataset, data.budget),
+        f"{data.cost.name}: {unit} per video, logarithmic",
+        [(round(x_axis.at(math.log10(t)), 1), _tick(t)) for t in _log_ticks(low, high)],
+        y_axis.ticks(),
+        marks,
+        lines,
+        _staircase(sorted((m.x, m.y) for m in marks if m.front)),
+    )
+
+
+def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
+    """Return quality against key frames, a line per row; `random` has its interval as a band."""
+    everything = [p for curve in data.curves for p in curve]
+    counts = [p.x for p in everything if p.x is not None]
+    pad = 0.04 * (max(counts) - min(counts)) or 0.5
+    x_axis = _Axis(min(counts) - pad, max(counts) + pad, LEFT, RIGHT - 40)
+    y_axis = _y_axis([p for p in everything if p.role == "ceiling" or p.name == "random"], [p.y for p in everything])
+    scale = max((abs(p.y) for p in everything), default=0.0)
+    ends = [(x_axis.at(curve[-1].x or 0.0), y_axis.at(curve[-1].y)) for curve in data.curves]
+    labels = spread(np.array(ends), RIGHT - 20, TOP, BOTTOM)
+    lines = []
+    for curve, end, label in zip(data.curves, ends, labels, strict=True):
+        first = curve[0]
+        places = [(round(x_axis.at(p.x or 0.0), 1), round(y_axis.at(p.y), 1)) for p in curve]
+        told = [_told(p, data.column, scale, f"{p.x or 0.0:.3g} key frames") for p in curve]
+        marks = [(x, y, text) for (x, y), text in zip(places, told, strict=True)]
+        area = _band(curve, x_axis, y_axis) if first.name == "random" else ""
+        at = _rounded((label[0], label[1]))
+        lines.append(Line(numbers[first.name], first.role, first.name, _path(places), at, _rounded(end), area, marks))
+    ticks = [(round(x_axis.at(t), 1), f"{t:g}") for t in _nice(min(counts), max(counts), 8, whole=True)]
+    return Plot(data.column, (data.dataset, ""), "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
+
+
+@dataclass
+class _Axis:
+    """A linear map from numbers to places in the view box."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        values = _nice(self.low, self.high, 6)
+        step = values[1] - values[0] if len(values) > 1 else 1.0
+        decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
+        return [(round(self.at(v), 1), f"{v:.{decimals}f}") for v in values]
+
+
+def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Axis:
+    values = [v for p in points for v in (p.y, p.low, p.high) if v is not None] + list(more)
+    low, high = min(values), max(values)
+    pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+    return _Axis(low - pad, high + pad, BOTTOM, TOP)
+
+
+def _marks(
+    points: Sequence[Point], xs: Sequence[float], axis: _Axis, data: Tradeoff, numbers: Mapping[str, int]
+) -> list[Mark]:
+    ys = [axis.at(p.y) for p in points]
+    ends = [(x, p.low, p.high) for p, x in zip(points, xs, strict=True)]
+    bars = [
+        (x - 1, axis.at(high), x + 1, axis.at(low)) for x, low, high in ends if low is not None and high is not None
+    ]
+    texts = [str(numbers[p.name]) for p in points]
+    labels = place_labels(np.column_stack([xs, ys]), texts, np.array(bars), (LEFT, TOP, RIGHT, BOTTOM))
+    scale = max(abs(p.y) for p in data.points)
+    return [
+        Mark(
+            numbers[p.name],
+            p.role,
+            _told(p, data.column, scale, f"{data.cost.name} {_tick(p.x or 0.0)} {data.cost.unit}"),
+            round(x, 1),
+            round(y, 1),
+            _rounded((at[0], at[1])),
+            leader=math.hypot(at[0] - x, at[1] - y) > 20,
+            low=None if p.low is None else round(axis.at(p.low), 1),
+            high=None if p.high is None else round(axis.at(p.high), 1),
+            front=p.front,
+        )
+        for p, x, y, at in zip(points, xs, ys, labels, strict=True)
+    ]
+
+
+def _levels(levels: Sequence[Point], axis: _Axis, column: ColumnSpec, numbers: Mapping[str, int]) -> list[Line]:
+    if not levels:
+        return []
+    ends = [(float(RIGHT), axis.at(p.y)) for p in levels]
+    labels = spread(np.array(ends), RIGHT + 16, TOP, BOTTOM)
+    scale = max(abs(p.y) for p in levels)
+    return [
+        Line(
+            numbers[p.name],
+            p.role,
+            _told(p, column, scale, "ceiling" if p.role == "ceiling" else "cost not measured"),
+            f"M{LEFT} {y:.1f}H{RIGHT}",
+            _rounded((at[0], at[1])),
+            (x, round(y, 1)),
+        )
+        for p, (x, y), at in zip(levels, ends, labels, strict=True)
+    ]
+
+
+def _told(point: Point, column: ColumnSpec, scale: float, more: str) -> str:
+    ends = interval(point.low, point.high, scale)
+    parts = [f"{point.name}: {column.name} {shown(point.y, scale)}{f' ({ends})' if ends else ''}", more]
+    return ", ".join([*parts, f"{point.n} video{'s' if point.n != 1 else ''}"])
+
+
+def _staircase(points: Sequence[tuple[float, float]]) -> str:
+    """The front as steps: what the best quality is at each cost."""
+    if not points:
+        return ""
+    steps = "".join(f"H{x}V{y}" for x, y in points[1:])
+    return f"M{points[0][0]} {points[0][1]}{steps}H{RIGHT}"
+
+
+def _band(curve: Sequence[Point], x_axis: _Axis, y_axis: _Axis) -> str:
+    known = [(x_axis.at(p.x or 0.0), p.low, p.high) for p in curve if p.low is not None and p.high is not None]
+    if len(known) < 2:
+        return ""
+    there = [(round(x, 1), round(y_axis.at(high), 1)) for x, _, high in known]
+    back = [(round(x, 1), round(y_axis.at(low), 1)) for x, low, _ in reversed(known)]
+    return _path(there + back) + "Z"
+
+
+def _rounded(place: tuple[float, float]) -> tuple[float, float]:
+    return round(float(place[0]), 1), round(float(place[1]), 1)
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in places)
+
+
+def _log_range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    room = max(1.25, (high / low) ** 0.06)
+    return low / room, high * room
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2, 5 of every power of ten; powers of ten alone where the range is wide."""
+    steps = (1,) if math.log10(high / low) > 3.2 else (1, 2, 5)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [s * 10.0**p for p in powers for s in steps]
+    return [t for t in ticks if low <= t <= high]
+
+
+def _nice(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
+    """Round numbers between two ends, at most about ``most``."""
+    if high <= low:
+        return [low]
+    raw = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw * (1 - 1e-9))
+    step = max(1.0, step) if whole else step
+    first = math.ceil(low / step - 1e-9)
+    values = np.arange(first, math.floor(high / step + 1e-9) + 1) * step
+    return [float(v) + 0.0 for v in values]
+
+
+def _tick(value: float) -> str:
+    return f"{value:.3g}" if 1e-3 <= value < 1e4 else f"{value:.0e}"

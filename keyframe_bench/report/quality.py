@@ -1,0 +1,118 @@
+"""The plots and the worst videos as panels, of which a reader chooses the column and the place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..tables.build import column_scale
+from ..tables.format import shown
+from ..tables.rank import places
+from ..tables.spec import ColumnSpec, Role, Table
+from ..tables.tradeoff import budget_curves, quality_columns, row_names, tradeoffs
+from ..tables.worst import BadVideo, worst_videos
+from .plots import Plot, budget_plot, cost_plot
+from .view import VideoView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class BadLink:
+    """A video as a link: its section's index (None: it has none), its number and how far it lies from `uniform`."""
+
+    name: str
+    index: int | None
+    value: str
+    lead: str
+
+
+@dataclass
+class Panel:
+    """Something that is seen while its column and one of its places are chosen."""
+
+    column: ColumnSpec
+    places: tuple[int, ...]
+    shown: bool
+    plot: Plot | None = None
+    relative: bool = False
+    rows: list[tuple[str, list[BadLink]]] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """Indices of the places, for the script."""
+        return " ".join(map(str, self.places))
+
+
+@dataclass
+class Quality:
+    """What the reader can choose, the legend of all plots as (number, row name, role), and the panels.
+
+    To begin with, the first column is chosen, and the place with index ``start``: the first with values in that column.
+    """
+
+    columns: list[ColumnSpec]
+    places: list[str]
+    start: int
+    legend: list[tuple[int, str, Role]]
+    cost: list[Panel]
+    budget: list[Panel]
+    worst: list[Panel]
+
+
+def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Quality:
+    """Return the panels; those that `Quality` begins with are shown.
+
+    Parameters
+    ----------
+    table : Table
+    cells : pandas.DataFrame
+        Of `tables.load_results`, without repetitions.
+    videos : sequence of VideoView
+    """
+    names = row_names(table)
+    roles: dict[str, Role] = {}
+    for row in table.rows:
+        roles.setdefault(names[row.group], row.role)
+    numbers = {name: number for number, name in enumerate(roles, start=1)}
+    spots = places(table.rows)
+    made: dict[str, list[tuple[ColumnSpec, tuple[int, ...], dict[str, Any]]]] = {"cost": [], "budget": [], "worst": []}
+    for data in tradeoffs(table):
+        made["cost"].append(
+            (data.column, (spots.index((data.dataset, data.budget)),), {"plot": cost_plot(data, numbers)})
+        )
+    for curves in budget_curves(table):
+        where = tuple(i for i, (dataset, _) in enumerate(spots) if dataset == curves.dataset)
+        made["budget"].append((curves.column, where, {"plot": budget_plot(curves, numbers)}))
+    indices = {view.name: view.index for view in videos}
+    if len(indices) > 1:
+        scales = {c.name: column_scale(table.rows, c) for c in table.columns}
+        for bad in worst_videos(cells, table):
+            rows = [(name, [_link(b, indices, scales[bad.column.name]) for b in found]) for name, found in bad.rows]
+            where = (spots.index((bad.dataset, bad.budget)),)
+            made["worst"].append((bad.column, where, {"relative": bad.relative, "rows": rows}))
+    used = {column.name for kind in made.values() for column, _, _ in kind}
+    columns = [c for c in quality_columns(table) if c.name in used]
+    first = columns[0].name if columns else ""
+    order = made["cost"] + made["worst"] + made["budget"]  # the last kind covers all budgets of a data set
+    start = next((where[0] for column, where, _ in order if column.name == first), 0)
+    panels = {
+        kind: [Panel(c, where, c.name == first and start in where, **more) for c, where, more in found]
+        for kind, found in made.items()
+    }
+    texts = [_place(place, table) for place in spots]
+    return Quality(columns, texts, start, [(numbers[n], n, roles[n]) for n in roles], **panels)
+
+
+def _link(bad: BadVideo, indices: Mapping[str, int], scale: float) -> BadLink:
+    lead = "" if bad.lead is None else f"{'+' if bad.lead > 0 else ''}{shown(bad.lead, scale)}"
+    return BadLink(
+        bad.video_id, indices.get(bad.video_id), shown(bad.value, scale), lead.replace("-", "\N{MINUS SIGN}")
+    )
+
+
+def _place(place: tuple[str, str], table: Table) -> str:
+    names = ["dataset"] if "dataset" in table.settings else []
+    return ", ".join([place[0]] * len(names) + [f"budget {place[1]}"] * bool(place[1])) or "all"

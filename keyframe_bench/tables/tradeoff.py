@@ -1,0 +1,139 @@
+"""What a plot of quality against cost, or against the number of key frames, is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .rank import COUNT, candidates, is_ranked, place_of, places, with_all_videos
+from .spec import ColumnSpec, Role, Row, Table
+
+DECIDED = ("free", "inferred")  # budgets at which the number is the method's own
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row in a plot.
+
+    Attributes
+    ----------
+    name : str
+        Of `row_names`.
+    role : {"control", "method", "ceiling"}
+    x : float or None
+        Cost, or key frames; None when it was not measured (people cost nothing).
+    y : float
+        The mean of the column.
+    low, high : float or None
+        95 % interval of ``y``.
+    n : int
+        Videos that ``y`` averages.
+    front : bool
+        No row that may be ranked is both cheaper and better.
+    """
+
+    name: str
+    role: Role
+    x: float | None
+    y: float
+    low: float | None
+    high: float | None
+    n: int
+    front: bool = False
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """Quality against cost in one column, for the rows of one data set and budget; ``points`` in the table's order."""
+
+    column: ColumnSpec
+    cost: ColumnSpec
+    dataset: str
+    budget: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class BudgetCurves:
+    """Quality against the number of key frames in one column and data set: per row name its points, fewest first."""
+
+    column: ColumnSpec
+    dataset: str
+    curves: tuple[tuple[Point, ...], ...]
+
+
+def quality_columns(table: Table) -> tuple[ColumnSpec, ...]:
+    """Return the columns that say how good a summary is."""
+    return tuple(filter(is_ranked, table.columns))
+
+
+def row_names(table: Table) -> dict[str, str]:
+    """Return what tells the rows of one data set and budget apart, by group: the label, with sampling where needed."""
+    seen = Counter((row.dataset, row.budget, row.label) for row in table.rows)
+    return {
+        row.group: f"{row.label}, {row.sampling}" if seen[row.dataset, row.budget, row.label] > 1 else row.label
+        for row in table.rows
+    }
+
+
+def tradeoffs(table: Table, *, cost: str = "total_s") -> list[Tradeoff]:
+    """Return one `Tradeoff` per quality column and (data set, budget) with two rows of known cost and quality or more.
+
+    On the front are the rows that may be ranked (no ceilings, no rows that average fewer videos, none with fewer key
+    frames where that alone helps) and that no other such row beats in quality at the same cost or less.
+    """
+    found = []
+    names = row_names(table)
+    spent = next((c for c in table.columns if c.name == cost), None)
+    if spent is None:
+        return []
+    for column in quality_columns(table):
+        for place in places(table.rows):
+            rows = [row for row in table.rows if place_of(row) == place and column.name in row.values]
+            points = [_point(names, row, column.name, cost) for row in rows]
+            points = [p if p.x is None or p.x > 0 else replace(p, x=None) for p in points]  # 0 is "not measured"
+            if sum(p.x is not None and p.role != "ceiling" for p in points) >= 2:
+                ranked = {row.group for row in with_all_videos(candidates(table.rows, column, place), column)}
+                marked = _front(column, points, [row.group in ranked for row in rows])
+                found.append(Tradeoff(column, spent, *place, marked))
+    return found
+
+
+def budget_curves(table: Table) -> list[BudgetCurves]:
+    """Return one `BudgetCurves` per quality column and data set that was run at two fixed budgets or more.
+
+    The number of key frames is what the row returned in the mean (``n_keyframes``), not what it was asked for.
+    """
+    found, names = [], row_names(table)
+    fixed = [row for row in table.rows if not row.budget.startswith(DECIDED)]
+    for column in quality_columns(table):
+        for dataset in dict.fromkeys(row.dataset for row in fixed):
+            rows = [r for r in fixed if r.dataset == dataset and column.name in r.values and COUNT in r.values]
+            curves: dict[tuple[str, Role], list[Point]] = {}
+            for row in rows:
+                point = _point(names, row, column.name, COUNT)
+                curves.setdefault((point.name, row.role), []).append(point)
+            if len({row.budget for row in rows}) >= 2:
+                ordered = (tuple(sorted(points, key=lambda p: p.x or 0.0)) for points in curves.values())
+                found.append(BudgetCurves(column, dataset, tuple(ordered)))
+    return found
+
+
+def _point(names: Mapping[str, str], row: Row, column: str, x: str) -> Point:
+    value = row.values[column]
+    place = row.values[x].mean if x in row.values else None
+    return Point(names[row.group], row.role, place, value.mean, value.low, value.high, value.n)
+
+
+def _front(column: ColumnSpec, points: Sequence[Point], ranked: Sequence[bool]) -> tuple[Point, ...]:
+    sign = 1.0 if column.direction == "higher" else -1.0
+    rivals = [(p.x, sign * p.y) for p, may in zip(points, ranked, strict=True) if may and p.x is not None]
+
+    def beaten(cost: float, quality: float) -> bool:
+        return any(c <= cost and q >= quality and (c, q) != (cost, quality) for c, q in rivals)
+
+    return tuple(
+        replace(p, front=may and p.x is not None and not beaten(p.x, sign * p.y))
+        for p, may in zip(points, ranked, strict=True)
+    )

@@ -1,0 +1,108 @@
+"""Where things lie in the plots."""
+
+import numpy as np
+import pytest
+
+from keyframe_bench.report.labels import CHAR_WIDTH, LABEL_HEIGHT, place_labels, spread
+from keyframe_bench.report.plots import BOTTOM, LEFT, RIGHT, TOP, budget_plot, cost_plot
+from keyframe_bench.tables.spec import ColumnSpec
+from keyframe_bench.tables.tradeoff import BudgetCurves, Point, Tradeoff
+
+F1, COST = ColumnSpec("f1", "higher"), ColumnSpec("total_s", "lower", "s")
+
+
+def _point(name, x, y, *, role="method", half=0.1, front=False):
+    ends = (None, None) if half is None else (y - half, y + half)
+    return Point(name, role, x, y, *ends, 5, front)
+
+
+def test_costs_lie_on_a_logarithmic_axis_and_quality_upwards():
+    points = tuple(_point(f"m{i}", 10.0**i, 0.2 + 0.2 * i, front=True) for i in range(3))
+    plot = cost_plot(Tradeoff(F1, COST, "", "4", points), {f"m{i}": i + 1 for i in range(3)})
+    xs, ys = np.array([[m.x, m.y] for m in plot.marks]).T
+    assert np.diff(xs)[0] == pytest.approx(np.diff(xs)[1], abs=0.11)
+    assert np.diff(ys)[0] == pytest.approx(np.diff(ys)[1], abs=0.11)
+    assert ys[0] > ys[2]
+    ticks = {text: x for x, text in plot.x_ticks}
+    assert [ticks[text] for text in ("1", "10", "100")] == pytest.approx(list(xs), abs=0.11)
+    assert plot.front == f"M{xs[0]} {ys[0]}H{xs[1]}V{ys[1]}H{xs[2]}V{ys[2]}H{RIGHT}"
+    for mark in plot.marks:
+        assert LEFT <= mark.x <= RIGHT
+        assert TOP <= mark.high < mark.y < mark.low <= BOTTOM  # high quality is further up
+
+
+def test_ceilings_and_rows_without_a_cost_are_levels():
+    points = (
+        _point("a", 1.0, 0.5),
+        _point("b", 2.0, 0.4, half=None),
+        _point("oracle", 0.1, 0.9, role="ceiling"),
+        _point("c", None, 0.2),
+    )
+    plot = cost_plot(Tradeoff(F1, COST, "", "", points), {"a": 1, "b": 2, "oracle": 3, "c": 4})
+    assert [m.number for m in plot.marks] == [1, 2]
+    assert [(line.number, line.title.split(", ")[1]) for line in plot.lines] == [
+        (3, "ceiling"),
+        (4, "cost not measured"),
+    ]
+    assert plot.marks[1].low is None
+    assert plot.marks[0].title == "a: f1 0.500 (0.400–0.600), total_s 1 s, 5 videos"
+
+
+@pytest.mark.parametrize("ys", [(0.5, 0.5), (0.0, 0.0), (-3.0, 2.0), (1e-4, 2e-4)])
+def test_flat_and_odd_ranges_have_ticks_inside(ys):
+    points = tuple(_point(str(i), 0.5, y, half=None) for i, y in enumerate(ys))
+    plot = cost_plot(Tradeoff(F1, COST, "", "", points), {"0": 1, "1": 2})
+    assert len(plot.y_ticks) >= 2
+    assert len({text for _, text in plot.y_ticks}) == len(plot.y_ticks)
+    assert all(TOP <= y <= BOTTOM for y, _ in plot.y_ticks)
+    assert len(plot.x_ticks) >= 1
+
+
+def test_a_row_over_budgets_is_a_line_and_random_a_band():
+    curves = (
+        (_point("random", 4.0, 0.2, role="control"), _point("random", 8.0, 0.3, role="control")),
+        (_point("m", 4.0, 0.5), _point("m", 6.0, 0.6)),
+        (_point("one", 4.0, 0.4),),
+    )
+    plot = budget_plot(BudgetCurves(F1, "", curves), {"random": 1, "m": 2, "one": 3})
+    assert [len(line.marks) for line in plot.lines] == [2, 2, 1]
+    assert [bool(line.area) for line in plot.lines] == [True, False, False]
+    ticks = {text: x for x, text in plot.x_ticks}
+    assert [x for x, _, _ in plot.lines[1].marks] == pytest.approx([ticks["4"], ticks["6"]])
+
+
+def _apart(centres, wide):
+    for i, a in enumerate(centres):
+        for b, w in zip(centres[:i], wide[:i], strict=True):
+            clear_x = abs(a[0] - b[0]) >= (wide[i] + w) / 2 - 1e-6
+            assert clear_x or abs(a[1] - b[1]) >= LABEL_HEIGHT - 1e-6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_are_apart_inside_and_off_the_points(seed):
+    rng = np.random.default_rng(seed)
+    points = np.concatenate([rng.uniform((70, 30), (590, 340), (20, 2)), rng.uniform((300, 180), (340, 210), (8, 2))])
+    texts = [str(i) for i in range(len(points))]
+    centres = place_labels(points, texts, np.zeros((0, 4)), (58, 14, 604, 356))
+    wide = [len(text) * CHAR_WIDTH for text in texts]
+    _apart(centres, wide)
+    assert (centres >= [58, 14]).all()
+    assert (centres <= [604, 356]).all()
+    for centre, w in zip(centres, wide, strict=True):
+        near = np.abs(points - centre)
+        assert not ((near[:, 0] < w / 2) & (near[:, 1] < LABEL_HEIGHT / 2)).any()
+
+
+@pytest.mark.parametrize("n", [1, 5, 18, 30, 50])
+def test_end_labels_keep_their_order_and_do_not_touch(n):
+    ends = np.column_stack([np.full(n, 564.0), np.random.default_rng(n).uniform(14, 356, n)])
+    centres = spread(ends, 584.0, 14, 356)
+    _apart(centres, [2 * CHAR_WIDTH] * n)
+    assert (centres[:, 1] >= 14).all()
+    assert (centres[:, 1] <= 356).all()
+    first = centres[:, 0] == 584.0
+    assert (np.argsort(ends[first, 1]) == np.argsort(centres[first, 1])).all()
+
+
+def test_no_points_have_no_labels():
+    assert place_labels(np.zeros((0, 2)), [], np.zeros((0, 4)), (0, 0, 1, 1)).shape == (0, 2)

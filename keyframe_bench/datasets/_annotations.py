@@ -72,13 +72,18 @@ def read_annotations(path: str | Path, names: Collection[str] | None = None) -> 
 
 
 def write_annotations(path: str | Path, mapping: Mapping[str, Annotation]) -> None:
-    """Write ``mapping`` (video to annotation) as an annotation file, one video a line; what `read_annotations` reads.
+    """Write ``mapping`` (video to annotation) as an annotation file; what `read_annotations` reads.
 
     Users that have both are written with their ``frames``. `OutputError` if the file cannot be written.
     """
+    write_atomic(Path(path), annotations_text(mapping))
+
+
+def annotations_text(mapping: Mapping[str, Annotation]) -> str:
+    """Return ``mapping`` (video to annotation) as the text of an annotation file, one video a line."""
     lines = [f"  {json.dumps(name)}: {json.dumps(_plain(annotation))}" for name, annotation in mapping.items()]
     body = ",\n".join(lines)
-    write_atomic(Path(path), f'{{"format": "{FORMAT}",\n "videos": {{\n{body}\n }}}}\n')
+    return f'{{"format": "{FORMAT}",\n "videos": {{\n{body}\n }}}}\n'
 
 
 def _plain(annotation: Annotation) -> dict[str, Any]:

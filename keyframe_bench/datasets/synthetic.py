@@ -6,18 +6,15 @@ their ``annotations.json``, and ``rendered.json``, the record of the parameters 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from ..core.annotation import Annotation
-from ..core.errors import OutputError, UsageError
-from ..core.files import canonical_json, write_atomic
 from ..core.params import Range
 from ..core.registry import register
 from ..video.plan import KINDS, make_plan
 from ..video.synthetic import RENDERER_VERSION, cache_folder, render_video
-from ._annotations import FILE_NAME, write_annotations
+from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 
 _RECORD = "rendered.json"
@@ -69,7 +66,12 @@ class Synthetic(Dataset):
         """
         root, wanted = self._root(), self._wanted()
         annotations = {name: _annotation(w) for name, w in wanted.items()}
-        self._render(root, wanted, annotations)
+
+        def render(name: str, path: Path) -> None:
+            w = wanted[name]
+            render_video(path, w["kind"], w["seed"], duration_s=w["duration_s"])
+
+        RenderedFolder(root, "synthetic", _RECORD).bring_to(wanted, annotations, render)
         return [VideoItem(name, root / name, annotations[name]) for name in wanted]
 
     def revision(self) -> str:
@@ -93,56 +95,6 @@ class Synthetic(Dataset):
             for i in range(self.n_videos)
         }
 
-    def _render(self, root: Path, wanted: dict[str, dict[str, Any]], annotations: dict[str, Annotation]) -> None:
-        """Bring the folder to hold exactly ``wanted`` and its annotation file; do nothing if it already does."""
-        record = _read_record(root)
-        ready = {name: record[name] for name, w in wanted.items() if _is_ready(root / name, record.get(name), w)}
-        if len(ready) == len(wanted) == len(record) and (root / FILE_NAME).is_file():
-            return
-        try:
-            if any({**wanted.get(name, {}), "bytes": entry.get("bytes")} != entry for name, entry in record.items()):
-                (root / FILE_NAME).unlink(missing_ok=True)  # it belongs to another set: never leave it beside new files
-            for name in record.keys() - wanted.keys():
-                (root / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(root, error.strerror or str(error)) from error
-        _write_record(root, ready)
-        for name, w in wanted.items():
-            if name not in ready:
-                render_video(root / name, w["kind"], w["seed"], duration_s=w["duration_s"])
-                ready[name] = {**w, "bytes": (root / name).stat().st_size}
-                _write_record(root, ready)
-        write_annotations(root / FILE_NAME, annotations)
-
 
 def _annotation(w: dict[str, Any]) -> Annotation:
     return make_plan(w["kind"], w["seed"], duration_s=w["duration_s"]).annotation()
-
-
-def _is_ready(path: Path, recorded: dict[str, Any] | None, w: dict[str, Any]) -> bool:
-    """Say whether the file was rendered with the parameters ``w`` and has kept its length."""
-    return path.is_file() and recorded == {**w, "bytes": path.stat().st_size}
-
-
-def _read_record(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the record, empty for a new folder; refuse a folder in which rendering could destroy somebody's files."""
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"data set 'synthetic': {str(root)!r} is not a folder; give another one with dataset.root=DIR")
-    # The listing comes first: a process that renders here at the same time writes its record before its first video.
-    held = [file.name for file in root.iterdir() if not file.name.startswith(".")] if root.is_dir() else []
-    try:
-        videos = json.loads((root / _RECORD).read_text(encoding="utf-8"))["videos"]
-        return {str(name): dict(entry) for name, entry in videos.items() if Path(name).name == name}
-    except FileNotFoundError:
-        if held:
-            raise UsageError(
-                f"data set 'synthetic': {str(root)!r} holds files that it did not render, such as {min(held)!r}; "
-                "give an empty folder with dataset.root=DIR"
-            ) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass  # damaged, but ours: every video is rendered again
-    return {}
-
-
-def _write_record(root: Path, videos: dict[str, dict[str, Any]]) -> None:
-    write_atomic(root / _RECORD, canonical_json({"format": "keyframe_bench/rendered@1", "videos": videos}) + "\n")

@@ -70,6 +70,104 @@ def representatives(
     return _filled(chosen[order], shares[order], k, len(rows))
 
 
+def cluster_labels(
+    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int = 10
+) -> NDArray[np.int64]:
+    """Return the k-means cluster of every row: 0 to C-1 in order of first appearance, none empty.
+
+    Parameters
+    ----------
+    points : float [N, D]
+        Finite rows.
+    k : int
+        Clusters wanted, at least 1; there are fewer (C) where there are fewer distinct rows.
+    rng, n_init
+        As for `representatives`.
+
+    Returns
+    -------
+    int64 [N]
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = np.array([[9.0], [0.0], [0.1], [9.1]])
+    >>> cluster_labels(rows, 2, rng=np.random.default_rng(0)).tolist()
+    [0, 1, 1, 0]
+    """
+    rows = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    _, labels = np.unique(rows, axis=0, return_inverse=True)
+    if k <= labels.max():
+        labels, _ = _k_means(rows, k, int(rng.integers(2**31 - 1)), n_init)
+    _, first, labels = np.unique(labels.reshape(-1), return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[labels]
+
+
+def medoids(points: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return for each cluster its member with the least sum of squared distances to all members.
+
+    That is the member nearest to their mean, so no distances between members are needed.
+
+    Parameters
+    ----------
+    points : float [N, D]
+    labels : int [N]
+        Cluster of each row: 0 to C-1, none empty.
+
+    Returns
+    -------
+    int64 [C]
+        Positions by cluster; ties (up to rounding) go to the earlier row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> medoids(np.array([[0.0], [1.0], [5.0], [7.0], [9.0]]), np.array([0, 0, 1, 1, 1])).tolist()
+    [0, 3]
+    """
+    rows = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], np.arange(int(labels.max()) + 1))
+    means = np.add.reduceat(rows[order], starts, axis=0) / np.bincount(labels)[:, None]
+    away = np.linalg.norm(rows - means[labels], axis=1)
+    # Rounding to nine digits makes equal what is equal up to the order of sums.
+    away = np.round(away / max(float(np.abs(rows).max()), 1e-300), 9)
+    ranked = np.lexsort((np.arange(len(rows)), away, labels))
+    return ranked[starts].astype(np.int64)
+
+
+def filled(chosen: NDArray[np.int64], k: int, n: int) -> NDArray[np.int64]:
+    """Return ``chosen`` with positions added in the middle of the longest stretches without one, until there are k.
+
+    Parameters
+    ----------
+    chosen : int64 [C]
+        Distinct positions in 0..n-1, increasing.
+    k, n : int
+        Positions wanted, at most n; positions there are.
+
+    Returns
+    -------
+    int64 [max(C, k)]
+        Increasing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> filled(np.array([0]), 3, 9).tolist()
+    [0, 4, 6]
+    """
+    while len(chosen) < k:
+        # Rows before the first, between two, and after the last chosen one.
+        edges = np.concatenate([[-1], chosen, [n]])
+        free = np.diff(edges) - 1
+        widest = int(free.argmax())
+        chosen = np.insert(chosen, widest, edges[widest] + 1 + (free[widest] - 1) // 2)
+    return chosen
+
+
 def _k_means(rows: NDArray[np.float64], k: int, seed: int, n_init: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -83,11 +181,7 @@ def _k_means(rows: NDArray[np.float64], k: int, seed: int, n_init: int) -> tuple
 
 
 def _filled(chosen: NDArray[np.int64], shares: NDArray[np.float64], k: int, n: int) -> Representatives:
-    while len(chosen) < k:
-        # Rows before the first, between two, and after the last chosen one.
-        edges = np.concatenate([[-1], chosen, [n]])
-        free = np.diff(edges) - 1
-        widest = int(free.argmax())
-        chosen = np.insert(chosen, widest, edges[widest] + 1 + (free[widest] - 1) // 2)
-        shares = np.insert(shares, widest, 0.0)
-    return Representatives(chosen, shares)
+    positions = filled(chosen, k, n)
+    all_shares = np.zeros(len(positions))
+    all_shares[np.searchsorted(positions, chosen)] = shares
+    return Representatives(positions, all_shares)

@@ -1,0 +1,126 @@
+"""Differential evolution over sets of key frames."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.clip import Clip
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.params import Range
+from ..core.registry import register
+from ..features.gray import Gray
+from ..features.gray_histogram import GrayHistogram
+from ..selection.entropy import entropy_bits
+from ..selection.evolution import PairCache, PairValues, evolve, mean_of_members, mean_over_pairs, pairs_of
+from ..selection.ssim import PairSSIM
+from .base import Extractor
+
+Positions = NDArray[np.int64]
+
+
+@register("differential_evolution")
+class DifferentialEvolution(Extractor):
+    """The set of frames that are least alike, sought by DE/rand/1/bin (A19).
+
+    The article names the measures, SSIM and entropy, and found SSIM to be the better one. The size of the population,
+    the weights, and the numbers of generations and of key frames are not in it: the defaults are usual ones. With
+    consecutive pairs only, a set that alternates between two views is as good as one that shows many; "all" tells them
+    apart, at a cost that grows with the square of the number of key frames.
+
+    One key frame has no pair: it is the middle one of the sampled frames.
+
+    Parameters
+    ----------
+    fitness : {"ssim", "entropy"}
+        Smallest mean SSIM of the pairs, on grey pictures of 36 x 64; or largest mean difference of their entropies, in
+        bits, of 256 grey levels.
+    population : int
+        Individuals in all.
+    weight : float
+        F: share of the difference of two individuals that is added to a third.
+    crossover : float
+        CR: probability that a gene comes from that mutant.
+    generations : int
+        0 takes the best of ``population`` random sets.
+    pairs : {"consecutive", "all"}
+        Pairs of key frames that count: neighbours in time, as in the article, or all.
+    seconds_per_key : float
+        With a free budget, one key frame per so many seconds, at least 1.
+    """
+
+    reference = "platformai"
+    supports = frozenset({"fixed", "free"})
+    budget_rule = "the best set of k frames; free: k grows with the duration"
+    stochastic = True
+
+    def __init__(
+        self,
+        *,
+        fitness: Literal["ssim", "entropy"] = "ssim",
+        population: Annotated[int, Range(4, 1000)] = 20,
+        weight: Annotated[float, Range(0, 2)] = 0.5,
+        crossover: Annotated[float, Range(0, 1)] = 0.9,
+        generations: Annotated[int, Range(0, 100000)] = 100,
+        pairs: Literal["consecutive", "all"] = "consecutive",
+        seconds_per_key: Annotated[float, Range(0.001)] = 8.0,
+    ) -> None:
+        self.fitness = fitness
+        self.population = population
+        self.weight = weight
+        self.crossover = crossover
+        self.generations = generations
+        self.pairs = pairs
+        self.seconds_per_key = seconds_per_key
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """Small grey pictures, or grey histograms."""
+        return (Gray(height=36, width=64) if self.fitness == "ssim" else GrayHistogram(),)
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
+        """Return the best set found; a key frame's score is its mean difference to those it is paired with.
+
+        The difference is 1 - SSIM, or that of the entropies in bits; 0 for a single key frame.
+        """
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+        n = len(clip)
+        if k is None:
+            k = max(1, math.ceil(clip.video.duration_s / self.seconds_per_key))
+        k = min(k, n)
+        if k == 1:
+            return clip.pick([(n - 1) // 2], scores=[0.0])
+        # One thread: sums of several come in any order, and a last bit may decide which rival wins.
+        with threadpool_limits(limits=1):
+            likeness = self._likeness(clip)
+            chosen = np.arange(n) if k == n else self._best(likeness, n, k, rng)
+            first, second = pairs_of(k, self.pairs)
+            values = likeness(chosen[first], chosen[second])
+        alike = 1.0 if self.fitness == "ssim" else 0.0  # of a frame with itself
+        return clip.pick(chosen, scores=alike - mean_of_members(values, k, self.pairs))
+
+    def _likeness(self, clip: Clip) -> PairValues:
+        """What is minimised, for pairs of positions: SSIM, or minus the difference of entropies."""
+        rows = clip[self.needs[0]]
+        if self.fitness == "ssim":
+            return PairCache(PairSSIM(rows), len(clip))
+        entropy = entropy_bits(rows)
+        return lambda first, second: -np.abs(entropy[first] - entropy[second])
+
+    def _best(self, likeness: PairValues, n: int, k: int, rng: np.random.Generator) -> Positions:
+        found = evolve(
+            mean_over_pairs(likeness, k, self.pairs),
+            n,
+            k,
+            rng=rng,
+            population=self.population,
+            weight=self.weight,
+            crossover=self.crossover,
+            generations=self.generations,
+        )
+        return found.positions

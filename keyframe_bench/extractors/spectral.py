@@ -1,0 +1,123 @@
+"""Spectral clustering, and the entropy of clusters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.clip import Clip
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.params import Range
+from ..core.registry import register
+from ..features.color_histogram import ColorHistogram
+from ..features.gray_histogram import GrayHistogram
+from ..selection.entropy import cluster_entropies
+from ..selection.kmeans import filled, medoids
+from ..selection.spectral import spectral_labels
+from .base import Extractor
+
+Rows = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+@register("spectral")
+class Spectral(Extractor):
+    """Clusters of a graph of similar frames, the ones of highest entropy first (A16).
+
+    The article makes the cluster of maximal entropy the key frames. Word for word that is one cluster, all of one scene
+    ("max_entropy_cluster"); one frame of each cluster, the clusters ranked by entropy, is what its aim asks for
+    ("ranked"). The article leaves open how a frame is described: here by the square roots of its colour histogram (216
+    colours), whose distance, Hellinger's, is bounded, so that no odd frame sets the scale. Hue histograms and small
+    grey pictures are not used, because the metrics judge by those. The graph is sparse: see
+    `keyframe_bench.selection.spectral`.
+
+    Parameters
+    ----------
+    mode : {"ranked", "max_entropy_cluster"}
+        "ranked": the medoid of each of the k clusters of highest entropy. "max_entropy_cluster": the frames of the one
+        cluster of highest entropy; with a fixed budget the k nearest to its mean, and where it has fewer than k frames
+        they are completed from the cluster of next highest entropy.
+    clusters : {"budget", "eigengap"}
+        How many clusters "ranked" makes: as many as key frames, or as the eigengap says where that is more, so that
+        clusters of low entropy are left out. With a free budget, and in the other mode, the eigengap decides.
+    entropy : {"pooled", "mean_frame"}
+        Entropy of a cluster, in bits: of the grey histogram of all its pixels, or the mean over its frames.
+    n_neighbors : int
+        Nearest frames to which a frame is joined. Few, so that at 2 frames per second a short shot is not joined to the
+        next: with 3, 5 and 10 the clusters agree with the shots of 8 videos (as many clusters as shots) by a normalised
+        mutual information of 0.955, 0.936 and 0.856, and on every frame of 0.889, 0.950 and 0.960.
+    kmax : int
+        Largest number of clusters the eigengap may choose, from 2. A slow pan is a chain of frames, whose eigenvalues
+        step ever more widely: it gets this many.
+    n_init : int
+        Starts of k-means.
+    """
+
+    reference = "platformai"
+    supports = frozenset({"fixed", "free"})
+    budget_rule = "k clusters of highest entropy, the medoid of each; free: as many clusters as the eigengap says"
+    stochastic = True
+
+    def __init__(
+        self,
+        *,
+        mode: Literal["ranked", "max_entropy_cluster"] = "ranked",
+        clusters: Literal["budget", "eigengap"] = "budget",
+        entropy: Literal["pooled", "mean_frame"] = "pooled",
+        n_neighbors: Annotated[int, Range(1, 1000)] = 5,
+        kmax: Annotated[int, Range(2, 1000)] = 20,
+        n_init: Annotated[int, Range(1, 1000)] = 10,
+    ) -> None:
+        self.mode = mode
+        self.clusters = clusters
+        self.entropy = entropy
+        self.n_neighbors = n_neighbors
+        self.kmax = kmax
+        self.n_init = n_init
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """What is clustered, and what entropies are taken of."""
+        return (ColorHistogram(), GrayHistogram())
+
+    def prepare(self) -> None:
+        """Import scikit-learn and SciPy."""
+        # Importing them takes a second that is not selection.
+        import scipy.sparse.linalg  # noqa: F401
+        import sklearn.cluster
+        import sklearn.neighbors  # noqa: F401
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
+        """Return the key frames in order of time; a key frame's score is the entropy of its cluster, in bits."""
+        colors, grays = self.needs
+        rows = np.sqrt(clip[colors].astype(np.float64))
+        labels = self._labels(rows, k, rng)
+        entropies = cluster_entropies(clip[grays], labels, self.entropy)
+        # Entropies equal up to rounding: the cluster that appears first.
+        ranking = np.argsort(-np.round(entropies, 9), kind="stable")
+        if self.mode == "ranked":
+            wanted = len(ranking) if k is None else min(k, len(rows))
+            chosen = filled(np.sort(medoids(rows, labels)[ranking[:wanted]]), wanted, len(rows))
+        else:
+            chosen = _of_one_cluster(rows, labels, ranking, k)
+        return clip.pick(chosen, scores=entropies[labels[chosen]], frame_scores=entropies[labels])
+
+    def _labels(self, rows: Rows, k: int | None, rng: np.random.Generator) -> Labels:
+        least, most = 2, self.kmax
+        if k is not None and self.mode == "ranked":
+            least, most = k, self.kmax if self.clusters == "eigengap" else k
+        return spectral_labels(rows, least, most, rng=rng, n_neighbors=self.n_neighbors, n_init=self.n_init)
+
+
+def _of_one_cluster(rows: Rows, labels: Labels, ranking: Labels, k: int | None) -> Labels:
+    """Return the first cluster of the ranking, or the k first frames in order of rank, then nearness to the mean."""
+    if k is None:
+        return np.flatnonzero(labels == ranking[0])
+    rank = np.empty_like(ranking)
+    rank[ranking] = np.arange(len(ranking))
+    means = np.stack([rows[labels == c].mean(axis=0) for c in range(len(ranking))])
+    away = np.round(np.linalg.norm(rows - means[labels], axis=1), 9)
+    return np.lexsort((np.arange(len(rows)), away, rank[labels]))[:k]

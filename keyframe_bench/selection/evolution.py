@@ -1,0 +1,200 @@
+"""Differential evolution over sets of frames (A19)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pairs = Literal["consecutive", "all"]
+PairValues = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
+Cost = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+
+
+class Evolved(NamedTuple):
+    """What `evolve` found.
+
+    Attributes
+    ----------
+    positions : int64 [K]
+        The best set, increasing; the first individual of equals.
+    history : float64 [generations + 1]
+        Lowest cost in the first population and after each generation: never rises.
+    """
+
+    positions: NDArray[np.int64]
+    history: NDArray[np.float64]
+
+
+def evolve(
+    cost: Cost,
+    n: int,
+    k: int,
+    *,
+    rng: np.random.Generator,
+    population: int = 20,
+    weight: float = 0.5,
+    crossover: float = 0.9,
+    generations: int = 100,
+) -> Evolved:
+    """Minimise ``cost`` over sets of k of n positions by DE/rand/1/bin (Storn and Price 1997).
+
+    An individual is a set, its positions in increasing order. In each generation every individual x gets one rival: of
+    three distinct others a, b, c the mutant ``a + weight * (b - c)``, from which each gene is taken with probability
+    ``crossover``, and one gene in any case, the rest from x; rounded, clipped to 0..n-1, sorted and `repaired`. The
+    rival replaces x if it costs no more. All rivals of a generation are bred from the same population and judged in one
+    call.
+
+    Parameters
+    ----------
+    cost : callable
+        int64 [P, K] (rows increasing) to float64 [P].
+    n, k : int
+        1 <= k <= n.
+    rng : numpy.random.Generator
+    population : int
+        Individuals in all, at least 4.
+    weight : float
+        F of the source.
+    crossover : float
+        CR of the source, 0 to 1.
+    generations : int
+        0 gives the best of the first population, which is drawn uniformly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = evolve(lambda sets: np.abs(sets - [3, 8]).sum(axis=1) * 1.0, 12, 2, rng=np.random.default_rng(0))
+    >>> found.positions.tolist()
+    [3, 8]
+    """
+    sets = np.sort(rng.random((population, n)).argpartition(k - 1, axis=1)[:, :k], axis=1).astype(np.int64)
+    costs = cost(sets)
+    history = [costs.min()]
+    for _ in range(generations):
+        rivals = _rivals(sets, n, rng, weight, crossover)
+        rival_costs = cost(rivals)
+        better = rival_costs <= costs
+        sets = np.where(better[:, None], rivals, sets)
+        costs = np.where(better, rival_costs, costs)
+        history.append(costs.min())
+    return Evolved(sets[int(costs.argmin())], np.array(history, dtype=np.float64))
+
+
+def _rivals(
+    sets: NDArray[np.int64], n: int, rng: np.random.Generator, weight: float, crossover: float
+) -> NDArray[np.int64]:
+    count, k = sets.shape
+    keys = rng.random((count, count))
+    np.fill_diagonal(keys, 2.0)  # never itself
+    a, b, c = sets[keys.argsort(axis=1)[:, :3].T]
+    taken = rng.random((count, k)) < crossover
+    taken[np.arange(count), rng.integers(k, size=count)] = True
+    mixed = np.where(taken, np.rint(a + weight * (b - c)), sets)
+    return repaired(np.clip(mixed, 0, n - 1).astype(np.int64), n)
+
+
+def repaired(positions: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return every row sorted and without repeats: positions that coincide are pushed to the next ones.
+
+    Parameters
+    ----------
+    positions : int64 [P, K]
+        Each 0..n-1, K <= n.
+
+    Returns
+    -------
+    int64 [P, K]
+        Rows strictly increasing within 0..n-1; a set stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> repaired(np.array([[5, 2, 2, 2], [9, 9, 0, 9]]), 10).tolist()
+    [[2, 3, 4, 5], [0, 7, 8, 9]]
+    """
+    index = np.arange(positions.shape[1])
+    # Later where two coincide, then earlier where the end is passed; both steps keep the order strict.
+    later = index + np.maximum.accumulate(np.sort(positions, axis=1) - index, axis=1)
+    return np.minimum(later, n - len(index) + index)
+
+
+class PairCache:
+    """Values of unordered pairs of frames, each computed once, all that are new in a request in one batch.
+
+    Parameters
+    ----------
+    compute : callable
+        ``(first, second)``, int64 [P] each with first < second, to float64 [P].
+    n : int
+        Number of frames.
+
+    Attributes
+    ----------
+    n_pairs, n_batches : int
+        Pairs computed so far, and in how many calls.
+    """
+
+    def __init__(self, compute: PairValues, n: int) -> None:
+        self._compute = compute
+        self._n = n
+        self._keys = np.zeros(0, dtype=np.int64)
+        self._values = np.zeros(0, dtype=np.float64)
+        self.n_batches = 0
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs computed so far."""
+        return len(self._keys)
+
+    def __call__(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the value of each pair, float64 of the shape of ``first``."""
+        wanted = np.minimum(first, second) * self._n + np.maximum(first, second)
+        fresh = np.setdiff1d(wanted, self._keys)
+        if fresh.size:
+            at = np.searchsorted(self._keys, fresh)
+            values = self._compute(fresh // self._n, fresh % self._n)
+            self._keys, self._values = np.insert(self._keys, at, fresh), np.insert(self._values, at, values)
+            self.n_batches += 1
+        return self._values[np.searchsorted(self._keys, wanted)]
+
+
+def pairs_of(k: int, pairs: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which members of a set of k are compared: neighbours in time, or all.
+
+    Examples
+    --------
+    >>> [side.tolist() for side in pairs_of(3, "all")]
+    [[0, 0, 1], [1, 2, 2]]
+    """
+    if pairs == "consecutive":
+        return np.arange(k - 1), np.arange(1, k)
+    first, second = np.triu_indices(k, 1)
+    return first.astype(np.int64), second.astype(np.int64)
+
+
+def mean_over_pairs(values: PairValues, k: int, pairs: Pairs) -> Cost:
+    """Return the cost of sets of k >= 2 positions: the mean of ``values(first, second)`` over their `pairs_of`."""
+    first, second = pairs_of(k, pairs)
+
+    def cost(sets: NDArray[np.int64]) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = values(sets[:, first], sets[:, second]).mean(axis=1)
+        return means
+
+    return cost
+
+
+def mean_of_members(values: NDArray[np.number[Any]], k: int, pairs: Pairs) -> NDArray[np.float64]:
+    """Return for each of the k >= 2 members the mean of the values of the pairs it belongs to, float64 [K].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean_of_members(np.array([1.0, 5.0]), 3, "consecutive").tolist()
+    [1.0, 3.0, 5.0]
+    """
+    members = np.concatenate(pairs_of(k, pairs))
+    sums = np.bincount(members, weights=np.tile(np.asarray(values, dtype=np.float64), 2), minlength=k)
+    return np.asarray(sums / np.bincount(members, minlength=k), dtype=np.float64)

@@ -1,0 +1,148 @@
+"""Differential evolution over sets of key frames."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+from skimage.metrics import structural_similarity
+
+from keyframe_bench.core.clip import Clip, VideoInfo
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.extractors.differential_evolution import DifferentialEvolution
+
+
+def pictures(n: int, seed: int = 0) -> np.ndarray:
+    """Views that change slowly: each is the last one with one corner drawn anew."""
+    rng = np.random.default_rng(seed)
+    view = rng.integers(0, 256, (36, 64))
+    views = []
+    for _ in range(n):
+        top, left = rng.integers(0, 18), rng.integers(0, 32)
+        view = view.copy()
+        view[top : top + 18, left : left + 32] = rng.integers(0, 256, (18, 32)) // rng.integers(1, 4)
+        views.append(view)
+    return np.array(views, dtype=np.uint8)
+
+
+def clip_of(extractor: DifferentialEvolution, rows: np.ndarray, duration_s: float | None = None) -> Clip:
+    n = len(rows)
+    info = VideoInfo("v", 12 * n, 0.0, n / 2 if duration_s is None else duration_s)
+    return Clip(info, np.arange(n) * 12, np.arange(n) / 2, {extractor.needs[0].key: rows})
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> float:
+    return float(
+        structural_similarity(a, b, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    )
+
+
+def test_ssim_finds_the_least_alike_neighbours_of_all_sets() -> None:
+    rows = pictures(10)
+    extractor = DifferentialEvolution(population=40)
+    found = run_extractor(extractor, clip_of(extractor, rows), 3, rng=rng_for(0))
+    mean = {s: (ssim(rows[s[0]], rows[s[1]]) + ssim(rows[s[1]], rows[s[2]])) / 2 for s in combinations(range(10), 3)}
+    best = min(mean, key=lambda chosen: mean[chosen])
+    assert (found.frames // 12).tolist() == list(best)
+    first, second = (1 - ssim(rows[a], rows[b]) for a, b in pairwise(best))
+    assert found.scores == pytest.approx([first, (first + second) / 2, second])
+
+
+def test_entropy_finds_the_largest_differences_of_all_sets() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.stack([np.bincount(rng.integers(0, m, 500), minlength=256) for m in rng.permutation(256)[:10] + 1])
+    bits = entropy(rows, base=2, axis=1)
+    extractor = DifferentialEvolution(fitness="entropy", population=40)
+    found = run_extractor(extractor, clip_of(extractor, rows), 3, rng=rng_for(1))
+    best = max(combinations(range(10), 3), key=lambda s: abs(bits[s[0]] - bits[s[1]]) + abs(bits[s[1]] - bits[s[2]]))
+    assert (found.frames // 12).tolist() == list(best)
+    first, second = np.abs(np.diff(bits[list(best)]))
+    assert found.scores == pytest.approx([first, (first + second) / 2, second])
+
+
+def test_consecutive_pairs_may_alternate_between_two_views_and_all_pairs_do_not() -> None:
+    """The documented weakness: A, B, A, B is as good a set as four views for neighbours only."""
+    views = np.random.default_rng(0).integers(0, 256, (4, 36, 64), dtype=np.uint8)
+    views[2:] = views[2:] // 2 + 64  # C and D are a little more like the others than A and B are
+    scene = np.array([0, 1, 0, 1, 2, 3])
+    neighbours, every = (DifferentialEvolution(pairs=p, population=30) for p in ("consecutive", "all"))
+    rows = views[scene]
+    alternating = run_extractor(neighbours, clip_of(neighbours, rows), 4, rng=rng_for(0))
+    different = run_extractor(every, clip_of(every, rows), 4, rng=rng_for(0))
+    assert sorted(scene[different.frames // 12]) == [0, 1, 2, 3]
+    assert ssim(views[0], views[0]) == 1.0
+    assert len(set(scene[alternating.frames // 12].tolist())) < 4
+
+
+def test_more_generations_are_better_on_average() -> None:
+    rows = pictures(80)
+
+    def mean_of_runs(generations: int) -> float:
+        extractor = DifferentialEvolution(generations=generations, population=10)
+        clip = clip_of(extractor, rows)
+        chosen = [run_extractor(extractor, clip, 5, rng=rng_for(seed)).frames // 12 for seed in range(4)]
+        return float(np.mean([ssim(rows[a], rows[b]) for c in chosen for a, b in pairwise(c)]))
+
+    none, ten, hundred = (mean_of_runs(generations) for generations in (0, 10, 100))
+    assert none > ten > hundred
+
+
+@pytest.mark.parametrize(("duration_s", "expected"), [(80.0, 10), (81.0, 11), (1.0, 1), (0.0, 1), (9999.0, 60)])
+def test_a_free_budget_grows_with_the_duration(duration_s: float, expected: int) -> None:
+    extractor = DifferentialEvolution(generations=1)
+    clip = clip_of(extractor, pictures(60), duration_s)
+    assert len(run_extractor(extractor, clip, None, rng=rng_for(0))) == expected
+
+
+@pytest.mark.parametrize("fitness", ["ssim", "entropy"])
+@pytest.mark.parametrize("pairs", ["consecutive", "all"])
+def test_exactly_the_budget_whatever_the_video(fitness: Any, pairs: Any) -> None:
+    extractor = DifferentialEvolution(fitness=fitness, pairs=pairs, generations=5)
+    for n in (1, 2, 3, 12):
+        for still in (False, True):
+            rows = pictures(n)[[0] * n if still else slice(None)]
+            if fitness == "entropy":
+                rows = np.stack([np.bincount(row.reshape(-1), minlength=256) for row in rows])
+            for k in (1, 2, 5, 99):
+                found = run_extractor(extractor, clip_of(extractor, rows), k, rng=rng_for(0))
+                assert len(found) == min(k, n)
+                if still:
+                    assert found.scores == pytest.approx([0.0] * len(found), abs=1e-9)
+
+
+def test_a_single_key_frame_is_the_middle_one() -> None:
+    extractor = DifferentialEvolution()
+    for n, middle in ((1, 0), (2, 0), (9, 4), (10, 4)):
+        found = run_extractor(extractor, clip_of(extractor, pictures(n)), 1, rng=rng_for(5))
+        assert (found.frames // 12).tolist() == [middle]
+        assert found.scores is not None and found.scores.tolist() == [0.0]
+
+
+def test_seeds_decide_and_nothing_else() -> None:
+    extractor = DifferentialEvolution(generations=3)
+    clip = clip_of(extractor, pictures(60))
+    sets = [run_extractor(extractor, clip, 6, rng=rng_for(seed)).frames.tolist() for seed in (0, 0, 1)]
+    assert sets[0] == sets[1] != sets[2]
+
+
+def test_wrong_options_are_refused() -> None:
+    wrong = [{"fitness": "mse"}, {"population": 3}, {"weight": -1}, {"crossover": 1.5}, {"generations": -1}]
+    for params in [*wrong, {"pairs": "some"}, {"seconds_per_key": 0}]:
+        with pytest.raises(UsageError, match=next(iter(params))):
+            Extractor.registry.build("differential_evolution", params)
+
+
+@pytest.mark.data
+def test_neighbouring_key_frames_of_a_real_film_come_from_different_shots(data_root: Path) -> None:
+    from keyframe_bench.video.onepass import read_pass
+
+    extractor = DifferentialEvolution()
+    done = read_pass(data_root / "videos" / "edited" / "bikes.mp4", {"4fps": extractor.needs})
+    found = run_extractor(extractor, done.clip("4fps", extractor.needs), 5, rng=rng_for(0))
+    assert found.scores is not None and found.scores.min() > 0.9  # mean SSIM below 0.1

@@ -1,0 +1,134 @@
+"""Spectral clustering and the entropy of clusters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import entropy
+
+from keyframe_bench.core.clip import Clip, VideoInfo
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.extractors.spectral import Spectral
+from keyframe_bench.metrics.base import Metric
+
+LENGTHS = (30, 20, 40, 25)
+RICHNESS = (4, 200, 16, 64)  # grey levels of each shot: bits 2, 7.6, 4, 6
+
+
+def clip_of(extractor: Extractor, lengths: tuple[int, ...] = LENGTHS, richness: tuple[int, ...] = RICHNESS) -> Clip:
+    """Shots whose colours scatter a little around one mixture each, and that have so many grey levels."""
+    rng = np.random.default_rng(0)
+    shot = np.repeat(np.arange(len(lengths)), lengths)
+    colors = rng.random((len(lengths), 216))[shot] + 0.2 * rng.random((len(shot), 216))
+    grays = np.stack([np.bincount(rng.integers(0, richness[s], 4800), minlength=256) for s in shot])
+    values = dict(
+        zip(("color_histogram", "gray_histogram"), (colors / colors.sum(axis=1)[:, None], grays), strict=True)
+    )
+    n = len(shot)
+    columns = {feature.key: values[feature.name] for feature in extractor.needs}
+    return Clip(VideoInfo("v", 12 * n, 0.0, n / 2), np.arange(n) * 12, np.arange(n) / 2, columns)
+
+
+def run(k: int | None, seed: int = 0, **params: Any) -> KeyFrames:
+    extractor = Spectral(**params)
+    return run_extractor(extractor, clip_of(extractor), k, rng=rng_for(seed))
+
+
+def shots_of(found: KeyFrames) -> list[int]:
+    return np.searchsorted(np.cumsum(LENGTHS), found.frames // 12, side="right").tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_shot_gives_its_medoid_and_scores_are_the_entropies_of_the_shots(seed: int) -> None:
+    found = run(4, seed)
+    assert shots_of(found) == [0, 1, 2, 3]
+    clip, (colors, grays) = clip_of(Spectral()), Spectral().needs
+    borders = np.cumsum(LENGTHS)[:-1]
+    apart = [cdist(rows, rows, "sqeuclidean").sum(axis=1) for rows in np.split(np.sqrt(clip[colors]), borders)]
+    assert (found.frames // 12).tolist() == [start + a.argmin() for start, a in zip([0, *borders], apart, strict=True)]
+    expected = [entropy(part.sum(axis=0), base=2) for part in np.split(clip[grays], borders)]
+    assert found.scores == pytest.approx(expected)
+    assert found.frame_scores == pytest.approx(np.repeat(expected, LENGTHS), rel=1e-6)
+
+
+def test_a_free_budget_takes_as_many_as_there_are_shots_and_kmax_bounds_it() -> None:
+    assert shots_of(run(None)) == [0, 1, 2, 3]
+    assert len(run(None, kmax=3)) <= 3
+
+
+def test_of_more_clusters_than_the_budget_the_ones_of_highest_entropy_are_taken() -> None:
+    assert shots_of(run(2, clusters="eigengap")) == [1, 3]
+    assert shots_of(run(3, clusters="eigengap")) == [1, 2, 3]
+    assert len(run(9, clusters="eigengap")) == 9
+
+
+def test_the_article_word_for_word_takes_all_frames_of_the_one_richest_cluster() -> None:
+    found = run(None, mode="max_entropy_cluster")
+    assert (found.frames // 12).tolist() == list(range(30, 50))
+    assert found.scores is not None and len(set(found.scores.tolist())) == 1
+
+
+def test_with_a_budget_the_ones_nearest_its_mean_and_then_the_next_cluster() -> None:
+    found = run(4, mode="max_entropy_cluster")
+    assert shots_of(found) == [1] * 4
+    extractor = Spectral()
+    rows = np.sqrt(clip_of(extractor)[extractor.needs[0]][30:50])
+    nearest = np.argsort(np.linalg.norm(rows - rows.mean(axis=0), axis=1))[:4]
+    assert (found.frames // 12).tolist() == sorted(30 + nearest)
+    assert shots_of(run(25, mode="max_entropy_cluster")) == [1] * 20 + [3] * 5
+
+
+def test_pooled_entropy_sees_change_inside_a_shot_and_the_mean_of_frames_does_not() -> None:
+    """Shot 0 flickers between black and white, shot 1 is evenly grey in two levels."""
+    for rule, first in (("pooled", 1.0), ("mean_frame", 0.0)):
+        extractor = Spectral(entropy=rule)  # type: ignore[arg-type]  # parametrised
+        clip = clip_of(extractor, (20, 20), (1, 1))
+        grays = np.zeros((40, 256), dtype=np.int32)
+        grays[np.arange(20), 255 * (np.arange(20) % 2)] = 100
+        grays[20:, [9, 10]] = [80, 20]
+        clip.columns[extractor.needs[1].key][:] = grays
+        found = run_extractor(extractor, clip, 2, rng=rng_for(0))
+        assert found.scores == pytest.approx([first, entropy([80, 20], base=2)])
+
+
+@pytest.mark.parametrize("mode", ["ranked", "max_entropy_cluster"])
+@pytest.mark.parametrize("clusters", ["budget", "eigengap"])
+@pytest.mark.parametrize("n", [1, 2, 3, 40])
+def test_exactly_the_budget_whatever_the_video(mode: Any, clusters: Any, n: int) -> None:
+    extractor = Spectral(mode=mode, clusters=clusters)
+    moving = clip_of(extractor, (n,), (9,))
+    still = {key: np.repeat(rows[:1], n, axis=0) for key, rows in moving.columns.items()}
+    for clip in (moving, Clip(moving.video, moving.ordinals, moving.times, still)):
+        for k in (1, 2, 5, 99):
+            assert len(run_extractor(extractor, clip, k, rng=rng_for(0))) == min(k, n)
+        assert 1 <= len(run_extractor(extractor, clip, None, rng=rng_for(0))) <= n
+
+
+def test_no_metric_judges_by_what_it_selects_on() -> None:
+    judged = {feature.name for name in Metric.registry.names() for feature in Metric.registry.build(name).needs}
+    assert judged and judged.isdisjoint(feature.name for feature in Spectral().needs)
+
+
+def test_wrong_options_are_refused() -> None:
+    for params in ({"mode": "best"}, {"entropy": "max"}, {"clusters": 4}, {"n_neighbors": 0}, {"kmax": 1}):
+        with pytest.raises(UsageError, match=next(iter(params))):
+            Extractor.registry.build("spectral", params)
+
+
+@pytest.mark.data
+def test_the_shots_of_a_real_film_are_found(data_root: Path) -> None:
+    from keyframe_bench.video.onepass import read_pass
+
+    extractor = Spectral()
+    done = read_pass(data_root / "videos" / "edited" / "bikes.mp4", {"4fps": extractor.needs})
+    found = run_extractor(extractor, done.clip("4fps", extractor.needs), 6, rng=rng_for(0))
+    shots = np.searchsorted([30, 76, 137, 187, 242], found.frames, side="right")
+    # The sixth shot lasts 0.3 s: at 4 frames a second one frame at most stands for it.
+    assert len(set(shots.tolist())) >= 5

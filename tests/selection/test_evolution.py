@@ -1,0 +1,176 @@
+"""Differential evolution, its repair, and the cache of pairs."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keyframe_bench.selection.evolution import (
+    PairCache,
+    evolve,
+    mean_of_members,
+    mean_over_pairs,
+    pairs_of,
+    repaired,
+)
+
+
+class Alikeness:
+    """Random symmetric likeness of n frames that notes what it was asked for."""
+
+    def __init__(self, n: int, seed: int = 0) -> None:
+        values = np.random.default_rng(seed).random((n, n))
+        self.matrix = (values + values.T) / 2
+        self.asked: list[tuple[int, int]] = []
+        self.calls = 0
+
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        self.asked += list(zip(first.tolist(), second.tolist(), strict=True))
+        return self.matrix[first, second]
+
+
+def by_hand(matrix: np.ndarray, chosen: tuple[int, ...], pairs: str) -> float:
+    both = combinations(chosen, 2) if pairs == "all" else pairwise(chosen)
+    return float(np.mean([matrix[a, b] for a, b in both]))
+
+
+@pytest.mark.parametrize("pairs", ["consecutive", "all"])
+def test_the_best_set_of_all_is_found(pairs: str) -> None:
+    n, k = 12, 3
+    matrix = Alikeness(n, seed=3).matrix
+    best = min(combinations(range(n), k), key=lambda chosen: by_hand(matrix, chosen, pairs))
+    cost = mean_over_pairs(lambda a, b: matrix[a, b], k, pairs)  # type: ignore[arg-type]  # parametrised
+    runs = [evolve(cost, n, k, rng=np.random.default_rng(seed), population=40) for seed in range(10)]
+    assert sum(run.positions.tolist() == list(best) for run in runs) >= 8
+    for run in runs:
+        assert run.history[-1] == pytest.approx(by_hand(matrix, tuple(run.positions), pairs))
+        assert run.history[-1] >= by_hand(matrix, best, pairs) - 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 30), st.data())
+def test_the_best_cost_never_rises_and_sets_stay_sets(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(2, n))
+    alike = Alikeness(n, seed=n)
+    judged: list[np.ndarray] = []
+
+    def cost(sets: np.ndarray) -> np.ndarray:
+        judged.append(sets)
+        return mean_over_pairs(alike, k, "consecutive")(sets)
+
+    found = evolve(cost, n, k, rng=np.random.default_rng(data.draw(st.integers(0, 99))), population=5, generations=12)
+    assert len(found.history) == len(judged) == 13
+    assert np.all(np.diff(found.history) <= 0)
+    for sets in judged:
+        assert sets.shape == (5, k)
+        assert np.all(np.diff(sets, axis=1) > 0)
+        assert sets.min() >= 0 and sets.max() < n
+    assert cost(found.positions[None])[0] == pytest.approx(found.history[-1])
+
+
+def test_no_generation_gives_the_best_of_the_first_population() -> None:
+    alike = Alikeness(50)
+    judged: list[np.ndarray] = []
+
+    def cost(sets: np.ndarray) -> np.ndarray:
+        judged.append(sets)
+        return mean_over_pairs(alike, 4, "consecutive")(sets)
+
+    found = evolve(cost, 50, 4, rng=np.random.default_rng(0), generations=0)
+    assert len(judged) == 1
+    assert found.positions.tolist() == judged[0][cost(judged[0]).argmin()].tolist()
+
+
+def test_more_generations_are_better_on_average() -> None:
+    cost = mean_over_pairs(Alikeness(200), 6, "consecutive")
+
+    def mean_of_runs(generations: int) -> float:
+        runs = [evolve(cost, 200, 6, rng=np.random.default_rng(s), generations=generations) for s in range(10)]
+        return float(np.mean([run.history[-1] for run in runs]))
+
+    none, ten, hundred = (mean_of_runs(generations) for generations in (0, 10, 100))
+    assert none > ten + 0.01 > hundred + 0.02
+
+
+def test_the_first_population_is_drawn_uniformly() -> None:
+    seen: list[np.ndarray] = []
+
+    def cost(sets: np.ndarray) -> np.ndarray:
+        seen.append(sets)
+        return np.zeros(len(sets))
+
+    evolve(cost, 10, 3, rng=np.random.default_rng(0), population=3000, generations=0)
+    share = np.bincount(seen[0].reshape(-1), minlength=10) / 3000
+    assert share == pytest.approx([0.3] * 10, abs=0.04)
+
+
+def test_weight_and_crossover_do_what_the_source_says() -> None:
+    """weight=0, crossover=1: a rival is a copy of another; crossover=0: one gene of it at most is not its parent's."""
+    for crossover in (0.0, 1.0):
+        judged: list[np.ndarray] = []
+
+        def cost(sets: np.ndarray, judged: list[np.ndarray] = judged) -> np.ndarray:
+            judged.append(sets)
+            return np.full(len(sets), float(len(judged)))  # no rival is ever taken
+
+        evolve(cost, 1000, 3, rng=np.random.default_rng(0), weight=0.0, crossover=crossover, generations=1)
+        parents, rivals = (sets.tolist() for sets in judged)
+        for parent, rival in zip(parents, rivals, strict=True):
+            if crossover:
+                assert rival in parents and rival != parent
+            else:
+                assert len(set(parent) - set(rival)) <= 1
+        assert crossover or parents != rivals
+
+
+def test_the_same_seed_gives_the_same_set() -> None:
+    cost = mean_over_pairs(Alikeness(80), 5, "all")
+    first, second = (evolve(cost, 80, 5, rng=np.random.default_rng(7), generations=30) for _ in range(2))
+    assert first.positions.tolist() == second.positions.tolist()
+    assert first.history.tolist() == second.history.tolist()
+
+
+@given(st.integers(1, 12), st.data())
+def test_repair_keeps_sets_and_stays_in_range(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, n))
+    rows = np.array(
+        data.draw(st.lists(st.lists(st.integers(0, n - 1), min_size=k, max_size=k), min_size=1, max_size=4))
+    )
+    for given_row, fixed in zip(rows, repaired(rows, n), strict=True):
+        assert np.all(np.diff(fixed) > 0)
+        assert fixed.min() >= 0 and fixed.max() < n
+        if len(set(given_row.tolist())) == k:
+            assert fixed.tolist() == sorted(given_row.tolist())
+
+
+def test_every_pair_is_computed_once_and_a_generation_in_one_batch() -> None:
+    n, k, generations = 60, 6, 25
+    alike = Alikeness(n)
+    cached = PairCache(alike, n)
+    evolve(mean_over_pairs(cached, k, "consecutive"), n, k, rng=np.random.default_rng(0), generations=generations)
+    assert len(alike.asked) == len(set(alike.asked)) == cached.n_pairs
+    assert all(a < b for a, b in alike.asked)
+    assert alike.calls == cached.n_batches <= generations + 1
+    assert cached.n_pairs < n * (n - 1) / 2  # only what was asked for
+
+
+def test_the_cache_answers_in_the_shape_and_order_of_the_question() -> None:
+    alike = Alikeness(9)
+    cached = PairCache(alike, 9)
+    first, second = np.array([[3, 1], [8, 1]]), np.array([[0, 7], [2, 7]])
+    for _ in range(2):
+        assert cached(first, second).tolist() == alike.matrix[first, second].tolist()
+    assert sorted(alike.asked) == [(0, 3), (1, 7), (2, 8)]
+    assert cached.n_batches == 1
+
+
+def test_members_share_the_values_of_their_pairs() -> None:
+    matrix = Alikeness(5).matrix
+    first, second = pairs_of(5, "all")
+    expected = [np.mean([matrix[i, j] for j in range(5) if j != i]) for i in range(5)]
+    assert mean_of_members(matrix[first, second], 5, "all") == pytest.approx(expected)

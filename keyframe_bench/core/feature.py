@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -45,8 +45,9 @@ class Feature(Configurable, ABC):
         Set by `register`.
     version : int
         Bump it when rows may change: it is part of the key.
-    source : {"frames", "packets"}
-        "packets" when demuxing can be enough; the frames given then carry no pixels.
+    source : {"frames", "packets", "file"}
+        "packets" when demuxing can be enough; the frames given then carry no pixels. "file" when a black box opens the
+        file itself: every row is its path, and `compute` is not called.
     stateful : bool
         True when a row depends on earlier frames, hence on the sampling.
     summary : str
@@ -56,7 +57,7 @@ class Feature(Configurable, ABC):
     registry: ClassVar[Registry[Feature]] = Registry("feature", "keyframe_bench.features")
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    source: ClassVar[Literal["frames", "packets"]] = "frames"
+    source: ClassVar[Literal["frames", "packets", "file"]] = "frames"
     stateful: ClassVar[bool] = False
     summary: ClassVar[str] = ""
 
@@ -82,3 +83,8 @@ class Feature(Configurable, ABC):
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def opens_file(features: Iterable[Feature]) -> bool:
+    """Say whether something with these needs is a black box, which opens the video file itself."""
+    return any(feature.source == "file" for feature in features)

@@ -108,7 +108,7 @@ def clip_from_images(
     Raises
     ------
     UsageError
-        If the pictures are not uint8 RGB, or times or ordinals do not fit them.
+        If the pictures are not uint8 RGB, times or ordinals do not fit them, or a feature is the file itself.
 
     Examples
     --------

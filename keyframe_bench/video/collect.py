@@ -121,6 +121,8 @@ def _collectors(wanted: dict[str, list[Feature]], ledger: Ledger) -> list[Collec
     made: dict[tuple[str, str], Collector] = {}
     for sampling, features in wanted.items():
         for feature in features:
+            if feature.source == "file":  # its column is the path: nothing to compute
+                continue
             name = column_id(feature, sampling)
             if name in made:
                 made[name].samplings.append(sampling)

@@ -15,7 +15,7 @@ from ..core.annotation import Annotation
 from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError
-from ..core.feature import Feature
+from ..core.feature import Feature, opens_file
 from ..core.files import printable, sha256_of_file
 from .collect import Loop, PacketFrame, Progress, column_id
 from .decode import VideoReader, check_file
@@ -47,6 +47,8 @@ class Pass:
         Seconds spent waiting for the decoder; highest anonymous memory of the process seen.
     stamp : tuple of int
         Size and time of change of the file, by `file_stamp`.
+    path : str
+        The file, absolute.
     """
 
     info: VideoInfo
@@ -59,6 +61,7 @@ class Pass:
     decode_s: float = 0.0
     peak_mb: float = 0.0
     stamp: tuple[int, int] = (0, 0)
+    path: str = ""
     _columns: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
     _seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -67,6 +70,9 @@ class Pass:
         grid = self.grids[sampling]
         columns = {}
         for feature in features:
+            if feature.source == "file":
+                columns[feature.key] = np.broadcast_to(np.array(self.path), len(grid))
+                continue
             ordinals, rows = self._columns[column_id(feature, sampling)]
             same = len(ordinals) == len(grid)
             columns[feature.key] = rows if same else rows[np.searchsorted(ordinals, grid)]
@@ -75,9 +81,16 @@ class Pass:
         return Clip(self.info, grid, self.times[grid], columns, annotation)
 
     def cost(self, sampling: str, features: Iterable[Feature]) -> dict[str, float]:
-        """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for."""
+        """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for.
+
+        A black box that opens the file itself pays for its own decoding while it selects. What else it needs only finds
+        its answer among the frames: neither is charged to it here.
+        """
+        wanted = list(features)
+        if opens_file(wanted):
+            return {"decode_s": 0.0, "features_s": 0.0, "peak_mb": self.peak_mb}
         n, spent = len(self.grids[sampling]), 0.0
-        for feature in features:
+        for feature in wanted:
             name = column_id(feature, sampling)
             spent += self._seconds[name] * n / len(self._columns[name][0])  # others may have asked for more frames
         return {"decode_s": self.decode_s, "features_s": spent, "peak_mb": self.peak_mb}
@@ -126,6 +139,7 @@ def read_pass(
     info = VideoInfo(name or printable(Path(path).name), 0, sha256=sha256 or sha256_of_file(path))
     done = _read(path, wanted, info, progress, limit)
     done.stamp = file_stamp(path)
+    done.path = str(Path(path).absolute())
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
     return done
@@ -149,7 +163,7 @@ def file_stamp(path: str | Path) -> tuple[int, int]:
 def _read(
     path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
-    if all(feature.source == "packets" for features in wanted.values() for feature in features):
+    if all(feature.source != "frames" for features in wanted.values() for feature in features):
         start = time.perf_counter()
         table = scan_packets(path)
         if table.trusted:

@@ -1,0 +1,269 @@
+"""Other people's tools as they are: run by an interpreter of their own, their answers mapped to frames."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.errors import ContractError
+
+VARIABLE = "KEYFRAME_BENCH_PEERS"
+_FOLDER = ".venv-peers"
+_ASK_VERSIONS = """
+import json, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+_DISTRIBUTIONS = ("scenedetect-headless", "scenedetect", "katna")
+
+_BASE_S, _PER_VIDEO_SECOND = 600.0, 30.0  # Katna was seen to take 3 s for a second of 1080p: a tool that hangs is ended
+_LOOK_S = 0.1
+_PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+
+
+def interpreter() -> Path | None:
+    """Return the Python of the peers' environment, or None.
+
+    ``$KEYFRAME_BENCH_PEERS`` if that is set, else ``.venv-peers/bin/python`` in the current folder, else beside the
+    package (the root of a checkout).
+    """
+    named = os.environ.get(VARIABLE)
+    root = Path(__file__).resolve().parents[2]
+    places = [Path(named)] if named else [folder / _FOLDER / "bin" / "python" for folder in (Path.cwd(), root)]
+    # Not resolved: the link in a virtual environment is what tells Python that it is in one.
+    return next((place.absolute() for place in places if place.is_file()), None)
+
+
+def version_of(*distributions: str) -> str | None:
+    """Return the version of the first of ``distributions`` that the peers' environment has, or None."""
+    python = interpreter()
+    versions = {} if python is None else _versions(str(python), python.stat().st_mtime_ns)
+    return next((versions[name] for name in distributions if name in versions), None)
+
+
+def absence(tool: str, *distributions: str) -> str | None:
+    """Return why ``tool`` cannot run here and the way out, or None."""
+    if version_of(*distributions) is not None:
+        return None
+    python = interpreter()
+    if python is None:
+        return f"the peer environment is not there: make peers (or name its Python in {VARIABLE})"
+    return f"{python} has no {tool}: make peers (or name another Python in {VARIABLE})"
+
+
+@functools.lru_cache(maxsize=8)
+def _versions(python: str, changed_ns: int) -> dict[str, str]:  # noqa: ARG001 - another interpreter is asked again
+    command = [python, "-I", "-c", _ASK_VERSIONS, *_DISTRIBUTIONS]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL)
+        return dict(json.loads(done.stdout))
+    except (OSError, ValueError, subprocess.SubprocessError):  # no Python that runs: as good as absent
+        return {}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script of a peer gave.
+
+    Attributes
+    ----------
+    data : dict
+        The JSON it printed into ``answer.json``.
+    arrays : dict
+        Name to array of each ``.npy`` file it left.
+    peak_mb : float
+        Highest anonymous memory of its processes together that was seen, MB; 0 where the system does not tell.
+    """
+
+    data: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+    peak_mb: float
+
+
+def ask(tool: str, script: str, video: str, question: Mapping[str, Any], *, limit_s: float) -> Answer:
+    """Run ``script`` in a temporary folder with ``question`` and a plainly named link to the video.
+
+    The script is called with one argument, the question as JSON with ``video`` in it, and writes ``answer.json`` into
+    the current folder. The folder, and whatever the tool left in it, is deleted.
+
+    Parameters
+    ----------
+    tool : str
+        Its name, for messages.
+    script : str
+        File beside this one, run by the peers' interpreter.
+    video : str
+        Path of the file, whatever characters it has.
+    question : mapping
+    limit_s : float
+        After so many seconds all its processes are killed.
+
+    Raises
+    ------
+    ContractError
+        When it fails, does not end in time or gives no answer; with the last line it printed.
+    """
+    python = interpreter()
+    if python is None:
+        raise ContractError(str(absence(tool)))
+    with tempfile.TemporaryDirectory(prefix="keyframe_bench-peer-") as place:
+        folder = Path(place)
+        suffix = Path(video).suffix.lower()
+        link = folder / f"video{suffix if _PLAIN_SUFFIX.fullmatch(suffix) else '.mp4'}"
+        link.symlink_to(video)
+        asked = json.dumps({**question, "video": str(link)})
+        command = [str(python), "-I", str(Path(__file__).with_name(script)), asked]
+        with open(folder / "printed.txt", "wb") as printed:
+            status, peak_mb = _run(command, folder, printed, limit_s)
+        lines = (folder / "printed.txt").read_text("utf-8", errors="replace").split("\n")
+        last = next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it printed nothing")
+        if status is None:
+            raise ContractError(f"{tool} did not end within {limit_s:.0f} s; its last line: {last}")
+        if status != 0:
+            how = f"was killed by signal {-status}" if status < 0 else f"failed with exit status {status}"
+            raise ContractError(f"{tool} {how}; its last line: {last}")
+        try:
+            data = json.loads((folder / "answer.json").read_text("utf-8"))
+            arrays = {file.stem: np.load(file, allow_pickle=False) for file in sorted(folder.glob("*.npy"))}
+        except (OSError, ValueError) as error:
+            raise ContractError(f"{tool} gave no answer that can be read ({error}); its last line: {last}") from error
+    return Answer(data, arrays, peak_mb)
+
+
+def time_limit(duration_s: float) -> float:
+    """Return after how many seconds a tool counts as hanging on a video of ``duration_s``."""
+    return _BASE_S + _PER_VIDEO_SECOND * duration_s
+
+
+def _run(command: list[str], folder: Path, printed: Any, limit_s: float) -> tuple[int | None, float]:
+    """Return exit status (None: not in time) and peak memory in MB; no process of the tool outlives the call."""
+    own = {"TMPDIR": str(folder), "TQDM_DISABLE": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **own},
+        stdin=subprocess.DEVNULL,
+        stdout=printed,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    peak, end = 0.0, time.monotonic() + limit_s
+    try:
+        while (left := end - time.monotonic()) > 0:
+            try:
+                return process.wait(min(_LOOK_S, left)), peak
+            except subprocess.TimeoutExpired:
+                peak = max(peak, _session_mb(process.pid))
+        return None, peak
+    finally:
+        _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended already
+        os.killpg(process.pid, signal.SIGKILL)  # its own session: the pool's workers, and ffmpeg
+    process.wait()
+
+
+def _session_mb(session: int) -> float:
+    """Return anonymous memory of all processes of a session in MB; 0 where there is no /proc."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(folder.name)) != session:
+                continue
+            status = (folder / "status").read_text("ascii", errors="replace")
+        except OSError:  # it has just ended
+            continue
+        found = re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE)
+        total += int(found[1]) * 1024 if found else 0
+    return total / 1e6
+
+
+def nearest_times(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
+    """Return for each wanted time the position of the frame nearest in time, the earlier of two equally near.
+
+    Parameters
+    ----------
+    times : float [N]
+        PTS in seconds, N >= 1; where they step back, the latest time so far counts.
+    wanted : float [K]
+        Seconds on the same clock.
+
+    Returns
+    -------
+    int64 [K]
+
+    Examples
+    --------
+    >>> nearest_times([0.0, 0.5, 1.0, 2.0], [-1.0, 0.2, 0.3, 1.5, 9.0]).tolist()
+    [0, 0, 1, 2, 3]
+    """
+    clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
+    moments = np.asarray(wanted, dtype=np.float64)
+    right = np.searchsorted(clock, moments).clip(0, len(clock) - 1)
+    left = np.maximum(right - 1, 0)
+    earlier = np.abs(moments - clock[left]) <= np.abs(clock[right] - moments)
+    return np.where(earlier, left, right).astype(np.int64)
+
+
+def nearest_pictures(frames: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return for each picture the position of the frame most like it, and how unlike they are.
+
+    Parameters
+    ----------
+    frames : uint8 [N, h, w]
+        Grey pictures of every frame, N >= 1; may be a memory-mapped column.
+    pictures : uint8 [K, h, w]
+        Grey pictures of frames of the same video.
+
+    Returns
+    -------
+    positions : int64 [K]
+        The first of equals.
+    residuals : float64 [K]
+        Root of the mean squared difference, grey levels of 0 to 255; 0: the same picture.
+
+    Examples
+    --------
+    >>> frames = np.arange(0, 100, 10, dtype=np.uint8).reshape(10, 1, 1)
+    >>> positions, residuals = nearest_pictures(frames, frames[[7, 2]] + np.uint8(1))
+    >>> positions.tolist(), residuals.tolist()
+    ([7, 2], [1.0, 1.0])
+    """
+    flat = frames.reshape(len(frames), -1)
+    found = [_nearest(flat, picture.reshape(-1)) for picture in pictures]
+    positions, errors = zip(*found, strict=True) if found else ((), ())
+    return np.array(positions, dtype=np.int64), np.sqrt(np.array(errors, dtype=np.float64))
+
+
+def _nearest(flat: NDArray[np.uint8], picture: NDArray[np.uint8], rows: int = 1024) -> tuple[int, float]:
+    """Return the row with the least mean squared difference, and that; read in chunks of ``rows``."""
+    best, least = 0, np.inf
+    for start in range(0, len(flat), rows):
+        part = flat[start : start + rows].astype(np.float32) - picture
+        errors = np.einsum("ij,ij->i", part, part, dtype=np.float64) / picture.size
+        lowest = int(errors.argmin())
+        if errors[lowest] < least:
+            best, least = start + lowest, float(errors[lowest])
+    return best, least

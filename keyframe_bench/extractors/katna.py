@@ -1,0 +1,73 @@
+"""The frames that Katna calls key frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.clip import Clip
+from ..core.errors import ContractError
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.registry import register
+from ..features.gray import Gray
+from ..features.source_file import SourceFile
+from ._peers import absence, ask, nearest_pictures, time_limit, version_of
+from .base import Extractor
+
+_GRAY = Gray(60, 80)
+
+
+@register("katna")
+class Katna(Extractor):
+    """The k "best" frames of Katna, run as it is: peaks of the colour difference, filtered, one a histogram cluster.
+
+    The tool opens the file itself, in an environment of its own (``make peers``). It returns pictures without index or
+    time: each is mapped to the frame nearest to it as a grey picture of 60 x 80, and two that come to the same frame
+    count once.
+
+    Notes
+    -----
+    ``select_s`` is the time of the whole process, start of Python included; the tool starts half as many worker
+    processes as there are cores.
+    """
+
+    reference = "katna"
+    supports = frozenset({"fixed"})
+    budget_rule = "asked for k frames"
+    may_return_fewer = "it returns fewer where it has too few candidates, and two of its pictures can be one frame"
+    known_defects = (
+        "returns pictures without index or time, in the order of its clusters; none on a static video, and silently "
+        "fewer than asked for on little motion; the sharpest frame of a cluster is looked up among the wrong frames; "
+        "loses the difference at the first frame of each chunk it cuts the file into; fails where histograms repeat, "
+        "and on files whose suffix it does not know, such as .ts"
+    )
+    stochastic = False
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """The file, and every frame small and grey, to find the tool's pictures again."""
+        return (SourceFile(tool=f"Katna {version_of('katna') or ''}".strip()), _GRAY)
+
+    @property
+    def sampling(self) -> str:
+        """The tool looks at every frame."""
+        return "every"
+
+    def unavailable(self) -> str | None:
+        """Return that the peers' environment is missing."""
+        return absence("Katna", "katna")
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+        """Return the frames; ``scores``: minus the RMS distance of the tool's picture from its frame, grey levels."""
+        question = {"k": k, "height": _GRAY.height, "width": _GRAY.width}
+        video = str(clip[self.needs[0]][0])
+        answer = ask("Katna", "_peer_katna.py", video, question, limit_s=time_limit(clip.video.duration_s))
+        pictures = answer.arrays["pictures"]
+        if len(pictures) == 0:
+            raise ContractError(f"Katna returned no frame for {k} asked for: a known defect where little moves")
+        positions, residuals = nearest_pictures(clip[_GRAY], pictures)
+        order = np.argsort(residuals, kind="stable")  # of two pictures of one frame, the nearer one's residual stays
+        found = clip.pick(positions[order], scores=-residuals[order])
+        return replace(found, cost={"peak_mb": answer.peak_mb})

@@ -1,0 +1,353 @@
+"""Peer tools as rows: what surrounds the tools is tested with a pretended one, the tools themselves where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import keyframe_bench as kb
+from keyframe_bench.core.clip import Clip, VideoInfo
+from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
+from keyframe_bench.extractors import _peers
+from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.extractors.checks import run_checks
+from keyframe_bench.features.gray import Gray
+from keyframe_bench.features.source_file import SourceFile
+from keyframe_bench.video.arrays import clip_from_images
+from keyframe_bench.video.onepass import read_pass
+from keyframe_bench.video.synthetic import render_video
+
+PEERS = ("katna", "pyscenedetect")
+HEAD = """#!{python}
+import json, os, subprocess, sys, time
+from pathlib import Path
+if sys.argv[2] == "-c":
+    print(json.dumps({{"katna": "0.9.2", "scenedetect-headless": "0.7.2"}}))
+    sys.exit()
+question = json.loads(sys.argv[-1])
+def answer(**data):
+    Path("answer.json").write_text(json.dumps(data))
+"""
+SHOTS = "answer(n_read=30, scenes_s=[[0, 1.4], [1.4, 2.3], [2.3, 3.0]])"  # those of the fixture `video`
+
+
+@pytest.fixture
+def pretend(monkeypatch, tmp_path):
+    """Install an interpreter that answers as the given lines of Python say."""
+
+    def install(body: str) -> None:
+        tool = tmp_path / "peers" / "python"
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(HEAD.format(python=sys.executable) + body, encoding="utf-8")
+        tool.chmod(0o755)
+        monkeypatch.setenv(_peers.VARIABLE, str(tool))
+
+    return install
+
+
+@pytest.fixture
+def no_peers(monkeypatch, tmp_path):
+    monkeypatch.setenv(_peers.VARIABLE, str(tmp_path / "no such python"))
+
+
+def _clip(extractor: Extractor, times: np.ndarray, **columns: np.ndarray) -> Clip:
+    video = VideoInfo("v", len(times), float(times[0]), float(times[-1] - times[0]) + 0.04)
+    path = np.broadcast_to(np.array("v.mp4"), len(times))
+    rows = {f.key: columns.get(f.name, path) for f in extractor.needs}
+    return Clip(video, np.arange(len(times)), times, rows)
+
+
+# -- the environment
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_without_the_environment_the_way_out_is_told(name, no_peers, video, cli, tmp_path):
+    reason = Extractor.registry.build(name).unavailable()
+    assert "make peers" in reason and _peers.VARIABLE in reason
+    with pytest.raises(UnavailableError, match="make peers"):
+        kb.extract(video, name)
+    status, _, err = cli(
+        "run", f"dataset.root={video.parent}", "dataset=folder", f"extractors=[{name}]", f"out={tmp_path}/o"
+    )
+    assert status == 2 and "make peers" in err
+
+
+def test_an_interpreter_without_the_tool_or_that_does_not_run_is_as_good_as_none(monkeypatch, tmp_path):
+    monkeypatch.setenv(_peers.VARIABLE, sys.executable)  # this environment has no Katna
+    assert "has no Katna" in _peers.absence("Katna", "katna")
+    torn = tmp_path / "python"
+    torn.write_bytes(b"no program")
+    monkeypatch.setenv(_peers.VARIABLE, str(torn))
+    assert "make peers" in _peers.absence("Katna", "katna")
+
+
+def test_the_environment_is_looked_for_in_the_current_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv(_peers.VARIABLE, raising=False)
+    python = tmp_path / ".venv-peers" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    assert _peers.interpreter() == python  # the link itself: it is what makes the environment
+
+
+def test_all_leaves_peers_out_with_a_reason_unless_named(pretend, rendered, tmp_path, cli):
+    pretend(SHOTS)
+    from keyframe_bench.bench.spec import RunSpec, variants
+    from keyframe_bench.datasets.base import Dataset
+
+    def spec(extractors):
+        data = Dataset.registry.build("folder", {"root": str(rendered)})
+        return RunSpec(data, tmp_path / "o", extractors, ["3"], "2fps", [0], "raise")
+
+    found, left_out = variants(spec("all"))
+    reasons = {n.extractor: n.reason for n in left_out}
+    assert set(PEERS).isdisjoint(v.name for v in found)
+    assert all("ask for it by name" in reasons[name] for name in PEERS)
+    found, left_out = variants(spec(["all", "pyscenedetect"]))
+    assert {"pyscenedetect", "uniform", "vsumm"} <= {v.name for v in found}
+    assert "katna" in {n.extractor for n in left_out}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_contract_is_checked_as_far_as_it_applies(name, pretend):
+    pretend(SHOTS)
+    verdicts = {r.name: r for r in run_checks(Extractor.registry.build(name))}
+    assert {r.status for r in verdicts.values()} == {"passed", "not applicable"}
+    assert verdicts["reference_present"].status == "passed"
+    assert "opens the video file itself" in verdicts["budget_met"].message
+
+
+# -- the row
+
+
+def test_scenes_become_their_middle_frames(pretend, video):
+    pretend(SHOTS)
+    free = kb.extract(video, "pyscenedetect", budget="free")
+    assert free.frames.tolist() == [7, 18, 26]
+    assert free.keyframes.segments.tolist() == [[0, 14], [14, 23], [23, 30]]
+    longest = kb.extract(video, "pyscenedetect", budget=2)
+    assert longest.frames.tolist() == [7, 18]
+    assert kb.extract(video, "pyscenedetect", budget=8).frames.tolist() == [7, 18, 26]  # may return fewer
+
+
+def test_scene_times_count_from_the_first_frame_and_follow_a_varying_rate(pretend):
+    pretend(
+        "answer(n_read=6, scenes_s=[[0, 1.0], [1.0, 1.02]])"
+    )  # the tool's end of the last scene is not to be trusted
+    method = Extractor.registry.build("pyscenedetect")
+    times = 5 + np.array([0.0, 0.1, 0.2, 0.98, 2.0, 3.0])
+    result = method.select(_clip(method, times), rng=np.random.default_rng(0))
+    assert result.segments.tolist() == [[0, 3], [3, 6]]
+    assert result.frames.tolist() == [2, 4]  # nearest to 0.49 s and to 2.01 s after the first frame
+
+
+def test_pictures_of_katna_are_found_among_the_frames(pretend, video, tmp_path):
+    needs = (Gray(60, 80),)
+    rows = read_pass(video, {"every": needs}).clip("every", needs)[needs[0]].astype(int)
+    np.save(
+        tmp_path / "p.npy", np.clip(rows[[20, 3, 25, 3]] + np.array([0, 2, 0, 1])[:, None, None], 0, 255).astype("u1")
+    )
+    pretend(f"import shutil\nshutil.copy({str(tmp_path / 'p.npy')!r}, 'pictures.npy')\nanswer(n_pictures=4)")
+    result = kb.extract(video, "katna", budget=4)
+    assert result.frames.tolist() == [3, 20, 25]  # the same frame twice counts once
+    assert result.keyframes.scores == pytest.approx([-1, 0, 0], abs=0.05)
+
+
+def test_no_picture_of_katna_is_told_as_its_defect(pretend, video):
+    pretend("import numpy\nnumpy.save('pictures.npy', numpy.empty((0, 60, 80), 'u1'))\nanswer(n_pictures=0)")
+    with pytest.raises(ContractError, match="Katna returned no frame for 8 asked for"):
+        kb.extract(video, "katna", budget=8)
+
+
+def test_a_file_that_the_tool_cannot_decode_is_told(pretend, video):
+    pretend("answer(n_read=0, scenes_s=[[0.0, 0.04]])")
+    with pytest.raises(ContractError, match="read no frame"):
+        kb.extract(video, "pyscenedetect", budget="free")
+
+
+def test_any_name_reaches_the_tool_as_a_plain_one(pretend, video, tmp_path):
+    odd = tmp_path / os.fsdecode(b"-it's %03d=\xc3\xbc \xe9{x}\n;.MP4")
+    shutil.copy(video, odd)
+    digest = kb.extract(video, "uniform").video.sha256
+    pretend(f"""
+import hashlib
+assert os.path.basename(question["video"]) == "video.mp4"
+assert hashlib.sha256(Path(question["video"]).read_bytes()).hexdigest() == {digest!r}
+{SHOTS}""")
+    assert kb.extract(odd, "pyscenedetect", budget="free").frames.tolist() == [7, 18, 26]
+
+
+def test_the_row_states_the_tool_its_defects_and_its_own_cost(pretend, folder, tmp_path, cli, cells):
+    pretend(f"ballast = bytearray(os.urandom(300_000_000))\ntime.sleep(0.4)\n{SHOTS}")
+    (folder / "mixed.mp4").unlink(), (folder / "static.mp4").unlink()
+    out = tmp_path / "o"
+    status, text, _ = cli(
+        "run", "dataset=folder", f"dataset.root={folder}", "extractors=[pyscenedetect]", "budget=3", f"out={out}"
+    )
+    assert status == 0 and "it favours" not in text
+    row = next(c for c in cells(out).values() if c["extractor"] == "pyscenedetect")
+    assert row["features"] == ["source_file@1(tool=PySceneDetect 0.7.2)"]  # another version is another row
+    assert "approximate" in row["known_defects"]
+    assert "approximate" in json.loads((out / "run.json").read_text())["extractors"]["pyscenedetect"]["known_defects"]
+    assert row["metrics"]["decode_s"] == row["metrics"]["features_s"] == 0
+    assert row["metrics"]["select_s"] > 0.4  # the whole process
+    if sys.platform == "linux":
+        assert row["metrics"]["peak_mb"] >= 300  # the tool's memory is not hidden
+
+
+def test_what_finds_katnas_pictures_is_no_unfair_advantage():
+    from keyframe_bench.bench.run import shared_features
+    from keyframe_bench.core.budget import Budget
+    from keyframe_bench.metrics.base import Metric
+
+    metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
+    assert shared_features(Extractor.registry.build("katna"), metrics, Budget.parse("8")) == []
+
+
+# -- when the tool fails
+
+
+def test_a_crash_is_a_failed_row_with_the_tools_last_line(pretend, folder, tmp_path, cli, cells):
+    pretend("print('working'); print('IndexError: list index out of range', file=sys.stderr); sys.exit(3)")
+    (folder / "mixed.mp4").unlink(), (folder / "static.mp4").unlink()
+    out = tmp_path / "o"
+    call = ("run", "dataset=folder", f"dataset.root={folder}", "extractors=[katna]", "budget=3", f"out={out}")
+    status, _, err = cli(*call, "on_error=warn")
+    assert status == 1 and "Katna failed with exit status 3" in err
+    statuses = {c["extractor"]: (c["status"], c["error"]) for c in cells(out).values()}
+    assert statuses["uniform"][0] == "ok"
+    state, error = statuses["katna"]
+    assert state == "failed" and error["message"].endswith("its last line: IndexError: list index out of range")
+    assert error["traceback"] == ""
+
+
+@pytest.mark.parametrize("body", ["", "Path('answer.json').write_text('{')", "os.kill(os.getpid(), 9)"])
+def test_no_answer_a_torn_one_and_a_kill_are_one_clear_error(body, pretend, video):
+    pretend(body)
+    with pytest.raises(ContractError, match=r"PySceneDetect (gave no answer|was killed by signal 9)"):
+        kb.extract(video, "pyscenedetect", budget="free")
+
+
+def test_a_tool_that_hangs_is_ended_with_its_children(pretend, video, tmp_path, monkeypatch):
+    monkeypatch.setattr(_peers, "_BASE_S", 0.7)
+    monkeypatch.setattr(_peers, "_PER_VIDEO_SECOND", 0.0)
+    note = tmp_path / "alive"
+    child = f"import time\nwhile True: open({str(note)!r}, 'a').write('x'); time.sleep(0.02)"
+    pretend(f"subprocess.Popen([sys.executable, '-c', {child!r}])\nprint('hm')\nsys.stdout.flush()\ntime.sleep(60)")
+    with pytest.raises(ContractError, match="did not end within 1 s; its last line: hm"):
+        kb.extract(video, "pyscenedetect", budget="free")
+    size = note.stat().st_size
+    assert size > 0
+    time.sleep(0.3)
+    assert note.stat().st_size == size
+
+
+def test_what_the_tool_writes_stays_out_of_the_current_folder(pretend, video, tmp_path, monkeypatch):
+    here, temporary = tmp_path / "here", tmp_path / "tmp"
+    here.mkdir(), temporary.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    pretend(f"os.mkdir('clipped')\nPath('clipped/left.mp4').write_text('x')\n{SHOTS}")
+    kb.extract(video, "pyscenedetect", budget="free")
+    assert list(here.iterdir()) == list(temporary.iterdir()) == []
+
+
+# -- the feature
+
+
+def test_a_black_box_alone_needs_no_decoding_and_gets_the_path(video, monkeypatch):
+    monkeypatch.chdir(video.parent)
+    feature = SourceFile()
+    read = read_pass(video.name, {"every": [feature]})
+    assert read.health.from_packets
+    column = read.clip("every", [feature])[feature]
+    assert column.shape == (30,) and set(column.tolist()) == {str(video)}
+    assert column.strides == (0,)  # the path is held once, however long the video is
+
+
+def test_pictures_in_memory_have_no_file():
+    with pytest.raises(UsageError, match="pictures in memory have none"):
+        clip_from_images(np.zeros((2, 8, 8, 3), dtype=np.uint8), [SourceFile()])
+
+
+# -- mapping
+
+
+def test_nearest_times_agree_with_looking_at_every_frame():
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 10, 200))
+    wanted = np.concatenate([rng.uniform(-1, 11, 300), (times[:-1] + times[1:]) / 2, times])
+    brute = np.abs(times - wanted[:, None])
+    found = _peers.nearest_times(times, wanted)
+    assert np.abs(brute[np.arange(len(wanted)), found] - brute.min(axis=1)).max() < 1e-12
+    assert _peers.nearest_times([3.0], wanted).tolist() == [0] * len(wanted)
+
+
+def test_nearest_pictures_agree_with_looking_at_every_frame():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2500, 6, 8), dtype=np.uint8)  # more than one chunk
+    pictures = np.concatenate([frames[[2400, 0, 1024]], rng.integers(0, 256, (20, 6, 8), dtype=np.uint8)])
+    errors = np.sqrt(((frames[None].astype(float) - pictures[:, None]) ** 2).mean(axis=(2, 3)))
+    positions, residuals = _peers.nearest_pictures(frames, pictures)
+    assert positions.tolist() == errors.argmin(axis=1).tolist()
+    assert residuals == pytest.approx(errors.min(axis=1))
+    positions, residuals = _peers.nearest_pictures(frames, frames[:0])
+    assert positions.shape == residuals.shape == (0,)
+
+
+# -- the tools themselves
+
+
+@pytest.fixture
+def tools():
+    reason = _peers.absence("PySceneDetect", "scenedetect-headless") or _peers.absence("Katna", "katna")
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", ["adaptive", "content", "hist", "hash"])
+def test_pyscenedetect_finds_rendered_cuts(detector, tools, tmp_path):
+    truth = render_video(tmp_path / "cuts.mp4", "cuts", 3, duration_s=10)
+    result = kb.extract(tmp_path / "cuts.mp4", "pyscenedetect", budget="free", params={"detector": detector})
+    assert result.keyframes.segments.tolist() == truth.shots.tolist()
+    assert result.frames.tolist() == truth.users[0].frames.tolist()
+
+
+@pytest.mark.slow
+def test_pyscenedetect_gives_one_frame_of_one_shot(tools, tmp_path):
+    render_video(tmp_path / "static.mp4", "static", 0, duration_s=4)
+    assert kb.extract(tmp_path / "static.mp4", "pyscenedetect", budget=8).frames.tolist() == [50]
+
+
+@pytest.mark.slow
+def test_katnas_pictures_are_frames_of_the_video(tools, tmp_path):
+    odd = tmp_path / "it's = (a) video.mp4"
+    render_video(odd, "cuts", 3, duration_s=10)
+    result = kb.extract(odd, "katna", budget=5)
+    assert 1 <= len(result.frames) <= 5
+    assert result.keyframes.scores.min() > -3  # grey levels: other decoders round otherwise, no more
+
+
+@pytest.mark.slow
+def test_katna_finds_nothing_in_a_static_video(tools, tmp_path):
+    render_video(tmp_path / "static.mp4", "static", 0, duration_s=4)
+    with pytest.raises(ContractError, match=r"Katna (returned no frame|failed)"):
+        kb.extract(tmp_path / "static.mp4", "katna", budget=8)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_cuts_of_real_films(tools, data_root):
+    films = data_root / "videos" / "edited"
+    borders = {"big_buck_bunny_30s.mp4": {285, 378, 553}, "bikes.mp4": {30, 76, 137, 187, 242}}
+    borders["scenedetect_testvideo.mp4"] = {30, 180, 394}
+    for name, wanted in borders.items():
+        found = kb.extract(films / name, "pyscenedetect", budget="free").keyframes.segments[:, 0]
+        assert wanted <= set(found.tolist()), name

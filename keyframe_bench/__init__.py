@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .core.params import Range
     from .core.registry import register
     from .datasets.base import Dataset
+    from .explanation import Explanation, explain
     from .extractors.base import Extractor, ScoreExtractor
     from .extractors.checks import run_checks
     from .features.gray import Gray
@@ -39,6 +40,7 @@ _WHERE = {
     "Annotation": ".core.annotation",
     "Clip": ".core.clip",
     "Dataset": ".datasets.base",
+    "Explanation": ".explanation",
     "Extraction": ".api",
     "Extractor": ".extractors.base",
     "Feature": ".core.feature",
@@ -57,6 +59,7 @@ _WHERE = {
     "clip_from_images": ".video.arrays",
     "demo_annotation": ".video.synthetic",
     "demo_video": ".video.synthetic",
+    "explain": ".explanation",
     "extract": ".api",
     "register": ".core.registry",
     "run_checks": ".extractors.checks",

@@ -21,7 +21,8 @@ from .core.files import make_hidden_folder, printable, remove_leftovers
 from .core.keyframes import KeyFrames
 from .core.seeding import rng_for
 from .datasets.base import Dataset, VideoItem
-from .extractors.base import Extractor, run_extractor
+from .extractors._inferred import budget_features, run_at_budget, unsupported
+from .extractors.base import Extractor
 from .video.images import encode_image, fit_width
 from .video.onepass import Pass, Progress, read_pass
 from .video.pictures import fetch_pictures
@@ -47,7 +48,8 @@ class Extraction:
         Parameters of the extractor.
     budget : str
     k : int or None
-        The budget as a number, resolved on the frames of ``run_sampling``; None when the method decided.
+        The budget as a number: a share is one of the frames of ``run_sampling``, "inferred" is read off the frames that
+        were seen; None when the method decided.
     sampling, run_sampling : str
         The method's own, and the one asked for.
     label : str
@@ -207,7 +209,8 @@ def extract(
     extractor : str or Extractor
         Registered name, or an instance.
     budget : str or int
-        ``8``, ``"15%"`` of the sampled frames, ``"4/min"`` or ``"free"``.
+        ``8``, ``"15%"`` of the sampled frames, ``"4/min"``, ``"free"`` (the method's own rule), ``"inferred"`` (the
+        knee of the sorted scores) or ``"inferred-coverage"`` (the smallest k that covers 95 % of the sampled frames).
     sampling : str
         ``"2fps"``, ``"every"`` or ``"every3"``; methods defined on frames of their own keep theirs.
     params : mapping, optional
@@ -246,12 +249,14 @@ def extract(
         reason = "it looks at annotations, which a single video has not; use keyframe-bench run on a data set"
     if reason is not None:
         raise UnavailableError(f"extractor {method.name!r} cannot run: {reason}")
-    own = method.sampling or grid
-    read = read_pass(path, {grid: (), own: method.needs} if own != grid else {grid: method.needs}, progress=progress)
-    k = wanted.resolve(len(read.grids[grid]), read.info.duration_s)
+    reason = unsupported(method, wanted)
+    if reason is not None:  # before the video is read
+        raise UsageError(f"extractor {method.name!r}, budget={wanted}: {reason}")
+    own, seen = method.sampling or grid, (*method.needs, *budget_features(wanted))
+    read = read_pass(path, {grid: (), own: seen} if own != grid else {grid: seen}, progress=progress)
     rng = rng_for(seed, read.info.sha256, method.name, 0)
-    found = run_extractor(method, read.clip(own, method.needs), k, rng=rng)
-    found = replace(found, cost={**read.cost(own, method.needs), **found.cost})
+    found, k = run_at_budget(method, read.clip(own, seen), wanted, len(read.grids[grid]), rng=rng)
+    found = replace(found, cost={**read.cost(own, seen), **found.cost})
     return Extraction(
         Path(path), found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +13,7 @@ from ..api import Extraction, extract
 from ..core.errors import UsageError
 from ..core.registry import load_plugins
 from ..tables.format import one_line
-from .arguments import path_text, split
+from .arguments import Arguments, path_text, split
 from .compose import built_params, composed, text_parameters
 from .progress import video_progress
 
@@ -23,26 +24,28 @@ def run(arguments: list[str]) -> int:
     if not found.positional:
         hint = " (a name with = in it must be that of an existing file)" if found.overrides else ""
         raise UsageError(f"extract needs a video{hint}: keyframe-bench extract VIDEO extractor=uniform")
+    video, chosen_out = found.positional[0], found.paths.pop("out", None)
+    name, options = extraction_options(found, "extract")
+    with video_progress(video) as progress:
+        result = extract(video, name, **options, progress=progress)
+    folder = result.save(chosen_out or f"{Path(video).stem}_{name}")
+    _print(result, folder)
+    return 0
+
+
+def extraction_options(found: Arguments, command: str) -> tuple[str, dict[str, Any]]:
+    """Return the extractor's name and the other keyword arguments of `keyframe_bench.extract`; loads plug-ins."""
     load_plugins(found.plugins)
-    video = found.positional[0]
     weights = found.paths.pop("weights", found.paths.pop("extractor.weights", None))
-    unknown = [key for key in found.paths if key != "out"]
-    if unknown:
-        raise UsageError(f"extract takes no {unknown[0]}=")
+    for unknown in found.paths:
+        raise UsageError(f"{command} takes no {unknown}=")
     texts, overrides = text_parameters("extractor", found.overrides)
     config = composed("extract", overrides)
     name, params = built_params(config["extractor"])
-    out = found.paths.get("out") or f"{Path(video).stem}_{name}"
     params |= texts
     if weights is not None:
         params["weights"] = weights
-    with video_progress(video) as progress:
-        result = extract(
-            video, name, params=params, **{k: config[k] for k in ("budget", "sampling", "seed")}, progress=progress
-        )
-    folder = result.save(out)
-    _print(result, folder)
-    return 0
+    return name, {"params": params, **{k: config[k] for k in ("budget", "sampling", "seed")}}
 
 
 def _print(result: Extraction, folder: Path) -> None:

@@ -11,13 +11,18 @@ from typing import Literal
 
 from .errors import UsageError
 
-_BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min) or free"
+_BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min), inferred, inferred-coverage or free"
+_WORDS = ("free", "inferred", "inferred-coverage")
 _SAMPLING_HELP = "use every, every3 (each third frame) or 2fps"
 
 
 @dataclass(frozen=True)
 class Budget:
     """How many key frames a method may return.
+
+    "free" leaves the number to the method's own rule. The inferred budgets find k on the video's frames and then ask
+    for k key frames: "inferred" at the knee of the sorted scores, "inferred-coverage" as the smallest k whose key
+    frames look like at least 95 % of the sampled frames (`keyframe_bench.selection.inferred`).
 
     Examples
     --------
@@ -29,17 +34,17 @@ class Budget:
     True
     """
 
-    kind: Literal["count", "share", "per_minute", "free"]
+    kind: Literal["count", "share", "per_minute", "free", "inferred", "inferred-coverage"]
     value: float = 0.0
 
     @classmethod
     def parse(cls, text: str | int | Budget) -> Budget:
-        """Read ``8``, ``15%``, ``4/min`` or ``free``; anything else raises `UsageError`."""
+        """Read ``8``, ``15%``, ``4/min``, ``inferred``, ``inferred-coverage`` or ``free``; else raise `UsageError`."""
         if isinstance(text, Budget):
             return text
         word = str(text).strip()
-        if word == "free":
-            return cls("free")
+        if word in _WORDS:
+            return cls(word)  # type: ignore[arg-type]  # one of the kinds
         for pattern, kind in (
             (r"(\d+)", "count"),
             (r"(\d+(?:\.\d+)?)%", "share"),
@@ -54,8 +59,11 @@ class Budget:
         raise UsageError(f"budget={word} is not a positive budget; {_BUDGET_HELP}")
 
     def resolve(self, n_sampled: int, duration_s: float) -> int | None:
-        """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1; None for "free"."""
-        if self.kind == "free":
+        """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1.
+
+        None for "free", and for the inferred budgets, which need the frames themselves.
+        """
+        if self.kind in _WORDS:
             return None
         wanted = {
             "count": self.value,
@@ -66,7 +74,14 @@ class Budget:
 
     def __str__(self) -> str:
         number = _plain(self.value)
-        return {"count": number, "share": f"{number}%", "per_minute": f"{number}/min", "free": "free"}[self.kind]
+        return {"count": number, "share": f"{number}%", "per_minute": f"{number}/min"}.get(self.kind, self.kind)
+
+    @property
+    def needs_support(self) -> Literal["fixed", "free", "inferred"]:
+        """What an extractor must name in ``supports`` to take this budget."""
+        if self.kind == "free":
+            return "free"
+        return "inferred" if self.kind in _WORDS else "fixed"
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ class Clip:
         scores: ArrayLike | None = None,
         segments: ArrayLike | None = None,
         frame_scores: ArrayLike | None = None,
+        thresholds: ArrayLike | None = None,
     ) -> KeyFrames:
         """Return the key frames at ``positions`` of this clip: the only place where positions become ordinals and PTS.
 
@@ -128,6 +129,8 @@ class Clip:
             Half-open range of positions each key frame stands for.
         frame_scores : float [N], optional
             Score of every sampled frame.
+        thresholds : float [N], optional
+            The level that each frame score was compared with.
 
         Raises
         ------
@@ -144,7 +147,8 @@ class Clip:
             spans = borders[_aligned(segments, where.size, np.int64, "segments").reshape(-1, 2)[first]]
         values = None if scores is None else _aligned(scores, where.size, np.float64, "scores")[first]
         curve = None if frame_scores is None else _aligned(frame_scores, len(self), np.float32, "frame_scores")
-        return KeyFrames(self.ordinals[unique], self.times[unique], values, spans, curve)
+        levels = None if thresholds is None else _aligned(thresholds, len(self), np.float32, "thresholds")
+        return KeyFrames(self.ordinals[unique], self.times[unique], values, spans, curve, thresholds=levels)
 
 
 def _aligned(values: ArrayLike, n: int, dtype: Any, what: str) -> NDArray[Any]:

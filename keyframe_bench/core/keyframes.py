@@ -28,6 +28,8 @@ class KeyFrames:
         Score of every frame the method saw.
     cost : dict
         Seconds: ``decode_s``, ``features_s``, ``select_s``.
+    thresholds : float32 [N] or None
+        The level that each frame score was compared with; None where there was none (a budget of k key frames).
     """
 
     frames: NDArray[np.int64]
@@ -36,13 +38,15 @@ class KeyFrames:
     segments: NDArray[np.int64] | None = None
     frame_scores: NDArray[np.float32] | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
+    thresholds: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_json` restores the same key frames."""
-        arrays = {n: getattr(self, n) for n in ("frames", "times", "scores", "segments", "frame_scores")}
+        names = ("frames", "times", "scores", "segments", "frame_scores", "thresholds")
+        arrays = {n: getattr(self, n) for n in names}
         return {n: None if a is None else a.tolist() for n, a in arrays.items()} | {"cost": dict(self.cost)}
 
     @classmethod
@@ -59,5 +63,6 @@ class KeyFrames:
             scores=array("scores", np.float64),
             segments=None if segments is None else segments.reshape(-1, 2),
             frame_scores=array("frame_scores", np.float32),
+            thresholds=array("thresholds", np.float32),
             cost=dict(data.get("cost", {})),
         )

@@ -18,6 +18,7 @@ from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Configurable
 from ..core.registry import Registry
+from ..selection.inferred import knee_level
 from ..selection.peaks import peaks
 
 Self = TypeVar("Self", bound="Extractor")
@@ -37,8 +38,8 @@ class Extractor(Configurable, ABC):
         Bump it when results may change: it is part of the key of every result.
     reference : str
         BibTeX key of the source (`keyframe_bench.references`), or "none".
-    supports : frozenset of {"fixed", "free"}
-        "fixed": takes k; "free": can decide the number itself.
+    supports : frozenset of {"fixed", "free", "inferred"}
+        "fixed": takes k; "free": can decide the number itself; "inferred": k can be read off its frame scores.
     budget_rule : str
         One phrase: how k is met.
     may_return_fewer : str
@@ -49,6 +50,8 @@ class Extractor(Configurable, ABC):
         True when the selection of a prefix is the prefix of the selection.
     privileged : bool
         True only for methods that see the annotation: printed as a ceiling, never ranked.
+    known_defects : str
+        Empty, or what is known to be wrong with a tool that is run as it is: printed beside its row.
     draws : int
         Number of independent draws a table row averages.
     expected_failures : dict
@@ -67,6 +70,7 @@ class Extractor(Configurable, ABC):
     stochastic: ClassVar[bool] = True
     online: ClassVar[bool] = False
     privileged: ClassVar[bool] = False
+    known_defects: ClassVar[str] = ""
     draws: ClassVar[int] = 1
     expected_failures: ClassVar[dict[str, str]] = {}
 
@@ -107,15 +111,60 @@ class Extractor(Configurable, ABC):
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
         """Return k key frames of ``clip`` (``k is None``: the method decides), made with ``clip.pick``."""
 
+    def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:
+        """Return k for ``budget=inferred``: how many frame scores lie above the knee of the sorted ones, at least 1."""
+        scores = self.select(clip, 1, rng=rng).frame_scores
+        if scores is None:
+            raise ContractError(f"extractor {self.name!r} supports an inferred budget but gives no frame_scores")
+        return max(1, int((scores > knee_level(scores)).sum()))
+
+    def lowest_chosen(self, result: KeyFrames) -> float | None:
+        """Return the smallest frame score that was enough to be chosen; None where scores do not decide."""
+        return None if result.scores is None or result.frame_scores is None else float(result.scores.min())
+
+    def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
+        """Say in one sentence why the sampled frame at ``position`` was chosen or not.
+
+        Parameters
+        ----------
+        clip : Clip
+            What `select` saw.
+        result : KeyFrames
+            What it returned.
+        position : int
+            Index into the sampled frames.
+        k : int or None
+            The budget it was given.
+        """
+        frame, time = int(clip.ordinals[position]), float(clip.times[position])
+        if frame in result.frames:
+            said = f"chosen, as key frame {int(np.searchsorted(result.frames, frame)) + 1} of {len(result)}"
+        else:
+            nearest = int(np.abs(result.times - time).argmin())
+            gap = abs(float(result.times[nearest]) - time)
+            said = f"not chosen; the nearest key frame is {result.frames[nearest]}, {gap:.2f} s away"
+        if result.frame_scores is not None:
+            score, rank = float(result.frame_scores[position]), rank_of(result.frame_scores, position)
+            return f"{said}; its score {score:.4g} is number {rank} of {len(clip)}"
+        rule = (type(self).__doc__ or "").strip().partition("\n")[0] if k is None else self.budget_rule
+        return f"{said}; {self.name} gives single frames no score, its rule is: {rule.rstrip('.')}"
+
+
+def rank_of(scores: NDArray[np.floating], position: int) -> int:
+    """Return 1 for the highest of ``scores``, N for the lowest; the earlier of equals comes first."""
+    value = scores[position]
+    return 1 + int((scores > value).sum()) + int((scores[:position] == value).sum())
+
 
 class ScoreExtractor(Extractor):
     """A number for every frame: subclasses give `score`, the selection is inherited.
 
     With k, the k highest peaks at least ``min_gap`` sampled frames apart (the gap shrinks when there is no room);
-    without, every peak above mean + standard deviation.
+    without, every peak above `level`, or the highest score where none is. An inferred k is the number of peaks above
+    the knee of the sorted scores.
     """
 
-    supports = frozenset({"fixed", "free"})
+    supports = frozenset({"fixed", "free", "inferred"})
     budget_rule = "the k highest peaks of the score, spread by a minimum gap"
     stochastic = False
     min_gap: ClassVar[int] = 2
@@ -124,16 +173,50 @@ class ScoreExtractor(Extractor):
     def score(self, clip: Clip) -> NDArray[np.floating]:
         """Return one finite number per sampled frame, float [N]; higher is more of a key frame."""
 
+    def level(self, scores: NDArray[np.float64]) -> float:
+        """Return what a score must exceed when there is no k: mean + standard deviation of all."""
+        return float(scores.mean() + scores.std())
+
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the peaks of `score`."""
         scores = np.asarray(self.score(clip), dtype=np.float64)
+        thresholds = None
         if k is None:
             chosen = peaks(scores, len(scores), self.min_gap, fill=False)
-            above = chosen[scores[chosen] > scores.mean() + scores.std()]
+            level = self.level(scores)
+            above = chosen[scores[chosen] > level]
             chosen = above if above.size else chosen[:1]
+            thresholds = np.full(len(scores), level)
         else:
             chosen = peaks(scores, k, self.min_gap)
-        return clip.pick(chosen, scores=scores[chosen], frame_scores=scores)
+        return clip.pick(chosen, scores=scores[chosen], frame_scores=scores, thresholds=thresholds)
+
+    def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:  # noqa: ARG002
+        """Return how many peaks lie above the knee of the sorted scores, at least 1."""
+        scores = np.asarray(self.score(clip), dtype=np.float64)
+        found = peaks(scores, len(scores), self.min_gap, fill=False)
+        return max(1, int((scores[found] > knee_level(scores)).sum()))
+
+    def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
+        """Compare the score with the threshold, with the lowest chosen one, and with higher ones nearby."""
+        scores = np.asarray(self.score(clip), dtype=np.float64)
+        chosen = np.searchsorted(clip.ordinals, result.frames)
+        score, rank = scores[position], f"number {rank_of(scores, position)} of {len(scores)}"
+        near = chosen[(np.abs(chosen - position) < self.min_gap) & (scores[chosen] >= score)]
+        apart = f"key frames stay {self.min_gap} sampled frames apart"
+        beside = f" and {apart}" if self.min_gap > 1 else ""
+        level = self.level(scores) if k is None else scores[chosen].min()
+        if position in chosen:
+            if k is not None:
+                return f"chosen: its score {score:.4g}, {rank}, is among the {len(chosen)} highest{beside}"
+            if score > level:
+                return f"chosen: its score {score:.4g} is above the threshold {level:.4g}{beside}"
+            return f"chosen: no score is above the threshold {level:.4g}, and its score {score:.4g} is the highest"
+        if near.size and (score > level or (k is not None and score == level)):
+            return f"not chosen: frame {clip.ordinals[near[0]]} beside it scores {scores[near[0]]:.4g}, and {apart}"
+        if k is None:
+            return f"not chosen: its score {score:.4g}, {rank}, is not above the threshold {level:.4g}"
+        return f"not chosen: its score {score:.4g} is {rank}, and the lowest of the {len(chosen)} chosen is {level:.4g}"
 
 
 def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.random.Generator) -> KeyFrames:
@@ -197,7 +280,7 @@ def _check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFr
         full = min(k, len(clip))
         if len(frames) > full or (len(frames) < full and not extractor.may_return_fewer):
             raise broken(f"{len(frames)} key frames for a budget of {full}")
-    for name in ("scores", "frame_scores"):
+    for name in ("scores", "frame_scores", "thresholds"):
         values = getattr(result, name)
         if values is not None and not np.all(np.isfinite(values)):
             raise broken(f"{name} are not finite")

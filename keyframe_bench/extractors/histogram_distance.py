@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
-
-from ..core.clip import Clip
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
 from ..features.histogram_difference import HistogramDifference
-from ..selection.segments import middles, segments_by_change
-from .base import Extractor
+from ._change import ChangeExtractor
 
 
 @register("histogram_distance")
-class HistogramDistance(Extractor):
+class HistogramDistance(ChangeExtractor):
     """As `pixel_distance`, but the change is the L1 distance of grey histograms, the threshold mean + std (A15).
 
     Blind to motion that keeps the grey levels, hence quieter within a shot; blind also to a cut between pictures of the
@@ -27,9 +22,10 @@ class HistogramDistance(Extractor):
     ----------
     bins : int
         Bins over the grey levels 0 to 255.
-    threshold : {"mean+std", "mean", "absolute", "rolling"}
-        mean + ``factor`` * standard deviation (population) of all distances, ``factor * mean``, ``level``, or
-        ``factor`` * the centred rolling mean over ``window_s``. Not used with a fixed budget.
+    threshold : {"mean+std", "mean", "absolute", "rolling", "adaptive"}
+        mean + ``factor`` * standard deviation (population) of all distances; ``factor * mean``; ``level``;
+        ``factor`` * the centred rolling mean over ``window_s``; or rolling median + ``factor`` * 1.4826 * rolling MAD
+        (median absolute deviation). Not used with a budget of k key frames.
     factor : float
         Raise it for fewer key frames.
     level : float
@@ -39,14 +35,12 @@ class HistogramDistance(Extractor):
     """
 
     reference = "platformai"
-    supports = frozenset({"fixed", "free"})
     budget_rule = "the k-1 largest distances become borders (ties: the earlier), one middle frame per segment"
-    stochastic = False
 
     def __init__(
         self,
         bins: Annotated[int, Range(2, 256)] = 256,
-        threshold: Literal["mean+std", "mean", "absolute", "rolling"] = "mean+std",
+        threshold: Literal["mean+std", "mean", "absolute", "rolling", "adaptive"] = "mean+std",
         factor: Annotated[float, Range(0)] = 1.0,
         level: Annotated[float, Range(0, 2)] = 0.5,
         window_s: Annotated[float, Range(0.001)] = 60.0,
@@ -61,11 +55,3 @@ class HistogramDistance(Extractor):
     def needs(self) -> tuple[Feature, ...]:
         """The histogram difference."""
         return (HistogramDifference(bins=self.bins),)
-
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
-        """Return the segments' middle frames; a key frame's score is the distance that opened its segment."""
-        change = clip[self.needs[0]]
-        segments = segments_by_change(
-            change, clip.times, k, self.threshold, factor=self.factor, level=self.level, window_s=self.window_s
-        )
-        return clip.pick(middles(segments), scores=change[segments[:, 0]], segments=segments, frame_scores=change)

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
-
-from ..core.clip import Clip
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
 from ..features.pixel_difference import PixelDifference
-from ..selection.segments import middles, segments_by_change
-from .base import Extractor
+from ._change import ChangeExtractor
 
 
 @register("pixel_distance")
-class PixelDistance(Extractor):
+class PixelDistance(ChangeExtractor):
     """The platform.ai article's final choice: merge frames that change little, keep each segment's middle (A14, A20).
 
     A sampled frame whose mean absolute pixel difference to the one before reaches the threshold starts a new segment;
     the others are merged into the current one. In a stretch of strong motion every frame is a segment of its own. The
     mean adapts to a video's motion (scaling all differences changes nothing), but one hard cut raises it: the rolling
-    mean is the article's suggestion for videos with sections of different motion.
+    mean is the article's suggestion for videos with sections of different motion. Within its window a cut raises the
+    rolling mean as well; "adaptive" compares with the median and its deviation instead, which cuts do not move.
 
     Parameters
     ----------
-    threshold : {"mean", "mean+std", "absolute", "rolling"}
-        ``factor * mean`` of all differences, mean + ``factor`` * standard deviation (population), ``level``, or
-        ``factor`` * the centred rolling mean over ``window_s``. Not used with a fixed budget.
+    threshold : {"mean", "mean+std", "absolute", "rolling", "adaptive"}
+        ``factor * mean`` of all differences; mean + ``factor`` * standard deviation (population); ``level``;
+        ``factor`` * the centred rolling mean over ``window_s``; or rolling median + ``factor`` * 1.4826 * rolling MAD
+        (median absolute deviation). Not used with a budget of k key frames.
     factor : float
         Raise it for fewer key frames.
     level : float
@@ -41,13 +38,11 @@ class PixelDistance(Extractor):
     """
 
     reference = "platformai"
-    supports = frozenset({"fixed", "free"})
     budget_rule = "the k-1 largest differences become borders (ties: the earlier), one middle frame per segment"
-    stochastic = False
 
     def __init__(
         self,
-        threshold: Literal["mean", "mean+std", "absolute", "rolling"] = "mean",
+        threshold: Literal["mean", "mean+std", "absolute", "rolling", "adaptive"] = "mean",
         factor: Annotated[float, Range(0)] = 1.0,
         level: Annotated[float, Range(0, 255)] = 10.0,
         window_s: Annotated[float, Range(0.001)] = 60.0,
@@ -63,11 +58,3 @@ class PixelDistance(Extractor):
     def needs(self) -> tuple[Feature, ...]:
         """The pixel difference."""
         return (PixelDifference(color=self.color),)
-
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
-        """Return the segments' middle frames; a key frame's score is the difference that opened its segment."""
-        change = clip[self.needs[0]]
-        segments = segments_by_change(
-            change, clip.times, k, self.threshold, factor=self.factor, level=self.level, window_s=self.window_s
-        )
-        return clip.pick(middles(segments), scores=change[segments[:, 0]], segments=segments, frame_scores=change)

@@ -9,11 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import UsageError
 
-ThresholdRule = Literal["mean", "mean+std", "absolute", "rolling"]
+ThresholdRule = Literal["mean", "mean+std", "absolute", "rolling", "adaptive"]
 
 # Sums of floats carry rounding: a change this close below its threshold (relative) counts as reaching it, so that the
 # cut does not depend on the unit in which the change is measured.
 _ROUNDING = 1e-9
+
+# Standard deviation of a normal distribution in units of its median absolute deviation: 1 / Phi^-1(3/4).
+_STD_PER_MAD = 1.482602218505602
+_CELLS = 2_000_000  # values held at a time by the rolling median (16 MB)
 
 
 def rolling_mean(values: ArrayLike, times: ArrayLike, window_s: float) -> NDArray[np.float64]:
@@ -36,13 +40,63 @@ def rolling_mean(values: ArrayLike, times: ArrayLike, window_s: float) -> NDArra
     >>> rolling_mean([0, 3, 6, 9], [0, 1, 2, 3], window_s=2).tolist()
     [1.5, 3.0, 6.0, 7.5]
     """
-    clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
+    low, high = _windows(times, window_s)
     total = np.concatenate([[0.0], np.cumsum(np.asarray(values, dtype=np.float64))])
-    half = window_s / 2 + 1e-9  # times are rounded: a frame exactly half a window away is inside
-    low = np.searchsorted(clock, clock - half, side="left")
-    high = np.searchsorted(clock, clock + half, side="right")
     mean: NDArray[np.float64] = (total[high] - total[low]) / (high - low)
     return mean
+
+
+def rolling_median_mad(
+    values: ArrayLike, times: ArrayLike, window_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the centred rolling median, and the median absolute deviation (MAD) from it in the same window.
+
+    Up to half of a window may be anything without moving them far: one hard cut, which raises a mean, does nothing.
+
+    Parameters
+    ----------
+    values, times, window_s
+        As for `rolling_mean`. Time and memory grow with the number of values per window.
+
+    Returns
+    -------
+    median, mad : float64 [N]
+
+    Examples
+    --------
+    >>> median, mad = rolling_median_mad([1, 2, 3, 90, 5], [0, 1, 2, 3, 4], window_s=4)
+    >>> median.tolist(), mad.tolist()
+    ([2.0, 2.5, 3.0, 4.0, 5.0], [1.0, 1.0, 2.0, 1.5, 2.0])
+    """
+    curve = np.asarray(values, dtype=np.float64)
+    low, high = _windows(times, window_s)
+    median, mad = np.empty(len(curve)), np.empty(len(curve))
+    widest = int((high - low).max(initial=1))
+    step = max(1, _CELLS // widest)
+    for start in range(0, len(curve), step):
+        first, n = low[start : start + step, None], (high - low)[start : start + step]
+        where = first + np.arange(widest)
+        rows = np.where(np.arange(widest) < n[:, None], curve[np.minimum(where, len(curve) - 1)], np.inf)
+        median[start : start + step] = middle = _row_medians(rows, n)
+        mad[start : start + step] = _row_medians(np.abs(rows - middle[:, None]), n)
+    return median, mad
+
+
+def _row_medians(rows: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the median of the first ``n`` entries of each row; the others are infinite."""
+    ordered = np.sort(rows, axis=1)
+    line = np.arange(len(rows))
+    middle: NDArray[np.float64] = (ordered[line, (n - 1) // 2] + ordered[line, n // 2]) / 2
+    return middle
+
+
+def _windows(times: ArrayLike, window_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the half-open range of positions at most half a window away from each, where time never steps back."""
+    clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
+    half = window_s / 2 + 1e-9  # times are rounded: a frame exactly half a window away is inside
+    low = np.searchsorted(clock, clock - half, side="left").astype(np.int64)
+    high = np.searchsorted(clock, clock + half, side="right").astype(np.int64)
+    return low, high
 
 
 def change_threshold(
@@ -62,9 +116,10 @@ def change_threshold(
         Change from the frame before; entry 0 is undefined and never used.
     times : float [N]
         Seconds.
-    rule : {"mean", "mean+std", "absolute", "rolling"}
-        ``factor * mean``, ``mean + factor * standard deviation`` (population), ``level``, or
-        ``factor * centred rolling mean``.
+    rule : {"mean", "mean+std", "absolute", "rolling", "adaptive"}
+        ``factor * mean``, ``mean + factor * standard deviation`` (population), ``level``,
+        ``factor * centred rolling mean``, or ``rolling median + factor * 1.4826 * rolling MAD``: the last estimates
+        mean and standard deviation of what is usual around a frame, without being moved by the cuts themselves.
     factor, level, window_s : float
         See ``rule``; ``window_s`` is the rolling window in seconds.
 
@@ -86,8 +141,11 @@ def change_threshold(
         threshold[1:] = level
     elif rule == "rolling":
         threshold[1:] = factor * rolling_mean(defined, np.asarray(times)[1:], window_s)
+    elif rule == "adaptive":
+        median, mad = rolling_median_mad(defined, np.asarray(times)[1:], window_s)
+        threshold[1:] = median + factor * _STD_PER_MAD * mad
     else:
-        raise UsageError(f"threshold rule {rule!r} is unknown; use mean, mean+std, absolute or rolling")
+        raise UsageError(f"threshold rule {rule!r} is unknown; use mean, mean+std, absolute, rolling or adaptive")
     return threshold
 
 
@@ -146,29 +204,3 @@ def middles(segments: ArrayLike) -> NDArray[np.int64]:
     spans = np.asarray(segments, dtype=np.int64).reshape(-1, 2)
     centre: NDArray[np.int64] = (spans[:, 0] + spans[:, 1] - 1) // 2
     return centre
-
-
-def segments_by_change(
-    change: ArrayLike,
-    times: ArrayLike,
-    k: int | None,
-    rule: ThresholdRule,
-    *,
-    factor: float = 1.0,
-    level: float = 0.0,
-    window_s: float = 60.0,
-) -> NDArray[np.int64]:
-    """Cut at the ``k - 1`` largest changes, or (``k is None``) wherever the change reaches its threshold.
-
-    Returns
-    -------
-    int64 [S, 2]
-        Half-open ranges of positions that cover 0..N-1; exactly ``min(k, N)`` of them when k is given.
-    """
-    curve = np.asarray(change, dtype=np.float64)
-    if k is None:
-        threshold = change_threshold(curve, times, rule, factor=factor, level=level, window_s=window_s)
-        borders = borders_at(curve, threshold)
-    else:
-        borders = largest_borders(curve, k)
-    return segments_of(borders, len(curve))

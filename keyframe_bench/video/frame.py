@@ -115,6 +115,12 @@ class Frame:
         """
         return cast("list[Image]", self._shared(("planes",), self._planes))
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether `planes` are R, G, B and not Y, U, V."""
+        self._eight_bit()
+        return self._is_rgb
+
     def full_rgb(self) -> Image:
         """Return the upright picture at full resolution, uint8 [height, width, 3], RGB."""
         return self._rgb(self.height, self.width)

@@ -14,7 +14,7 @@ from keyframe_bench.core.errors import UsageError
     ("text", "k"),
     [
         ("8", 8), (8, 8), (" 8 ", 8), ("1000", 1000), ("15%", 30), ("0.1%", 1), ("100%", 200), ("12.5%", 25),
-        ("4/min", 6), ("0.5/min", 1), ("3/min", 5), ("free", None),
+        ("4/min", 6), ("0.5/min", 1), ("3/min", 5), ("free", None), ("inferred", None), ("inferred-coverage", None),
     ],
 )  # fmt: skip
 def test_budgets_of_a_clip(text: str | int, k: int | None) -> None:
@@ -24,11 +24,21 @@ def test_budgets_of_a_clip(text: str | int, k: int | None) -> None:
     assert Budget.parse(str(budget)) == budget
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "0%", "101%", "1.5", "8 %", "%", "4/hour", "", "Free", "nan", "1e3", "²"])
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "0%", "101%", "1.5", "8 %", "%", "4/hour", "", "Free", "nan", "1e3", "²", "infer"]
+)
 def test_what_is_no_budget_is_one_sentence(text: str) -> None:
-    with pytest.raises(UsageError, match=r"count \(8\), a share \(15%\), a rate \(4/min\) or free") as caught:
+    with pytest.raises(
+        UsageError, match=r"count \(8\), a share \(15%\), a rate \(4/min\), inferred, inferred-coverage or free"
+    ) as caught:
         Budget.parse(text)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_budget_asks_of_an_extractor() -> None:
+    wanted = {"8": "fixed", "15%": "fixed", "4/min": "fixed", "free": "free"}
+    wanted |= {"inferred": "inferred", "inferred-coverage": "inferred"}
+    assert {text: Budget.parse(text).needs_support for text in wanted} == wanted
 
 
 @given(st.integers(0, 10**6), st.floats(0, 10**5), st.integers(1, 100))

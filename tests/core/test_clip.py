@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,13 +85,16 @@ def test_mean_rate_and_its_limit() -> None:
 
 
 def test_key_frames_survive_json() -> None:
-    full = make_clip().pick([1, 5], scores=[0.1, 1 / 3], segments=[[0, 3], [3, 7]], frame_scores=np.linspace(0, 1, 7))
-    full = KeyFrames(full.frames, full.times, full.scores, full.segments, full.frame_scores, {"select_s": 0.25})
+    curve = np.linspace(0, 1, 7)
+    full = make_clip().pick(
+        [1, 5], scores=[0.1, 1 / 3], segments=[[0, 3], [3, 7]], frame_scores=curve, thresholds=curve / 3
+    )
+    full = replace(full, cost={"select_s": 0.25})
     for keyframes in (full, make_clip().pick([]), make_clip().pick([], segments=np.zeros((0, 2)))):
         text = json.dumps(keyframes.to_json(), allow_nan=False)
         back = KeyFrames.from_json(json.loads(text))
         assert back.to_json() == keyframes.to_json()
-        for name in ("frames", "times", "scores", "segments", "frame_scores"):
+        for name in ("frames", "times", "scores", "segments", "frame_scores", "thresholds"):
             before, after = getattr(keyframes, name), getattr(back, name)
             if before is None:
                 assert after is None

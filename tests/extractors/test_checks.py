@@ -441,6 +441,16 @@ class KnowsTheEnd(SoundOnline):
         return super().select(clip, k, rng=rng)
 
 
+class InfersNone(SoundScore):
+    def infer_k(self, clip, *, rng):
+        return 0
+
+
+class SaysNothing(SoundScore):
+    def why(self, clip, result, position, k):
+        return ""
+
+
 BROKEN = [
     ("parameters_declared", UntypedParameter, "needs a type annotation"),
     ("parameters_declared", MutableDefault, "allowed are bool"),
@@ -472,6 +482,8 @@ BROKEN = [
     ("budget_met", TooMany, "return no more"),
     ("budget_above_length", FailsAboveLength, "k=25"),
     ("free_budget", FreeIsEmpty, "give at least one"),
+    ("inferred_budget", InfersNone, "infer_k gives 0"),
+    ("why_told", SaysNothing, "not one line"),
     ("single_frame", NeedsNeighbours, "one frame"),
     ("two_frames", NeedsThree, "two frames"),
     ("static_clip", NeedsChange, "a static picture"),
@@ -493,7 +505,7 @@ BROKEN = [
 
 def test_number_of_checks():
     """A check that is dropped, or added without a broken class here, is noticed."""
-    assert len(CHECKS) == 32
+    assert len(CHECKS) == 34
     assert {name for name, _, _ in BROKEN} == set(CHECKS)
 
 

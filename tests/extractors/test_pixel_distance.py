@@ -78,7 +78,7 @@ def test_exactly_k_frames(change: np.ndarray, k: int) -> None:
 
 @given(
     arrays(np.float32, st.integers(1, 60), elements=st.integers(0, 1000).map(lambda v: v / 8)),
-    st.sampled_from(["mean", "mean+std", "rolling"]),
+    st.sampled_from(["mean", "mean+std", "rolling", "adaptive"]),
     st.sampled_from([2.0**-6, 0.5, 2.0, 16.0]),
 )
 def test_key_frames_do_not_depend_on_how_strong_the_motion_is(change: np.ndarray, rule: Any, scale: float) -> None:
@@ -93,9 +93,21 @@ def test_static_video_is_one_segment_when_free_and_k_frames_when_asked(n: int) -
     assert len(run(np.zeros(n), 4)) == min(4, n)
 
 
+@pytest.mark.parametrize("rule", ["mean", "mean+std", "absolute", "rolling", "adaptive"])
+def test_every_free_result_names_the_levels_it_compared_with(rule: Any) -> None:
+    change = [0, 1, 2, 3, 4, 10]
+    found = run(change, None, PixelDistance(rule, level=3))
+    assert found.thresholds is not None and found.segments is not None
+    above = [t for t in range(1, 6) if change[t] >= found.thresholds[t]]
+    assert found.segments[1:, 0].tolist() == above
+    assert run(change, 3, PixelDistance(rule)).thresholds is None
+
+
 def test_wrong_options_are_refused_by_name() -> None:
     build = Extractor.registry.build
-    with pytest.raises(UsageError, match="threshold='median' is not one of mean, mean\\+std, absolute, rolling"):
+    with pytest.raises(
+        UsageError, match="threshold='median' is not one of mean, mean\\+std, absolute, rolling, adaptive"
+    ):
         build("pixel_distance", {"threshold": "median"})
     with pytest.raises(UsageError, match="window_s=0 is not a number at least"):
         build("pixel_distance", {"window_s": 0})

@@ -50,6 +50,7 @@ from .results import (
     check_frames_in_range,
     check_frames_sorted_unique,
     check_free_budget,
+    check_inferred_budget,
     check_json_round_trip,
     check_returns_keyframes,
     check_scores_finite,
@@ -58,6 +59,7 @@ from .results import (
     check_static_clip,
     check_times_match_frames,
     check_two_frames,
+    check_why_told,
 )
 from .rule import CHECKS, WHY_NOT
 
@@ -77,6 +79,7 @@ __all__ = [
     "check_frames_sorted_unique",
     "check_free_budget",
     "check_global_random_untouched",
+    "check_inferred_budget",
     "check_init_does_no_work",
     "check_json_round_trip",
     "check_needs_are_features",
@@ -96,6 +99,7 @@ __all__ = [
     "check_static_clip",
     "check_times_match_frames",
     "check_two_frames",
+    "check_why_told",
     "run_check",
     "run_checks",
 ]

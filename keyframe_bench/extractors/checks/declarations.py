@@ -12,7 +12,7 @@ from ..base import Extractor, ScoreExtractor
 from .rule import CHECKS, require, rule
 
 
-@rule()
+@rule(selects=False)
 def check_parameters_declared(extractor: Extractor) -> None:
     """Every parameter of ``__init__`` is an annotated scalar with an immutable default that its own type accepts."""
     cls = type(extractor)
@@ -28,7 +28,7 @@ def check_parameters_declared(extractor: Extractor) -> None:
             raise ContractError(f"the default is refused by its own declaration: {error}") from error
 
 
-@rule()
+@rule(selects=False)
 def check_parameters_stored(extractor: Extractor) -> None:
     """``__init__`` stores each parameter verbatim under its own name, whatever allowed value it gets."""
     cls = type(extractor)
@@ -68,7 +68,7 @@ def _values(parameter: Parameter) -> Iterator[Any]:
             yield from (kind(end) for end in ends or (1, 7))
 
 
-@rule()
+@rule(selects=False)
 def check_init_does_no_work(extractor: Extractor) -> None:
     """``__init__`` sets nothing but the parameters: no loading, no derived values."""
     cls = type(extractor)
@@ -76,7 +76,7 @@ def check_init_does_no_work(extractor: Extractor) -> None:
     require(not extra, f"__init__ also sets {', '.join(extra)}; compute it in select, in needs or in a property")
 
 
-@rule()
+@rule(selects=False)
 def check_docstring_present(extractor: Extractor) -> None:
     """Every class has a docstring of its own that says what it selects."""
     cls = type(extractor)
@@ -84,7 +84,7 @@ def check_docstring_present(extractor: Extractor) -> None:
     require(own.strip(), f"write a docstring below class {cls.__name__}: what it selects")
 
 
-@rule()
+@rule(selects=False)
 def check_reference_present(extractor: Extractor) -> None:
     """Every class states its source itself."""
     said = _stated(extractor, "reference")
@@ -100,7 +100,7 @@ def _stated(extractor: Extractor, name: str) -> Any:
     return next((c.__dict__[name] for c in own if name in c.__dict__), None)
 
 
-@rule()
+@rule(selects=False)
 def check_budget_rule_present(extractor: Extractor) -> None:
     """``budget_rule`` says in one phrase how k is met."""
     rule = extractor.budget_rule
@@ -108,13 +108,17 @@ def check_budget_rule_present(extractor: Extractor) -> None:
     require("\n" not in rule, "budget_rule is one phrase on one line; explain the rest in the docstring")
 
 
-@rule()
+@rule(selects=False)
 def check_declarations_valid(extractor: Extractor) -> None:
     """``supports``, ``version``, ``draws`` and the flags have the types the interface names."""
     supports = extractor.supports
     require(
-        isinstance(supports, frozenset) and supports and supports <= {"fixed", "free"},
-        'supports is a frozenset with "fixed" (takes k), "free" (decides itself) or both',
+        isinstance(supports, frozenset) and supports and supports <= {"fixed", "free", "inferred"},
+        'supports is a frozenset with "fixed" (takes k), "free" (decides itself), "inferred" (k from its scores)',
+    )
+    require(
+        "inferred" not in supports or "fixed" in supports,
+        'supports has "inferred" without "fixed"; an inferred number is asked for as a fixed one',
     )
     for name in ("version", "draws"):
         value = getattr(extractor, name)
@@ -124,7 +128,7 @@ def check_declarations_valid(extractor: Extractor) -> None:
     require(isinstance(extractor.may_return_fewer, str), 'may_return_fewer is the reason as text, or ""')
 
 
-@rule()
+@rule(selects=False)
 def check_expected_failures_explained(extractor: Extractor) -> None:
     """Every entry of ``expected_failures`` names a check and gives a reason."""
     for name, reason in extractor.expected_failures.items():
@@ -132,7 +136,7 @@ def check_expected_failures_explained(extractor: Extractor) -> None:
         require(isinstance(reason, str) and reason.strip(), f"expected_failures[{name!r}] must give the reason")
 
 
-@rule()
+@rule(selects=False)
 def check_needs_are_features(extractor: Extractor) -> None:
     """``needs`` is a tuple of features, the same at every look."""
     needs = extractor.needs

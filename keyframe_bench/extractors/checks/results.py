@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core.errors import ContractError
 from ...core.keyframes import KeyFrames
+from ...core.seeding import rng_for
 from ..base import Extractor
 from .clips import EXTREME, TYPICAL, clip_of
 from .rule import (
@@ -20,7 +21,9 @@ from .rule import (
     select,
     some_budgets,
     takes_free,
+    takes_inferred,
     takes_k,
+    view_of,
 )
 
 _BUDGETS = (1, 2, 3, 5, 8)
@@ -37,6 +40,7 @@ def check_returns_keyframes(extractor: Extractor) -> None:
             "scores": (np.float64, (k,)),
             "segments": (np.int64, (k, 2)),
             "frame_scores": (np.float32, (n,)),
+            "thresholds": (np.float32, (n,)),
         }
         for name, (dtype, shape) in wanted.items():
             array = getattr(result, name)
@@ -112,6 +116,28 @@ def check_free_budget(extractor: Extractor) -> None:
         )
 
 
+@rule(takes_inferred)
+def check_inferred_budget(extractor: Extractor) -> None:
+    """The number inferred from the scores lies between 1 and all frames, is the same again, and can be asked for."""
+    for kind in (*TYPICAL, *EXTREME):
+        clip = clip_of(extractor, kind)
+        view = view_of(extractor, clip)
+        k, again = (extractor.infer_k(view, rng=rng_for(0, "check")) for _ in range(2))
+        require(isinstance(k, int) and 1 <= k <= len(clip), f"infer_k gives {k!r} on {kind} ({len(clip)} frames)")
+        require(k == again, f"infer_k gives {k}, then {again} on {kind} with the same rng; draw only from rng")
+        require_budget(extractor, clip, k)
+
+
+@rule()
+def check_why_told(extractor: Extractor) -> None:
+    """``why`` says something of every sampled frame, in one line."""
+    for clip, k, result in results(extractor):
+        view = view_of(extractor, clip)
+        for position in range(len(clip)):
+            said = extractor.why(view, result, position, k)
+            require(isinstance(said, str) and said.strip() and "\n" not in said, f"why gives {said!r}, not one line")
+
+
 @rule()
 def check_single_frame(extractor: Extractor) -> None:
     """One frame alone is the key frame."""
@@ -142,7 +168,7 @@ def check_scores_finite(extractor: Extractor) -> None:
     for kind in (*TYPICAL, *EXTREME):
         for k in some_budgets(extractor):
             result = select(extractor, clip_of(extractor, kind), k)
-            for name in ("scores", "frame_scores"):
+            for name in ("scores", "frame_scores", "thresholds"):
                 values = getattr(result, name)
                 require(
                     values is None or np.all(np.isfinite(values)),

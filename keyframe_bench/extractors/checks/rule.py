@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.clip import Clip
 from ...core.errors import ContractError
+from ...core.feature import opens_file
 from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
 from ..base import Extractor
@@ -19,17 +20,25 @@ CHECKS: dict[str, Check] = {}
 WHY_NOT: dict[str, Callable[[Extractor], str]] = {}  # rule to "why it does not apply", "" when it does
 
 
-def rule(unless: Callable[[Extractor], str] = lambda _: "") -> Callable[[Check], Check]:
-    """Collect a check under its name without ``check_``; where ``unless`` gives a reason it has nothing to check."""
+def rule(unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True) -> Callable[[Check], Check]:
+    """Collect a check under its name without ``check_``; where ``unless`` gives a reason it has nothing to check.
+
+    A check that ``selects`` has nothing to check of a black box: the clips of the checks are no files.
+    """
+
+    def why_not(extractor: Extractor) -> str:
+        if selects and opens_file(extractor.needs):
+            return "it opens the video file itself; the clips of the checks are pictures in memory"
+        return unless(extractor)
 
     def decorate(check: Check) -> Check:
         @wraps(check)
         def guarded(extractor: Extractor) -> None:
-            if not unless(extractor):
+            if not why_not(extractor):
                 check(extractor)
 
         name = check.__name__.removeprefix("check_")
-        CHECKS[name], WHY_NOT[name] = guarded, unless
+        CHECKS[name], WHY_NOT[name] = guarded, why_not
         return guarded
 
     return decorate
@@ -47,6 +56,7 @@ def only(condition: Callable[[Extractor], object], reason: str) -> Callable[[Ext
 
 
 takes_k = only(lambda e: "fixed" in e.supports, "it takes no number of key frames (supports has no 'fixed')")
+takes_inferred = only(lambda e: "inferred" in e.supports, "no number can be inferred (supports has no 'inferred')")
 takes_free = only(lambda e: "free" in e.supports, "it does not decide the number itself (supports has no 'free')")
 
 
@@ -109,6 +119,6 @@ def require_extreme(extractor: Extractor, *kinds: str) -> None:
 
 def same(first: KeyFrames, second: KeyFrames) -> bool:
     """Say whether two results are equal, apart from their cost."""
-    names: Sequence[str] = ("frames", "times", "scores", "segments", "frame_scores")
+    names: Sequence[str] = ("frames", "times", "scores", "segments", "frame_scores", "thresholds")
     pairs = [(getattr(first, name), getattr(second, name)) for name in names]
     return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)

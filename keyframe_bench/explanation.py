@@ -1,0 +1,226 @@
+"""Why a frame was chosen or not: one extraction, looked at from one frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .api import Extraction, extract
+from .core.budget import Budget
+from .core.clip import Clip
+from .core.errors import UsageError
+from .extractors._inferred import budget_features
+from .extractors.base import Extractor, rank_of
+from .video.onepass import Progress
+
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One sampled frame near the one that is explained; ``starts`` says whether a segment begins with it."""
+
+    frame: int
+    time: float
+    score: float | None
+    threshold: float | None
+    chosen: bool
+    starts: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one frame of a video was chosen or not.
+
+    Attributes
+    ----------
+    video, extractor : str
+    params : dict
+        Of the extractor.
+    budget : str
+    k : int or None
+        The budget as a number.
+    sampling : str
+        The one the method works on.
+    n_sampled, n_keyframes : int
+    frame : int
+        Decoder ordinal asked for.
+    time : float
+        Its PTS in seconds.
+    sampled : bool
+        Whether the method saw it.
+    judged : int
+        The sampled frame that everything below is about: the frame itself, or the nearest sampled one in time.
+    score, threshold : float or None
+        Its score, and the level this was compared with.
+    rank : int or None
+        1 for the highest score of all sampled frames.
+    lowest_chosen : float or None
+        With k: the smallest score that was enough.
+    chosen : bool
+    why : str
+        One sentence.
+    segment : (int, int) or None
+        Half-open range of ordinals it lies in, where the method makes segments.
+    key_frame : int
+        The key frame that stands for it: that of its segment, or the nearest in time.
+    neighbours : tuple of Neighbour
+        The judged frame with up to five sampled frames before and after it.
+    """
+
+    video: str
+    extractor: str
+    params: dict[str, Any]
+    budget: str
+    k: int | None
+    sampling: str
+    n_sampled: int
+    n_keyframes: int
+    frame: int
+    time: float
+    sampled: bool
+    judged: int
+    score: float | None
+    threshold: float | None
+    rank: int | None
+    lowest_chosen: float | None
+    chosen: bool
+    why: str
+    segment: tuple[int, int] | None
+    key_frame: int
+    neighbours: tuple[Neighbour, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def explain(
+    path: str | Path,
+    extractor: str | Extractor = "pixel_distance",
+    *,
+    frame: int | None = None,
+    time: float | None = None,
+    budget: str | int = 8,
+    sampling: str = "2fps",
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Extract key frames and say why one frame of the video is among them or not.
+
+    Parameters
+    ----------
+    path : str or Path
+        Video file.
+    extractor : str or Extractor
+    frame : int, optional
+        Decoder ordinal of the frame, from 0; or give ``time``.
+    time : float, optional
+        Presentation time in seconds, as `keyframe_bench.extract` gives it: the frame on screen then.
+    budget, sampling, params, seed, progress
+        As for `keyframe_bench.extract`.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    UsageError
+        Neither or both of ``frame`` and ``time``, or outside the video; and what `keyframe_bench.extract` raises.
+
+    Examples
+    --------
+    >>> import keyframe_bench as kb
+    >>> found = kb.explain(kb.demo_video(), "pixel_distance", frame=63, budget=4)
+    >>> found.sampled, found.chosen, found.n_keyframes
+    (True, True, 4)
+    """
+    _check_place(frame, time)
+    method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
+    done = extract(path, method, budget=budget, sampling=sampling, seed=seed, progress=progress)
+    ordinal = _ordinal(done, frame, time)
+    features = (*method.needs, *budget_features(Budget.parse(budget)))
+    return _explained(method, done, done.source.clip(done.sampling, features), ordinal)
+
+
+def _check_place(frame: int | None, time: float | None) -> None:
+    if (frame is None) == (time is None):
+        raise UsageError("explain needs one frame: frame=N, counted from 0, or time=SECONDS")
+    if frame is not None and (isinstance(frame, bool) or not isinstance(frame, (int, np.integer)) or frame < 0):
+        raise UsageError(f"frame={frame} is not a whole number of at least 0")
+    if time is not None and (isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time)):
+        raise UsageError(f"time={time} is not a number of seconds")
+
+
+def _ordinal(done: Extraction, frame: int | None, time: float | None) -> int:
+    last, times, start = done.video.n_frames - 1, done.source.times, done.video.start_s
+    if frame is not None:
+        if frame > last:
+            raise UsageError(f"frame={frame} is beyond the end of {done.video.name}: its last frame is {last}")
+        return int(frame)
+    assert time is not None
+    # On screen is the frame with the latest PTS not after that moment; times are printed to the millisecond.
+    shown = np.flatnonzero(times <= time + 0.0005)
+    if not shown.size or time > start + done.video.duration_s:
+        end = start + done.video.duration_s
+        raise UsageError(
+            f"time={time:g} is outside {done.video.name}: its frames are shown from {start:.3f} to {end:.3f} s"
+        )
+    return int(shown[times[shown].argmax()])
+
+
+def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int) -> Explanation:
+    result, time = done.keyframes, float(done.source.times[ordinal])
+    position = int(np.searchsorted(clip.ordinals, ordinal))
+    sampled = position < len(clip) and int(clip.ordinals[position]) == ordinal
+    if not sampled:
+        position = int(np.abs(clip.times - time).argmin())
+    judged, scores, levels = int(clip.ordinals[position]), result.frame_scores, result.thresholds
+    segment, key_frame = None, int(result.frames[np.abs(result.times - time).argmin()])
+    if result.segments is not None:
+        index = max(0, int(np.searchsorted(result.segments[:, 0], ordinal, side="right")) - 1)
+        key_frame, segment = int(result.frames[index]), (int(result.segments[index, 0]), int(result.segments[index, 1]))
+    near = range(max(0, position - NEIGHBOURS), min(len(clip), position + NEIGHBOURS + 1))
+    return Explanation(
+        video=done.video.name,
+        extractor=method.name,
+        params=method.params,
+        budget=done.budget,
+        k=done.k,
+        sampling=done.sampling,
+        n_sampled=len(clip),
+        n_keyframes=len(result),
+        frame=ordinal,
+        time=time,
+        sampled=sampled,
+        judged=judged,
+        score=None if scores is None else float(scores[position]),
+        threshold=None if levels is None else float(levels[position]),
+        rank=None if scores is None else rank_of(scores, position),
+        lowest_chosen=None if done.k is None else method.lowest_chosen(result),
+        chosen=sampled and judged in result.frames,
+        why=method.why(clip.restricted(method.needs, annotation=False), result, position, done.k),
+        segment=segment,
+        key_frame=key_frame,
+        neighbours=tuple(_neighbour(done, clip, p) for p in near),
+    )
+
+
+def _neighbour(done: Extraction, clip: Clip, position: int) -> Neighbour:
+    result, frame = done.keyframes, int(clip.ordinals[position])
+    scores, levels = result.frame_scores, result.thresholds
+    return Neighbour(
+        frame=frame,
+        time=float(clip.times[position]),
+        score=None if scores is None else float(scores[position]),
+        threshold=None if levels is None else float(levels[position]),
+        chosen=frame in result.frames,
+        starts=result.segments is not None and frame in result.segments[:, 0],
+    )

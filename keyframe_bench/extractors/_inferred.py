@@ -1,0 +1,99 @@
+"""Running an extractor at a budget as it is written: counts, "free", and numbers inferred from the video (A21)."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.budget import Budget
+from ..core.clip import Clip
+from ..core.errors import ContractError, UsageError
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..metrics.distances import GRAY, GRAY_LIMIT, gray_distance
+from ..selection.inferred import smallest_covering
+from .base import Extractor, run_extractor
+
+COVERAGE = 0.95
+"""Share of the sampled frames that an "inferred-coverage" budget must cover."""
+
+
+def budget_features(budget: Budget) -> tuple[Feature, ...]:
+    """Return the features that finding k takes: small grey pictures for "inferred-coverage"."""
+    return (GRAY,) if budget.kind == "inferred-coverage" else ()
+
+
+def unsupported(extractor: Extractor, budget: Budget) -> str | None:
+    """Return why ``extractor`` takes no such budget and which extractors do, or None."""
+    kind = budget.needs_support
+    if kind in extractor.supports:
+        return None
+    reason = f"it takes no {kind} budget (it supports {' and '.join(sorted(extractor.supports))})"
+    if kind == "inferred":
+        entries = Extractor.registry.entries()
+        able = [name for name, entry in entries.items() if entry.cls is not None and kind in entry.cls.supports]
+        return f"{reason}; those with a score for every frame do: {', '.join(able)}"
+    return f"{reason}; {'give a number such as budget=8' if kind == 'free' else 'use budget=free'}"
+
+
+def run_at_budget(
+    extractor: Extractor, clip: Clip, budget: Budget, n_run: int, *, rng: np.random.Generator
+) -> tuple[KeyFrames, int | None]:
+    """Resolve ``budget`` for ``clip`` and run ``extractor`` (`run_extractor`).
+
+    Parameters
+    ----------
+    extractor : Extractor
+    clip : Clip
+        With the features of ``extractor.needs`` and of `budget_features`.
+    budget : Budget
+    n_run : int
+        Frames at the run's sampling, of which a share is taken.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    KeyFrames
+        ``cost["select_s"]`` includes finding k.
+    k : int or None
+        None for "free".
+
+    Raises
+    ------
+    UsageError
+        If the extractor does not support this kind of budget.
+    """
+    reason = unsupported(extractor, budget)
+    if reason is not None:
+        raise UsageError(f"extractor {extractor.name!r}, budget={budget}: {reason}")
+    if budget.needs_support != "inferred":
+        k = budget.resolve(n_run, clip.video.duration_s)
+        return run_extractor(extractor, clip, k, rng=rng), k
+    k, seconds = _inferred_k(extractor, clip, budget, rng)
+    found = run_extractor(extractor, clip, k, rng=rng)
+    return replace(found, cost={**found.cost, "select_s": found.cost["select_s"] + seconds}), k
+
+
+def _inferred_k(extractor: Extractor, clip: Clip, budget: Budget, rng: np.random.Generator) -> tuple[int, float]:
+    """Return k and the seconds it took; every trial draws what the final selection will draw."""
+    extractor.prepare()
+    start = time.perf_counter()
+    if budget.kind == "inferred":
+        view = clip.restricted(extractor.needs, annotation=extractor.privileged)
+        k = extractor.infer_k(view, rng=copy.deepcopy(rng))
+        if not 1 <= k <= len(clip):
+            raise ContractError(f"extractor {extractor.name!r} infers k = {k} for {len(clip)} sampled frames")
+    else:
+        pictures = clip[GRAY]
+
+        def covered(k: int) -> NDArray[np.bool_]:
+            found = run_extractor(extractor, clip, k, rng=copy.deepcopy(rng))
+            chosen = pictures[np.searchsorted(clip.ordinals, found.frames)]
+            return np.asarray((gray_distance(pictures, chosen) < GRAY_LIMIT).any(axis=1))
+
+        k = smallest_covering(covered, len(clip), COVERAGE)
+    return k, time.perf_counter() - start

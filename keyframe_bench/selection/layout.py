@@ -1,0 +1,114 @@
+"""Pictures of a video laid out in the plane, alike ones near each other, with or without their time (A21)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+TIME_SHARE = 0.25
+"""Share of the variance that time gets when it is added as a feature."""
+
+_COMPONENTS = 50
+_NEIGHBOURS = 5
+
+
+def with_time(rows: ArrayLike, times: ArrayLike, share: float = TIME_SHARE) -> NDArray[np.float64]:
+    """Return the rows with one column more: progress in the video, weighted to ``share`` of the total variance.
+
+    The article appends a number from 0 to 1; beside many dimensions of a feature that is nothing, hence the weight. It
+    makes sense for the frames of one video only.
+
+    Parameters
+    ----------
+    rows : float [N, D]
+        A feature of each frame.
+    times : float [N]
+        Seconds.
+    share : float
+        Between 0 and 1, exclusive.
+
+    Returns
+    -------
+    float64 [N, D + 1]
+    """
+    points = _scaled(rows)
+    clock = np.asarray(times, dtype=np.float64)
+    spread = float(clock.std())
+    if spread == 0:
+        return np.concatenate([points, np.zeros((len(points), 1))], axis=1)
+    variance = float(points.var(axis=0).sum()) or 1.0
+    column = (clock - clock.mean()) / spread * np.sqrt(variance * share / (1 - share))
+    return np.concatenate([points, column[:, None]], axis=1)
+
+
+def _scaled(rows: ArrayLike) -> NDArray[np.float64]:
+    """Return centred rows of root mean square length 1."""
+    points = np.asarray(rows, dtype=np.float64)
+    points = points.reshape(len(points), -1)
+    points = points - points.mean(axis=0)
+    length = float(np.sqrt(np.square(points).sum(axis=1).mean()))
+    scaled: NDArray[np.float64] = points / length if length > 0 else points
+    return scaled
+
+
+def tsne_layout(rows: ArrayLike, seed: int) -> NDArray[np.float64]:
+    """Return t-SNE of the rows: at most 50 principal components first, perplexity min(30, (N - 1) / 3).
+
+    Parameters
+    ----------
+    rows : float [N, D]
+    seed : int
+        Of t-SNE. Layouts of different seeds or rows cannot be laid over each other.
+
+    Returns
+    -------
+    float64 [N, 2]
+        On a line for fewer than 5 rows, of which t-SNE makes nothing.
+    """
+    points = _scaled(rows)
+    n = len(points)
+    if n < 5:
+        return np.stack([np.arange(n, dtype=np.float64), np.zeros(n)], axis=1)
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+    with threadpool_limits(limits=1):  # sums of several threads come in any order
+        if points.shape[1] > _COMPONENTS and n > _COMPONENTS:
+            points = PCA(_COMPONENTS, random_state=seed).fit_transform(points)
+        perplexity = min(30.0, (n - 1) / 3)
+        found = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
+    return np.asarray(found, dtype=np.float64)
+
+
+def time_order(layout: ArrayLike, times: ArrayLike) -> float:
+    """Return how far a layout is ordered by time: |Spearman's rho| of time and place along its first principal axis.
+
+    Returns
+    -------
+    float
+        0 (no order) to 1; 0 where all places or all times are equal.
+    """
+    from scipy.stats import rankdata
+
+    points = np.asarray(layout, dtype=np.float64)
+    points = points - points.mean(axis=0)
+    axis = np.linalg.svd(points, full_matrices=False)[2][0]
+    place, clock = rankdata(points @ axis), rankdata(np.asarray(times, dtype=np.float64))
+    if np.ptp(place) == 0 or np.ptp(clock) == 0:
+        return 0.0
+    return abs(float(np.corrcoef(place, clock)[0, 1]))
+
+
+def neighbours_kept(rows: ArrayLike, layout: ArrayLike) -> float:
+    """Return the trustworthiness of a layout (5 neighbours): 1 when neighbours in the plane are neighbours in the rows.
+
+    Fewer neighbours are asked for where there are fewer than 11 rows; 1 for fewer than 4.
+    """
+    points = _scaled(rows)
+    n = len(points)
+    if n < 4:
+        return 1.0
+    from sklearn.manifold import trustworthiness
+
+    return float(trustworthiness(points, np.asarray(layout), n_neighbors=min(_NEIGHBOURS, (n - 1) // 2)))

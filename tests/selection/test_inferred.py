@@ -1,0 +1,89 @@
+"""Numbers of key frames inferred from scores and from what is covered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from keyframe_bench.selection.inferred import knee_level, smallest_covering
+
+curves = arrays(np.float64, st.integers(1, 60), elements=st.integers(0, 2000).map(lambda v: v / 8))
+
+
+def above(scores: np.ndarray) -> list[int]:
+    return np.flatnonzero(scores > knee_level(scores)).tolist()
+
+
+def test_scores_that_stand_out_are_above_the_knee() -> None:
+    assert above(np.array([1, 9, 1, 1, 1, 9, 9, 1.0])) == [1, 5, 6]
+    assert above(np.array([0.2, 0.1, 5, 0.3, 0.2, 9, 0.1])) == [2, 5]
+    assert above(np.array([0, 0, 0, 1.0])) == [3]
+
+
+def test_the_knee_by_hand() -> None:
+    """Sorted 10, 4, 2, 1, 0: in the unit square 1, .4, .2, .1, 0 against a chord 1, .75, .5, .25, 0."""
+    assert knee_level([1, 10, 2, 0, 4]) == 4  # .35 below the chord; 2 is .3 below
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [[3], [3, 3, 3], [1, 2], [0, 1, 2, 3, 4], [0.1 * i for i in range(50)], [9, 9, 9, 8.9, 1]],
+    ids=["one", "constant", "two", "line", "rounded line", "many high, few low"],
+)
+def test_without_a_knee_nothing_stands_out(scores: list[float]) -> None:
+    assert knee_level(scores) == max(scores)
+
+
+@given(curves, st.sampled_from([2.0**-6, 0.5, 2.0, 1024.0]), st.sampled_from([0.0, 1.0, 64.0]))
+def test_scaling_and_shifting_the_scores_changes_nothing(scores: np.ndarray, scale: float, shift: float) -> None:
+    assert above(scores) == above(scores * scale + shift)
+
+
+@given(curves, st.randoms(use_true_random=False))
+def test_the_order_of_the_frames_does_not_matter(scores: np.ndarray, random: object) -> None:
+    mixed = scores.copy()
+    random.shuffle(mixed)  # type: ignore[attr-defined]
+    assert knee_level(mixed) == knee_level(scores)
+
+
+@given(curves)
+def test_the_knee_is_the_point_furthest_below_the_chord(scores: np.ndarray) -> None:
+    """Against the plain definition: distance to the line through the first and last point."""
+    curve = np.sort(scores)[::-1]
+    level = knee_level(scores)
+    if curve[0] == curve[-1]:
+        assert level == curve[0]
+        return
+    x, y = np.linspace(0, 1, len(curve)), (curve - curve[-1]) / (curve[0] - curve[-1])
+    distance = [np.cross([1, -1, 0], [a, b - 1, 0])[2] / 2**0.5 for a, b in zip(x, y, strict=True)]
+    deepest = max(-d for d in distance)
+    at = [-d for d, score in zip(distance, curve, strict=True) if score == level]
+    assert max(at) == pytest.approx(max(deepest, 0), abs=1e-8)
+
+
+@given(st.integers(1, 200), st.data())
+def test_the_smallest_of_a_growing_coverage_is_found_with_few_trials(n: int, data: st.DataObject) -> None:
+    needed, trials = data.draw(st.integers(1, n)), []
+
+    def covers(k: int) -> np.ndarray:
+        trials.append(k)
+        return np.arange(100) < (100 if k >= needed else 94)
+
+    assert smallest_covering(covers, n, 0.95) == needed
+    assert len(trials) <= 2 * np.log2(n) + 2
+
+
+@given(arrays(np.float64, st.integers(1, 40), elements=st.integers(0, 10).map(lambda v: v / 10)))
+def test_what_is_found_covers_and_one_fewer_does_not_whatever_the_coverage_does(shares: np.ndarray) -> None:
+    n = len(shares)
+    shares = np.append(shares[:-1], 1.0)
+    found = smallest_covering(lambda k: np.arange(10) < round(10 * shares[k - 1]), n, 0.95)
+    assert shares[found - 1] >= 0.95
+    assert found == 1 or shares[found - 2] < 0.95
+
+
+def test_when_nothing_covers_all_frames_are_taken() -> None:
+    assert smallest_covering(lambda k: np.zeros(5, dtype=bool), 5, 0.95) == 5

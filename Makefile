@@ -2,16 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 STAMP := $(VENV)/.installed
 NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb
 
-.PHONY: demo test test-slow lint install clean
+.PHONY: demo test test-slow tables lint install peers clean
 
 $(STAMP): setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,sweeps,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,sweeps,figures,dev]'
 	touch $@
 
 install: $(STAMP)
@@ -28,6 +29,24 @@ test: $(STAMP) lint
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow tests
 
+# Other people's tools as rows: their OpenCV would overwrite ours, so they live in an environment of their own. All of it
+# is pinned, and nothing else is installed: Katna would bring a second OpenCV, with windows.
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: requirements-peers.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the pinned peers need Python 3.11 or newer: make PYTHON=python3.11 peers")'
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --no-deps -r requirements-peers.txt
+	touch $@
+
+# The tables of README.md and experiments/*/README.md from the results in experiments/results/.
+tables: $(STAMP)
+	$(BIN)/keyframe-bench table main --from experiments/results/main.jsonl --into README.md
+	for name in counts comparison change_graph; do \
+	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
+	        --into experiments/platform_ai/README.md || exit 1; \
+	done
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,4 +54,4 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

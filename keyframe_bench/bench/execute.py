@@ -7,10 +7,10 @@ import json
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..core.budget import Budget
 from ..core.errors import KeyframeBenchError
 from ..core.files import make_folder, remove_leftovers, write_atomic
 from ..core.registry import load_plugins, plugin_files
@@ -18,7 +18,7 @@ from ..extractors.base import Extractor
 from ..metrics.base import Metric
 from .plan import Plan, Scope, VideoJob, make_plan
 from .results import collect_results
-from .run import JobResult, package_versions, run_video, shared_features
+from .run import JobResult, run_video, shared_features, started_record
 from .spec import NotRun, OnError, RunSpec
 
 # Called with (videos finished, videos in all, video id, share of the current video or 1.0).
@@ -102,14 +102,15 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
     return summary
 
 
-def finish_sweep(summaries: Sequence[RunSummary]) -> RunSummary:
-    """Write ``run.json`` and ``results.jsonl`` for several runs into one folder, and return them as one."""
+def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | None = None) -> RunSummary:
+    """Write ``run.json`` (with ``facts``) and ``results.jsonl`` for runs into one folder; return them as one."""
     out = summaries[0].out
     scope = functools.reduce(operator.or_, (s.scope for s in summaries))
     records = [s.record for s in summaries]
     not_run = list(dict.fromkeys(n for s in summaries for n in s.not_run))
     skipped = {video: reason for s in summaries for video, reason in s.skipped.items()}
     record = records[-1] | {
+        **(facts or {}),
         **{name: ",".join(dict.fromkeys(r[name] for r in records)) for name in ("budget", "sampling")},
         "seeds": sorted({seed for r in records for seed in r["seeds"]}),
         "n_videos": len(scope.videos),
@@ -183,6 +184,9 @@ def _video_progress(report: Report | None, done: int, total: int, job: VideoJob)
     return lambda seconds: report(done, total, job.item.id, seconds)
 
 
+_ABOUT = ("reference", "budget_rule", "known_defects")
+
+
 def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]:
     spec = plan.spec
     registry = Extractor.registry
@@ -190,8 +194,7 @@ def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]
     metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
     measured = [m for m in metrics if any(m.applies(job.item.annotation) for job in plan.jobs)]
     return {
-        "format": "keyframe_bench/run@1",
-        "command": command,
+        **started_record(command),
         "dataset": spec.dataset.name,
         "revision": plan.revision,
         "budget": ",".join(spec.budgets),
@@ -199,12 +202,17 @@ def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]
         "seeds": list(spec.seeds),
         "n_videos": summary.n_videos,
         "columns": metric_columns(),
-        "extractors": {n: {"reference": c.reference, "budget_rule": c.budget_rule} for n, c in classes.items()},
+        "extractors": {n: {name: getattr(c, name) for name in _ABOUT} for n, c in classes.items()},
         "skipped": _skipped(summary.skipped),
         "not_run": [vars(n) for n in summary.not_run],
-        "warnings": list(dict.fromkeys(w for v in plan.variants for w in shared_features(v.build(), measured))),
-        "versions": package_versions(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "warnings": list(
+            dict.fromkeys(
+                w
+                for v in plan.variants
+                for b in spec.budgets
+                for w in shared_features(v.build(), measured, Budget.parse(b))
+            )
+        ),
     }
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation
+from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError
 from ..core.files import digest, sha256_of_file
 from ..core.registry import source_digest
 from ..datasets.base import VideoItem
+from ..extractors._inferred import budget_features
 from ..metrics.base import Metric
 from ..video.decode import check_file
 from .spec import NotRun, RunSpec, Variant, variants
@@ -131,7 +133,7 @@ def make_plan(spec: RunSpec) -> Plan:
         When ``on_error=raise`` and a file cannot be read.
     """
     chosen, not_run = variants(spec)
-    items = spec.dataset.videos()
+    items = spec.dataset.videos()[: spec.limit]
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
     if not any(_known(item.annotation) for item in items):
@@ -177,14 +179,16 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
         if extractor.privileged and not _known(item.annotation):
             continue
         for budget in spec.budgets:
-            if ("free" if budget == "free" else "fixed") not in extractor.supports:
+            wanted = Budget.parse(budget)
+            if wanted.needs_support not in extractor.supports:
                 continue
+            features = dict.fromkeys([*extractor.needs, *budget_features(wanted)])
             for seed in spec.seeds if extractor.stochastic else (0,):
                 yield Cell(
                     extractor=variant.name,
                     version=extractor.version,
                     params=variant.params,
-                    features=tuple(f.key + source_digest(type(f)) for f in extractor.needs),
+                    features=tuple(f.key + source_digest(type(f)) for f in features),
                     budget=budget,
                     sampling=extractor.sampling or spec.sampling,
                     seed=seed,

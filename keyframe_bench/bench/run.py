@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import platform
+import subprocess
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -21,13 +23,14 @@ from ..core.budget import Budget
 from ..core.cells import FORMAT, HUMAN, Cell
 from ..core.clip import Clip
 from ..core.errors import ContractError, KeyframeBenchError, OutputError, UsageError, VideoError
-from ..core.feature import Feature
+from ..core.feature import Feature, opens_file
 from ..core.files import canonical_json, make_folder, write_atomic
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
 from ..core.seeding import rng_for
 from ..core.version import VERSION
-from ..extractors.base import Extractor, run_extractor
+from ..extractors._inferred import budget_features, run_at_budget
+from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, packets_seconds, read_pass
@@ -89,8 +92,8 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
 
 
 _EMPTY: dict[str, Any] = {
-    "label": "", "reference": "none", "budget_rule": "", "privileged": False, "control": False, "k": None,
-    "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
+    "label": "", "reference": "none", "budget_rule": "", "known_defects": "", "privileged": False, "control": False,
+    "k": None, "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
     "warnings": [], "error": None,
 }  # fmt: skip
 
@@ -116,6 +119,33 @@ def package_versions() -> dict[str, str]:
     return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
 
 
+def started_record(command: str) -> dict[str, Any]:
+    """Return what every record of a run begins with: format, command, time, versions, commit, cores."""
+    return {
+        "format": "keyframe_bench/run@1",
+        "command": command,
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": package_versions(),
+        "commit": source_commit(),
+        "cores": os.cpu_count(),
+    }
+
+
+@functools.cache
+def source_commit() -> str:
+    """Return the commit of the checkout that this package runs from, with "+" when files differ; "" elsewhere."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not a checkout of something around us
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
     """Return what the pass over a video must compute for ``cells``, the metrics and the report, by sampling."""
     requests: dict[str, list[Feature]] = defaultdict(list)
@@ -123,8 +153,13 @@ def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
     requests[cells[0].run_sampling].append(PixelDifference())
     for cell in cells:
         extractor = _build(cell)
-        requests[cell.sampling] += () if extractor is None else extractor.needs
+        requests[cell.sampling] += () if extractor is None else _seen(cell, extractor)
     return requests
+
+
+def _seen(cell: Cell, extractor: Extractor) -> tuple[Feature, ...]:
+    """Features that the method reads, and those that its budget is inferred from."""
+    return tuple(dict.fromkeys([*extractor.needs, *budget_features(Budget.parse(cell.budget))]))
 
 
 def _metric_needs(metrics: Sequence[Metric]) -> tuple[Feature, ...]:
@@ -195,17 +230,16 @@ class _Video:
     ) -> dict[str, Any]:
         if extractor is None:
             return self._human(cell, read, whole, annotation)
-        n_run, duration_s = len(read.grids[cell.run_sampling]), read.info.duration_s
-        k = Budget.parse(cell.budget).resolve(n_run, duration_s)
-        clip = read.clip(cell.sampling, extractor.needs, annotation)
-        cost = read.cost(cell.sampling, extractor.needs)
-        if self.packets_s is not None and all(feature.source == "packets" for feature in extractor.needs):
+        n_run, seen = len(read.grids[cell.run_sampling]), _seen(cell, extractor)
+        clip = read.clip(cell.sampling, seen, annotation)
+        cost = read.cost(cell.sampling, seen)
+        if self.packets_s is not None and all(feature.source == "packets" for feature in seen):
             cost["decode_s"] = self.packets_s  # alone, it would not have decoded
-        draws, values = [], []
+        draws, values, k = [], [], None
         for draw in range(extractor.draws):
             rng = rng_for(cell.seed, cell.video_sha256, cell.extractor, draw)
-            found = run_extractor(extractor, clip, k, rng=rng)
-            peak = max(cost["peak_mb"], anonymous_mb() if draw == 0 else 0.0)
+            found, k = run_at_budget(extractor, clip, Budget.parse(cell.budget), n_run, rng=rng)
+            peak = max(cost["peak_mb"], anonymous_mb() if draw == 0 else 0.0, found.cost.get("peak_mb", 0.0))
             draws.append(replace(found, cost={**cost, **found.cost, "peak_mb": peak}))
             values.append(self._measure(draws[-1], whole, annotation))
         return self._record(cell, extractor, clip, k, draws[0], values)
@@ -219,7 +253,7 @@ class _Video:
         result: KeyFrames,
         values: list[dict[str, Any]],
     ) -> dict[str, Any]:
-        result = replace(result, frame_scores=None)  # one number a frame: too much for a table's file
+        result = replace(result, frame_scores=None, thresholds=None)  # numbers a frame: too much for a table's file
         return {
             **_EMPTY,
             **_identity(cell),
@@ -232,7 +266,7 @@ class _Video:
             "keyframes": result.to_json(),
             "metrics": _mean(values),
             "metric_versions": metric_versions(),
-            "warnings": shared_features(extractor, self.metrics),
+            "warnings": shared_features(extractor, self.metrics, Budget.parse(cell.budget)),
         }
 
     def _human(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
@@ -295,7 +329,7 @@ def _about(cell: Cell) -> dict[str, Any]:
     extractor = _build(cell)
     if extractor is None:
         return {"budget_rule": "as many as each person chose", "privileged": True}
-    names = ("label", "reference", "budget_rule", "privileged")
+    names = ("label", "reference", "budget_rule", "known_defects", "privileged")
     return {name: getattr(extractor, name) for name in names}
 
 
@@ -313,11 +347,15 @@ def _mean(values: list[dict[str, Any]]) -> dict[str, float | None]:
     return {column: mean(column) for column in values[0]}
 
 
-def shared_features(extractor: Extractor, metrics: Iterable[Metric]) -> list[str]:
-    """Return a warning for every metric that judges by a feature ``extractor`` selects on."""
-    own = {feature.name for feature in extractor.needs}
+def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> list[str]:
+    """Return a warning for every metric that judges by a feature ``extractor`` selects on, or the budget."""
+    # What a black box looks at is not known; its needs only find its answer among the frames.
+    name = extractor.name
+    own = {feature.name: name for feature in extractor.needs if not opens_file(extractor.needs)}
+    if budget.needs_support in extractor.supports:
+        own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
     return [
-        f"metric {metric.name} looks at {feature.name}, which {extractor.name} selects on: it favours {extractor.name}"
+        f"metric {metric.name} looks at {feature.name}, which {own[feature.name]} selects on: it favours {name}"
         for metric in metrics
         for feature in metric.needs
         if feature.name in own

@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args
 
 from ..core.budget import Budget, Sampling
 from ..core.errors import UnavailableError, UsageError
+from ..core.feature import opens_file
 from ..datasets.base import Dataset
+from ..extractors._inferred import unsupported
 from ..extractors.base import Extractor
 
 OnError = Literal["raise", "warn", "skip"]
@@ -23,6 +25,8 @@ CONTROLS = ("random", "uniform")
 @dataclass(frozen=True)
 class RunSpec:
     """One run: data set x extractors (with grids) x budgets x seeds, on one sampling, into one folder.
+
+    ``limit`` keeps the data set's first videos only.
 
     Raises
     ------
@@ -41,6 +45,7 @@ class RunSpec:
     backend: Backend = "serial"
     n_jobs: int = 1
     plugins: Sequence[str] = ()
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         if not self.budgets:
@@ -60,6 +65,10 @@ class RunSpec:
             raise UsageError(f"executor.n_jobs={self.n_jobs!r} is not a whole number of at least 1")
         if self.backend == "serial" and self.n_jobs != 1:
             raise UsageError(f"executor.n_jobs={self.n_jobs} needs worker processes; add executor=loky")
+        if self.limit is not None and (
+            isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1
+        ):
+            raise UsageError(f"limit={self.limit!r} is not a number of videos, at least 1, or null for all")
         object.__setattr__(self, "budgets", tuple(str(Budget.parse(b)) for b in self.budgets))
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))
@@ -67,7 +76,12 @@ class RunSpec:
     @property
     def named(self) -> list[str]:
         """Extractors asked for by name; none for "all"."""
-        return [] if self.extractors == "all" else list(self.extractors)
+        return [] if self.extractors == "all" else [name for name in self.extractors if name != "all"]
+
+    @property
+    def everything(self) -> bool:
+        """Whether all extractors that can run are wanted, with or without some by name."""
+        return "all" in self.extractors
 
 
 @dataclass(frozen=True)
@@ -93,8 +107,8 @@ class NotRun:
 def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
     """Return the settings to run, controls first, and the extractors left out with their reasons.
 
-    ``extractors=all`` leaves out what cannot run here; an extractor asked for by name, or with parameters, raises
-    instead.
+    ``extractors=all`` leaves out what cannot run here, and black boxes; an extractor asked for by name (``[all,NAME]``)
+    or with parameters raises instead where it cannot run.
 
     Raises
     ------
@@ -104,10 +118,10 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
     registry, named = Extractor.registry, spec.named
     for name in [*named, *spec.grid]:
         registry.get(name)
-    unused = [name for name in spec.grid if named and name not in named and name not in CONTROLS]
+    unused = [name for name in spec.grid if not (spec.everything or name in named or name in CONTROLS)]
     if unused:
         raise UsageError(f"grid.{unused[0]} is given but {unused[0]!r} is not among extractors={','.join(named)}")
-    names = named or list(registry.entries())
+    names = [*named, *(registry.entries() if spec.everything else ())]
     found, left_out = [], []
     for name in dict.fromkeys([*CONTROLS, *names]):
         entry = registry.entries()[name]
@@ -144,9 +158,9 @@ def _obstacle(variant: Variant, spec: RunSpec, *, asked_for: bool) -> str | None
             return extractor.must_download()
         for feature in extractor.needs:  # fetched before planning: the weights' hash is part of every cell's key
             feature.prepare()
+    if reason is None and opens_file(extractor.needs) and not asked_for:
+        reason = f"a peer tool, up to minutes a video: ask for it by name, extractors='[all,{variant.name}]'"
     if reason is not None:
         return reason
-    kinds = {"free" if budget == "free" else "fixed" for budget in spec.budgets}
-    if kinds.isdisjoint(extractor.supports):
-        return f"it takes no {kinds.pop()} budget (it supports {' and '.join(sorted(extractor.supports))})"
-    return None
+    reasons = [unsupported(extractor, Budget.parse(budget)) for budget in spec.budgets]
+    return None if None in reasons else reasons[0]

@@ -14,7 +14,7 @@ from ..tables.format import one_line
 
 _OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 # Values that are paths: taken as they stand, so names with "=", ",", "(" or quotes work.
-_PATHS = re.compile(r"out|weights|extractor\.weights|dataset\.(root|annotations)")
+_PATHS = re.compile(r"out|weights|extractor\.weights|dataset\.(root|annotations|clips)")
 
 
 @dataclass
@@ -29,6 +29,8 @@ class Arguments:
         Flags without a value, such as "--json".
     plugins : list of str
         Values of ``--plugin``.
+    values : dict
+        Flags with a value, such as "--from", as typed.
     paths : dict
         ``out``, ``weights``, ``dataset.root`` ... as typed.
     overrides : list of str
@@ -38,6 +40,7 @@ class Arguments:
     positional: list[str] = field(default_factory=list)
     switches: set[str] = field(default_factory=set)
     plugins: list[str] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
 
@@ -56,7 +59,9 @@ class Arguments:
             raise UsageError(f"{command} takes no options such as {key.partition('=')[0]}=")
 
 
-def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positional: int = 0) -> Arguments:
+def split(
+    arguments: Sequence[str], *, switches: Sequence[str] = (), valued: Sequence[str] = (), n_positional: int = 0
+) -> Arguments:
     """Sort ``arguments`` of one command.
 
     Parameters
@@ -65,6 +70,8 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
         Without the program and the command.
     switches : list of str
         Flags the command knows, such as "--json".
+    valued : list of str
+        Flags with a value that it knows, such as "--from", to be followed by it or by ``=`` and it.
     n_positional : int
         How many names or paths it takes. An argument that is an existing path is one of them, whatever it looks like;
         after ``--`` everything is.
@@ -84,14 +91,16 @@ def split(arguments: Sequence[str], *, switches: Sequence[str] = (), n_positiona
             break
         if word in switches:
             found.switches.add(word)
-        elif word == "--plugin" or word.startswith("--plugin="):
-            found.plugins.append(_value(word, rest))
+        elif word.partition("=")[0] == "--plugin":
+            found.plugins.append(_value(word, rest, "the path of a Python file"))
+        elif word.partition("=")[0] in valued:
+            found.values[word.partition("=")[0]] = _value(word, rest, "a file")
         elif room and _exists(word):
             found.positional.append(word)
         elif match := _OVERRIDE.fullmatch(word):
             found.set(match[1], match[2], word)
         elif word.startswith("-") and len(word) > 1:
-            known = ", ".join([*switches, "--plugin FILE"])
+            known = ", ".join([*switches, *(f"{flag} FILE" for flag in valued), "--plugin FILE"])
             raise UsageError(
                 f"unknown option {word!r}; this command knows {known} (a file of that name: put -- before it)"
             )
@@ -117,9 +126,9 @@ def _exists(word: str) -> bool:
         return False
 
 
-def _value(word: str, rest: list[str]) -> str:
+def _value(word: str, rest: list[str], what: str) -> str:
     if "=" in word:
         return word.partition("=")[2]
     if not rest:
-        raise UsageError("--plugin needs the path of a Python file")
+        raise UsageError(f"{word} needs {what} after it")
     return rest.pop(0)

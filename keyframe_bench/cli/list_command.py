@@ -40,7 +40,7 @@ def describe() -> dict[str, list[dict[str, Any]]]:
 
 _NO_EXTRACTOR: dict[str, Any] = {
     **{"reference": "", "supports": [], "budget_rule": "", "may_return_fewer": "", "needs": [], "sampling": None},
-    "privileged": False,
+    **{"privileged": False, "known_defects": ""},
 }
 
 
@@ -80,6 +80,7 @@ def _extractor(cls: type[Extractor]) -> dict[str, Any]:
         "needs": [feature.name for feature in extractor.needs],
         "sampling": extractor.sampling,
         "privileged": cls.privileged,
+        "known_defects": cls.known_defects,
     }
 
 
@@ -105,6 +106,8 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
             if kind == "extractors" and row["reference"]:
                 needs = ", ".join(row["needs"]) or "no features"
                 print(f"{'':23}[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
+                if row["known_defects"]:
+                    print(f"{'':23}known defects: {row['known_defects']}")
             elif row.get("columns"):
                 print(f"{'':23}" + ", ".join(row["columns"]))
         print()

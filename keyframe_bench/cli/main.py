@@ -14,13 +14,20 @@ keyframe-bench: compare key-frame extractors on one decode
 
   keyframe-bench list [--json]
       every extractor, feature, metric and data set
-  keyframe-bench extract VIDEO extractor=NAME [extractor.PARAMETER=...] [budget=8|15%|4/min|free]
-                 [sampling=2fps|every|every3] [seed=0] [out=DIR]
+  keyframe-bench extract VIDEO extractor=NAME [extractor.PARAMETER=...] [sampling=2fps|every|every3]
+                 [budget=8|15%|4/min|free|inferred|inferred-coverage] [seed=0] [out=DIR]
       key frames of one video: keyframes.json, pictures, storyboard.jpg
+  keyframe-bench explain VIDEO frame=N|time=SECONDS extractor=NAME [options of extract] [--json]
+      why that frame was chosen or not: its score, the threshold, its segment, its neighbours
   keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
                  [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky] [executor.n_jobs=2]
                  [on_error=raise|warn|skip] [out=DIR] [--dry-run]
       a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra
+  keyframe-bench table [NAME [scale=smoke|cpu] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into FILE]]
+  keyframe-bench table NAME --from RESULTS [out=DIR] [--save FILE] [--into FILE]
+      a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is
+  keyframe-bench results diff A B [--tolerance 0.001] [--json]
+      which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any
   keyframe-bench check NAME | --plugin FILE
       the contract checks, a verdict each
   keyframe-bench new NAME [--in-tree]
@@ -29,7 +36,7 @@ keyframe-bench: compare key-frame extractors on one decode
 Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1.
 """
 
-COMMANDS = ("list", "extract", "run", "check", "new")
+COMMANDS = ("list", "extract", "explain", "run", "table", "results", "check", "new")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

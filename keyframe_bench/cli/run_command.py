@@ -77,11 +77,12 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
         dataset=Dataset.registry.build(name, params),
         out=Path(paths["out"]),
         extractors=extractors,
-        grid=_grid(config["grid"], [] if extractors == "all" else names, paths.get("weights")),
+        grid=_grid(config["grid"], [] if "all" in names else names, paths.get("weights")),
         budgets=[str(b) for b in _listed(config["budget"])],
         sampling=str(config["sampling"]),
         seeds=_listed(config["seeds"]),
         on_error=config["on_error"],
+        limit=config["limit"],
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
         plugins=plugin_files(),
         **options,

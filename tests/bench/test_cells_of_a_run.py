@@ -10,7 +10,10 @@ from keyframe_bench.core.errors import UnavailableError
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.tables.load import load_results
 
-FILES = {"results.jsonl", "table.md", "table.csv", "table.tex", "report.html", "run.json", "cells", "videos", "thumbs"}
+FILES = {
+    *("results.jsonl", "table.md", "table.csv", "table.tex", "stats.csv", "report.html", "run.json"),
+    *("cells", "videos", "thumbs"),
+}
 
 
 def test_files_of_a_run(cli, rendered, tmp_path, cells):

@@ -168,7 +168,7 @@ RUN_CASES = [
 ]
 
 OTHER_CASES = [
-    ("frobnicate", "commands are list, extract, run, check, new"),
+    ("frobnicate", "commands are list, extract, explain"),
     ("--frobnicate", "commands are"),
     ("list budget=8", "list takes no options"),
     ("list uniform", "'uniform'"),

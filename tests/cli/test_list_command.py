@@ -32,7 +32,7 @@ def test_json_has_the_promised_keys(listed):
     assert list(listed) == ["extractors", "features", "metrics", "datasets"]
     for extractor in listed["extractors"]:
         assert extractor.keys() >= EXTRACTOR_KEYS
-        assert set(extractor["supports"]) <= {"fixed", "free"}
+        assert set(extractor["supports"]) <= {"fixed", "free", "inferred"}
         assert isinstance(extractor["available"], bool)
         assert (extractor["reason"] is None) == extractor["available"]
         for parameter in extractor["parameters"]:

@@ -1,0 +1,1 @@
+"""Tables and figures of papers, one YAML file each; their measured results in results/."""

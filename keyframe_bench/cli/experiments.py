@@ -1,0 +1,56 @@
+"""The tables that come with the package, and a user's own: YAML files."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+
+from ..core.errors import UsageError
+from ..tables.experiment import Experiment, parse_experiment
+from ..tables.load import read_text
+
+EXPERIMENTS = "keyframe_bench.experiments"
+
+
+def names_of_experiments() -> list[str]:
+    """Return the names of the packaged tables, ``<source>/<table>`` or ``<table>``, sorted."""
+    return sorted(_below(files(EXPERIMENTS), ""))
+
+
+def _below(folder: Traversable, prefix: str) -> list[str]:
+    found = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _below(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".yaml"):
+            found.append(prefix + entry.name.removesuffix(".yaml"))
+    return found
+
+
+def load_experiment(name: str) -> Experiment:
+    """Return a packaged table by name, or that of a YAML file by its path.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name (with the nearest ones) or a file that is not a table.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _parsed(Path(name).stem, read_text(Path(name)))
+    known = names_of_experiments()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3) or known
+        raise UsageError(f"unknown table {name!r}; there are {', '.join(near)}, or give the path of a .yaml file")
+    return _parsed(name, files(EXPERIMENTS).joinpath(*f"{name}.yaml".split("/")).read_text("utf-8"))
+
+
+def _parsed(name: str, text: str) -> Experiment:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"table {name}: not YAML: {' '.join(str(error).split())}") from None
+    return parse_experiment(name, data)

@@ -1,0 +1,182 @@
+"""``keyframe-bench table``: a paper's table or figure, from its YAML file: run, print, write; or from results alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..bench.change_graph import run_change_graph
+from ..bench.execute import finish_sweep, metric_columns, run_benchmark
+from ..bench.spec import RunSpec
+from ..core.errors import UsageError
+from ..core.files import make_folder, printable, write_atomic
+from ..core.params import parameters_of
+from ..core.registry import load_plugins
+from ..extractors.base import Extractor
+from ..report.tables import Rendered, rendered
+from ..tables.experiment import Experiment
+from ..tables.export import exported
+from ..tables.format import one_line
+from ..tables.load import read_cells, read_object, read_text
+from .arguments import Arguments, path_text, split
+from .compose import composed, text_parameters
+from .experiments import load_experiment, names_of_experiments
+from .progress import run_progress
+from .run_command import make_spec
+
+DEFAULT_SCALE = "cpu"
+# What the table itself decides; everything else of `run` may be given.
+_FIXED = ("extractors", "budget", "sampling")
+
+
+def run(arguments: list[str]) -> int:
+    """Regenerate a table; return 1 when cells failed."""
+    found = split(arguments, valued=["--from", "--into", "--save"], n_positional=1)
+    load_plugins(found.plugins)
+    if not found.positional:
+        print("\n".join(f"{name:32} {load_experiment(name).title}" for name in names_of_experiments()))
+        return 0
+    experiment = load_experiment(found.positional[0])
+    scale, overrides = _scale(found.overrides)
+    status = 0
+    if "--from" in found.values:
+        _refuse_options(experiment, found, overrides, scale)
+        source = Path(found.values["--from"])
+    else:
+        found.paths.setdefault("out", f"outputs/{experiment.name}")
+        command = printable(shlex.join(["keyframe-bench", "table", *arguments]))
+        status = _measure(experiment, scale or DEFAULT_SCALE, found, overrides, command)
+        source = Path(found.paths["out"])
+    record = run_record_of(source)
+    page = rendered(experiment, read_cells(source), record | {"columns": record.get("columns") or metric_columns()})
+    print(page.text, end="")
+    if "out" in found.paths:
+        print("written:", ", ".join(path_text(file) for file in write_table(page, Path(found.paths["out"]))))
+    if "--save" in found.values:
+        save(source, Path(found.values["--save"]))
+    if "--into" in found.values:
+        write_into(Path(found.values["--into"]), experiment.name, page.markdown)
+    return status
+
+
+def run_record_of(source: Path) -> dict[str, Any]:
+    """Return the record of the run whose results are ``source`` (a folder, or a file), {} when there is none beside."""
+    beside = source / "run.json" if source.is_dir() else source.with_suffix(".run.json")
+    if source.name == "results.jsonl":
+        beside = source.with_name("run.json")
+    return read_object(beside) if beside.is_file() else {}
+
+
+def save(source: Path, file: Path) -> None:
+    """Write the results of ``source`` as a small file, to be committed, with the record of the run beside it."""
+    if file.suffix != ".jsonl":
+        raise UsageError(f"--save {str(file)!r} must end in .jsonl; the record of the run is written beside it")
+    write_atomic(file, exported(read_cells(source)))
+    record = {k: v for k, v in run_record_of(source).items() if k not in ("extractors", "warnings")}
+    write_atomic(file.with_suffix(".run.json"), json.dumps(record, indent=1) + "\n")
+
+
+def write_table(page: Rendered, out: Path) -> list[Path]:
+    """Write text, verdicts, pictures and bibliography of a table into ``out``."""
+    make_folder(out)
+    files: dict[str, str | bytes] = {"md": page.markdown, "bib": page.bibliography, **page.pictures}
+    if page.verdicts:
+        files["verdicts.json"] = json.dumps(page.verdicts, indent=1) + "\n"
+    stem = page.name.rpartition("/")[2]
+    for suffix, content in files.items():
+        write_atomic(out / f"{stem}.{suffix}", content)
+    return [out / f"{stem}.{suffix}" for suffix in files]
+
+
+def write_into(file: Path, name: str, markdown: str) -> None:
+    """Put the table between the markers ``<!-- table NAME -->`` and ``<!-- /table NAME -->`` of a Markdown file.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or has no such markers, in this order, once.
+    """
+    write_atomic(file, replaced(read_text(file), name, markdown, str(file)))
+
+
+def replaced(text: str, name: str, markdown: str, file: str) -> str:
+    """Return ``text`` with the table between its markers."""
+    opening, closing = f"<!-- table {name} -->", f"<!-- /table {name} -->"
+    parts = re.split(f"({re.escape(opening)}|{re.escape(closing)})", text)
+    if parts[1::2] != [opening, closing]:
+        raise UsageError(f"{file!r} must hold {opening} and {closing} once, in this order; add them where it belongs")
+    return f"{parts[0]}{opening}\n{markdown.strip()}\n{closing}{parts[4]}"
+
+
+def _scale(overrides: list[str]) -> tuple[str | None, list[str]]:
+    given = [line for line in overrides if line.startswith("scale=")]
+    return (given[-1].partition("=")[2] if given else None), [line for line in overrides if line not in given]
+
+
+def _refuse_options(experiment: Experiment, found: Arguments, overrides: list[str], scale: str | None) -> None:
+    extra = [*overrides, *(path for path in found.paths if path != "out"), *(["scale="] if scale else [])]
+    if extra:
+        raise UsageError(f"table {experiment.name} --from reads results and runs nothing: leave out {extra[0]}")
+
+
+def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: list[str], command: str) -> int:
+    """Compute the missing cells of every run of the table, into one folder; return 1 when cells failed."""
+    specs = specs_of(experiment, scale, found, overrides)
+    facts = {"table": experiment.name, "scale": scale}
+    if experiment.kind == "change_graph":
+        run_change_graph(specs[0], command=command, facts=facts)
+        return 0
+    summaries = []
+    for spec in specs:
+        with run_progress() as report:
+            summaries.append(run_benchmark(spec, command=command, report=report))
+    total = finish_sweep(summaries, facts)
+    for line in total.failures:
+        print(f"failed: {one_line(line)}", file=sys.stderr)
+    return 1 if total.failures else 0
+
+
+def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: list[str]) -> list[RunSpec]:
+    """Return the runs a table consists of: its scale's options, the user's own, and each run's.
+
+    Raises
+    ------
+    UsageError
+        For an option that the table itself decides, or that does not exist.
+    """
+    options = experiment.scale(scale)
+    keys = [line.partition("=")[0].lstrip("+") for line in overrides]
+    fixed = next((key for key in keys if key in _FIXED), None)
+    if fixed:
+        raise UsageError(f"table {experiment.name} decides {fixed}= itself; leave it out, or copy its YAML file")
+    texts, overrides = text_parameters("dataset", overrides)
+    config = composed("run", overrides)
+    own_data = any(key.partition(".")[0] == "dataset" for key in keys)
+    config |= {k: v for k, v in options.items() if k not in keys and not (k == "dataset" and own_data)}
+    paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
+    return [_spec(config, run, keys, paths) for run in experiment.runs_at(scale)]
+
+
+def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], paths: Mapping[str, str]) -> RunSpec:
+    """One run; grids and weights of extractors that it does not name are of no concern to it."""
+    mine = {**config, **{k: v for k, v in run.items() if k not in keys}}
+    names = mine["extractors"]
+    everything = names in ("all", ["all"])
+    grids = [config["grid"], run.get("grid", {})]
+    mine["grid"] = {
+        name: {**grids[1].get(name, {}), **grids[0].get(name, {})}
+        for name in {**grids[0], **grids[1]}
+        if everything or name in names
+    }
+    if "weights" in paths and not everything and not any(_takes_weights(name) for name in names):
+        paths = {k: v for k, v in paths.items() if k != "weights"}
+    return make_spec(mine, paths)
+
+
+def _takes_weights(name: str) -> bool:
+    return "weights" in parameters_of(Extractor.registry.get(name))

@@ -1,0 +1,119 @@
+"""A paper's table as Markdown: every number with its interval, the paper's figure, the claims and their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..tables.measure import Estimate
+from ..tables.paper import PaperCell, PaperTable
+from ..tables.verdict import Verdict
+from .markdown import escape
+
+
+def number(value: float) -> str:
+    """Return four significant digits without an exponent where that is short.
+
+    Examples
+    --------
+    >>> number(11472.0), number(0.86123), number(3.2516), number(0.000012)
+    ('11472', '0.861', '3.25', '1.2e-05')
+    """
+    size = abs(value)
+    if size >= 1000 or value == 0:
+        return f"{value:.0f}"
+    if size >= 100:
+        return f"{value:.1f}"
+    if size >= 1:
+        return f"{value:.3g}"
+    return f"{value:.3f}" if size >= 0.001 else f"{value:.2g}"
+
+
+def with_interval(found: Estimate) -> str:
+    """Return the number and, for two videos or more, its 95 % interval in brackets."""
+    if found.low is None or found.high is None:
+        return number(found.value)
+    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
+
+
+def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
+    """Return table, claims and provenance.
+
+    Parameters
+    ----------
+    table : PaperTable
+    run : mapping
+        The record of the run (``run.json``): command, commit, seeds, versions; may be empty.
+    """
+    experiment = table.experiment
+    lines = [f"**{escape(experiment.title)}**", ""]
+    if experiment.about:
+        lines += [escape(experiment.about), ""]
+    if table.rows:
+        lines += [*_rows(table), ""]
+    if table.verdicts:
+        lines += ["| claim | paper | measured | holds if | verdict |", "| :-- | --: | --: | :-- | :-- |"]
+        lines += [_verdict(v) for v in table.verdicts] + [""]
+    lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table)]]
+    return "\n".join([*lines, "", *provenance(table, run)]).strip("\n") + "\n"
+
+
+def _rows(table: PaperTable) -> list[str]:
+    has_paper = [any(row.cells[i].paper is not None for row in table.rows) for i in range(len(table.columns))]
+    head, align = ["row"], [":--"]
+    for (name, _), both in zip(table.columns, has_paper, strict=True):
+        head += [f"{escape(name)}, paper", escape(name), "ours / paper"] if both else [escape(name)]
+        align += ["--:"] * (3 if both else 1)
+    lines = [_line(head), _line(align)]
+    for row in table.rows:
+        note = f" ({row.note})" if row.note and row.note != "method" else ""
+        texts = [escape(row.name + note)]
+        for cell, both in zip(row.cells, has_paper, strict=True):
+            texts += _paper_texts(cell) if both else [_ours(cell)]
+        lines.append(_line(texts))
+    return lines
+
+
+def _ours(cell: PaperCell) -> str:
+    if cell.found is not None:
+        return escape(with_interval(cell.found))
+    return escape(cell.text) if cell.text else "-"
+
+
+def _paper_texts(cell: PaperCell) -> list[str]:
+    paper = "-" if cell.paper is None else number(cell.paper)
+    return [paper, _ours(cell), "-" if cell.ratio is None else number(cell.ratio)]
+
+
+def _verdict(verdict: Verdict) -> str:
+    found = "-" if verdict.found is None else escape(with_interval(verdict.found))
+    word = f"**{verdict.verdict}**" + (f": {escape(verdict.note)}" if verdict.note else "")
+    return _line([escape(verdict.claim), escape(verdict.paper) or "-", found, escape(verdict.expected), word])
+
+
+def _legend(table: PaperTable) -> list[str]:
+    return [f"{name}: {about}" for name, about in table.columns if about]
+
+
+def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
+    """Return where the numbers come from, as Markdown lines."""
+    experiment = table.experiment
+    data = f"{', '.join(table.datasets) or 'none'}, {table.n_videos} videos"
+    replaced = f", in place of: {experiment.substitute}" if experiment.substitute else ""
+    lines = [f"- data: {escape(data + replaced)}", f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}"]
+    if run.get("command"):
+        lines.append(f"- command: `{str(run['command']).replace('`', '')}`")
+    facts = [f"commit {run['commit']}" if run.get("commit") else "", str(run.get("started") or "")]
+    facts += [f"{run['cores']} cores" if run.get("cores") else ""]
+    facts += [f"{name} {version}" for name, version in (run.get("versions") or {}).items()]
+    known = ", ".join(fact for fact in facts if fact)
+    lines.append(f"- {escape(known)}" if known else "- how these results were made was not recorded beside them")
+    return lines
+
+
+def _seeds(table: PaperTable) -> str:
+    return f"methods that draw at random: {table.n_seeds} seed{'s' if table.n_seeds != 1 else ''}"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,76 @@
+"""A regenerated table in every form it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..core.errors import UsageError
+from ..tables.build import comparison
+from ..tables.experiment import Experiment
+from ..tables.load import cells_frame
+from ..tables.paper import paper_table
+from ..tables.summary import coverage_sentence
+from .bibliography import bibliography
+from .change_graph import change_graph_png
+from .markdown import to_markdown
+from .paper import paper_markdown, provenance
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What is printed and written.
+
+    Attributes
+    ----------
+    name : str
+        Of the experiment.
+    text, markdown : str
+        For the terminal, for a file.
+    bibliography : str
+        BibTeX of the paper and of the methods in the table.
+    verdicts : list of dict
+        As data, so that a change of one can be noticed.
+    pictures : dict
+        Suffix ("png") to bytes.
+    """
+
+    name: str
+    text: str
+    markdown: str
+    bibliography: str
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any]) -> Rendered:
+    """Return the table of ``experiment`` from results alone.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    stored : mapping
+        Cells by key, of `read_cells`.
+    run : mapping
+        The record of the run, with the columns of all metrics.
+    """
+    cells = cells_frame(stored)
+    paper = paper_table(experiment, cells)
+    if experiment.kind == "comparison":
+        names = experiment.headline or tuple(run["columns"])
+        unknown = [name for name in names if name not in run["columns"]]
+        if unknown:
+            raise UsageError(f"table {experiment.name}: these results have no column {unknown[0]!r}")
+        columns = {
+            name: {**run["columns"][name], **({"headline": True} if experiment.headline else {})} for name in names
+        }
+        table = comparison(cells, columns, title=experiment.title)
+        lines = [to_markdown(table, sentence=coverage_sentence(cells, run)), *provenance(paper, run)]
+        markdown = "\n".join(lines) + "\n"
+    else:
+        markdown = paper_markdown(paper, run)
+    drawable = [cell for cell in stored.values() if cell.get("layout") or cell.get("figure")]  # small files hold none
+    pictures = {"png": change_graph_png(drawable)} if experiment.kind == "change_graph" and drawable else {}
+    words = [asdict(verdict) for verdict in paper.verdicts]
+    return Rendered(experiment.name, markdown, markdown, bibliography(paper.references), words, pictures)

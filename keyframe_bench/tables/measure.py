@@ -1,0 +1,189 @@
+"""Numbers of a paper's table from cells: means, totals, ratios, differences, growth; with intervals over videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from .stats import CONFIDENCE, resampled_means
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FACTS = ("n_sampled", "n_frames", "k")
+KINDS = ("mean", "sum", "ratio", "difference", "slope", "exponential", "spread")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number over videos.
+
+    Attributes
+    ----------
+    value : float
+    low, high : float or None
+        95 % percentile bootstrap interval over videos; None for fewer than two.
+    n : int
+        Videos.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def chosen(cells: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the good cells that ``where`` describes.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Of `load_results`.
+    where : mapping
+        Field to a value or a list of them; ``params`` is a mapping of which every entry must be equal.
+    """
+    found = cells[cells["status"] == "ok"]
+    for name, wanted in where.items():
+        if name == "params":
+            same = [wanted.items() <= json.loads(text).items() for text in found["params"]]
+            found = found[np.array(same, dtype=bool)]
+        else:
+            values = wanted if isinstance(wanted, list) else [wanted]
+            found = found[found[name].astype(str).isin([str(v) for v in values])]
+    return found
+
+
+def number(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+    """Return number ``name`` of every cell: a metric, a cost, a fact, or one of those derived here.
+
+    ``ms_per_frame`` is the whole cost (decoding, features, selection) per decoded frame, ``work_ms_per_frame`` that
+    without decoding, ``work_s`` features and selection in seconds.
+    """
+    if name in _FACTS:
+        return cells[name].astype(float)
+    if name in ("ms_per_frame", "work_ms_per_frame", "work_s"):
+        parts = ["features_s", "select_s"] + (["decode_s"] if name == "ms_per_frame" else [])
+        seconds = sum((_stored(cells, part) for part in parts), start=_stored(cells, "select_s") * 0)
+        return seconds if name == "work_s" else 1000 * seconds / cells["n_frames"].astype(float)
+    return _stored(cells, name)
+
+
+def _stored(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+    for prefix in ("metric", "cost"):
+        if f"{prefix}.{name}" in cells:
+            return cells[f"{prefix}.{name}"]
+    return cells["n_sampled"].astype(float) * float("nan")
+
+
+def estimate(
+    cells: pd.DataFrame, measure: Mapping[str, Any], where: Mapping[str, Any] | None = None
+) -> Estimate | None:
+    """Return what ``measure`` says about ``cells``, or None when no video has it.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Of `load_results`.
+    measure : mapping
+        One of the kinds below, with ``where`` (see `chosen`):
+
+        ``mean: x`` and ``sum: x``, over videos;
+        ``ratio: [{value, where}, {value, where}]``, of the totals;
+        ``difference: [...]``, of the means, paired over videos;
+        ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
+        ``exponential: [y, x]``, by how much more of the variance of log y a straight line in x explains than one in
+        log x (below 0: a power law fits better);
+        ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k.
+    where : mapping, optional
+        Of the row, merged under the measure's own.
+
+    Raises
+    ------
+    UsageError
+        If the measure has no known kind.
+    """
+    kind = next((k for k in KINDS if k in measure), None)
+    if kind is None:
+        raise UsageError(f"measure {dict(measure)!r} has none of {', '.join(KINDS)}")
+    part = {**(where or {}), **(measure.get("where") or {})}
+    what = measure[kind]
+    if kind in ("mean", "sum"):
+        values = _per_video(chosen(cells, part), what)
+        scale = float(len(values)) if kind == "sum" else 1.0
+        return _over_videos(values.to_numpy()[:, None], lambda means: scale * means[..., 0])
+    if kind in ("ratio", "difference"):
+        pair = [_per_video(chosen(cells, {**part, **(q.get("where") or {})}), q["value"]) for q in what]
+        first, second = pair[0].align(pair[1], join="inner")
+        both = np.stack([first.to_numpy(), second.to_numpy()], axis=1)
+        combine: Callable[[NDArray[Any]], NDArray[Any]] = (
+            (lambda m: m[..., 0] / m[..., 1]) if kind == "ratio" else (lambda m: m[..., 0] - m[..., 1])
+        )
+        return _over_videos(both, combine)
+    videos = [video for _, video in chosen(cells, part).groupby("video_id")]
+    if kind == "spread":
+        found = np.array([_spread(video, what) for video in videos])
+    else:
+        fit = _slope if kind == "slope" else _exponential
+        found = np.array([_fitted(video, what, fit) for video in videos])
+    return _over_videos(found[np.isfinite(found)][:, None], lambda means: means[..., 0])
+
+
+def _per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+    """Mean over the cells (seeds) of each video."""
+    return number(cells, name).groupby(cells["video_id"]).mean().dropna()
+
+
+def _over_videos(values: NDArray[Any], combine: Callable[[NDArray[Any]], NDArray[Any]]) -> Estimate | None:
+    """Combine the column means of ``values`` [videos, m], with the interval from resampled videos."""
+    n = len(values)
+    if n == 0:
+        return None
+    value = float(combine(values.mean(axis=0)))
+    if n == 1:
+        return Estimate(value, None, None, 1)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(combine(resampled_means(values)), [tail, 100 - tail])
+    return Estimate(value, float(low), float(high), n)
+
+
+def _fitted(video: pd.DataFrame, names: list[str], fit: Callable[[NDArray[Any], NDArray[Any]], float]) -> float:
+    y, x = (number(video, name) for name in names)
+    points = y.groupby(x).mean()
+    points = points[points > 0]
+    if len(points) < 3:
+        return float("nan")
+    return fit(points.index.to_numpy(dtype=float), np.log(points.to_numpy(dtype=float)))
+
+
+def _slope(x: NDArray[Any], log_y: NDArray[Any]) -> float:
+    return float(np.polyfit(np.log(x), log_y, 1)[0])
+
+
+def _exponential(x: NDArray[Any], log_y: NDArray[Any]) -> float:
+    return _explained(x, log_y) - _explained(np.log(x), log_y)
+
+
+def _explained(x: NDArray[Any], y: NDArray[Any]) -> float:
+    return float(np.corrcoef(x, y)[0, 1] ** 2) if np.ptp(y) > 0 else float("nan")
+
+
+def _spread(video: pd.DataFrame, name: str) -> float:
+    """Slope of the standard deviation between methods against log2 k."""
+    by_method = number(video, name).groupby([video["k"].astype(float), video["group"].map(_method_of)]).mean()
+    spread = by_method.groupby(level=0).std(ddof=0).dropna()
+    if len(spread) < 2:
+        return float("nan")
+    return float(np.polyfit(np.log2(spread.index.to_numpy(dtype=float)), spread.to_numpy(), 1)[0])
+
+
+def _method_of(group: str) -> str:
+    """Return extractor, version, label and parameters of a group: all but data set, budget and sampling."""
+    dataset, extractor, version, label, _, _, params = json.loads(group)
+    return json.dumps([dataset, extractor, version, label, params])

@@ -1,0 +1,70 @@
+"""``keyframe-bench explain``."""
+
+import json
+
+import pytest
+
+
+def test_what_is_printed(cli, video):
+    status, text, err = cli("explain", video, "extractor=pixel_distance", "frame=15", "budget=free")
+    assert (status, err) == (0, "")
+    assert "frame 15 at 1.500 s: " in text
+    assert "reaches the threshold" in text
+    assert "segment    frames 15 to 24 hold frame 15" in text
+    rows = [line for line in text.splitlines() if line.strip().startswith(("0 ", "5 ", "10 ", "> ", "20 ", "25 "))]
+    assert len(rows) == 6
+    assert "starts a segment" in next(row for row in rows if ">" in row) and "|" in rows[0]
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_an_unsampled_frame_says_so(cli, video):
+    _, text, _ = cli("explain", video, "frame=16", "budget=2")
+    assert "frame 16 at 1.600 s: not seen at sampling 2fps; of the nearest frame that was, 15:" in text
+    assert "needed" in text and "budget 2: 2 key frames of 6 frames seen" in text
+
+
+def test_methods_without_scores(cli, video):
+    status, text, _ = cli("explain", video, "extractor=uniform", "time=0.3", "sampling=every", "budget=2")
+    assert status == 0
+    assert "frame 3 at 0.300 s: not a key frame" in text
+    assert "gives single frames no score" in text and "score  " not in text
+
+
+def test_plain_data(cli, video):
+    status, text, _ = cli("explain", video, "extractor=ffmpeg_scene", "frame=14", "budget=free", "--json")
+    record = json.loads(text)
+    assert status == 0
+    assert record["chosen"] and record["threshold"] == pytest.approx(0.4)
+    assert [n["frame"] for n in record["neighbours"]] == list(range(9, 20))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frame=30"], "its last frame is 29"),
+        ([], "explain needs one frame: frame=N, counted from 0, or time=SECONDS"),
+        (["frame=3", "time=1"], "explain needs one frame"),
+        (["frame=abc"], "frame=abc is not a whole number"),
+        (["frame=1.5"], "frame=1.5 is not a whole number"),
+        (["frame="], "frame= is not a whole number"),
+        (["frame=-1"], "frame=-1 is not a whole number of at least 0"),
+        (["time=soon"], "time=soon is not a number of seconds"),
+        (["time=inf"], "time=inf is not a number of seconds"),
+        (["frame=3", "extractor=oracle"], "it looks at annotations"),
+        (["frame=3", "extractor=unifrom"], "did you mean uniform"),
+        (["frame=3", "budget=none"], "is not a positive budget"),
+        (["frame=3", "out=x"], "explain takes no out="),
+        (["frame=3", "fps=2"], "unknown option fps="),
+        (["frame=3", "extractor=uniform", "budget=inferred"], "takes no inferred budget"),
+    ],
+)
+def test_wrong_words_are_one_sentence(cli, video, words, said):
+    status, text, err = cli("explain", video, *words)
+    assert (status, text) == (2, "")
+    assert said in err and err.count("\n") == 1
+
+
+def test_a_video_is_needed(cli, tmp_path):
+    assert "explain needs a video" in cli("explain", "frame=3")[2]
+    status, _, err = cli("explain", tmp_path / "no.mp4", "frame=3")
+    assert status == 2 and "no.mp4" in err

@@ -1,0 +1,125 @@
+"""``keyframe-bench table``: run, print, write; and the same from results alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
+from keyframe_bench.cli.main import main
+
+MINE = """
+title: How many
+source: platformai
+scales: {smoke: {dataset: {name: synthetic, n_videos: 2, duration_s: 4}, seeds: [0]}}
+runs: [{extractors: [uniform], budget: free, sampling: 2fps}]
+rows: [{name: one, where: {extractor: uniform}, paper: {frames: 4}}]
+columns: [{name: frames, sum: n_keyframes, about: of all videos}]
+claims:
+  - {claim: some are left, measure: {mean: n_keyframes}, expect: {above: 0}, paper: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A table of a user's own YAML file, computed once."""
+    folder = tmp_path_factory.mktemp("table")
+    (folder / "mine.yaml").write_text(MINE, "utf-8")
+    assert main(["table", str(folder / "mine.yaml"), "scale=smoke", f"out={folder / 'out'}"]) == 0
+    return folder
+
+
+def test_every_file_of_a_table_is_written(made):
+    out = made / "out"
+    text = (out / "mine.md").read_text("utf-8")
+    assert "| one | 4 | 4 " in text  # paper, ours
+    assert "| some are left | 2 |" in text
+    assert "**holds**" in text
+    assert "`keyframe-bench table" in text
+    assert "@online{platformai," in (out / "mine.bib").read_text("utf-8")
+    (verdict,) = json.loads((out / "mine.verdicts.json").read_text("utf-8"))
+    assert (verdict["verdict"], verdict["found"]["n"]) == ("holds", 2)
+
+
+def test_from_results_alone_gives_the_same_table(made, capsys, tmp_path):
+    name = str(made / "mine.yaml")
+    capsys.readouterr()
+    for source in (made / "out", made / "out" / "results.jsonl"):
+        assert main(["table", name, "--from", str(source), f"out={tmp_path / 'again'}"]) == 0
+        assert (tmp_path / "again" / "mine.md").read_text("utf-8") == (made / "out" / "mine.md").read_text("utf-8")
+
+
+def test_the_same_command_again_computes_nothing(made):
+    before = {p: p.stat().st_mtime_ns for p in (made / "out" / "cells").iterdir()}
+    assert main(["table", str(made / "mine.yaml"), "scale=smoke", f"out={made / 'out'}"]) == 0
+    assert {p: p.stat().st_mtime_ns for p in (made / "out" / "cells").iterdir()} == before
+
+
+def test_into_replaces_what_is_between_the_markers(made, tmp_path, capsys):
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- table mine -->\nstale text\n<!-- /table mine -->\nafter\n", "utf-8")
+    command = ["table", str(made / "mine.yaml"), "--from", str(made / "out"), "--into", str(page)]
+    assert main(command) == 0
+    text = page.read_text("utf-8")
+    assert text.startswith("before\n<!-- table mine -->\n**How many**")
+    assert text.endswith("<!-- /table mine -->\nafter\n")
+    assert "stale text" not in text
+    page.write_text("no markers", "utf-8")
+    assert main(command) == 2
+    assert page.read_text("utf-8") == "no markers"
+    assert "must hold <!-- table mine -->" in capsys.readouterr().err
+
+
+def test_without_a_name_the_tables_are_listed(capsys):
+    assert main(["table"]) == 0
+    assert "platform_ai/counts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["platform_ai/count"], "unknown table 'platform_ai/count'; there are platform_ai/counts"),
+        (["platform_ai/counts", "scale=huge"], "has no scale=huge; it has smoke, cpu"),
+        (["platform_ai/counts", "budget=3"], "decides budget= itself"),
+        (["platform_ai/counts", "--from", "nowhere"], "cannot read 'nowhere/results.jsonl'"),
+        (["platform_ai/counts", "--from", "x", "scale=cpu"], "leave out scale="),
+        (["platform_ai/counts", "--from"], "--from needs a file after it"),
+        (["platform_ai/counts", "limt=2"], "did you mean limit="),
+        (["missing.yaml"], "cannot read 'missing.yaml'"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, what, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nowhere").mkdir()
+    assert main(["table", *words]) == 2
+    error = capsys.readouterr().err
+    assert what in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("name", names_of_experiments())
+def test_every_packaged_table_is_well_formed(name):
+    experiment = load_experiment(name)
+    assert experiment.runs_at("smoke")
+    assert experiment.kind != "table" or (experiment.rows and experiment.columns and experiment.claims)
+
+
+@pytest.mark.parametrize("name", names_of_experiments())
+def test_every_packaged_table_runs_at_smoke_scale(name, tmp_path, capsys):
+    assert main(["table", name, "scale=smoke", f"out={tmp_path / 'out'}", f"dataset.root={tmp_path / 'v'}"]) == 0
+    page = capsys.readouterr().out
+    assert load_experiment(name).title.split(":")[0] in page.replace("\\", "")
+    for verdict in json.loads((tmp_path / "out" / f"{name.split('/')[-1]}.verdicts.json").read_text("utf-8")):
+        assert verdict["verdict"] in ("holds", "fails", "undecided")
+
+
+def test_saved_results_are_small_and_give_the_same_table(made, tmp_path, capsys):
+    name, saved = str(made / "mine.yaml"), tmp_path / "mine.jsonl"
+    assert main(["table", name, "--from", str(made / "out"), "--save", str(saved)]) == 0
+    whole = capsys.readouterr().out
+    assert main(["table", name, "--from", str(saved)]) == 0
+    assert capsys.readouterr().out == whole
+    assert saved.stat().st_size < (made / "out" / "results.jsonl").stat().st_size
+    assert main(["table", name, "--from", str(saved), "--save", str(tmp_path / "mine.csv")]) == 2

@@ -1,0 +1,42 @@
+"""Tables in the pages of the repository are those that the committed results give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keyframe_bench.bench.execute import metric_columns
+from keyframe_bench.cli.experiments import load_experiment
+from keyframe_bench.cli.table_command import replaced, run_record_of
+from keyframe_bench.report.tables import rendered
+from keyframe_bench.tables.load import read_cells
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results"
+PAGES = {
+    "main": "README.md",
+    "platform_ai/counts": "experiments/platform_ai/README.md",
+    "platform_ai/comparison": "experiments/platform_ai/README.md",
+    "platform_ai/change_graph": "experiments/platform_ai/README.md",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_table_in_the_page_is_not_stale(name):
+    source = RESULTS / f"{name.replace('/', '_')}.jsonl"
+    record = run_record_of(source)
+    page = ROOT / PAGES[name]
+    text = page.read_text("utf-8")
+    run = record | {"columns": record.get("columns") or metric_columns()}
+    fresh = replaced(text, name, rendered(load_experiment(name), read_cells(source), run).markdown, str(page))
+    assert fresh == text, "stale: run `make tables`"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_committed_results_say_how_they_were_made(name):
+    record = run_record_of(RESULTS / f"{name.replace('/', '_')}.jsonl")
+    assert record["command"].startswith(f"keyframe-bench table {name}")
+    assert record["commit"]
+    assert "/root" not in record["command"]
+    assert "/work" not in record["command"]

@@ -1,0 +1,108 @@
+"""Numbers of a paper's table from cells, against the same numbers by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.tables.load import cells_frame
+from keyframe_bench.tables.measure import chosen, estimate
+
+
+def cell(video, extractor, *, seed=0, params=None, sampling="2fps", k=None, n_sampled=100, cost=None, **metrics):
+    key = json.dumps([video, extractor, seed, params, sampling, k, n_sampled])
+    frames = list(range(int(metrics.get("n_keyframes", 1))))
+    return {
+        "key": key, "status": "ok", "extractor": extractor, "video": video, "params": params or {}, "seed": seed,
+        "budget": str(k) if k else "free", "sampling": sampling, "run_sampling": sampling, "k": k,
+        "n_sampled": n_sampled, "n_frames": 1000, "dataset": "d", "metrics": metrics,
+        "keyframes": {"frames": frames, "cost": cost or {}},
+    }  # fmt: skip
+
+
+def frame(*cells):
+    return cells_frame({c["key"]: c for c in cells})
+
+
+def test_mean_averages_seeds_inside_a_video_first():
+    cells = frame(cell("a", "x", seed=0, q=0.0), cell("a", "x", seed=1, q=1.0), cell("b", "x", q=0.9))
+    assert estimate(cells, {"mean": "q"}).value == pytest.approx((0.5 + 0.9) / 2)
+
+
+def test_ratio_is_that_of_the_totals_and_its_interval_holds_it():
+    rng = np.random.default_rng(0)
+    many, few = rng.integers(50, 200, 30), rng.integers(10, 30, 30)
+    pairs = zip(many.tolist(), few.tolist(), strict=True)
+    cells = frame(*(cell(f"v{i}", "x", n_keyframes=b, n_sampled=a) for i, (a, b) in enumerate(pairs)))
+    found = estimate(cells, {"ratio": [{"value": "n_sampled"}, {"value": "n_keyframes"}]})
+    assert found.value == pytest.approx(many.sum() / few.sum())
+    assert found.low < found.value < found.high
+    assert found.n == 30
+
+
+def test_difference_pairs_videos_and_leaves_out_those_that_one_side_lacks():
+    cells = frame(
+        cell("a", "x", q=0.9),
+        cell("a", "y", q=0.4),
+        cell("b", "x", q=0.8),
+        cell("b", "y", q=0.5),
+        cell("c", "x", q=0.1),
+    )
+    pair = [{"value": "q", "where": {"extractor": "x"}}, {"value": "q", "where": {"extractor": "y"}}]
+    found = estimate(cells, {"difference": pair})
+    assert (found.value, found.n) == (pytest.approx(0.4), 2)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
+def test_slope_recovers_the_exponent(exponent):
+    cells = frame(
+        *(
+            cell(v, "x", n_sampled=n, sampling=f"{n}fps", cost={"select_s": f * n**exponent, "features_s": 0.0})
+            for v, f in (("a", 1e-3), ("b", 5e-3))
+            for n in (10, 40, 160, 640)
+        )
+    )
+    assert estimate(cells, {"slope": ["work_s", "n_sampled"]}).value == pytest.approx(exponent)
+
+
+def test_exponential_tells_an_exponential_from_a_power():
+    sizes = (10, 40, 160, 640)
+    power = frame(*(cell("a", "x", n_sampled=n, cost={"select_s": n**1.5}) for n in sizes))
+    grown = frame(*(cell("a", "x", n_sampled=n, cost={"select_s": float(np.exp(n / 100))}) for n in sizes))
+    measure = {"exponential": ["select_s", "n_sampled"]}
+    assert estimate(power, measure).value < 0 < estimate(grown, measure).value
+
+
+def test_spread_is_the_slope_of_the_deviation_between_methods_per_doubling():
+    cells = frame(
+        *(cell("a", name, k=k, q=0.5 + sign * size) for k, size in ((4, 0.3), (8, 0.2), (16, 0.1))
+          for name, sign in (("x", 1), ("y", -1)))
+    )  # fmt: skip
+    assert estimate(cells, {"spread": "q"}).value == pytest.approx(-0.1)
+
+
+def test_cost_per_frame_is_decoding_features_and_selection():
+    cells = frame(cell("a", "x", cost={"decode_s": 1.0, "features_s": 0.5, "select_s": 0.25}))
+    assert estimate(cells, {"mean": "ms_per_frame"}).value == pytest.approx(1.75)
+    assert estimate(cells, {"mean": "work_ms_per_frame"}).value == pytest.approx(0.75)
+
+
+def test_where_compares_parameters_lists_and_truth_values():
+    cells = frame(cell("a", "x", params={"p": 1, "q": "s"}), cell("a", "y", params={"p": 2}), cell("a", "z"))
+    assert list(chosen(cells, {"params": {"p": 1}})["extractor"]) == ["x"]
+    assert set(chosen(cells, {"extractor": ["x", "z"]})["extractor"]) == {"x", "z"}
+    assert len(chosen(cells, {"control": False})) == 3
+
+
+def test_nothing_measured_is_none_and_one_video_has_no_interval():
+    cells = frame(cell("a", "x", q=1.0))
+    assert estimate(cells, {"mean": "absent"}) is None
+    assert estimate(cells, {"mean": "q"}).low is None
+
+
+def test_an_unknown_kind_is_named():
+    with pytest.raises(UsageError, match="has none of mean, sum"):
+        estimate(frame(cell("a", "x")), {"median": "q"})

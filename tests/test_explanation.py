@@ -1,0 +1,104 @@
+"""Why a frame was chosen or not."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+import keyframe_bench as kb
+
+METHODS = ("pixel_distance", "histogram_distance", "ffmpeg_scene", "uniform", "random", "coded_frames")
+
+
+@pytest.mark.parametrize(("name", "budget"), [*product(METHODS, (3,)), *product(METHODS[:4], ("free",))])
+def test_every_frame_of_a_video_is_explained_in_agreement_with_the_extraction(video, name, budget):
+    result = kb.extract(video, name, budget=budget)
+    grid = result.source.grids[result.sampling]
+    for frame in (0, 7, 14, 15, 29):
+        found = kb.explain(video, name, frame=frame, budget=budget)
+        assert (found.frame, found.time) == (frame, pytest.approx(frame / 10))
+        assert found.sampled == (frame in grid)
+        assert found.chosen == (frame in result.frames)
+        assert found.judged == grid[np.abs(grid - frame).argmin()]
+        assert found.why.startswith("chosen" if found.judged in result.frames else "not chosen")
+        assert found.key_frame in result.frames
+        if found.segment is not None:
+            assert found.segment[0] <= frame < found.segment[1]
+            assert found.segment[0] <= found.key_frame < found.segment[1]
+        assert [n.frame for n in found.neighbours if n.chosen] == [
+            f for f in result.frames if found.neighbours[0].frame <= f <= found.neighbours[-1].frame
+        ]
+        assert json.loads(json.dumps(found.to_json(), allow_nan=False))["frame"] == frame
+
+
+def test_the_change_that_starts_a_segment(video):
+    """Shots start at 14 and 23; at 2fps frame 15 is the first of the second."""
+    found = kb.explain(video, "pixel_distance", frame=15, budget="free")
+    assert found.score is not None and found.threshold is not None and found.score > found.threshold
+    assert f"its change {found.score:.4g} reaches the threshold {found.threshold:.4g}" in found.why
+    calm = kb.explain(video, "pixel_distance", frame=10, budget="free")
+    assert "is merged with the frame before, because its change" in calm.why and "is below the threshold" in calm.why
+
+
+def test_with_k_the_last_score_that_was_enough_is_told(video):
+    found = kb.explain(video, "pixel_distance", frame=10, budget=3)
+    result = kb.extract(video, "pixel_distance", budget=3)
+    assert found.threshold is None
+    assert found.lowest_chosen == pytest.approx(sorted(result.keyframes.frame_scores)[-2])
+    assert "only the 2 largest start a segment" in found.why
+    assert kb.explain(video, "pixel_distance", frame=10, budget=1).lowest_chosen is None
+
+
+def test_scores_of_a_scene(video):
+    cut = kb.explain(video, "ffmpeg_scene", frame=14, budget="free")
+    assert cut.chosen and cut.rank is not None and cut.rank <= 2
+    assert "is above the threshold 0.4" in cut.why
+    calm = kb.explain(video, "ffmpeg_scene", frame=12, budget="free")
+    assert not calm.chosen and "is not above the threshold 0.4" in calm.why
+    assert calm.key_frame == 14
+
+
+def test_a_higher_score_beside_it_is_named(video, tmp_path, own_registry):
+    plugin = tmp_path / "bright.py"
+    plugin.write_text(
+        "import numpy as np\nimport keyframe_bench as kb\n\n\n@kb.register('ramp_of_tests')\n"
+        "class Ramp(kb.ScoreExtractor):\n    'Late frames.'\n    reference = 'none'\n\n"
+        "    def score(self, clip):\n        return np.arange(len(clip), dtype=float)\n"
+    )
+    kb.core.registry.load_plugins([str(plugin)])
+    beside = kb.explain(video, "ramp_of_tests", frame=20, budget=2)
+    assert beside.why == "not chosen: frame 25 beside it scores 5, and key frames stay 2 sampled frames apart"
+    assert kb.explain(video, "ramp_of_tests", frame=15, budget=2).chosen
+    low = kb.explain(video, "ramp_of_tests", frame=5, budget=2)
+    assert low.why == "not chosen: its score 1 is number 5 of 6, and the lowest of the 2 chosen is 3"
+
+
+def test_a_time_is_the_frame_on_screen(video):
+    assert kb.explain(video, time=1.4, budget=2).frame == 14
+    assert kb.explain(video, time=1.499, budget=2).frame == 14
+    assert kb.explain(video, time=2.95, budget=2).frame == 29
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ({}, "explain needs one frame"),
+        ({"frame": 3, "time": 1.0}, "explain needs one frame"),
+        ({"frame": 30}, "frame=30 is beyond the end of cuts.mp4: its last frame is 29"),
+        ({"frame": -1}, "frame=-1 is not a whole number"),
+        ({"frame": 1.5}, "frame=1.5 is not a whole number"),
+        ({"frame": True}, "frame=True"),
+        ({"time": float("nan")}, "time=nan is not a number"),
+        ({"time": 3.2}, "time=3.2 is outside cuts.mp4: its frames are shown from 0.000 to 3.000 s"),
+        ({"time": -1}, "time=-1 is outside"),
+    ],
+)
+def test_what_is_no_frame_is_said(video, place, said):
+    with pytest.raises(kb.UsageError, match=said):
+        kb.explain(video, **place)
+
+
+def test_a_method_that_knows_the_answer_is_not_explained(video):
+    with pytest.raises(kb.UnavailableError, match="it looks at annotations"):
+        kb.explain(video, "oracle", frame=3)

@@ -24,7 +24,7 @@ from ..tables.export import exported
 from ..tables.format import one_line
 from ..tables.load import read_cells, read_object, read_text
 from .arguments import Arguments, path_text, split
-from .compose import composed, text_parameters
+from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
 from .progress import run_progress
 from .run_command import make_spec
@@ -154,10 +154,12 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: li
     fixed = next((key for key in keys if key in _FIXED), None)
     if fixed:
         raise UsageError(f"table {experiment.name} decides {fixed}= itself; leave it out, or copy its YAML file")
+    if "dataset" not in keys:
+        name, params = built_params(options["dataset"])
+        overrides = [f"dataset={name}", *(f"dataset.{k}={v}" for k, v in params.items()), *overrides]
     texts, overrides = text_parameters("dataset", overrides)
     config = composed("run", overrides)
-    own_data = any(key.partition(".")[0] == "dataset" for key in keys)
-    config |= {k: v for k, v in options.items() if k not in keys and not (k == "dataset" and own_data)}
+    config |= {k: v for k, v in options.items() if k not in (*keys, "dataset")}
     paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
     return [_spec(config, run, keys, paths) for run in experiment.runs_at(scale)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import math
 import types
@@ -100,6 +101,11 @@ def parameters_of(cls: type) -> dict[str, Parameter]:
         If a parameter has no default or an annotation other than scalars, ``Literal``, ``Annotated[..., Range]`` and
         ``None`` unions: the class itself is wrong.
     """
+    return dict(_parameters_of(cls))
+
+
+@functools.cache
+def _parameters_of(cls: type) -> dict[str, Parameter]:
     init = inspect.getattr_static(cls, "__init__")
     if init is object.__init__:
         return {}

@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip
-from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
-from .distances import GRAY, GRAY_LIMIT, HUE, HUE_LIMIT, gray_distance, hue_distance
+from .looks import GrayLooks, HueLooks, looks_of
 from .temporal import TOLERANCES
-
-MAX_FRAMES = 5000
-"""Visual coverage of longer videos is that of this many evenly spaced frames."""
+from .visual import Visual
 
 _ROUNDING_S = 5e-7  # PTS carry rounding noise: differences count to the microsecond
 
@@ -43,49 +39,31 @@ class CoverageTime(Metric):
         return {f"coverage_{s}": float((gap <= tau + _ROUNDING_S).mean()) for s, tau in TOLERANCES.items()}
 
 
+class _Coverage(Visual):
+    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
+        """Return the coverage, of `MAX_FRAMES` evenly spaced frames when there are more."""
+        looks = looks_of(clip, self.looks)
+        covered = 0.0
+        if len(keyframes) and len(clip):
+            covered = float((looks.nearest(keyframes.frames) < looks.limit).mean())
+        return dict.fromkeys(self.columns, covered)
+
+
 @register("coverage_hue")
-class CoverageHue(Metric):
+class CoverageHue(_Coverage):
     """Share of the frames whose hue histogram is nearer than L1 < 0.5 to that of a key frame (C4); 0 without any."""
 
+    looks = HueLooks
     columns: ClassVar[dict[str, Column]] = {
         "coverage_hue": Column("higher", "1", "share of the frames that look like a key frame (hue histogram)")
     }
 
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """The hue histogram."""
-        return (HUE,)
-
-    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
-        """Return the coverage, of `MAX_FRAMES` evenly spaced frames when there are more."""
-        rows = clip[HUE]
-        return {"coverage_hue": _share(hue_distance(rows[_spread(len(clip))], rows[keyframes.frames]) < HUE_LIMIT)}
-
 
 @register("coverage_gray")
-class CoverageGray(Metric):
+class CoverageGray(_Coverage):
     """Share of the frames whose small grey picture differs by RMS < 25 of 255 from that of a key frame (C4)."""
 
+    looks = GrayLooks
     columns: ClassVar[dict[str, Column]] = {
         "coverage_gray": Column("higher", "1", "share of the frames that look like a key frame (grey)", headline=True)
     }
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """Small grey pictures."""
-        return (GRAY,)
-
-    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
-        """Return the coverage, of `MAX_FRAMES` evenly spaced frames when there are more."""
-        rows = clip[GRAY]
-        return {"coverage_gray": _share(gray_distance(rows[_spread(len(clip))], rows[keyframes.frames]) < GRAY_LIMIT)}
-
-
-def _spread(n: int) -> slice | NDArray[np.int64]:
-    if n <= MAX_FRAMES:
-        return slice(None)
-    return np.rint(np.linspace(0, n - 1, MAX_FRAMES)).astype(np.int64)
-
-
-def _share(near: NDArray[np.bool_]) -> float:
-    return float(near.any(axis=1).mean()) if near.size else 0.0

@@ -17,6 +17,7 @@ from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
 from .distances import GRAY, HUE, HUE_LIMIT, hue_distance
+from .looks import GrayLooks, HueLooks, looks_of
 from .matching import Method, matches_per_user, precision_recall_f
 
 
@@ -170,7 +171,7 @@ class Cus(_Cus):
 
     def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
         """Return the rows of the hue histogram."""
-        return clip[HUE][frames]
+        return looks_of(clip, HueLooks).vectors(frames)
 
 
 @register("cus_gray")
@@ -190,12 +191,7 @@ class CusGray(_Cus):
 
     def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
         """Return float64 [len(frames), 16]: shares of the pixels in 16 equal ranges of grey."""
-        unique, where = np.unique(frames, return_inverse=True)
-        levels = clip[GRAY][unique].reshape(len(unique), GRAY.height * GRAY.width) // 16
-        index = levels + 16 * np.arange(len(unique))[:, None]
-        counts = np.bincount(index.ravel(), minlength=16 * len(unique)).reshape(len(unique), 16)
-        shares: NDArray[np.float64] = counts[where] / levels.shape[1]
-        return shares
+        return looks_of(clip, GrayLooks).histograms(frames)
 
 
 def _chosen(annotation: Annotation | None) -> list[NDArray[np.int64]]:

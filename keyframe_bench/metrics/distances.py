@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +13,9 @@ from ..features.hue_histogram import HueHistogram
 
 HUE = HueHistogram(bins=16, height=60, width=80)
 GRAY = Gray(height=18, width=32)
+
+_GROUP = 16  # others multiplied at a time: memory does not grow with their number
+_ONE_THREAD = 4 * 65536  # OpenBLAS uses one thread for products of at most this many multiplications
 
 HUE_MAX = 2.0
 """Largest L1 distance of two histograms that sum to 1."""
@@ -64,18 +70,59 @@ def gray_distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.floa
     float64 [P, R]
         Exact up to the rounding of the square root.
     """
-    x, y = _centred(a), _centred(b)
-    # Products of centred levels are whole numbers and their sums stay below 2^24: exact in float32.
-    square = _squares(x)[:, None] + _squares(y)[None] - 2.0 * (x @ y.T).astype(np.float64)
+    x, y = centred(a), centred(b)
+    square = np.zeros((len(x), len(y)))
+    blocks = Blocks(len(x), x.shape[1], np.float32)
+    blocks.rows[:] = x
+    for group, products in blocks.products(y):
+        square[:, group] = products
+    square *= -2.0
+    square += squares(x)[:, None]
+    square += squares(y)[None]
     distance: NDArray[np.float64] = np.sqrt(square / max(1, x.shape[1]))
     return distance
 
 
-def _centred(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def centred(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return levels - 128 as float32 [pictures, pixels].
+
+    Products of two pictures are then whole numbers, and their sums over at most 1024 pixels stay below 2^24: exact.
+    """
     flat = pictures.reshape(len(pictures), int(np.prod(pictures.shape[1:])))
-    centred: NDArray[np.float32] = np.subtract(flat, 128, dtype=np.float32)
-    return centred
+    result: NDArray[np.float32] = np.subtract(flat, 128, dtype=np.float32)
+    return result
 
 
-def _squares(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)
+def squares(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the squared length of every row, float64 [rows]; exact for `centred` pictures."""
+    return np.asarray(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+
+
+class Blocks:
+    """Rows cut into blocks, to be multiplied with few others in one thread.
+
+    BLAS spreads larger products over threads, and with other work on the cores (videos are run in parallel) waiting for
+    them costs many times the product itself: 16 ms and more instead of 0.6 ms for 3000 pictures and 15 key frames.
+
+    Parameters
+    ----------
+    n, dimensions : int
+    dtype : type
+
+    Attributes
+    ----------
+    rows : [n, dimensions]
+        To be filled in.
+    """
+
+    def __init__(self, n: int, dimensions: int, dtype: type[np.floating] = np.float64) -> None:
+        per_block = max(1, min(n, _ONE_THREAD // (_GROUP * max(1, dimensions))))
+        self._blocks = np.zeros((-(-n // per_block), per_block, dimensions), dtype=dtype)
+        self.rows: NDArray[Any] = self._blocks.reshape(-1, dimensions)[:n] if dimensions else np.zeros((n, 0), dtype)
+
+    def products(self, others: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield ranges of ``others`` [R, D] and the inner products of all rows with them, [n, few]."""
+        for start in range(0, len(others), _GROUP):
+            group = slice(start, min(start + _GROUP, len(others)))
+            columns = np.ascontiguousarray(others[group].T)
+            yield group, np.matmul(self._blocks, columns).reshape(-1, columns.shape[1])[: len(self.rows)]

@@ -84,6 +84,40 @@ def matches_per_user(
     return np.bincount(_owners(sizes)[partner >= 0], minlength=len(sizes)).astype(np.int64)
 
 
+def nearest_pairs(
+    predicted: NDArray[np.int64],
+    reference: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    n_predicted: int,
+    sizes: Sequence[int],
+) -> NDArray[np.int64]:
+    """Return the prediction that every reference gets when pairs are matched nearest first ("greedy_best").
+
+    Parameters
+    ----------
+    predicted, reference, distance : int, int, float [pairs]
+        The allowed pairs, each once, and how far apart they are.
+    n_predicted : int
+    sizes : sequence of int
+        Number of references of each user; users do not compete.
+
+    Returns
+    -------
+    int64 [R]
+        -1 for a reference without a match. As a pair never depends on farther ones, the pairs below a smaller limit are
+        the matching under that limit.
+    """
+    order = np.lexsort((predicted, reference, distance))
+    copies = _owners(sizes)[reference] * n_predicted + predicted
+    taken: set[int] = set()
+    partner = [-1] * sum(sizes)
+    for r, p, copy in zip(reference[order].tolist(), predicted[order].tolist(), copies[order].tolist(), strict=True):
+        if partner[r] < 0 and copy not in taken:
+            partner[r] = p
+            taken.add(copy)
+    return np.asarray(partner, dtype=np.int64)
+
+
 def precision_recall_f(
     matches: ArrayLike, n_predicted: ArrayLike, n_reference: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -168,15 +202,7 @@ def _greedy(
 
 def _greedy_best(distance: NDArray[np.float64], allowed: NDArray[np.bool_], sizes: Sequence[int]) -> NDArray[np.int64]:
     predicted, reference = np.nonzero(allowed)
-    order = np.lexsort((predicted, reference, distance[predicted, reference]))
-    copies = _owners(sizes)[reference] * allowed.shape[0] + predicted
-    taken: set[int] = set()
-    partner = [-1] * allowed.shape[1]
-    for r, p, copy in zip(reference[order].tolist(), predicted[order].tolist(), copies[order].tolist(), strict=True):
-        if partner[r] < 0 and copy not in taken:
-            partner[r] = p
-            taken.add(copy)
-    return np.asarray(partner, dtype=np.int64)
+    return nearest_pairs(predicted, reference, distance[predicted, reference], allowed.shape[0], sizes)
 
 
 def _greedy_user_order(allowed: NDArray[np.bool_], sizes: Sequence[int]) -> NDArray[np.int64]:

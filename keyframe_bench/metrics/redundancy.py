@@ -9,62 +9,61 @@ from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip
-from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
-from .base import Column, Metric
-from .distances import GRAY, GRAY_MAX, HUE, HUE_MAX, gray_distance, hue_distance
+from .base import Column
+from .looks import GrayLooks, HueLooks, Looks, looks_of, spread
+from .visual import Visual
+
+_AT_A_TIME = 512  # key frames, so that memory grows with their number, not with its square
 
 
-def redundancy(similarity: NDArray[np.float64]) -> float:
-    """Return the mean over key frames of the largest similarity to another one (C4); 0 for fewer than two.
+def redundancy(looks: Looks, frames: NDArray[np.int64]) -> float:
+    """Return the mean over key frames of the largest similarity 1 - d / d_max to another (C4); 0 for fewer than two.
 
     Parameters
     ----------
-    similarity : float [K, K]
-        0 to 1, symmetric; the diagonal is not looked at.
+    looks : Looks
+        Distances d, of range 0 to d_max.
+    frames : int64 [K]
+        Ordinals of the key frames. Of more than `MAX_FRAMES`, evenly spaced ones are compared with all others.
     """
-    if len(similarity) < 2:
+    if len(frames) < 2:
         return 0.0
-    others = np.where(np.eye(len(similarity), dtype=bool), -np.inf, similarity)
-    return float(others.max(axis=1).mean())
+    judged, total = spread(len(frames)), 0.0
+    for start in range(0, len(judged), _AT_A_TIME):
+        rows = judged[start : start + _AT_A_TIME]
+        distance = looks.distance(frames[rows], frames)
+        distance[np.arange(len(rows)), rows] = np.inf
+        total += float((1 - distance.min(axis=1) / looks.largest).sum())
+    return total / len(judged)
+
+
+class _Redundancy(Visual):
+    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
+        """Return the redundancy."""
+        return dict.fromkeys(self.columns, redundancy(looks_of(clip, self.looks), keyframes.frames))
 
 
 @register("redundancy_hue")
-class RedundancyHue(Metric):
+class RedundancyHue(_Redundancy):
     """Redundancy with the similarity 1 - L1 / 2 of hue histograms."""
 
+    version = 2
+    looks = HueLooks
     columns: ClassVar[dict[str, Column]] = {
         "redundancy_hue": Column("lower", "1", "similarity of a key frame to its most similar other (hue histogram)")
     }
 
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """The hue histogram."""
-        return (HUE,)
-
-    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
-        """Return the redundancy."""
-        rows = clip[HUE][keyframes.frames]
-        return {"redundancy_hue": redundancy(1 - hue_distance(rows, rows) / HUE_MAX)}
-
 
 @register("redundancy_gray")
-class RedundancyGray(Metric):
+class RedundancyGray(_Redundancy):
     """Redundancy with the similarity 1 - RMS / 255 of small grey pictures; unlike scenes are seldom below 0.6."""
 
+    version = 2
+    looks = GrayLooks
     columns: ClassVar[dict[str, Column]] = {
         "redundancy_gray": Column(
             "lower", "1", "similarity of a key frame to its most similar other (grey)", headline=True
         )
     }
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """Small grey pictures."""
-        return (GRAY,)
-
-    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
-        """Return the redundancy."""
-        rows = clip[GRAY][keyframes.frames]
-        return {"redundancy_gray": redundancy(1 - gray_distance(rows, rows) / GRAY_MAX)}

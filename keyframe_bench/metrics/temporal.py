@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +13,68 @@ from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
-from .matching import Method, matches_per_user, precision_recall_f
+from .matching import nearest_pairs, precision_recall_f
 
 TOLERANCES: dict[str, float] = {"0_5s": 0.5, "1s": 1.0, "2s": 2.0, "5s": 5.0}
 """Suffix of the columns to tau in seconds."""
 
 _MICROSECONDS = 1e6
+_HALF_MICROSECOND = 5e-7  # PTS carry rounding noise: gaps count to the microsecond
 
 
-def gaps_in_time(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return |a - b| in seconds, float64 [len(a), len(b)], rounded to microseconds: PTS carry rounding noise."""
-    gaps: NDArray[np.float64] = np.rint(np.abs(a[:, None] - b[None]) * _MICROSECONDS) / _MICROSECONDS
-    return gaps
+def most_in_time(
+    times: NDArray[np.float64], users: Sequence[NDArray[np.float64]], tolerances: Sequence[float]
+) -> NDArray[np.int64]:
+    """Return the size of a largest one-to-one matching with each user at each tolerance, int64 [tolerances, users].
+
+    In time, giving every frame of a user, from first to last, the first free key frame within the tolerance is one of
+    the largest matchings: what it leaves free is no better for later frames. All users and tolerances go in step.
+
+    Parameters
+    ----------
+    times, users : float64 [K], list of float64 [n]
+        Seconds, in any order.
+    tolerances : sequence of float
+        Largest gap of a pair, in seconds, inclusive to the microsecond.
+    """
+    keys = np.sort(times)
+    sizes = np.array([len(user) for user in users], dtype=np.int64)
+    reach = np.asarray(tolerances, dtype=np.float64)[:, None, None] + _HALF_MICROSECOND
+    table = np.full((len(users), int(sizes.max(initial=0))), np.inf)  # padded by times that no key frame reaches
+    for row, user in zip(table, users, strict=True):
+        row[: len(user)] = np.sort(user)
+    low = np.searchsorted(keys, table - reach, side="left")
+    high = np.where(np.isinf(table), 0, np.searchsorted(keys, table + reach, side="right"))
+    free = np.zeros(low.shape[:2], dtype=np.int64)
+    found = np.zeros(low.shape[:2], dtype=np.int64)
+    for turn in range(table.shape[1]):
+        here = np.maximum(free, low[:, :, turn])
+        match = here < high[:, :, turn]
+        free = np.where(match, here + 1, free)
+        found += match
+    return found
+
+
+def nearest_first_in_time(
+    times: NDArray[np.float64], users: Sequence[NDArray[np.float64]], tolerances: Sequence[float]
+) -> NDArray[np.int64]:
+    """Return the same for the matching that takes the nearest pair first, which may find fewer.
+
+    Among equal gaps the earlier frame of the user comes first, then the earlier key frame.
+    """
+    keys, theirs = np.sort(times), np.concatenate([np.zeros(0), *(np.sort(user) for user in users)])
+    sizes = [len(user) for user in users]
+    reach = max(tolerances) + _HALF_MICROSECOND
+    low = np.searchsorted(keys, theirs - reach, side="left")
+    counts = np.searchsorted(keys, theirs + reach, side="right") - low
+    reference = np.repeat(np.arange(len(theirs)), counts)
+    predicted = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts - low, counts)
+    gaps = np.rint(np.abs(keys[predicted] - theirs[reference]) * _MICROSECONDS) / _MICROSECONDS
+    partner = nearest_pairs(predicted, reference, gaps, len(keys), sizes)
+    matched = partner >= 0
+    owner = np.repeat(np.arange(len(users)), sizes)[matched]
+    gap = np.abs(keys[partner[matched]] - theirs[matched])
+    return np.stack([np.bincount(owner[gap <= tau + _HALF_MICROSECOND], minlength=len(users)) for tau in tolerances])
 
 
 def _columns() -> dict[str, Column]:
@@ -60,19 +111,16 @@ class Temporal(Metric):
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
         """Return the mean over users and the maximum of each number, at every tolerance."""
         users = [_times(user.times) for user in (annotation.users if annotation else ())]
-        sizes = [len(times) for times in users]
-        gaps = gaps_in_time(keyframes.times, np.concatenate([np.zeros(0), *users]))
-
-        def scores(tau: float, method: Method) -> tuple[NDArray[np.float64], ...]:
-            return precision_recall_f(matches_per_user(gaps, gaps <= tau, sizes, method), len(keyframes), sizes)
-
-        numbers: dict[str, Any] = {}
-        for suffix, tau in TOLERANCES.items():
-            precision, recall, f1 = scores(tau, "optimal")
-            greedy = scores(tau, "greedy_best")[2]
-            for name, values in ((f"f1_{suffix}", f1), (f"p_{suffix}", precision), (f"r_{suffix}", recall)):
-                numbers |= {name: values.mean(), f"{name}_max": values.max()}
-            numbers |= {f"f1_{suffix}_greedy": greedy.mean(), f"f1_{suffix}_greedy_max": greedy.max()}
+        sizes, tolerances = [len(times) for times in users], list(TOLERANCES.values())
+        most = most_in_time(keyframes.times, users, tolerances)
+        greedy = nearest_first_in_time(keyframes.times, users, tolerances)
+        scores = dict(zip(("p", "r", "f1"), precision_recall_f(most, len(keyframes), sizes), strict=True))
+        scores["greedy"] = precision_recall_f(greedy, len(keyframes), sizes)[2]
+        numbers: dict[str, float] = {}
+        for kind, values in scores.items():
+            name = "f1_{}_greedy" if kind == "greedy" else f"{kind}_{{}}"
+            for suffix, mean, best in zip(TOLERANCES, values.mean(axis=1), values.max(axis=1), strict=True):
+                numbers |= {name.format(suffix): mean, f"{name.format(suffix)}_max": best}
         numbers["f1_area"] = _area([numbers[f"f1_{suffix}"] for suffix in TOLERANCES])
         return {name: float(numbers[name]) for name in self.columns}
 

@@ -111,8 +111,8 @@ def test_every_packaged_table_runs_at_smoke_scale(name, tmp_path, capsys):
     assert main(["table", name, "scale=smoke", f"out={tmp_path / 'out'}", f"dataset.root={tmp_path / 'v'}"]) == 0
     page = capsys.readouterr().out
     assert load_experiment(name).title.split(":")[0] in page.replace("\\", "")
-    for verdict in json.loads((tmp_path / "out" / f"{name.split('/')[-1]}.verdicts.json").read_text("utf-8")):
-        assert verdict["verdict"] in ("holds", "fails", "undecided")
+    verdicts = tmp_path / "out" / f"{name.split('/')[-1]}.verdicts.json"
+    assert verdicts.exists() == bool(load_experiment(name).claims)
 
 
 def test_saved_results_are_small_and_give_the_same_table(made, tmp_path, capsys):

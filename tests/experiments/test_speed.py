@@ -13,7 +13,7 @@ from keyframe_bench.core.memory import anonymous_mb
 
 SPEED = Path(__file__).parents[2] / "experiments" / "speed"
 BOUND_MB = 400
-GROWTH_MB = 30  # from one minute to five: nothing may be kept for every frame
+GROWTH_MB = 30  # from 6000 frames, more than any metric keeps, to 12000: nothing may be kept for every frame
 
 
 def test_the_pass_is_timed_against_plain_decoding(video: Path) -> None:
@@ -34,7 +34,7 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length() -> None:
     if not anonymous_mb():
         pytest.skip("this system does not tell anonymous memory")
     found = subprocess.run(
-        [sys.executable, str(SPEED / "memory.py"), "--minutes", "1", "5"],
+        [sys.executable, str(SPEED / "memory.py"), "--minutes", "4", "8"],
         capture_output=True, text=True, timeout=550, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stdout + found.stderr
@@ -43,5 +43,5 @@ def test_memory_is_bounded_and_does_not_grow_with_the_length() -> None:
     assert len(peaks) == 6
     assert max(peaks.values()) < BOUND_MB
     for (minutes, command), peak in peaks.items():
-        if minutes == 5:
-            assert peak - peaks[1, command] < GROWTH_MB, command
+        if minutes == 8:
+            assert peak - peaks[4, command] < GROWTH_MB, command

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyframe_bench.metrics.coverage import MAX_FRAMES, CoverageGray, CoverageHue, CoverageTime
+from keyframe_bench.metrics.coverage import CoverageGray, CoverageHue, CoverageTime
 from keyframe_bench.metrics.distances import gray_distance, hue_distance
+from keyframe_bench.metrics.looks import MAX_FRAMES
 from keyframe_bench.metrics.temporal import TOLERANCES
 
 VISUAL = (CoverageHue(), CoverageGray())

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyframe_bench.metrics.redundancy import RedundancyGray, RedundancyHue, redundancy
+from keyframe_bench.metrics.looks import MAX_FRAMES
+from keyframe_bench.metrics.redundancy import RedundancyGray, RedundancyHue
 
 
 def test_by_hand(make_clip, summary_of):
@@ -44,13 +45,20 @@ def test_agrees_with_plain_loops_on_random_video(make_clip, summary_of):
 
 
 @given(st.integers(2, 8), st.integers(0, 2**32 - 1))
-@settings(max_examples=40)
-def test_range_order_and_repetition(k, seed):
+@settings(max_examples=40, deadline=None)
+def test_range_and_what_a_repetition_does(make_clip, summary_of, k, seed):
     rng = np.random.default_rng(seed)
-    similarity = rng.random((k, k))
-    similarity = (similarity + similarity.T) / 2
-    value = redundancy(similarity)
-    order = rng.permutation(k)
-    assert 0 <= value <= 1
-    assert redundancy(similarity[np.ix_(order, order)]) == pytest.approx(value)
-    assert redundancy(np.ones((k, k))) == 1
+    gray = rng.integers(0, 256, (k, 18, 32), dtype=np.uint8)
+    hue = rng.dirichlet(np.full(16, 0.3), k)
+    clip = make_clip(2 * k, gray=np.concatenate([gray, gray]), hue=np.concatenate([hue, hue]))
+    for metric in (RedundancyGray(), RedundancyHue()):
+        once, twice = (metric.compute(summary_of(clip, range(m)), clip, None)[metric.name] for m in (k, 2 * k))
+        assert 0 <= once <= 1
+        assert twice == pytest.approx(1, abs=1e-6)
+
+
+def test_of_very_many_key_frames_evenly_spaced_ones_are_compared_with_all(make_clip, summary_of):
+    n = 2 * MAX_FRAMES
+    hue = np.eye(16)[np.arange(n) // 2 % 16]  # in pairs: every key frame has its like beside it
+    clip = make_clip(n, hue=hue)
+    assert RedundancyHue().compute(summary_of(clip, range(n)), clip, None)["redundancy_hue"] == 1.0

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyframe_bench.metrics.temporal import TOLERANCES, Temporal, gaps_in_time
+from keyframe_bench.metrics.matching import matches_per_user
+from keyframe_bench.metrics.temporal import TOLERANCES, Temporal, most_in_time, nearest_first_in_time
 
 
 def test_by_hand(make_clip, summary_of, annotated):
@@ -110,8 +111,28 @@ def test_presentation_times_may_be_out_of_order(make_clip, summary_of, annotated
     assert (result["f1_0_5s"], result["f1_5s"]) == (0.5, 1.0)
 
 
-def test_gaps_are_in_seconds():
-    assert gaps_in_time(np.array([0.0, 2.5]), np.array([1.0])).tolist() == [[1.0], [1.5]]
+times = st.lists(st.integers(0, 40).map(lambda quarter: quarter / 4), max_size=9).map(np.array)
+
+
+@given(times, st.lists(times, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_both_matchings_agree_with_those_of_any_distance(keys, users):
+    taus = [0.25, 0.5, 1.0, 3.0]
+    sizes = [len(user) for user in users]
+    theirs = np.concatenate([np.zeros(0), *(np.sort(user) for user in users)])
+    gaps = np.abs(np.sort(keys)[:, None] - theirs[None])
+    for row, tau in enumerate(taus):
+        for found, method in ((most_in_time, "optimal"), (nearest_first_in_time, "greedy_best")):
+            expected = matches_per_user(gaps, gaps <= tau, sizes, method).tolist()
+            assert found(keys, users, taus)[row].tolist() == expected
+
+
+def test_many_key_frames_need_little_memory(make_clip, summary_of, annotated):
+    clip = make_clip(60_000, fps=30.0)
+    users = [range(i, 60_000, 600) for i in range(20)]  # all pairs at once would be 120 million
+    result = Temporal().compute(summary_of(clip, range(60_000)), clip, annotated(clip, *users))
+    assert result["r_0_5s"] == 1.0
+    assert result["p_0_5s"] == pytest.approx(100 / 60_000)
 
 
 def _f1(m, p, r):

@@ -1,0 +1,315 @@
+"""Every number of every metric against plain loops written from the definitions alone, on random videos."""
+
+import math
+from statistics import fmean
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.metrics.base import Metric
+from keyframe_bench.metrics.distances import GRAY, HUE
+
+CASES = 40
+TAUS = {"0_5s": 0.5, "1s": 1.0, "2s": 2.0, "5s": 5.0}
+
+
+# What a picture is and how far two are apart.
+
+
+def gray_of(clip, frame):
+    return clip.columns[GRAY.key][frame].astype(float).ravel()
+
+
+def hue_of(clip, frame):
+    return clip.columns[HUE.key][frame].astype(float)
+
+
+def rms(a, b):
+    return math.sqrt(fmean((a - b) ** 2))
+
+
+def l1(a, b):
+    return sum(abs(x - y) for x, y in zip(a, b, strict=True))
+
+
+FAMILIES = {"hue": (hue_of, l1, 2.0, 0.5), "gray": (gray_of, rms, 255.0, 25.0)}
+
+
+def nearest(clip, keys, family):
+    """Distance of every frame to its nearest key frame."""
+    row, distance, _, _ = FAMILIES[family]
+    rows = [row(clip, t) for t in range(len(clip))]
+    return [min(distance(rows[t], rows[k]) for k in keys) for t in range(len(clip))]
+
+
+# Matching.
+
+
+def precision_recall_f1(m, p, r):
+    if p == r == 0:
+        return 1.0, 1.0, 1.0
+    return (m / p if p else 0.0), (m / r if r else 0.0), 2 * m / (p + r)
+
+
+def most_pairs(allowed):
+    if allowed.size == 0:
+        return 0
+    rows, columns = linear_sum_assignment(allowed, maximize=True)
+    return int(allowed[rows, columns].sum())
+
+
+def first_free(allowed):
+    """Every column in turn takes the first free row."""
+    free, m = set(range(allowed.shape[0])), 0
+    for column in range(allowed.shape[1]):
+        row = next((r for r in sorted(free) if allowed[r, column]), None)
+        if row is not None:
+            free.remove(row)
+            m += 1
+    return m
+
+
+def nearest_first(gaps, allowed):
+    left = sorted((gaps[r, c], c, r) for r in range(gaps.shape[0]) for c in range(gaps.shape[1]) if allowed[r, c])
+    rows, columns = set(), set()
+    for _, c, r in left:
+        if r not in rows and c not in columns:
+            rows.add(r)
+            columns.add(c)
+    return len(rows)
+
+
+# The metrics, by name in the registry.
+
+
+def compression(summary, clip, annotation):
+    k, n = len(summary), clip.video.n_frames
+    per_min = k / (clip.video.duration_s / 60)
+    return {"n_keyframes": k, "compression": (n - k) / n, "reduction": n / max(k, 1), "keyframes_per_min": per_min}
+
+
+def cost(summary, clip, annotation):
+    c = summary.cost
+    total = c["decode_s"] + c["features_s"] + c["select_s"]
+    return {**c, "total_s": total, "frames_per_s": clip.video.n_frames / total}
+
+
+def coverage_time(summary, clip, annotation):
+    def share(tau):
+        return fmean(any(abs(t - k) <= tau + 1e-9 for k in summary.times) for t in clip.times)
+
+    return {f"coverage_{s}": share(tau) for s, tau in TAUS.items()}
+
+
+def coverage(family):
+    def of(summary, clip, annotation):
+        limit = FAMILIES[family][3]
+        near = [d < limit for d in nearest(clip, summary.frames, family)] if len(summary) else [False]
+        return {f"coverage_{family}": fmean(near)}
+
+    return of
+
+
+def fidelity(family):
+    def of(summary, clip, annotation):
+        d, largest = [FAMILIES[family][2]], FAMILIES[family][2]
+        if len(summary):
+            d = nearest(clip, summary.frames, family)
+        return {f"fidelity_{family}": 1 - max(d) / largest, f"fidelity_mean_{family}": 1 - fmean(d) / largest}
+
+    return of
+
+
+def representativeness(family):
+    def of(summary, clip, annotation):
+        if not len(summary):
+            return {f"represent_{family}": 0.0}
+        rows = np.array([FAMILIES[family][0](clip, t) for t in range(len(clip))])
+        kept = [(column - fmean(column)) / np.std(column) for column in rows.T if len(set(column)) > 1]
+        z = np.array(kept).T if kept else np.zeros((len(rows), 1))
+        d = [min(sum((z[t] - z[k]) ** 2) / z.shape[1] for k in summary.frames) for t in range(len(clip))]
+        return {f"represent_{family}": math.exp(-fmean(d))}
+
+    return of
+
+
+def diversity(family):
+    def of(summary, clip, annotation):
+        rows = [FAMILIES[family][0](clip, k) for k in summary.frames]
+        apart = []
+        for i, a in enumerate(rows):
+            for b in rows[:i]:
+                lengths = math.sqrt(sum(a * a)) * math.sqrt(sum(b * b))
+                apart.append(1 - sum(a * b) / lengths if lengths else float(any(a) or any(b)))
+        return {f"diversity_{family}": fmean(apart) if apart else 0.0}
+
+    return of
+
+
+def redundancy(family):
+    def of(summary, clip, annotation):
+        row, distance, largest, _ = FAMILIES[family]
+        rows = [row(clip, k) for k in summary.frames]
+        alike = [[1 - distance(a, b) / largest for b in rows if b is not a] for a in rows]
+        return {f"redundancy_{family}": fmean(max(a) for a in alike) if len(rows) > 1 else 0.0}
+
+    return of
+
+
+def srd(summary, clip, annotation):
+    if not len(summary):
+        return {"srd_db": 0.0, "srd_hold_db": 0.0}
+    keys = sorted(summary.frames.tolist(), key=lambda k: (clip.times[k], k))
+    blended, held = [], []
+    for t in sorted(set(range(len(clip))) - set(keys)):
+        picture = gray_of(clip, t)
+        before = [k for k in keys if clip.times[k] <= clip.times[t]]
+        after = [k for k in keys if clip.times[k] > clip.times[t]]
+        left = gray_of(clip, before[-1] if before else after[0])
+        blend = left
+        if before and after:
+            start, end = clip.times[before[-1]], clip.times[after[0]]
+            share = (clip.times[t] - start) / (end - start)
+            blend = (1 - share) * left + share * gray_of(clip, after[0])
+        for values, made in ((blended, blend), (held, left)):
+            values.append(10 * math.log10(255**2 / max(fmean((picture - made) ** 2), 1 / 12)))
+    perfect = 10 * math.log10(255**2 * 12)
+    return {"srd_db": fmean(blended or [perfect]), "srd_hold_db": fmean(held or [perfect])}
+
+
+def degenerate(summary, clip, annotation):
+    return {"hue_flat": fmean(max(hue_of(clip, t)) > 0.99999 for t in range(len(clip)))}
+
+
+def shots(summary, clip, annotation):
+    counts = [sum(start <= k < end for k in summary.frames) for start, end in annotation.shots]
+    return {"shot_recall": fmean(c > 0 for c in counts), "keyframes_per_shot": fmean(counts)}
+
+
+def repetition(summary, clip, annotation):
+    seen, repeated = set(), 0
+    for k in summary.frames:
+        its = {i for i, (start, end) in enumerate(annotation.shots) if start <= k < end}
+        repeated += bool(its) and its <= seen
+        seen |= its
+    counts = [sum(start <= k < end for k in summary.frames) for start, end in annotation.shots]
+    hit = [c for c in counts if c]
+    return {"repeated_shot": repeated / max(1, len(summary)), "keyframes_per_hit_shot": fmean(hit) if hit else 0.0}
+
+
+def temporal(summary, clip, annotation):
+    numbers = {}
+    for suffix, tau in TAUS.items():
+        scores, greedy = [], []
+        for user in annotation.users:
+            gaps = np.array([[abs(a - b) for b in user.times] for a in summary.times]).reshape(len(summary), len(user))
+            gaps = gaps.round(6)
+            scores.append(precision_recall_f1(most_pairs(gaps <= tau), len(summary), len(user)))
+            greedy.append(precision_recall_f1(nearest_first(gaps, gaps <= tau), len(summary), len(user))[2])
+        for name, values in zip(("p", "r", "f1"), zip(*scores, strict=True), strict=True):
+            numbers |= {f"{name}_{suffix}": fmean(values), f"{name}_{suffix}_max": max(values)}
+        numbers |= {f"f1_{suffix}_greedy": fmean(greedy), f"f1_{suffix}_greedy_max": max(greedy)}
+    a, b, c, d = (numbers[f"f1_{suffix}"] for suffix in TAUS)
+    numbers["f1_area"] = ((a + b) / 2 * 0.5 + (b + c) / 2 * 1.0 + (c + d) / 2 * 3.0) / 4.5
+    return numbers
+
+
+def cus(suffix, row):
+    def of(summary, clip, annotation):
+        own = [row(clip, k) for k in summary.frames]
+        greedy, best, theirs = [], [], []
+        for user in annotation.users:
+            rows = [row(clip, k) for k in user.frames]
+            theirs += rows
+            near = np.array([[l1(a, b) < 0.5 - 1e-6 for b in rows] for a in own]).reshape(len(own), len(rows))
+            for scores, m in ((greedy, first_free(near)), (best, most_pairs(near))):
+                extra = (len(own) - m) / max(1, len(rows))
+                scores.append((*precision_recall_f1(m, len(own), len(rows)), extra))
+        (p, r, f, e), (_, r_most, f_most, e_most) = zip(*greedy, strict=True), zip(*best, strict=True)
+        flat = [max(h) > 0.99999 for h in own + theirs]
+        numbers = {
+            "cus_a": fmean(r), "cus_e": fmean(e), "cus_p": fmean(p), "cus_p_max": max(p), "cus_r": fmean(r),
+            "cus_r_max": max(r), "cus_f": fmean(f), "cus_f_max": max(f), "cus_a_optimal": fmean(r_most),
+            "cus_e_optimal": fmean(e_most), "cus_f_optimal": fmean(f_most), "cus_f_optimal_max": max(f_most),
+            "cus_flat": fmean(flat) if flat else 0.0,
+        }  # fmt: skip
+        return {name + suffix: value for name, value in numbers.items()}
+
+    return of
+
+
+def gray_levels(clip, frame):
+    counts = [0] * 16
+    for level in gray_of(clip, frame):
+        counts[int(level) // 16] += 1 / (18 * 32)
+    return np.array(counts)
+
+
+REFERENCES = {
+    "compression": compression,
+    "cost": cost,
+    "coverage_gray": coverage("gray"),
+    "coverage_hue": coverage("hue"),
+    "coverage_time": coverage_time,
+    "cus": cus("", hue_of),
+    "cus_gray": cus("_gray", gray_levels),
+    "degenerate": degenerate,
+    "diversity_gray": diversity("gray"),
+    "diversity_hue": diversity("hue"),
+    "fidelity_gray": fidelity("gray"),
+    "fidelity_hue": fidelity("hue"),
+    "redundancy_gray": redundancy("gray"),
+    "redundancy_hue": redundancy("hue"),
+    "repetition": repetition,
+    "representativeness_gray": representativeness("gray"),
+    "representativeness_hue": representativeness("hue"),
+    "shots": shots,
+    "srd": srd,
+    "temporal": temporal,
+}
+
+
+def random_video(rng, make_clip):
+    """Scenes with noise, a static or black and white video, pure noise, black frames; uneven and equal times."""
+    n = int(rng.integers(1, 36))
+    kind = rng.choice(["scenes", "static", "noise", "colourless"])
+    scenes, which = rng.integers(0, 256, (4, 18, 32)), np.sort(rng.integers(0, 4, n))
+    noise = {"scenes": rng.choice([2, 20, 40]), "static": 0, "noise": 200, "colourless": 10}[kind]
+    gray = np.clip(scenes[0 if kind == "static" else which] + rng.normal(0, noise, (n, 18, 32)), 0, 255)
+    gray[rng.random(n) < 0.1] = 0
+    hue = rng.dirichlet(np.full(16, 0.4), 4)[which] * 0.8 + rng.dirichlet(np.full(16, 0.2), n) * 0.2
+    if kind in ("static", "colourless"):
+        hue = np.eye(16)[np.zeros(n, dtype=int)]
+    steps = rng.choice([0.0, 0.04, 0.25, 0.5, 0.123, 1.7], n)
+    return make_clip(n, hue=hue, gray=gray.astype(np.uint8), times=7.0 + np.cumsum(steps))
+
+
+def random_case(seed, make_clip, annotated):
+    rng = np.random.default_rng(seed)
+    clip = random_video(rng, make_clip)
+    n = len(clip)
+
+    def subset(most):
+        return np.sort(rng.choice(n, int(rng.integers(0, min(n, most) + 1)), replace=False))
+
+    frames = np.arange(n) if seed % 8 == 0 else subset(9)
+    users = [subset(8) for _ in range(int(rng.integers(1, 6)))]
+    starts = rng.integers(0, n, int(rng.integers(1, 6)))
+    shots = [[s, min(n, s + int(rng.integers(1, 20)))] for s in starts.tolist()]
+    cost = dict(zip(("decode_s", "features_s", "select_s", "peak_mb"), rng.random(4).tolist(), strict=True))
+    return KeyFrames(frames, clip.times[frames], cost=cost), clip, annotated(clip, *users, shots=shots)
+
+
+def test_every_metric_has_a_reference():
+    missing = set(Metric.registry.names()) - set(REFERENCES)
+    assert not missing, f"write {sorted(missing)} as plain loops and add them to REFERENCES"
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_agrees_with_plain_loops(name, make_clip, annotated):
+    metric = Metric.registry.build(name)
+    for seed in range(CASES):
+        case = random_case(seed, make_clip, annotated)
+        assert metric.compute(*case) == pytest.approx(REFERENCES[name](*case), abs=1e-6), f"case {seed}"

@@ -69,7 +69,7 @@ def render_report(out: str | Path) -> str:
         heads=heads(table),
         bodies=bodies(table),
         methods=_methods(table),
-        defects=_defects(run),
+        defects={row.extractor: row.known_defects for row in table.rows if row.known_defects},
         quality=quality(table, cells, videos),
         health=health_rows(videos, cells, run["skipped"]),
         videos=videos,
@@ -90,12 +90,6 @@ def _methods(table: Table) -> list[Row]:
     for row in table.rows:
         seen.setdefault(row.extractor, row)
     return list(seen.values())
-
-
-def _defects(run: dict[str, Any]) -> dict[str, str]:
-    """What is known to be wrong with other people's tools, by extractor."""
-    known = {name: str((data or {}).get("known_defects") or "") for name, data in (run.get("extractors") or {}).items()}
-    return {name: text for name, text in known.items() if text}
 
 
 def _failures(cells: pd.DataFrame) -> list[dict[str, str]]:

@@ -9,7 +9,18 @@ from ..core.files import canonical_json
 
 _DIGITS = 6
 _KEPT = (
-    *("format", "key", "status", "extractor", "version", "params", "label", "reference", "budget_rule"),
+    *(
+        "format",
+        "key",
+        "status",
+        "extractor",
+        "version",
+        "params",
+        "label",
+        "reference",
+        "budget_rule",
+        "known_defects",
+    ),
     *("privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling", "run_sampling", "seed"),
     *("k", "n_sampled", "n_frames", "draws", "error", "finished"),
 )

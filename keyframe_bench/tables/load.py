@@ -20,13 +20,35 @@ _REQUIRED = ("key", "status", "extractor", "video")
 # What must be equal for two cells to be averaged into one row.
 _GROUP = ("dataset", "extractor", "version", "label", "budget", "sampling")
 _FACTS = (
-    *("key", "status", "extractor", "version", "label", "reference", "budget_rule", "privileged", "control"),
+    *(
+        "key",
+        "status",
+        "extractor",
+        "version",
+        "label",
+        "reference",
+        "budget_rule",
+        "known_defects",
+        "privileged",
+        "control",
+    ),
     *("dataset", "revision", "video", "video_sha256", "video_record", "budget", "sampling", "run_sampling", "seed"),
     *("k", "n_sampled", "n_frames", "draws", "finished"),
 )
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(
-        ("label", "reference", "budget_rule", "dataset", "revision", "video_sha256", "video_record", "finished"), ""
+        (
+            "label",
+            "reference",
+            "budget_rule",
+            "known_defects",
+            "dataset",
+            "revision",
+            "video_sha256",
+            "video_record",
+            "finished",
+        ),
+        "",
     ),
     **dict.fromkeys(("budget", "run_sampling"), ""),
     **{"version": 1, "privileged": False, "control": False, "seed": 0, "draws": 1},

@@ -20,6 +20,7 @@ def notes_for(table: Table) -> tuple[str, ...]:
     if "budget" in table.settings:
         notes.append("best values are marked within one budget")
     notes += _draws(table)
+    notes += list(dict.fromkeys(f"{r.extractor} as it is: {r.known_defects}" for r in table.rows if r.known_defects))
     notes += _fewer(table)
     if any(row.extractor == "oracle" for row in table.rows):
         notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")

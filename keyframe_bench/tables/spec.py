@@ -134,6 +134,8 @@ class Row:
         Different seeds, and random draws averaged within each cell.
     values : mapping
         Column name to `Value`; a column that is not measurable for any video of this row is absent.
+    known_defects : str
+        Of other people's tools, run as they are.
     """
 
     group: str
@@ -152,6 +154,7 @@ class Row:
     n_seeds: int
     draws: int
     values: Mapping[str, Value] = field(default_factory=dict)
+    known_defects: str = ""
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..report.tables import Rendered, rendered
 from ..tables.experiment import Experiment
-from ..tables.export import exported
+from ..tables.export import exported, numbers_of
 from ..tables.format import one_line
 from ..tables.load import read_cells, read_object, read_text
 from .arguments import Arguments, path_text, split
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
     if "out" in found.paths:
         print("written:", ", ".join(path_text(file) for file in write_table(page, Path(found.paths["out"]))))
     if "--save" in found.values:
-        save(source, Path(found.values["--save"]))
+        save(experiment, source, Path(found.values["--save"]))
     if "--into" in found.values:
         write_into(Path(found.values["--into"]), experiment.name, page.markdown)
     return status
@@ -72,12 +72,14 @@ def run_record_of(source: Path) -> dict[str, Any]:
     return read_object(beside) if beside.is_file() else {}
 
 
-def save(source: Path, file: Path) -> None:
-    """Write the results of ``source`` as a small file, to be committed, with the record of the run beside it."""
+def save(experiment: Experiment, source: Path, file: Path) -> None:
+    """Write what a table needs of the results of ``source`` as a small file, to be committed, with the record of the run beside it."""
     if file.suffix != ".jsonl":
         raise UsageError(f"--save {str(file)!r} must end in .jsonl; the record of the run is written beside it")
-    write_atomic(file, exported(read_cells(source)))
+    write_atomic(file, exported(read_cells(source), experiment))
     record = {k: v for k, v in run_record_of(source).items() if k not in ("extractors", "warnings")}
+    kept = numbers_of(experiment)
+    record["columns"] = {name: about for name, about in record.get("columns", {}).items() if name in kept}
     write_atomic(file.with_suffix(".run.json"), json.dumps(record, indent=1) + "\n")
 
 

@@ -12,18 +12,16 @@ from .markdown import escape
 
 
 def number(value: float) -> str:
-    """Return four significant digits without an exponent where that is short.
+    """Return three significant digits, or the whole number from 100 on; an exponent only where it is short.
 
     Examples
     --------
-    >>> number(11472.0), number(0.86123), number(3.2516), number(0.000012)
-    ('11472', '0.861', '3.25', '1.2e-05')
+    >>> number(11472.0), number(617.3), number(3.2516), number(0.86123), number(0.000012)
+    ('11472', '617', '3.25', '0.861', '1.2e-05')
     """
     size = abs(value)
-    if size >= 1000 or value == 0:
+    if size >= 100 or value == 0:
         return f"{value:.0f}"
-    if size >= 100:
-        return f"{value:.1f}"
     if size >= 1:
         return f"{value:.3g}"
     return f"{value:.3f}" if size >= 0.001 else f"{value:.2g}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.files import canonical_json
+from .experiment import Experiment
 
 _DIGITS = 6
 _KEPT = (
@@ -26,22 +27,42 @@ _KEPT = (
 )
 
 
-def exported(cells: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the lines of a small ``results.jsonl``: no key frames, versions or pictures, numbers of six digits.
+def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:
+    """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of six digits.
 
-    Costs stay. `load_results` reads it, and tables from it are those of the whole results.
+    No key frames, versions, pictures or other metrics; costs stay. `load_results` reads it, and the table from it is
+    that of the whole results.
 
     Parameters
     ----------
     cells : mapping
         Of `read_cells`.
+    experiment : Experiment
     """
-    return "".join(canonical_json(_small(cell)) + "\n" for cell in cells.values())
+    names = numbers_of(experiment)
+    return "".join(canonical_json(_small(cell, names)) + "\n" for cell in cells.values())
 
 
-def _small(cell: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_of(experiment: Experiment) -> set[str]:
+    """Return every word in the measures of a table, among them the names of all metrics that it needs."""
+    return {"n_keyframes", *experiment.headline, *_words([experiment.rows, experiment.columns, experiment.claims])}
+
+
+def _words(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, Mapping):
+        for value in part.values():
+            yield from _words(value)
+    elif isinstance(part, Sequence):
+        for value in part:
+            yield from _words(value)
+
+
+def _small(cell: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     small = {name: cell[name] for name in _KEPT if cell.get(name) not in (None, "", False)}
-    small["metrics"] = {name: _rounded(v) for name, v in (cell.get("metrics") or {}).items() if v is not None}
+    metrics = cell.get("metrics") or {}
+    small["metrics"] = {name: _rounded(v) for name, v in metrics.items() if v is not None and name in names}
     cost = {name: _rounded(v) for name, v in ((cell.get("keyframes") or {}).get("cost") or {}).items()}
     return small | ({"keyframes": {"cost": cost}} if cost else {})
 

@@ -348,17 +348,22 @@ def _mean(values: list[dict[str, Any]]) -> dict[str, float | None]:
 
 
 def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> list[str]:
-    """Return a warning for every metric that judges by a feature ``extractor`` selects on, or the budget."""
+    """Return a warning for every feature that ``extractor`` (or the budget) selects on and metrics judge by."""
     # What a black box looks at is not known; its needs only find its answer among the frames.
     name = extractor.name
     own = {feature.name: name for feature in extractor.needs if not opens_file(extractor.needs)}
     if budget.needs_support in extractor.supports:
         own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
+    judges: dict[str, list[str]] = defaultdict(list)
+    for metric in metrics:
+        if any(column.direction != "none" for column in metric.columns.values()):
+            for feature in metric.needs:
+                judges[feature.name].append(metric.name)
     return [
-        f"metric {metric.name} looks at {feature.name}, which {own[feature.name]} selects on: it favours {name}"
-        for metric in metrics
-        for feature in metric.needs
-        if feature.name in own
+        f"{', '.join(judges[feature])} look{'s' if len(judges[feature]) == 1 else ''} at {feature}, which {whose} "
+        f"selects on: that favours {name}"
+        for feature, whose in own.items()
+        if judges[feature]
     ]
 
 

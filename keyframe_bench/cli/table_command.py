@@ -73,7 +73,7 @@ def run_record_of(source: Path) -> dict[str, Any]:
 
 
 def save(experiment: Experiment, source: Path, file: Path) -> None:
-    """Write what a table needs of the results of ``source`` as a small file, to be committed, with the record of the run beside it."""
+    """Write what a table needs of the results of ``source`` as a small file; beside it the record of the run."""
     if file.suffix != ".jsonl":
         raise UsageError(f"--save {str(file)!r} must end in .jsonl; the record of the run is written beside it")
     write_atomic(file, exported(read_cells(source), experiment))

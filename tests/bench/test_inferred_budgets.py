@@ -27,10 +27,10 @@ def test_judging_by_what_the_number_was_chosen_by_is_said(benchmark, rendered, t
     warned = {r["budget"] for r in cells(tmp_path / "out").values() if any("coverage_gray" in w for w in r["warnings"])}
     assert warned == {"inferred-coverage"}
     said = [w for w in json.loads((tmp_path / "out" / "run.json").read_text())["warnings"] if "coverage_gray" in w]
-    assert said == [
-        "metric coverage_gray looks at gray, which pixel_distance at budget=inferred-coverage selects on: "
-        "it favours pixel_distance"
-    ]
+    assert len(said) == 1
+    assert said[0].endswith(
+        "look at gray, which pixel_distance at budget=inferred-coverage selects on: that favours pixel_distance"
+    )
 
 
 def test_all_leaves_out_those_without_scores_and_says_why(benchmark, rendered, tmp_path, cells):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FACTS = ("n_sampled", "n_frames", "k")
-KINDS = ("mean", "sum", "ratio", "difference", "slope", "exponential", "spread")
+KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread")
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,6 @@ def estimate(
         ``ratio: [{value, where}, {value, where}]``, of the totals;
         ``difference: [...]``, of the means, paired over videos;
         ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
-        ``exponential: [y, x]``, by how much more of the variance of log y a straight line in x explains than one in
-        log x (below 0: a power law fits better);
         ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k.
     where : mapping, optional
         Of the row, merged under the measure's own.
@@ -127,11 +125,7 @@ def estimate(
         )
         return _over_videos(both, combine)
     videos = [video for _, video in chosen(cells, part).groupby("video_id")]
-    if kind == "spread":
-        found = np.array([_spread(video, what) for video in videos])
-    else:
-        fit = _slope if kind == "slope" else _exponential
-        found = np.array([_fitted(video, what, fit) for video in videos])
+    found = np.array([_spread(video, what) if kind == "spread" else _slope(video, what) for video in videos])
     return _over_videos(found[np.isfinite(found)][:, None], lambda means: means[..., 0])
 
 
@@ -153,25 +147,14 @@ def _over_videos(values: NDArray[Any], combine: Callable[[NDArray[Any]], NDArray
     return Estimate(value, float(low), float(high), n)
 
 
-def _fitted(video: pd.DataFrame, names: list[str], fit: Callable[[NDArray[Any], NDArray[Any]], float]) -> float:
+def _slope(video: pd.DataFrame, names: list[str]) -> float:
+    """Slope of log y against log x over the (three or more) different x of one video."""
     y, x = (number(video, name) for name in names)
     points = y.groupby(x).mean()
     points = points[points > 0]
     if len(points) < 3:
         return float("nan")
-    return fit(points.index.to_numpy(dtype=float), np.log(points.to_numpy(dtype=float)))
-
-
-def _slope(x: NDArray[Any], log_y: NDArray[Any]) -> float:
-    return float(np.polyfit(np.log(x), log_y, 1)[0])
-
-
-def _exponential(x: NDArray[Any], log_y: NDArray[Any]) -> float:
-    return _explained(x, log_y) - _explained(np.log(x), log_y)
-
-
-def _explained(x: NDArray[Any], y: NDArray[Any]) -> float:
-    return float(np.corrcoef(x, y)[0, 1] ** 2) if np.ptp(y) > 0 else float("nan")
+    return float(np.polyfit(np.log(points.index.to_numpy(dtype=float)), np.log(points.to_numpy(dtype=float)), 1)[0])
 
 
 def _spread(video: pd.DataFrame, name: str) -> float:

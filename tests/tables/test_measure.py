@@ -68,14 +68,6 @@ def test_slope_recovers_the_exponent(exponent):
     assert estimate(cells, {"slope": ["work_s", "n_sampled"]}).value == pytest.approx(exponent)
 
 
-def test_exponential_tells_an_exponential_from_a_power():
-    sizes = (10, 40, 160, 640)
-    power = frame(*(cell("a", "x", n_sampled=n, cost={"select_s": n**1.5}) for n in sizes))
-    grown = frame(*(cell("a", "x", n_sampled=n, cost={"select_s": float(np.exp(n / 100))}) for n in sizes))
-    measure = {"exponential": ["select_s", "n_sampled"]}
-    assert estimate(power, measure).value < 0 < estimate(grown, measure).value
-
-
 def test_spread_is_the_slope_of_the_deviation_between_methods_per_doubling():
     cells = frame(
         *(cell("a", name, k=k, q=0.5 + sign * size) for k, size in ((4, 0.3), (8, 0.2), (16, 0.1))

@@ -19,7 +19,7 @@ from ..extractors.base import Extractor, run_extractor
 from ..features.gray import Gray
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Column
-from ..selection.layout import neighbours_kept, time_order, tsne_layout, with_time
+from ..selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
 from ..video.images import encode_image, fit_width
 from ..video.onepass import read_pass
 from ..video.pictures import fetch_pictures
@@ -77,6 +77,7 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
                 "keyframes": {"frames": found.frames.tolist(), "times": found.times.tolist()},
                 "metrics": {
                     "time_order": time_order(layout, clip.times),
+                    "time_gradient": time_gradient(layout, clip.times),
                     "neighbours_kept": neighbours_kept(rows, layout),
                 },
                 "layout": np.round(layout, 2).tolist() if seed == seeds[0] else None,
@@ -117,6 +118,7 @@ def run_change_graph(spec: RunSpec, *, command: str = "", facts: Mapping[str, An
     records = [r for item in items for r in change_graph(item, spec.dataset.name, spec.sampling, spec.seeds)]
     columns = {
         "time_order": Column("higher", "1", "|Spearman's rho| of time and place along the layout's first axis"),
+        "time_gradient": Column("higher", "1", "multiple correlation of time with the layout's coordinates"),
         "neighbours_kept": Column("higher", "1", "trustworthiness of the layout, 5 neighbours"),
     }
     run = {

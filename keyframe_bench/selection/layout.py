@@ -100,6 +100,25 @@ def time_order(layout: ArrayLike, times: ArrayLike) -> float:
     return abs(float(np.corrcoef(place, clock)[0, 1]))
 
 
+def time_gradient(layout: ArrayLike, times: ArrayLike) -> float:
+    """Return the multiple correlation of time with the two coordinates of a layout: order by time in any direction.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 where all times or all places are equal.
+    """
+    points = np.asarray(layout, dtype=np.float64)
+    points = points - points.mean(axis=0)
+    clock = np.asarray(times, dtype=np.float64)
+    clock = clock - clock.mean()
+    total = float(clock @ clock)
+    if total == 0:
+        return 0.0
+    fitted = points @ np.linalg.lstsq(points, clock, rcond=None)[0]
+    return float(np.sqrt(min(1.0, float(fitted @ fitted) / total)))
+
+
 def neighbours_kept(rows: ArrayLike, layout: ArrayLike) -> float:
     """Return the trustworthiness of a layout (5 neighbours): 1 when neighbours in the plane are neighbours in the rows.
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from keyframe_bench.selection.layout import TIME_SHARE, neighbours_kept, time_order, tsne_layout, with_time
+from keyframe_bench.selection.layout import (
+    TIME_SHARE,
+    neighbours_kept,
+    time_gradient,
+    time_order,
+    tsne_layout,
+    with_time,
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +57,17 @@ def test_few_frames(n):
     assert layout.shape == (n, 2)
     assert 0 <= time_order(layout, np.arange(n)) <= 1
     assert 0 <= neighbours_kept(np.random.default_rng(0).normal(size=(n, 4)), layout) <= 1
+
+
+def test_the_gradient_sees_time_in_any_direction():
+    rng = np.random.default_rng(2)
+    times = np.arange(50.0)
+    points = np.stack([rng.normal(size=50) * 100, times], axis=1)  # time runs along the short axis
+    assert time_order(points, times) < 0.5
+    assert time_gradient(points, times) == pytest.approx(1.0)
+    turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    noisy = points + rng.normal(size=points.shape) * 10
+    assert time_gradient(noisy @ turn, times) == pytest.approx(time_gradient(noisy, times))
+    slopes = np.polyfit(noisy[:, 1], times, 1)
+    r = np.corrcoef(np.polyval(slopes, noisy[:, 1]), times)[0, 1]
+    assert time_gradient(noisy, times) >= r - 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 from ..tables.build import column_scale
@@ -22,7 +23,7 @@ _ARROWS = {True: {"higher": "^", "lower": "v", "none": ""}, False: {"higher": "â
 def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> rich.table.Table:
     """Return the table for a rich console: a line of means per method, and below it their intervals, compact and dim.
 
-    Columns that do not fit are left out, from the right, and the caption says how many.
+    Columns that do not fit are left out, those of quality first, from the right, and the caption names them.
 
     Parameters
     ----------
@@ -41,17 +42,17 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
     body = [[*_facts(row, table), *_numbers(row, table, plain)] for row in table.rows]
     widths = [max(map(_width, cells)) for cells in zip(heads, *body, strict=True)]
     widths[0] = min(widths[0], _NAME)
-    kept = next((i for i in range(len(fixed), len(heads)) if sum(widths[: i + 1]) + _GAP * i > width), len(heads))
-    left = len(heads) - kept
+    kept = _fitting(table, widths, len(fixed), width)
+    left = [c.name for i, c in enumerate(table.columns, start=len(fixed)) if i not in kept]
     made = RichTable(
         title=Text(one_line(table.title)),
-        caption=f"{left} more column{'s' if left > 1 else ''} in the table files" if left else None,
+        caption=f"only in the table files: {', '.join(left)}" if left else None,
         box=Box(_LINES.format("-" if plain else "â”€"), ascii=plain),
         padding=(0, 1, 0, 0),
         pad_edge=False,
         show_edge=False,
     )
-    for i in range(kept):
+    for i in kept:
         text = i <= len(table.settings)
         made.add_column(Text(heads[i]), justify="left" if text else "right", overflow="fold", width=widths[i])
     previous = None
@@ -60,9 +61,21 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
             made.add_section()
         previous = row.role
         marks = [""] * len(fixed) + ["bold" if _best(row, column) and not plain else "" for column in table.columns]
-        texts = [_text(cell, mark, plain) for cell, mark in zip(cells[:kept], marks[:kept], strict=True)]
+        texts = [_text(cells[i], marks[i], plain) for i in kept]
         made.add_row(*texts, style="" if plain or row.role == "method" else "dim")
     return made
+
+
+def _fitting(table: Table, widths: list[int], n_fixed: int, width: int) -> list[int]:
+    """Return the places of the columns that fit."""
+    places = list(range(n_fixed + len(table.columns)))
+    quality = [i for i in places[n_fixed:] if table.columns[i - n_fixed].direction != "none"]
+    quality = [i for i in quality if not table.columns[i - n_fixed].is_cost]
+    others = [i for i in places[n_fixed:] if i not in quality]
+    dropped = iter([*reversed(quality), *reversed(others)])
+    while sum(widths[i] for i in places) + _GAP * (len(places) - 1) > width and len(places) > n_fixed:
+        places.remove(next(dropped))
+    return places
 
 
 def to_text(table: Table, *, width: int = 120) -> str:
@@ -116,7 +129,18 @@ def _halves(word: str) -> list[str]:
 def _facts(row: Row, table: Table) -> list[str]:
     name = row.label + (f" [{row.role}]" if row.role != "method" else "")
     facts = [one_line(name), *(str(getattr(row, setting)) for setting in table.settings)]
+    facts[0] = _folded(facts[0])
     return [*facts, str(row.n_videos)] if _differ(table) else facts
+
+
+def _folded(name: str) -> str:
+    """Return a long name on several lines, broken after underscores and spaces where that helps."""
+    lines = [""]
+    for part in re.findall(r"[^_ ]*[_ ]?", name):
+        if lines[-1] and len(lines[-1] + part.rstrip()) > _NAME:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _differ(table: Table) -> bool:

@@ -41,7 +41,9 @@ $(PEERS)/.installed: requirements-peers.txt
 
 # The tables of README.md and experiments/*/README.md from the results in experiments/results/.
 tables: $(STAMP)
-	$(BIN)/keyframe-bench table main --from experiments/results/main.jsonl --into README.md
+	for name in main peers; do \
+	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into README.md || exit 1; \
+	done
 	for name in counts comparison change_graph; do \
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
 	        --into experiments/platform_ai/README.md || exit 1; \

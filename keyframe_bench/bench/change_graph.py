@@ -12,13 +12,15 @@ import numpy as np
 
 from ..core.cells import FORMAT
 from ..core.clip import Clip
+from ..core.errors import UsageError, VideoError
 from ..core.files import canonical_json, digest, write_atomic
+from ..core.keyframes import KeyFrames
 from ..core.seeding import rng_for
 from ..datasets.base import VideoItem
 from ..extractors.base import Extractor, run_extractor
-from ..features.gray import Gray
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Column
+from ..metrics.distances import GRAY
 from ..selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
 from ..video.images import encode_image, fit_width
 from ..video.onepass import read_pass
@@ -26,7 +28,6 @@ from ..video.pictures import fetch_pictures
 from .run import started_record
 from .spec import RunSpec
 
-LAYOUT_FEATURE = Gray(height=18, width=32)
 _PICTURE_WIDTH = 64
 
 
@@ -49,11 +50,11 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
         If the file gives no frames.
     """
     method = Extractor.registry.build("pixel_distance")
-    features = (*method.needs, LAYOUT_FEATURE)
+    features = (*method.needs, GRAY)
     read = read_pass(item.path, {sampling: features}, name=item.id)
     clip = read.clip(sampling, features)
     found = run_extractor(method, clip, None, rng=rng_for(0, read.info.sha256, method.name, 0))
-    rows = clip[LAYOUT_FEATURE].astype(np.float64).reshape(len(clip), -1)
+    rows = clip[GRAY].astype(np.float64).reshape(len(clip), -1)
     records = []
     for time in (False, True):
         points = with_time(rows, clip.times) if time else rows
@@ -83,18 +84,18 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
                 "layout": np.round(layout, 2).tolist() if seed == seeds[0] else None,
             }
             records.append({**record, "key": digest([item.id, read.info.sha256, time, seed, sampling])})
-    records[0]["figure"] = _figure(clip, method, found.segments) | {"pictures": _pictures(item.path, clip, read)}
+    records[0]["figure"] = _figure(clip, method, found) | {"pictures": _pictures(item.path, clip, read)}
     return records
 
 
-def _figure(clip: Clip, method: Extractor, segments: Any) -> dict[str, Any]:
-    change = clip[PixelDifference()].astype(float)
+def _figure(clip: Clip, method: Extractor, found: KeyFrames) -> dict[str, Any]:
+    assert found.segments is not None and found.thresholds is not None  # pixel_distance gives both
     return {
         "times": np.round(clip.times, 3).tolist(),
-        "change": np.round(change, 3).tolist(),
-        "threshold": float(change[1:].mean()) if len(change) > 1 else 0.0,
+        "change": np.round(clip[PixelDifference()].astype(float), 3).tolist(),
+        "threshold": float(found.thresholds[-1]),
         "ordinals": clip.ordinals.tolist(),
-        "segments": segments.tolist(),
+        "segments": found.segments.tolist(),
         "rule": method.budget_rule,
     }
 
@@ -115,7 +116,17 @@ def run_change_graph(spec: RunSpec, *, command: str = "", facts: Mapping[str, An
         The folder.
     """
     items = spec.dataset.videos()[: spec.limit]
-    records = [r for item in items for r in change_graph(item, spec.dataset.name, spec.sampling, spec.seeds)]
+    records: list[dict[str, Any]] = []
+    skipped = []
+    for item in items:
+        try:
+            records += change_graph(item, spec.dataset.name, spec.sampling, spec.seeds)
+        except VideoError as error:
+            if spec.on_error == "raise":
+                raise
+            skipped.append({"video": item.id, "reason": error.reason})
+    if not records:
+        raise UsageError(f"none of the {len(items)} videos of data set {spec.dataset.name!r} can be read")
     columns = {
         "time_order": Column("higher", "1", "|Spearman's rho| of time and place along the layout's first axis"),
         "time_gradient": Column("higher", "1", "multiple correlation of time with the layout's coordinates"),
@@ -126,6 +137,7 @@ def run_change_graph(spec: RunSpec, *, command: str = "", facts: Mapping[str, An
         **(facts or {}),
         "dataset": spec.dataset.name,
         "n_videos": len(items),
+        "skipped": skipped,
         "columns": {name: {"metric": "layout", **vars(column)} for name, column in columns.items()},
     }
     write_atomic(spec.out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))

@@ -77,7 +77,7 @@ def save(experiment: Experiment, source: Path, file: Path) -> None:
     if file.suffix != ".jsonl":
         raise UsageError(f"--save {str(file)!r} must end in .jsonl; the record of the run is written beside it")
     write_atomic(file, exported(read_cells(source), experiment))
-    record = {k: v for k, v in run_record_of(source).items() if k not in ("extractors", "warnings")}
+    record = {k: v for k, v in run_record_of(source).items() if k != "extractors"}
     kept = numbers_of(experiment)
     record["columns"] = {name: about for name, about in record.get("columns", {}).items() if name in kept}
     write_atomic(file.with_suffix(".run.json"), json.dumps(record, indent=1) + "\n")
@@ -88,7 +88,7 @@ def write_table(page: Rendered, out: Path) -> list[Path]:
     make_folder(out)
     files: dict[str, str | bytes] = {"md": page.markdown, "bib": page.bibliography, **page.pictures}
     if page.verdicts:
-        files["verdicts.json"] = json.dumps(page.verdicts, indent=1) + "\n"
+        files["verdicts.json"] = json.dumps(page.verdicts, indent=1, allow_nan=False) + "\n"
     stem = page.name.rpartition("/")[2]
     for suffix, content in files.items():
         write_atomic(out / f"{stem}.{suffix}", content)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..tables.measure import Estimate
+from ..tables.notes import FEW_VIDEOS
 from ..tables.paper import PaperCell, PaperTable
 from ..tables.verdict import Verdict
 from .markdown import escape
@@ -27,11 +28,12 @@ def number(value: float) -> str:
     return f"{value:.3f}" if size >= 0.001 else f"{value:.2g}"
 
 
-def with_interval(found: Estimate) -> str:
-    """Return the number and, for two videos or more, its 95 % interval in brackets."""
-    if found.low is None or found.high is None:
-        return number(found.value)
-    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
+def with_interval(found: Estimate, usual: int) -> str:
+    """Return the number, its 95 % interval in brackets, and its number of videos where that is not the usual one."""
+    text = number(found.value)
+    if found.low is not None and found.high is not None:
+        text += f" [{number(found.low)}, {number(found.high)}]"
+    return text if found.n == usual else f"{text} (n={found.n})"
 
 
 def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
@@ -51,8 +53,8 @@ def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
         lines += [*_rows(table), ""]
     if table.verdicts:
         lines += ["| claim | paper | measured | holds if | verdict |", "| :-- | --: | --: | :-- | :-- |"]
-        lines += [_verdict(v) for v in table.verdicts] + [""]
-    lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table)]]
+        lines += [_verdict(v, table.n_videos) for v in table.verdicts] + [""]
+    lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table), *_small(table)]]
     return "\n".join([*lines, "", *provenance(table, run)]).strip("\n") + "\n"
 
 
@@ -67,24 +69,24 @@ def _rows(table: PaperTable) -> list[str]:
         note = f" ({row.note})" if row.note and row.note != "method" else ""
         texts = [escape(row.name + note)]
         for cell, both in zip(row.cells, has_paper, strict=True):
-            texts += _paper_texts(cell) if both else [_ours(cell)]
+            texts += _paper_texts(cell, table.n_videos) if both else [_ours(cell, table.n_videos)]
         lines.append(_line(texts))
     return lines
 
 
-def _ours(cell: PaperCell) -> str:
+def _ours(cell: PaperCell, usual: int) -> str:
     if cell.found is not None:
-        return escape(with_interval(cell.found))
+        return escape(with_interval(cell.found, usual))
     return escape(cell.text) if cell.text else "-"
 
 
-def _paper_texts(cell: PaperCell) -> list[str]:
+def _paper_texts(cell: PaperCell, usual: int) -> list[str]:
     paper = "-" if cell.paper is None else number(cell.paper)
-    return [paper, _ours(cell), "-" if cell.ratio is None else number(cell.ratio)]
+    return [paper, _ours(cell, usual), "-" if cell.ratio is None else number(cell.ratio)]
 
 
-def _verdict(verdict: Verdict) -> str:
-    found = "-" if verdict.found is None else escape(with_interval(verdict.found))
+def _verdict(verdict: Verdict, usual: int) -> str:
+    found = "-" if verdict.found is None else escape(with_interval(verdict.found, usual))
     word = f"**{verdict.verdict}**" + (f": {escape(verdict.note)}" if verdict.note else "")
     return _line([escape(verdict.claim), escape(verdict.paper) or "-", found, escape(verdict.expected), word])
 
@@ -93,12 +95,25 @@ def _legend(table: PaperTable) -> list[str]:
     return [f"{name}: {about}" for name, about in table.columns if about]
 
 
+def _small(table: PaperTable) -> list[str]:
+    """Say when intervals are of few videos."""
+    found = [cell.found for row in table.rows for cell in row.cells] + [v.found for v in table.verdicts]
+    few = [e.n for e in found if e is not None and e.low is not None and e.n < FEW_VIDEOS]
+    return [f"intervals from fewer than {FEW_VIDEOS} videos (here down to {min(few)}) are too narrow"] if few else []
+
+
 def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     """Return where the numbers come from, as Markdown lines."""
     experiment = table.experiment
-    data = f"{', '.join(table.datasets) or 'none'}, {table.n_videos} videos"
+    count = f"{table.n_videos} video{'s' if table.n_videos != 1 else ''}"
     replaced = f", in place of: {experiment.substitute}" if experiment.substitute else ""
-    lines = [f"- data: {escape(data + replaced)}", f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}"]
+    lines = [
+        f"- data: {escape(', '.join(table.datasets) or 'none')}, {count}{escape(replaced)}; {escape(table.coverage)}"
+    ]
+    lines += [f"- warning: {escape(str(text))}" for text in run.get("warnings") or ()]
+    absent = [f"{n.get('extractor')}: {n.get('reason')}" for n in run.get("not_run") or ()]
+    lines += [f"- not run: {escape(text)}" for text in dict.fromkeys(absent)]
+    lines.append(f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}")
     if run.get("command"):
         lines.append(f"- command: `{str(run['command']).replace('`', '')}`")
     facts = [f"commit {run['commit']}" if run.get("commit") else "", str(run.get("started") or "")]

@@ -11,7 +11,6 @@ from ..tables.build import comparison
 from ..tables.experiment import Experiment
 from ..tables.load import cells_frame
 from ..tables.paper import paper_table
-from ..tables.summary import coverage_sentence
 from .bibliography import bibliography
 from .change_graph import change_graph_png
 from .markdown import to_markdown
@@ -56,7 +55,7 @@ def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], ru
         The record of the run, with the columns of all metrics.
     """
     cells = cells_frame(stored)
-    paper = paper_table(experiment, cells)
+    paper = paper_table(experiment, cells, run)
     if experiment.kind == "comparison":
         names = experiment.headline or tuple(run["columns"])
         unknown = [name for name in names if name not in run["columns"]]
@@ -65,8 +64,8 @@ def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], ru
         columns = {
             name: {**run["columns"][name], **({"headline": True} if experiment.headline else {})} for name in names
         }
-        table = comparison(cells, columns, title=experiment.title)
-        lines = [to_markdown(table, sentence=coverage_sentence(cells, run)), *provenance(paper, run)]
+        table = comparison(cells, columns)
+        lines = [to_markdown(table), *provenance(paper, run)]
         markdown = "\n".join(lines) + "\n"
     else:
         markdown = paper_markdown(paper, run)

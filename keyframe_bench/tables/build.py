@@ -188,7 +188,7 @@ def column_scale(rows: Iterable[Row], column: ColumnSpec) -> float:
 def _title(rows: Sequence[Row]) -> str:
     parts = []
     for name, form in (("dataset", "{}"), ("budget", "budget {}"), ("sampling", "sampling {}")):
-        found = {str(getattr(row, name)) for row in rows}
+        found = {str(getattr(row, name)) for row in rows if row.extractor != HUMAN}
         if len(found) == 1 and (only := found.pop()):
             parts.append(form.format(only))
     return ", ".join(parts) or "comparison"

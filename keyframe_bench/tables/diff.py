@@ -12,6 +12,8 @@ from ..core.files import canonical_json
 
 Record = Mapping[str, Any]
 
+_EXPORTED = 1e-5  # relative: small files keep six digits
+
 # What makes two cells the same place in a table, as in `bench.results`.
 _PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
 
@@ -157,6 +159,8 @@ def _name(cell: Record) -> str:
 
 
 def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
+    if _is_exported(first, second):
+        return True
     a, b = (_object(cell, "keyframes") for cell in (first, second))
     if (a.get("frames") or []) != (b.get("frames") or []):
         return False
@@ -164,6 +168,11 @@ def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
     if times[0] == times[1]:
         return True
     return len(times[0]) == len(times[1]) and all(abs(s - t) <= tolerance for s, t in zip(*times, strict=True))
+
+
+def _is_exported(first: Record, second: Record) -> bool:
+    """Say whether one of the cells is a small one (`tables.export`): without key frames, some numbers, six digits."""
+    return bool(first.get("exported") or second.get("exported"))
 
 
 def _columns(
@@ -185,10 +194,12 @@ def _columns(
 def _shifts(first: Record, second: Record, costs: Collection[str]) -> Iterator[tuple[str, float | None]]:
     """Yield every column that a cell has on one side or both, with second minus first."""
     a, b = (_object(cell, "metrics") for cell in (first, second))
-    for column in sorted({*a, *b} - set(costs)):
+    exported = _is_exported(first, second)
+    for column in sorted(({*a} & {*b} if exported else {*a, *b}) - set(costs)):
         one, other = a.get(column), b.get(column)
         if one is not None and other is not None:
-            yield column, float(other) - float(one)
+            rounded = exported and math.isclose(one, other, rel_tol=_EXPORTED, abs_tol=_EXPORTED)
+            yield column, 0.0 if rounded else float(other) - float(one)
         elif one is not None or other is not None:
             yield column, None
 

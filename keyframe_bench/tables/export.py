@@ -60,10 +60,10 @@ def _words(part: Any) -> Iterator[str]:
 
 
 def _small(cell: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    small = {name: cell[name] for name in _KEPT if cell.get(name) not in (None, "", False)}
-    metrics = cell.get("metrics") or {}
-    small["metrics"] = {name: _rounded(v) for name, v in metrics.items() if v is not None and name in names}
+    small = {n: cell[n] for n in _KEPT if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
+    small["metrics"] = {name: _rounded(v) for name, v in (cell.get("metrics") or {}).items() if name in names}
     cost = {name: _rounded(v) for name, v in ((cell.get("keyframes") or {}).get("cost") or {}).items()}
+    small["exported"] = True
     return small | ({"keyframes": {"cost": cost}} if cost else {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FACTS = ("n_sampled", "n_frames", "k")
-KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread")
+DERIVED = ("ms_per_frame", "work_ms_per_frame", "work_s")
+KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "empty")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Estimate:
     ----------
     value : float
     low, high : float or None
-        95 % percentile bootstrap interval over videos; None for fewer than two.
+        95 % percentile bootstrap interval over videos; None for fewer than two, and where a ratio is to nothing.
     n : int
         Videos.
     """
@@ -55,9 +57,17 @@ def chosen(cells: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
             same = [wanted.items() <= json.loads(text).items() for text in found["params"]]
             found = found[np.array(same, dtype=bool)]
         else:
-            values = wanted if isinstance(wanted, list) else [wanted]
-            found = found[found[name].astype(str).isin([str(v) for v in values])]
+            found = found[_is_one_of(found[name], wanted if isinstance(wanted, list) else [wanted])]
     return found
+
+
+def _is_one_of(column: pd.Series[Any], values: list[Any]) -> pd.Series[bool]:
+    """Compare numbers as numbers (a budget is text, ``k`` a float), everything else as text."""
+    import pandas as pd
+
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        return pd.to_numeric(column, errors="coerce").isin(values)
+    return column.astype(str).isin([str(v) for v in values])
 
 
 def number(cells: pd.DataFrame, name: str) -> pd.Series[float]:
@@ -65,10 +75,15 @@ def number(cells: pd.DataFrame, name: str) -> pd.Series[float]:
 
     ``ms_per_frame`` is the whole cost (decoding, features, selection) per decoded frame, ``work_ms_per_frame`` that
     without decoding, ``work_s`` features and selection in seconds.
+
+    Raises
+    ------
+    UsageError
+        If the results have no such number.
     """
     if name in _FACTS:
         return cells[name].astype(float)
-    if name in ("ms_per_frame", "work_ms_per_frame", "work_s"):
+    if name in DERIVED:
         parts = ["features_s", "select_s"] + (["decode_s"] if name == "ms_per_frame" else [])
         seconds = sum((_stored(cells, part) for part in parts), start=_stored(cells, "select_s") * 0)
         return seconds if name == "work_s" else 1000 * seconds / cells["n_frames"].astype(float)
@@ -79,7 +94,10 @@ def _stored(cells: pd.DataFrame, name: str) -> pd.Series[float]:
     for prefix in ("metric", "cost"):
         if f"{prefix}.{name}" in cells:
             return cells[f"{prefix}.{name}"]
-    return cells["n_sampled"].astype(float) * float("nan")
+    known = [*_FACTS, *DERIVED, *(str(c).partition(".")[2] for c in cells if str(c).startswith(("metric.", "cost.")))]
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {', '.join(near)}" if near else "run.json lists the columns"
+    raise UsageError(f"these results have no number {name!r}; {hint}")
 
 
 def estimate(
@@ -98,7 +116,9 @@ def estimate(
         ``ratio: [{value, where}, {value, where}]``, of the totals;
         ``difference: [...]``, of the means, paired over videos;
         ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
-        ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k.
+        ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k, of the
+        methods (with their settings) that the video has at every k;
+        ``empty: true``, nothing.
     where : mapping, optional
         Of the row, merged under the measure's own.
 
@@ -112,6 +132,8 @@ def estimate(
         raise UsageError(f"measure {dict(measure)!r} has none of {', '.join(KINDS)}")
     part = {**(where or {}), **(measure.get("where") or {})}
     what = measure[kind]
+    if kind == "empty":
+        return None
     if kind in ("mean", "sum"):
         values = _per_video(chosen(cells, part), what)
         scale = float(len(values)) if kind == "sum" else 1.0
@@ -135,15 +157,19 @@ def _per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
 
 
 def _over_videos(values: NDArray[Any], combine: Callable[[NDArray[Any]], NDArray[Any]]) -> Estimate | None:
-    """Combine the column means of ``values`` [videos, m], with the interval from resampled videos."""
+    """Combine the means of ``values`` [videos, m], with the interval over resampled videos; None if not finite."""
     n = len(values)
     if n == 0:
         return None
-    value = float(combine(values.mean(axis=0)))
-    if n == 1:
-        return Estimate(value, None, None, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(combine(values.mean(axis=0)))
+        resampled = combine(resampled_means(values)) if n > 1 else np.zeros(0)
+    if not np.isfinite(value):
+        return None  # a ratio to nothing
+    if n == 1 or not np.isfinite(resampled).all():
+        return Estimate(value, None, None, n)
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(combine(resampled_means(values)), [tail, 100 - tail])
+    low, high = np.percentile(resampled, [tail, 100 - tail])
     return Estimate(value, float(low), float(high), n)
 
 
@@ -160,8 +186,8 @@ def _slope(video: pd.DataFrame, names: list[str]) -> float:
 def _spread(video: pd.DataFrame, name: str) -> float:
     """Slope of the standard deviation between methods against log2 k."""
     by_method = number(video, name).groupby([video["k"].astype(float), video["group"].map(_method_of)]).mean()
-    spread = by_method.groupby(level=0).std(ddof=0).dropna()
-    if len(spread) < 2:
+    spread = by_method.unstack(level=1).dropna(axis=1).std(axis=1, ddof=0)
+    if len(spread) < 2 or not np.isfinite(spread).all():
         return float("nan")
     return float(np.polyfit(np.log2(spread.index.to_numpy(dtype=float)), spread.to_numpy(), 1)[0])
 

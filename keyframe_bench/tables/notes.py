@@ -60,7 +60,8 @@ def _fewer(table: Table) -> list[str]:
         for row in table.rows
         if row.group in fewer
     ]
-    if not columns or not rows or any(row.budget.startswith(("free", "inferred")) for row in table.rows):
+    decided = (row.budget.startswith(("free", "inferred")) for row in table.rows if row.role != "ceiling")
+    if not columns or not rows or any(decided):
         return []
     return [f"fewer key frames alone lower {', '.join(columns)}: not ranked there are {', '.join(dict.fromkeys(rows))}"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .build import comparison
 from .experiment import Experiment
 from .measure import Estimate, chosen, estimate
+from .summary import coverage_sentence
 from .verdict import Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class PaperTable:
     rows : list of PaperRow
     verdicts : list of Verdict
     n_videos, n_seeds : int
+    coverage : str
+        How many videos were scored, and why others were not.
     datasets : tuple of str
     extractors : tuple of str
         Methods in the table, for its bibliography.
@@ -73,12 +76,13 @@ class PaperTable:
     verdicts: list[Verdict]
     n_videos: int
     n_seeds: int
+    coverage: str
     datasets: tuple[str, ...]
     extractors: tuple[str, ...]
     references: tuple[str, ...]
 
 
-def paper_table(experiment: Experiment, cells: pd.DataFrame) -> PaperTable:
+def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, Any]) -> PaperTable:
     """Return the table of ``experiment`` for ``cells``.
 
     A row of the file has a ``name`` and a ``where``, or ``each: method`` for one row per method and setting found; its
@@ -91,6 +95,8 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame) -> PaperTable:
     experiment : Experiment
     cells : pandas.DataFrame
         Of `load_results`.
+    run : mapping
+        The record of the run (``run.json``), for what was skipped; may be empty.
     """
     rows = []
     for row in experiment.rows:
@@ -106,6 +112,7 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame) -> PaperTable:
         verdicts(experiment, cells),
         int(good["video_id"].nunique()),
         int(good["seed"].nunique()),
+        coverage_sentence(cells, run),
         tuple(sorted(set(good["dataset"]))),
         tuple(sorted(set(good["extractor"]))),
         tuple(dict.fromkeys(key for key in references if key)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..core.cells import HUMAN
 from ..core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -272,9 +273,12 @@ class Table:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Those of dataset, budget and sampling in which rows differ, so that they must be columns."""
-        names = ("dataset", "budget", "sampling")
-        return tuple(name for name in names if len({getattr(row, name) for row in self.rows}) > 1)
+        """Those of dataset, budget and sampling in which rows differ, so that they must be columns.
+
+        The people's own row does not count: they had no budget.
+        """
+        names, rows = ("dataset", "budget", "sampling"), [row for row in self.rows if row.extractor != HUMAN]
+        return tuple(name for name in names if len({getattr(row, name) for row in rows}) > 1)
 
     def denominator(self, column: ColumnSpec) -> int:
         """Return the number of videos that most rows of ``column`` can average: the largest n."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Word = Literal["holds", "fails", "undecided"]
 
+LEAST_VIDEOS = 5  # the bootstrap interval of fewer covers less than 84 % instead of 95 %
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -75,7 +77,9 @@ def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str
     if measured is None:
         return "undecided", "not measured in these results"
     if measured.low is None or measured.high is None:
-        return "undecided", "one video has no interval"
+        return "undecided", "there is no interval"
+    if measured.n < LEAST_VIDEOS:
+        return "undecided", f"{measured.n} videos are too few for an interval to be trusted"
     if low < measured.low and measured.high < high:
         return "holds", ""
     if measured.high < low or measured.low > high:

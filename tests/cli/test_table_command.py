@@ -8,13 +8,14 @@ import pytest
 
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
+from keyframe_bench.video.synthetic import render_video
 
 MINE = """
 title: How many
 source: platformai
-scales: {smoke: {dataset: {name: synthetic, n_videos: 2, duration_s: 4}, seeds: [0]}}
+scales: {smoke: {dataset: {name: synthetic, n_videos: 5, duration_s: 4}, seeds: [0]}}
 runs: [{extractors: [uniform], budget: free, sampling: 2fps}]
-rows: [{name: one, where: {extractor: uniform}, paper: {frames: 4}}]
+rows: [{name: one, where: {extractor: uniform}, paper: {frames: 10}}]
 columns: [{name: frames, sum: n_keyframes, about: of all videos}]
 claims:
   - {claim: some are left, measure: {mean: n_keyframes}, expect: {above: 0}, paper: 2}
@@ -33,13 +34,13 @@ def made(tmp_path_factory):
 def test_every_file_of_a_table_is_written(made):
     out = made / "out"
     text = (out / "mine.md").read_text("utf-8")
-    assert "| one | 4 | 4 " in text  # paper, ours
+    assert "| one | 10 | 10 " in text  # paper, ours
     assert "| some are left | 2 |" in text
     assert "**holds**" in text
     assert "`keyframe-bench table" in text
     assert "@online{platformai," in (out / "mine.bib").read_text("utf-8")
     (verdict,) = json.loads((out / "mine.verdicts.json").read_text("utf-8"))
-    assert (verdict["verdict"], verdict["found"]["n"]) == ("holds", 2)
+    assert (verdict["verdict"], verdict["found"]["n"]) == ("holds", 5)
 
 
 def test_from_results_alone_gives_the_same_table(made, capsys, tmp_path):
@@ -110,9 +111,11 @@ def test_every_packaged_table_is_well_formed(name):
 def test_every_packaged_table_runs_at_smoke_scale(name, tmp_path, capsys):
     assert main(["table", name, "scale=smoke", f"out={tmp_path / 'out'}", f"dataset.root={tmp_path / 'v'}"]) == 0
     page = capsys.readouterr().out
-    assert load_experiment(name).title.split(":")[0] in page.replace("\\", "")
+    experiment = load_experiment(name)
+    title = "synthetic, budget" if experiment.kind == "comparison" else experiment.title.split(":")[0]
+    assert title in page.replace("\\", "")
     verdicts = tmp_path / "out" / f"{name.split('/')[-1]}.verdicts.json"
-    assert verdicts.exists() == bool(load_experiment(name).claims)
+    assert verdicts.exists() == bool(experiment.claims)
 
 
 def test_saved_results_are_small_and_give_the_same_table(made, tmp_path, capsys):
@@ -123,3 +126,37 @@ def test_saved_results_are_small_and_give_the_same_table(made, tmp_path, capsys)
     assert capsys.readouterr().out == whole
     assert saved.stat().st_size < (made / "out" / "results.jsonl").stat().st_size
     assert main(["table", name, "--from", str(saved), "--save", str(tmp_path / "mine.csv")]) == 2
+
+
+def test_saved_results_are_those_of_the_run_to_results_diff(made, tmp_path, capsys):
+    saved = tmp_path / "mine.jsonl"
+    assert main(["table", str(made / "mine.yaml"), "--from", str(made / "out"), "--save", str(saved)]) == 0
+    assert all(json.loads(line)["seed"] == 0 for line in saved.read_text("utf-8").splitlines())
+    capsys.readouterr()
+    assert main(["results", "diff", str(made / "out"), str(saved)]) == 0
+    lines = [json.loads(line) for line in saved.read_text("utf-8").splitlines()]
+    lines[0]["metrics"]["n_keyframes"] += 1
+    saved.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    assert main(["results", "diff", str(made / "out"), str(saved)]) == 1
+
+
+@pytest.mark.parametrize("name", ["platform_ai/counts", "platform_ai/change_graph"])
+def test_a_damaged_video_is_left_out_and_named(name, tmp_path, capsys):
+    for i in range(2):
+        render_video(tmp_path / "v" / f"{i}.mp4", "cuts", seed=i, duration_s=4)
+    (tmp_path / "v" / "torn.mp4").write_bytes(b"no video")
+    words = ["table", name, "scale=smoke", "dataset=folder", f"dataset.root={tmp_path / 'v'}", f"out={tmp_path / 'o'}"]
+    assert main([*words, "limit=3"]) == 0
+    page = (tmp_path / "o" / f"{name.rpartition('/')[2]}.md").read_text("utf-8")
+    assert "scored 2 of 3 videos; 1 skipped: torn.mp4" in page
+    assert main([*words, "limit=3", "on_error=raise", f"out={tmp_path / 'p'}"]) == 2
+    assert "torn.mp4" in capsys.readouterr().err
+
+
+def test_a_table_carries_the_warnings_of_its_run(tmp_path, capsys):
+    words = [f"out={tmp_path / 'o'}", f"dataset.root={tmp_path / 'v'}"]
+    assert main(["table", "main", "scale=smoke", *words]) == 0
+    assert "look at hue\\_histogram, which vsumm selects on" in capsys.readouterr().out.replace("hue_h", "hue\\_h")
+    assert main(["table", "main", "--from", str(tmp_path / "o"), "--save", str(tmp_path / "s.jsonl")]) == 0
+    assert main(["table", "main", "--from", str(tmp_path / "s.jsonl")]) == 0
+    assert "which vsumm selects on" in capsys.readouterr().out

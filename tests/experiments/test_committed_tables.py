@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 PAGES = {
     "main": "README.md",
+    "peers": "README.md",
     "platform_ai/counts": "experiments/platform_ai/README.md",
     "platform_ai/comparison": "experiments/platform_ai/README.md",
     "platform_ai/change_graph": "experiments/platform_ai/README.md",
@@ -40,3 +41,9 @@ def test_committed_results_say_how_they_were_made(name):
     assert record["commit"]
     assert "/root" not in record["command"]
     assert "/work" not in record["command"]
+
+
+def test_who_returns_fewer_key_frames_is_not_ranked_where_that_helps():
+    """The people's row has no budget; it must not hide that."""
+    text = (ROOT / "README.md").read_text("utf-8").replace("\\", "")
+    assert "fewer key frames alone lower redundancy_gray: not ranked there are vsumm (9.15 of 10)" in text

@@ -91,10 +91,48 @@ def test_where_compares_parameters_lists_and_truth_values():
 
 def test_nothing_measured_is_none_and_one_video_has_no_interval():
     cells = frame(cell("a", "x", q=1.0))
-    assert estimate(cells, {"mean": "absent"}) is None
+    assert estimate(cells, {"mean": "q", "where": {"extractor": "y"}}) is None
+    assert estimate(cells, {"empty": True}) is None
     assert estimate(cells, {"mean": "q"}).low is None
 
 
 def test_an_unknown_kind_is_named():
     with pytest.raises(UsageError, match="has none of mean, sum"):
         estimate(frame(cell("a", "x")), {"median": "q"})
+
+
+def test_spread_looks_at_the_methods_that_are_there_at_every_k():
+    cells = [cell("a", name, k=k, q=0.5 + sign * 0.1) for k in (4, 8) for name, sign in (("x", 1), ("y", -1))]
+    more = [cell("a", "z", params={"p": p}, k=8, q=0.9) for p in range(5)]  # variants at one k only
+    assert estimate(frame(*cells, *more), {"spread": "q"}).value == pytest.approx(0.0, abs=1e-12)
+
+
+def test_settings_of_one_method_are_methods_of_their_own():
+    cells = frame(*(cell("a", "x", params={"p": p}, k=k, q=p * k / 10) for p in (0, 1) for k in (4, 8)))
+    assert estimate(cells, {"spread": "q"}).value == pytest.approx(0.2)
+
+
+def test_a_ratio_to_nothing_is_no_number():
+    none = frame(cell("a", "x", q=1.0, r=0.0), cell("b", "x", q=1.0, r=0.0))
+    assert estimate(none, {"ratio": [{"value": "q"}, {"value": "r"}]}) is None
+    some = frame(cell("a", "x", q=1.0, r=0.0), cell("b", "x", q=1.0, r=2.0))
+    found = estimate(some, {"ratio": [{"value": "q"}, {"value": "r"}]})
+    assert (found.value, found.low) == (1.0, None)
+
+
+def test_times_of_zero_do_not_enter_the_logarithm():
+    times = {10: 0.0, 40: 0.04, 160: 0.16, 640: 0.64}
+    cells = frame(*(cell("a", "x", n_sampled=n, cost={"select_s": t}) for n, t in times.items()))
+    assert estimate(cells, {"slope": ["select_s", "n_sampled"]}).value == pytest.approx(1.0)
+
+
+def test_a_misspelt_number_names_the_nearest():
+    with pytest.raises(UsageError, match="no number 'f1_1'; did you mean f1_1s"):
+        estimate(frame(cell("a", "x", f1_1s=1.0)), {"mean": "f1_1"})
+
+
+def test_a_budget_and_k_are_found_as_numbers():
+    cells = frame(cell("a", "x", k=4), cell("a", "x", k=8), cell("a", "x"))
+    assert (
+        len(chosen(cells, {"k": 4})) == len(chosen(cells, {"budget": 4})) == len(chosen(cells, {"budget": "free"})) == 1
+    )

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..core.errors import UsageError
-
-Kind = Literal["table", "comparison", "change_graph"]
-_KINDS: tuple[Kind, ...] = ("table", "comparison", "change_graph")
-_FIELDS = {
-    *("title", "source", "about", "substitute", "kind", "scales", "runs"),
-    *("rows", "columns", "claims", "headline", "notes"),
-}
+from .experiment_checks import Kind, check_experiment
 
 
 @dataclass(frozen=True)
@@ -75,27 +69,7 @@ def parse_experiment(name: str, data: Any) -> Experiment:
     Raises
     ------
     UsageError
-        Naming the file and what is wrong in it.
+        Naming the file, the place in it, and what is wrong there.
     """
-
-    def wrong(what: str) -> UsageError:
-        return UsageError(f"table {name}: {what}")
-
-    if not isinstance(data, Mapping):
-        raise wrong("the file is not a mapping with title, scales and runs")
-    unknown = sorted(set(map(str, data)) - _FIELDS)
-    if unknown:
-        raise wrong(f"unknown field {unknown[0]!r}; there are {', '.join(sorted(_FIELDS))}")
-    for required, kind in (("title", str), ("scales", Mapping), ("runs", list)):
-        if not isinstance(data.get(required), kind):
-            raise wrong(f"field {required!r} is missing or of a wrong kind")
-    if data.get("kind", "table") not in _KINDS:
-        raise wrong(f"kind {data['kind']!r} is not one of {', '.join(_KINDS)}")
-    for listed in ("runs", "rows", "columns", "claims"):
-        entries = data.get(listed, [])
-        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-            raise wrong(f"field {listed!r} is not a list of mappings")
-    for claim in data.get("claims", []):
-        if not {"claim", "measure", "expect"} <= claim.keys():
-            raise wrong("every claim needs claim, measure and expect")
+    check_experiment(name, data)
     return Experiment(name, **{**data, "headline": tuple(data.get("headline", ()))})

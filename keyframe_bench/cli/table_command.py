@@ -161,13 +161,9 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: li
         overrides = [f"dataset={name}", *(f"dataset.{k}={v}" for k, v in params.items()), *overrides]
     texts, overrides = text_parameters("dataset", overrides)
     config = composed("run", overrides)
-    runs = experiment.runs_at(scale)
-    unknown = next((key for part in (options, *runs) for key in part if key not in config), None)
-    if unknown:
-        raise UsageError(f"table {experiment.name}: a run has no option {unknown!r}; it has {', '.join(config)}")
     config |= {k: v for k, v in options.items() if k not in (*keys, "dataset")}
     paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
-    return [_spec(config, run, keys, paths) for run in runs]
+    return [_spec(config, run, keys, paths) for run in experiment.runs_at(scale)]
 
 
 def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], paths: Mapping[str, str]) -> RunSpec:

@@ -160,17 +160,3 @@ def test_a_table_carries_the_warnings_of_its_run(tmp_path, capsys):
     assert main(["table", "main", "--from", str(tmp_path / "o"), "--save", str(tmp_path / "s.jsonl")]) == 0
     assert main(["table", "main", "--from", str(tmp_path / "s.jsonl")]) == 0
     assert "which vsumm selects on" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "what"),
-    [
-        ("sampling: 2fps}", "sampling: 2fps, bogus: 3}", "no option 'bogus'"),
-        ("seeds: [0]}", "seed: [0]}", "no option 'seed'"),
-    ],
-)
-def test_an_option_that_run_has_not_is_named(old, new, what, tmp_path, capsys):
-    (tmp_path / "mine.yaml").write_text(MINE.replace(old, new), "utf-8")
-    assert main(["table", str(tmp_path / "mine.yaml"), "scale=smoke", f"out={tmp_path / 'out'}"]) == 2
-    assert what in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

@@ -6,6 +6,7 @@ import difflib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -48,9 +49,20 @@ def load_experiment(name: str) -> Experiment:
     return _parsed(name, files(EXPERIMENTS).joinpath(*f"{name}.yaml".split("/")).read_text("utf-8"))
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"{twice!r} stands twice in the mapping of line {node.start_mark.line + 1}")
+        return dict(super().construct_mapping(node, deep=deep))
+
+
 def _parsed(name: str, text: str) -> Experiment:
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise UsageError(f"table {name}: not YAML: {' '.join(str(error).split())}") from None
     return parse_experiment(name, data)

@@ -89,12 +89,12 @@ def _check_runs_of_scales(scales: Mapping[str, Any], runs: Sequence[Mapping[str,
 
 
 def _scale(options: Any, at: str) -> None:
-    _fields(options, _SCALE, at, required=("dataset",), nullable=("limit",))
+    _fields(options, _SCALE, at, required=("dataset",), word="option")
     _options(options, at)
 
 
 def _run(run: Mapping[str, Any], scales: Collection[str], at: str) -> None:
-    _fields(run, _RUN, at, required=("extractors", "budget"), nullable=("limit",))
+    _fields(run, _RUN, at, required=("extractors", "budget"), word="option")
     names = run["extractors"]
     if names != "all":
         listed = isinstance(names, list) and names and all(isinstance(n, str) and n.strip() for n in names)
@@ -222,7 +222,7 @@ def _measure(given: Any, others: Sequence[str], at: str) -> None:
     _fields(given, (*MEASURES, *others), at)
     kinds = [kind for kind in MEASURES if kind in given]
     if len(kinds) != 1:
-        fault = f"has {' and '.join(kinds)}" if kinds else "has no measure"
+        fault = f"has {' and '.join(kinds)}" if kinds else "names no measure"
         also = ", or fact" if "fact" in others and not kinds else ""
         raise _wrong(at, f"{fault}; give exactly one of {', '.join(MEASURES)}{also}")
     _check_kind(kinds[0], given[kinds[0]], at)
@@ -270,6 +270,10 @@ def _where(given: Any, at: str) -> None:
                 fits, kind = _is_scalar(one) and not isinstance(one, bool), "text or a number, or a list of them"
             if not fits:
                 raise _wrong(at, f"{field} {_shown(one)} is not {kind}")
+            if field == "budget":
+                _parsed(Budget.parse, str(one).partition(" of ")[0], at)  # a share names its sampling: 15% of 2fps
+            elif field in ("sampling", "run_sampling"):
+                _parsed(Sampling.parse, one, at)
 
 
 def _parameters(given: Any, at: str) -> None:
@@ -278,25 +282,25 @@ def _parameters(given: Any, at: str) -> None:
         raise _wrong(at, f"{_shown(given)} is not a mapping of parameters to values, such as {{threshold: mean}}")
     for name, value in given.items():
         _text(name, at, "the name of parameter")
+        if value == []:
+            raise _wrong(at, f"{name} is an empty list; give values or leave it out")
         for one in value if isinstance(value, list) else [value]:
             if one is not None and not _is_scalar(one):
                 raise _wrong(at, f"{name} {_shown(one)} is not a number, text, true or false, or a list of them")
 
 
-def _fields(
-    given: Any, known: Collection[str], at: str, *, required: Sequence[str] = (), nullable: Sequence[str] = ()
-) -> None:
+def _fields(given: Any, known: Collection[str], at: str, *, required: Sequence[str] = (), word: str = "field") -> None:
     """Check that ``given`` is a mapping of known fields, that the required ones are there, and that none is null."""
     if not isinstance(given, Mapping):
-        raise _wrong(at, f"{_shown(given)} is not a mapping with fields such as {', '.join(list(known)[:3])}")
+        raise _wrong(at, f"{_shown(given)} is not a mapping of {word}s such as {', '.join(list(known)[:3])}")
     for field, value in given.items():
         if field not in known:
-            raise _wrong(at, f"unknown field {_shown(field)}; {_nearest(field, known)}")
-        if value is None and field not in nullable:
+            raise _wrong(at, f"there is no {word} {_shown(field)}; {_nearest(field, known)}")
+        if value is None and field != "limit":  # limit: null is all videos
             raise _wrong(at, f"{field} is empty; give it a value or leave it out")
     for field in required:
         if field not in given:
-            raise _wrong(at, f"field {field!r} is missing")
+            raise _wrong(at, f"{word} {field!r} is missing")
 
 
 def _mappings(value: Any, at: str, what: str) -> list[Mapping[str, Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..core.errors import UsageError
 from .experiment import Experiment
 from .measure import Estimate, estimate
 
@@ -56,7 +56,7 @@ def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
     """
     found = []
     for claim in experiment.claims:
-        low, high, expected = _bounds(experiment.name, claim["expect"])
+        low, high, expected = _bounds(claim["expect"])
         measured = estimate(cells, claim["measure"])
         word, why = judge(measured, low, high)
         note = "; ".join(part for part in (why, str(claim.get("note", ""))) if part)
@@ -87,14 +87,13 @@ def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str
     return "undecided", "the interval reaches across the limit"
 
 
-def _bounds(name: str, expect: Any) -> tuple[float, float, str]:
-    inf = float("inf")
-    if isinstance(expect, Mapping) and len(expect) == 1:
-        side, limit = next(iter(expect.items()))
-        if side == "above":
-            return float(limit), inf, f"above {limit:g}"
-        if side == "below":
-            return -inf, float(limit), f"below {limit:g}"
-        if side == "between":
-            return float(limit[0]), float(limit[1]), f"between {limit[0]:g} and {limit[1]:g}"
-    raise UsageError(f"table {name}: expect {expect!r} is not above: x, below: x or between: [x, y]")
+def _bounds(expect: Mapping[str, Any]) -> tuple[float, float, str]:
+    """Return the open interval of a claim (checked when its file was read), and its words."""
+    side, limit = next(iter(expect.items()))
+    if side == "between":
+        return float(limit[0]), float(limit[1]), f"between {limit[0]:g} and {limit[1]:g}"
+    return (
+        (float(limit), math.inf, f"above {limit:g}")
+        if side == "above"
+        else (-math.inf, float(limit), f"below {limit:g}")
+    )

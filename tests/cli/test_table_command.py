@@ -57,6 +57,12 @@ def test_the_same_command_again_computes_nothing(made):
     assert {p: p.stat().st_mtime_ns for p in (made / "out" / "cells").iterdir()} == before
 
 
+def test_a_key_that_stands_twice_is_named(tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text(MINE + "source: ffmpeg\n", "utf-8")
+    assert main(["table", str(tmp_path / "mine.yaml"), "scale=smoke"]) == 2
+    assert "'source' stands twice" in capsys.readouterr().err
+
+
 def test_into_replaces_what_is_between_the_markers(made, tmp_path, capsys):
     page = tmp_path / "README.md"
     page.write_text("before\n<!-- table mine -->\nstale text\n<!-- /table mine -->\nafter\n", "utf-8")

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .api import Extraction, extract
 from .core.budget import Budget
 from .core.clip import Clip
 from .core.errors import UsageError
-from .extractors._inferred import budget_features
+from .core.keyframes import KeyFrames
+from .core.seeding import rng_for
+from .extractors._inferred import Inferred, budget_features, what_decided
 from .extractors.base import Extractor, rank_of
 from .video.onepass import Progress
 
@@ -57,11 +60,14 @@ class Explanation:
     judged : int
         The sampled frame that everything below is about: the frame itself, or the nearest sampled one in time.
     score, threshold : float or None
-        Its score, and the level this was compared with.
+        Its score, and the level this was compared with; for ``budget="inferred"`` the knee of the sorted scores, which
+        those that k was counted from lie above.
     rank : int or None
-        1 for the highest score of all sampled frames.
+        1 for the highest score of all sampled frames; None where frames are not chosen by their scores.
     lowest_chosen : float or None
         With k: the smallest score that was enough.
+    coverage, coverage_below : float or None
+        For ``budget="inferred-coverage"``: share of the sampled frames that k key frames cover, and that k - 1 do.
     chosen : bool
     why : str
         One sentence.
@@ -89,6 +95,8 @@ class Explanation:
     threshold: float | None
     rank: int | None
     lowest_chosen: float | None
+    coverage: float | None
+    coverage_below: float | None
     chosen: bool
     why: str
     segment: tuple[int, int] | None
@@ -146,8 +154,10 @@ def explain(
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
     done = extract(path, method, budget=budget, sampling=sampling, seed=seed, progress=progress)
     ordinal = _ordinal(done, frame, time)
-    features = (*method.needs, *budget_features(Budget.parse(budget)))
-    return _explained(method, done, done.source.clip(done.sampling, features), ordinal)
+    wanted = Budget.parse(budget)
+    clip = done.source.clip(done.sampling, (*method.needs, *budget_features(wanted)))
+    rng = rng_for(done.seed, done.video.sha256, method.name, 0)  # as `extract` draws
+    return _explained(method, done, clip, ordinal, what_decided(method, clip, wanted, done.k, rng=rng))
 
 
 def _check_place(frame: int | None, time: float | None) -> None:
@@ -176,13 +186,14 @@ def _ordinal(done: Extraction, frame: int | None, time: float | None) -> int:
     return int(shown[times[shown].argmax()])
 
 
-def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int) -> Explanation:
+def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, inferred: Inferred) -> Explanation:
     result, time = done.keyframes, float(done.source.times[ordinal])
     position = int(np.searchsorted(clip.ordinals, ordinal))
     sampled = position < len(clip) and int(clip.ordinals[position]) == ordinal
     if not sampled:
         position = int(np.abs(clip.times - time).argmin())
-    judged, scores, levels = int(clip.ordinals[position]), result.frame_scores, result.thresholds
+    judged, scores = int(clip.ordinals[position]), result.frame_scores
+    levels = result.thresholds if inferred.level is None else np.full(len(clip), inferred.level)
     segment, key_frame = None, int(result.frames[np.abs(result.times - time).argmin()])
     if result.segments is not None:
         index = max(0, int(np.searchsorted(result.segments[:, 0], ordinal, side="right")) - 1)
@@ -203,19 +214,20 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int) ->
         judged=judged,
         score=None if scores is None else float(scores[position]),
         threshold=None if levels is None else float(levels[position]),
-        rank=None if scores is None else rank_of(scores, position),
+        rank=None if scores is None or not method.by_score else rank_of(scores, position),
         lowest_chosen=None if done.k is None else method.lowest_chosen(result),
+        coverage=inferred.coverage,
+        coverage_below=inferred.coverage_below,
         chosen=sampled and judged in result.frames,
         why=method.why(clip.restricted(method.needs, annotation=False), result, position, done.k),
         segment=segment,
         key_frame=key_frame,
-        neighbours=tuple(_neighbour(done, clip, p) for p in near),
+        neighbours=tuple(_neighbour(result, levels, clip, p) for p in near),
     )
 
 
-def _neighbour(done: Extraction, clip: Clip, position: int) -> Neighbour:
-    result, frame = done.keyframes, int(clip.ordinals[position])
-    scores, levels = result.frame_scores, result.thresholds
+def _neighbour(result: KeyFrames, levels: NDArray[Any] | None, clip: Clip, position: int) -> Neighbour:
+    frame, scores = int(clip.ordinals[position]), result.frame_scores
     return Neighbour(
         frame=frame,
         time=float(clip.times[position]),

@@ -9,9 +9,12 @@ import pytest
 import keyframe_bench as kb
 
 METHODS = ("pixel_distance", "histogram_distance", "ffmpeg_scene", "uniform", "random", "coded_frames")
+CLUSTERED = ("spectral", "differential_evolution")
 
 
-@pytest.mark.parametrize(("name", "budget"), [*product(METHODS, (3,)), *product(METHODS[:4], ("free",))])
+@pytest.mark.parametrize(
+    ("name", "budget"), [*product(METHODS + CLUSTERED, (3,)), *product(METHODS[:4] + CLUSTERED, ("free",))]
+)
 def test_every_frame_of_a_video_is_explained_in_agreement_with_the_extraction(video, name, budget):
     result = kb.extract(video, name, budget=budget)
     grid = result.source.grids[result.sampling]
@@ -48,6 +51,78 @@ def test_with_k_the_last_score_that_was_enough_is_told(video):
     assert found.lowest_chosen == pytest.approx(sorted(result.keyframes.frame_scores)[-2])
     assert "only the 2 largest start a segment" in found.why
     assert kb.explain(video, "pixel_distance", frame=10, budget=1).lowest_chosen is None
+
+
+def test_a_score_that_is_not_chosen_by_has_no_rank_and_no_lowest_chosen(video):
+    """The score of a frame is the entropy of its cluster: all frames of a cluster have it, one is chosen."""
+    for frame in (0, 5, 10, 15, 20, 25):
+        found = kb.explain(video, "spectral", frame=frame, budget=3)
+        assert found.score is not None
+        assert found.rank is found.lowest_chosen is found.threshold is None
+        assert "medoid of its cluster" in found.why and "bits is number" in found.why
+
+
+def test_a_score_is_only_given_a_rank_where_it_decides(video, tmp_path, own_registry):
+    plugin = tmp_path / "aside.py"
+    plugin.write_text(
+        "import numpy as np\nimport keyframe_bench as kb\n\n\n@kb.register('aside_of_tests')\n"
+        "class Aside(kb.Extractor):\n    'The first frames.'\n    reference = 'none'\n"
+        "    budget_rule = 'the first k'\n\n"
+        "    def select(self, clip, k=None, *, rng):\n"
+        "        some = np.arange(len(clip), dtype=float)\n"
+        "        return clip.pick(range(k), scores=some[:k], frame_scores=some)\n\n\n"
+        "@kb.register('chosen_of_tests')\nclass Chosen(Aside):\n    'As above.'\n    by_score = True\n"
+    )
+    kb.core.registry.load_plugins([str(plugin)])
+    aside = kb.explain(video, "aside_of_tests", frame=20, budget=2)
+    assert (aside.score, aside.rank, aside.lowest_chosen) == (4, None, None)
+    assert aside.why.endswith("; its score 4 alone decides nothing, its rule is: the first k")
+    chosen = kb.explain(video, "chosen_of_tests", frame=20, budget=2)
+    assert (chosen.score, chosen.rank, chosen.lowest_chosen) == (4, 2, 0)
+    assert chosen.why.endswith("its score 4 is number 2 of 6")
+
+
+def test_the_knee_is_the_threshold_of_an_inferred_budget(video):
+    result = kb.extract(video, "pixel_distance", budget="inferred")
+    change = result.keyframes.frame_scores
+    found = kb.explain(video, "pixel_distance", frame=15, budget="inferred")
+    assert found.threshold in change
+    assert (change[1:] > found.threshold).sum() == found.k - 1 == result.k - 1 == 2
+    assert {n.threshold for n in found.neighbours} == {found.threshold}
+    assert found.coverage is found.coverage_below is None
+    assert kb.explain(video, "pixel_distance", frame=15, budget=3).threshold is None
+
+
+def test_the_coverage_that_decided_is_told_with_that_of_one_fewer(video):
+    found = kb.explain(video, "pixel_distance", frame=15, budget="inferred-coverage")
+    assert found.k == kb.extract(video, "pixel_distance", budget="inferred-coverage").k
+    assert found.k > 1 and found.coverage >= 0.95 > found.coverage_below > 0
+    assert found.threshold is None
+    assert found.coverage * found.n_sampled == pytest.approx(round(found.coverage * found.n_sampled))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_decided_is_drawn_as_the_extraction_drew_it(video, tmp_path, own_registry, seed):
+    plugin = tmp_path / "drawn.py"
+    plugin.write_text(
+        "import keyframe_bench as kb\n\n\n@kb.register('drawn_of_tests')\nclass Drawn(kb.Extractor):\n"
+        "    'Chance.'\n    reference = 'none'\n    supports = frozenset({'fixed', 'inferred'})\n\n"
+        "    def select(self, clip, k=None, *, rng):\n        scores = rng.gamma(0.3, 1, len(clip))\n"
+        "        return clip.pick(rng.permutation(len(clip))[:k], frame_scores=scores)\n"
+    )
+    kb.core.registry.load_plugins([str(plugin)])
+    options = {"sampling": "every", "seed": seed}
+    scores = kb.extract(video, "drawn_of_tests", budget="inferred", **options).keyframes.frame_scores
+    found = kb.explain(video, "drawn_of_tests", frame=3, budget="inferred", **options)
+    assert np.abs(scores - found.threshold).min() < 1e-6
+    assert (scores > found.threshold + 1e-6).sum() == found.k
+    found = kb.explain(video, "drawn_of_tests", frame=3, budget="inferred-coverage", **options)
+    assert found.coverage >= 0.95 > found.coverage_below
+
+
+def test_one_key_frame_that_covers_all_has_none_before_it(rendered):
+    found = kb.explain(rendered / "static.mp4", "pixel_distance", frame=0, budget="inferred-coverage")
+    assert (found.k, found.coverage, found.coverage_below) == (1, 1, None)
 
 
 def test_scores_of_a_scene(video):

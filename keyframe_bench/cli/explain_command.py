@@ -7,6 +7,7 @@ import textwrap
 
 from ..core.errors import UsageError
 from ..explanation import Explanation, Neighbour, explain
+from ..extractors._inferred import COVERAGE
 from ..tables.format import one_line
 from .arguments import Arguments, split
 from .extract_command import extraction_options
@@ -57,27 +58,45 @@ def explanation_lines(found: Explanation) -> list[str]:
     lines = [
         one_line(found.video),
         f"{found.extractor}{f' ({params})' if params else ''}",
-        f"budget {found.budget}{k}: {found.n_keyframes} key frames of {found.n_sampled} frames seen, "
+        f"budget {found.budget}{k}: {found.n_keyframes} key frame{'' if found.n_keyframes == 1 else 's'} "
+        f"of {found.n_sampled} frames seen, "
         f"sampling {found.sampling}",
         "",
         f"frame {found.frame} at {found.time:.3f} s: {_verdict(found)}",
         *textwrap.wrap(f"{found.why}.", 100, initial_indent="  ", subsequent_indent="  "),
         "",
     ]
+    facts = [*_levels(found), *_places(found)]
+    return [*lines, *facts, *([""] if facts else []), *_table(found)]
+
+
+def _levels(found: Explanation) -> list[str]:
+    """Return the score, and the levels that decided."""
+    lines = []
     if found.score is not None:
-        lines.append(f"  score      {found.score:.4g}, number {found.rank} of {found.n_sampled}")
+        rank = "" if found.rank is None else f", number {found.rank} of {found.n_sampled}"
+        lines.append(f"  score      {found.score:.4g}{rank}")
     if found.threshold is not None:
-        lines.append(f"  threshold  {found.threshold:.4g}")
+        knee = ", the knee of the sorted scores" if found.budget == "inferred" else ""
+        lines.append(f"  threshold  {found.threshold:.4g}{knee}")
     if found.lowest_chosen is not None:
         lines.append(f"  needed     {found.lowest_chosen:.4g}, the lowest score that was enough for so many key frames")
-    if found.segment is not None:
+    if found.coverage is not None and found.k is not None:
+        fewer = "" if found.coverage_below is None else f", {found.coverage_below:.1%} with {found.k - 1}"
         lines.append(
+            f"  coverage   {found.coverage:.1%} of the frames seen with {found.k}{fewer}; wanted are {COVERAGE:.0%}"
+        )
+    return lines
+
+
+def _places(found: Explanation) -> list[str]:
+    """Return the segment that the frame lies in, or the key frame nearest to it."""
+    if found.segment is not None:
+        return [
             f"  segment    frames {found.segment[0]} to {found.segment[1] - 1} hold frame {found.frame}; "
             f"key frame {found.key_frame} stands for them"
-        )
-    elif found.key_frame != found.judged:
-        lines.append(f"  nearest    key frame {found.key_frame}")
-    return [*lines, "", *_table(found)]
+        ]
+    return [f"  nearest    key frame {found.key_frame}"] if found.key_frame != found.judged else []
 
 
 def _verdict(found: Explanation) -> str:

@@ -65,10 +65,11 @@ def _print(result: Extraction, folder: Path) -> None:
     console.print(table)
     label = f" ({result.label})" if result.label else ""
     n_sampled, n_run = (len(result.source.grids[s]) for s in (result.sampling, result.run_sampling))
-    wanted = "" if result.k is None else f" = {result.k}"
+    wanted = "" if result.k is None or str(result.k) == result.budget else f" = {result.k}"
     wanted += f" of the {n_run} frames at {result.run_sampling}" if result.budget.endswith("%") else ""
     console.print(
-        f"{result.extractor}{label}: {len(result.frames)} key frames (budget {result.budget}{wanted}; "
+        f"{result.extractor}{label}: {len(result.frames)} key frame{'' if len(result.frames) == 1 else 's'} "
+        f"(budget {result.budget}{wanted}; "
         f"{n_sampled} frames seen, sampling {result.sampling}); "
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,

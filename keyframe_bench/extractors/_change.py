@@ -15,7 +15,7 @@ from ..selection.segments import (
     middles,
     segments_of,
 )
-from .base import Extractor, rank_of
+from .base import Extractor, Knee, rank_of
 
 
 class ChangeExtractor(Extractor):
@@ -28,6 +28,7 @@ class ChangeExtractor(Extractor):
 
     supports = frozenset({"fixed", "free", "inferred"})
     stochastic = False
+    by_score = True
     threshold: ThresholdRule
     factor: float
     level: float
@@ -47,10 +48,17 @@ class ChangeExtractor(Extractor):
         scores = change[segments[:, 0]]
         return clip.pick(middles(segments), scores=scores, segments=segments, frame_scores=change, thresholds=levels)
 
-    def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:  # noqa: ARG002
-        """Return one more than the number of changes above the knee of the sorted ones (the first is undefined)."""
+    def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:
+        """Return one more than the number of changes above the knee of the sorted ones."""
+        return 1 + self.knee(clip, rng=rng).n_above
+
+    def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:  # noqa: ARG002
+        """Return the knee of the sorted changes, and how many lie above it (the first is undefined: not counted)."""
         change = clip[self.needs[0]][1:]
-        return 1 + int((change > knee_level(change)).sum()) if change.size else 1
+        if not change.size:
+            return Knee(0.0, 0)
+        level = knee_level(change)
+        return Knee(level, int((change > level).sum()))
 
     def lowest_chosen(self, result: KeyFrames) -> float | None:
         """Return the smallest change that starts a segment; None when there is one segment only."""

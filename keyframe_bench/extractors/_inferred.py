@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,24 @@ from .base import Extractor, run_extractor
 
 COVERAGE = 0.95
 """Share of the sampled frames that an "inferred-coverage" budget must cover."""
+
+
+class Inferred(NamedTuple):
+    """What decided k.
+
+    Attributes
+    ----------
+    level : float or None
+        "inferred": the knee of the sorted scores, which those counted lie above; None where the method counts
+        otherwise.
+    coverage, coverage_below : float or None
+        "inferred-coverage": share of the sampled frames that k key frames cover, and that k - 1 do; None for no key
+        frame.
+    """
+
+    level: float | None = None
+    coverage: float | None = None
+    coverage_below: float | None = None
 
 
 def budget_features(budget: Budget) -> tuple[Feature, ...]:
@@ -78,6 +97,31 @@ def run_at_budget(
     return replace(found, cost={**found.cost, "select_s": found.cost["select_s"] + seconds}), k
 
 
+def what_decided(
+    extractor: Extractor, clip: Clip, budget: Budget, k: int | None, *, rng: np.random.Generator
+) -> Inferred:
+    """Return what made an inferred budget k, which `run_at_budget` found with such an ``rng``; else nothing."""
+    if k is None or budget.needs_support != "inferred":
+        return Inferred()
+    extractor.prepare()
+    if budget.kind == "inferred-coverage":
+        shares = [float(_covered(extractor, clip, n, rng).mean()) if n else None for n in (k, k - 1)]
+        return Inferred(None, *shares)
+    # The knee tells nothing where a subclass replaced only the counting.
+    owners = [next(c for c in type(extractor).__mro__ if name in vars(c)) for name in ("infer_k", "knee")]
+    if owners[0] is not owners[1] and issubclass(*owners):
+        return Inferred()
+    view = clip.restricted(extractor.needs, annotation=extractor.privileged)
+    return Inferred(level=extractor.knee(view, rng=copy.deepcopy(rng)).level)
+
+
+def _covered(extractor: Extractor, clip: Clip, k: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which sampled frames look like one of k key frames, drawn as from ``rng``, which is left as it is."""
+    found = run_extractor(extractor, clip, k, rng=copy.deepcopy(rng))
+    chosen = clip[GRAY][np.searchsorted(clip.ordinals, found.frames)]
+    return np.asarray((gray_distance(clip[GRAY], chosen) < GRAY_LIMIT).any(axis=1))
+
+
 def _inferred_k(extractor: Extractor, clip: Clip, budget: Budget, rng: np.random.Generator) -> tuple[int, float]:
     """Return k and the seconds it took; every trial draws what the final selection will draw."""
     extractor.prepare()
@@ -88,12 +132,5 @@ def _inferred_k(extractor: Extractor, clip: Clip, budget: Budget, rng: np.random
         if not 1 <= k <= len(clip):
             raise ContractError(f"extractor {extractor.name!r} infers k = {k} for {len(clip)} sampled frames")
     else:
-        pictures = clip[GRAY]
-
-        def covered(k: int) -> NDArray[np.bool_]:
-            found = run_extractor(extractor, clip, k, rng=copy.deepcopy(rng))
-            chosen = pictures[np.searchsorted(clip.ordinals, found.frames)]
-            return np.asarray((gray_distance(pictures, chosen) < GRAY_LIMIT).any(axis=1))
-
-        k = smallest_covering(covered, len(clip), COVERAGE)
+        k = smallest_covering(lambda n: _covered(extractor, clip, n, rng), len(clip), COVERAGE)
     return k, time.perf_counter() - start

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ from ..selection.inferred import knee_level
 from ..selection.peaks import peaks
 
 Self = TypeVar("Self", bound="Extractor")
+
+
+class Knee(NamedTuple):
+    """What an inferred k is counted from: the level at the knee of the sorted scores, and how many lie above it."""
+
+    level: float
+    n_above: int
 
 
 class Extractor(Configurable, ABC):
@@ -50,6 +57,8 @@ class Extractor(Configurable, ABC):
         True when the selection of a prefix is the prefix of the selection.
     privileged : bool
         True only for methods that see the annotation: printed as a ceiling, never ranked.
+    by_score : bool
+        True when the frames of highest ``frame_scores`` are chosen, or start the segments.
     known_defects : str
         Empty, or what is known to be wrong with a tool that is run as it is: printed beside its row.
     draws : int
@@ -70,6 +79,7 @@ class Extractor(Configurable, ABC):
     stochastic: ClassVar[bool] = True
     online: ClassVar[bool] = False
     privileged: ClassVar[bool] = False
+    by_score: ClassVar[bool] = False
     known_defects: ClassVar[str] = ""
     draws: ClassVar[int] = 1
     expected_failures: ClassVar[dict[str, str]] = {}
@@ -112,15 +122,20 @@ class Extractor(Configurable, ABC):
         """Return k key frames of ``clip`` (``k is None``: the method decides), made with ``clip.pick``."""
 
     def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:
-        """Return k for ``budget=inferred``: how many frame scores lie above the knee of the sorted ones, at least 1."""
+        """Return k for ``budget=inferred``: how many scores lie above the `knee` of the sorted ones, at least 1."""
+        return max(1, self.knee(clip, rng=rng).n_above)
+
+    def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:
+        """Return the knee of the sorted frame scores, and how many scores that may be chosen lie above it."""
         scores = self.select(clip, 1, rng=rng).frame_scores
         if scores is None:
             raise ContractError(f"extractor {self.name!r} supports an inferred budget but gives no frame_scores")
-        return max(1, int((scores > knee_level(scores)).sum()))
+        level = knee_level(scores)
+        return Knee(level, int((scores > level).sum()))
 
     def lowest_chosen(self, result: KeyFrames) -> float | None:
         """Return the smallest frame score that was enough to be chosen; None where scores do not decide."""
-        return None if result.scores is None or result.frame_scores is None else float(result.scores.min())
+        return float(result.scores.min()) if self.by_score and result.scores is not None else None
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
         """Say in one sentence why the sampled frame at ``position`` was chosen or not.
@@ -143,11 +158,14 @@ class Extractor(Configurable, ABC):
             nearest = int(np.abs(result.times - time).argmin())
             gap = abs(float(result.times[nearest]) - time)
             said = f"not chosen; the nearest key frame is {result.frames[nearest]}, {gap:.2f} s away"
-        if result.frame_scores is not None:
-            score, rank = float(result.frame_scores[position]), rank_of(result.frame_scores, position)
-            return f"{said}; its score {score:.4g} is number {rank} of {len(clip)}"
+        score = None if result.frame_scores is None else f"{result.frame_scores[position]:.4g}"
+        if self.by_score and result.frame_scores is not None:
+            return f"{said}; its score {score} is number {rank_of(result.frame_scores, position)} of {len(clip)}"
         rule = (type(self).__doc__ or "").strip().partition("\n")[0] if k is None else self.budget_rule
-        return f"{said}; {self.name} gives single frames no score, its rule is: {rule.rstrip('.')}"
+        known = (
+            f"{self.name} gives single frames no score" if score is None else f"its score {score} alone decides nothing"
+        )
+        return f"{said}; {known}, its rule is: {rule.rstrip('.')}"
 
 
 def rank_of(scores: NDArray[np.floating], position: int) -> int:
@@ -167,6 +185,7 @@ class ScoreExtractor(Extractor):
     supports = frozenset({"fixed", "free", "inferred"})
     budget_rule = "the k highest peaks of the score, spread by a minimum gap"
     stochastic = False
+    by_score = True
     min_gap: ClassVar[int] = 2
 
     @abstractmethod
@@ -191,11 +210,11 @@ class ScoreExtractor(Extractor):
             chosen = peaks(scores, k, self.min_gap)
         return clip.pick(chosen, scores=scores[chosen], frame_scores=scores, thresholds=thresholds)
 
-    def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:  # noqa: ARG002
-        """Return how many peaks lie above the knee of the sorted scores, at least 1."""
+    def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:  # noqa: ARG002
+        """Return the knee of the sorted scores, and how many peaks lie above it."""
         scores = np.asarray(self.score(clip), dtype=np.float64)
-        found = peaks(scores, len(scores), self.min_gap, fill=False)
-        return max(1, int((scores[found] > knee_level(scores)).sum()))
+        found, level = peaks(scores, len(scores), self.min_gap, fill=False), knee_level(scores)
+        return Knee(level, int((scores[found] > level).sum()))
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
         """Compare the score with the threshold, with the lowest chosen one, and with higher ones nearby."""

@@ -104,6 +104,26 @@ class DifferentialEvolution(Extractor):
         alike = 1.0 if self.fitness == "ssim" else 0.0  # of a frame with itself
         return clip.pick(chosen, scores=alike - mean_of_members(values, k, self.pairs))
 
+    def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:  # noqa: ARG002
+        """Say what the set is worth, and with this frame in place of a key frame; sets are judged, not frames."""
+        chosen = np.searchsorted(clip.ordinals, result.frames)
+        if len(chosen) == 1:
+            return f"{'chosen' if position in chosen else 'not chosen'}: the only key frame is the middle sampled frame"
+        sets, cost = [chosen], mean_over_pairs(self._likeness(clip), len(chosen), self.pairs)
+        if position not in chosen:
+            sets += [np.sort(np.append(np.delete(chosen, i), position)) for i in range(len(chosen))]
+        costs = cost(np.stack(sets))
+        measure, unit, sign = ("SSIM", "", 1) if self.fitness == "ssim" else ("difference of entropies", " bits", -1)
+        worth = [f"{value:.4g}{unit}" for value in sign * costs + 0.0]
+        if position in chosen:
+            return f"chosen: it belongs to the best set that was found, of a mean {measure} of {worth[0]}"
+        best = 1 + int(costs[1:].argmin())
+        place = f"in place of key frame {result.frames[best - 1]}, where it fits best,"
+        if worth[best] == worth[0]:
+            return f"not chosen: {place} it makes a set as good, of a mean {measure} of {worth[0]}"
+        missed = ", but the search did not come upon that set" if costs[best] < costs[0] else ""
+        return f"not chosen: {place} it makes the mean {measure} {worth[best]}, not {worth[0]}{missed}"
+
     def _likeness(self, clip: Clip) -> PairValues:
         """What is minimised, for pairs of positions: SSIM, or minus the difference of entropies."""
         rows = clip[self.needs[0]]

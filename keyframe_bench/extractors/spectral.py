@@ -105,11 +105,63 @@ class Spectral(Extractor):
             chosen = _of_one_cluster(rows, labels, ranking, k)
         return clip.pick(chosen, scores=entropies[labels[chosen]], frame_scores=entropies[labels])
 
+    def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
+        """Say whether its cluster is among those of highest entropy, and which of its frames stand for it.
+
+        A cluster is known here by its entropy; where several have the same, that is said.
+        """
+        assert result.frame_scores is not None
+        rows = np.sqrt(clip[self.needs[0]].astype(np.float64))
+        levels, cluster = np.unique(-result.frame_scores, return_inverse=True)
+        own, chosen = int(cluster[position]), np.searchsorted(clip.ordinals, result.frames)
+        entropy = f"the cluster's entropy of {-levels[own]:.4g} bits is number {own + 1} of {len(levels)}"
+        if self.mode == "ranked":
+            return f"{_why_medoid(clip, rows, cluster, chosen, position)}; {entropy}"
+        return f"{_why_near(rows, cluster, chosen, position, all_of_it=k is None)}; {entropy}"
+
     def _labels(self, rows: Rows, k: int | None, rng: np.random.Generator) -> Labels:
         least, most = 2, self.kmax
         if k is not None and self.mode == "ranked":
             least, most = k, self.kmax if self.clusters == "eigengap" else k
         return spectral_labels(rows, least, most, rng=rng, n_neighbors=self.n_neighbors, n_init=self.n_init)
+
+
+def _why_medoid(clip: Clip, rows: Rows, cluster: Labels, chosen: Labels, position: int) -> str:
+    """Say which frame stands for the cluster of the frame at ``position``: its medoid, or none."""
+    medoid = int(medoids(rows, cluster)[cluster[position]])
+    stand_for_it = chosen[cluster[chosen] == cluster[position]]
+    if position == medoid and position in chosen:
+        return "chosen: it is the medoid of its cluster"
+    if position in chosen:
+        return (
+            "chosen beside the medoids: there are fewer clusters than key frames, or several of its cluster's entropy"
+        )
+    if medoid in stand_for_it:
+        return f"not chosen: frame {clip.ordinals[medoid]}, the medoid of its cluster, stands for it"
+    if stand_for_it.size:
+        near = clip.ordinals[stand_for_it[np.abs(stand_for_it - position).argmin()]]
+        return f"not chosen: several clusters have the entropy of its own, and frame {near} is the medoid of one"
+    return f"not chosen: its cluster is not among the {len(chosen)} of highest entropy"
+
+
+def _why_near(rows: Rows, cluster: Labels, chosen: Labels, position: int, *, all_of_it: bool) -> str:
+    """Say whether the frame at ``position`` is among the frames taken of its cluster."""
+    members = np.flatnonzero(cluster == cluster[position])
+    taken, is_key = np.isin(members, chosen), position in chosen
+    if all_of_it or taken.all():
+        return "chosen, as is all of its cluster" if is_key else "not chosen: one cluster is taken, not its own"
+    if not taken.any():
+        return "not chosen: clusters of higher entropy have frames enough"
+    said, n_taken = "chosen" if is_key else "not chosen", int(taken.sum())
+    away = np.round(np.linalg.norm(rows[members] - rows[members].mean(axis=0), axis=1), 9)
+    nearest_first = np.argsort(away, kind="stable")
+    if not taken[nearest_first[:n_taken]].all():
+        return f"{said}: several clusters have the entropy of its own, of whose frames {n_taken} became key frames"
+    place = 1 + int(np.flatnonzero(members[nearest_first] == position)[0])
+    return (
+        f"{said}: of the {len(members)} frames of its cluster the nearest {n_taken} to the mean became key frames, "
+        f"and it is number {place}"
+    )
 
 
 def _of_one_cluster(rows: Rows, labels: Labels, ranking: Labels, k: int | None) -> Labels:

@@ -34,10 +34,10 @@ def evolve(
     k: int,
     *,
     rng: np.random.Generator,
-    population: int = 20,
-    weight: float = 0.5,
-    crossover: float = 0.9,
-    generations: int = 100,
+    population: int,
+    weight: float,
+    crossover: float,
+    generations: int,
 ) -> Evolved:
     """Minimise ``cost`` over sets of k of n positions by DE/rand/1/bin (Storn and Price 1997).
 
@@ -66,8 +66,8 @@ def evolve(
     Examples
     --------
     >>> import numpy as np
-    >>> found = evolve(lambda sets: np.abs(sets - [3, 8]).sum(axis=1) * 1.0, 12, 2, rng=np.random.default_rng(0))
-    >>> found.positions.tolist()
+    >>> rng, options = np.random.default_rng(0), {"population": 20, "weight": 0.5, "crossover": 0.9, "generations": 100}
+    >>> evolve(lambda sets: np.abs(sets - [3, 8]).sum(axis=1) * 1.0, 12, 2, rng=rng, **options).positions.tolist()
     [3, 8]
     """
     sets = np.sort(rng.random((population, n)).argpartition(k - 1, axis=1)[:, :k], axis=1).astype(np.int64)

@@ -25,7 +25,7 @@ class Representatives(NamedTuple):
 
 
 def representatives(
-    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int = 10
+    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int
 ) -> Representatives:
     """Cluster the rows and return, for each cluster, the member nearest to its centre.
 
@@ -50,7 +50,7 @@ def representatives(
     --------
     >>> import numpy as np
     >>> rows = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
-    >>> representatives(rows, 2, rng=np.random.default_rng(0)).positions.tolist()
+    >>> representatives(rows, 2, rng=np.random.default_rng(0), n_init=10).positions.tolist()
     [1, 4]
     """
     rows = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
@@ -71,7 +71,7 @@ def representatives(
 
 
 def cluster_labels(
-    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int = 10
+    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int
 ) -> NDArray[np.int64]:
     """Return the k-means cluster of every row: 0 to C-1 in order of first appearance, none empty.
 
@@ -92,7 +92,7 @@ def cluster_labels(
     --------
     >>> import numpy as np
     >>> rows = np.array([[9.0], [0.0], [0.1], [9.1]])
-    >>> cluster_labels(rows, 2, rng=np.random.default_rng(0)).tolist()
+    >>> cluster_labels(rows, 2, rng=np.random.default_rng(0), n_init=10).tolist()
     [0, 1, 1, 0]
     """
     rows = np.asarray(points, dtype=np.float64).reshape(len(points), -1)

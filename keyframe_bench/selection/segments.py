@@ -104,9 +104,9 @@ def change_threshold(
     times: ArrayLike,
     rule: ThresholdRule,
     *,
-    factor: float = 1.0,
-    level: float = 0.0,
-    window_s: float = 60.0,
+    factor: float,
+    level: float,
+    window_s: float,
 ) -> NDArray[np.float64]:
     """Return the threshold of every change.
 

@@ -175,8 +175,8 @@ def spectral_labels(
     most: int,
     *,
     rng: np.random.Generator,
-    n_neighbors: int = 5,
-    n_init: int = 10,
+    n_neighbors: int,
+    n_init: int,
 ) -> NDArray[np.int64]:
     """Return the cluster of every frame: 0 to C-1 in order of first appearance, none empty.
 
@@ -200,13 +200,13 @@ def spectral_labels(
     --------
     >>> import numpy as np
     >>> rows = np.array([[0.0], [0.1], [7.0], [7.1], [0.2], [7.2]])
-    >>> spectral_labels(rows, 2, 2, rng=np.random.default_rng(0), n_neighbors=2).tolist()
+    >>> spectral_labels(rows, 2, 2, rng=np.random.default_rng(0), n_neighbors=2, n_init=10).tolist()
     [0, 0, 1, 1, 0, 1]
     """
     rows = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
     n_distinct = len(np.unique(rows, axis=0))
     if n_distinct <= least or max(least, most) == 1:
-        return cluster_labels(rows, min(n_distinct, least), rng=rng)
+        return cluster_labels(rows, min(n_distinct, least), rng=rng, n_init=n_init)
     wanted = most + 1 if most > least else least
     spectrum = smallest_eigenvectors(neighbour_graph(rows, n_neighbors), wanted)
     k = min(max(least, eigengap(spectrum.values, most)), n_distinct) if most > least else least

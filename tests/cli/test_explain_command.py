@@ -1,6 +1,7 @@
 """``keyframe-bench explain``."""
 
 import json
+import re
 
 import pytest
 
@@ -28,6 +29,32 @@ def test_methods_without_scores(cli, video):
     assert status == 0
     assert "frame 3 at 0.300 s: not a key frame" in text
     assert "gives single frames no score" in text and "score  " not in text
+
+
+def test_a_score_that_is_not_chosen_by_is_not_said_to_be_needed(cli, video):
+    status, text, _ = cli("explain", video, "extractor=spectral", "frame=15", "budget=3")
+    assert status == 0 and "medoid" in text
+    assert re.search(r"^  score +\d+\.\d+$", text, re.MULTILINE)
+    assert "needed" not in text and "had to reach" not in text
+
+
+def test_inferred_budgets_show_what_decided(cli, video):
+    _, text, _ = cli("explain", video, "frame=15", "budget=inferred")
+    assert re.search(r"^  threshold  \d+\.\d+, the knee of the sorted scores$", text, re.MULTILINE)
+    assert "budget inferred = 3: 3 key frames of 6 frames seen" in text and "had to reach" in text
+    _, text, _ = cli("explain", video, "frame=15", "budget=free")
+    assert "threshold" in text and "knee" not in text
+    _, text, _ = cli("explain", video, "frame=15", "budget=inferred-coverage")
+    line = re.search(
+        r"^  coverage   ([\d.]+)% of the frames seen with (\d+), ([\d.]+)% with (\d+); wanted .* 95%$", text, re.M
+    )
+    assert line and float(line[1]) >= 95 > float(line[3]) and int(line[2]) == int(line[4]) + 1
+
+
+def test_one_key_frame_is_in_the_singular(cli, video):
+    _, text, _ = cli("explain", video, "extractor=differential_evolution", "frame=15", "budget=1")
+    assert "budget 1: 1 key frame of 6 frames seen" in text
+    assert "\n\n\n" not in text
 
 
 def test_plain_data(cli, video):

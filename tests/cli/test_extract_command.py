@@ -48,9 +48,11 @@ def test_short_table_is_printed(cli, video, tmp_path):
     _, out, _ = cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/result")
     assert "cuts.mp4  64x48, 30 frames, 3.00 s" in out
     assert re.search(r"^1 +5 +0\.500", out, re.MULTILINE) and re.search(r"^3 +25 +2\.500", out, re.MULTILINE)
-    assert re.search(r"^uniform: 3 key frames \(budget 3.* 6 frames .*2fps\)", out, re.MULTILINE)
+    assert re.search(r"^uniform: 3 key frames \(budget 3; 6 frames .*2fps\)", out, re.MULTILINE)
     assert f"written to {tmp_path}/result" in out
     assert len(out.splitlines()) == 7
+    _, out, _ = cli("extract", video, "extractor=uniform", "budget=20%", f"out={tmp_path}/share")
+    assert "uniform: 1 key frame (budget 20% = 1 of the 6 frames at 2fps; 6 frames seen" in out
 
 
 def test_pictures_are_the_frames_at_full_size_in_their_colours(cli, video, tmp_path):

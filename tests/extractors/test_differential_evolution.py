@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,51 @@ def test_a_single_key_frame_is_the_middle_one() -> None:
         found = run_extractor(extractor, clip_of(extractor, pictures(n)), 1, rng=rng_for(5))
         assert (found.frames // 12).tolist() == [middle]
         assert found.scores is not None and found.scores.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("fitness", ["ssim", "entropy"])
+def test_why_tells_what_the_best_exchange_for_a_key_frame_would_do(fitness: Any) -> None:
+    rows = pictures(14)
+    histograms = np.stack([np.bincount((row // (1 + i)).reshape(-1), minlength=256) for i, row in enumerate(rows)])
+    extractor = DifferentialEvolution(fitness=fitness, generations=3)  # too few: better sets are left
+    clip = clip_of(extractor, rows if fitness == "ssim" else histograms)
+    found = run_extractor(extractor, clip, 4, rng=rng_for(2))
+    chosen, bits = (found.frames // 12).tolist(), entropy(histograms, base=2, axis=1)
+
+    def worth(members: list[int]) -> float:
+        pairs = [
+            (ssim(rows[a], rows[b]) if fitness == "ssim" else abs(bits[a] - bits[b])) for a, b in pairwise(members)
+        ]
+        return float(np.mean(pairs))
+
+    sign, unit, now = (1, "", worth(chosen)) if fitness == "ssim" else (-1, " bits", worth(chosen))
+    n_missed = 0
+    for position in range(14):
+        said = extractor.why(clip, found, position, 4)
+        if position in chosen:
+            assert said.startswith("chosen: it belongs to the best set") and said.endswith(f" of {now:.4g}{unit}")
+            continue
+        sets = {out: sorted({*chosen, position} - {out}) for out in chosen}
+        then = sign * min(sign * worth(members) for members in sets.values())
+        named = re.match(r"not chosen: in place of key frame (\d+), where it fits best, ", said)
+        assert named and worth(sets[int(named[1]) // 12]) == pytest.approx(then)
+        if f"{then:.4g}" == f"{now:.4g}":
+            assert said.endswith(f"it makes a set as good, of a mean difference of entropies of {now:.4g} bits")
+            continue
+        assert f" {then:.4g}{unit}, not {now:.4g}{unit}" in said
+        assert said.endswith("the search did not come upon that set") == (sign * then < sign * now)
+        n_missed += sign * then < sign * now
+    assert 0 < n_missed < 10
+
+
+def test_why_of_a_single_key_frame_and_of_an_exchange_that_changes_nothing() -> None:
+    extractor = DifferentialEvolution(generations=2)
+    clip = clip_of(extractor, pictures(1).repeat(6, axis=0))
+    found = run_extractor(extractor, clip, 1, rng=rng_for(0))
+    assert extractor.why(clip, found, 5, 1) == "not chosen: the only key frame is the middle sampled frame"
+    found = run_extractor(extractor, clip, 3, rng=rng_for(0))
+    other = next(p for p in range(6) if 12 * p not in found.frames)
+    assert extractor.why(clip, found, other, 3).endswith("it makes a set as good, of a mean SSIM of 1")
 
 
 def test_seeds_decide_and_nothing_else() -> None:

@@ -13,7 +13,14 @@ from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import ContractError, UsageError
 from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors._inferred import COVERAGE, budget_features, run_at_budget, unsupported
+from keyframe_bench.extractors._inferred import (
+    COVERAGE,
+    Inferred,
+    budget_features,
+    run_at_budget,
+    unsupported,
+    what_decided,
+)
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor, run_extractor
 from keyframe_bench.extractors.ffmpeg_scene import FfmpegScene
 from keyframe_bench.extractors.histogram_distance import HistogramDistance
@@ -38,6 +45,16 @@ class Contrast(ScoreExtractor):
 
     def score(self, clip: Clip) -> NDArray[np.floating]:
         return clip[self.needs[0]]
+
+
+class Drawn(Extractor):
+    """Key frames at random, and as random a score."""
+
+    name = "drawn_of_tests"
+    supports = frozenset({"fixed", "inferred"})
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
+        return clip.pick(rng.permutation(len(clip))[:k], frame_scores=rng.gamma(0.3, 1, len(clip)))
 
 
 def scenes(*lengths: int, size: tuple[int, int] = (48, 64)) -> NDArray[np.uint8]:
@@ -106,6 +123,62 @@ def test_the_knee_does_not_depend_on_how_strong_the_motion_is(scale: float) -> N
     first, second = (run(PixelDistance(), clip, INFERRED) for clip in clips)
     assert first[1] == second[1] and first[1] is not None and first[1] > 1
     assert first[0].frames.tolist() == second[0].frames.tolist()
+
+
+@pytest.mark.parametrize("budget", [INFERRED, COVERING], ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_finding_k_does_not_change_what_the_same_rng_chooses_at_that_k(budget: Budget, seed: int) -> None:
+    clip = clip_from_images(scenes(9, 5, 12, 7), budget_features(budget))
+    rng = rng_for(seed)
+    found, k = run_at_budget(Drawn(), clip, budget, len(clip), rng=rng)
+    fixed_rng = rng_for(seed)
+    fixed = run_extractor(Drawn(), clip, k, rng=fixed_rng)
+    assert k is not None and 1 < k < len(clip)
+    assert found.frames.tolist() == fixed.frames.tolist()
+    assert rng.random() == fixed_rng.random()  # nor what is drawn after it
+
+
+@pytest.mark.parametrize("lengths", [(9, 5, 12, 7), (1,) * 24])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_decided_is_told_as_it_was_drawn(seed: int, lengths: tuple[int, ...]) -> None:
+    clip = clip_from_images(scenes(*lengths), (GRAY,))
+    k = run_at_budget(Drawn(), clip, COVERING, len(clip), rng=rng_for(seed))[1]
+    told = what_decided(Drawn(), clip, COVERING, k, rng=rng_for(seed))
+    assert k is not None and told.level is None
+    for n, share in ((k, told.coverage), (k - 1, told.coverage_below)):
+        frames = run_extractor(Drawn(), clip, n, rng=rng_for(seed)).frames
+        assert share == pytest.approx((gray_distance(clip[GRAY], clip[GRAY][frames]) < GRAY_LIMIT).any(axis=1).mean())
+    assert told.coverage is not None and told.coverage_below is not None
+    assert told.coverage >= COVERAGE > told.coverage_below
+    k = run_at_budget(Drawn(), clip, INFERRED, len(clip), rng=rng_for(seed))[1]
+    level = what_decided(Drawn(), clip, INFERRED, k, rng=rng_for(seed)).level
+    trial = run_extractor(Drawn(), clip, 1, rng=rng_for(seed)).frame_scores
+    assert trial is not None and level in trial and (trial > level).sum() == k
+
+
+def test_scores_above_the_knee_are_those_that_were_counted() -> None:
+    scores = np.array([0, 9, 8, 0, 1, 0, 7, 0, 0, 0, 1, 0], np.float32)
+    clip = Clip(VideoInfo("v", 12, 0.0, 6.0), np.arange(12), np.arange(12) / 2, {GrayStd().key: scores})
+    assert what_decided(Contrast(), clip, INFERRED, 2, rng=rng_for(0)) == Inferred(level=1.0)
+    change = np.array([99, 1, 1, 50, 1, 2, 60, 1], np.float32)  # the first is undefined
+    clip = Clip(VideoInfo("v", 8), np.arange(8), np.arange(8) / 2, {PixelDistance().needs[0].key: change})
+    assert run(PixelDistance(), clip, INFERRED)[1] == 3
+    assert what_decided(PixelDistance(), clip, INFERRED, 3, rng=rng_for(0)) == Inferred(level=2.0)
+
+
+def test_nothing_decided_where_k_was_given_or_counted_otherwise() -> None:
+    class Halves(Contrast):
+        """Counts in its own way."""
+
+        name = "halves_of_tests"
+
+        def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:
+            return max(1, len(clip) // 2)
+
+    clip = clip_from_images(scenes(4, 4), Halves().needs)
+    assert run(Halves(), clip, INFERRED)[1] == 4
+    for budget, k in ((INFERRED, 4), (Budget.parse("3"), 3), (Budget.parse("free"), None)):
+        assert what_decided(Halves(), clip, budget, k, rng=rng_for(0)) == Inferred()
 
 
 def test_who_cannot_says_who_can() -> None:

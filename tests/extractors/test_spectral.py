@@ -111,6 +111,58 @@ def test_exactly_the_budget_whatever_the_video(mode: Any, clusters: Any, n: int)
         assert 1 <= len(run_extractor(extractor, clip, None, rng=rng_for(0))) <= n
 
 
+def told(frame: int, k: int | None, **params: Any) -> str:
+    extractor = Spectral(**params)
+    clip = clip_of(extractor)
+    found = run_extractor(extractor, clip, k, rng=rng_for(0))
+    assert extractor.lowest_chosen(found) is None
+    return extractor.why(clip, found, frame, k)
+
+
+def test_why_names_the_medoid_and_the_rank_of_the_cluster() -> None:
+    shot_1, shot_3 = (run(2, clusters="eigengap").frames // 12).tolist()
+    highest = "the cluster's entropy of 7.643 bits is number 1 of 4"
+    assert told(shot_1, 2, clusters="eigengap") == f"chosen: it is the medoid of its cluster; {highest}"
+    other = 30 if shot_1 != 30 else 31
+    assert told(other, 2, clusters="eigengap") == (
+        f"not chosen: frame {12 * shot_1}, the medoid of its cluster, stands for it; {highest}"
+    )
+    said = told(60, 2, clusters="eigengap")
+    assert said.startswith("not chosen: its cluster is not among the 2 of highest entropy; ")
+    assert said.endswith("the cluster's entropy of 4 bits is number 3 of 4")
+    assert f"frame {12 * shot_3}, the medoid" in told(90 if shot_3 != 90 else 91, 2, clusters="eigengap")
+
+
+def test_why_in_the_mode_of_one_cluster() -> None:
+    mode = {"mode": "max_entropy_cluster"}
+    assert told(30, None, **mode).startswith("chosen, as is all of its cluster; ")
+    assert told(0, None, **mode).startswith("not chosen: one cluster is taken, not its own; ")
+    assert told(0, 4, **mode).startswith("not chosen: clusters of higher entropy have frames enough; ")
+    taken = set((run(4, **mode).frames // 12).tolist())
+    for frame in range(30, 50):
+        said = told(frame, 4, **mode)
+        place = int(said.partition("it is number ")[2].partition(";")[0])
+        assert "of the 20 frames of its cluster the nearest 4 to the mean became key frames" in said
+        assert said.startswith("chosen") == (frame in taken) == (place <= 4)
+
+
+def test_why_says_when_clusters_cannot_be_told_apart_or_are_too_few() -> None:
+    extractor = Spectral()
+    clip = clip_of(extractor, (20, 20), (1, 1))  # both shots have 0 bits
+    found = run_extractor(extractor, clip, 2, rng=rng_for(0))
+    said = [extractor.why(clip, found, position, 2) for position in range(40)]
+    for position in range(40):
+        assert said[position].startswith("chosen") == (12 * position in found.frames)
+    assert sum("several clusters have the entropy of its own" in words for words in said) >= 37
+    still = Clip(
+        clip.video, clip.ordinals, clip.times, {key: rows[:1].repeat(40, 0) for key, rows in clip.columns.items()}
+    )
+    found = run_extractor(extractor, still, 3, rng=rng_for(0))
+    said = [extractor.why(still, found, position, 3) for position in found.frames // 12]
+    assert said[0].startswith("chosen: it is the medoid")
+    assert all("chosen beside the medoids: there are fewer clusters than key frames" in words for words in said[1:])
+
+
 def test_no_metric_judges_by_what_it_selects_on() -> None:
     judged = {feature.name for name in Metric.registry.names() for feature in Metric.registry.build(name).needs}
     assert judged and judged.isdisjoint(feature.name for feature in Spectral().needs)

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyframe_bench.selection.evolution import (
+    Cost,
+    Evolved,
     PairCache,
     evolve,
     mean_of_members,
@@ -17,6 +19,23 @@ from keyframe_bench.selection.evolution import (
     pairs_of,
     repaired,
 )
+
+
+def evolved(
+    cost: Cost,
+    n: int,
+    k: int,
+    *,
+    seed: int,
+    population: int = 20,
+    weight: float = 0.5,
+    crossover: float = 0.9,
+    generations: int = 100,
+) -> Evolved:
+    rng = np.random.default_rng(seed)
+    return evolve(
+        cost, n, k, rng=rng, population=population, weight=weight, crossover=crossover, generations=generations
+    )
 
 
 class Alikeness:
@@ -45,7 +64,7 @@ def test_the_best_set_of_all_is_found(pairs: str) -> None:
     matrix = Alikeness(n, seed=3).matrix
     best = min(combinations(range(n), k), key=lambda chosen: by_hand(matrix, chosen, pairs))
     cost = mean_over_pairs(lambda a, b: matrix[a, b], k, pairs)  # type: ignore[arg-type]  # parametrised
-    runs = [evolve(cost, n, k, rng=np.random.default_rng(seed), population=40) for seed in range(10)]
+    runs = [evolved(cost, n, k, seed=seed, population=40) for seed in range(10)]
     assert sum(run.positions.tolist() == list(best) for run in runs) >= 8
     for run in runs:
         assert run.history[-1] == pytest.approx(by_hand(matrix, tuple(run.positions), pairs))
@@ -63,7 +82,7 @@ def test_the_best_cost_never_rises_and_sets_stay_sets(n: int, data: st.DataObjec
         judged.append(sets)
         return mean_over_pairs(alike, k, "consecutive")(sets)
 
-    found = evolve(cost, n, k, rng=np.random.default_rng(data.draw(st.integers(0, 99))), population=5, generations=12)
+    found = evolved(cost, n, k, seed=data.draw(st.integers(0, 99)), population=5, generations=12)
     assert len(found.history) == len(judged) == 13
     assert np.all(np.diff(found.history) <= 0)
     for sets in judged:
@@ -81,7 +100,7 @@ def test_no_generation_gives_the_best_of_the_first_population() -> None:
         judged.append(sets)
         return mean_over_pairs(alike, 4, "consecutive")(sets)
 
-    found = evolve(cost, 50, 4, rng=np.random.default_rng(0), generations=0)
+    found = evolved(cost, 50, 4, seed=0, generations=0)
     assert len(judged) == 1
     assert found.positions.tolist() == judged[0][cost(judged[0]).argmin()].tolist()
 
@@ -90,7 +109,7 @@ def test_more_generations_are_better_on_average() -> None:
     cost = mean_over_pairs(Alikeness(200), 6, "consecutive")
 
     def mean_of_runs(generations: int) -> float:
-        runs = [evolve(cost, 200, 6, rng=np.random.default_rng(s), generations=generations) for s in range(10)]
+        runs = [evolved(cost, 200, 6, seed=s, generations=generations) for s in range(10)]
         return float(np.mean([run.history[-1] for run in runs]))
 
     none, ten, hundred = (mean_of_runs(generations) for generations in (0, 10, 100))
@@ -104,7 +123,7 @@ def test_the_first_population_is_drawn_uniformly() -> None:
         seen.append(sets)
         return np.zeros(len(sets))
 
-    evolve(cost, 10, 3, rng=np.random.default_rng(0), population=3000, generations=0)
+    evolved(cost, 10, 3, seed=0, population=3000, generations=0)
     share = np.bincount(seen[0].reshape(-1), minlength=10) / 3000
     assert share == pytest.approx([0.3] * 10, abs=0.04)
 
@@ -118,7 +137,7 @@ def test_weight_and_crossover_do_what_the_source_says() -> None:
             judged.append(sets)
             return np.full(len(sets), float(len(judged)))  # no rival is ever taken
 
-        evolve(cost, 1000, 3, rng=np.random.default_rng(0), weight=0.0, crossover=crossover, generations=1)
+        evolved(cost, 1000, 3, seed=0, weight=0.0, crossover=crossover, generations=1)
         parents, rivals = (sets.tolist() for sets in judged)
         for parent, rival in zip(parents, rivals, strict=True):
             if crossover:
@@ -128,9 +147,66 @@ def test_weight_and_crossover_do_what_the_source_says() -> None:
         assert crossover or parents != rivals
 
 
+class Draws:
+    """A generator that gives what is written down: numbers where `random` is asked for, genes where `integers` is."""
+
+    def __init__(self, genes: list[int], *numbers: list[list[float]]) -> None:
+        self.genes = genes
+        self.numbers = [np.array(rows) for rows in numbers]
+
+    def random(self, size: tuple[int, int]) -> np.ndarray:
+        drawn = self.numbers.pop(0)
+        assert drawn.shape == size
+        return drawn
+
+    def integers(self, high: int, size: int) -> np.ndarray:
+        assert max(self.genes) < high and len(self.genes) == size
+        return np.array(self.genes)
+
+
+def by_these_draws(cost: Cost) -> Evolved:
+    """One generation of the sets {10, 40}, {20, 50}, {34, 90} and {4, 70} of 100 positions."""
+    first = np.ones((4, 100))
+    for row, members in enumerate(([10, 40], [20, 50], [34, 90], [4, 70])):
+        first[row, members] = 0.0
+    others = [[0.1, 0.2, 0.3, 0.4]] * 4  # a, b, c: the first three of the other sets
+    genes = [[0.0, 0.0], [0.5, 0.95], [0.95, 0.95], [0.5, 0.89]]  # above 0.9: the parent's
+    rng = Draws([0, 0, 1, 0], first.tolist(), others, genes)
+    options = {"population": 4, "weight": 0.5, "crossover": 0.9, "generations": 1}
+    return evolve(cost, 100, 2, rng=rng, **options)  # type: ignore[arg-type]  # what a generator is asked for here
+
+
+def test_rivals_by_hand() -> None:
+    """DE/rand/1/bin: a + (b - c) / 2, gene by gene.
+
+    Of {10, 40}: (20, 50) + (34 - 4, 90 - 70) / 2 = (35, 60), both genes.
+    Of {20, 50}: (10, 40) + (34 - 4, 90 - 70) / 2 = (25, 50), the first gene.
+    Of {34, 90}: (10, 40) + (20 - 4, 50 - 70) / 2 = (18, 30), the second gene, which is forced.
+    Of {4, 70}: (10, 40) + (20 - 34, 50 - 90) / 2 = (3, 20), both genes, the first is drawn.
+    """
+    judged: list[list[list[int]]] = []
+
+    def cost(sets: np.ndarray) -> np.ndarray:
+        judged.append(sets.tolist())
+        return np.zeros(len(sets))
+
+    by_these_draws(cost)
+    assert judged == [[[10, 40], [20, 50], [34, 90], [4, 70]], [[35, 60], [25, 50], [30, 34], [3, 20]]]
+
+
+def test_a_rival_that_costs_as_much_replaces_and_a_dearer_one_does_not() -> None:
+    costs = {(10, 40): 1.0, (35, 60): 1.0}  # all others cost more
+    found = by_these_draws(lambda sets: np.array([costs.get(tuple(row), 9.0) for row in sets.tolist()]))
+    assert found.positions.tolist() == [35, 60]
+    costs[35, 60] = 1.5
+    found = by_these_draws(lambda sets: np.array([costs.get(tuple(row), 9.0) for row in sets.tolist()]))
+    assert found.positions.tolist() == [10, 40]
+    assert found.history.tolist() == [1.0, 1.0]
+
+
 def test_the_same_seed_gives_the_same_set() -> None:
     cost = mean_over_pairs(Alikeness(80), 5, "all")
-    first, second = (evolve(cost, 80, 5, rng=np.random.default_rng(7), generations=30) for _ in range(2))
+    first, second = (evolved(cost, 80, 5, seed=7, generations=30) for _ in range(2))
     assert first.positions.tolist() == second.positions.tolist()
     assert first.history.tolist() == second.history.tolist()
 
@@ -152,7 +228,7 @@ def test_every_pair_is_computed_once_and_a_generation_in_one_batch() -> None:
     n, k, generations = 60, 6, 25
     alike = Alikeness(n)
     cached = PairCache(alike, n)
-    evolve(mean_over_pairs(cached, k, "consecutive"), n, k, rng=np.random.default_rng(0), generations=generations)
+    evolved(mean_over_pairs(cached, k, "consecutive"), n, k, seed=0, generations=generations)
     assert len(alike.asked) == len(set(alike.asked)) == cached.n_pairs
     assert all(a < b for a, b in alike.asked)
     assert alike.calls == cached.n_batches <= generations + 1

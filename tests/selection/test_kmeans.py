@@ -19,7 +19,7 @@ def groups(sizes: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 
 def test_one_representative_per_group_with_its_share() -> None:
-    found = representatives(groups((10, 30, 60)), 3, rng=np.random.default_rng(0))
+    found = representatives(groups((10, 30, 60)), 3, rng=np.random.default_rng(0), n_init=10)
     assert np.searchsorted([10, 40], found.positions, side="right").tolist() == [0, 1, 2]
     assert found.shares == pytest.approx([0.1, 0.3, 0.6])
 
@@ -29,17 +29,17 @@ def test_the_representative_is_the_row_nearest_to_its_groups_mean() -> None:
     expected = [
         pairwise_distances_argmin(rows[a:b].mean(axis=0)[None], rows[a:b])[0] + a for a, b in ((0, 12), (12, 37))
     ]
-    assert representatives(rows, 2, rng=np.random.default_rng(0)).positions.tolist() == expected
+    assert representatives(rows, 2, rng=np.random.default_rng(0), n_init=10).positions.tolist() == expected
 
 
 def test_same_seed_same_answer_and_float32_too() -> None:
     rows = np.random.default_rng(1).normal(size=(400, 8)).astype(np.float32)
-    first, second = (representatives(rows, 7, rng=np.random.default_rng(5)) for _ in range(2))
+    first, second = (representatives(rows, 7, rng=np.random.default_rng(5), n_init=10) for _ in range(2))
     assert first.positions.tolist() == second.positions.tolist()
 
 
 def test_a_static_video_is_filled_evenly() -> None:
-    found = representatives(np.ones((9, 4)), 3, rng=np.random.default_rng(0))
+    found = representatives(np.ones((9, 4)), 3, rng=np.random.default_rng(0), n_init=10)
     assert found.positions.tolist() == [0, 4, 6]
     assert found.shares.tolist() == [1.0, 0.0, 0.0]
 

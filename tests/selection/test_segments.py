@@ -29,11 +29,17 @@ curves = arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 255, width
 coarse = arrays(np.float64, st.integers(1, 30), elements=st.integers(0, 4).map(float))
 
 
+def levels_of(
+    change: Any, times: Any, rule: ThresholdRule, *, factor: float = 1.0, level: float = 0.0, window_s: float = 60.0
+) -> np.ndarray:
+    return change_threshold(change, times, rule, factor=factor, level=level, window_s=window_s)
+
+
 def segments_by_change(
     change: Any, times: Any, k: int | None, rule: ThresholdRule, *, level: float = 0.0, window_s: float = 60.0
 ) -> np.ndarray:
     """Cut as the extractors do."""
-    levels = change_threshold(change, times, rule, level=level, window_s=window_s)
+    levels = levels_of(change, times, rule, level=level, window_s=window_s)
     borders = borders_at(change, levels) if k is None else largest_borders(change, k)
     return segments_of(borders, len(change))
 
@@ -41,19 +47,19 @@ def segments_by_change(
 def test_first_entry_never_enters_the_statistics() -> None:
     # By hand: mean(1, 2, 3, 6) = 3; population variance (4 + 1 + 0 + 9) / 4 = 3.5. A huge entry 0 must change nothing.
     change, times = [1e6, 1.0, 2.0, 3.0, 6.0], [0, 1, 2, 3, 4]
-    assert change_threshold(change, times, "mean").tolist() == [0, 3, 3, 3, 3]
-    assert change_threshold(change, times, "mean", factor=0.5)[1:] == pytest.approx(1.5)
-    assert change_threshold(change, times, "mean+std")[1:] == pytest.approx(3 + 3.5**0.5)
-    assert change_threshold(change, times, "mean+std", factor=2)[1:] == pytest.approx(3 + 2 * 3.5**0.5)
-    assert change_threshold(change, times, "absolute", level=7)[1:] == pytest.approx(7)
+    assert levels_of(change, times, "mean").tolist() == [0, 3, 3, 3, 3]
+    assert levels_of(change, times, "mean", factor=0.5)[1:] == pytest.approx(1.5)
+    assert levels_of(change, times, "mean+std")[1:] == pytest.approx(3 + 3.5**0.5)
+    assert levels_of(change, times, "mean+std", factor=2)[1:] == pytest.approx(3 + 2 * 3.5**0.5)
+    assert levels_of(change, times, "absolute", level=7)[1:] == pytest.approx(7)
     # Window of 2 s: neighbours one second away are averaged, at the edges only those there are.
-    assert change_threshold(change, times, "rolling", window_s=2)[1:] == pytest.approx([1.5, 2, 11 / 3, 4.5])
-    assert change_threshold(change, times, "rolling", window_s=2, factor=2)[1:] == pytest.approx([3, 4, 22 / 3, 9])
+    assert levels_of(change, times, "rolling", window_s=2)[1:] == pytest.approx([1.5, 2, 11 / 3, 4.5])
+    assert levels_of(change, times, "rolling", window_s=2, factor=2)[1:] == pytest.approx([3, 4, 22 / 3, 9])
 
 
 def test_unknown_rule_is_named() -> None:
     with pytest.raises(UsageError, match="'median' is unknown; use mean"):
-        change_threshold([0, 1], [0, 1], "median")  # type: ignore[arg-type]  # the wrong value is the test
+        levels_of([0, 1], [0, 1], "median")  # type: ignore[arg-type]  # the wrong value is the test
 
 
 @given(curves, st.floats(0.01, 40), st.integers(0, 2**32 - 1))
@@ -82,7 +88,7 @@ def test_rolling_median_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch) -
 def test_adaptive_threshold_by_hand() -> None:
     # Of 1, 2, 3, 90, 5 the median is 3, the deviations 2, 1, 0, 87, 2 have the median 2.
     change, times = [7.0, 1, 2, 3, 90, 5], range(6)
-    found = change_threshold(change, times, "adaptive", window_s=100, factor=2)
+    found = levels_of(change, times, "adaptive", window_s=100, factor=2)
     assert found[0] == 0
     assert found[1:] == pytest.approx(3 + 2 * 1.482602218505602 * 2)
 
@@ -95,17 +101,15 @@ def test_one_hard_cut_moves_the_means_but_not_the_adaptive_threshold() -> None:
     cut = change.copy()
     cut[60] = 255.0 * 8
     for rule in ("mean", "rolling"):
-        assert len(borders_at(cut, change_threshold(cut, times, rule, factor=1.5))) == 1
-    found = borders_at(cut, change_threshold(cut, times, "adaptive", factor=5))
+        assert len(borders_at(cut, levels_of(cut, times, rule, factor=1.5))) == 1
+    found = borders_at(cut, levels_of(cut, times, "adaptive", factor=5))
     assert found.tolist() == [20, 40, 60, 90]
 
 
 @given(curves, st.sampled_from(RELATIVE), st.floats(0, 5), st.floats(0, 5))
 def test_a_larger_factor_gives_no_more_segments(change: np.ndarray, rule: ThresholdRule, a: float, b: float) -> None:
     times = np.arange(len(change)) / 2
-    few, many = (
-        set(borders_at(change, change_threshold(change, times, rule, factor=f))) for f in (max(a, b), min(a, b))
-    )
+    few, many = (set(borders_at(change, levels_of(change, times, rule, factor=f))) for f in (max(a, b), min(a, b)))
     assert few <= many
 
 
@@ -114,10 +118,10 @@ def test_rolling_threshold_sees_changes_in_a_calm_section_that_the_mean_misses()
     calm, busy = np.full(200, 1.0), np.full(200, 20.0)
     calm[[50, 100, 150]] = 6.0  # clear against 1, invisible against the overall mean of about 10
     change, times = np.concatenate([calm, busy]), np.arange(400) / 2
-    by_mean = borders_at(change, change_threshold(change, times, "mean"))
+    by_mean = borders_at(change, levels_of(change, times, "mean"))
     assert not set(by_mean) & {50, 100, 150}
     for rule in ("rolling", "adaptive"):
-        local = borders_at(change, change_threshold(change, times, rule, window_s=20))
+        local = borders_at(change, levels_of(change, times, rule, window_s=20))
         assert {50, 100, 150} <= set(local)
 
 
@@ -171,7 +175,7 @@ def test_a_budget_gives_exactly_k_segments_at_the_largest_changes(change: np.nda
 def test_segments_follow_the_definition(change: np.ndarray, rule: ThresholdRule) -> None:
     times = np.arange(len(change)) / 2
     segments = segments_by_change(change, times, None, rule, level=2, window_s=4)
-    threshold = change_threshold(change, times, rule, level=2, window_s=4)
+    threshold = levels_of(change, times, rule, level=2, window_s=4)
     borders = [t for t in range(1, len(change)) if change[t] > 0 and change[t] > threshold[t] - 1e-7]
     assert segments.tolist() == segments_of(borders, len(change)).tolist()
 

@@ -31,7 +31,7 @@ def shots(lengths: tuple[int, ...], spread: float = 0.1, seed: int = 0) -> tuple
 
 def labels(rows: np.ndarray, least: int, most: int | None = None, seed: int = 0, n_neighbors: int = 5) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return spectral_labels(rows, least, least if most is None else most, rng=rng, n_neighbors=n_neighbors)
+    return spectral_labels(rows, least, least if most is None else most, rng=rng, n_neighbors=n_neighbors, n_init=10)
 
 
 @pytest.mark.parametrize("lengths", [(20, 30, 25), (12, 40, 8, 15, 60), (300, 500)])
@@ -47,6 +47,17 @@ def test_shots_are_found_and_scikit_learn_finds_the_same(lengths: tuple[int, ...
 def test_rings_that_k_means_cannot_tell_apart_are_found() -> None:
     rows, truth = make_circles(400, noise=0.03, factor=0.4, random_state=0)
     assert adjusted_rand_score(truth, labels(rows, 2, n_neighbors=10)) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_dense_and_a_scattered_cluster_need_rows_of_length_one(seed: int) -> None:
+    """Eigenvectors are long where degrees are high: without the normalisation k-means splits by degree."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat([0, 1], [60, 12])
+    rows = 4 * np.eye(2)[truth] + rng.normal(size=(72, 2)) * np.array([0.05, 1.0])[truth][:, None]
+    degrees = neighbour_graph(rows, 5).sum(axis=1)
+    assert degrees[truth == 0].min() > 1.5 * np.median(degrees[truth == 1])
+    assert adjusted_rand_score(truth, labels(rows, 2)) == 1.0
 
 
 @pytest.mark.parametrize("n_shots", [2, 3, 7])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STORYBOARD_WIDTH = 320
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Extraction:
     """Key frames of one video, with what is needed to show them.
 
@@ -70,6 +70,9 @@ class Extraction:
     label: str
     seed: int
     source: Pass
+
+    def __repr__(self) -> str:
+        return f"Extraction({printable(self.path.name)!r}, {self.extractor!r}, frames={self.frames.tolist()})"
 
     @property
     def frames(self) -> NDArray[np.int64]:

@@ -135,8 +135,23 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
 
 
 def _write_record(out: Path, summary: RunSummary) -> None:
-    write_atomic(out / "run.json", json.dumps(summary.record, indent=1))
-    collect_results(out, summary.scope)
+    """Write ``results.jsonl`` and ``run.json``, which also tells of the runs before that the results come from."""
+    records = collect_results(out, summary.scope)
+    record = summary.record
+    others = [text for r in records if r["extractor"] not in record["extractors"] for text in r["warnings"]]
+    record["warnings"] = list(dict.fromkeys([*record["warnings"], *others]))
+    if any(r["key"] not in summary.scope.keys for r in records):
+        record["earlier_commands"] = _earlier_commands(out / "run.json", record["command"])
+    write_atomic(out / "run.json", json.dumps(record, indent=1))
+
+
+def _earlier_commands(file: Path, command: str) -> list[str]:
+    try:
+        earlier = json.loads(file.read_text("utf-8"))
+        known = [*earlier.get("earlier_commands", []), earlier["command"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [text for text in dict.fromkeys(map(str, known)) if text != command]
 
 
 def _skipped(skipped: Mapping[str, str]) -> list[dict[str, str]]:

@@ -18,8 +18,8 @@ _PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_
 _NEEDED = {*_PLACE, "key", "status", "version", "video_sha256", "annotation", "metric_versions", "finished"}
 
 
-def collect_results(out: Path, scope: Scope) -> int:
-    """Write ``results.jsonl`` from the cells in ``out`` and return their number.
+def collect_results(out: Path, scope: Scope) -> list[dict[str, Any]]:
+    """Write ``results.jsonl`` from the cells in ``out`` and return them.
 
     Cells are left aside when they come from an older extractor or metric than is registered here, or are about a video
     or an annotation that is not there any more; a torn or foreign file is no cell.
@@ -45,7 +45,7 @@ def collect_results(out: Path, scope: Scope) -> int:
         )
     )
     write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
-    return len(records)
+    return records
 
 
 def _cells_in(folder: Path) -> Iterable[dict[str, Any]]:

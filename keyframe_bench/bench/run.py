@@ -184,6 +184,7 @@ class _Video:
         except (VideoError, OutputError):
             raise
         except Exception as error:  # a feature failed: whose, running the methods apart will tell
+            raise_interrupt(error)
             if self.on_error == "raise":
                 raise
             return self._apart(error, progress)
@@ -198,6 +199,7 @@ class _Video:
             except OutputError:
                 raise
             except Exception as error:  # a failing method is a recorded row; the others go on
+                raise_interrupt(error)
                 if self.on_error == "raise":
                     raise
                 failures.append(_failure_line(cell, error))
@@ -365,6 +367,18 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
         for feature, whose in own.items()
         if judges[feature]
     ]
+
+
+def raise_interrupt(error: BaseException) -> None:
+    """Raise `KeyboardInterrupt` if that is what ``error`` comes from.
+
+    Ctrl-C while a compiled module is imported becomes an ImportError, and the module is broken for this process.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def _failure_line(cell: Cell, error: Exception) -> str:

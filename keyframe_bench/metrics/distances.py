@@ -124,5 +124,9 @@ class Blocks:
         """Yield ranges of ``others`` [R, D] and the inner products of all rows with them, [n, few]."""
         for start in range(0, len(others), _GROUP):
             group = slice(start, min(start + _GROUP, len(others)))
-            columns = np.ascontiguousarray(others[group].T)
-            yield group, np.matmul(self._blocks, columns).reshape(-1, columns.shape[1])[: len(self.rows)]
+            # Always the same shape: with another, BLAS would add up in another order, and the last digit of a number
+            # would depend on which other key frames it was computed with.
+            columns = np.zeros((others.shape[1], _GROUP), dtype=others.dtype)
+            columns[:, : group.stop - group.start] = others[group].T
+            found = np.matmul(self._blocks, columns).reshape(-1, _GROUP)
+            yield group, found[: len(self.rows), : group.stop - group.start]

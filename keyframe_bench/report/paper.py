@@ -114,8 +114,12 @@ def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     absent = [f"{n.get('extractor')}: {n.get('reason')}" for n in run.get("not_run") or ()]
     lines += [f"- not run: {escape(text)}" for text in dict.fromkeys(absent)]
     lines.append(f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}")
-    if run.get("command"):
-        lines.append(f"- command: `{str(run['command']).replace('`', '')}`")
+    commands = [*(run.get("earlier_commands") or ()), *([run["command"]] if run.get("command") else [])]
+    lines += [f"- command: `{str(command).replace('`', '')}`" for command in commands]
+    if run and run.get("table") != experiment.name:
+        lines.append(
+            f"- these results are not of `keyframe-bench table {experiment.name}`: what it needs may be missing"
+        )
     facts = [f"commit {run['commit']}" if run.get("commit") else "", str(run.get("started") or "")]
     facts += [f"{run['cores']} cores" if run.get("cores") else ""]
     facts += [f"{name} {version}" for name, version in (run.get("versions") or {}).items()]

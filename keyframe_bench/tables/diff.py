@@ -159,11 +159,11 @@ def _name(cell: Record) -> str:
 
 
 def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
-    if _is_exported(first, second):
-        return True
     a, b = (_object(cell, "keyframes") for cell in (first, second))
     if (a.get("frames") or []) != (b.get("frames") or []):
         return False
+    if _is_exported(first, second):
+        return True
     times = a.get("times") or [], b.get("times") or []
     if times[0] == times[1]:
         return True
@@ -171,7 +171,7 @@ def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
 
 
 def _is_exported(first: Record, second: Record) -> bool:
-    """Say whether one of the cells is a small one (`tables.export`): without key frames, some numbers, six digits."""
+    """Say whether one of the cells is a small one (`tables.export`): without times, with some numbers of six digits."""
     return bool(first.get("exported") or second.get("exported"))
 
 

@@ -30,8 +30,8 @@ _KEPT = (
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:
     """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of six digits.
 
-    No key frames, versions, pictures or other metrics; costs stay. `load_results` reads it, and the table from it is
-    that of the whole results.
+    Ordinals of the key frames and costs stay; times, scores, versions, pictures and other metrics do not.
+    `load_results` reads it, and the table from it is that of the whole results.
 
     Parameters
     ----------
@@ -62,9 +62,12 @@ def _words(part: Any) -> Iterator[str]:
 def _small(cell: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     small = {n: cell[n] for n in _KEPT if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
     small["metrics"] = {name: _rounded(v) for name, v in (cell.get("metrics") or {}).items() if name in names}
-    cost = {name: _rounded(v) for name, v in ((cell.get("keyframes") or {}).get("cost") or {}).items()}
+    found = cell.get("keyframes") or {}
     small["exported"] = True
-    return small | ({"keyframes": {"cost": cost}} if cost else {})
+    if found:
+        cost = {name: _rounded(v) for name, v in (found.get("cost") or {}).items()}
+        small["keyframes"] = {"frames": found.get("frames") or [], "cost": cost}
+    return small
 
 
 def _rounded(value: Any) -> Any:

@@ -24,6 +24,8 @@ def notes_for(table: Table) -> tuple[str, ...]:
     notes += _fewer(table)
     if any(row.extractor == "oracle" for row in table.rows):
         notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")
+    if any(row.extractor == HUMAN for row in table.rows):
+        notes.append("human: a ceiling of agreement with people (cus, f1); in other columns a method may exceed it")
     notes += _controls_best(table)
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")

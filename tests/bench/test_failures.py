@@ -5,6 +5,7 @@ import json
 import pytest
 
 from keyframe_bench.core.errors import KeyframeBenchError, VideoError
+from keyframe_bench.extractors.pixel_distance import PixelDistance
 from keyframe_bench.metrics.compression import Compression
 
 
@@ -154,3 +155,16 @@ def test_no_readable_video_at_all(cli, tmp_path):
 def test_errors_of_a_run_are_all_of_one_kind():
     """So that a caller can catch them: what is the input's fault derives from one class."""
     assert issubclass(VideoError, KeyframeBenchError)
+
+
+def test_an_interrupt_inside_an_import_is_an_interrupt(benchmark, rendered, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:  # as pybind11 does in a module's initialisation
+            raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr(PixelDistance, "select", broken)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(rendered, ["pixel_distance"], on_error="warn")
+    assert not any("failed" in path.read_text() for path in (tmp_path / "out" / "cells").iterdir())

@@ -161,6 +161,16 @@ def test_torn_and_foreign_files_are_no_cells(benchmark, rendered, tmp_path, numb
     assert len(lines(tmp_path / "out")) == 9
 
 
+def test_numbers_do_not_depend_on_what_else_was_computed(benchmark, rendered, tmp_path, numbers):
+    methods = ["pixel_distance", "histogram_distance", "vsumm"]
+    benchmark(rendered, methods, budgets=["3", "5"])
+    whole = numbers(tmp_path / "out")
+    for path in sorted((tmp_path / "out" / "cells").iterdir())[::3]:
+        path.unlink()
+    benchmark(rendered, methods, budgets=["3", "5"])
+    assert numbers(tmp_path / "out") == whole
+
+
 def test_old_leftovers_are_removed_and_young_ones_stay(benchmark, rendered, tmp_path):
     """A killed process leaves temporary files; those of a run going on beside this one must survive."""
     benchmark(rendered, budgets=["1"])

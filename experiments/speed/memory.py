@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from keyframe_bench.core.feature import opens_file
 from keyframe_bench.datasets._annotations import write_annotations
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.video.synthetic import render_video
@@ -68,8 +69,9 @@ def _resident(pid: int) -> tuple[float, float]:
 
 
 def classical() -> list[str]:
-    """Names of the extractors that need no network."""
-    return [name for name in Extractor.registry.names() if name not in NETWORKS]
+    """Names of the extractors that need no network and are not other people's tools."""
+    names = [name for name in Extractor.registry.names() if name not in NETWORKS]
+    return [name for name in names if not opens_file(Extractor.registry.build(name).needs)]
 
 
 def run_on(video: Path, folder: Path) -> dict[str, Usage]:

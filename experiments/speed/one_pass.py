@@ -21,7 +21,7 @@ from pathlib import Path
 import av
 import cv2
 
-from keyframe_bench.core.feature import Feature
+from keyframe_bench.core.feature import Feature, opens_file
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.metrics.base import Metric
@@ -61,6 +61,7 @@ def requests_of(names: list[str], sampling: str, *, metrics: bool) -> Requests:
 def cases_of(path: Path, sampling: str) -> dict[str, Callable[[], object]]:
     """Return what is timed, by name; the first is what ratios refer to."""
     names = [name for name in Extractor.registry.names() if name not in NETWORKS]
+    names = [name for name in names if not opens_file(Extractor.registry.build(name).needs)]  # peers decode themselves
 
     def one_pass(wanted: Requests) -> Callable[[], object]:
         return lambda: read_pass(path, wanted, sha256="not needed here")

@@ -68,6 +68,9 @@ def _tolerance(arguments: list[str]) -> tuple[list[str], float]:
 def _lines(found: Difference) -> list[str]:
     counts = f"{found.n_first} cells against {found.n_second}, {found.n_common} of them in both"
     lines = [f"{counts}: {'no differences' if found.equal else f'{found.n_changed} changed'}"]
+    for name, sides in found.apart.items():
+        few = [", ".join([*values[:3], *(["..."] if len(values) > 3 else [])]) for values in sides]
+        lines.append(f"no cell is in both: {name} is {few[0]} in the first, {few[1]} in the second")
     for side, extractors in (("first", found.only_first), ("second", found.only_second)):
         lines += [f"only in the {side}: {_counts(extractors)}"] if extractors else []
     lines += [f"other key frames: {_counts(found.keyframes)}"] if found.keyframes else []

@@ -70,6 +70,7 @@ def render_report(out: str | Path) -> str:
         bodies=bodies(table),
         methods=_methods(table),
         defects={row.extractor: row.known_defects for row in table.rows if row.known_defects},
+        uneven=len({(row.n_videos, row.n_failed, row.n_skipped) for row in table.rows}) > 1,
         quality=quality(table, cells, videos),
         health=health_rows(videos, cells, run["skipped"]),
         videos=videos,

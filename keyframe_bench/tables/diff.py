@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.files import canonical_json
@@ -79,6 +79,9 @@ class Difference:
     columns : tuple of ColumnChange
     versions : tuple of VersionChange
         Reasons, not changes: results that are equal under other versions are equal.
+    apart : mapping
+        Where no cell is in both: the fields (budget, seed ...) of which the sides have no value in common, with the
+        values of each.
     """
 
     n_first: int
@@ -91,6 +94,7 @@ class Difference:
     keyframes: Mapping[str, int]
     columns: tuple[ColumnChange, ...]
     versions: tuple[VersionChange, ...]
+    apart: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def equal(self) -> bool:
@@ -132,7 +136,17 @@ def diff_results(
         keyframes=_count(b for _, b in keyframes),
         columns=tuple(columns),
         versions=tuple(_versions(common)),
+        apart={} if common else _apart(list(before.values()), list(after.values())),
     )
+
+
+def _apart(first: Collection[Record], second: Collection[Record]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    found = {}
+    for name in _PLACE:
+        a, b = ({canonical_json(cell.get(name)).strip('"') for cell in cells} for cells in (first, second))
+        if a and b and not a & b:
+            found[name] = (tuple(sorted(a)), tuple(sorted(b)))
+    return found
 
 
 def _by_place(cells: Iterable[Record]) -> dict[tuple[str, ...], Record]:

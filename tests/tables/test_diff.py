@@ -137,3 +137,10 @@ def test_turning_the_sides_turns_the_shift_only(first, second):
     for one, other in zip(forth.columns, back.columns, strict=True):
         assert (one.n_changed, one.max, one.mean) == (other.n_changed, other.max, other.mean)
         assert one.shift == -other.shift
+
+
+def test_results_without_a_common_cell_say_what_they_differ_in():
+    cell = {"status": "ok", "extractor": "x", "dataset": "d", "video": "v", "params": {}, "seed": 0}
+    first, second = ({**cell, "budget": budget, "sampling": "2fps", "run_sampling": "2fps"} for budget in ("4", "8"))
+    assert diff_results([first], [second]).apart == {"budget": (("4",), ("8",))}
+    assert diff_results([first], [first]).apart == {}

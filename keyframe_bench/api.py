@@ -112,7 +112,7 @@ class Extraction:
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``keyframes.json`` holds."""
-        from .bench.run import package_versions
+        from .bench.provenance import package_versions
 
         return {
             **self.keyframes.to_json(),

@@ -25,7 +25,7 @@ from ..selection.layout import neighbours_kept, time_gradient, time_order, tsne_
 from ..video.images import encode_image, fit_width
 from ..video.onepass import read_pass
 from ..video.pictures import fetch_pictures
-from .run import started_record
+from .provenance import started_record
 from .spec import RunSpec
 
 _PICTURE_WIDTH = 64

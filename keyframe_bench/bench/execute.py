@@ -17,8 +17,9 @@ from ..core.registry import load_plugins, plugin_files
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
 from .plan import Plan, Scope, VideoJob, make_plan
+from .provenance import started_record
 from .results import collect_results
-from .run import JobResult, run_video, shared_features, started_record
+from .run import JobResult, run_video, shared_features
 from .spec import NotRun, OnError, RunSpec
 
 # Called with (videos finished, videos in all, video id, share of the current video or 1.0).

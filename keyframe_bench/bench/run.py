@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import os
-import platform
-import subprocess
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +23,13 @@ from ..core.files import canonical_json, make_folder, write_atomic
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
 from ..core.seeding import rng_for
-from ..core.version import VERSION
 from ..extractors._inferred import budget_features, run_at_budget
 from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, packets_seconds, read_pass
 from .plan import VideoJob, cell_path, metric_versions
+from .provenance import package_versions
 from .spec import CONTROLS, OnError, Variant
 from .thumbnails import write_thumbnails
 
@@ -106,44 +101,6 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "versions": package_versions(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
     }
-
-
-@functools.cache
-def package_versions() -> dict[str, str]:
-    """Return the versions on which a result depends."""
-    import cv2  # its distribution has four names
-
-    installed = {dist.name for dist in distributions()}
-    names = ("av", "numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm")
-    packages = {name: version(name) for name in names if name in installed}
-    return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
-
-
-def started_record(command: str) -> dict[str, Any]:
-    """Return what every record of a run begins with: format, command, time, versions, commit, cores."""
-    return {
-        "format": "keyframe_bench/run@1",
-        "command": command,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": package_versions(),
-        "commit": source_commit(),
-        "cores": os.cpu_count(),
-    }
-
-
-@functools.cache
-def source_commit() -> str:
-    """Return the commit of the checkout that this package runs from, with "+" when files differ; "" elsewhere."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True).stdout
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # not a checkout of something around us
-        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..core.errors import UsageError
 from ..tables.experiment import Experiment, parse_experiment
 from ..tables.load import read_text
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable  # Python 3.11
 
 EXPERIMENTS = "keyframe_bench.experiments"
 

@@ -1,0 +1,52 @@
+"""What every record of a run begins with: how, when and with what it was made."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from datetime import datetime, timezone
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any
+
+from ..core.version import VERSION
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Return the versions on which a result depends."""
+    import cv2  # its distribution has four names
+
+    installed = {dist.name for dist in distributions()}
+    names = ("av", "numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm")
+    packages = {name: version(name) for name in names if name in installed}
+    return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
+
+
+def started_record(command: str) -> dict[str, Any]:
+    """Return what every record of a run begins with: format, command, time, versions, commit, cores."""
+    return {
+        "format": "keyframe_bench/run@1",
+        "command": command,
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": package_versions(),
+        "commit": source_commit(),
+        "cores": os.cpu_count(),
+    }
+
+
+@functools.cache
+def source_commit() -> str:
+    """Return the commit of the checkout that this package runs from, with "+" when files differ; "" elsewhere."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not a checkout of something around us
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -94,13 +94,13 @@ def split(
         elif word.partition("=")[0] == "--plugin":
             found.plugins.append(_value(word, rest, "the path of a Python file"))
         elif word.partition("=")[0] in valued:
-            found.values[word.partition("=")[0]] = _value(word, rest, "a file")
+            found.values[word.partition("=")[0]] = _value(word, rest, "a value")
         elif room and _exists(word):
             found.positional.append(word)
         elif match := _OVERRIDE.fullmatch(word):
             found.set(match[1], match[2], word)
         elif word.startswith("-") and len(word) > 1:
-            known = ", ".join([*switches, *(f"{flag} FILE" for flag in valued), "--plugin FILE"])
+            known = ", ".join([*switches, *(f"{flag} VALUE" for flag in valued), "--plugin FILE"])
             raise UsageError(
                 f"unknown option {word!r}; this command knows {known} (a file of that name: put -- before it)"
             )

@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
         raise UsageError("explain takes no out=; it writes nothing")
     name, options = extraction_options(found, "explain")
     with video_progress(found.positional[0]) as progress:
-        result = explain(found.positional[0], name, **place, **options, progress=progress)  # type: ignore[arg-type]
+        result = explain(found.positional[0], name, **place, **options, progress=progress)  # type: ignore[arg-type]  # explain checks
     if "--json" in found.switches:
         print(json.dumps(result.to_json(), indent=1, allow_nan=False))
     else:

@@ -22,8 +22,8 @@ _SHOWN = 8  # lines of one kind; --json has all
 
 def run(arguments: list[str]) -> int:
     """Print the differences of two results; return 0 if there is none, else 1."""
-    rest, tolerance = _tolerance(arguments)
-    found = split(rest, switches=["--json"], n_positional=len(rest))
+    found = split(arguments, switches=["--json"], valued=["--tolerance"], n_positional=len(arguments))
+    tolerance = _tolerance(found.values.get("--tolerance", "0"))
     found.refuse_options("results")
     load_plugins(found.plugins)
     if not found.positional or found.positional[0] != "diff":
@@ -43,26 +43,14 @@ def run(arguments: list[str]) -> int:
     return 0 if difference.equal else 1
 
 
-def _tolerance(arguments: list[str]) -> tuple[list[str], float]:
-    """Take ``--tolerance X`` or ``--tolerance=X`` out of the arguments."""
-    rest, text = [], "0"
-    words = iter(arguments)
-    for word in words:
-        if word == "--":
-            rest += [word, *words]
-        elif word == "--tolerance":
-            text = next(words, "")
-        elif word.startswith("--tolerance="):
-            text = word.partition("=")[2]
-        else:
-            rest.append(word)
+def _tolerance(text: str) -> float:
     try:
         tolerance = float(text)
     except ValueError:
         tolerance = math.nan
     if not 0 <= tolerance < math.inf:
         raise UsageError(f"--tolerance {text!r} is not a number of 0 or more; for instance --tolerance 0.001")
-    return rest, tolerance
+    return tolerance
 
 
 def _lines(found: Difference) -> list[str]:

@@ -134,7 +134,7 @@ def test_names_cannot_break_the_lines(cli, write_results):
         (("diff", "a", "binary"), "not UTF-8"),
         (("diff", "a", "a", "--tolerance", "-1"), "--tolerance '-1' is not a number of 0 or more"),
         (("diff", "a", "a", "--tolerance", "nan"), "--tolerance 'nan'"),
-        (("diff", "a", "a", "--tolerance"), "--tolerance ''"),
+        (("diff", "a", "a", "--tolerance"), "--tolerance needs a value after it"),
         (("diff", "a", "a", "--verbose"), "unknown option"),
         (("diff", "a", "a", "budget=8"), "options such as budget="),
     ],

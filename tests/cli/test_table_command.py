@@ -91,7 +91,7 @@ def test_without_a_name_the_tables_are_listed(capsys):
         (["platform_ai/counts", "budget=3"], "decides budget= itself"),
         (["platform_ai/counts", "--from", "nowhere"], "cannot read 'nowhere/results.jsonl'"),
         (["platform_ai/counts", "--from", "x", "scale=cpu"], "leave out scale="),
-        (["platform_ai/counts", "--from"], "--from needs a file after it"),
+        (["platform_ai/counts", "--from"], "--from needs a value after it"),
         (["platform_ai/counts", "limt=2"], "did you mean limit="),
         (["missing.yaml"], "cannot read 'missing.yaml'"),
     ],

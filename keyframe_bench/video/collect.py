@@ -17,7 +17,7 @@ from .ledger import Ledger
 
 BATCH_FRAMES = 16  # larger batches are no faster (see experiments/speed) and hold more pictures
 LOOK_FRAMES = 32  # how often memory is looked at and progress told
-HELD_BYTES = 64_000_000  # decoded pictures that wait for their batches, all samplings together
+HELD_BYTES = 8_000_000  # decoded pictures that wait for their batches, all samplings together
 
 Progress = Callable[[float], None]
 
@@ -60,10 +60,10 @@ class Collector:
             return
         ledger = self.ledger
         ledger.active, ledger.converting_s = "|".join(self.name), 0.0
-        start = time.perf_counter()
+        start = time.thread_time()
         rows = self.feature.compute(self.frames)
         self.writer.append(rows, len(self.frames))
-        self.own_seconds += time.perf_counter() - start - ledger.converting_s
+        self.own_seconds += time.thread_time() - start - ledger.converting_s
         self.frames = []
 
     @property

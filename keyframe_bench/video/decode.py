@@ -25,6 +25,29 @@ from .ledger import Ledger
 _READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
 
 
+_threads: int | None = None
+
+
+def set_decoder_threads(n: int | None) -> None:
+    """Set how many threads each decoder of this process has from now on.
+
+    Parameters
+    ----------
+    n : int or None
+        None leaves it to FFmpeg (one more than there are cores). With 1 features are not computed beside the decoder
+        either: the process then keeps to one core.
+    """
+    global _threads  # noqa: PLW0603 - of the whole process, as cv2.setNumThreads
+    if n is not None and n < 1:
+        raise ValueError(f"{n} decoder threads: at least 1, or None")
+    _threads = n
+
+
+def decoder_threads() -> int | None:
+    """Return what `set_decoder_threads` set."""
+    return _threads
+
+
 def check_file(path: str | Path) -> None:
     """Raise `VideoError` with the reason when ``path`` is no readable, non-empty regular file."""
     try:
@@ -103,6 +126,8 @@ class VideoReader:
             self.container.close()
             raise
         self.stream.thread_type = "AUTO"
+        if _threads is not None:
+            self.stream.codec_context.thread_count = _threads
         rate = self.stream.average_rate or self.stream.guessed_rate
         self.frame_s = float(1 / rate) if rate else 0.04
         self.health = Health(

@@ -18,7 +18,8 @@ class Ledger:
     active : str
         The feature that is computing.
     converting_s : float
-        Seconds of conversions made inside the ``compute`` that is running; the runner sets it back to 0.
+        Seconds of conversions made inside the ``compute`` that is running; the runner sets it back to 0. They are
+        processor time of this thread: the decoder works beside it on the same cores.
     made : Counter
         How often each conversion was made, by name and size.
     """
@@ -44,11 +45,11 @@ class Ledger:
         """Return the result of ``conversion``, with its time noted under ``what``."""
         before, self._inner_s = self._inner_s, 0.0
         self._open.append(what)
-        start = time.perf_counter()
+        start = time.thread_time()
         try:
             return conversion()
         finally:
-            elapsed = time.perf_counter() - start
+            elapsed = time.thread_time() - start
             self._open.pop()
             self.made[what] += 1
             self._spent[what] += elapsed - self._inner_s

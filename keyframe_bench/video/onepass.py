@@ -17,6 +17,7 @@ from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError
 from ..core.feature import Feature, opens_file
 from ..core.files import printable, sha256_of_file
+from .ahead import DecodedAhead
 from .collect import Loop, PacketFrame, Progress, column_id
 from .decode import VideoReader, check_file
 from .health import Health
@@ -108,7 +109,7 @@ def read_pass(
     """Decode ``path`` once and compute all features.
 
     When nothing that was asked for needs pixels and the packets prove frame identity, nothing is decoded at all.
-    Features wait for the decoder and the decoder for them, so that the time of each can be told.
+    The decoder runs ahead of the features in a thread of its own, as far as a bounded queue lets it (`DecodedAhead`).
 
     Parameters
     ----------
@@ -180,23 +181,17 @@ def packets_seconds(path: str | Path) -> float | None:
 def _pass_from_frames(
     path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
-    loop, decode_s = Loop(wanted, progress), 0.0
+    loop = Loop(wanted, progress)
     with VideoReader(path, loop.ledger) as reader:
-        frames = iter(reader)
-        while True:
-            start = time.perf_counter()
-            frame = next(frames, None)
-            decode_s += time.perf_counter() - start
-            if frame is None:
-                break
-            loop.take(frame)
-            if limit is not None and frame.ordinal + 1 >= limit:
-                reader.health.judge_times(reader.times, reader.frame_s)
-                break
+        with DecodedAhead(reader, limit) as frames:
+            for frame in frames:
+                loop.take(frame)
+        if limit is not None and len(reader.times) == limit:  # else the reader has come to its end and judged
+            reader.health.judge_times(reader.times, reader.frame_s)
     health, times = reader.health, reader.times
     facts = replace(info, width=reader.width, height=reader.height, rotation=health.rotation)
     facts = _timed(facts, times, health)
-    return _filled(Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, decode_s=decode_s), loop)
+    return _filled(Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, decode_s=frames.decode_s), loop)
 
 
 def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float) -> Pass:

@@ -13,7 +13,7 @@ from keyframe_bench.video.ledger import Ledger
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Callable[[], str]]:
     """Conversions that take an exact time: ``clock(2.0)`` is one of two seconds."""
     now = [0.0]
-    monkeypatch.setattr("keyframe_bench.video.ledger.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("keyframe_bench.video.ledger.time.thread_time", lambda: now[0])
 
     def lasting(seconds: float) -> Callable[[], str]:
         def convert() -> str:

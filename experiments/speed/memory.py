@@ -9,63 +9,25 @@ process of its own, and reads that process's RssAnon (what the system cannot dro
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from keyframe_bench.core.feature import opens_file
+from keyframe_bench.core.processes import Finished, run_watched
 from keyframe_bench.datasets._annotations import write_annotations
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.video.synthetic import render_video
 
 NETWORKS = {"embedding_kmeans"}
 BOUND_MB = 400
-_STEP_S = 0.02
 _STARTED = "import sys; from keyframe_bench.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Highest resident memory of one process in MB (10^6 bytes), and how it went."""
-
-    anonymous_mb: float
-    shared_mb: float
-    seconds: float
-    status: int
-
-
-def measured(arguments: list[str], log: Path) -> Usage:
+def measured(arguments: list[str], log: Path) -> Finished:
     """Run ``keyframe-bench`` with ``arguments`` and watch its memory until it ends."""
-    anonymous = shared = 0.0
-    start = time.perf_counter()
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-c", _STARTED, *arguments], stdout=output, stderr=output)
-        try:
-            while process.poll() is None:
-                found = _resident(process.pid)
-                anonymous, shared = max(anonymous, found[0]), max(shared, found[1])
-                time.sleep(_STEP_S)
-        finally:
-            process.kill()
-            process.wait()
-    return Usage(anonymous, shared, time.perf_counter() - start, process.returncode)
-
-
-def _resident(pid: int) -> tuple[float, float]:
-    """Return RssAnon and RssShmem of a process in MB; a temporary folder in memory would show in the second."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
-    except OSError:  # it has just ended
-        return 0.0, 0.0
-    values = dict(line.split(":", 1) for line in lines if ":" in line)
-
-    def megabytes(name: str) -> float:
-        return int(values.get(name, "0").split()[0]) * 1024 / 1e6
-
-    return megabytes("RssAnon"), megabytes("RssShmem")
+        return run_watched([sys.executable, "-c", _STARTED, *arguments], output=output)
 
 
 def classical() -> list[str]:
@@ -74,12 +36,12 @@ def classical() -> list[str]:
     return [name for name in names if not opens_file(Extractor.registry.build(name).needs)]
 
 
-def run_on(video: Path, folder: Path) -> dict[str, Usage]:
+def run_on(video: Path, folder: Path) -> dict[str, Finished]:
     """Return the usage of ``run`` with all classical extractors and of two single extractions on ``video``."""
     commands = {
         "run, all": [
             *("run", "dataset=folder", f"dataset.root={video.parent}", f"extractors=[{','.join(classical())}]"),
-            *("budget=10", "executor=serial", f"out={folder / 'run'}"),
+            *("budget=10", "executor=serial", "cache_gb=0", f"out={folder / 'run'}"),
         ],
         "extract ffmpeg_thumbnail": _extract(video, folder, "ffmpeg_thumbnail", "every"),
         "extract vsumm": _extract(video, folder, "vsumm", "every"),
@@ -113,9 +75,9 @@ def main() -> None:
             write_annotations(video.parent / "annotations.json", {video.name: truth})
             frames = round(60 * minutes * 25)
             for what, usage in run_on(video, Path(name)).items():
-                highest = max(highest, usage.anonymous_mb)
-                memory = f"{usage.anonymous_mb:>10.0f} {usage.shared_mb:>11.0f}"
-                print(f"{minutes:>8g} {frames:>7} {what:28} {memory} {usage.seconds:>8.1f}", flush=True)
+                highest = max(highest, usage.peak_mb)
+                memory = f"{usage.peak_mb:>10.0f} {usage.shared_mb:>11.0f}"
+                print(f"{minutes:>8g} {frames:>7} {what:28} {memory} {usage.wall_s:>8.1f}", flush=True)
     print(f"highest {highest:.0f} MB: {'within' if highest < BOUND_MB else 'ABOVE'} the bound of {BOUND_MB} MB")
     sys.exit(highest >= BOUND_MB)
 

@@ -27,7 +27,7 @@ from .arguments import Arguments, path_text, split
 from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
 from .progress import run_progress
-from .run_command import make_spec
+from .run_command import make_spec, print_notes
 
 DEFAULT_SCALE = "cpu"
 # What the table itself decides; everything else of `run` may be given.
@@ -95,20 +95,22 @@ def write_table(page: Rendered, out: Path) -> list[Path]:
     return [out / f"{stem}.{suffix}" for suffix in files]
 
 
-def write_into(file: Path, name: str, markdown: str) -> None:
+def write_into(file: Path, name: str, markdown: str, what: str = "table") -> None:
     """Put the table between the markers ``<!-- table NAME -->`` and ``<!-- /table NAME -->`` of a Markdown file.
+
+    ``what`` is the first word of the markers.
 
     Raises
     ------
     UsageError
         If the file cannot be read or has no such markers, in this order, once.
     """
-    write_atomic(file, replaced(read_text(file), name, markdown, str(file)))
+    write_atomic(file, replaced(read_text(file), name, markdown, str(file), what))
 
 
-def replaced(text: str, name: str, markdown: str, file: str) -> str:
+def replaced(text: str, name: str, markdown: str, file: str, what: str = "table") -> str:
     """Return ``text`` with the table between its markers."""
-    opening, closing = f"<!-- table {name} -->", f"<!-- /table {name} -->"
+    opening, closing = f"<!-- {what} {name} -->", f"<!-- /{what} {name} -->"
     parts = re.split(f"({re.escape(opening)}|{re.escape(closing)})", text)
     if parts[1::2] != [opening, closing]:
         raise UsageError(f"{file!r} must hold {opening} and {closing} once, in this order; add them where it belongs")
@@ -138,6 +140,7 @@ def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: li
         with run_progress() as report:
             summaries.append(run_benchmark(spec, command=command, report=report))
     total = finish_sweep(summaries, facts)
+    print_notes(total)
     for line in total.failures:
         print(f"failed: {one_line(line)}", file=sys.stderr)
     return 1 if total.failures else 0

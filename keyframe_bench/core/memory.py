@@ -1,18 +1,32 @@
-"""How much anonymous memory this process holds."""
+"""How much memory a process holds."""
 
 from __future__ import annotations
 
 
-def anonymous_mb() -> float:
-    """Return the resident anonymous memory of this process in MB (10^6 bytes); 0 where the system does not tell.
+def anonymous_mb(process: int | str = "self") -> float:
+    """Return the resident anonymous memory of a process in MB (10^6 bytes); 0 where the system does not tell.
 
     File-backed pages (libraries, memory-mapped feature columns) do not count: the system can drop them at will.
+
+    Parameters
+    ----------
+    process : int or "self"
+        Its id; one that has ended holds nothing.
     """
+    return _resident_mb(process, "RssAnon:")
+
+
+def shared_mb(process: int | str = "self") -> float:
+    """Return the resident shared memory of a process in MB: files of a temporary folder in memory show here."""
+    return _resident_mb(process, "RssShmem:")
+
+
+def _resident_mb(process: int | str, field: str) -> float:
     try:
-        with open("/proc/self/status", encoding="ascii") as file:
+        with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
             for line in file:
-                if line.startswith("RssAnon:"):
+                if line.startswith(field):
                     return int(line.split()[1]) * 1024 / 1e6
-    except OSError:  # no Linux: nothing is claimed
+    except OSError:  # no Linux, or it has just ended: nothing is claimed
         pass
     return 0.0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import ContractError
+from ..core.processes import Finished, run_watched
 
 VARIABLE = "KEYFRAME_BENCH_PEERS"
 _FOLDER = ".venv-peers"
@@ -34,10 +33,17 @@ for name in sys.argv[1:]:
         pass
 print(json.dumps(found))
 """
+_ASK_FFMPEG = """
+import json, subprocess
+from imageio_ffmpeg import get_ffmpeg_exe
+program = get_ffmpeg_exe()
+said = subprocess.run([program, "-version"], capture_output=True, text=True, check=True).stdout
+print(json.dumps({"ffmpeg": program, "version": said.split()[2]}))
+"""
 _DISTRIBUTIONS = ("scenedetect-headless", "scenedetect", "katna")
 
 _BASE_S, _PER_VIDEO_SECOND = 600.0, 30.0  # Katna was seen to take 3 s for a second of 1080p: a tool that hangs is ended
-_LOOK_S = 0.1
+_PRINTED = "printed.txt"
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -71,9 +77,19 @@ def absence(tool: str, *distributions: str) -> str | None:
     return f"{python} has no {tool}: make peers (or name another Python in {VARIABLE})"
 
 
+def ffmpeg_program() -> tuple[str, str] | None:
+    """Return path and version of the ``ffmpeg`` that the peers' environment brings, or None."""
+    python = interpreter()
+    said = {} if python is None else _printed_json([str(python), "-I", "-c", _ASK_FFMPEG])
+    return (said["ffmpeg"], said["version"]) if {"ffmpeg", "version"} <= said.keys() else None
+
+
 @functools.lru_cache(maxsize=8)
 def _versions(python: str, changed_ns: int) -> dict[str, str]:  # noqa: ARG001 - another interpreter is asked again
-    command = [python, "-I", "-c", _ASK_VERSIONS, *_DISTRIBUTIONS]
+    return _printed_json([python, "-I", "-c", _ASK_VERSIONS, *_DISTRIBUTIONS])
+
+
+def _printed_json(command: list[str]) -> dict[str, str]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL)
         return dict(json.loads(done.stdout))
@@ -91,13 +107,13 @@ class Answer:
         The JSON it printed into ``answer.json``.
     arrays : dict
         Name to array of each ``.npy`` file it left.
-    peak_mb : float
-        Highest anonymous memory of its processes together that was seen, MB; 0 where the system does not tell.
+    finished : Finished
+        What its processes took together.
     """
 
     data: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
-    peak_mb: float
+    finished: Finished
 
 
 def ask(tool: str, script: str, video: str, question: Mapping[str, Any], *, limit_s: float) -> Answer:
@@ -126,78 +142,62 @@ def ask(tool: str, script: str, video: str, question: Mapping[str, Any], *, limi
     python = interpreter()
     if python is None:
         raise ContractError(str(absence(tool)))
+    with workplace(video) as (folder, link):
+        asked = json.dumps({**question, "video": str(link)})
+        command = [str(python), "-I", str(Path(__file__).with_name(script)), asked]
+        finished = run_tool(tool, command, folder, limit_s=limit_s)
+        try:
+            data = json.loads((folder / "answer.json").read_text("utf-8"))
+            arrays = {file.stem: np.load(file, allow_pickle=False) for file in sorted(folder.glob("*.npy"))}
+        except (OSError, ValueError) as error:
+            last = _last_line(folder / _PRINTED)
+            raise ContractError(f"{tool} gave no answer that can be read ({error}); its last line: {last}") from error
+    return Answer(data, arrays, finished)
+
+
+@contextmanager
+def workplace(video: str) -> Iterator[tuple[Path, Path]]:
+    """Give a temporary folder, and in it a plainly named link to the video; both are deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="keyframe_bench-peer-") as place:
         folder = Path(place)
         suffix = Path(video).suffix.lower()
         link = folder / f"video{suffix if _PLAIN_SUFFIX.fullmatch(suffix) else '.mp4'}"
         link.symlink_to(video)
-        asked = json.dumps({**question, "video": str(link)})
-        command = [str(python), "-I", str(Path(__file__).with_name(script)), asked]
-        with open(folder / "printed.txt", "wb") as printed:
-            status, peak_mb = _run(command, folder, printed, limit_s)
-        lines = (folder / "printed.txt").read_text("utf-8", errors="replace").split("\n")
-        last = next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it printed nothing")
-        if status is None:
-            raise ContractError(f"{tool} did not end within {limit_s:.0f} s; its last line: {last}")
-        if status != 0:
-            how = f"was killed by signal {-status}" if status < 0 else f"failed with exit status {status}"
-            raise ContractError(f"{tool} {how}; its last line: {last}")
-        try:
-            data = json.loads((folder / "answer.json").read_text("utf-8"))
-            arrays = {file.stem: np.load(file, allow_pickle=False) for file in sorted(folder.glob("*.npy"))}
-        except (OSError, ValueError) as error:
-            raise ContractError(f"{tool} gave no answer that can be read ({error}); its last line: {last}") from error
-    return Answer(data, arrays, peak_mb)
+        yield folder, link
+
+
+def run_tool(tool: str, command: Sequence[str], folder: Path, *, limit_s: float) -> Finished:
+    """Run a tool in ``folder``, a `workplace`; no process of it outlives the call.
+
+    Raises
+    ------
+    ContractError
+        When it cannot be started, fails or does not end in time; with the last line it printed.
+    """
+    printed = folder / _PRINTED
+    try:
+        with open(printed, "wb") as output:
+            own = {"TMPDIR": str(folder), "TQDM_DISABLE": "1"}
+            finished = run_watched(command, output=output, cwd=folder, env=own, limit_s=limit_s)
+    except OSError as error:
+        raise ContractError(f"{tool} cannot be started ({error.strerror}): make peers") from error
+    if finished.status is None:
+        raise ContractError(f"{tool} did not end within {limit_s:.0f} s; its last line: {_last_line(printed)}")
+    if finished.status != 0:
+        status = finished.status
+        how = f"was killed by signal {-status}" if status < 0 else f"failed with exit status {status}"
+        raise ContractError(f"{tool} {how}; its last line: {_last_line(printed)}")
+    return finished
+
+
+def _last_line(printed: Path) -> str:
+    lines = printed.read_text("utf-8", errors="replace").split("\n")
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 def time_limit(duration_s: float) -> float:
     """Return after how many seconds a tool counts as hanging on a video of ``duration_s``."""
     return _BASE_S + _PER_VIDEO_SECOND * duration_s
-
-
-def _run(command: list[str], folder: Path, printed: Any, limit_s: float) -> tuple[int | None, float]:
-    """Return exit status (None: not in time) and peak memory in MB; no process of the tool outlives the call."""
-    own = {"TMPDIR": str(folder), "TQDM_DISABLE": "1"}
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **own},
-        stdin=subprocess.DEVNULL,
-        stdout=printed,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    peak, end = 0.0, time.monotonic() + limit_s
-    try:
-        while (left := end - time.monotonic()) > 0:
-            try:
-                return process.wait(min(_LOOK_S, left)), peak
-            except subprocess.TimeoutExpired:
-                peak = max(peak, _session_mb(process.pid))
-        return None, peak
-    finally:
-        _kill_group(process)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended already
-        os.killpg(process.pid, signal.SIGKILL)  # its own session: the pool's workers, and ffmpeg
-    process.wait()
-
-
-def _session_mb(session: int) -> float:
-    """Return anonymous memory of all processes of a session in MB; 0 where there is no /proc."""
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getsid(int(folder.name)) != session:
-                continue
-            status = (folder / "status").read_text("ascii", errors="replace")
-        except OSError:  # it has just ended
-            continue
-        found = re.search(r"^RssAnon:\s+(\d+)", status, re.MULTILINE)
-        total += int(found[1]) * 1024 if found else 0
-    return total / 1e6
 
 
 def nearest_times(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:

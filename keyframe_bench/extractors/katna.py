@@ -70,4 +70,4 @@ class Katna(Extractor):
         positions, residuals = nearest_pictures(clip[_GRAY], pictures)
         order = np.argsort(residuals, kind="stable")  # of two pictures of one frame, the nearer one's residual stays
         found = clip.pick(positions[order], scores=-residuals[order])
-        return replace(found, cost={"peak_mb": answer.peak_mb})
+        return replace(found, cost={"peak_mb": answer.finished.peak_mb})

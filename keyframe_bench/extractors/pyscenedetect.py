@@ -92,4 +92,4 @@ class PySceneDetect(Extractor):
         chosen = np.argsort(-length_s, kind="stable")[:k]
         segments = spans[chosen] if len(chosen) == len(spans) else None  # segments cover the whole video
         found = clip.pick(middle[chosen], scores=length_s[chosen], segments=segments)
-        return replace(found, cost={"peak_mb": answer.peak_mb})
+        return replace(found, cost={"peak_mb": answer.finished.peak_mb})

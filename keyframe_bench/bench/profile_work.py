@@ -1,0 +1,126 @@
+"""One piece of work in a process of its own, timed from the inside: ``python -m keyframe_bench.bench.profile_work``.
+
+Imports and preparation come first, so that what is timed is opening the file, decoding, features and selection. The
+question is one JSON object as the only argument; the answer is written to the file that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.budget import Budget, Sampling
+from ..core.errors import KeyframeBenchError
+from ..core.feature import Feature
+from ..core.files import sha256_of_file, write_atomic
+from ..core.registry import load_plugins
+from ..core.seeding import rng_for
+from ..extractors._inferred import budget_features, run_at_budget
+from ..extractors.base import Extractor
+from ..video import plain
+from ..video.onepass import read_pass
+
+Parts = dict[str, float]
+_SHA256 = "not part of the work"
+
+
+def main() -> int:
+    """Answer the question in the first argument; return 1 when the work failed, with the reason in the answer."""
+    question = json.loads(sys.argv[1])
+    try:
+        answer = timed(prepared(question))
+    except KeyframeBenchError as error:
+        answer = {"error": str(error)}
+    write_atomic(Path(question["answer"]), json.dumps(answer))
+    return 1 if "error" in answer else 0
+
+
+def timed(work: Callable[[], Parts]) -> dict[str, Any]:
+    """Return wall clock and processor seconds of ``work``, its parts, and what it had to import while it was timed."""
+    known = set(sys.modules)
+    cpu, start = time.process_time(), time.perf_counter()
+    parts = work()
+    seconds = {"wall_s": time.perf_counter() - start, "cpu_s": time.process_time() - cpu}
+    return {**seconds, "parts": parts, "imported": sorted(set(sys.modules) - known)}
+
+
+def prepared(question: Mapping[str, Any]) -> Callable[[], Parts]:
+    """Return the work that ``question`` describes, with everything heavy imported and loaded.
+
+    ``work`` is "decode", "nokey", "hash", "filter" (with ``filter`` and ``arguments``) or "extract" (with
+    ``extractors``, each a name, parameters and budget; ``sampling``; ``metrics``, whether to compute what metrics need
+    too; ``limit``, frames or null).
+    """
+    load_plugins(question["plugins"])
+    video, kind = question["video"], question["work"]
+    if kind == "extract":
+        return _extraction(video, question)
+    works: dict[str, Callable[[], Any]] = {
+        "decode": lambda: plain.decoded(video),
+        "nokey": lambda: plain.key_frames(video),
+        "filter": lambda: plain.filtered(video, question["filter"], question["arguments"]),
+        "hash": lambda: sha256_of_file(video),
+    }
+    return partial(_alone, works[kind])
+
+
+def _alone(work: Callable[[], Any]) -> Parts:
+    work()
+    return {}
+
+
+class _Method(NamedTuple):
+    extractor: Extractor
+    budget: Budget
+    rng: np.random.Generator  # making the first one imports modules
+
+    @property
+    def seen(self) -> list[Feature]:
+        return [*self.extractor.needs, *budget_features(self.budget)]
+
+
+def _extraction(video: str, question: Mapping[str, Any]) -> Callable[[], Parts]:
+    import cv2  # noqa: F401 - features import it when they first compute
+    import numpy.ma  # noqa: F401 - and NumPy this for its first median
+
+    grid = str(Sampling.parse(question["sampling"]))
+    methods = [
+        _Method(Extractor.registry.build(name, params), Budget.parse(budget), rng_for(0, _SHA256, name, 0))
+        for name, params, budget in question["extractors"]
+    ]
+    wanted: dict[str, list[Feature]] = defaultdict(list, {grid: []})
+    if question["metrics"]:
+        from .run import requests_of_any_run
+
+        wanted = requests_of_any_run(grid)
+    for method in methods:
+        method.extractor.prepare()
+        wanted[method.extractor.sampling or grid] += method.seen
+    for feature in {feature for features in wanted.values() for feature in features}:
+        feature.prepare()
+    return partial(_extract, video, methods, wanted, grid, question["limit"])
+
+
+def _extract(
+    video: str, methods: Sequence[_Method], wanted: Mapping[str, list[Feature]], grid: str, limit: int | None
+) -> Parts:
+    """Do what `keyframe_bench.extract` does, for all ``methods`` in one pass; the hash of the file is left out."""
+    start = time.perf_counter()
+    read = read_pass(video, wanted, sha256=_SHA256, limit=limit)
+    pass_s, start = time.perf_counter() - start, time.perf_counter()
+    for method in methods:
+        clip = read.clip(method.extractor.sampling or grid, method.seen)
+        run_at_budget(method.extractor, clip, method.budget, len(read.grids[grid]), rng=method.rng)
+    return {"pass_s": pass_s, "select_s": time.perf_counter() - start}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

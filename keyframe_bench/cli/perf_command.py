@@ -1,0 +1,122 @@
+"""``keyframe-bench perf``: seconds and memory of everything that reads a video, measured in one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..bench.profile import FORMAT, ProfileSpec, profile
+from ..core.errors import OutputError, UsageError
+from ..core.files import printable, write_atomic
+from ..core.registry import load_plugins
+from ..report.perf import print_profile, profile_markdown
+from ..tables.format import one_line
+from ..tables.load import read_text
+from .arguments import Arguments, split
+from .compose import parse
+from .table_command import replaced, write_into
+
+_OPTIONS = ("extractors", "budget", "sampling", "repeats")
+_WRITTEN = ("--save", "--markdown", "--into")
+
+
+def run(arguments: list[str]) -> int:
+    """Measure, or read what was measured; print and write; return 1 when a case failed."""
+    found = split(arguments, switches=["--peers", "--json"], valued=["--from", *_WRITTEN], n_positional=1)
+    load_plugins(found.plugins)
+    if "--from" in found.values:
+        record = _read(found)
+    else:
+        spec = _spec(found)
+        _check_targets(found.values, spec.video.stem)
+        command = printable(shlex.join(["keyframe-bench", "perf", *arguments]))
+        try:
+            record = profile(spec, command=command, report=_report)
+        except KeyboardInterrupt:
+            print("keyframe-bench: stopped; perf keeps nothing of a run that is not complete", file=sys.stderr)
+            return 130
+    _write(record, found.values)
+    if "--json" in found.switches:
+        print(json.dumps(record, indent=1, allow_nan=False))
+    else:
+        print_profile(record)
+    return 1 if record["failures"] and "--from" not in found.values else 0
+
+
+def _spec(found: Arguments) -> ProfileSpec:
+    if not found.positional:
+        raise UsageError("perf needs a video: keyframe-bench perf VIDEO")
+    options: dict[str, Any] = {}
+    for override in parse(found.overrides):
+        line, key = str(override.input_line), str(override.key_or_group)
+        if key not in _OPTIONS:
+            raise UsageError(f"unknown option {key}=; perf has {', '.join(_OPTIONS)} and weights")
+        if override.package is not None or override.is_delete() or override.is_add():
+            raise UsageError(f"{line}: options are changed by {key}=VALUE only")
+        if override.is_sweep_override():
+            raise UsageError(f"{line}: several values need brackets, {key}='[a,b]'")
+        options[key] = override.value()
+    if "extractors" in options:
+        names = options["extractors"]
+        listed = names if isinstance(names, list) else [names]
+        options["extractors"] = "all" if listed == ["all"] else listed
+    if "budget" in options:
+        options["budget"] = str(options["budget"])
+    if "sampling" in options:
+        options["sampling"] = str(options["sampling"])
+    weights = found.paths.pop("weights", None)
+    for unknown in found.paths:
+        raise UsageError(f"perf takes no {unknown}=")
+    return ProfileSpec(Path(found.positional[0]), weights=weights, peers="--peers" in found.switches, **options)
+
+
+def _read(found: Arguments) -> dict[str, Any]:
+    """Return the record of ``--from``, which can be rendered."""
+    extra = [*found.positional, *(f"{path}=" for path in found.paths), *found.overrides, *(found.switches - {"--json"})]
+    if extra:
+        raise UsageError(f"perf --from reads what was measured and measures nothing: leave out {extra[0]}")
+    file = found.values["--from"]
+    try:
+        record = json.loads(Path(file).read_text("utf-8"))
+        if record["format"] != FORMAT:
+            raise ValueError(f"its format is {record['format']!r}")
+        profile_markdown(record)
+        return dict(record)
+    except OSError as error:
+        raise UsageError(f"cannot read {file!r}: {error.strerror}; give a file that perf --save wrote") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UsageError(f"{file!r} is not what perf --save writes ({error}); measure again") from error
+
+
+def _check_targets(values: Mapping[str, str], name: str) -> None:
+    """Raise before minutes of measuring where a file could not be written after them."""
+    if "--into" in values:
+        replaced(read_text(Path(values["--into"])), name, "", values["--into"], "perf")
+    for flag in _WRITTEN:
+        target = Path(values[flag]) if flag in values else None
+        if target is None:
+            continue
+        there = next(folder for folder in (target.absolute(), *target.absolute().parents) if folder.exists())
+        if there == target.absolute() and target.is_dir():
+            raise OutputError(target, "it is a folder")
+        if not os.access(there, os.W_OK):
+            raise OutputError(target, "permission denied")
+
+
+def _write(record: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    if "--save" in values:
+        write_atomic(Path(values["--save"]), json.dumps(record, indent=1, allow_nan=False) + "\n")
+    if "--markdown" in values:
+        write_atomic(Path(values["--markdown"]), profile_markdown(record))
+    if "--into" in values:
+        write_into(Path(values["--into"]), Path(record["video"]).stem, profile_markdown(record), "perf")
+
+
+def _report(number: int, rounds: int, place: int, cases: int, name: str) -> None:
+    """Say on standard error what is measured now: a round takes minutes."""
+    print(f"perf: round {number} of {rounds}, {place} of {cases}: {one_line(name)}", file=sys.stderr, flush=True)

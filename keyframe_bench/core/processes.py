@@ -1,0 +1,173 @@
+"""Running a command and watching it to its end: seconds, processor time, memory; nothing of it is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import BinaryIO
+
+from .memory import anonymous_mb, shared_mb
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command went.
+
+    Attributes
+    ----------
+    status : int or None
+        Exit status; minus the signal that killed it; None when it was ended because its time was up.
+    wall_s : float
+        Seconds from before its start until it was gone.
+    cpu_s : float
+        Processor seconds, user and system, of it and of every descendant that was waited for.
+    peak_mb : float
+        Highest sum of anonymous memory over it and its descendants that was seen, MB; 0 where the system does not tell.
+    shared_mb : float
+        The same of resident shared memory; pages that several processes share count in each.
+    """
+
+    status: int | None
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    shared_mb: float
+
+
+def run_watched(
+    command: Sequence[str],
+    *,
+    output: BinaryIO,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    limit_s: float | None = None,
+    step_s: float = 0.02,
+) -> Finished:
+    """Run ``command`` to its end in a session of its own; whatever of that session is left then is killed.
+
+    Parameters
+    ----------
+    command : list of str
+        Program and arguments; nothing comes in by standard input.
+    output : binary file
+        Takes standard output and standard error.
+    cwd : Path, optional
+        Its current folder.
+    env : mapping, optional
+        Variables to add to this process's own.
+    limit_s : float, optional
+        After so many seconds all its processes are killed.
+    step_s : float
+        Time between two looks at its memory: a higher peak in between is not seen.
+
+    Raises
+    ------
+    OSError
+        When the program cannot be started.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    watch = _Watch(process.pid, None if limit_s is None else start + limit_s, step_s)
+    try:
+        watch.start()
+        _, status, used = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)  # it is gone: Popen need not wait for it
+    finally:
+        watch.stop()
+        _kill_group(process.pid)  # workers of a pool that nobody ended
+        if process.returncode is None:  # interrupted
+            process.wait()
+    ended = None if watch.too_late else process.returncode
+    return Finished(ended, wall_s, used.ru_utime + used.ru_stime, watch.peak_mb, watch.shared_mb)
+
+
+class _Watch(Thread):
+    """Looks at the memory of a process and its descendants until it is stopped, and kills them when time is up."""
+
+    def __init__(self, leader: int, end: float | None, step_s: float) -> None:
+        super().__init__(name="keyframe_bench-watch", daemon=True)
+        self.leader, self.end, self.step_s = leader, end, step_s
+        self.peak_mb = self.shared_mb = 0.0
+        self.too_late = False
+        self._known = {leader}
+        self._done = Event()
+
+    def run(self) -> None:
+        while not self._done.wait(self.step_s):
+            self._look()
+            if self.end is not None and time.perf_counter() >= self.end:
+                self.too_late = True
+                _kill_group(self.leader)
+                return
+
+    def stop(self) -> None:
+        self._done.set()
+        if self.is_alive():
+            self.join()
+
+    def _look(self) -> None:
+        self._known = processes_of(self.leader, self._known)
+        self.peak_mb = max(self.peak_mb, sum(map(anonymous_mb, self._known)))
+        self.shared_mb = max(self.shared_mb, sum(map(shared_mb, self._known)))
+
+
+def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
+    """Return the ids of a session's leader and of its descendants that live.
+
+    Where the kernel lists children they are followed from process to process; elsewhere all processes are asked for
+    their session.
+
+    Parameters
+    ----------
+    leader : int
+    known : iterable of int
+        Those found before: one whose parent has ended is nobody's child any more.
+    """
+    if not (_PROC / "self" / "task" / str(os.getpid()) / "children").exists():
+        return {int(folder.name) for folder in _PROC.glob("[0-9]*") if _session(int(folder.name)) == leader}
+    found: set[int] = set()
+    waiting = [leader, *(process for process in known if _session(process) == leader)]
+    while waiting:
+        process = waiting.pop()
+        if process not in found:
+            found.add(process)
+            waiting += _children(process)
+    return found
+
+
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    for file in (_PROC / str(process) / "task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has just ended
+            found += map(int, file.read_text("ascii").split())
+    return found
+
+
+def _session(process: int) -> int | None:
+    try:
+        return os.getsid(process)
+    except OSError:  # it has just ended
+        return None
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended already
+        os.killpg(leader, signal.SIGKILL)

@@ -1,0 +1,78 @@
+"""Decoding as PyAV's documentation shows it, and libavfilter's own filters: what all else is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.filter
+
+from ..core.errors import VideoError
+from .decode import _READ_ERRORS, _reason, open_container, video_stream
+
+
+def decoded(path: str | Path) -> int:
+    """Decode every frame, threads on, look at none; return their number."""
+    with _opened(path) as (container, stream):
+        return sum(1 for _ in container.decode(stream))
+
+
+def key_frames(path: str | Path) -> int:
+    """Let the decoder skip all but key frames (FFmpeg's ``skip_frame=nokey``); return their number."""
+    with _opened(path) as (container, stream):
+        stream.codec_context.skip_frame = "NONKEY"
+        return sum(1 for _ in container.decode(stream))
+
+
+def filtered(path: str | Path, name: str, arguments: str) -> int:
+    """Push every decoded frame, in the decoder's format, through a filter of libavfilter.
+
+    Parameters
+    ----------
+    path : str or Path
+    name, arguments : str
+        Such as ``"thumbnail", "n=100"`` or ``"select", "gt(scene,0.4)"``.
+
+    Returns
+    -------
+    int
+        Frames that came out.
+    """
+    with _opened(path) as (container, stream):
+        graph = av.filter.Graph()
+        source, filter_, sink = graph.add_buffer(template=stream), graph.add(name, arguments), graph.add("buffersink")
+        source.link_to(filter_)
+        filter_.link_to(sink)
+        graph.configure()
+        found = 0
+        for frame in container.decode(stream):
+            graph.push(frame)
+            found += _pulled(graph)
+        graph.push(None)
+        return found + _pulled(graph)
+
+
+def _pulled(graph: Any) -> int:
+    found = 0
+    while True:
+        try:
+            graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return found
+        found += 1
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
+    """Open the main video stream with the decoder's threads on; what stops the loop becomes a `VideoError`."""
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        stream.thread_type = "AUTO"
+        try:
+            yield container, stream
+        except _READ_ERRORS as error:
+            raise VideoError(path, f"plain decoding stops ({_reason(error)})") from error

@@ -1,0 +1,366 @@
+"""Measuring: rounds, ratios within them, growth; and the work that is timed, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from keyframe_bench.bench.profile import ProfileSpec, measure_rounds, profile
+from keyframe_bench.bench.profile_cases import (
+    DECODE,
+    ONE_PASS,
+    Measured,
+    Method,
+    Work,
+    decode_case,
+    extraction,
+    facts_of,
+    library_cases,
+    methods_of,
+    own_cases,
+    thumbnail_batch,
+)
+from keyframe_bench.bench.profile_numbers import growth, row_of, together
+from keyframe_bench.bench.profile_peers import peer_cases
+from keyframe_bench.core.errors import ContractError, KeyframeBenchError, UnavailableError, UsageError, VideoError
+from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.extractors import _peers
+from keyframe_bench.video import plain
+
+# -- rounds, with cases whose seconds are given
+
+
+@dataclass
+class Given:
+    """A case that takes the seconds it is given, round by round; a text is the reason why it fails."""
+
+    name: str
+    seconds: list
+    log: list = field(default_factory=list)
+    kind: str = "ours"
+    like: str = ""
+    whole: bool = False
+
+    def measure(self) -> Measured:
+        self.log.append(self.name)
+        wall = self.seconds.pop(0)
+        if isinstance(wall, str):
+            raise KeyframeBenchError(wall)
+        return Measured(wall, 2 * wall, 10 + wall, 100 * wall, {"pass_s": wall / 2, "select_s": wall / 4})
+
+
+def test_a_ratio_is_taken_within_its_round():
+    """Other load slows a whole round: 10 times in the second. The quotient of medians would be 3."""
+    cases = [Given(DECODE, [1.0, 10.0, 2.0]), Given("mine", [2.0, 10.0, 6.0])]
+    rounds, failures = measure_rounds(cases, 3)
+    row = row_of(cases[1], rounds)
+    assert failures == {}
+    assert (row["ratio"], row["ratio_low"], row["ratio_high"]) == (2.0, 1.0, 3.0)
+    assert (row["wall_s"], row["process_s"], row["cpu_s"], row["peak_mb"]) == (6.0, 16.0, 12.0, 600.0)
+    assert (row["cpu_ratio"], row["pass_ratio"], row["pass_s"], row["select_s"]) == (2.0, 1.0, 3.0, 1.5)
+    assert (row["repeats"], row["error"]) == (3, "")
+
+
+def test_every_case_is_measured_once_in_every_round():
+    log: list[str] = []
+    reported: list[tuple] = []
+    cases = [Given(name, [1.0] * 3, log) for name in (DECODE, "a", "b")]
+    measure_rounds(cases, 3, lambda *what: reported.append(what))
+    assert log == [DECODE, "a", "b"] * 3
+    assert reported[:4] == [(1, 3, 1, 3, DECODE), (1, 3, 2, 3, "a"), (1, 3, 3, 3, "b"), (2, 3, 1, 3, DECODE)]
+
+
+def test_plain_decoding_is_measured_again_within_a_round_and_its_median_counts():
+    log: list[str] = []
+    cases = [Given(DECODE, [5.0, 1.0, 2.0] * 3, log), *(Given(f"c{i}", [4.0] * 3, log) for i in range(13))]
+    rounds, _ = measure_rounds(cases, 3)
+    assert log[:15] == [DECODE, *(f"c{i}" for i in range(6)), DECODE, *(f"c{i}" for i in range(6, 12)), DECODE]
+    assert [found[DECODE].wall_s for found in rounds] == [2.0] * 3
+    assert row_of(cases[3], rounds)["ratio"] == 2.0
+
+
+def test_a_case_that_fails_is_a_row_with_the_reason_and_the_others_go_on():
+    log: list[str] = []
+    cases = [Given(DECODE, [1.0] * 3, log), Given("a", [1.0, "broken file"], log), Given("b", [2.0] * 3, log)]
+    rounds, failures = measure_rounds(cases, 3)
+    assert log == [DECODE, "a", "b", DECODE, "a", "b", DECODE, "b"]
+    row = row_of(cases[1], rounds, failures["a"])
+    assert row["error"] == "broken file" and row["wall_s"] is row["ratio"] is row["peak_mb"] is None
+    assert row_of(cases[2], rounds)["ratio"] == 2.0
+    assert row.keys() == row_of(cases[2], rounds).keys()
+
+
+def test_without_plain_decoding_there_are_no_ratios():
+    with pytest.raises(KeyframeBenchError, match="no frames"):
+        measure_rounds([Given(DECODE, ["no frames"]), Given("a", [1.0])], 3)
+
+
+def test_a_program_that_takes_minutes_is_run_once():
+    cases = [Given(DECODE, [1.0] * 3), Given("slow", [61.0] * 3, whole=True), Given("ours", [61.0] * 3)]
+    cases.append(Given("quick", [59.0] * 3, whole=True))
+    rounds, _ = measure_rounds(cases, 3)
+    assert [row_of(case, rounds)["repeats"] for case in cases] == [3, 1, 3, 3]
+    assert row_of(cases[1], rounds)["ratio"] == 61.0
+
+
+def test_peers_are_compared_by_what_was_timed_of_them():
+    """Programs by whole processes of both (10 s more here), filters of a library by the work alone."""
+    ours = Given("ours", [2.0, 8.0, 2.0])
+    program = Given("program", [2.0, 2.0, 10.0], kind="peer", like="ours", whole=True)
+    filter_ = Given("filter", [4.0, 4.0, 4.0], kind="peer", like="ours")
+    alone = Given("alone", [4.0, 4.0, 4.0], kind="peer", like="not measured")
+    rounds, _ = measure_rounds([Given(DECODE, [1.0] * 3), ours, program, filter_, alone], 3)
+    row = row_of(program, rounds)
+    assert (row["to_peer"], row["to_peer_low"], row["to_peer_high"]) == (1.0, 0.6, 1.5)
+    assert row_of(filter_, rounds)["to_peer"] == 0.5
+    assert row_of(alone, rounds)["to_peer"] is row_of(ours, rounds)["to_peer"] is None
+
+
+def measured(**seconds: float) -> dict[str, Measured]:
+    return {name: Measured(value, value, value, 1.0, {}) for name, value in seconds.items()}
+
+
+def test_growth_is_the_slope_of_logarithms_of_each_round():
+    sizes = {"a": 100, "b": 200, "c": 800}
+    power = {name: n**1.5 for name, n in sizes.items()}
+    linear = {name: 7.0 * n for name, n in sizes.items()}
+    flat = dict.fromkeys(sizes, 3.0)
+    found = growth(sizes, [measured(**power), measured(**flat), measured(**linear), measured(a=1.0)])
+    assert (found["slope"], found["slope_low"], found["slope_high"]) == pytest.approx((1.0, 0.0, 1.5), abs=1e-4)
+    assert [point["size"] for point in found["points"]] == [100, 200, 800]
+    assert found["points"][0]["wall_s"] == 700.0  # the median of 1000, 3 and 700
+    assert "slope" not in growth({"a": 5}, [measured(a=1.0)])
+    assert growth({}, [measured(a=1.0)]) == growth(sizes, []) == {"points": []}
+
+
+def test_several_extractors_together_are_compared_with_each_alone():
+    a, b = Method("a", {}, "10"), Method("b", {}, "10")
+    rounds = [measured(a=2.0, b=3.0, both=4.0), measured(a=20.0, b=10.0, both=25.0), measured(a=1.0, b=1.0, both=1.0)]
+    found = together({"a": [a], "both": [a, b]}, rounds)
+    assert [point["alone_s"] for point in found["points"]] == [2.0, 5.0]
+    assert [point["extractors"] for point in found["points"]] == [["a"], ["a", "b"]]
+    assert (found["all_to_one"], found["all_to_one_low"], found["all_to_one_high"]) == (1.25, 1.0, 2.0)
+    assert together({"a": [a]}, rounds)["all_to_one"] == 1.0
+
+
+# -- what is measured
+
+
+def test_facts_agree_with_a_plain_loop(video):
+    with av.open(str(video)) as container:
+        keys = [n for n, frame in enumerate(container.decode(video=0)) if frame.key_frame]
+    facts = facts_of(video)
+    assert (facts.frames, facts.width, facts.height, facts.codec) == (30, 64, 48, "h264")
+    assert facts.key_frame_distance == (np.median(np.diff(keys)) if len(keys) > 1 else 30)
+    assert facts.duration_s == pytest.approx(3.0)
+
+
+def test_plain_loops_see_every_frame_and_filters_their_own(video):
+    facts = facts_of(video)
+    assert plain.decoded(video) == 30
+    with av.open(str(video)) as container:
+        assert plain.key_frames(video) == sum(frame.key_frame for frame in container.decode(video=0))
+    assert plain.filtered(video, "thumbnail", f"n={thumbnail_batch(facts, '10')}") == 10
+    assert plain.filtered(video, "select", "gt(scene,-1)") == 30
+
+
+def test_the_filters_batches_are_ours_at_that_budget(video):
+    facts = facts_of(video)
+    assert [thumbnail_batch(facts, budget) for budget in ("1", "7", "30", "50%", "free")] == [30, 5, 2, 2, 100]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "no such file"), (b"", "empty"), (b"no video at all", "no video container")]
+)
+def test_a_file_without_frames_is_told_before_anything_is_measured(tmp_path, content, reason):
+    file = tmp_path / "v.mp4"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(VideoError, match=reason):
+        profile(ProfileSpec(file), report=lambda *_: pytest.fail("nothing may be measured"))
+
+
+def test_all_leaves_out_what_cannot_run_here_with_the_reason():
+    methods, left_out = methods_of("all", "10", None)
+    names = [method.name for method in methods]
+    assert names == sorted(names) and {"pixel_distance", "coded_frames", "vsumm"} <= set(names)
+    reasons = {n.extractor: n.reason for n in left_out}
+    assert "annotations" in reasons["oracle"]
+    assert "--peers" in reasons["katna"] and "--peers" in reasons["pyscenedetect"]
+    assert not any(method.network for method in methods)
+    assert [m.name for m in methods if not m.decodes] == ["coded_frames", "random", "uniform"]
+
+
+def test_what_was_asked_for_by_name_must_run():
+    for name in ("oracle", "katna"):
+        with pytest.raises(UnavailableError, match=f"'{name}' cannot be measured"):
+            methods_of([name], "10", None)
+    with pytest.raises(UsageError, match="did you mean pixel_distance"):
+        methods_of(["pixl_distance"], "10", None)
+    with pytest.raises(UsageError, match="none of the extractors has weights"):
+        methods_of(["uniform"], "10", "random")
+    with pytest.raises(UnavailableError, match="takes no free budget"):
+        methods_of(["random"], "free", None)
+
+
+def test_a_network_is_measured_alone_and_is_no_classical_extractor(video):
+    pytest.importorskip("torch")
+    methods, _ = methods_of(["embedding_kmeans", "uniform"], "10", "random")
+    cases = {case.name: case for case in own_cases(video, methods, "2fps")}
+    assert cases["embedding_kmeans"].question["extractors"][0][1]["weights"] == "random"
+    assert [name for name, *_ in cases[ONE_PASS].question["extractors"]] == ["uniform"]
+
+
+FREE = """
+import keyframe_bench as kb
+
+@kb.register("free_of_tests")
+class Free(kb.Extractor):
+    '''The first frame.'''
+    supports = frozenset({"free"})
+    def select(self, clip, k=None, *, rng):
+        assert k is None
+        return clip.pick([0])
+"""
+
+
+def test_a_method_that_takes_no_number_is_measured_free_and_plug_ins_reach_the_process(video, tmp_path, own_registry):
+    (tmp_path / "free.py").write_text(FREE)
+    load_plugins([str(tmp_path / "free.py")])
+    methods, _ = methods_of(["free_of_tests"], "10", None)
+    assert [method.budget for method in methods] == ["free"]
+    assert extraction("free", video, methods, "2fps").measure().wall_s > 0
+
+
+# -- the work
+
+
+def test_work_is_timed_inside_its_process_and_the_process_around_it(video):
+    methods, _ = methods_of(["pixel_distance"], "10", None)
+    found = extraction("one", video, methods, "2fps").measure()
+    assert 0 < found.wall_s < found.process_s  # start of Python and imports are not the work
+    assert found.parts["pass_s"] + found.parts["select_s"] <= found.wall_s
+    if anonymous_mb():
+        assert found.peak_mb > 10
+
+
+COUNTS = """
+import keyframe_bench as kb
+from keyframe_bench.features.gray import Gray
+
+@kb.register("counts_of_tests")
+class Counts(kb.Extractor):
+    '''None: it says how many frames it was shown.'''
+    needs = (Gray(),)
+    def select(self, clip, k=None, *, rng):
+        raise ValueError(f"shown {len(clip)} frames of {clip.video.n_frames}")
+"""
+
+
+@pytest.mark.parametrize(("limit", "said"), [(7, "shown 7 frames of 7"), (None, "shown 30 frames of 30")])
+def test_a_shorter_pass_reads_the_first_frames_only(video, tmp_path, own_registry, limit, said):
+    (tmp_path / "counts.py").write_text(COUNTS)
+    load_plugins([str(tmp_path / "counts.py")])
+    with pytest.raises(KeyframeBenchError, match=said):
+        extraction("part", video, [Method("counts_of_tests", {}, "3")], "every", limit=limit).measure()
+
+
+def test_every_in_process_peer_runs(video):
+    facts = facts_of(video)
+    cases = library_cases(video, facts, "10")
+    assert {case.like for case in cases} == {"ffmpeg_thumbnail", "ffmpeg_scene", "coded_frames"}
+    for case in [decode_case(video), *cases]:
+        found = case.measure()
+        assert case.kind == "peer" and not case.whole and found.parts == {}
+        assert 0 < found.wall_s < found.process_s
+
+
+def test_nothing_heavy_is_imported_while_it_is_timed(video, tmp_path):
+    methods, _ = methods_of("all", "10", None)
+    question = extraction("all", video, methods, "2fps", metrics=True).question
+    answer = tmp_path / "answer.json"
+    asked = json.dumps({**question, "video": str(video), "plugins": [], "answer": str(answer)})
+    subprocess.run([sys.executable, "-m", "keyframe_bench.bench.profile_work", asked], check=True, timeout=100)
+    imported = json.loads(answer.read_text())["imported"]
+    heavy = ("cv2", "av.video", "sklearn", "scipy", "pandas", "torch", "numpy")
+    assert [name for name in imported if name.startswith(heavy)] == []
+
+
+@pytest.mark.parametrize("mode", ["raises", "killed"])
+def test_work_that_fails_or_dies_is_one_sentence(folder, plugin, mode):
+    load_plugins([str(plugin)])
+    method = Method("plugin_of_tests", {"mode": mode, "marker": ""}, "3")
+    with pytest.raises(KeyframeBenchError, match=r"ZeroDivisionError: of tests|exit status -9") as caught:
+        extraction("plugin", folder / "mixed.mp4", [method], "2fps").measure()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_stops_being_a_video_is_told(folder):
+    work = Work("decode", folder / "cuts.mp4", {"work": "decode"})
+    (folder / "cuts.mp4").write_bytes(b"torn")
+    with pytest.raises(KeyframeBenchError, match=r"cannot read video .*cuts\.mp4"):
+        work.measure()
+
+
+# -- peers' programs
+
+
+PRETENDED = """#!{python}
+import json, sys
+from pathlib import Path
+if sys.argv[2] == "-c":
+    print(json.dumps({{"katna": "0.9.2", "scenedetect-headless": "0.7.2"}}))
+    sys.exit()
+question = json.loads(sys.argv[-1])
+if question.get("detector") == "hash":
+    sys.exit("no hash today")
+Path("answer.json").write_text(json.dumps({{"n_read": 30, "n_pictures": 0}}))
+"""
+
+
+@pytest.fixture
+def pretended(monkeypatch, tmp_path):
+    tool = tmp_path / "python"
+    tool.write_text(PRETENDED.format(python=sys.executable))
+    tool.chmod(0o755)
+    monkeypatch.setenv(_peers.VARIABLE, str(tool))
+
+
+def test_programs_are_rows_and_those_that_are_absent_are_named(pretended, video):
+    cases, left_out, versions = peer_cases(video, facts_of(video), "10")
+    assert versions == {"PySceneDetect": "0.7.2", "Katna": "0.9.2"}
+    assert [n.extractor for n in left_out] == ["ffmpeg"] and "make peers" in left_out[0].reason
+    by_name = {case.name: case for case in cases}
+    assert by_name["Katna k=10"].like == ONE_PASS
+    found = by_name["PySceneDetect content"].measure()
+    assert found.wall_s == found.process_s > 0
+    with pytest.raises(ContractError, match="its last line: no hash today"):
+        by_name["PySceneDetect hash"].measure()
+    with pytest.raises(ContractError, match="Katna k=10 found nothing"):
+        by_name["Katna k=10"].measure()
+
+
+def test_without_their_environment_the_way_out_is_told(monkeypatch, tmp_path, video):
+    monkeypatch.setenv(_peers.VARIABLE, str(tmp_path / "no such python"))
+    with pytest.raises(UnavailableError, match=r"--peers cannot run: .*make peers"):
+        peer_cases(video, facts_of(video), "10")
+
+
+@pytest.mark.slow
+def test_the_real_programs_run(tmp_path, folder):
+    if _peers.ffmpeg_program() is None or _peers.absence("Katna", "katna"):
+        pytest.skip("the peers' environment is not there: make peers")
+    odd = tmp_path / "it's = (a) video %03d.mp4"
+    (folder / "cuts.mp4").rename(odd)
+    cases, left_out, versions = peer_cases(Path(odd), facts_of(odd), "5")
+    assert left_out == [] and versions.keys() == {"PySceneDetect", "ffmpeg", "Katna"}
+    for case in cases:
+        assert case.measure().wall_s > 0, case.name

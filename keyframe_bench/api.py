@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -276,6 +277,7 @@ def sweep(
     out: str | Path | None = None,
     n_jobs: int = 1,
     on_error: str = "raise",
+    cache_gb: float = 0,
 ) -> pd.DataFrame:
     """Compare extractors on videos, one decode a video, and return one row per cell.
 
@@ -295,6 +297,9 @@ def sweep(
     n_jobs : int
         Worker processes.
     on_error : {"raise", "warn", "skip"}
+    cache_gb : float
+        Gigabytes of features kept on disk, for all videos together, so that the next call (another budget, other
+        parameters) decodes nothing; 0 keeps and uses none. ``keyframe-bench cache`` shows them.
 
     Returns
     -------
@@ -329,8 +334,10 @@ def sweep(
             on_error=on_error,  # type: ignore[arg-type]  # RunSpec checks it
             backend="loky" if n_jobs > 1 else "serial",
             n_jobs=n_jobs,
+            cache_gb=cache_gb,
         )
-        run_benchmark(spec, command="keyframe_bench.sweep(...)")
+        for note in run_benchmark(spec, command="keyframe_bench.sweep(...)").notes:
+            warnings.warn(note, stacklevel=2)
         return load_results(spec.out / "results.jsonl")
 
 

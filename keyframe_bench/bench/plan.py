@@ -23,12 +23,16 @@ from .spec import NotRun, RunSpec, Variant, variants
 
 @dataclass(frozen=True)
 class VideoJob:
-    """One video with all its cells: the unit of work."""
+    """One video with all its cells: the unit of work.
+
+    Its features are kept on disk for other runs, up to ``cache_bytes`` of all videos; 0 keeps none and uses none.
+    """
 
     item: VideoItem
     sha256: str
     cells: tuple[Cell, ...]
     unreadable: str = ""
+    cache_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)
         return VideoJob(item, "", (), reason)
-    return VideoJob(item, sha, tuple(_cells(spec, item, sha, chosen)))
+    return VideoJob(item, sha, tuple(_cells(spec, item, sha, chosen)), cache_bytes=round(spec.cache_gb * 1e9))
 
 
 def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> Iterable[Cell]:

@@ -28,6 +28,8 @@ from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, packets_seconds, read_pass
+from ..video.store import FeatureStore, features_folder
+from ..video.stored_pass import read_stored_pass
 from .plan import VideoJob, cell_path, metric_versions
 from .provenance import package_versions
 from .spec import CONTROLS, OnError, Variant
@@ -44,6 +46,7 @@ class JobResult:
     statuses: dict[str, str]
     skipped: str = ""
     failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what the user should know that is in no cell
 
 
 def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None = None) -> JobResult:
@@ -105,12 +108,18 @@ def _identity(cell: Cell) -> dict[str, Any]:
 
 def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
     """Return what the pass over a video must compute for ``cells``, the metrics and the report, by sampling."""
-    requests: dict[str, list[Feature]] = defaultdict(list)
-    requests[EVERY] += _metric_needs([Metric.registry.build(name) for name in Metric.registry.names()])
-    requests[cells[0].run_sampling].append(PixelDifference())
+    requests = requests_of_any_run(cells[0].run_sampling)
     for cell in cells:
         extractor = _build(cell)
         requests[cell.sampling] += () if extractor is None else _seen(cell, extractor)
+    return requests
+
+
+def requests_of_any_run(sampling: str) -> dict[str, list[Feature]]:
+    """Return what the metrics and the report need, whatever the extractors, by sampling; others may be added."""
+    requests: dict[str, list[Feature]] = defaultdict(list)
+    requests[EVERY] += _metric_needs([Metric.registry.build(name) for name in Metric.registry.names()])
+    requests[sampling].append(PixelDifference())
     return requests
 
 
@@ -130,14 +139,13 @@ class _Video:
         self.metric_needs = _metric_needs(self.metrics)
         self.run_sampling = job.cells[0].run_sampling
         self.packets_s: float | None = None
+        self.notes: tuple[str, ...] = ()
 
     def run(self, progress: Progress | None) -> JobResult:
         item = self.job.item
         built = {c.key: _build(c) for c in self.job.cells}
         try:
-            read = read_pass(
-                item.path, requests_of(self.job.cells), name=item.id, sha256=self.job.sha256, progress=progress
-            )
+            read = self._read(progress)
         except (VideoError, OutputError):
             raise
         except Exception as error:  # a feature failed: whose, running the methods apart will tell
@@ -166,6 +174,21 @@ class _Video:
         self._write_video_record(read, annotation)
         return self._written(records, failures)
 
+    def _read(self, progress: Progress | None) -> Pass:
+        """Return the pass over the video, as far as possible from features that an earlier run has kept."""
+        item, requests = self.job.item, requests_of(self.job.cells)
+        if self.job.cache_bytes:
+            try:
+                store = FeatureStore(features_folder(), self.job.cache_bytes)
+            except UsageError as error:  # no place for them
+                self.notes = (str(error),)
+            else:
+                sha256 = self.job.sha256
+                read = read_stored_pass(item.path, requests, store, name=item.id, sha256=sha256, progress=progress)
+                self.notes = tuple(store.problems)
+                return read
+        return read_pass(item.path, requests, name=item.id, sha256=self.job.sha256, progress=progress)
+
     def _apart(self, error: Exception, progress: Progress | None) -> JobResult:
         """Run every method in a pass of its own, after a feature failed: its fault must not be the others'."""
         methods: dict[str, list[Cell]] = defaultdict(list)
@@ -177,12 +200,13 @@ class _Video:
         jobs = [replace(self.job, cells=tuple(cells)) for cells in methods.values()]
         results = [_Video(job, self.out, self.on_error).run(progress) for job in jobs]
         statuses = {key: status for r in results for key, status in r.statuses.items()}
-        return JobResult(self.job.item.id, statuses, "", tuple(line for r in results for line in r.failures))
+        failures = tuple(line for r in results for line in r.failures)
+        return JobResult(self.job.item.id, statuses, "", failures, tuple(note for r in results for note in r.notes))
 
     def _written(self, records: list[dict[str, Any]], failures: list[str]) -> JobResult:
         for record in records:
             write_atomic(cell_path(self.out, record["key"]), canonical_json(record))
-        return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures))
+        return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures), self.notes)
 
     def _cell(
         self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None

@@ -20,7 +20,7 @@ keyframe-bench: compare key-frame extractors on one decode
   keyframe-bench explain VIDEO frame=N|time=SECONDS extractor=NAME [options of extract] [--json]
       why that frame was chosen or not: its score, the threshold, its segment, its neighbours
   keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
-                 [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky] [executor.n_jobs=2]
+                 [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky|ray] [executor.n_jobs=2]
                  [on_error=raise|warn|skip] [out=DIR] [--dry-run]
       a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra
   keyframe-bench table [NAME [scale=smoke|cpu] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into FILE]]
@@ -28,6 +28,12 @@ keyframe-bench: compare key-frame extractors on one decode
       a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is
   keyframe-bench results diff A B [--tolerance 0.001] [--json]
       which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any
+  keyframe-bench cache [clear] [--json]
+      features kept between runs: where they lie and how much they take; clear removes them
+  keyframe-bench perf VIDEO [--peers] [extractors='[a,b]'] [repeats=3] [sampling=2fps] [budget=10] [weights=FILE]
+  keyframe-bench perf --from FILE.json
+                 [--json] [--save FILE.json] [--markdown FILE.md] [--into FILE.md]
+      seconds and memory against plain decoding, measured in rounds; --peers: other tools too, as whole processes
   keyframe-bench check NAME | --plugin FILE
       the contract checks, a verdict each
   keyframe-bench new NAME [--in-tree]
@@ -36,7 +42,7 @@ keyframe-bench: compare key-frame extractors on one decode
 Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1.
 """
 
-COMMANDS = ("list", "extract", "explain", "run", "table", "results", "check", "new")
+COMMANDS = ("list", "extract", "explain", "run", "table", "results", "perf", "cache", "check", "new")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,17 +1,21 @@
-"""Writing files so that a killed process never leaves half of one."""
+"""Writing files so that a killed process never leaves half of one and none undoes another's, and the cache's place."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputError
+from .errors import OutputError, UsageError
 
 _HIDDEN = ".tmp-"
 
@@ -71,6 +75,93 @@ def remove_leftovers(folder: Path) -> None:
                 left.unlink()
         except OSError:  # another process was quicker
             continue
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock of ``folder``, and hold it inside the ``with`` block.
+
+    For what is read and then written as a whole: without it, a slow process overwrites what a quicker one has written
+    meanwhile. The lock is the system's own, on ``folder/.lock``, and ends with its process, even a killed one. Where
+    there is none (Windows, network file systems mounted without locks) nobody waits. It must not be taken twice.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # what cannot be written here will be said by who writes
+        yield
+        return
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def publish_folder(hidden: Path, target: Path) -> bool:
+    """Give a finished hidden folder beside ``target`` that name; False when another process was quicker.
+
+    Raises
+    ------
+    OSError
+    """
+    os.chmod(hidden, 0o777 & ~_umask())  # mkdtemp makes it private
+    try:
+        hidden.rename(target)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            return False
+        raise
+    return True
+
+
+def withdraw(path: Path) -> bool:
+    """Remove a file or folder so that nobody sees half of it, and say whether it is gone.
+
+    It is renamed first: what a process that is killed meanwhile leaves behind, `remove_leftovers` knows.
+    """
+    hidden = path.with_name(f"{_HIDDEN}{uuid.uuid4().hex}")
+    try:
+        path.rename(hidden)
+        if hidden.is_dir():
+            shutil.rmtree(hidden)
+        else:
+            hidden.unlink()
+    except FileNotFoundError:  # another process was quicker
+        return True
+    except OSError:
+        return not path.exists()
+    return True
+
+
+def cache_folder() -> Path:
+    """Return the folder for rendered videos and features: ``$KEYFRAME_BENCH_CACHE``, else one in the user's cache.
+
+    That is ``keyframe_bench`` in ``$XDG_CACHE_HOME`` if this is an absolute path, else in ``~/.cache``. Nothing is
+    created.
+
+    Raises
+    ------
+    UsageError
+        If there is no home folder either.
+    """
+    own = os.environ.get("KEYFRAME_BENCH_CACHE")
+    if own:
+        return Path(own).absolute()
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(shared).is_absolute():  # the XDG specification has relative paths ignored
+        return Path(shared) / "keyframe_bench"
+    try:
+        return Path.home() / ".cache" / "keyframe_bench"
+    except RuntimeError:
+        raise UsageError(
+            "there is no home folder to keep rendered videos and features in; set KEYFRAME_BENCH_CACHE=DIR"
+        ) from None
 
 
 def printable(text: str) -> str:

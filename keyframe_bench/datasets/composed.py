@@ -17,12 +17,11 @@ import numpy as np
 
 from ..core.annotation import Annotation, UserSummary
 from ..core.errors import UsageError
-from ..core.files import digest
+from ..core.files import cache_folder, digest
 from ..core.params import Range
 from ..core.registry import register
 from ..core.seeding import rng_for
 from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, compose_video, dissolves_of, make_edit, read_material
-from ..video.synthetic import cache_folder
 from ._annotators import ANNOTATORS_VERSION, Annotators
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..core.annotation import Annotation
+from ..core.files import cache_folder
 from ..core.params import Range
 from ..core.registry import register
 from ..video.plan import KINDS, make_plan
-from ..video.synthetic import RENDERER_VERSION, cache_folder, render_video
+from ..video.synthetic import RENDERER_VERSION, render_video
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 

@@ -16,7 +16,6 @@ mixed    all of it but the events
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,12 +23,13 @@ import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.errors import UsageError
+from ..core.files import cache_folder
 from ..core.seeding import rng_for
 from .encode import write_h264
 from .plan import KINDS, Plan, make_plan
 from .scenes import Picture, Scene, palette, some_thing
 
-__all__ = ["KINDS", "RENDERER_VERSION", "cache_folder", "demo_annotation", "demo_video", "render_video"]
+__all__ = ["KINDS", "RENDERER_VERSION", "demo_annotation", "demo_video", "render_video"]
 
 RENDERER_VERSION = 1  # bump it when the same parameters may give another video
 
@@ -171,28 +171,6 @@ class _Actors:
         x = -half + share * (self._width + 2 * half)
         x = self._width - x if self._to_the_left else x
         self._thing.draw(picture, x, self._feet, self._size, 9 * frame / self._plan.fps)
-
-
-def cache_folder() -> Path:
-    """Return the folder for rendered videos: ``$KEYFRAME_BENCH_CACHE``, else ``keyframe_bench`` in the user's cache.
-
-    The user's cache is ``$XDG_CACHE_HOME`` if that is an absolute path, else ``~/.cache``. Nothing is created.
-
-    Raises
-    ------
-    UsageError
-        If there is no home folder either.
-    """
-    own = os.environ.get("KEYFRAME_BENCH_CACHE")
-    if own:
-        return Path(own).absolute()
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    if Path(shared).is_absolute():  # the XDG specification has relative paths ignored
-        return Path(shared) / "keyframe_bench"
-    try:
-        return Path.home() / ".cache" / "keyframe_bench"
-    except RuntimeError:
-        raise UsageError("there is no home folder for rendered videos; set KEYFRAME_BENCH_CACHE=DIR") from None
 
 
 def demo_video(path: str | Path | None = None, seed: int = 0) -> Path:

@@ -13,11 +13,11 @@ import pytest
 from av.video.frame import PictureType
 
 from keyframe_bench.core.errors import OutputError, UsageError
+from keyframe_bench.core.files import cache_folder
 from keyframe_bench.video.encode import write_h264
 from keyframe_bench.video.plan import make_plan
 from keyframe_bench.video.synthetic import (
     KINDS,
-    cache_folder,
     demo_annotation,
     demo_video,
     draw_frames,

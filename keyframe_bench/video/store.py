@@ -1,0 +1,277 @@
+"""Arrays kept on disk from one run to the next, under a hash of everything they depend on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import KeyframeBenchError, OutputError
+from ..core.files import (
+    cache_folder,
+    canonical_json,
+    digest,
+    make_hidden_folder,
+    publish_folder,
+    remove_leftovers,
+    withdraw,
+)
+
+FORMAT = "keyframe_bench/feature@1"
+RESERVE_BYTES = 500_000_000  # left free on the disk: results matter more than features that can be had again
+TRIM_TO = 0.9  # of the limit, so that the next entry does not trim again
+_NAME = re.compile(r"([0-9a-f]{20})-[0-9a-f]{20}")
+_BLOCK = 1 << 20
+
+# Bytes that this process may still write before it looks how full a folder is, by folder and limit: looking at every
+# entry takes longer than writing one.
+_room: dict[tuple[Path, int], int] = {}
+
+
+@dataclass(frozen=True)
+class EntryKey:
+    """Everything that an entry depends on.
+
+    Attributes
+    ----------
+    video : str
+        sha256 of the video's bytes.
+    what : str
+        Key of the feature, or what else was found.
+    coverage : str
+        Which frames there are rows for.
+    made_by : str
+        Hash of code and versions.
+    """
+
+    video: str
+    what: str
+    coverage: str
+    made_by: str
+
+    @property
+    def name(self) -> str:
+        """Name of the entry's folder; entries of one video begin alike."""
+        return f"{digest(self.video)}-{digest(asdict(self))}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Arrays by name, and facts about them as plain data."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a store holds, or what was removed from it."""
+
+    bytes: int
+    entries: int
+    videos: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    used_ns: int
+    bytes: int
+    path: Path
+
+
+class FeatureStore:
+    """Entries that are written once and never changed; any number of processes may use one folder.
+
+    An entry appears and disappears as a whole. One that is torn, was cut off or was put there by somebody else counts
+    as absent. A folder that cannot be written to stops nothing: ``problems`` says so.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when something is written.
+    limit_bytes : int
+        When entries take more, those not used for longest are removed. Kept to approximately while several processes
+        write; what one call writes is never removed by it.
+
+    Attributes
+    ----------
+    problems : list of str
+        Why something was not kept, a sentence each.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+        self.problems: list[str] = []
+
+    def load(self, key: EntryKey, names: Sequence[str]) -> Entry | None:
+        """Return an entry with its arrays ``names``, read-only and memory-mapped; None when there is no sound one."""
+        path = self.folder / key.name
+        if not os.path.lexists(path):
+            return None
+        try:
+            told = json.loads((path / "entry.json").read_text("utf-8"))
+            if told["format"] != FORMAT or any(told[name] != value for name, value in asdict(key).items()):
+                raise ValueError(f"{path} is another entry")
+            arrays = {name: _read(path / f"{name}.npy", told["crc32"][name]) for name in names}
+            facts = dict(told["facts"])
+        except (FileNotFoundError, NotADirectoryError, EOFError, ValueError, KeyError, TypeError, RecursionError):
+            withdraw(path)
+            return None
+        except OSError:  # no permission, or the disk fails: it may be sound all the same
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return Entry(arrays, facts)
+
+    def save(self, entries: Mapping[EntryKey, Entry]) -> None:
+        """Write entries; those that exist already stay as they are. What fails is told in ``problems``.
+
+        Arrays of Python objects and without a byte are left out: they cannot be memory-mapped.
+        """
+        kept = {key: entry for key, entry in entries.items() if all(map(_can_be_mapped, entry.arrays.values()))}
+        size = sum(array.nbytes for entry in kept.values() for array in entry.arrays.values())
+        if size > self.limit_bytes:
+            self._note(f"those of one video take more than cache_gb={self.limit_bytes / 1e9:g} allows; raise it")
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.folder).free - size < RESERVE_BYTES:
+                self._note(f"the disk of {str(self.folder)!r} is nearly full; make room")
+                return
+            for key, entry in kept.items():
+                self._write(key, entry)
+            self._trim(size, {key.name for key in kept})
+        except (OSError, OutputError) as error:
+            reason = error.reason if isinstance(error, OutputError) else error.strerror or str(error)
+            self._note(f"cannot write {str(self.folder)!r} ({reason}); KEYFRAME_BENCH_CACHE=DIR names another cache")
+
+    def usage(self) -> Usage:
+        """Return how much there is."""
+        return _usage(self._scan())
+
+    def clear(self) -> Usage:
+        """Remove every entry and return how much that was; what is no entry stays.
+
+        Raises
+        ------
+        KeyframeBenchError
+            When the folder cannot be written to.
+        """
+        if not self.folder.is_dir():
+            return Usage(0, 0, 0)
+        try:
+            with self._locked():
+                removed = [found for found in self._scan() if withdraw(found.path)]
+                remove_leftovers(self.folder)
+                left = self._scan()
+        except OSError as error:
+            raise KeyframeBenchError(f"cannot clear {str(self.folder)!r}: {error.strerror or error}") from error
+        if left and not removed:
+            raise KeyframeBenchError(f"cannot clear {str(self.folder)!r}: its entries cannot be removed")
+        return _usage(removed)
+
+    def _note(self, reason: str) -> None:
+        self.problems.append(f"features are not kept for the next run: {reason}, or set cache_gb=0")
+
+    def _write(self, key: EntryKey, entry: Entry) -> None:
+        hidden = make_hidden_folder(self.folder)
+        try:
+            for name, array in entry.arrays.items():
+                with open(hidden / f"{name}.npy", "wb") as file:
+                    np.save(file, array, allow_pickle=False)  # from a memory-mapped array page by page
+            told = {
+                "format": FORMAT,
+                **asdict(key),
+                "facts": dict(entry.facts),
+                "crc32": {name: _crc32(hidden / f"{name}.npy") for name in entry.arrays},
+                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            }
+            (hidden / "entry.json").write_text(canonical_json(told), "utf-8")
+            publish_folder(hidden, self.folder / key.name)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+    def _trim(self, written: int, fresh: set[str]) -> None:
+        """Remove what was not used for longest, if there is too much; ``fresh`` entries stay."""
+        mine = (self.folder.absolute(), self.limit_bytes)
+        _room[mine] = _room.get(mine, 0) - written
+        if _room[mine] > 0:
+            return
+        with self._locked():
+            found = self._scan()
+            total = sum(entry.bytes for entry in found)
+            if total > self.limit_bytes:
+                for entry in sorted(found, key=lambda entry: entry.used_ns):
+                    if total <= TRIM_TO * self.limit_bytes:
+                        break
+                    if entry.path.name not in fresh and withdraw(entry.path):
+                        total -= entry.bytes
+            remove_leftovers(self.folder)
+        _room[mine] = max(0, self.limit_bytes - total) // 8  # other processes write as well
+
+    def _scan(self) -> list[_Found]:
+        found = []
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
+        except FileNotFoundError:
+            return []
+        for name in names:
+            path = self.folder / name
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as files:  # removed meanwhile
+                found.append(_Found(path.stat().st_mtime_ns, sum(file.stat().st_size for file in files), path))
+        return found
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time removes entries; where the system has no such locks, several may."""
+        with open(self.folder / ".lock", "a") as file:
+            with suppress(ImportError, OSError):
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def features_folder() -> Path:
+    """Return where features are kept; `UsageError` when there is neither a cache nor a home folder."""
+    return cache_folder() / "features"
+
+
+def _usage(found: Sequence[_Found]) -> Usage:
+    videos = {entry.path.name.partition("-")[0] for entry in found}
+    return Usage(sum(entry.bytes for entry in found), len(found), len(videos))
+
+
+def _can_be_mapped(array: NDArray[Any]) -> bool:
+    return array.nbytes > 0 and not array.dtype.hasobject
+
+
+def _read(path: Path, crc32: int) -> NDArray[Any]:
+    if _crc32(path) != crc32:
+        raise ValueError(f"{path} is damaged")
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} is an archive")
+    return array.view(np.ndarray)  # a plain array over the mapped file, as a pass gives
+
+
+def _crc32(path: Path) -> int:
+    """Return the checksum of a file: a machine that loses power may leave one of the right length."""
+    state = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            state = zlib.crc32(block, state)
+    return state

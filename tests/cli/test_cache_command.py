@@ -1,0 +1,77 @@
+"""``keyframe-bench cache``: what is kept between runs, and how to be rid of it."""
+
+import json
+
+import pytest
+
+from keyframe_bench.core.errors import UsageError
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """A cache of this test's own."""
+    monkeypatch.setenv("KEYFRAME_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def filled(cli, cache, rendered, tmp_path):
+    """The cache after a run over three videos, with a rendered video in it."""
+    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform]", f"out={tmp_path}/out"]
+    assert cli(*words)[0] == 0
+    (cache / "synthetic").mkdir()
+    (cache / "synthetic" / "cuts.mp4").write_text("rendered")
+    return cache
+
+
+def test_empty_cache(cli, cache):
+    status, out, err = cli("cache", "--json")
+    assert (status, err) == (0, "")
+    folder = str(cache / "features")
+    assert json.loads(out) == {"folder": folder, "bytes": 0, "entries": 0, "videos": 0, "limit_bytes": 10_000_000_000}
+    assert cli("cache", "clear")[0] == 0
+    assert not cache.exists(), "looking creates nothing"
+
+
+def test_amount_is_that_on_disk(cli, filled):
+    told = json.loads(cli("cache", "--json")[1])
+    files = [file for file in (filled / "features").rglob("*") if file.is_file()]
+    assert told["bytes"] == sum(file.stat().st_size for file in files) > 0
+    assert told["entries"] == sum(file.name == "entry.json" for file in files) and told["videos"] == 3
+    status, out, err = cli("cache")
+    assert (status, err) == (0, "")
+    assert f"features of 3 videos, {told['entries']} entries, " in out
+    assert str(filled / "features") in out and "cache_gb=10" in out
+
+
+def test_clear_removes_features_and_says_how_much(cli, filled):
+    before = json.loads(cli("cache", "--json")[1])
+    told = json.loads(cli("cache", "clear", "--json")[1])
+    assert {name: told[f"removed_{name}"] for name in ("bytes", "entries", "videos")} == {
+        name: before[name] for name in ("bytes", "entries", "videos")
+    }
+    assert json.loads(cli("cache", "--json")[1])["entries"] == 0
+    assert (filled / "synthetic" / "cuts.mp4").read_text() == "rendered"
+    assert "removed features of 0 videos, 0 entries, 0.0 MB" in cli("cache", "clear")[1]
+
+
+@pytest.mark.parametrize("words", [["clean"], ["clear", "all"], ["out=x"], ["--all"], ["cache_gb=1"]])
+def test_wrong_words_are_one_sentence_and_remove_nothing(cli, filled, words):
+    status, out, err = cli("cache", *words)
+    assert (status, out) == (2, "") and err.count("\n") == 1
+    assert json.loads(cli("cache", "--json")[1])["entries"] > 0
+
+
+@pytest.mark.parametrize("value", ["-1", "inf", "nan", "many", "null", "true", "[1]", "1e300"])
+def test_wrong_limit_is_told_before_anything_runs(cli, cache, rendered, tmp_path, value):
+    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform]", f"out={tmp_path}/out"]
+    status, out, err = cli(*words, f"cache_gb={value}")
+    assert (status, out) == (2, "") and err.count("\n") == 1 and "cache_gb=" in err
+    assert not (tmp_path / "out").exists() and not cache.exists()
+
+
+def test_wrong_limit_in_python(rendered):
+    import keyframe_bench as kb
+
+    with pytest.raises(UsageError, match="cache_gb=-1"):
+        kb.sweep(rendered, ["uniform"], cache_gb=-1)

@@ -1,0 +1,278 @@
+"""Entries of the feature store: whole or absent, never changed, never more than the limit, whoever else writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keyframe_bench.core.errors import KeyframeBenchError
+from keyframe_bench.video import store as module
+from keyframe_bench.video.store import Entry, EntryKey, FeatureStore, Usage
+
+GB = 10**9
+KEY = EntryKey("a" * 64, "gray@1(height=2,width=2)", "every", "code")
+NAMES = ("rows", "ordinals")
+
+
+@pytest.fixture(autouse=True)
+def _looks_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget how full a folder of another test was."""
+    monkeypatch.setattr(module, "_room", {})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def store(folder: Path) -> FeatureStore:
+    return FeatureStore(folder, GB)
+
+
+def entry(value: int = 7, n: int = 5) -> Entry:
+    rows = np.full((n, 2, 2), value, dtype=np.uint8)
+    return Entry({"rows": rows, "ordinals": np.arange(n)}, {"seconds": 0.1 + 0.2, "peak_mb": 3.0})
+
+
+def of(number: int) -> EntryKey:
+    """The key of another video."""
+    return EntryKey(f"{number:064x}", KEY.what, KEY.coverage, KEY.made_by)
+
+
+def test_entry_comes_back_bit_for_bit_from_the_mapped_file(store: FeatureStore, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((40, 3)).astype(np.float32)
+    store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(40)}, {"seconds": 0.1 + 0.2})})
+    found = FeatureStore(folder, GB).load(KEY, NAMES)
+    assert found is not None and store.problems == []
+    assert found.arrays["rows"].dtype == np.float32 and found.arrays["rows"].tobytes() == rows.tobytes()
+    assert type(found.arrays["rows"]) is np.ndarray and isinstance(found.arrays["rows"].base, np.memmap)
+    assert found.facts == {"seconds": 0.1 + 0.2}
+    with pytest.raises(ValueError, match="read-only"):
+        found.arrays["rows"][0] = 0
+    told = json.loads((folder / KEY.name / "entry.json").read_text())
+    assert (told["what"], told["video"], told["coverage"]) == (KEY.what, KEY.video, "every") and told["created"]
+    assert store.usage() == Usage(sum(f.stat().st_size for f in folder.glob("*/*")), 1, 1)
+
+
+@pytest.mark.parametrize("other", ["video", "what", "coverage", "made_by"])
+def test_everything_it_depends_on_is_part_of_the_name(store: FeatureStore, other: str) -> None:
+    store.save({KEY: entry()})
+    assert store.load(KEY, NAMES) is not None
+    assert store.load(EntryKey(**{**vars(KEY), other: "another"}), NAMES) is None
+
+
+def test_entry_is_never_changed(store: FeatureStore, folder: Path) -> None:
+    """Two processes that computed the same: the second one's is dropped."""
+    store.save({KEY: entry(7)})
+    store.save({KEY: entry(8)})
+    found = store.load(KEY, NAMES)
+    assert found is not None and found.arrays["rows"][0, 0, 0] == 7
+    assert sorted(p.name for p in folder.iterdir()) == sorted([KEY.name, ".lock"])
+
+
+class Trap:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def damage(how: str, path: Path) -> None:
+    rows, record = path / "rows.npy", path / "entry.json"
+    told = json.loads(record.read_text())
+    if how == "truncated":
+        os.truncate(rows, rows.stat().st_size - 3)
+    elif how == "empty":
+        rows.write_bytes(b"")
+    elif how == "zeros":  # the right length, as a machine without power leaves it
+        rows.write_bytes(bytes(rows.stat().st_size))
+    elif how == "one bit":
+        raw = bytearray(rows.read_bytes())
+        raw[-1] ^= 1
+        rows.write_bytes(raw)
+    elif how == "no rows":
+        rows.unlink()
+    elif how == "no record":
+        record.unlink()
+    elif how == "torn record":
+        record.write_bytes(record.read_bytes()[:50])
+    elif how == "no text":
+        record.write_bytes(b"\xff\xfe")
+    elif how == "a list":
+        record.write_text("[]")
+    elif how == "another video's":
+        record.write_text(json.dumps(told | {"video": "b" * 64}))
+    elif how == "another format":
+        record.write_text(json.dumps(told | {"format": "keyframe_bench/feature@0"}))
+    elif how == "a file":
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+        path.write_text("mine")
+    elif how in ("pickled", "object array"):
+        trap = Trap(path.parent / "sprung")
+        if how == "pickled":
+            rows.write_bytes(pickle.dumps(trap))
+        else:
+            with open(rows, "wb") as file:
+                np.save(file, np.array([trap] * 5, dtype=object), allow_pickle=True)
+        told["crc32"]["rows"] = zlib.crc32(rows.read_bytes())
+        record.write_text(json.dumps(told))
+
+
+HOW = "truncated;empty;zeros;one bit;no rows;no record;torn record;no text;a list;another video's;another format;a file"
+
+
+@pytest.mark.parametrize("how", [*HOW.split(";"), "pickled", "object array"])
+def test_damaged_entry_is_absent_and_makes_room_for_a_sound_one(store: FeatureStore, folder: Path, how: str) -> None:
+    store.save({KEY: entry(7)})
+    damage(how, folder / KEY.name)
+    assert store.load(KEY, NAMES) is None
+    assert not (folder / KEY.name).exists() and not (folder / "sprung").exists()
+    store.save({KEY: entry(8)})
+    found = store.load(KEY, NAMES)
+    assert found is not None and found.arrays["rows"][0, 0, 0] == 8 and store.problems == []
+
+
+def test_arrays_that_cannot_be_mapped_are_left_out(store: FeatureStore) -> None:
+    for rows in (np.array([{}, {}], dtype=object), np.zeros((2, 0))):
+        store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(2)}, {})})
+        assert store.load(KEY, NAMES) is None and store.problems == []
+
+
+def test_entry_outlives_its_removal_for_who_reads_it(store: FeatureStore) -> None:
+    store.save({KEY: entry(7, n=100_000)})
+    found = store.load(KEY, NAMES)
+    assert found is not None and store.clear().entries == 1
+    assert (found.arrays["rows"] == 7).all()
+
+
+# ---- limit --------------------------------------------------------------------------------------
+
+
+def test_limit_removes_what_was_not_used_for_longest(folder: Path) -> None:
+    size = 100_000
+    store = FeatureStore(folder, 4 * size + 20_000)  # four entries and what describes them
+    for number in range(4):
+        store.save({of(number): entry(number, size // 12)})  # 4 bytes of rows and 8 of ordinals a frame
+        os.utime(folder / of(number).name, (number, number))
+    assert store.usage().entries == 4
+    assert store.load(of(0), NAMES) is not None  # now 1 is the oldest
+    store.save({of(4): entry(4, size // 12)})
+    left = [number for number in range(5) if store.load(of(number), NAMES) is not None]
+    assert left in ([0, 3, 4], [0, 2, 3, 4]) and 1 not in left
+    assert store.usage().bytes <= store.limit_bytes
+    assert store.problems == []
+
+
+def test_what_one_call_writes_stays(folder: Path) -> None:
+    store = FeatureStore(folder, 130_000)
+    store.save({of(0): entry(n=5000)})
+    store.save({of(number): entry(n=5000) for number in (1, 2)})  # 120 kB, and what describes them
+    assert [store.load(of(number), NAMES) is not None for number in range(3)] == [False, True, True]
+
+
+def test_more_than_the_limit_is_not_kept_and_told(folder: Path) -> None:
+    store = FeatureStore(folder, 10_000)
+    store.save({KEY: entry(n=100)})
+    store.save({of(1): entry(n=5000)})
+    assert store.load(KEY, NAMES) is not None and store.load(of(1), NAMES) is None
+    (problem,) = store.problems
+    assert "cache_gb=1e-05" in problem
+
+
+def test_nearly_full_disk_is_left_alone(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results go before features."""
+    monkeypatch.setattr(module, "RESERVE_BYTES", 10**18)
+    store.save({KEY: entry()})
+    assert store.usage().entries == 0
+    (problem,) = store.problems
+    assert "nearly full" in problem and "cache_gb=0" in problem
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = FeatureStore(tmp_path / "file" / "features", GB)
+    assert store.load(KEY, NAMES) is None
+    store.save({KEY: entry()})
+    (problem,) = store.problems
+    assert str(store.folder) in problem and "Not a directory" in problem and "KEYFRAME_BENCH_CACHE" in problem
+    assert store.clear() == Usage(0, 0, 0)
+
+
+def test_read_only_folder_is_read(store: FeatureStore, folder: Path) -> None:
+    store.save({KEY: entry()})
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user may write into a read-only folder")
+        other = FeatureStore(folder, GB)
+        assert other.load(KEY, NAMES) is not None
+        other.save({of(1): entry()})
+        assert "Permission denied" in other.problems[0]
+        with pytest.raises(KeyframeBenchError, match="cannot clear"):
+            other.clear()
+    finally:
+        folder.chmod(0o755)
+
+
+def test_clear_removes_entries_only(store: FeatureStore, folder: Path) -> None:
+    assert store.clear() == store.usage() == Usage(0, 0, 0) and not folder.exists()
+    store.save({of(number): entry() for number in range(3)})
+    (folder / "notes.txt").touch()
+    (folder / ".tmp-young").touch()
+    before = store.usage()
+    assert store.clear() == before and before.entries == before.videos == 3
+    assert store.usage() == Usage(0, 0, 0)
+    assert {p.name for p in folder.iterdir()} == {".lock", "notes.txt", ".tmp-young"}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from keyframe_bench.video.store import Entry, EntryKey, FeatureStore
+
+store = FeatureStore(Path(sys.argv[1]), 200_000)
+found = 0
+for turn in range(3):
+    for number in range(40):
+        key = EntryKey(f"{number:064x}", "what", "every", "code")
+        entry = store.load(key, ("rows",))
+        if entry is None:
+            store.save({key: Entry({"rows": np.full(2000, number)}, {})})
+        else:
+            found += 1
+            assert (entry.arrays["rows"] == number).all()
+assert store.problems == [], store.problems
+print(found)
+"""
+
+
+def test_two_processes_at_once(folder: Path) -> None:
+    """Both write and trim the same folder: what is read is sound, what is left is within the limit."""
+    program = [sys.executable, "-c", WRITER, str(folder)]
+    running = [subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in running:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+    store = FeatureStore(folder, 200_000)
+    usage = store.usage()
+    assert 0 < usage.entries < 40 and usage.bytes <= 200_000 + 2 * 17_000
+    assert [p.name for p in folder.iterdir() if p.name.startswith(".tmp-")] == []
+    for number in range(40):
+        found = store.load(EntryKey(f"{number:064x}", "what", "every", "code"), ("rows",))
+        assert found is None or (found.arrays["rows"] == number).all()

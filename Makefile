@@ -6,13 +6,14 @@ PEERS := .venv-peers
 STAMP := $(VENV)/.installed
 NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb
 
-.PHONY: demo test test-slow tables lint install peers clean
+.PHONY: demo test test-slow test-slurm tables lint install peers clean
 
 $(STAMP): setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,sweeps,figures,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,sweeps,cluster,figures,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
 	touch $@
 
 install: $(STAMP)
@@ -28,6 +29,11 @@ test: $(STAMP) lint
 # Everything that is too heavy for every run.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow tests
+
+# A sweep through SLURM: one of one node is installed (Debian's packages, as root) and started for the time of the test,
+# unless one answers already.
+test-slurm: $(STAMP)
+	tests/cluster/slurm_node.sh run $(BIN)/python -m pytest -q -m slurm tests/cluster
 
 # Other people's tools as rows: their OpenCV would overwrite ours, so they live in an environment of their own. All of it
 # is pinned, and nothing else is installed: Katna would bring a second OpenCV, with windows.

@@ -1,29 +1,26 @@
-"""Mapping videos to workers, and what is written once at the end of a run."""
+"""A run: what is missing is planned and computed; what is written once at its end."""
 
 from __future__ import annotations
 
 import functools
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.budget import Budget
-from ..core.errors import KeyframeBenchError
-from ..core.files import make_folder, remove_leftovers, write_atomic
-from ..core.registry import load_plugins, plugin_files
+from ..core.files import locked, make_folder, remove_leftovers, write_atomic
+from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
-from .plan import Plan, Scope, VideoJob, make_plan
+from .plan import Plan, Scope, make_plan
 from .provenance import started_record
 from .results import collect_results
-from .run import JobResult, run_video, shared_features
-from .spec import NotRun, OnError, RunSpec
-
-# Called with (videos finished, videos in all, video id, share of the current video or 1.0).
-Report = Callable[[int, int, str, float], None]
+from .run import shared_features
+from .spec import NotRun, RunSpec
+from .workers import Report, map_videos, workers_ready
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,8 @@ class RunSummary:
         Which cells of the folder are up to date.
     record : dict
         What ``run.json`` holds.
+    notes : list of str
+        What the user should know about this machine; results are the same.
     """
 
     out: Path
@@ -58,6 +57,7 @@ class RunSummary:
     not_run: list[NotRun] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     record: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = None) -> RunSummary:
@@ -81,12 +81,12 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         See `make_plan` and `run_video`.
     """
     load_plugins(spec.plugins)
-    plan = make_plan(spec)
-    for folder in ("", "cells", "videos", "thumbs"):
-        remove_leftovers(make_folder(spec.out / folder))
-    jobs = plan.missing()
+    with workers_ready(spec):
+        plan = make_plan(spec)
+        for folder in ("", "cells", "videos", "thumbs"):
+            remove_leftovers(make_folder(spec.out / folder))
+        results = list(map_videos(spec, plan.missing(), report))
     unreadable = [job for job in plan.jobs if job.unreadable]
-    results = list(_map(spec, jobs, report))
     skipped = {job.item.id: job.unreadable for job in unreadable} | {r.video: r.skipped for r in results if r.skipped}
     summary = RunSummary(
         spec.out,
@@ -97,6 +97,7 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         [line for r in results for line in r.failures],
         plan.not_run,
         plan.scope(),
+        notes=list(dict.fromkeys(note for r in results for note in r.notes)),
     )
     summary = replace(summary, record=_run_record(plan, summary, command))
     _write_record(spec.out, summary)
@@ -130,6 +131,7 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
         not_run,
         scope,
         record,
+        list(dict.fromkeys(note for s in summaries for note in s.notes)),
     )
     _write_record(out, total)
     return total
@@ -137,67 +139,36 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
 
 def _write_record(out: Path, summary: RunSummary) -> None:
     """Write ``results.jsonl`` and ``run.json``, which also tells of the runs before that the results come from."""
-    records = collect_results(out, summary.scope)
     record = summary.record
-    others = [text for r in records if r["extractor"] not in record["extractors"] for text in r["warnings"]]
-    record["warnings"] = list(dict.fromkeys([*record["warnings"], *others]))
-    if any(r["key"] not in summary.scope.keys for r in records):
-        record["earlier_commands"] = _earlier_commands(out / "run.json", record["command"])
-    write_atomic(out / "run.json", json.dumps(record, indent=1))
+    with locked(out):  # another run into this folder may be at its end too: the last one finds the cells of both
+        records = collect_results(out, summary.scope)
+        earlier = _earlier_record(out / "run.json")
+        found = {r["extractor"] for r in records}
+        others = [text for r in records if r["extractor"] not in record["extractors"] for text in r["warnings"]]
+        record["warnings"] = list(dict.fromkeys([*record["warnings"], *others]))
+        known = {name: about for name, about in earlier["extractors"].items() if name in found}
+        record["extractors"] = known | record["extractors"]
+        if any(r["key"] not in summary.scope.keys for r in records):
+            commands = map(str, [*earlier["earlier_commands"], *earlier["command"]])
+            record["earlier_commands"] = [text for text in dict.fromkeys(commands) if text != record["command"]]
+        write_atomic(out / "run.json", json.dumps(record, indent=1))
 
 
-def _earlier_commands(file: Path, command: str) -> list[str]:
+def _earlier_record(file: Path) -> dict[str, Any]:
+    """Return what the last run into the folder said of itself and of those before; nothing when that is no record."""
     try:
         earlier = json.loads(file.read_text("utf-8"))
-        known = [*earlier.get("earlier_commands", []), earlier["command"]]
+        return {
+            "extractors": dict(earlier["extractors"]),
+            "earlier_commands": list(earlier.get("earlier_commands", [])),
+            "command": [earlier["command"]],
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
-    return [text for text in dict.fromkeys(map(str, known)) if text != command]
+        return {"extractors": {}, "earlier_commands": [], "command": []}
 
 
 def _skipped(skipped: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"video": video, "reason": reason} for video, reason in sorted(skipped.items())]
-
-
-def _map(spec: RunSpec, jobs: list[VideoJob], report: Report | None) -> Iterator[JobResult]:
-    total = len(jobs)
-    if spec.backend == "serial" or spec.n_jobs == 1 or total < 2:
-        for done, job in enumerate(jobs):
-            yield run_video(job, spec.out, spec.on_error, _video_progress(report, done, total, job))
-            if report is not None:
-                report(done + 1, total, job.item.id, 1.0)
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    plugins = plugin_files()
-    pool = Parallel(n_jobs=spec.n_jobs, backend=spec.backend, return_as="generator_unordered")
-    tasks = (delayed(_work)(job, spec.out, spec.on_error, plugins) for job in jobs)
-    try:
-        for done, result in enumerate(pool(tasks), start=1):
-            if report is not None:
-                report(done, total, result.video, 1.0)
-            yield result
-    except BrokenProcessPool as error:
-        raise KeyframeBenchError(
-            "a worker process was killed, perhaps for want of memory; finished videos are kept: "
-            f"run the same command again, with fewer than executor.n_jobs={spec.n_jobs}"
-        ) from error
-
-
-def _work(job: VideoJob, out: Path, on_error: OnError, plugins: list[str]) -> JobResult:
-    """Run one video in a worker process, which knows no plug-in yet and shares the cores with its siblings."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    load_plugins(plugins)
-    return run_video(job, out, on_error)
-
-
-def _video_progress(report: Report | None, done: int, total: int, job: VideoJob) -> Callable[[float], None] | None:
-    if report is None:
-        return None
-    return lambda seconds: report(done, total, job.item.id, seconds)
 
 
 _ABOUT = ("reference", "budget_rule", "known_defects")
@@ -280,5 +251,5 @@ def dry_run(spec: RunSpec) -> DryRun:
     for cell in plan.cells:
         all_, lacking = counts.get(cell.extractor, (0, 0))
         counts[cell.extractor] = (all_ + 1, lacking + (cell.key in gone))
-    seconds = estimate_seconds(missing) / spec.n_jobs
+    seconds = estimate_seconds(missing) / (spec.n_jobs or 1)
     return DryRun(len(plan.jobs), len(plan.cells), len(gone), counts, seconds, estimate_disk_mb(missing), plan.not_run)

@@ -16,7 +16,14 @@ from ..extractors._inferred import unsupported
 from ..extractors.base import Extractor
 
 OnError = Literal["raise", "warn", "skip"]
-Backend = Literal["serial", "loky"]
+Backend = Literal["serial", "loky", "ray"]
+
+# What `executor.` may be followed by.
+EXECUTOR_OPTIONS: dict[str, tuple[str, ...]] = {
+    "serial": ("n_jobs", "threads"),
+    "loky": ("n_jobs", "threads"),
+    "ray": ("n_jobs", "threads", "address"),
+}
 
 # Every table carries these (design: floor and plain choice), whatever was asked for.
 CONTROLS = ("random", "uniform")
@@ -26,7 +33,12 @@ CONTROLS = ("random", "uniform")
 class RunSpec:
     """One run: data set x extractors (with grids) x budgets x seeds, on one sampling, into one folder.
 
-    ``limit`` keeps the data set's first videos only.
+    ``limit`` keeps the data set's first videos only. ``cache_gb`` gigabytes (10^9 bytes) of features, of all data sets
+    together, are kept on disk and used by the next run; 0 keeps none and uses none.
+
+    ``backend`` runs up to ``n_jobs`` videos at a time (None: as many as the cluster has room for) and each with
+    ``threads`` threads (None: FFmpeg's choice in one process, the share of the cores of a worker, one on a cluster).
+    ``address`` is the Ray cluster's.
 
     Raises
     ------
@@ -43,9 +55,12 @@ class RunSpec:
     on_error: OnError
     grid: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     backend: Backend = "serial"
-    n_jobs: int = 1
+    n_jobs: int | None = 1
+    threads: int | None = None
+    address: str = "auto"
     plugins: Sequence[str] = ()
     limit: int | None = None
+    cache_gb: float = 0
 
     def __post_init__(self) -> None:
         if not self.budgets:
@@ -59,19 +74,28 @@ class RunSpec:
             raise UsageError("extractors=[] is empty; give names such as extractors='[uniform,vsumm]', or all")
         if self.on_error not in get_args(OnError):
             raise UsageError(f"on_error={self.on_error} is not one of raise, warn, skip")
-        if self.backend not in get_args(Backend):
-            raise UsageError(f"executor={self.backend} is not one of {', '.join(get_args(Backend))}")
-        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or self.n_jobs < 1:
-            raise UsageError(f"executor.n_jobs={self.n_jobs!r} is not a whole number of at least 1")
-        if self.backend == "serial" and self.n_jobs != 1:
-            raise UsageError(f"executor.n_jobs={self.n_jobs} needs worker processes; add executor=loky")
-        if self.limit is not None and (
-            isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1
-        ):
+        self._check_executor()
+        if self.limit is not None and not _is_count(self.limit):
             raise UsageError(f"limit={self.limit!r} is not a number of videos, at least 1, or null for all")
+        number = isinstance(self.cache_gb, (int, float)) and not isinstance(self.cache_gb, bool)
+        if not number or not 0 <= self.cache_gb <= 1e9:
+            raise UsageError(f"cache_gb={self.cache_gb!r} is not a number of gigabytes from 0 (keep nothing) to 1e9")
         object.__setattr__(self, "budgets", tuple(str(Budget.parse(b)) for b in self.budgets))
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))
+
+    def _check_executor(self) -> None:
+        if self.backend not in get_args(Backend):
+            raise UsageError(f"executor={self.backend} is not one of {', '.join(get_args(Backend))}")
+        free = self.n_jobs is None and self.backend == "ray"
+        if not free and not _is_count(self.n_jobs):
+            raise UsageError(f"executor.n_jobs={self.n_jobs!r} is not a whole number of at least 1")
+        if self.backend == "serial" and self.n_jobs != 1:
+            raise UsageError(f"executor.n_jobs={self.n_jobs} needs worker processes; add executor=loky")
+        if self.threads is not None and not _is_count(self.threads):
+            raise UsageError(f"executor.threads={self.threads!r} is not a whole number of at least 1, or null")
+        if not isinstance(self.address, str) or not self.address:
+            raise UsageError(f"executor.address={self.address!r} is not auto or HOST:PORT")
 
     @property
     def named(self) -> list[str]:
@@ -82,6 +106,10 @@ class RunSpec:
     def everything(self) -> bool:
         """Whether all extractors that can run are wanted, with or without some by name."""
         return "all" in self.extractors
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from ..bench.cluster import Start
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, run_benchmark
-from ..bench.spec import RunSpec, variants
+from ..bench.plan import cell_path
+from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import printable
 from ..core.params import parameters_of
@@ -25,7 +27,9 @@ from ..report.outputs import print_comparison, write_outputs
 from ..tables.format import one_line
 from .arguments import Arguments, path_text, split
 from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
+from .launching import launcher_errors
 from .progress import run_progress
+from .ray_sweep import ray_ready
 
 DEFAULT_OUT = "outputs/run"
 
@@ -70,9 +74,10 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
         raise UsageError(f"extractors={config['extractors']!r} is not all or a list of names such as '[uniform,vsumm]'")
     extractors = "all" if names == ["all"] else names
     backend, options = built_params(config["executor"])
-    unknown = [key for key in options if key != "n_jobs"]
+    known = EXECUTOR_OPTIONS.get(backend, tuple(options))
+    unknown = [key for key in options if key not in known]
     if unknown:
-        raise UsageError(f"executor has no option {unknown[0]!r}; it has n_jobs")
+        raise UsageError(f"executor={backend} has no option {unknown[0]!r}; it has {', '.join(known)}")
     return RunSpec(
         dataset=Dataset.registry.build(name, params),
         out=Path(paths["out"]),
@@ -83,6 +88,7 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
         seeds=_listed(config["seeds"]),
         on_error=config["on_error"],
         limit=config["limit"],
+        cache_gb=config["cache_gb"],
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
         plugins=plugin_files(),
         **options,
@@ -116,6 +122,7 @@ def _finish(summary: RunSummary, on_error: str) -> int:
     if on_error == "warn":
         for video, reason in sorted(summary.skipped.items()):
             print(f"keyframe-bench: warning: skipped {one_line(video)}: {one_line(reason)}", file=sys.stderr)
+    print_notes(summary)
     report = path_text(summary.out / "report.html")
     print(f"{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
     for line in summary.failures[:10]:
@@ -125,31 +132,52 @@ def _finish(summary: RunSummary, on_error: str) -> int:
     return 1 if summary.failures else 0
 
 
+def print_notes(summary: RunSummary) -> None:
+    """Print what the user should know besides results."""
+    for note in summary.notes:
+        print(f"keyframe-bench: warning: {one_line(note)}", file=sys.stderr)
+
+
 def _sweep(found: Arguments, command: str) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    lines = [adapted(override, "run", sweep=True) for override in parse(found.overrides)]
+    overrides = parse(found.overrides)
+    lines = [adapted(override, "run", sweep=True) for override in overrides]
     specs = [make_spec(config, found.paths) for config in jobs_of("run", found.overrides)]
     for spec in specs:  # a wrong value is told before the first job starts
         variants(spec)
     lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
-    os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(Path(found.paths["out"]) / "hydra")
-    task = partial(_job, paths=found.paths, plugins=plugin_files(), command=command)
-    with hydra_ready():
+    folder = Path(found.paths["out"]) / "hydra"
+    os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
+    task = partial(_job, paths=found.paths, plugins=plugin_files(), command=command, start=Start.here())
+    with hydra_ready(), launcher_errors(folder), ray_ready(overrides, folder) as told:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None  # initialised by hydra_ready
-        batches = hydra.multirun("run", task_function=task, overrides=lines, with_log_configuration=False)
+        batches = hydra.multirun("run", task_function=task, overrides=[*lines, *told], with_log_configuration=False)
     outcomes = [job.return_value for batch in batches for job in batch]
     errors = [outcome for outcome in outcomes if isinstance(outcome, str)]
     if errors:
         raise UsageError(errors[0])
-    total = finish_sweep([outcome for outcome in outcomes if isinstance(outcome, RunSummary)])
+    summaries = [outcome for outcome in outcomes if isinstance(outcome, RunSummary)]
+    _check_shared(summaries)
+    total = finish_sweep(summaries)
     return _finish(total, specs[0].on_error)
 
 
-def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str) -> RunSummary | str:
-    """Run one job of a sweep, possibly in another process; an error comes back as its sentence."""
-    load_plugins(plugins)
+def _check_shared(summaries: Sequence[RunSummary]) -> None:
+    out = summaries[0].out
+    lost = sum(not cell_path(out, key).exists() for summary in summaries for key in summary.scope.keys)
+    if lost:
+        raise KeyframeBenchError(
+            f"{lost} cells that jobs computed are not in {path_text(out)}: jobs on other machines need the same paths, "
+            "on a file system that they share"
+        )
+
+
+def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str, start: Start) -> RunSummary | str:
+    """Run one job of a sweep, possibly on another machine; an error comes back as its sentence."""
     try:
+        start.enter()
+        load_plugins(plugins)
         spec = make_spec(dict(OmegaConf.to_container(config, resolve=True)), paths)  # type: ignore[arg-type]  # a mapping
         return run_benchmark(spec, command=command)
     except KeyframeBenchError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.files import write_atomic
+from ..core.files import locked, write_atomic
 from ..tables.build import comparison
 from ..tables.load import load_results, load_run
 from ..tables.significance import comparisons_frame
@@ -40,16 +40,17 @@ def write_outputs(out: str | Path) -> list[Path]:
         If a file cannot be written.
     """
     out = Path(out)
-    table, sentence = _table(out)
-    texts = {
-        "table.md": to_markdown(table, sentence=sentence),
-        "table.csv": table.to_csv(),
-        "table.tex": to_latex(table, sentence=sentence),
-        "stats.csv": comparisons_frame(table.comparisons).to_csv(index=False, lineterminator="\n"),
-        "report.html": render_report(out),
-    }
-    for name, text in texts.items():
-        write_atomic(out / name, text)
+    with locked(out):  # else tables of older results could be written over those of newer ones
+        table, sentence = _table(out)
+        texts = {
+            "table.md": to_markdown(table, sentence=sentence),
+            "table.csv": table.to_csv(),
+            "table.tex": to_latex(table, sentence=sentence),
+            "stats.csv": comparisons_frame(table.comparisons).to_csv(index=False, lineterminator="\n"),
+            "report.html": render_report(out),
+        }
+        for name, text in texts.items():
+            write_atomic(out / name, text)
     return [out / name for name in texts]
 
 
@@ -58,7 +59,8 @@ def print_comparison(out: str | Path, console: Console | None = None) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    table, sentence = _table(Path(out))
+    with locked(Path(out)):  # results.jsonl and run.json of the same moment
+        table, sentence = _table(Path(out))
     console = console or Console()
     if console.is_terminal:
         console.print(terminal_table(table, width=console.width))

@@ -113,7 +113,7 @@ class Looks(ABC):
         sizes = squares_of(blocks.rows)
 
         def compare(frames: NDArray[np.int64]) -> NDArray[np.float64]:
-            keys = ((_vectors(column, frames)[:, varies] - mean) * scale).astype(precision)
+            keys = ((_vectors(column, frames)[:, varies] - mean) * scale).astype(precision, order="C")  # see Blocks
             return squares_of(keys)[:, None] + sizes - 2.0 * _products(blocks, keys)
 
         return _Standard(int(varies.sum()), Kept(len(judged), precision, compare))

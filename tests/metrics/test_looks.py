@@ -36,6 +36,17 @@ def test_what_is_remembered_is_never_that_of_other_key_frames_or_clips(make_clip
     assert looks_of(first, kind) is looks_of(first, kind) is not looks_of(second, kind)
 
 
+@pytest.mark.parametrize("kind", [HueLooks, GrayLooks])
+def test_no_digit_depends_on_what_was_computed_together(make_clip, kind):
+    """A sweep cut into jobs must give the very numbers of one run: another order of addition changes the last digit."""
+    clip = clip_of(make_clip, 3)
+    frames = np.array([2, 11, 19, 30, 44])
+    for judge in (kind.nearest, kind.standard_nearest):
+        in_parts = kind(clip)
+        alone = [judge(in_parts, frames[i : i + 1]) for i in range(len(frames))]
+        assert judge(kind(clip), frames).tolist() == np.min(alone, axis=0).tolist()
+
+
 def test_it_goes_with_the_clip(make_clip):
     clip = clip_of(make_clip, 1)
     known = []

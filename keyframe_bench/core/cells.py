@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import functools
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .files import digest
@@ -55,10 +56,10 @@ class Cell:
     pass_version: int = PASS_VERSION
     source: str = ""
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Hash of the identity, 20 hex digits: the name of the cell's file."""
-        return digest(asdict(self))
+        return digest({field.name: getattr(self, field.name) for field in fields(self)})
 
     @property
     def video_record(self) -> str:

@@ -48,15 +48,15 @@ def health_rows(
         ``video`` and ``reason``, of ``run.json``.
     """
     reasons = {str(item.get("video", "")): one_line(item.get("reason", "")) for item in skipped}
-    rows = [_row(view, _lost(view, cells, reasons)) for view in views]
+    parts = dict(list(cells[["video", "status", "error_type", "error_message"]].groupby("video", sort=False)))
+    rows = [_row(view, _lost(view, parts[view.name], reasons)) for view in views]
     seen = {view.name for view in views}
     rows += [_unread(name, reason) for name, reason in reasons.items() if name not in seen]
     return sorted(rows, key=lambda row: (_ORDER.index(row.state), row.name))
 
 
-def _lost(view: VideoView, cells: pd.DataFrame, reasons: Mapping[str, str]) -> list[str]:
-    """Why a video gave no result, or not all; empty if it gave all."""
-    part = cells[cells["video"] == view.name]
+def _lost(view: VideoView, part: pd.DataFrame, reasons: Mapping[str, str]) -> list[str]:
+    """Why a video with the cells ``part`` gave no result, or not all; empty if it gave all."""
     bad = part[part["status"] != "ok"]
     texts = [reasons[view.name]] if view.name in reasons else []
     if len(bad) and len(bad) == len(part) and not texts:

@@ -143,7 +143,8 @@ class _Axis:
 def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Axis:
     values = [v for p in points for v in (p.y, p.low, p.high) if v is not None] + list(more)
     low, high = min(values), max(values)
-    pad = 0.06 * (high - low) or 0.05 * abs(high) or 0.05
+    span = high - low if high - low > 1e-9 * max(abs(low), abs(high)) else 0.0  # equal but for rounding
+    pad = 0.06 * span or 0.05 * abs(high) or 0.05
     return _Axis(low - pad, high + pad, BOTTOM, TOP)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Numbers = tuple[str, str, list[str | None]]  # label, role, one text a column (None: not measurable)
+_VIDEO = ["video_id", "video_sha256", "video_record"]
 _LANE = ["group", "key", "status", "seed", "error_type", "error_message"]
 _HEX = re.compile(r"[0-9a-f]{6,64}")
 
@@ -92,9 +93,10 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
     """
     videos = cells.drop_duplicates("video_id").sort_values("video", kind="stable")
     series = {column.name: per_video(cells, column.name) for column in table.columns}
+    parts = dict(list(cells[[*_VIDEO, *_LANE]].groupby("video_id", sort=False)))  # once, and only what is needed
     views = []
     for index, (video_id, name) in enumerate(zip(videos["video_id"], videos["video"], strict=True)):
-        part = cells[cells["video_id"] == video_id]
+        part = parts[video_id]
         sha = str(part["video_sha256"].iloc[-1])
         record = str(part["video_record"].iloc[-1])
         file = out / "videos" / f"{record}.json"

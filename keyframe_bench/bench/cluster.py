@@ -59,18 +59,18 @@ def _ray() -> Any:
 
 def _found(address: str) -> str:
     """Return HOST:PORT of the cluster, after seeing that something answers there."""
-    from ray._private.services import canonicalize_bootstrap_address
-
     asked = f"executor.address={address}"
     if address == "auto" and os.environ.get("RAY_ADDRESS"):
         asked = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}"
     way_out = "start one with `ray start --head`, or name one with executor.address=HOST:PORT"
     try:
+        from ray._private.services import canonicalize_bootstrap_address  # no public function says what "auto" means
+
         found = canonicalize_bootstrap_address(address)
         host, _, port = str(found).rpartition(":")
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S):
             return str(found)
-    except (OSError, ValueError, OverflowError) as error:
+    except (ImportError, OSError, ValueError, OverflowError) as error:
         reason = "" if address == "auto" and "RAY_ADDRESS" not in asked else f" ({error})"
         raise UnavailableError(f"no Ray cluster answers at {asked}{reason}; {way_out}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,6 @@ FORMAT = "keyframe_bench/perf@1"
 LEAST_REPEATS = 3
 _BASE_EVERY = 6  # cases between two measurements of what ratios refer to: a round takes minutes, and the load changes
 _PARTS = (8, 4, 2)  # lengths: an eighth, a quarter, half of the video, and all of it
-_SLOW_S, _SLOW_RATIO = 60.0, 20.0
 
 # Called with (round, rounds in all, case, cases in all, name), all counted from 1, before a case is measured.
 Report = Callable[[int, int, int, int, str], None]
@@ -148,8 +148,7 @@ def measure_rounds(
 ) -> tuple[list[dict[str, Measured]], dict[str, str]]:
     """Measure every case once a round; the first of them, what ratios refer to, again and again, for its median.
 
-    A case that fails is not measured again. A peer's program that takes more than a minute and more than 20 times plain
-    decoding is measured in the first round only.
+    A case that fails is not measured again.
 
     Returns
     -------
@@ -165,14 +164,14 @@ def measure_rounds(
     """
     rounds: list[dict[str, Measured]] = []
     failures: dict[str, str] = {}
-    slow: set[str] = set()
     for number in range(1, repeats + 1):
         found: dict[str, Measured] = {}
         bases: list[Measured] = []
         for place, case in enumerate(cases, start=1):
             if place > 2 and (place - 2) % _BASE_EVERY == 0:
-                bases.append(cases[0].measure())
-            if case.name in failures or case.name in slow:
+                with suppress(KeyframeBenchError):  # the round has others
+                    bases.append(cases[0].measure())
+            if case.name in failures:
                 continue
             if report is not None:
                 report(number, repeats, place, len(cases), case.name)
@@ -183,9 +182,6 @@ def measure_rounds(
                     raise
                 failures[case.name] = str(error)
                 continue
-            seconds = found[case.name].wall_s
-            if case.whole and seconds > max(_SLOW_S, _SLOW_RATIO * found[cases[0].name].wall_s):
-                slow.add(case.name)
         base = sorted([found[cases[0].name], *bases], key=lambda measured: measured.wall_s)
         found[cases[0].name] = base[(len(base) - 1) // 2]
         rounds.append(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -196,7 +197,7 @@ class Work:
             asked = {**self.question, "video": str(self.video), "plugins": plugin_files(), "answer": str(answer)}
             command = [sys.executable, "-m", f"{__package__}.profile_work", json.dumps(asked)]
             with printed.open("wb") as output:
-                finished = run_watched(command, output=output, cwd=root)
+                finished = run_watched(command, output=output, cwd=root, env={"PYTHONPATH": _first(root)})
             if not answer.exists():
                 lines = printed.read_text("utf-8", errors="replace").strip().splitlines()
                 last = lines[-1] if lines else f"exit status {finished.status}"
@@ -205,6 +206,11 @@ class Work:
         if "error" in data:
             raise KeyframeBenchError(data["error"])
         return Measured(data["wall_s"], data["cpu_s"], finished.wall_s, finished.peak_mb, data["parts"])
+
+
+def _first(root: Path) -> str:
+    """Return the path that modules are looked for on, with ``root`` before what is there."""
+    return os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def decode_case(video: Path) -> Work:

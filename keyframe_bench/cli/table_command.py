@@ -164,6 +164,8 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: li
         overrides = [f"dataset={name}", *(f"dataset.{k}={v}" for k, v in params.items()), *overrides]
     texts, overrides = text_parameters("dataset", overrides)
     config = composed("run", overrides)
+    if "cache_gb" not in keys:
+        config["cache_gb"] = 0  # a paper's table states costs: they are measured, not remembered
     config |= {k: v for k, v in options.items() if k not in (*keys, "dataset")}
     paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
     return [_spec(config, run, keys, paths) for run in experiment.runs_at(scale)]

@@ -48,6 +48,10 @@ class Feature(Configurable, ABC):
     source : {"frames", "packets", "file"}
         "packets" when demuxing can be enough; the frames given then carry no pixels. "file" when a black box opens the
         file itself: every row is its path, and `compute` is not called.
+    elsewhere : bool
+        True when the work is done outside the calling thread (another process, a GPU, threads of a library): its cost
+        is then the time until it is done, else processor time of that thread, which the decoder beside it does not
+        inflate.
     stateful : bool
         True when a row depends on earlier frames, hence on the sampling.
     summary : str
@@ -58,6 +62,7 @@ class Feature(Configurable, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     source: ClassVar[Literal["frames", "packets", "file"]] = "frames"
+    elsewhere: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
     summary: ClassVar[str] = ""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import BinaryIO
 
-from .memory import anonymous_mb, shared_mb
+from .memory import anonymous_mb, proportional_mb, shared_mb
 
 _PROC = Path("/proc")
 
@@ -31,7 +31,8 @@ class Finished:
     cpu_s : float
         Processor seconds, user and system, of it and of every descendant that was waited for.
     peak_mb : float
-        Highest sum of anonymous memory over it and its descendants that was seen, MB; 0 where the system does not tell.
+        Highest sum of anonymous memory over it and its descendants that was seen, MB; a page that forked processes
+        share counts once. 0 where the system does not tell.
     shared_mb : float
         The same of resident shared memory; pages that several processes share count in each.
     """
@@ -125,7 +126,8 @@ class _Watch(Thread):
 
     def _look(self) -> None:
         self._known = processes_of(self.leader, self._known)
-        self.peak_mb = max(self.peak_mb, sum(map(anonymous_mb, self._known)))
+        of_one = anonymous_mb if len(self._known) == 1 else proportional_mb
+        self.peak_mb = max(self.peak_mb, sum(map(of_one, self._known)))
         self.shared_mb = max(self.shared_mb, sum(map(shared_mb, self._known)))
 
 

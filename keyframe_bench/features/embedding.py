@@ -38,6 +38,7 @@ class Embedding(Feature):
     wide picture, as the evaluation of these networks does.
     """
 
+    elsewhere = True
     summary = "float32 [D]: pooled features (D of the network) or logits (D classes) of the central square"
 
     def __init__(

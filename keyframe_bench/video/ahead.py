@@ -53,8 +53,14 @@ class DecodedAhead:
     ) -> None:
         self._stopped = True
         self._free.release()  # the decoder may be waiting for room
-        if self._thread is not None:
-            self._thread.join()
+        interrupt: KeyboardInterrupt | None = None
+        while self._thread is not None and self._thread.is_alive():
+            try:
+                self._thread.join()
+            except KeyboardInterrupt as error:  # a second one: the file must not be closed under the decoder
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def __iter__(self) -> Iterator[Frame]:
         if decoder_threads() == 1:
@@ -81,7 +87,6 @@ class DecodedAhead:
             yield frame
 
     def _work(self) -> None:
-        last: BaseException | None = None
         try:
             frames, room = self._timed(), 1
             while room:
@@ -93,8 +98,9 @@ class DecodedAhead:
                 self._queue.put(chunk)
                 del chunk  # from now on it is the user's
         except BaseException as error:  # noqa: BLE001 - raised again where the frames are used
-            last = error
-        self._queue.put(last)
+            self._queue.put(error)
+        else:
+            self._queue.put(None)
 
 
 def _room(frame: Frame) -> int:

@@ -60,10 +60,11 @@ class Collector:
             return
         ledger = self.ledger
         ledger.active, ledger.converting_s = "|".join(self.name), 0.0
-        start = time.thread_time()
+        ledger.clock = clock = time.perf_counter if self.feature.elsewhere else time.thread_time
+        start = clock()
         rows = self.feature.compute(self.frames)
         self.writer.append(rows, len(self.frames))
-        self.own_seconds += time.thread_time() - start - ledger.converting_s
+        self.own_seconds += clock() - start - ledger.converting_s
         self.frames = []
 
     @property

@@ -18,8 +18,9 @@ class Ledger:
     active : str
         The feature that is computing.
     converting_s : float
-        Seconds of conversions made inside the ``compute`` that is running; the runner sets it back to 0. They are
-        processor time of this thread: the decoder works beside it on the same cores.
+        Seconds of conversions made inside the ``compute`` that is running; the runner sets it back to 0.
+    clock : callable
+        What they are told by: processor time of this thread, as the decoder works beside it on the same cores.
     made : Counter
         How often each conversion was made, by name and size.
     """
@@ -27,6 +28,7 @@ class Ledger:
     def __init__(self) -> None:
         self.active = ""
         self.converting_s = 0.0
+        self.clock = time.thread_time
         self.made: Counter[What] = Counter()
         self._spent: defaultdict[What, float] = defaultdict(float)  # without the parts
         self._asked: defaultdict[str, Counter[What]] = defaultdict(Counter)
@@ -45,11 +47,11 @@ class Ledger:
         """Return the result of ``conversion``, with its time noted under ``what``."""
         before, self._inner_s = self._inner_s, 0.0
         self._open.append(what)
-        start = time.thread_time()
+        start = self.clock()
         try:
             return conversion()
         finally:
-            elapsed = time.thread_time() - start
+            elapsed = self.clock() - start
             self._open.pop()
             self.made[what] += 1
             self._spent[what] += elapsed - self._inner_s

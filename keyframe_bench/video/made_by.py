@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core import LOADED_NS
 from ..core.feature import Feature
 from ..core.files import digest
 from ..core.registry import source_digest
@@ -26,17 +28,21 @@ _LIBRARIES = ("av", "numpy", "torch", "torchvision", "timm")  # OpenCV's distrib
 
 
 @functools.cache
-def package_digest() -> str:
+def package_digest() -> str | None:
     """Return a hash of the code that decodes and computes features, and of the versions it stands on.
 
-    Looked up once per process: code that is edited while a program runs is not the code that runs.
+    Looked up once per process. None when a file was edited after the package was loaded: what runs is then not what the
+    file says.
     """
     import av
     import cv2
 
     code = hashlib.sha256()
     for part in _PARTS:
-        for name, text in _sources(files(_PACKAGE) / part, part):
+        for name, item in _sources(files(_PACKAGE) / part, part):
+            if _edited(item):
+                return None
+            text = item.read_bytes()
             code.update(f"{name} {len(text)}\n".encode())
             code.update(text)
     made_with: dict[str, Any] = {
@@ -45,6 +51,10 @@ def package_digest() -> str:
         "ffmpeg": av.library_versions,
         "opencv": cv2.__version__,
         "machine": platform.machine(),
+        "accelerator": [
+            Path("/dev/nvidia0").exists(),
+            os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        ],  # it rounds otherwise
         **{name: _version(name) for name in _LIBRARIES},
     }
     return digest(made_with)
@@ -56,6 +66,9 @@ def made_by(feature: Feature) -> str | None:
     A plug-in file, or the file of an installed package that defines the class or a base of it, counts with its text:
     authors forget to bump versions. What a script, a notebook or a prompt defines changes unseen: None.
     """
+    package = package_digest()
+    if package is None:
+        return None
     sources = []
     for cls in type(feature).__mro__:
         top = cls.__module__.partition(".")[0]
@@ -65,14 +78,19 @@ def made_by(feature: Feature) -> str | None:
         if source is None:
             return None
         sources.append(source)
-    return digest([package_digest(), *sources])
+    return digest([package, *sources])
 
 
-def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+def _edited(item: Traversable | Path) -> bool:
+    """Say whether a file was changed after the package was loaded; those in an archive are not."""
+    return isinstance(item, Path) and item.stat().st_mtime_ns > LOADED_NS
+
+
+def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         inner = f"{name}/{item.name}"
         if item.name.endswith(".py"):
-            yield inner, item.read_bytes()
+            yield inner, item
         elif item.is_dir() and item.name != "__pycache__":
             yield from _sources(item, inner)
 
@@ -90,6 +108,6 @@ def _module_digest(name: str) -> str | None:
     if name == "__main__" or file is None:
         return None
     try:
-        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        return None if _edited(Path(file)) else hashlib.sha256(Path(file).read_bytes()).hexdigest()
     except OSError:
         return None

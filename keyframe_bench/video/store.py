@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..core.files import (
     cache_folder,
     canonical_json,
     digest,
+    locked,
     make_hidden_folder,
     publish_folder,
     remove_leftovers,
@@ -158,8 +159,17 @@ class FeatureStore:
             self._note(f"cannot write {str(self.folder)!r} ({reason}); KEYFRAME_BENCH_CACHE=DIR names another cache")
 
     def usage(self) -> Usage:
-        """Return how much there is."""
-        return _usage(self._scan())
+        """Return how much there is.
+
+        Raises
+        ------
+        KeyframeBenchError
+            When the folder cannot be read.
+        """
+        try:
+            return _usage(self._scan())
+        except OSError as error:
+            raise KeyframeBenchError(f"cannot read {str(self.folder)!r}: {error.strerror or error}") from error
 
     def clear(self) -> Usage:
         """Remove every entry and return how much that was; what is no entry stays.
@@ -169,10 +179,10 @@ class FeatureStore:
         KeyframeBenchError
             When the folder cannot be written to.
         """
-        if not self.folder.is_dir():
+        if not self.folder.exists():
             return Usage(0, 0, 0)
         try:
-            with self._locked():
+            with locked(self.folder):
                 removed = [found for found in self._scan() if withdraw(found.path)]
                 remove_leftovers(self.folder)
                 left = self._scan()
@@ -209,7 +219,7 @@ class FeatureStore:
         _room[mine] = _room.get(mine, 0) - written
         if _room[mine] > 0:
             return
-        with self._locked():
+        with locked(self.folder):
             found = self._scan()
             total = sum(entry.bytes for entry in found)
             if total > self.limit_bytes:
@@ -219,7 +229,7 @@ class FeatureStore:
                     if entry.path.name not in fresh and withdraw(entry.path):
                         total -= entry.bytes
             remove_leftovers(self.folder)
-        _room[mine] = max(0, self.limit_bytes - total) // 8  # other processes write as well
+        _room[mine] = min(max(0, self.limit_bytes - total) // 8, self.limit_bytes // 100)  # others write as well
 
     def _scan(self) -> list[_Found]:
         found = []
@@ -230,19 +240,9 @@ class FeatureStore:
             return []
         for name in names:
             path = self.folder / name
-            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as files:  # removed meanwhile
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(path) as files:
                 found.append(_Found(path.stat().st_mtime_ns, sum(file.stat().st_size for file in files), path))
         return found
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time removes entries; where the system has no such locks, several may."""
-        with open(self.folder / ".lock", "a") as file:
-            with suppress(ImportError, OSError):
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def features_folder() -> Path:

@@ -65,7 +65,8 @@ def read_stored_pass(
     Parameters
     ----------
     path, requests, name, sha256, progress, limit
-        As for `read_pass`; ``sha256`` must be the file's. With a ``limit`` the store is left alone.
+        As for `read_pass`; ``sha256`` must be the file's. With a ``limit`` the store is left alone, and where the
+        package's files were edited after it was loaded.
     store : FeatureStore
         What cannot be kept is told by its ``problems`` and stops nothing.
 
@@ -78,7 +79,8 @@ def read_stored_pass(
     VideoError, OutputError
         As `read_pass`.
     """
-    if limit is not None:
+    package = package_digest()
+    if limit is not None or package is None:
         return read_pass(path, requests, name=name, sha256=sha256, progress=progress, limit=limit)
     check_file(path)
     stamp = file_stamp(path)
@@ -87,7 +89,7 @@ def read_stored_pass(
     columns = _columns_of(wanted)
     # A pass over packets is no pass that decoded: it takes another time.
     pixels = any(feature.source == "frames" for features in wanted.values() for feature in features)
-    told = EntryKey(sha256, "pass over frames" if pixels else "pass over packets", "", package_digest())
+    told = EntryKey(sha256, "pass over frames" if pixels else "pass over packets", "", package)
     done = _recalled(store.load(told, ("times", "pts", "keys")), name or printable(Path(path).name), sha256)
     if done is None:
         done = read_pass(path, wanted, name=name, sha256=sha256, progress=progress)

@@ -103,14 +103,6 @@ def test_without_plain_decoding_there_are_no_ratios():
         measure_rounds([Given(DECODE, ["no frames"]), Given("a", [1.0])], 3)
 
 
-def test_a_program_that_takes_minutes_is_run_once():
-    cases = [Given(DECODE, [1.0] * 3), Given("slow", [61.0] * 3, whole=True), Given("ours", [61.0] * 3)]
-    cases.append(Given("quick", [59.0] * 3, whole=True))
-    rounds, _ = measure_rounds(cases, 3)
-    assert [row_of(case, rounds)["repeats"] for case in cases] == [3, 1, 3, 3]
-    assert row_of(cases[1], rounds)["ratio"] == 61.0
-
-
 def test_peers_are_compared_by_what_was_timed_of_them():
     """Programs by whole processes of both (10 s more here), filters of a library by the work alone."""
     ours = Given("ours", [2.0, 8.0, 2.0])

@@ -44,6 +44,15 @@ def test_amount_is_that_on_disk(cli, filled):
     assert str(filled / "features") in out and "cache_gb=10" in out
 
 
+def test_a_cache_that_is_no_folder_is_one_sentence(cli, cache):
+    cache.mkdir()
+    (cache / "features").write_text("a file")
+    for words in (["cache"], ["cache", "clear"]):
+        status, _, err = cli(*words)
+        assert status == 2
+        assert "features" in err and err.count("\n") == 1 and "Not a directory" in err
+
+
 def test_clear_removes_features_and_says_how_much(cli, filled):
     before = json.loads(cli("cache", "--json")[1])
     told = json.loads(cli("cache", "clear", "--json")[1])

@@ -48,7 +48,9 @@ def test_ceilings_and_rows_without_a_cost_are_levels():
     assert plot.marks[0].title == "a: f1 0.500 (0.400–0.600), total_s 1 s, 5 videos"
 
 
-@pytest.mark.parametrize("ys", [(0.5, 0.5), (0.0, 0.0), (-3.0, 2.0), (1e-4, 2e-4), (0.5, 0.5 + 2e-16), (2 / 3, 1 - 1 / 3)])
+@pytest.mark.parametrize(
+    "ys", [(0.5, 0.5), (0.0, 0.0), (-3.0, 2.0), (1e-4, 2e-4), (0.5, 0.5 + 2e-16), (2 / 3, 1 - 1 / 3)]
+)
 def test_flat_and_odd_ranges_have_ticks_inside(ys):
     points = tuple(_point(str(i), 0.5, y, half=None) for i, y in enumerate(ys))
     plot = cost_plot(Tradeoff(F1, COST, "", "", points), {"0": 1, "1": 2})

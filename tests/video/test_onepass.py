@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -221,8 +222,6 @@ class Slow(Feature):
 
 
 def test_cost_is_as_if_a_feature_had_run_alone(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    import time
-
     real = Frame._luma
 
     def slow_luma(self: Frame, height: int, width: int) -> Any:
@@ -245,6 +244,24 @@ def test_cost_is_as_if_a_feature_had_run_alone(monkeypatch: pytest.MonkeyPatch, 
     assert 0 < read.cost("every", [])["decode_s"] < wall
     both = read.cost("every", [first, second])["features_s"]
     assert both == pytest.approx(sum(read.cost("every", [f])["features_s"] for f in (first, second)))
+
+
+class Elsewhere(Feature):
+    """Waits for somebody else's work, as for a GPU."""
+
+    name = "elsewhere_of_test"
+    elsewhere = True
+
+    def compute(self, frames: Sequence[FrameView]) -> np.ndarray:
+        """Return int64 [B]."""
+        time.sleep(0.01)
+        return np.array([frame.ordinal for frame in frames])
+
+
+def test_work_outside_the_thread_is_charged_by_the_clock(path: Path) -> None:
+    read = read_pass(path, {"every": [Elsewhere(), Ordinal()]})
+    assert read.cost("every", [Elsewhere()])["features_s"] > 0.04  # 70 frames, batches of at most 16
+    assert read.cost("every", [Ordinal()])["features_s"] < 0.04
 
 
 # ---- bounded ------------------------------------------------------------------------------------

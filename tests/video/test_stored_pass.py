@@ -286,6 +286,8 @@ def test_rows_depend_on_the_code_of_the_package(monkeypatch: pytest.MonkeyPatch,
         (tmp_path / part / "inner" / "code.py").write_text("x = 1")
         (tmp_path / part / "inner" / "__pycache__").mkdir()
     monkeypatch.setattr(made_by, "files", lambda _: tmp_path)
+    assert made_by.package_digest.__wrapped__() is None, "edited after the package was loaded: not the code that runs"
+    monkeypatch.setattr(made_by, "LOADED_NS", 1 << 63)
     fresh = made_by.package_digest.__wrapped__
     before = fresh()
     (tmp_path / "video" / "inner" / "__pycache__" / "code.py").write_text("compiled")
@@ -296,6 +298,18 @@ def test_rows_depend_on_the_code_of_the_package(monkeypatch: pytest.MonkeyPatch,
         before = fresh()
     monkeypatch.setattr(made_by, "version", lambda name: "99" if name == "av" else "1")
     assert fresh() != before
+
+
+def test_code_that_was_edited_while_it_runs_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, path: Path, store: FeatureStore
+) -> None:
+    monkeypatch.setattr(made_by, "LOADED_NS", 0)
+    made_by.package_digest.cache_clear()
+    try:
+        read_stored_pass(path, {"2fps": [Gray(4, 6)]}, store)
+    finally:
+        made_by.package_digest.cache_clear()
+    assert store.usage().entries == 0
 
 
 AWKWARD = [

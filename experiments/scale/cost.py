@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cost_tables import Wish, render
 from efficiency import decode, efficiencies
-from record import HERE, Record, answer, finish, in_child, parser_of
+from record import HERE, Record, answer, at_least_one, finish, in_child, one_sentence, parser_of, positive
 
 from keyframe_bench.bench.execute import run_benchmark
 from keyframe_bench.bench.profile_cases import DECODE, ONE_PASS, Method, extraction, facts_of, methods_of
@@ -134,14 +134,14 @@ def wish_of(given: argparse.Namespace) -> Wish:
 def main() -> None:
     """Measure unless a record is given; print the tables. With ``--task``: take one timing."""
     parser = parser_of(__doc__)
-    parser.add_argument("videos", type=Path, nargs="*")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-networks", action="store_true")
-    parser.add_argument("--hours", type=float, default=1e6, help="hours of video")
-    parser.add_argument("--cores", type=int, default=16, help="of a machine")
-    parser.add_argument("--days", type=float, default=30.0)
-    parser.add_argument("--minutes", type=float, default=10.0, help="length of one of the videos, for the disk")
-    parser.add_argument("--efficiency", type=float, help="default: as measured by efficiency.py")
+    parser.add_argument("videos", type=Path, nargs="*", help="video files, one row of tables each")
+    parser.add_argument("--rounds", type=at_least_one, default=3, help="medians are over so many")
+    parser.add_argument("--no-networks", action="store_true", help="leave out extractors with a network")
+    parser.add_argument("--hours", type=positive, default=1e6, help="hours of video")
+    parser.add_argument("--cores", type=at_least_one, default=16, help="of a machine")
+    parser.add_argument("--days", type=positive, default=30.0, help="in which the hours shall be done")
+    parser.add_argument("--minutes", type=positive, default=10.0, help="length of one of the videos, for the disk")
+    parser.add_argument("--efficiency", type=positive, help="default: as measured by efficiency.py")
     parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.task is None:
@@ -158,4 +158,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_sentence(main)()

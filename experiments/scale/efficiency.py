@@ -21,7 +21,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from record import Record, answer, classical, finish, in_child, markdown_table, measured_on, parser_of, unique_copies
+from record import (
+    Record,
+    answer,
+    at_least_one,
+    classical,
+    finish,
+    in_child,
+    markdown_table,
+    measured_on,
+    one_sentence,
+    parser_of,
+    positive,
+    unique_copies,
+)
 
 from keyframe_bench.bench.execute import run_benchmark
 from keyframe_bench.bench.plan import make_plan
@@ -193,12 +206,12 @@ def main() -> None:
     """Measure unless a record is given; print the table. With ``--task``: take one timing."""
     parser = parser_of(__doc__)
     parser.add_argument("--root", type=Path, help="folder of at least 20 videos instead of rendered ones")
-    parser.add_argument("--videos", type=int, default=24)
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of a rendered video")
+    parser.add_argument("--videos", type=at_least_one, default=24, help="how many are rendered")
+    parser.add_argument("--seconds", type=positive, default=10.0, help="length of a rendered video")
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=854)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=at_least_one, default=2, help="worker processes, a core each")
+    parser.add_argument("--rounds", type=at_least_one, default=3, help="medians are over so many")
     parser.add_argument("--extractors", nargs="+", help="default: all without a network")
     parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -211,4 +224,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    one_sentence(main)()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import Record, finish, markdown_table, measured_on, parser_of, unique_copies
+from record import Record, at_least_one, finish, markdown_table, measured_on, one_sentence, parser_of, unique_copies
 
 from keyframe_bench.bench.execute import run_benchmark
 from keyframe_bench.bench.plan import Plan, cell_path, make_plan
@@ -157,11 +157,13 @@ def render(record: Record) -> str:
 def main() -> None:
     """Measure unless a record is given; print the table."""
     parser = parser_of(__doc__)
-    parser.add_argument("--videos", type=int, nargs="+", default=[250, 500, 1000, 2000])
+    parser.add_argument(
+        "--videos", type=at_least_one, nargs="+", default=[250, 500, 1000, 2000], help="numbers of videos"
+    )
     parser.add_argument("--report-at-most", type=int, default=2000, help="no tables and report for more videos")
     given = parser.parse_args()
     finish(given, "overhead", lambda: measure(given), render)
 
 
 if __name__ == "__main__":
-    main()
+    one_sentence(main)()

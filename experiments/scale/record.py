@@ -19,6 +19,7 @@ from typing import Any
 
 from keyframe_bench.bench.provenance import source_commit
 from keyframe_bench.cli.table_command import write_into
+from keyframe_bench.core.errors import KeyframeBenchError, UsageError
 from keyframe_bench.core.feature import opens_file
 from keyframe_bench.core.files import write_atomic
 from keyframe_bench.core.processes import run_watched
@@ -31,6 +32,35 @@ HERE = Path(__file__).parent
 NETWORKS = {"embedding_kmeans"}
 
 Record = dict[str, Any]
+
+
+def one_sentence(main: Callable[[], None]) -> Callable[[], None]:
+    """Return ``main`` with what a user can mend as one sentence and exit status 2."""
+
+    def run() -> None:
+        try:
+            main()
+        except KeyframeBenchError as error:
+            print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    return run
+
+
+def at_least_one(text: str) -> int:
+    """Return a whole number of at least 1, for a parser's ``type``."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def positive(text: str) -> float:
+    """Return a finite number above 0, for a parser's ``type``."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
 
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:
@@ -48,7 +78,12 @@ def finish(
 ) -> None:
     """Measure, or read what was measured; print the table and write what was asked for."""
     record = read_object(given.source) if given.source is not None else {"machine": machine(given.note), **measure()}
-    markdown = render(record)
+    try:
+        markdown = render(record)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        if given.source is None:
+            raise
+        raise UsageError(f"{str(given.source)!r} is no record that this script wrote with --save") from error
     print(markdown)
     if given.save is not None:
         write_atomic(given.save, json.dumps(record, indent=1) + "\n")

@@ -7,6 +7,7 @@ python experiments/speed/film.py CLIPS film1080p.mp4 --height 1080 --width 1920 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from keyframe_bench.core.errors import KeyframeBenchError
@@ -37,4 +38,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyframeBenchError as error:
+        sys.exit(f"film.py: error: {error}")

@@ -62,7 +62,10 @@ def _found(address: str) -> str:
     asked = f"executor.address={address}"
     if address == "auto" and os.environ.get("RAY_ADDRESS"):
         asked = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}"
-    way_out = "start one with `ray start --head`, or name one with executor.address=HOST:PORT"
+    way_out = (
+        "start one with `ray start --head`, or name one with RAY_ADDRESS=HOST:PORT in the environment "
+        "(with executor=ray also by executor.address=)"
+    )
     try:
         from ray._private.services import canonicalize_bootstrap_address  # no public function says what "auto" means
 

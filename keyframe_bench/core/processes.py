@@ -157,9 +157,13 @@ def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
 
 def _children(process: int) -> list[int]:
     found: list[int] = []
-    for file in (_PROC / str(process) / "task").glob("*/children"):
-        with contextlib.suppress(OSError):  # the thread has just ended
-            found += map(int, file.read_text("ascii").split())
+    try:
+        threads = list((_PROC / str(process) / "task").iterdir())
+    except OSError:  # it has just ended
+        return found
+    for thread in threads:
+        with contextlib.suppress(OSError):  # the thread has
+            found += map(int, (thread / "children").read_text("ascii").split())
     return found
 
 

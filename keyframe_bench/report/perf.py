@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 _HEADS = ("", "wall s", "x decode", "lowest to highest", "CPU x decode", "process s", "peak MB", "ours / it")
 _PLAIN_WIDTH = 150
+_SHORT_S = 0.1  # below it opening the file and starting threads is no small part
 _LEGEND = (
     "wall s: the work alone, from opening the file to the selection; of programs the whole process",
     "x decode: wall s over that of plain decoding in the same round; CPU x decode: the same of processor seconds",
@@ -90,8 +91,10 @@ def _sentences(record: Record) -> Iterator[str]:
         )
     length = record["length"]
     if "slope" in length:
+        short = " (too short a video: starting up counts)" if length["points"][0]["wall_s"] < _SHORT_S else ""
         points = ", ".join(f"{p['size']} frames {number(p['wall_s'])} s" for p in length["points"])
-        yield f"length: seconds of the one pass grow with the frames to the power {_spread(length, 'slope')}; {points}"
+        power = _spread(length, "slope") + short
+        yield f"length: seconds of the one pass grow with the frames to the power {power}; {points}"
     several = record["extractors"]
     if "slope" in several:
         points = ", ".join(_together(point) for point in several["points"])

@@ -126,7 +126,7 @@ def read_text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UsageError(f"cannot read {str(file)!r}: {reason}; give the out= folder of a run") from None
+        raise UsageError(f"cannot read {str(file)!r}: {reason}") from None
 
 
 def _parse(line: str, file: Path, number: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .frame import Frame
 
 CHUNK_FRAMES = 8  # handed over together: a hand-over of every single frame costs as much as a small feature
 CHUNKS = 3  # one that is filled, one that waits, one that is used
-AHEAD_BYTES = 4_000_000  # of decoded pictures in all chunks; of large pictures there is one in each
+AHEAD_BYTES = 8_000_000  # of decoded pictures in all chunks; of large pictures there is one in each
 
 
 class DecodedAhead:

@@ -17,7 +17,7 @@ from .ledger import Ledger
 
 BATCH_FRAMES = 16  # larger batches are no faster (see experiments/speed) and hold more pictures
 LOOK_FRAMES = 32  # how often memory is looked at and progress told
-HELD_BYTES = 8_000_000  # decoded pictures that wait for their batches, all samplings together
+HELD_BYTES = 4_000_000  # decoded pictures that wait for their batches, all samplings together
 
 Progress = Callable[[float], None]
 

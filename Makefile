@@ -54,6 +54,9 @@ tables: $(STAMP)
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
 	        --into experiments/platform_ai/README.md || exit 1; \
 	done
+	for page in README.md experiments/speed/README.md; do for film in film480p film1080p; do \
+	    $(BIN)/keyframe-bench perf --from experiments/speed/$$film.json --into $$page >/dev/null || exit 1; \
+	done; done
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

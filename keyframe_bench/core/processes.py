@@ -16,6 +16,7 @@ from typing import BinaryIO
 from .memory import anonymous_mb, proportional_mb, shared_mb
 
 _PROC = Path("/proc")
+_EXACT_S = 0.5  # between two looks at pages that several processes share
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Finished:
         Processor seconds, user and system, of it and of every descendant that was waited for.
     peak_mb : float
         Highest sum of anonymous memory over it and its descendants that was seen, MB; a page that forked processes
-        share counts once. 0 where the system does not tell.
+        share counts once, and several processes are looked at twice a second only. 0 where the system does not tell.
     shared_mb : float
         The same of resident shared memory; pages that several processes share count in each.
     """
@@ -109,6 +110,7 @@ class _Watch(Thread):
         self.peak_mb = self.shared_mb = 0.0
         self.too_late = False
         self._known = {leader}
+        self._next_exact = 0.0
         self._done = Event()
 
     def run(self) -> None:
@@ -126,8 +128,13 @@ class _Watch(Thread):
 
     def _look(self) -> None:
         self._known = processes_of(self.leader, self._known)
-        of_one = anonymous_mb if len(self._known) == 1 else proportional_mb
-        self.peak_mb = max(self.peak_mb, sum(map(of_one, self._known)))
+        at_most = sum(map(anonymous_mb, self._known))
+        now = time.perf_counter()
+        if len(self._known) == 1:
+            self.peak_mb = max(self.peak_mb, at_most)
+        elif at_most > self.peak_mb and now >= self._next_exact:  # exact is slow, and holds the process up meanwhile
+            self._next_exact = now + _EXACT_S
+            self.peak_mb = max(self.peak_mb, sum(map(proportional_mb, self._known)))
         self.shared_mb = max(self.shared_mb, sum(map(shared_mb, self._known)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from keyframe_bench.bench.execute import metric_columns
 from keyframe_bench.cli.experiments import load_experiment
 from keyframe_bench.cli.table_command import replaced, run_record_of
+from keyframe_bench.report.perf import profile_markdown
 from keyframe_bench.report.tables import rendered
 from keyframe_bench.tables.load import read_cells
 
@@ -41,6 +43,17 @@ def test_committed_results_say_how_they_were_made(name):
     assert record["commit"]
     assert "/root" not in record["command"]
     assert "/work" not in record["command"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "experiments/speed/README.md"])
+@pytest.mark.parametrize("film", ["film480p", "film1080p"])
+def test_the_measured_speed_in_the_page_is_not_stale(page, film):
+    record = json.loads((ROOT / "experiments" / "speed" / f"{film}.json").read_text("utf-8"))
+    text = (ROOT / page).read_text("utf-8")
+    assert replaced(text, film, profile_markdown(record), page, "perf") == text, "stale: run `make tables`"
+    assert record["command"].startswith(f"keyframe-bench perf {film}.mp4 --peers")
+    assert record["commit"] and not record["commit"].endswith("+")
+    assert record["failures"] == []
 
 
 def test_who_returns_fewer_key_frames_is_not_ranked_where_that_helps():

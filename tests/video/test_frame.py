@@ -137,8 +137,8 @@ def test_rgb_matrix_is_that_of_the_recommendations() -> None:
 
 
 ODD = [(1, 1), (1, 7), (3, 1), (5, 3), (49, 65)]
-# Writing 10-bit chroma of an odd width or height, libswscale mixes what lies beyond the last column or line into it: now
-# and then another colour. What is read here must be what was written.
+# Writing 10-bit chroma of an odd width or height, libswscale mixes what lies beyond the last column or line into it:
+# now and then another colour. What is read here must be what was written.
 TEN_BIT = [("yuv420p10le", size) for size in ((2, 2), (6, 4), (50, 64))]
 
 

@@ -63,7 +63,7 @@ def test_processor_seconds_count_descendants(watched, body):
     assert found.wall_s >= 0.5
 
 
-HOLD = "import os, time; held = os.urandom(150_000_000); time.sleep(0.4)"
+HOLD = "import os, time; held = os.urandom(150_000_000); time.sleep(1.2)"
 
 
 @LINUX
@@ -90,7 +90,7 @@ def test_memory_of_a_process_counts_after_its_parent_has_gone(watched, tmp_path)
 @LINUX
 def test_memory_of_several_processes_is_summed(watched, tmp_path):
     notes = [str(tmp_path / name) for name in "ab"]
-    until_both = f"while not all(Path(note).exists() for note in {notes!r}): time.sleep(0.01)\ntime.sleep(0.4)"
+    until_both = f"while not all(Path(note).exists() for note in {notes!r}): time.sleep(0.01)\ntime.sleep(1.2)"
     one = f"{WAIT}held = os.urandom(150_000_000); Path(sys.argv[1]).touch()\n{until_both}"
     both = f"{WAIT}for p in [subprocess.Popen([sys.executable, '-c', {one!r}, n]) for n in {notes!r}]: p.wait()"
     assert watched(both, limit_s=60).peak_mb >= 300

@@ -166,9 +166,11 @@ def test_the_same_numbers(command, words, undisturbed, rendered, tmp_path, numbe
     ("executor", "threads", "expected"),
     [
         ("executor=serial", "1", 1),
-        ("executor=loky executor.n_jobs=1", "1", 1),
+        pytest.param("executor=loky executor.n_jobs=1", "1", 1, marks=pytest.mark.slow),
         ("executor=loky executor.n_jobs=2", "1", 1),
-        ("executor=loky executor.n_jobs=64", "null", max(1, joblib.cpu_count() // 3)),  # a worker for each video
+        pytest.param(  # a worker for each video
+            "executor=loky executor.n_jobs=64", "null", max(1, joblib.cpu_count() // 3), marks=pytest.mark.slow
+        ),
         ("executor=loky executor.n_jobs=2", "3", 3),
         pytest.param("executor=ray", "null", 1, marks=pytest.mark.slow),
         pytest.param("executor=ray", "2", 2, marks=pytest.mark.slow),

@@ -104,7 +104,7 @@ def command() -> Callable[..., subprocess.CompletedProcess[bytes]]:
     def run(*arguments: object, cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[bytes]:
         words = [a if isinstance(a, bytes) else str(a) for a in arguments]
         program = [sys.executable, "-m", "keyframe_bench.cli.main", *words]
-        return subprocess.run(program, cwd=cwd, capture_output=True, timeout=120, check=False, **more)
+        return subprocess.run(program, cwd=cwd, capture_output=True, timeout=300, check=False, **more)
 
     return run
 

@@ -83,7 +83,7 @@ def installed(environment, tmp_path_factory):
         variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         command = [environment / "bin" / program, *words]
         done = subprocess.run(
-            command, cwd=here, env=variables, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=here, env=variables, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr

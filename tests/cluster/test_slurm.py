@@ -39,7 +39,7 @@ class InSlurm(kb.Extractor):
 @pytest.fixture(scope="module", autouse=True)
 def _slurm():
     found = shutil.which("sinfo")
-    if found is None or subprocess.run([found], capture_output=True, timeout=60, check=False).returncode:
+    if found is None or subprocess.run([found], capture_output=True, timeout=300, check=False).returncode:
         pytest.fail("no SLURM answers (sinfo): `make test-slurm` starts one of one node, as root on Debian")
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs keyframe_bench[cluster]")
 

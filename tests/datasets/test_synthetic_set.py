@@ -139,7 +139,7 @@ def test_two_processes_may_render_at_once(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "s")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=60)[0] for process in both]
+    answers = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert answers[0] == answers[1] != ""
     assert len(list((tmp_path / "s").iterdir())) == 8 + 2  # no temporary file is left

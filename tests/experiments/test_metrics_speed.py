@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[2] / "experiments" / "speed" / "metrics.py"
 
 def timings(*arguments: str) -> dict[str, float]:
     found = subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=200, check=True
+        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=300, check=True
     )  # fmt: skip
     return {name: float(ms) for name, ms in re.findall(r"^(\w+) +([\d.]+) ms", found.stdout, flags=re.MULTILINE)}
 

@@ -22,7 +22,7 @@ def script(name: str, *arguments: object, status: int = 0) -> str:
     """Run a script as the README says; what it prints (its errors when it must fail)."""
     found = subprocess.run(
         [sys.executable, str(SCALE / f"{name}.py"), *map(str, arguments)],
-        capture_output=True, text=True, timeout=200, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert found.returncode == status, found.stdout + found.stderr
     return found.stderr if status else found.stdout
@@ -143,7 +143,7 @@ def test_without_an_efficiency_cost_says_how_to_get_one(cost_record: Path, tmp_p
         shutil.copy(SCALE / f"{name}.py", tmp_path)
     found = subprocess.run(
         [sys.executable, str(tmp_path / "cost.py"), "--from", str(cost_record)],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert found.returncode == 1 and "run efficiency.py --save, or give --efficiency" in found.stderr
     assert found.stderr.count("\n") == 1

@@ -71,7 +71,7 @@ def test_the_decoder_stops_when_the_queue_is_full(
         monkeypatch.setattr(ahead, "AHEAD_BYTES", bytes_ahead)  # large pictures wait one by one
         with VideoReader(path) as reader, DecodedAhead(reader) as frames:
             first = next(iter(frames))
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 300
             before = -1
             while before != len(reader.times) and time.monotonic() < deadline:  # until it does not go on
                 before = len(reader.times)

@@ -103,7 +103,7 @@ try:
 except OutputError as error:
     print(error)
 """
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert found.stdout.startswith("cannot write ") and "TMPDIR" in found.stdout
     assert found.stdout.count("\n") == 1 and found.stderr == ""
 

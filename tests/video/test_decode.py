@@ -326,7 +326,7 @@ print("done")
 """
     files = [str(path), str(path.with_name("damaged.mp4"))]
     found = subprocess.run(
-        [sys.executable, "-c", program, *files], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", program, *files], capture_output=True, text=True, timeout=300, check=False
     )
     assert (found.returncode, found.stdout, found.stderr) == (0, "done\n", "")
 

@@ -267,7 +267,7 @@ def test_two_processes_at_once(folder: Path) -> None:
     program = [sys.executable, "-c", WRITER, str(folder)]
     running = [subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in running:
-        _, err = process.communicate(timeout=100)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     store = FeatureStore(folder, 200_000)
     usage = store.usage()

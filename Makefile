@@ -12,7 +12,7 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,sweeps,cluster,figures,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,training,sweeps,cluster,figures,dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
 	touch $@
 

@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UnavailableError, UsageError
-from .weights import GRAMMAR, RANDOM_SEED, WAYS_OUT, BackboneName, known, timm_cached, weights_id, why_unavailable
+from .weights import (
+    GRAMMAR,
+    RANDOM_SEED,
+    WAYS_OUT,
+    BackboneName,
+    known,
+    load_strictly,
+    read_safetensors,
+    timm_cached,
+    weights_id,
+    why_unavailable,
+)
 
 Layer = Literal["logits", "pool"]
 
@@ -119,7 +130,9 @@ def _load(
         torch.manual_seed(RANDOM_SEED)
         module, settings = build(name, weights == "hub")
     if weights not in ("hub", "random"):
-        _load_strictly(module, weights, backbone)
+        state, _ = read_safetensors(weights, "weights", WAYS_OUT)
+        misfit = f"weights={weights!r} does not fit backbone={backbone}"
+        load_strictly(module, state, misfit, "name its network with backbone=")
     module = _timm_layer(module, layer) if name.source == "timm" else _torchvision_layer(module, layer, name)
     if mean is not None:
         settings["mean"] = (mean,) * 3
@@ -200,37 +213,6 @@ def _built(name: BackboneName, hub: bool, build: Any) -> Any:
                 f"the weights of {name} cannot be downloaded ({type(error).__name__}); {WAYS_OUT}"
             ) from error
         raise UsageError(f"backbone={name} cannot be built ({text}); {GRAMMAR}") from error
-
-
-def _load_strictly(module: Any, path: str, backbone: str) -> None:
-    """Load a safetensors file whose tensors are exactly those of ``module``; nothing is ever unpickled."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    with open(path, "rb") as file:
-        head = file.read(4)
-    if head[:2] == b"PK" or head[:1] == b"\x80":
-        raise UsageError(
-            f"weights={path!r} is a pickled checkpoint, which could run code when loaded; "
-            "convert it with safetensors.torch.save_file"
-        )
-    try:
-        state = load_file(path)
-    except (SafetensorError, ValueError) as error:
-        text = " ".join(str(error).split())[:100]
-        raise UsageError(f"weights={path!r} is no complete safetensors file ({text}); {WAYS_OUT}") from error
-    wanted = module.state_dict()
-    wrong = {
-        "missing": sorted(wanted.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - wanted.keys()),
-        "of another shape": sorted(k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape),
-    }
-    found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
-    if found:
-        raise UsageError(
-            f"weights={path!r} does not fit backbone={backbone} ({'; '.join(found)}); name its network with backbone="
-        )
-    module.load_state_dict(state, strict=True)
 
 
 def _timm_layer(module: Any, layer: Layer) -> Any:

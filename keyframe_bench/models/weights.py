@@ -1,17 +1,21 @@
-"""Names of pretrained networks, and where their weights are: what can be told without loading a network."""
+"""Names of pretrained networks, where their weights are, and the one reader of a user's file of weights."""
 
 from __future__ import annotations
 
 import difflib
 import importlib.util
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import sha256_of_file
+from ..core.files import printable, sha256_of_file
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 GRAMMAR = "write timm:resnet18.a1_in1k, torchvision:resnet18 or timm:mobilenetv2_100?pad_type=same"
 WAYS_OUT = "give weights=PATH (a safetensors file), or weights=random for an untrained network"
@@ -82,13 +86,20 @@ def why_unavailable(backbone: str, weights: str) -> str | None:
     UsageError
         If ``backbone`` is not in the grammar.
     """
-    name = BackboneName.parse(backbone)
-    for package in ("torch", name.source, "safetensors"):
-        if importlib.util.find_spec(package) is None:
-            return f"package {package} is not installed; install keyframe_bench[networks]"
+    reason = missing_package("torch", BackboneName.parse(backbone).source, "safetensors")
+    if reason is not None:
+        return reason
     if weights in ("random", "hub") or Path(weights).is_file():
         return None
     return f"weights file {weights!r} does not exist; {WAYS_OUT}"
+
+
+def missing_package(*names: str) -> str | None:
+    """Return a sentence about the first of these packages that is not installed, or None; nothing is imported."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            return f"package {name} is not installed; install keyframe_bench[networks]"
+    return None
 
 
 def must_download(backbone: str, weights: str) -> str | None:
@@ -119,11 +130,28 @@ def weights_id(backbone: str, weights: str) -> str:
         return f"random{RANDOM_SEED}"
     if weights == "hub":
         return _hub_id(backbone)
+    return file_id(weights, "weights", WAYS_OUT)
+
+
+def file_id(path: str | Path, option: str, ways_out: str) -> str:
+    """Return the sha256 of a file of weights, hashed again only when the file has changed.
+
+    Parameters
+    ----------
+    path : str or Path
+    option, ways_out : str
+        What the message calls the file, and what it says can be done.
+
+    Raises
+    ------
+    UnavailableError
+        If it cannot be read.
+    """
     try:
-        status = Path(weights).stat()
-        return _file_id(weights, status.st_mtime_ns, status.st_size)
+        status = Path(path).stat()
+        return _file_id(str(path), status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise UnavailableError(f"weights file {weights!r} cannot be read ({error.strerror}); {WAYS_OUT}") from error
+        raise UnavailableError(f"{option} file {str(path)!r} cannot be read ({error.strerror}); {ways_out}") from error
 
 
 @lru_cache(maxsize=64)
@@ -142,8 +170,7 @@ def _hub_id(backbone: str) -> str:
         file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
     if file is None or not file.is_file():
         return "hub"
-    status = file.stat()
-    return _file_id(str(file), status.st_mtime_ns, status.st_size)
+    return file_id(file, "weights", WAYS_OUT)
 
 
 def _cache_home() -> Path:
@@ -163,3 +190,70 @@ def timm_cached(name: str) -> Path | None:
         return None
     file = folder / "snapshots" / current.read_text().strip() / "model.safetensors"
     return file if file.is_file() else None
+
+
+def read_safetensors(
+    path: str | Path, option: str, ways_out: str, *, tensors: bool = True
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file by name, and its metadata. Nothing is ever unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+    option, ways_out : str
+        What the message calls the file, and what it says can be done.
+    tensors : bool
+        False: metadata only, without importing torch; the file is still looked at for completeness.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, is pickled, truncated, or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    named = f"{option}={str(path)!r}"
+    if printable(str(path)) != str(path):
+        raise UsageError(f"{named} has a name that is not UTF-8, which safetensors does not open; rename it")
+    try:
+        with safe_open(path, framework="pt" if tensors else "numpy") as file:
+            names = file.keys() if tensors else ()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except OSError as error:
+        raise UsageError(f"{named} cannot be read ({error.strerror or error}); {ways_out}") from error
+    except (SafetensorError, ValueError) as error:
+        # Only now: a safetensors file may begin with any byte, as it begins with a length.
+        if _is_pickled(path):
+            raise UsageError(
+                f"{named} is a pickled checkpoint, which could run code when loaded; "
+                "convert it with safetensors.torch.save_file"
+            ) from error
+        text = " ".join(str(error).split())[:100]
+        raise UsageError(f"{named} is no complete safetensors file ({text}); {ways_out}") from error
+
+
+def _is_pickled(path: str | Path) -> bool:
+    """Say whether a file is what ``torch.save`` writes, now (a zip archive) or before version 1.6."""
+    with open(path, "rb") as file:
+        head = file.read(2)
+    return head == b"PK" or head[:1] == b"\x80"
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, way_out: str) -> None:
+    """Put tensors into a network that must have exactly these, of these shapes.
+
+    Raises
+    ------
+    UsageError
+        Beginning with ``misfit``, then what is wrong with the tensors, and ending with ``way_out``.
+    """
+    wanted = module.state_dict()
+    wrong = {
+        "missing": sorted(wanted.keys() - state.keys()),
+        "unexpected": sorted(state.keys() - wanted.keys()),
+        "of another shape": sorted(k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape),
+    }
+    found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
+    if found:
+        raise UsageError(f"{misfit} ({'; '.join(found)}); {way_out}")
+    module.load_state_dict(dict(state), strict=True)

@@ -1,0 +1,68 @@
+"""The auto-encoders of Chen et al. 2021 as a torch module."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .autoencoder_layers import Layer, Network
+
+
+class Autoencoder(nn.Module):
+    """Encoder of the paper's layer table, and its mirror as decoder.
+
+    Every layer is a convolution without bias, batch normalisation and ReLU, except the code (no ReLU unless
+    ``network.code_act`` says so) and the last layer (bias and sigmoid, no normalisation).
+
+    Parameters
+    ----------
+    network : Network
+
+    Notes
+    -----
+    Source: Chen et al. 2021, section 3.2 ("full convolution connection, and each layer of convolution uses a batch
+    normalization layer") and tables 1 to 4. Activations and the decoder's operator are not given there.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        layers = network.layers
+        self.encoder = nn.Sequential(
+            *(_down(layer, relu=layer is not layers[-1] or network.code_act == "relu") for layer in layers)
+        )
+        self.decoder = nn.Sequential(
+            *(_up(layer, network.up, last=layer is layers[0]) for layer in reversed(layers)),
+        )
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Return the codes, float [B, C, h, w], of float [B, 3, H, W] pictures, RGB in 0 to 1."""
+        codes: Tensor = self.encoder(pictures)  # [B, C, h, w]
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the pictures, float [B, 3, H, W], RGB in 0 to 1, of codes [B, C, h, w]."""
+        pictures: Tensor = self.decoder(codes)  # [B, 3, H, W]
+        return pictures
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the reconstruction of float [B, 3, H, W] pictures, RGB in 0 to 1, of the same shape and range."""
+        return self.decode(self.encode(pictures))
+
+
+def _down(layer: Layer, *, relu: bool) -> nn.Sequential:
+    convolution = nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, layer.stride, padding=1, bias=False)
+    parts: list[nn.Module] = [convolution, nn.BatchNorm2d(layer.outputs)]
+    return nn.Sequential(*parts, nn.ReLU()) if relu else nn.Sequential(*parts)
+
+
+def _up(layer: Layer, up: str, *, last: bool) -> nn.Sequential:
+    """Return the mirror of ``layer``: from its outputs to its inputs."""
+    parts: list[nn.Module] = []
+    if layer.stride == 1 or up == "nearest_conv":
+        if layer.stride == 2:
+            parts.append(nn.Upsample(scale_factor=2, mode="nearest"))
+        parts.append(nn.Conv2d(layer.outputs, layer.inputs, 3, padding=1, bias=last))
+    else:
+        parts.append(nn.ConvTranspose2d(layer.outputs, layer.inputs, 4, stride=2, padding=1, bias=last))
+    parts += [nn.Sigmoid()] if last else [nn.BatchNorm2d(layer.inputs), nn.ReLU()]
+    return nn.Sequential(*parts)

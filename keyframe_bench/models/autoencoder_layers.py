@@ -1,0 +1,213 @@
+"""The auto-encoders of Chen et al. 2021 as a table of layers: sizes, parameters, multiply-accumulates. No torch."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from ..core.errors import UsageError
+from ..core.params import Configurable, Range, check_params
+
+# Tables 1, 2, 3 and 4 of the paper: input height and width, then "kernel-channels" of every layer of the encoder. The
+# printed sizes fix the strides: a 3 x 3 layer keeps the size, a 4 x 4 layer halves it. P1_1 is printed with a width of
+# 786, which its own first layer of 192 x 384 contradicts.
+_TABLE: Mapping[str, tuple[int, int, str]] = {
+    "ae_test_01": (192, 384, "3-8 4-16 4-32 4-64 3-8"),
+    "ae_test_02": (192, 384, "3-8 4-8 4-8 4-8 3-8"),
+    "p1_1": (384, 768, "4-32 4-64 4-128"),
+    "p1_2": (192, 384, "3-32 4-64 4-128"),
+    "p1_3": (96, 192, "3-32 3-64 4-128"),
+    "p1_4": (48, 96, "3-32 3-32 3-128"),
+    "p2_1": (96, 192, "3-32 3-64 4-128 4-64 4-8"),
+    "p2_2": (96, 192, "3-32 3-64 4-128 4-64 4-32 4-8"),
+    "p2_3": (96, 192, "3-32 3-64 4-128 4-64 4-32 4-32 4-8"),
+    "ae_final": (96, 192, "3-32 3-64 4-128 4-64 4-8"),
+}
+NAMES = tuple(_TABLE)
+CODE_CHANNELS = 8  # of every network with a bottleneck
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the encoder, a convolution with batch normalisation; the decoder mirrors it.
+
+    Attributes
+    ----------
+    kernel : {3, 4}
+    stride : {1, 2}
+    inputs, outputs : int
+        Channels.
+    height, width : int
+        Of its output, in pixels.
+    """
+
+    kernel: int
+    stride: int
+    inputs: int
+    outputs: int
+    height: int
+    width: int
+
+    @property
+    def params(self) -> int:
+        """Weights without bias, and the two numbers per channel of the batch normalisation."""
+        return self.kernel**2 * self.inputs * self.outputs + 2 * self.outputs
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one picture."""
+        return self.kernel**2 * self.inputs * self.outputs * self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.kernel}*{self.kernel} conv-{self.outputs}, {self.height}*{self.width}"
+
+
+class Network(Configurable):
+    """One of the paper's auto-encoders, by name and parameters.
+
+    Parameters
+    ----------
+    width : float
+        Factor on the channels of every layer, but the 8 of a bottleneck: the ratio of input to code stays the paper's.
+    geometry : float
+        Factor on height and width of the input.
+    p1_4_l2 : {32, 64}
+        Channels of the second layer of p1_4: as printed, or as in p1_1 to p1_3. Of no meaning for other networks.
+    code_act : {"none", "relu"}
+        What follows the batch normalisation of the code. The paper does not say; every other layer has a ReLU, the last
+        one a sigmoid.
+    up : {"tconv", "nearest_conv"}
+        How the decoder doubles a size: transposed convolution 4 x 4, or repeated pixels and a convolution 3 x 3. The
+        paper does not say.
+
+    Notes
+    -----
+    Source: Chen et al. 2021, tables 1 to 4 and section 3.4. The decoder is said there to have as many layers as the
+    encoder; here it is its mirror.
+    """
+
+    def __init__(
+        self,
+        name: str = "ae_final",
+        *,
+        width: Annotated[float, Range(0.01, 8)] = 1.0,
+        geometry: Annotated[float, Range(0.05, 8)] = 1.0,
+        p1_4_l2: Literal[32, 64] = 32,
+        code_act: Literal["none", "relu"] = "none",
+        up: Literal["tconv", "nearest_conv"] = "tconv",
+    ) -> None:
+        self.name = name
+        self.width = width
+        self.geometry = geometry
+        self.p1_4_l2 = p1_4_l2
+        self.code_act = code_act
+        self.up = up
+
+    @classmethod
+    def build(cls, name: str, params: Mapping[str, Any] | None = None) -> Network:
+        """Return the network with checked parameters.
+
+        Raises
+        ------
+        UsageError
+            For an unknown name or parameter, or a geometry in which a halved size is not whole.
+        """
+        if name not in _TABLE:
+            near = difflib.get_close_matches(str(name), NAMES, n=3) or NAMES
+            raise UsageError(f"unknown network {name!r}; did you mean {', '.join(near)}")
+        network = cls(**check_params(cls, {**(params or {}), "name": name}, f"network {name!r}"))
+        _ = network.layers
+        return network
+
+    @property
+    def input_height(self) -> int:
+        """In pixels."""
+        return round(_TABLE[self.name][0] * self.geometry)
+
+    @property
+    def input_width(self) -> int:
+        """In pixels."""
+        return round(_TABLE[self.name][1] * self.geometry)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The encoder's layers.
+
+        Raises
+        ------
+        UsageError
+            If a size to be halved is odd.
+        """
+        found: list[Layer] = []
+        inputs, height, width = 3, self.input_height, self.input_width
+        rows = _TABLE[self.name][2].split()
+        for number, row in enumerate(rows, start=1):
+            kernel, outputs = (int(part) for part in row.split("-"))
+            if self.name == "p1_4" and number == 2:
+                outputs = self.p1_4_l2
+            if not (number == len(rows) and outputs == CODE_CHANNELS):
+                outputs = max(1, round(outputs * self.width))
+            stride = 1 if kernel == 3 else 2
+            if height % stride or width % stride or min(height, width) < stride:
+                raise UsageError(
+                    f"network {self.name!r}: geometry={self.geometry:g} makes layer {number} halve {height} x {width} "
+                    f"pixels; choose one that keeps sizes even, such as 1 or {self._near_geometry():.4g}"
+                )
+            height, width = height // stride, width // stride
+            found.append(Layer(kernel, stride, inputs, outputs, height, width))
+            inputs = outputs
+        return tuple(found)
+
+    def _near_geometry(self) -> float:
+        """Return the next larger geometry in which every halved size is whole."""
+        full, _, rows = _TABLE[self.name]
+        step = 1 << sum(row.startswith("4-") for row in rows.split())
+        return math.ceil(self.input_height / step) * step / full
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the code."""
+        last = self.layers[-1]
+        return last.outputs, last.height, last.width
+
+    @property
+    def encoder_params(self) -> int:
+        """Trained numbers of the encoder."""
+        return sum(layer.params for layer in self.layers)
+
+    @property
+    def encoder_macs(self) -> int:
+        """Multiply-accumulates of the encoder for one picture; the decoder with ``up="tconv"`` takes as many."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def total_params(self) -> int:
+        """Trained numbers of encoder and decoder: the last layer has a bias and no batch normalisation."""
+        decoder = 0
+        for layer in self.layers:
+            kernel = 3 if self.up == "nearest_conv" else layer.kernel
+            decoder += kernel**2 * layer.inputs * layer.outputs + 2 * layer.inputs
+        return self.encoder_params + decoder - 2 * 3 + 3
+
+    @property
+    def total_macs(self) -> int:
+        """Multiply-accumulates of both for one picture.
+
+        A transposed convolution is counted by its input, as it is computed; a convolution by its output.
+        """
+        macs = 0
+        for layer in self.layers:
+            if self.up == "tconv" or layer.stride == 1:
+                macs += layer.macs
+            else:
+                macs += 9 * layer.inputs * layer.outputs * layer.height * layer.width * 4
+        return self.encoder_macs + macs
+
+    @property
+    def compression(self) -> float:
+        """Numbers of the input over numbers of the code; below 1 the code is larger than the picture."""
+        channels, height, width = self.code_shape
+        return 3 * self.input_height * self.input_width / (channels * height * width)

@@ -1,0 +1,190 @@
+"""The layer table against the numbers of the paper and against the torch module made from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.models.autoencoder_layers import NAMES, Network
+
+# Name: encoder and all parameters, encoder and all multiply-accumulates in millions, input, code, compression.
+TABLE = {
+    "ae_test_01": (48_088, 96_163, 134.48, 268.96, (192, 384), (8, 24, 48), 24),
+    "ae_test_02": (3_944, 7_875, 41.36, 82.72, (192, 384), (8, 24, 48), 24),
+    "p1_1": (165_824, 331_395, 1321.21, 2642.41, (384, 768), (128, 48, 96), 1.5),
+    "p1_2": (165_152, 330_051, 1271.66, 2543.32, (192, 384), (128, 48, 96), 0.375),
+    "p1_3": (150_816, 301_379, 959.64, 1919.29, (96, 192), (128, 48, 96), 0.094),
+    "p1_4": (47_328, 94_403, 216.32, 432.64, (48, 96), (128, 48, 96), 0.023),
+    "p2_1": (290_224, 580_435, 1113.00, 2226.00, (96, 192), (8, 12, 24), 24),
+    "p2_2": (318_960, 637_907, 1120.37, 2240.74, (96, 192), (8, 6, 12), 96),
+    "p2_3": (335_408, 670_803, 1121.33, 2242.66, (96, 192), (8, 3, 6), 384),
+    "ae_final": (290_224, 580_435, 1113.00, 2226.00, (96, 192), (8, 12, 24), 24),
+}
+LAYERS = {
+    "ae_test_01": "3*3 conv-8, 192*384; 4*4 conv-16, 96*192; 4*4 conv-32, 48*96; 4*4 conv-64, 24*48; 3*3 conv-8, 24*48",
+    "p1_1": "4*4 conv-32, 192*384; 4*4 conv-64, 96*192; 4*4 conv-128, 48*96",
+    "p1_4": "3*3 conv-32, 48*96; 3*3 conv-32, 48*96; 3*3 conv-128, 48*96",
+    "p2_3": "3*3 conv-32, 96*192; 3*3 conv-64, 96*192; 4*4 conv-128, 48*96; 4*4 conv-64, 24*48; 4*4 conv-32, 12*24; "
+    "4*4 conv-32, 6*12; 4*4 conv-8, 3*6",
+}
+VARIANTS = [
+    Network("ae_final", width=0.25, geometry=0.5),
+    Network("p1_3", width=0.25),
+    Network("ae_final", up="nearest_conv", width=0.5),
+    Network("p1_1", up="nearest_conv", width=0.1),
+    Network("p1_4", p1_4_l2=64, width=0.5),
+    Network("p2_3", code_act="relu", width=0.1, geometry=2),
+]
+
+
+def described(network: Network) -> str:
+    return f"{network.name} {network.params}"
+
+
+def counted(network: Network) -> dict[str, int]:
+    """Parameters of the torch module and multiply-accumulates of its convolutions, told by hooks."""
+    import torch
+    from torch import nn
+
+    from keyframe_bench.models.autoencoder import Autoencoder
+
+    macs = {"encoder": 0, "decoder": 0}
+
+    def count(part: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        pixels = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
+        macs[part] += module.weight.numel() * pixels.shape[2] * pixels.shape[3]
+
+    with torch.inference_mode():
+        model = Autoencoder(network).eval()
+        for part in macs:
+            for module in getattr(model, part).modules():
+                if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                    module.register_forward_hook(lambda m, i, o, part=part: count(part, m, i, o))
+        pictures = torch.zeros(1, 3, network.input_height, network.input_width)
+        codes = model.encode(pictures)
+        assert codes.shape[1:] == network.code_shape
+        assert model.decode(codes).shape == pictures.shape
+    return {
+        "encoder_params": sum(p.numel() for p in model.encoder.parameters()),
+        "total_params": sum(p.numel() for p in model.parameters()),
+        "encoder_macs": macs["encoder"],
+        "total_macs": sum(macs.values()),
+    }
+
+
+def test_every_network_of_the_paper_is_in_the_table() -> None:
+    assert set(NAMES) == set(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_counts_are_those_of_the_protocols(name: str) -> None:
+    encoder, total, encoder_mmac, total_mmac, size, code, compression = TABLE[name]
+    network = Network.build(name)
+    assert (network.encoder_params, network.total_params) == (encoder, total)
+    assert (round(network.encoder_macs / 1e6, 2), round(network.total_macs / 1e6, 2)) == (encoder_mmac, total_mmac)
+    assert (network.input_height, network.input_width) == size
+    assert network.code_shape == code
+    assert network.compression == pytest.approx(compression, abs=5e-4)
+
+
+def test_p1_4_with_the_regular_second_layer() -> None:
+    network = Network.build("p1_4", {"p1_4_l2": 64})
+    assert (network.encoder_params, network.total_params) == (93_472, 186_691)
+    assert (round(network.encoder_macs / 1e6, 2), round(network.total_macs / 1e6, 2)) == (428.65, 857.31)
+    assert Network.build("p1_3", {"p1_4_l2": 64}).layers == Network.build("p1_3").layers
+
+
+def test_layers_of_ae_final() -> None:
+    layers = Network.build("ae_final").layers
+    assert [layer.params for layer in layers] == [928, 18_560, 131_328, 131_200, 8_208]
+    assert [layer.stride for layer in layers] == [1, 1, 2, 2, 2]
+    assert layers == Network.build("p2_1").layers
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_read_as_the_paper_prints_them(name: str) -> None:
+    assert "; ".join(map(str, Network.build(name).layers)) == LAYERS[name]
+
+
+@pytest.mark.parametrize("network", [*map(Network, NAMES), *VARIANTS], ids=described)
+def test_the_torch_module_is_what_the_table_says(network: Network) -> None:
+    expected = {name: getattr(network, name) for name in ("encoder_params", "total_params")}
+    expected |= {name: getattr(network, name) for name in ("encoder_macs", "total_macs")}
+    assert counted(network) == expected
+
+
+def test_width_leaves_the_bottleneck_alone() -> None:
+    assert [layer.outputs for layer in Network.build("ae_final", {"width": 0.25}).layers] == [8, 16, 32, 16, 8]
+    assert [layer.outputs for layer in Network.build("p1_3", {"width": 0.25}).layers] == [8, 16, 32]
+    assert [layer.outputs for layer in Network.build("ae_test_02", {"width": 0.01}).layers] == [1, 1, 1, 1, 8]
+    for name in ("ae_test_01", "p2_1", "p2_2", "p2_3"):
+        small = Network.build(name, {"width": 0.25, "geometry": 0.6667})
+        assert small.compression == Network.build(name).compression
+
+
+def test_geometry_scales_input_and_code() -> None:
+    network = Network.build("p2_2", {"geometry": 0.5})
+    assert (network.input_height, network.input_width, network.code_shape) == (48, 96, (8, 3, 6))
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("ae_fina", {}, "unknown network 'ae_fina'; did you mean ae_final"),
+        ("vgg16", {}, "unknown network 'vgg16'; did you mean ae_test_01"),
+        ("ae_final", {"widht": 1}, "has no parameter 'widht'; did you mean width"),
+        ("ae_final", {"width": 0}, "width=0 is not a number between 0.01 and 8"),
+        ("ae_final", {"up": "bilinear"}, "is not one of tconv, nearest_conv"),
+        ("p1_4", {"p1_4_l2": 48}, "is not one of 32, 64"),
+        ("ae_final", {"geometry": 0.3}, "geometry=0.3 makes layer 3 halve 29 x 58 pixels; .* such as 1 or 0.3333"),
+        ("p2_3", {"geometry": 0.5}, "geometry=0.5 makes layer 7 halve 3 x 6 pixels; .* such as 1 or 0.6667"),
+        ("p2_3", {"geometry": 0.05}, "geometry=0.05 makes layer 3 halve 5 x 10 pixels; .* such as 1 or 0.3333"),
+    ],
+)
+def test_what_there_is_not_is_said_in_a_sentence(name: str, params: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        Network.build(name, params)
+    assert "\n" not in str(caught.value)
+
+
+def test_ranges_of_code_and_output() -> None:
+    import torch
+
+    from keyframe_bench.models.autoencoder import Autoencoder
+
+    torch.manual_seed(0)
+    options = {"width": 0.1, "geometry": 0.25}
+    pictures = torch.rand(2, 3, 24, 48)
+    signed = Autoencoder(Network("ae_final", **options))  # in training mode: batch normalisation centres the code
+    positive = Autoencoder(Network("ae_final", code_act="relu", **options))
+    codes = signed.encode(pictures)
+    torch.testing.assert_close(codes.mean(dim=(0, 2, 3)), torch.zeros(8), atol=1e-5, rtol=0)
+    assert positive.encode(pictures).min() == 0
+    for model in (signed, positive):
+        output = model(pictures)
+        assert output.shape == pictures.shape and output.min() > 0 and output.max() < 1
+    assert [n for n, _ in signed.named_parameters() if n.endswith("bias") and "decoder.4" in n] == ["decoder.4.0.bias"]
+
+
+@pytest.mark.parametrize("up", ["tconv", "nearest_conv"])
+def test_every_weight_is_reached_by_the_gradient(up: str) -> None:
+    import torch
+
+    from keyframe_bench.models.autoencoder import Autoencoder
+
+    torch.manual_seed(0)
+    model = Autoencoder(Network("p2_1", width=0.1, geometry=0.25, up=up))
+    model(torch.rand(2, 3, 24, 48)).square().mean().backward()
+    assert all(p.grad is not None and bool((p.grad != 0).any()) for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("geometry", [0.05, 0.3, 0.5, 0.9, 1.7])
+def test_the_geometry_that_is_proposed_is_one(name: str, geometry: float) -> None:
+    try:
+        Network.build(name, {"geometry": geometry})
+    except UsageError as error:
+        proposed = float(str(error).rpartition(" ")[2])
+        assert (
+            abs(Network.build(name, {"geometry": proposed}).input_height / Network(name).input_height - proposed) < 1e-3
+        )

@@ -1,4 +1,4 @@
-"""``keyframe-bench cache``: the features that are kept between runs."""
+"""``keyframe-bench cache``: the features and training pictures that are kept between runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.resources import files
 from omegaconf import OmegaConf
 
 from ..core.errors import UsageError
+from ..training import kept_pictures
 from ..video.store import FeatureStore, Usage, features_folder
 from .arguments import path_text, split
 from .compose import CONFIG_MODULE
@@ -23,18 +24,30 @@ def run(arguments: list[str]) -> int:
     store = FeatureStore(features_folder(), round(limit_gb * 1e9))
     clear = bool(found.positional)
     amount = store.clear() if clear else store.usage()
+    size, entries = kept_pictures.clear() if clear else kept_pictures.usage()
+    pictures = {"bytes": size, "entries": entries}
+    folder = kept_pictures.pictures_folder()
     if "--json" in found.switches:
-        numbers = {f"removed_{k}": v for k, v in vars(amount).items()} if clear else vars(amount)
-        print(json.dumps({"folder": str(store.folder), **numbers, "limit_bytes": store.limit_bytes}))
-    elif clear:
-        print(f"removed {_amount(amount)} from {path_text(store.folder)}")
-    else:
-        print(f"{_amount(amount)} in {path_text(store.folder)}")
+        prefix = "removed_" if clear else ""
+        of_features = {f"{prefix}{k}": v for k, v in vars(amount).items()} | {"limit_bytes": store.limit_bytes}
+        of_pictures = {f"{prefix}{k}": v for k, v in pictures.items()} | {"limit_bytes": kept_pictures.LIMIT_BYTES}
+        told = {"folder": str(store.folder), **of_features, "pictures": {"folder": str(folder), **of_pictures}}
+        print(json.dumps(told))
+        return 0
+    lines = [(_amount(amount), store.folder)]
+    if entries:
+        lines.append((f"training pictures, {_entries(entries)}, {size / 1e6:.1f} MB", folder))
+    for text, where in lines:
+        print(f"removed {text} from {path_text(where)}" if clear else f"{text} in {path_text(where)}")
+    if not clear:
         print(f"limit of a run: cache_gb={limit_gb:g}; keyframe-bench cache clear removes them")
     return 0
 
 
+def _entries(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
 def _amount(usage: Usage) -> str:
-    entries = f"{usage.entries} {'entry' if usage.entries == 1 else 'entries'}"
     videos = f"{usage.videos} video{'' if usage.videos == 1 else 's'}"
-    return f"features of {videos}, {entries}, {usage.bytes / 1e6:.1f} MB"
+    return f"features of {videos}, {_entries(usage.entries)}, {usage.bytes / 1e6:.1f} MB"

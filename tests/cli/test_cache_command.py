@@ -28,7 +28,10 @@ def test_empty_cache(cli, cache):
     status, out, err = cli("cache", "--json")
     assert (status, err) == (0, "")
     folder = str(cache / "features")
-    assert json.loads(out) == {"folder": folder, "bytes": 0, "entries": 0, "videos": 0, "limit_bytes": 10_000_000_000}
+    told = json.loads(out)
+    pictures = told.pop("pictures")
+    assert told == {"folder": folder, "bytes": 0, "entries": 0, "videos": 0, "limit_bytes": 10_000_000_000}
+    assert (pictures["folder"], pictures["bytes"], pictures["entries"]) == (str(cache / "pictures"), 0, 0)
     assert cli("cache", "clear")[0] == 0
     assert not cache.exists(), "looking creates nothing"
 
@@ -84,3 +87,14 @@ def test_wrong_limit_in_python(rendered):
 
     with pytest.raises(UsageError, match="cache_gb=-1"):
         kb.sweep(rendered, ["uniform"], cache_gb=-1)
+
+
+def test_training_pictures_are_told_and_removed(cli, cache):
+    from keyframe_bench.training.data import TrainingData
+
+    TrainingData.registry.build("rendered", {"kind": "camera_a", "n": 4, "n_validation": 2}).pictures(12, 24)
+    told = json.loads(cli("cache", "--json")[1])["pictures"]
+    assert told["entries"] == 1 and told["bytes"] > 6 * 12 * 24 * 3
+    assert "training pictures, 1 entry" in cli("cache")[1]
+    assert json.loads(cli("cache", "clear", "--json")[1])["pictures"]["removed_bytes"] == told["bytes"]
+    assert "training pictures" not in cli("cache")[1]

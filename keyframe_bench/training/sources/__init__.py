@@ -1,0 +1,1 @@
+"""Sources of training data, one a file; found by the registry."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .features.hue_histogram import HueHistogram
     from .metrics.base import Metric
     from .report.storyboard import storyboard
+    from .selection.key_clips import ClipRules
     from .video.arrays import clip_from_images
     from .video.synthetic import demo_annotation, demo_video
 
@@ -39,6 +40,7 @@ __version__ = VERSION
 _WHERE = {
     "Annotation": ".core.annotation",
     "Clip": ".core.clip",
+    "ClipRules": ".selection.key_clips",
     "Dataset": ".datasets.base",
     "Explanation": ".explanation",
     "Extraction": ".api",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import warnings
@@ -24,6 +23,9 @@ from .core.seeding import rng_for
 from .datasets.base import Dataset, VideoItem
 from .extractors._inferred import budget_features, run_at_budget, unsupported
 from .extractors.base import Extractor
+from .report.key_clips import clips_of, write_key_clips
+from .report.saved import replace_files
+from .selection.key_clips import ClipRules, KeyClips
 from .video.images import encode_image, fit_width
 from .video.onepass import Pass, Progress, read_pass
 from .video.pictures import fetch_pictures
@@ -111,6 +113,16 @@ class Extraction:
         for frame in fetch_pictures(self.path, self.frames.tolist(), self.source):
             yield frame.full_rgb() if width is None else frame.rgb(*fit_width(frame.height, frame.width, width))
 
+    def clips(self, rules: ClipRules | None = None) -> KeyClips:
+        """Return the stretches of the video that its key frames say are worth keeping; `save` writes them.
+
+        Parameters
+        ----------
+        rules : ClipRules, optional
+            When a clip begins and ends; default: ``ClipRules()``.
+        """
+        return clips_of(self.frames, self.source, rules or ClipRules())
+
     def to_json(self) -> dict[str, Any]:
         """Return what ``keyframes.json`` holds."""
         from .bench.provenance import package_versions
@@ -131,10 +143,16 @@ class Extraction:
             "versions": package_versions(),
         }
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, clips: ClipRules | None = None) -> Path:
         """Write ``keyframes.json``, one full-resolution JPEG a key frame and ``storyboard.jpg`` into ``folder``.
 
         Files of an earlier extraction in the same folder are replaced; when anything fails, the folder stays as it was.
+
+        Parameters
+        ----------
+        folder : str or Path
+        clips : ClipRules, optional
+            Write the key clips of these rules too: ``clips/clip_001.mp4`` ... and ``clips.json``.
 
         Returns
         -------
@@ -160,7 +178,11 @@ class Extraction:
             (staging / "storyboard.jpg").write_bytes(encode_image(storyboard(small, self.times.tolist()), ".jpg"))
             record = {**self.to_json(), "images": names}
             (staging / "keyframes.json").write_text(json.dumps(record, indent=1, allow_nan=False), "utf-8")
-            _move(staging, target, [*names, "storyboard.jpg", "keyframes.json"])
+            if clips is not None:
+                write_key_clips(self.path, self.frames, self.source, clips, staging)
+            replace_files(staging, target)
+        except OutputError as error:
+            raise OutputError(error.path.replace(str(staging), str(target)), error.reason) from error
         except OSError as error:
             raise OutputError(target, error.strerror or str(error)) from error
         finally:
@@ -169,22 +191,6 @@ class Extraction:
                 target.rmdir()
         remove_leftovers(target)
         return target
-
-
-def _move(staging: Path, target: Path, names: list[str]) -> None:
-    in_the_way = next((name for name in names if (target / name).is_dir()), None)
-    if in_the_way is not None:  # found before the first file moves
-        raise OutputError(target / in_the_way, "there is a folder of that name")
-    stale = target / "keyframes.json"
-    try:
-        earlier = set(map(str, json.loads(stale.read_text("utf-8"))["images"])) if stale.exists() else set()
-    except (ValueError, KeyError, TypeError):
-        earlier = set()
-    for name in names:
-        os.replace(staging / name, target / name)
-    for name in earlier - set(names):
-        if name.startswith("frame_") and Path(name).name == name:
-            (target / name).unlink(missing_ok=True)
 
 
 def _shrunk(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

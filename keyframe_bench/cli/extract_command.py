@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from rich.table import Table
 
 from ..api import Extraction, extract
 from ..core.errors import UsageError
+from ..core.params import check_params
 from ..core.registry import load_plugins
+from ..report.key_clips import CLIPS_RECORD
+from ..selection.key_clips import ClipRules
 from ..tables.format import one_line
 from .arguments import Arguments, path_text, split
-from .compose import built_params, composed, text_parameters
+from .compose import built_params, composed, parse, text_parameters
 from .progress import video_progress
 
 
@@ -25,11 +29,16 @@ def run(arguments: list[str]) -> int:
         hint = " (a name with = in it must be that of an existing file)" if found.overrides else ""
         raise UsageError(f"extract needs a video{hint}: keyframe-bench extract VIDEO extractor=uniform")
     video, chosen_out = found.positional[0], found.paths.pop("out", None)
+    rules = _clip_rules(found)
     name, options = extraction_options(found, "extract")
     with video_progress(video) as progress:
         result = extract(video, name, **options, progress=progress)
-    folder = result.save(chosen_out or f"{Path(video).stem}_{name}")
-    _print(result, folder)
+    folder = result.save(chosen_out or f"{Path(video).stem}_{name}", clips=rules)
+    console = Console(highlight=False)
+    _print(console, result)
+    if rules is not None:
+        _print_clips(console, json.loads((folder / CLIPS_RECORD).read_text("utf-8")))
+    console.print(f"written to {escape(path_text(folder))}", soft_wrap=True)
     return 0
 
 
@@ -48,8 +57,26 @@ def extraction_options(found: Arguments, command: str) -> tuple[str, dict[str, A
     return name, {"params": params, **{k: config[k] for k in ("budget", "sampling", "seed")}}
 
 
-def _print(result: Extraction, folder: Path) -> None:
-    console = Console(highlight=False)
+def _clip_rules(found: Arguments) -> ClipRules | None:
+    """Take ``clips=`` and ``clips.*=`` out of the overrides; None when no clips are wanted.
+
+    They are not a part of Hydra's configuration: its grammar reads the values, the class knows names and ranges.
+    """
+    ours = [line for line in found.overrides if line.startswith(("clips=", "clips."))]
+    found.overrides = [line for line in found.overrides if line not in ours]
+    values: dict[str, Any] = {}
+    for override in parse(ours):
+        if override.is_sweep_override():
+            raise UsageError(f"{override.input_line}: give one value; clips of several rules are several extractions")
+        values[str(override.key_or_group)] = override.value()
+    wanted = values.pop("clips", True)
+    if not isinstance(wanted, bool):
+        raise UsageError(f"clips={wanted} is not true or false")
+    rules = ClipRules(**check_params(ClipRules, {k.removeprefix("clips."): v for k, v in values.items()}, "clips"))
+    return rules if ours and wanted else None
+
+
+def _print(console: Console, result: Extraction) -> None:
     info, cost = result.video, result.keyframes.cost
     console.print(
         f"[bold]{escape(one_line(info.name))}[/]  {info.width}x{info.height}, {info.n_frames} frames, "
@@ -74,4 +101,23 @@ def _print(result: Extraction, folder: Path) -> None:
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,
     )
-    console.print(f"written to {escape(path_text(folder))}", soft_wrap=True)
+
+
+def _print_clips(console: Console, record: dict[str, Any]) -> None:
+    """Print a line for every clip of ``clips.json``, and one for all."""
+    for clip in record["clips"]:
+        first, end = clip["frames"]
+        n_keys = len(clip["keyframes"])
+        console.print(
+            f"{clip['file']}  {clip['start_s']:.2f} to {clip['end_s']:.2f} s, frames {first} to {end - 1}, "
+            f"{n_keys} key frame{'' if n_keys == 1 else 's'}, {clip['bytes'] / 1e6:.2f} MB, "
+            f"{'copied' if clip['copied'] else 'encoded again'}: {escape(clip['reason'])}",
+            soft_wrap=True,
+        )
+    n = record["n_clips"]
+    console.print(
+        f"key clips: {n} event{'' if n == 1 else 's'}, {record['saved_s']:.2f} s kept = "
+        f"{100 * record['saved_duration_ratio']:.1f} % of the duration, {record['bytes'] / 1e6:.2f} MB = "
+        f"{100 * record['byte_ratio']:.1f} % of the video's bytes",
+        soft_wrap=True,
+    )

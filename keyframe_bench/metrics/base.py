@@ -44,7 +44,7 @@ class Metric(Configurable, ABC):
     columns : dict
         Name of each number to its `Column`; every call returns exactly these, or nothing when the annotation lacks
         what ``wants`` names.
-    wants : {"users", "shots", None}
+    wants : {"users", "shots", "events", None}
         The part of the annotation it is measured against.
     reference : str
         BibTeX key of the source, or "none".
@@ -54,7 +54,7 @@ class Metric(Configurable, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "none"
-    wants: ClassVar[Literal["users", "shots"] | None] = None
+    wants: ClassVar[Literal["users", "shots", "events"] | None] = None
     columns: ClassVar[dict[str, Column]] = {}
 
     @property
@@ -84,4 +84,5 @@ class Metric(Configurable, ABC):
             return False
         if self.wants == "users":
             return len(annotation.users) > 0
-        return annotation.shots is not None and len(annotation.shots) > 0
+        spans = annotation.shots if self.wants == "shots" else annotation.events
+        return spans is not None and len(spans) > 0

@@ -68,7 +68,7 @@ class ColumnSpec:
     @property
     def fewer_helps(self) -> bool:
         """Whether a summary gets better in this column by leaving key frames out (CUS_E, redundancy; not costs)."""
-        return self.direction == "lower" and self.unit == "1"
+        return self.direction == "lower" and self.unit in ("1", "1/h")
 
     @property
     def arrow(self) -> str:

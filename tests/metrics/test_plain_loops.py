@@ -1,7 +1,9 @@
 """Every number of every metric against plain loops written from the definitions alone, on random videos."""
 
 import math
-from statistics import fmean
+from dataclasses import replace
+from itertools import pairwise
+from statistics import fmean, median
 
 import numpy as np
 import pytest
@@ -188,6 +190,32 @@ def shots(summary, clip, annotation):
     return {"shot_recall": fmean(c > 0 for c in counts), "keyframes_per_shot": fmean(counts)}
 
 
+def events(summary, clip, annotation):
+    """Every frame in turn: a key frame after the first opens or goes on with a clip, ten seconds without close it."""
+    length, times = clip.video.duration_s, clip.times
+    end = max(times[0] + length, times[-1])
+    steps = [b - a for a, b in pairwise(times) if b > a]
+    usual = median(steps) if steps else math.inf
+    clips = []  # first and last key frame, when it ends
+    for n in [n for n in range(1, len(clip)) if n in summary.frames]:
+        shown_until = min(times[n + 1] if n + 1 < len(clip) else end, times[n] + usual)
+        if not clips or times[n] > times[clips[-1][1]] + 10 + 1e-9:
+            clips.append([n, n, 0.0])
+        clips[-1][1:] = n, min(max(times[n] + 10, shown_until), end)
+    everything = range(len(clip))
+    held = [{n for n in everything if times[n] >= times[a] and (n <= b or times[n] < stop)} for a, b, stop in clips]
+    theirs = [set(range(first, stop)) for first, stop in annotation.events]
+    everywhere = set().union(*held)
+    false = sum(not any(its & event for event in theirs) for its in held)
+    return {
+        "event_recall": fmean(bool(event & everywhere) for event in theirs),
+        "event_covered": fmean(len(event & everywhere) / len(event) for event in theirs),
+        "false_clips_per_h": false / (length / 3600),
+        "n_clips": len(clips),
+        "saved_duration_ratio": sum(stop - times[a] for a, _, stop in clips) / length,
+    }
+
+
 def repetition(summary, clip, annotation):
     seen, repeated = set(), 0
     for k in summary.frames:
@@ -258,6 +286,7 @@ REFERENCES = {
     "degenerate": degenerate,
     "diversity_gray": diversity("gray"),
     "diversity_hue": diversity("hue"),
+    "events": events,
     "fidelity_gray": fidelity("gray"),
     "fidelity_hue": fidelity("hue"),
     "redundancy_gray": redundancy("gray"),
@@ -299,7 +328,8 @@ def random_case(seed, make_clip, annotated):
     starts = rng.integers(0, n, int(rng.integers(1, 6)))
     shots = [[s, min(n, s + int(rng.integers(1, 20)))] for s in starts.tolist()]
     cost = dict(zip(("decode_s", "features_s", "select_s", "peak_mb"), rng.random(4).tolist(), strict=True))
-    return KeyFrames(frames, clip.times[frames], cost=cost), clip, annotated(clip, *users, shots=shots)
+    about = replace(annotated(clip, *users, shots=shots), events=np.array(shots))
+    return KeyFrames(frames, clip.times[frames], cost=cost), clip, about
 
 
 def test_every_metric_has_a_reference():

@@ -1,0 +1,104 @@
+"""The key clips of one video as files, and their record."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.files import printable
+from ..selection.key_clips import ClipRules, KeyClips, key_clips
+from ..video.clips import ClipFile, write_clips
+from ..video.onepass import Pass
+
+CLIPS_FOLDER, CLIPS_RECORD = "clips", "clips.json"
+_OURS = re.compile(r"clips/clip_\d+\.(mp4|webm)")
+
+
+def clips_of(keyframes: NDArray[np.int64], read: Pass, rules: ClipRules) -> KeyClips:
+    """Return the clips that the key frames (ordinals) of a video mean."""
+    return key_clips(keyframes, read.times, read.info.duration_s, rules)
+
+
+def write_key_clips(
+    path: Path, keyframes: NDArray[np.int64], read: Pass, rules: ClipRules, folder: Path
+) -> dict[str, Any]:
+    """Write every clip into ``folder/clips`` and their record as ``folder/clips.json``.
+
+    Parameters
+    ----------
+    path : Path
+        The video.
+    keyframes : int64 [K]
+        Ordinals.
+    read : Pass
+        The pass over the same file.
+    rules : ClipRules
+    folder : Path
+        An existing folder.
+
+    Returns
+    -------
+    dict
+        The record: ``n_clips``; ``saved_s`` and ``saved_duration_ratio``, the seconds of all clips, and over the
+        video's; ``bytes`` of all files, ``video_bytes`` of the source's video packets and ``byte_ratio``, the one over
+        the other; ``rules``; ``clips``, a mapping each: ``file``, ``start_s``, ``end_s`` and ``frames`` (half-open, as
+        written), ``keyframes`` in it, ``copied`` or encoded again, and the ``reason``, ``bytes``.
+
+    Raises
+    ------
+    VideoError, OutputError
+        As `write_clips` does.
+    """
+    clips = clips_of(keyframes, read, rules)
+    spans = [(first, end) for first, end in clips.frames.tolist()]
+    files, video_bytes = write_clips(path, spans, folder / CLIPS_FOLDER, read, snap_s=rules.snap_s)
+    entries = [_entry(file, clips, n, keyframes, read) for n, file in enumerate(files)]
+    saved_s = sum(entry["end_s"] - entry["start_s"] for entry in entries)
+    n_bytes = sum(file.bytes for file in files)
+    record = {
+        "video": printable(path.name),
+        "video_sha256": read.info.sha256,
+        "rules": rules.params,
+        "n_clips": len(files),
+        "saved_s": saved_s,
+        "saved_duration_ratio": saved_s / read.info.duration_s if read.info.duration_s > 0 else 0.0,
+        "bytes": n_bytes,
+        "video_bytes": video_bytes,
+        "byte_ratio": n_bytes / video_bytes if video_bytes else 0.0,
+        "clips": entries,
+    }
+    (folder / CLIPS_RECORD).write_text(json.dumps(record, indent=1, allow_nan=False), "utf-8")
+    return record
+
+
+def _entry(file: ClipFile, clips: KeyClips, n: int, keyframes: NDArray[np.int64], read: Pass) -> dict[str, Any]:
+    (first, end), (start_s, end_s) = clips.frames[n], clips.times[n]
+    if file.first < first:  # widened
+        start_s = read.times[file.first]
+    if file.end > end:
+        end_s = read.times[file.end] if file.end < len(read.times) else read.times[0] + read.info.duration_s
+    return {
+        "file": f"{CLIPS_FOLDER}/{file.name}",
+        "start_s": float(start_s),
+        "end_s": float(end_s),
+        "frames": [file.first, file.end],
+        "keyframes": keyframes[(keyframes >= file.first) & (keyframes < file.end)].tolist(),
+        "copied": file.copied,
+        "reason": file.reason,
+        "bytes": file.bytes,
+    }
+
+
+def earlier_clip_files(folder: Path) -> set[str]:
+    """Return names, below ``folder``, of the record and the clips that an earlier extraction left there."""
+    try:
+        record = json.loads((folder / CLIPS_RECORD).read_text("utf-8"))
+        names = {str(entry["file"]) for entry in record["clips"]} if record["rules"] else set()
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # there is none, or it is not ours
+        return set()
+    return {CLIPS_RECORD, *filter(_OURS.fullmatch, names)}

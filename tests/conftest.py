@@ -72,8 +72,9 @@ def own_registry() -> Iterator[None]:
     from keyframe_bench.core.feature import Feature
     from keyframe_bench.extractors.base import Extractor
     from keyframe_bench.metrics.base import Metric
+    from keyframe_bench.training.data import TrainingData
 
-    kinds: tuple[Any, ...] = (Extractor.registry, Feature.registry, Metric.registry)
+    kinds: tuple[Any, ...] = (Extractor.registry, Feature.registry, Metric.registry, TrainingData.registry)
     before = [kind.entries() for kind in kinds]
     files = dict(registry._loaded_plugins)
     yield

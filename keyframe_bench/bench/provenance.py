@@ -20,7 +20,7 @@ def package_versions() -> dict[str, str]:
     import cv2  # its distribution has four names
 
     installed = {dist.name for dist in distributions()}
-    names = ("av", "numpy", "scikit-learn", "scipy", "torch", "torchvision", "timm")
+    names = ("av", "numpy", "pytorch-lightning", "safetensors", "scikit-learn", "scipy", "torch", "torchvision", "timm")
     packages = {name: version(name) for name in names if name in installed}
     return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, get_args
@@ -25,15 +25,27 @@ from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
+from ..models.autoencoder_layers import NAMES, Network
+from ..models.losses import ReconstructionLoss
+from ..training.data import TrainingData
+from ..training.spec import Logger
 
 CONFIG_MODULE = "keyframe_bench.conf"
-GROUPS: dict[str, Registry[Any]] = {"extractor": Extractor.registry, "dataset": Dataset.registry}
+GROUPS: dict[str, Registry[Any]] = {
+    "extractor": Extractor.registry,
+    "dataset": Dataset.registry,
+    "data": TrainingData.registry,
+}
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 
 
+# Groups that are no registry: the class with their parameters, and the one of these that chooses.
+_CHOOSERS: dict[str, tuple[type, str]] = {"network": (Network, "name"), "loss": (ReconstructionLoss, "kind")}
+
+
 def store_groups() -> None:
-    """Put a node ``{name, **parameters}`` for every registered class, and the options of `extract`, into Hydra's store.
+    """Put a node ``{name, **parameters}`` for every class, network and loss, and options of `extract`, into the store.
 
     All defaults come from signatures.
     """
@@ -41,6 +53,10 @@ def store_groups() -> None:
     for group, registry in GROUPS.items():
         for name in registry.names():
             defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
+            store.store(group=group, name=name, node={"name": name, **defaults})
+    for group, (cls, chooser) in _CHOOSERS.items():
+        for name in _known(group):
+            defaults = {p.name: p.default for p in parameters_of(cls).values() if p.name != chooser}
             store.store(group=group, name=name, node={"name": name, **defaults})
     given = _extract_options()
     store.store(name="extract", node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
@@ -127,14 +143,15 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     Parameters
     ----------
     override : Override
-    config : {"extract", "run"}
+    config : {"extract", "run", "train"}
     sweep : bool
         Whether it may have several values, and options of Hydra itself make sense.
     """
     line, key = str(override.input_line), str(override.key_or_group)
     if _is_hydras(override):
         if not sweep:
-            raise UsageError(f"{line}: options of Hydra are for sweeps, keyframe-bench run -m")
+            command = "train" if config == "train" else "run"
+            raise UsageError(f"{line}: options of Hydra are for sweeps, keyframe-bench {command} -m")
         return line
     if override.package is not None or override.is_delete() or override.is_add():
         raise UsageError(f"{line}: options are changed by {key}=VALUE only")
@@ -143,7 +160,7 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     groups = _GROUPS_OF[config]
     if key in groups:
         _check_choice(override, key)
-    elif key == "grid" or group == "grid":
+    elif config != "train" and group == "grid":
         check_grid_key(key)
         return f"++{line}"
     elif group in groups:
@@ -159,7 +176,18 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     return line
 
 
-_GROUPS_OF = {"extract": ("extractor",), "run": ("dataset", "executor")}
+_GROUPS_OF = {
+    "extract": ("extractor",),
+    "run": ("dataset", "executor"),
+    "train": ("network", "loss", "data", "trainer", "logger"),
+}
+_CHOICES: dict[str, Callable[[], Sequence[str]]] = {
+    "executor": lambda: get_args(Backend),
+    "network": lambda: NAMES,
+    "loss": lambda: parameters_of(ReconstructionLoss)["kind"].choices,
+    "trainer": lambda: sorted(path.name[:-5] for path in (files(CONFIG_MODULE) / "trainer").iterdir()),
+    "logger": lambda: get_args(Logger),
+}
 
 
 def _is_hydras(override: Override) -> bool:
@@ -179,7 +207,7 @@ def _check_choice(override: Override, group: str) -> None:
 
 
 def _known(group: str) -> list[str]:
-    return GROUPS[group].names() if group in GROUPS else list(get_args(Backend))
+    return GROUPS[group].names() if group in GROUPS else list(_CHOICES[group]())
 
 
 def _check_option(key: str, config: str) -> None:

@@ -12,6 +12,8 @@ from ..core.registry import Registry, load_plugins
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
+from ..models.autoencoder_layers import NAMES, Network
+from ..training.data import TrainingData
 from .arguments import split
 
 
@@ -35,6 +37,8 @@ def describe() -> dict[str, list[dict[str, Any]]]:
         "features": _each(Feature.registry, _feature, {"summary": "", "source": ""}),
         "metrics": _each(Metric.registry, _metric, {"reference": "", "wants": None, "needs": [], "columns": {}}),
         "datasets": _each(Dataset.registry, _dataset, {"reference": "", "description": "", "licence": ""}),
+        "training_data": _each(TrainingData.registry, _training_data, {"description": "", "layout": ""}),
+        "networks": [_network(name) for name in NAMES],
     }
 
 
@@ -94,6 +98,21 @@ def _dataset(cls: type[Dataset]) -> dict[str, Any]:
     return {"reference": cls.reference, "description": cls.description, "licence": cls.licence}
 
 
+def _training_data(cls: type[TrainingData]) -> dict[str, Any]:
+    return {"description": cls.description, "layout": cls.layout}
+
+
+def _network(name: str) -> dict[str, Any]:
+    network = Network.build(name)
+    code = " x ".join(map(str, network.code_shape))
+    about = f"Auto-encoder for {network.input_height} x {network.input_width} pixels, code {code}."
+    return {
+        **{"name": name, "available": True, "reason": None, "about": about},
+        "parameters": [p.describe() for p in parameters_of(Network).values() if p.name != "name"],
+        **{"trained_numbers": network.total_params, "macs": network.total_macs},
+    }
+
+
 def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
     for kind, rows in facts.items():
         print(f"{kind}:")
@@ -101,7 +120,7 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
             print(f"  {row['name']:20} {row['about']}")
             if not row["available"]:
                 print(f"{'':23}not available: {row['reason']}")
-            if row["parameters"]:
+            if row["parameters"] and kind != "networks":
                 print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
             if kind == "extractors" and row["reference"]:
                 needs = ", ".join(row["needs"]) or "no features"
@@ -110,4 +129,6 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
                     print(f"{'':23}known defects: {row['known_defects']}")
             elif row.get("columns"):
                 print(f"{'':23}" + ", ".join(row["columns"]))
+        if kind == "networks":
+            print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in rows[0]["parameters"]))
         print()

@@ -13,23 +13,29 @@ USAGE = """\
 keyframe-bench: compare key-frame extractors on one decode
 
   keyframe-bench list [--json]
-      every extractor, feature, metric and data set
+      every extractor, feature, metric, data set and network
   keyframe-bench extract VIDEO extractor=NAME [extractor.PARAMETER=...] [sampling=2fps|every|every3]
                  [budget=8|15%|4/min|free|inferred|inferred-coverage] [seed=0] [out=DIR]
-      key frames of one video: keyframes.json, pictures, storyboard.jpg
+                 [clips=true [clips.quiet_s=10] [clips.pre_roll_s=0] [clips.post_roll_s=0] [clips.merge_s=0]]
+      key frames of one video: keyframes.json, pictures, storyboard.jpg; with clips=true the key clips too
   keyframe-bench explain VIDEO frame=N|time=SECONDS extractor=NAME [options of extract] [--json]
       why that frame was chosen or not: its score, the threshold, its segment, its neighbours
   keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
                  [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky|ray] [executor.n_jobs=2]
                  [on_error=raise|warn|skip] [out=DIR] [--dry-run]
       a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra
-  keyframe-bench table [NAME [scale=smoke|cpu] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into FILE]]
+  keyframe-bench train [network=ae_final] [network.width=0.25] [loss=mix|ms_ssim|ssim|l2] data=NAME [data.root=PATH]
+                 [trainer=default|smoke] [trainer.epochs=20] [logger=csv|wandb] [init=FILE] [seed=0] [out=DIR]
+      an auto-encoder: best.safetensors, last.safetensors, history.csv; the same command goes on from an interruption;
+      -m sweeps with Hydra, such as seed=0,1,2 loss=l2,mix
+  keyframe-bench table [NAME [scale=smoke|cpu|paper] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into FILE]]
+                 [data.NAME=PATH|rendered] [trainings=DIR] [seeds=[0,1,2]] [trainer.NAME=VALUE]   (tables of trainings)
   keyframe-bench table NAME --from RESULTS [out=DIR] [--save FILE] [--into FILE]
       a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is
   keyframe-bench results diff A B [--tolerance 0.001] [--json]
       which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any
   keyframe-bench cache [clear] [--json]
-      features kept between runs: where they lie and how much they take; clear removes them
+      features and training pictures kept between runs: where they lie, how much they take; clear removes them
   keyframe-bench perf VIDEO [--peers] [extractors='[a,b]'] [repeats=3] [sampling=2fps] [budget=10] [weights=FILE]
   keyframe-bench perf --from FILE.json
                  [--json] [--save FILE.json] [--markdown FILE.md] [--into FILE.md]
@@ -42,7 +48,7 @@ keyframe-bench: compare key-frame extractors on one decode
 Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1.
 """
 
-COMMANDS = ("list", "extract", "explain", "run", "table", "results", "perf", "cache", "check", "new")
+COMMANDS = ("list", "extract", "explain", "run", "train", "table", "results", "perf", "cache", "check", "new")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,243 @@
+"""What a trained auto-encoder is judged by: losses, sharpness and colour of its reconstructions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..metrics.base import Column
+from ..models.losses import ReconstructionLoss
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+BATCH = 32
+
+COLUMNS: Mapping[str, Column] = {
+    "loss": Column("lower", "1", "the loss of the training", headline=True),
+    "l2": Column("lower", "1", "mean squared error"),
+    "ssim": Column("lower", "1", "1 - SSIM"),
+    "ms_ssim": Column("lower", "1", "1 - MS-SSIM of the sigma kind"),
+    "mix": Column("lower", "1", "mix of MS-SSIM and L1 with its default options"),
+    "psnr": Column("higher", "dB", "peak signal-to-noise ratio, mean over pictures", headline=True),
+    "sharpness": Column("none", "1", "variance of the Laplacian of the luma, output / input; below 1 is blurred"),
+    "gradient": Column("none", "1", "mean gradient magnitude of the luma, output / input; below 1 is blurred"),
+    "chroma_error": Column("lower", "1", "mean absolute error of Cb and Cr, full range 1"),
+    "saturation": Column("none", "1", "mean of max - min of R, G, B, output / input; 0 is black and white"),
+    "ab_error": Column("lower", "1", "mean absolute error of a* and b* (CIELAB)"),
+    "common_loss": Column("lower", "1", "the loss of the training, at a size common to all networks"),
+    "common_psnr": Column("higher", "dB", "peak signal-to-noise ratio at a size common to all networks"),
+}
+_PSNR_FLOOR = 1e-10  # mean squared error: equal pictures count as 100 dB
+_TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
+
+
+def evaluate(
+    model: nn.Module, pictures: NDArray[np.uint8], loss: ReconstructionLoss, *, batch: int = BATCH
+) -> dict[str, float]:
+    """Return how well ``model`` reconstructs pictures: the `COLUMNS` from "loss" to "ab_error", all finite.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Pictures, float [B, 3, H, W] in 0 to 1, to pictures. It is used in evaluation mode, on the device it is on,
+        and left as it was.
+    pictures : uint8 [N, H, W, 3]
+        RGB, N at least 1. May be memory-mapped: read batch by batch.
+    loss : ReconstructionLoss
+        For "loss"; "l2", "ssim", "ms_ssim" and "mix" are those losses with default options.
+    batch : int
+        Pictures at a time.
+
+    Raises
+    ------
+    UsageError
+        If there are no pictures, they are not 8-bit RGB, or a reconstruction is not finite.
+
+    Notes
+    -----
+    Losses and errors are means over pictures. Ratios are of means: the sum over all outputs by the sum over all inputs,
+    so that a flat or grey picture does not decide. Luma, Cb and Cr are those of BT.601 in full range; CIELAB is of sRGB
+    under D65. Reconstructions are not rounded to 8 bits.
+    """
+    losses = {"loss": loss, **{kind: ReconstructionLoss(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
+    _check(pictures)
+    means, amounts = _Sums(), _Sums()
+    with _inference(model):
+        for target, output in _reconstructions(model, pictures, batch):
+            means.add({name: one.per_picture(output, target) for name, one in losses.items()})
+            means.add({"psnr": psnr(output, target), **_color_errors(output, target)})
+            for side, x in (("out", output), ("in", target)):
+                amounts.add({f"{name} {side}": value for name, value in _amounts(x).items()})
+    sums = amounts.total
+    relative = {
+        name: (sums[f"{name} out"] + _TINY) / (sums[f"{name} in"] + _TINY)
+        for name in ("sharpness", "gradient", "saturation")
+    }
+    found = {**{name: total / len(pictures) for name, total in means.total.items()}, **relative}
+    return {name: found[name] for name in COLUMNS if name in found}
+
+
+def evaluate_at(
+    model: nn.Module,
+    pictures: NDArray[np.uint8],
+    originals: NDArray[np.uint8],
+    loss: ReconstructionLoss,
+    *,
+    batch: int = BATCH,
+) -> dict[str, float]:
+    """Return "common_loss" and "common_psnr": reconstructions at the size of ``originals``, compared with these.
+
+    Losses of networks with inputs of different sizes cannot be compared: small pictures are harder per pixel. Here
+    every reconstruction is resized (bilinear, antialiased) to one size.
+
+    Parameters
+    ----------
+    model, loss, batch
+        As in `evaluate`.
+    pictures : uint8 [N, h, w, 3]
+        At the size of the network's input.
+    originals : uint8 [N, H, W, 3]
+        The same pictures in the same order at the common size, resized from their files, not from ``pictures``.
+
+    Raises
+    ------
+    UsageError
+        As in `evaluate`, and if there are not as many originals as pictures.
+    """
+    from torch.nn.functional import interpolate
+
+    _check(pictures)
+    _check(originals)
+    if len(pictures) != len(originals):
+        raise UsageError(f"{len(pictures)} pictures have {len(originals)} originals; read both from the same data")
+    size = originals.shape[1:3]
+    means, start = _Sums(), 0
+    with _inference(model):
+        for _, output in _reconstructions(model, pictures, batch):
+            target = _floats(originals[start : start + len(output)]).to(output.device)
+            start += len(output)
+            resized = output
+            if output.shape[2:] != size:
+                resized = interpolate(output, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+            means.add({"common_loss": loss.per_picture(resized, target), "common_psnr": psnr(resized, target)})
+    return {name: total / len(pictures) for name, total in means.total.items()}
+
+
+def psnr(output: Tensor, target: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio in dB, [B], of pictures [B, C, H, W] in 0 to 1; at most 100."""
+    error = (output - target).square().mean(dim=(1, 2, 3))
+    return -10 * error.clamp(min=_PSNR_FLOOR).log10()
+
+
+class _Sums:
+    """Sums over pictures, by name."""
+
+    def __init__(self) -> None:
+        self.total: dict[str, float] = {}
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Add values [B]."""
+        for name, value in values.items():
+            self.total[name] = self.total.get(name, 0.0) + float(value.double().sum())
+
+
+def _reconstructions(model: nn.Module, pictures: NDArray[np.uint8], batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield pictures and their reconstructions, float32 [B, 3, H, W], batch by batch."""
+    import torch
+
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    for start in range(0, len(pictures), batch):
+        source = _floats(pictures[start : start + batch]).to(device)
+        output = model(source).float()
+        if output.shape != source.shape:
+            raise UsageError(f"the network makes {list(output.shape)} of pictures {list(source.shape)}")
+        bad = ~output.isfinite().flatten(1).all(dim=1)
+        if bad.any():
+            first = start + int(bad.nonzero()[0])
+            raise UsageError(f"the reconstruction of picture {first} is not finite; train the network anew")
+        yield source, output
+
+
+@contextmanager
+def _inference(model: nn.Module) -> Iterator[None]:
+    """Put every part of the model into evaluation mode, and back into the mode it was in."""
+    import torch
+
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _check(pictures: NDArray[np.uint8]) -> None:
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+        raise UsageError(
+            f"pictures to be evaluated are uint8 [N, height, width, 3], not {pictures.dtype} {list(pictures.shape)}"
+        )
+    if len(pictures) == 0:
+        raise UsageError("there are no pictures to evaluate; give the data at least one for validation")
+
+
+def _floats(pictures: NDArray[np.uint8]) -> Tensor:
+    """Return 8-bit pictures [B, H, W, 3] as float32 [B, 3, H, W] in 0 to 1."""
+    import torch
+
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+def _amounts(pictures: Tensor) -> dict[str, Tensor]:
+    """Return how much edge and colour pictures [B, 3, H, W] hold, each [B]."""
+    luma = ycbcr(pictures)[:, 0]  # [B, H, W]
+    inner = luma[:, 1:-1, 1:-1]
+    around = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
+    down = (luma[:, 2:, 1:-1] - luma[:, :-2, 1:-1]) / 2
+    across = (luma[:, 1:-1, 2:] - luma[:, 1:-1, :-2]) / 2
+    return {
+        "sharpness": (around - 4 * inner).flatten(1).var(dim=1, correction=0),
+        "gradient": (down.square() + across.square()).sqrt().mean(dim=(1, 2)),
+        # Not divided by the maximum, as HSV's: noise of dark pixels would count as colour.
+        "saturation": (pictures.amax(dim=1) - pictures.amin(dim=1)).mean(dim=(1, 2)),
+    }
+
+
+def _color_errors(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    chroma = (ycbcr(output) - ycbcr(target))[:, 1:].abs().mean(dim=(1, 2, 3))
+    ab = (lab(output) - lab(target))[:, 1:].abs().mean(dim=(1, 2, 3))
+    return {"chroma_error": chroma, "ab_error": ab}
+
+
+def ycbcr(pictures: Tensor) -> Tensor:
+    """Return Y, Cb and Cr, [B, 3, H, W], of RGB in 0 to 1: Y in 0 to 1, others in -1/2 to 1/2 (BT.601, full range)."""
+    red, green, blue = pictures.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return _stacked(luma, (blue - luma) / 1.772, (red - luma) / 1.402)
+
+
+def lab(pictures: Tensor) -> Tensor:
+    """Return L*, a* and b*, [B, 3, H, W], of sRGB pictures in 0 to 1 under D65 (IEC 61966-2-1, CIE 15)."""
+    import torch
+
+    linear = torch.where(pictures <= 0.04045, pictures / 12.92, ((pictures + 0.055) / 1.055) ** 2.4)
+    red, green, blue = linear.unbind(1)
+    x = (0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / 0.95047
+    y = 0.2126729 * red + 0.7151522 * green + 0.0721750 * blue
+    z = (0.0193339 * red + 0.1191920 * green + 0.9503041 * blue) / 1.08883
+    limit = 6 / 29
+    fx, fy, fz = (torch.where(v > limit**3, v.clamp(min=0) ** (1 / 3), v / (3 * limit**2) + 4 / 29) for v in (x, y, z))
+    return _stacked(116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz))
+
+
+def _stacked(*channels: Tensor) -> Tensor:
+    import torch
+
+    return torch.stack(channels, dim=1)

@@ -1,0 +1,97 @@
+"""The folder of one training: its files, and whether it is the training that is asked for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.files import write_atomic
+
+FORMAT = "keyframe_bench/training@1"
+Row = dict[str, float]  # of the history: epoch, train_loss, validation_loss, lr, seconds
+
+
+class TrainingFolder:
+    """Names, reading and writing; every file appears as a whole or not at all.
+
+    Attributes
+    ----------
+    best, last : Path
+        Checkpoints.
+    record : Path
+        ``training.json``.
+    history : Path
+        ``history.csv``.
+    state : Path
+        What an interrupted training goes on from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.best = path / "best.safetensors"
+        self.last = path / "last.safetensors"
+        self.record = path / "training.json"
+        self.history = path / "history.csv"
+        self.state = path / "state.safetensors"
+
+    def read(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the record, or None where nothing was trained yet.
+
+        Raises
+        ------
+        UsageError
+            If it is the record of another training, or none.
+        """
+        try:
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+            if record["format"] != FORMAT:
+                raise ValueError(f"its format is {record['format']!r}")
+            theirs = record["identity"]
+            _ = record["finished"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{str(self.record)!r} is not the record of a training ({error}); choose another folder with out=DIR"
+            ) from error
+        if found := differences(theirs, dict(identity)):
+            raise UsageError(
+                f"{str(self.path)!r} holds another training: {'; '.join(found)}; choose another folder with out=DIR"
+            )
+        return dict(record)
+
+    def has_checkpoints(self) -> bool:
+        """Whether both are there."""
+        return self.best.is_file() and self.last.is_file()
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write ``training.json``; `OutputError` when that fails."""
+        document = {"format": FORMAT, **record}
+        write_atomic(self.record, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_history(self, history: Sequence[Row]) -> None:
+        """Write ``history.csv``: one line per epoch, from 0; `OutputError` when that fails."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_atomic(self.history, text.getvalue())
+
+
+def differences(theirs: object, ours: object, where: str = "") -> list[str]:
+    """Return in words what differs between two identities.
+
+    >>> differences({"seed": 0, "loss": {"kind": "mix"}}, {"seed": 0, "loss": {"kind": "l2"}})
+    ["loss.kind is 'mix' there and 'l2' here"]
+    """
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        found = []
+        for key in [*theirs, *(k for k in ours if k not in theirs)]:
+            found += differences(theirs.get(key), ours.get(key), f"{where}.{key}" if where else str(key))
+        return found
+    return [] if theirs == ours else [f"{where or 'all'} is {theirs!r} there and {ours!r} here"]

@@ -1,0 +1,144 @@
+"""The thin Lightning module: an auto-encoder, its loss, Adam and half a cosine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ..core.errors import UsageError
+from ..models.autoencoder import Autoencoder
+from ..models.losses import ReconstructionLoss
+from .batches import Batch
+from .spec import TrainerOptions
+
+BETAS = (0.9, 0.999)
+_NAMED = 32  # pictures that a message lists
+
+
+class NotFiniteError(UsageError):
+    """The loss has become NaN or infinite."""
+
+
+class Mean:
+    """Mean over pictures of what is known per batch."""
+
+    def __init__(self) -> None:
+        self.total, self.n = 0.0, 0
+
+    def add(self, value: float, n: int) -> None:
+        """Count ``value`` for ``n`` pictures."""
+        self.total += value * n
+        self.n += n
+
+    @property
+    def value(self) -> float:
+        """Of everything added; NaN before."""
+        return self.total / self.n if self.n else math.nan
+
+
+class Reconstruction(pl.LightningModule):
+    """Trains ``model`` to reproduce its input.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    loss : ReconstructionLoss
+    options : TrainerOptions
+    n_steps : int
+        Of the whole training: what the learning rate's half cosine spans.
+
+    Attributes
+    ----------
+    train_loss, validation_loss : Mean
+        Of the epoch so far; the training loss is that of each batch before its step.
+    lr : float
+        Learning rate of the latest step; 0 before the first.
+
+    Notes
+    -----
+    The paper names no optimiser. Adam with these betas, and the cosine, are protocols A1's.
+    """
+
+    def __init__(self, model: Autoencoder, loss: ReconstructionLoss, options: TrainerOptions, n_steps: int) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.options = options
+        self.n_steps = n_steps
+        self.train_loss, self.validation_loss = Mean(), Mean()
+        self.lr = 0.0
+
+    def loss_of(self, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch, a scalar."""
+        pictures = batch.as_input(channels_last=self.options.channels_last)  # [B, 3, H, W]
+        return self.loss(pictures, self.model(pictures))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch.
+
+        Raises
+        ------
+        NotFiniteError
+            Before anything is changed by it.
+        """
+        loss = self.loss_of(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            when = f"in epoch {self.current_epoch + 1} at step {batch_idx + 1}"
+            raise NotFiniteError(self._sentence(value, when, batch, "training"))
+        self.train_loss.add(value, len(batch.indices))
+        self.lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning passes it
+        """Add one batch to `validation_loss`.
+
+        Raises
+        ------
+        NotFiniteError
+        """
+        self.add_loss(self.validation_loss, batch, f"after epoch {self.current_epoch + 1}", "validation")
+
+    def add_loss(self, mean: Mean, batch: Batch, when: str, what: str) -> None:
+        """Add the loss of a batch to ``mean``.
+
+        Parameters
+        ----------
+        mean : Mean
+        batch : Batch
+        when, what : str
+            For the message: "after epoch 3", "validation".
+
+        Raises
+        ------
+        NotFiniteError
+        """
+        value = float(self.loss_of(batch))
+        if not math.isfinite(value):
+            raise NotFiniteError(self._sentence(value, when, batch, what))
+        mean.add(value, len(batch.indices))
+
+    def _sentence(self, value: float, when: str, batch: Batch, what: str) -> str:
+        indices = batch.indices.tolist()
+        named = ", ".join(map(str, indices[:_NAMED]))
+        if len(indices) > _NAMED:
+            named += f" and {len(indices) - _NAMED} more"
+        ways = f"a trainer.lr lower than {self.options.lr:g}"
+        if self.options.precision != "fp32":
+            ways += ", or trainer.precision=fp32"
+        return (
+            f"the loss became {value} {when}, at {what} pictures {named}; try {ways}, and another folder with out=DIR; "
+            "what earlier epochs reached is kept"
+        )
+
+    def configure_optimizers(self) -> Any:
+        """Return Adam, and half a cosine from ``lr`` at the first step to ``lr_end`` at the last."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.options.lr, betas=BETAS)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimizer, T_max=max(1, self.n_steps - 1), eta_min=self.options.lr_end
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}

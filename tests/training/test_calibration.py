@@ -1,0 +1,95 @@
+"""Thresholds that a checkpoint brings along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.models.autoencoder import Autoencoder
+from keyframe_bench.models.autoencoder_layers import Network
+from keyframe_bench.models.encoding import Encoding
+from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances
+from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.training.calibration import calibrated_thresholds, code_range
+from keyframe_bench.training.data import Pictures
+
+HEIGHT, WIDTH = 24, 48
+LOSS = ReconstructionLoss()
+
+
+@pytest.fixture(scope="module")
+def model() -> Autoencoder:
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(1)
+        made = Autoencoder(Network.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
+        for _ in range(60):
+            made(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
+    return made.eval()
+
+
+def rooms(n: int, seed: int = 0) -> np.ndarray:
+    rng = rng_for(seed, "rooms")
+    return rng.integers(20, 235, (n, HEIGHT // 4, WIDTH // 4, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+
+
+def camera(n: int, noise: float, still: slice = slice(0, 0)) -> np.ndarray:
+    """One room with sensor noise, and a block that jumps about, but for the frames ``still``."""
+    rng = rng_for(0, "camera")
+    frames = rooms(1).repeat(n, 0) + rng.normal(0, noise, (n, HEIGHT, WIDTH, 3))
+    for t in set(range(n)) - set(range(n)[still]):
+        x = int(rng.integers(0, WIDTH - 16))
+        frames[t, 4:20, x : x + 16] = rng.integers(0, 256, 3)
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def pictures(validation: np.ndarray, *, flip: bool = False) -> Pictures:
+    return Pictures(rooms(20, 1), validation, "test", "digest", flip=flip)
+
+
+def test_every_space_has_a_threshold_and_the_same_each_time(model: Autoencoder) -> None:
+    found = calibrated_thresholds(model, LOSS, pictures(rooms(15), flip=True))
+    assert set(found) == {*PICTURE_SPACES, *CODE_SPACES}
+    assert all(type(value) is float and 0 < value < 5 for value in found.values())
+    assert found == calibrated_thresholds(model, ReconstructionLoss("l2"), pictures(rooms(15), flip=True))
+
+
+def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoencoder) -> None:
+    found = calibrated_thresholds(model, LOSS, pictures(rooms(12, 5), flip=True))
+    still, busy = camera(40, 1.2, slice(None)), camera(40, 1.2, slice(0, 1))
+    outputs = [Encoding(model, "fp32").reconstructions(frames) for frames in (still, busy)]
+    for space, (quiet, changed) in {"input": (still, busy), "reconstruction": outputs}.items():
+        assert picture_distances(quiet, quiet)(0, 1, 40).max() < found[space]
+        assert np.median(picture_distances(changed, changed)(0, 1, 40)) > found[space]
+
+
+def test_noise_of_the_camera_itself_counts_where_it_is_stronger(model: Autoencoder) -> None:
+    """Sixteen frames without an event among many with one decide; photographs and short data have no such stretch."""
+    quiet = calibrated_thresholds(model, LOSS, pictures(camera(60, 0.5, slice(20, 40))))
+    noisy_frames = camera(60, 9.0, slice(20, 40))
+    noisy = calibrated_thresholds(model, LOSS, pictures(noisy_frames))
+    assert noisy["input"] > 1.3 * quiet["input"]
+    assert picture_distances(noisy_frames, noisy_frames)(20, 21, 40).max() < 1.3 * noisy["input"]
+    assert np.median(picture_distances(noisy_frames, noisy_frames)(20, 41, 60)) > noisy["input"]
+    for other in (pictures(noisy_frames, flip=True), pictures(noisy_frames[:15])):
+        assert calibrated_thresholds(model, LOSS, other)["input"] < noisy["input"] / 1.2
+
+
+def test_range_of_codes_holds_nearly_all_of_them(model: Autoencoder) -> None:
+    data = pictures(rooms(3))
+    low, high = code_range(model, data)
+    codes = Encoding(model, "fp32").codes(data.train)
+    assert len(low) == len(high) == 8
+    inside = (codes >= np.array(low)[:, None, None]) & (codes <= np.array(high)[:, None, None])
+    assert 0.99 < inside.mean() < 1.0
+
+
+@pytest.mark.parametrize("empty", ["train", "validation"])
+def test_no_pictures_is_one_sentence(model: Autoencoder, empty: str) -> None:
+    parts: dict[str, Any] = {"train": rooms(2), "validation": rooms(2), empty: rooms(0)}
+    with pytest.raises(UsageError, match="'nothing' has no pictures"):
+        calibrated_thresholds(model, LOSS, Pictures(**parts, name="nothing", digest=""))

@@ -28,6 +28,7 @@ from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
 from .progress import run_progress
 from .run_command import make_spec, print_notes
+from .table_trainings import measure_trainings
 
 DEFAULT_SCALE = "cpu"
 # What the table itself decides; everything else of `run` may be given.
@@ -130,8 +131,10 @@ def _refuse_options(experiment: Experiment, found: Arguments, overrides: list[st
 
 def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: list[str], command: str) -> int:
     """Compute the missing cells of every run of the table, into one folder; return 1 when cells failed."""
-    specs = specs_of(experiment, scale, found, overrides)
     facts = {"table": experiment.name, "scale": scale}
+    if experiment.kind in ("training", "structure"):
+        return measure_trainings(experiment, scale, found, command=command, facts=facts)
+    specs = specs_of(experiment, scale, found, overrides)
     if experiment.kind == "change_graph":
         run_change_graph(specs[0], command=command, facts=facts)
         return 0

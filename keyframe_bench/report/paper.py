@@ -10,6 +10,7 @@ from ..tables.notes import FEW_VIDEOS
 from ..tables.paper import PaperCell, PaperTable
 from ..tables.verdict import Verdict
 from .markdown import escape
+from .trainings import training_provenance
 
 
 def number(value: float) -> str:
@@ -28,11 +29,25 @@ def number(value: float) -> str:
     return f"{value:.3f}" if size >= 0.001 else f"{value:.2g}"
 
 
+def fine_number(value: float) -> str:
+    """Return three significant digits of a loss, or the whole number from 100 on.
+
+    Examples
+    --------
+    >>> fine_number(0.0024), fine_number(0.00151), fine_number(-0.01234), fine_number(96163.0), fine_number(0.00001234)
+    ('0.0024', '0.00151', '-0.0123', '96163', '1.23e-05')
+    """
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def with_interval(found: Estimate, usual: int) -> str:
     """Return the number, its 95 % interval in brackets, and its number of videos where that is not the usual one."""
-    text = number(found.value)
+    if found.unit == "exact":
+        return f"{found.value:.0f}" if found.value.is_integer() else f"{found.value:.2f}"
+    written = number if found.unit == "video" else fine_number
+    text = written(found.value)
     if found.low is not None and found.high is not None:
-        text += f" [{number(found.low)}, {number(found.high)}]"
+        text += f" [{written(found.low)}, {written(found.high)}]"
     return text if found.n == usual else f"{text} (n={found.n})"
 
 
@@ -59,17 +74,21 @@ def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
 
 
 def _rows(table: PaperTable) -> list[str]:
-    has_paper = [any(row.cells[i].paper is not None for row in table.rows) for i in range(len(table.columns))]
+    columns = [[row.cells[i] for row in table.rows] for i in range(len(table.columns))]
+    has_paper = [any(cell.paper is not None for cell in column) for column in columns]
+    has_print = [any(cell.printed for cell in column) for column in columns]
     head, align = ["row"], [":--"]
-    for (name, _), both in zip(table.columns, has_paper, strict=True):
-        head += [f"{escape(name)}, paper", escape(name), "ours / paper"] if both else [escape(name)]
-        align += ["--:"] * (3 if both else 1)
+    for (name, _), both, printed in zip(table.columns, has_paper, has_print, strict=True):
+        head += [f"{escape(name)}, paper"] if both or printed else []
+        head += [escape(name), "ours / paper"] if both else [escape(name)]
+        align += ["--:"] * (3 if both else 2 if printed else 1)
     lines = [_line(head), _line(align)]
     for row in table.rows:
         note = f" ({row.note})" if row.note and row.note != "method" else ""
         texts = [escape(row.name + note)]
-        for cell, both in zip(row.cells, has_paper, strict=True):
-            texts += _paper_texts(cell, table.n_videos) if both else [_ours(cell, table.n_videos)]
+        for cell, both, printed in zip(row.cells, has_paper, has_print, strict=True):
+            texts += [escape(cell.printed) or "-"] if printed else []
+            texts += _paper_texts(cell, table) if both else [_ours(cell, table.n_videos)]
         lines.append(_line(texts))
     return lines
 
@@ -80,9 +99,10 @@ def _ours(cell: PaperCell, usual: int) -> str:
     return escape(cell.text) if cell.text else "-"
 
 
-def _paper_texts(cell: PaperCell, usual: int) -> list[str]:
-    paper = "-" if cell.paper is None else number(cell.paper)
-    return [paper, _ours(cell, usual), "-" if cell.ratio is None else number(cell.ratio)]
+def _paper_texts(cell: PaperCell, table: PaperTable) -> list[str]:
+    written = number if table.unit == "video" else fine_number
+    paper = "-" if cell.paper is None else written(cell.paper)
+    return [paper, _ours(cell, table.n_videos), "-" if cell.ratio is None else number(cell.ratio)]
 
 
 def _verdict(verdict: Verdict, usual: int) -> str:
@@ -97,6 +117,8 @@ def _legend(table: PaperTable) -> list[str]:
 
 def _small(table: PaperTable) -> list[str]:
     """Say when intervals are of few videos."""
+    if table.unit != "video":
+        return []
     found = [cell.found for row in table.rows for cell in row.cells] + [v.found for v in table.verdicts]
     few = [e.n for e in found if e is not None and e.low is not None and e.n < FEW_VIDEOS]
     return [f"intervals from fewer than {FEW_VIDEOS} videos (here down to {min(few)}) are too narrow"] if few else []
@@ -110,10 +132,13 @@ def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- data: {escape(', '.join(table.datasets) or 'none')}, {count}{escape(replaced)}; {escape(table.coverage)}"
     ]
+    if experiment.kind in ("training", "structure"):
+        lines = training_provenance(table, run)
     lines += [f"- warning: {escape(str(text))}" for text in run.get("warnings") or ()]
     absent = [f"{n.get('extractor')}: {n.get('reason')}" for n in run.get("not_run") or ()]
     lines += [f"- not run: {escape(text)}" for text in dict.fromkeys(absent)]
-    lines.append(f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}")
+    if table.unit == "video":
+        lines.append(f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}")
     commands = [*(run.get("earlier_commands") or ()), *([run["command"]] if run.get("command") else [])]
     lines += [f"- command: `{str(command).replace('`', '')}`" for command in commands]
     if run and run.get("table") != experiment.name:

@@ -15,6 +15,7 @@ from .bibliography import bibliography
 from .change_graph import change_graph_png
 from .markdown import to_markdown
 from .paper import paper_markdown, provenance
+from .trainings import training_figure
 
 
 @dataclass(frozen=True)
@@ -71,5 +72,7 @@ def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], ru
         markdown = paper_markdown(paper, run)
     drawable = [cell for cell in stored.values() if cell.get("layout") or cell.get("figure")]  # small files hold none
     pictures = {"png": change_graph_png(drawable)} if experiment.kind == "change_graph" and drawable else {}
+    if drawn := training_figure(experiment, list(stored.values())):
+        pictures["png"] = drawn
     words = [asdict(verdict) for verdict in paper.verdicts]
     return Rendered(experiment.name, markdown, markdown, bibliography(paper.references), words, pictures)

@@ -22,12 +22,15 @@ class Experiment:
         What it shows; which data of the paper cannot be had and is replaced.
     source : str
         BibTeX key of the paper; empty for a table of our own.
-    kind : {"table", "comparison", "change_graph"}
-        Rows and columns defined here; the comparison of `tables.comparison`; a figure of one video.
+    kind : {"table", "comparison", "change_graph", "training", "structure"}
+        Rows and columns defined here; the comparison of `tables.comparison`; a figure of one video; trainings; networks
+        as they are listed.
     scales : mapping
-        Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...).
+        Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...); of trainings see
+        `keyframe_bench.tables.training_checks`.
     runs : list of mapping
-        Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some scales.
+        Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some scales. For
+        ``training`` one training each, for ``structure`` one network each.
     rows, columns : list of mapping
         See `keyframe_bench.tables.paper`.
     claims : list of mapping
@@ -35,6 +38,11 @@ class Experiment:
     headline : tuple of str
         For a comparison: its columns; empty for the usual ones.
     notes : list of str
+    figure : mapping
+        Of trainings and structures: ``draw``, and what is drawn.
+    keyframes : mapping
+        Of trainings: ``run`` whose networks choose key frames, ``video`` (a data set), parameters of the extractor and
+        of the clips.
     """
 
     name: str
@@ -50,6 +58,8 @@ class Experiment:
     claims: Sequence[Mapping[str, Any]] = ()
     headline: tuple[str, ...] = ()
     notes: Sequence[str] = ()
+    figure: Mapping[str, Any] = field(default_factory=dict)
+    keyframes: Mapping[str, Any] = field(default_factory=dict)
 
     def scale(self, name: str) -> Mapping[str, Any]:
         """Return the options of a scale; `UsageError` lists those there are."""

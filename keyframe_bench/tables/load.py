@@ -33,7 +33,7 @@ _FACTS = (
         "control",
     ),
     *("dataset", "revision", "video", "video_sha256", "video_record", "budget", "sampling", "run_sampling", "seed"),
-    *("k", "n_sampled", "n_frames", "draws", "finished"),
+    *("k", "n_sampled", "n_frames", "draws", "finished", "unit", "structure"),
 )
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(
@@ -47,9 +47,11 @@ _DEFAULTS: dict[str, Any] = {
             "video_sha256",
             "video_record",
             "finished",
+            "structure",
         ),
         "",
     ),
+    "unit": "video",
     **dict.fromkeys(("budget", "run_sampling"), ""),
     **{"version": 1, "privileged": False, "control": False, "seed": 0, "draws": 1},
 }

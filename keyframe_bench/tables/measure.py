@@ -1,9 +1,13 @@
-"""Numbers of a paper's table from cells: means, totals, ratios, differences, growth; with intervals over videos."""
+"""Numbers of a paper's table from cells: means, totals, ratios, differences, growth; with intervals over videos.
+
+Cells of trainings are about seeds instead of videos (``unit`` of a cell), and those of a structure are exact.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,33 +16,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
-from .stats import CONFIDENCE, resampled_means
+from .stats import CONFIDENCE, resampled_means, student_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FACTS = ("n_sampled", "n_frames", "k")
 DERIVED = ("ms_per_frame", "work_ms_per_frame", "work_s")
+UNITS = ("video", "seed", "exact")
 KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "empty")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number over videos.
+    """A number over videos, or over seeds.
 
     Attributes
     ----------
     value : float
     low, high : float or None
-        95 % percentile bootstrap interval over videos; None for fewer than two, and where a ratio is to nothing.
+        95 % interval: percentile bootstrap over videos, Student's t over seeds; None for fewer than two, and where a
+        ratio is to nothing. Of what is exact, the number itself.
     n : int
-        Videos.
+        Videos or seeds.
+    unit : {"video", "seed", "exact"}
     """
 
     value: float
     low: float | None
     high: float | None
     n: int
+    unit: str = "video"
 
 
 def chosen(cells: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
@@ -113,7 +121,7 @@ def estimate(
         One of the kinds below, with ``where`` (see `chosen`):
 
         ``mean: x`` and ``sum: x``, over videos;
-        ``ratio: [{value, where}, {value, where}]``, of the totals;
+        ``ratio: [{value, where}, {value, where}]``, of the totals; over seeds the geometric mean of the ratios;
         ``difference: [...]``, of the means, paired over videos;
         ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
         ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k, of the
@@ -127,6 +135,7 @@ def estimate(
     UsageError
         If the measure has no known kind.
     """
+    unit = str(cells["unit"].iloc[0]) if len(cells) else "video"
     kind = next((k for k in KINDS if k in measure), None)
     if kind is None:
         raise UsageError(f"measure {dict(measure)!r} has none of {', '.join(KINDS)}")
@@ -137,10 +146,15 @@ def estimate(
     if kind in ("mean", "sum"):
         values = _per_video(chosen(cells, part), what)
         scale = float(len(values)) if kind == "sum" else 1.0
+        if unit != "video":
+            return _over_seeds(scale * values.to_numpy(), unit)
         return _over_videos(values.to_numpy()[:, None], lambda means: scale * means[..., 0])
     if kind in ("ratio", "difference"):
         pair = [_per_video(chosen(cells, {**part, **(q.get("where") or {})}), q["value"]) for q in what]
         first, second = pair[0].align(pair[1], join="inner")
+        if unit != "video":
+            pairs = first.to_numpy(), second.to_numpy()
+            return _over_seeds(pairs[0] - pairs[1], unit) if kind == "difference" else _ratio_over_seeds(*pairs, unit)
         both = np.stack([first.to_numpy(), second.to_numpy()], axis=1)
         combine: Callable[[NDArray[Any]], NDArray[Any]] = (
             (lambda m: m[..., 0] / m[..., 1]) if kind == "ratio" else (lambda m: m[..., 0] - m[..., 1])
@@ -171,6 +185,28 @@ def _over_videos(values: NDArray[Any], combine: Callable[[NDArray[Any]], NDArray
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(resampled, [tail, 100 - tail])
     return Estimate(value, float(low), float(high), n)
+
+
+def _over_seeds(values: NDArray[Any], unit: str) -> Estimate | None:
+    """Return the mean of one number a seed [n] with Student's t interval: three values are too few to resample."""
+    n = len(values)
+    if n == 0 or not np.isfinite(values).all():
+        return None
+    value = float(values.mean())
+    if unit == "exact":
+        return Estimate(value, value, value, n, unit)
+    low, high = student_interval(values) if n > 1 else (None, None)
+    return Estimate(value, low, high, n, unit)
+
+
+def _ratio_over_seeds(first: NDArray[Any], second: NDArray[Any], unit: str) -> Estimate | None:
+    """Return the geometric mean of paired ratios [n], with the interval of the mean of their logarithms."""
+    if not len(first) or not (np.concatenate([first, second]) > 0).all():
+        return None  # a ratio to nothing
+    found = _over_seeds(np.log(first / second), unit)
+    if found is None or found.low is None or found.high is None:
+        return None if found is None else Estimate(math.exp(found.value), None, None, found.n, unit)
+    return Estimate(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.n, unit)
 
 
 def _slope(video: pd.DataFrame, names: list[str]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .build import comparison
 from .experiment import Experiment
 from .measure import Estimate, chosen, estimate
-from .summary import coverage_sentence
+from .summary import coverage_sentence, trainings_sentence
 from .verdict import Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ class PaperCell:
     ----------
     found : Estimate or None
     paper : float or None
-    text : str
-        For columns of facts.
+    text, printed : str
+        For columns of facts: ours, and what the paper prints there.
     """
 
     found: Estimate | None = None
     paper: float | None = None
     text: str = ""
+    printed: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -61,6 +63,8 @@ class PaperTable:
     rows : list of PaperRow
     verdicts : list of Verdict
     n_videos, n_seeds : int
+    unit : {"video", "seed", "exact"}
+        What the numbers are over.
     coverage : str
         How many videos were scored, and why others were not.
     datasets : tuple of str
@@ -80,6 +84,7 @@ class PaperTable:
     datasets: tuple[str, ...]
     extractors: tuple[str, ...]
     references: tuple[str, ...]
+    unit: str = "video"
 
 
 def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, Any]) -> PaperTable:
@@ -104,6 +109,7 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
             numbers = tuple(_cell(column, row, where, cells) for column in experiment.columns)
             rows.append(PaperRow(name, numbers, note))
     good = cells[cells["status"] == "ok"]
+    coverage = trainings_sentence if experiment.kind == "training" else functools.partial(coverage_sentence, run=run)
     references = [experiment.source, *sorted(set(good["reference"]) - {"none", ""})]
     return PaperTable(
         experiment,
@@ -112,10 +118,11 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
         verdicts(experiment, cells),
         int(good["video_id"].nunique()),
         int(good["seed"].nunique()),
-        coverage_sentence(cells, run),
+        coverage(cells),
         tuple(sorted(set(good["dataset"]))),
         tuple(sorted(set(good["extractor"]))),
         tuple(dict.fromkeys(key for key in references if key)),
+        str(good["unit"].iloc[0]) if len(good) else "video",
     )
 
 
@@ -136,11 +143,11 @@ def _expanded(row: Mapping[str, Any], cells: pd.DataFrame) -> list[tuple[str, di
 def _cell(
     column: Mapping[str, Any], row: Mapping[str, Any], where: Mapping[str, Any], cells: pd.DataFrame
 ) -> PaperCell:
-    if "fact" in column:
-        part = chosen(cells, where)
-        values = dict.fromkeys(str(v) for v in part[str(column["fact"])])
-        return PaperCell(text=", ".join(values))
     name = column["name"]
+    if "fact" in column:
+        part = chosen(cells, {**where, **(column.get("where") or {})})
+        values = dict.fromkeys(str(v) for v in part[str(column["fact"])])
+        return PaperCell(text=", ".join(values), printed=str((row.get("paper") or {}).get(name, "")))
     measure = (row.get("measures") or {}).get(name, column)
     # A column over other samplings or budgets than the row's says so.
     own = {k: v for k, v in where.items() if k not in measure.get("over", [])}

@@ -1,0 +1,82 @@
+"""Tables of trainings: what was trained on what, and their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..models.autoencoder_layers import Network
+from ..tables.experiment import Experiment
+from ..tables.paper import PaperTable
+from .convergence import convergence_png
+from .key_clips_figure import key_clips_png
+from .markdown import escape
+from .network_diagram import network_diagram_png
+from .reconstructions import reconstructions_png
+
+
+def training_figure(experiment: Experiment, stored: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """Return the figure of a table of trainings or of structures as PNG; None where there is none to draw.
+
+    Pictures are not kept in small files: without them there is no figure that shows any.
+    """
+    good = [cell for cell in stored if cell.get("status") == "ok"]
+    figure = experiment.figure
+    draw = figure.get("draw")
+    if draw == "reconstructions":
+        return reconstructions_png(good, figure)
+    if draw == "convergence":
+        return convergence_png(good, figure)
+    if draw == "keyframes":
+        return key_clips_png(good)
+    if draw == "diagram":
+        run = experiment.runs[0]
+        return network_diagram_png(Network.build(str(run["network"]), run.get("params")))
+    return None
+
+
+def training_provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
+    """Return what stands for the paper's data, at which scale, and what the brackets are, as Markdown lines."""
+    if table.experiment.kind == "structure":
+        return ["- counted from the layer table of the code: exact, the same at every scale; nothing is trained"]
+    lines = [f"- data: {escape(data_sentence(run))}; {escape(table.coverage)}"]
+    scale = _settings("scale " + str(run["scale"]), run.get("network")) if run.get("scale") else ""
+    parts = [scale, _settings("", run.get("trainer")), _seeds(run.get("seeds")), _duration(run)]
+    if known := "; ".join(part for part in parts if part):
+        lines.append(f"- {escape(known)}")
+    brackets = "brackets: 95 % interval of Student's t over seeds, differences and ratios paired by seed"
+    lines.append(f"- {brackets} (ratios by their logarithms)")
+    return lines
+
+
+def data_sentence(run: Mapping[str, Any]) -> str:
+    """Say what was used for each of the paper's data sets: ``imagenet_sample in place of Caltech 256 (100 + 25)``."""
+    parts = []
+    for about in (run.get("data") or {}).values():
+        name, paper = str(about.get("name", "")), str(about.get("paper", ""))
+        used = name if about.get("itself") else f"{name} in place of {paper}"
+        counts = [about.get("train"), about.get("validation")]
+        if all(isinstance(count, int) for count in counts):
+            used += f" ({counts[0]} pictures for training, {counts[1]} for validation)"
+        parts.append(used)
+    return "; ".join(parts) or "not recorded"
+
+
+def _settings(name: str, params: Mapping[str, Any] | None) -> str:
+    texts = [f"{key.replace('_', ' ')} {value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool)
+             else f"{key.replace('_', ' ')} {value}" for key, value in (params or {}).items()]  # fmt: skip
+    return ": ".join(part for part in (name, ", ".join(texts)) if part)
+
+
+def _seeds(seeds: Sequence[int] | None) -> str:
+    return f"seeds {', '.join(map(str, seeds))}" if seeds else ""
+
+
+def _duration(run: Mapping[str, Any]) -> str:
+    trained, machine = run.get("trained_s"), str(run.get("machine") or "")
+    if not isinstance(trained, (int, float)):
+        return machine
+    where = f" on {machine}" if machine else ""
+    speeds = [f"{speed:.0f}" for speed in run.get("images_per_s") or ()]
+    quick = f", {' to '.join(dict.fromkeys(speeds))} training pictures/s" if speeds else ""
+    return f"{run.get('n_trainings', 0)} trainings of {trained:.0f} s in all{where}{quick}"

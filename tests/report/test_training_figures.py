@@ -1,0 +1,120 @@
+"""Figures of trainings are drawn from results alone."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+import pytest
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.models.autoencoder_layers import NAMES, Network
+from keyframe_bench.report.convergence import convergence_png
+from keyframe_bench.report.key_clips_figure import key_clips_png
+from keyframe_bench.report.network_diagram import network_diagram_png
+from keyframe_bench.report.reconstructions import reconstructions_png
+
+RED, BLUE = (200, 20, 20), (20, 20, 200)
+
+
+def stored(colour, height=24, width=48):
+    """A picture of one colour (RGB) as results hold it."""
+    picture = np.full((height, width, 3), colour[::-1], dtype=np.uint8)
+    return base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode("ascii")
+
+
+def drawn(png):
+    """The drawing as uint8 [H, W, 3], RGB."""
+    assert png is not None
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+
+
+def share(picture, colour, tolerance=12):
+    return float((np.abs(picture - np.array(colour)) <= tolerance).all(axis=-1).mean())
+
+
+def test_reconstructions_stand_beside_their_inputs():
+    records = [
+        {
+            "label": "a",
+            "pictures": {"input": [stored(RED)] * 2, "output": [stored(BLUE)] * 2},
+            "metrics": {"psnr": 20.5},
+        },
+        {"label": "b", "pictures": {"input": [stored(RED)] * 2, "output": [stored(RED)] * 2}, "metrics": {}},
+    ]
+    figure = {"panels": [{"run": "a", "name": "first"}, {"run": "b", "name": "second"}, {"run": "c", "name": "absent"}]}
+    picture = drawn(reconstructions_png(records, figure))
+    red, blue = share(picture, RED), share(picture, BLUE)
+    assert red == pytest.approx(2 * blue, rel=0.05)  # input and the second panel, against the first
+    assert blue > 0.1
+    left = np.flatnonzero((np.abs(picture - np.array(BLUE)) <= 12).all(axis=-1).any(axis=0))
+    assert picture.shape[1] / 4 < left.min() < left.max() < 3 * picture.shape[1] / 4  # the middle panel
+
+
+def test_without_pictures_there_is_no_figure():
+    records = [{"label": "a", "metrics": {"psnr": 20.5}, "history": []}]
+    figure = {"panels": [{"run": "a", "name": "first"}]}
+    assert reconstructions_png(records, figure) is None
+    assert convergence_png(records, figure) is None
+    assert key_clips_png(records) is None
+
+
+def test_a_damaged_picture_is_one_sentence():
+    records = [{"label": "a", "pictures": {"input": ["AAAA"], "output": ["AAAA"]}}]
+    with pytest.raises(UsageError, match="a picture in these results is damaged"):
+        reconstructions_png(records, {"panels": [{"run": "a", "name": "first"}]})
+
+
+def history(start, factor, n=6):
+    rows = ({"epoch": e, "train_loss": start * factor**e, "validation_loss": 2 * start * factor**e} for e in range(n))
+    return list(rows)
+
+
+def test_curves_of_both_runs_are_drawn():
+    records = [
+        {"label": run, "history": history(s, f)} for run, f in (("a", 0.7), ("b", 0.9)) for s in (0.1, 0.12, 0.09)
+    ]
+    both = drawn(convergence_png(records, {"panels": [{"run": "a", "name": "x"}, {"run": "b", "name": "y"}]}))
+    one = drawn(convergence_png(records, {"panels": [{"run": "a", "name": "x"}]}))
+    first, second = (31, 78, 121), (209, 105, 28)
+    assert share(both, first) > 0.001
+    assert share(both, second) > 0.001
+    assert share(one, second) == 0
+
+
+def test_a_curve_that_is_shorter_or_has_gaps_is_drawn():
+    torn = [*history(0.1, 0.8)[:3], {"epoch": 3, "train_loss": None, "validation_loss": 0.0}]
+    records = [{"label": "a", "history": history(0.1, 0.8)}, {"label": "a", "history": torn}]
+    assert convergence_png(records, {"panels": [{"run": "a", "name": "x"}]}) is not None
+
+
+def timeline(n_keyframes):
+    times = np.arange(100) / 10
+    return {
+        "times": times.tolist(),
+        "distances": (0.02 + 0.02 * np.sin(times)).tolist(),
+        "threshold": 0.03,
+        "keyframes": times[:n_keyframes].tolist(),
+        "clips": [[1.0, 4.0], [6.0, 7.0]],
+        "events": [[1.5, 3.0]],
+        "duration_s": 10.0,
+    }
+
+
+@pytest.mark.parametrize("n", [0, 1, 6, 7])
+def test_key_frames_lie_above_their_time_line(n):
+    shown = {"keyframes": [stored(RED, 36, 64)] * n, "times": list(range(n))}
+    picture = drawn(key_clips_png([{"timeline": timeline(n), "pictures": shown, "source": "cam a.mp4"}]))
+    assert (share(picture, RED) > 0) == (n > 0)
+    assert share(picture, (209, 105, 28)) > 0  # the event
+    bare = drawn(key_clips_png([{"timeline": timeline(n)}]))  # small files keep no pictures
+    assert share(bare, RED) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("up", ["tconv", "nearest_conv"])
+def test_every_network_can_be_drawn(name, up):
+    picture = drawn(network_diagram_png(Network.build(name, {"up": up})))
+    assert picture.shape[1] > 2 * picture.shape[0]
+    assert share(picture, (246, 200, 154), 3) > 0  # the code

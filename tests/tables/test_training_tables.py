@@ -1,0 +1,268 @@
+"""Tables of trainings: numbers over seeds, exact numbers, the grammar of their files."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.report.paper import paper_markdown
+from keyframe_bench.tables.experiment import parse_experiment
+from keyframe_bench.tables.export import exported
+from keyframe_bench.tables.load import cells_frame
+from keyframe_bench.tables.measure import estimate
+from keyframe_bench.tables.paper import paper_table
+from keyframe_bench.tables.verdict import judge
+
+INF = math.inf
+FIRST = [0.010, 0.012, 0.009]
+SECOND = [0.004, 0.006, 0.003]
+
+
+def cell(label, seed, *, unit="seed", status="ok", dataset="cam_a", **metrics):
+    return {
+        "key": json.dumps([label, seed, dataset, status]), "status": status, "extractor": "ae_final", "label": label,
+        "params": {"run": label}, "dataset": dataset, "video": f"seed {seed}", "seed": seed, "unit": unit,
+        "budget": "", "sampling": "", "run_sampling": "", "metrics": metrics, "structure": "96*192: conv",
+        "reference": "chen2021autoencoder", "error": {"type": "X", "message": "why"} if status == "failed" else None,
+    }  # fmt: skip
+
+
+def stored(*cells):
+    return {c["key"]: c for c in cells}
+
+
+def runs(n=3, unit="seed"):
+    pairs = zip(FIRST[:n], SECOND[:n], strict=True)
+    return stored(
+        *(
+            c
+            for s, (a, b) in enumerate(pairs)
+            for c in (cell("a", s, unit=unit, loss=a), cell("b", s, unit=unit, loss=b))
+        )
+    )
+
+
+def of(label):
+    return {"value": "loss", "where": {"label": label}}
+
+
+def t_interval(values):
+    values = np.asarray(values)
+    return stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+
+
+def test_a_mean_over_seeds_has_students_interval():
+    found = estimate(cells_frame(runs()), {"mean": "loss", "where": {"label": "a"}})
+    assert (found.value, found.n, found.unit) == (pytest.approx(np.mean(FIRST)), 3, "seed")
+    assert (found.low, found.high) == pytest.approx(t_interval(FIRST))
+
+
+def test_a_difference_over_seeds_is_paired():
+    found = estimate(cells_frame(runs()), {"difference": [of("a"), of("b")]})
+    apart = np.subtract(FIRST, SECOND)
+    assert found.value == pytest.approx(apart.mean())
+    assert (found.low, found.high) == pytest.approx(t_interval(apart))
+    assert found.high - found.low < 0.2 * np.ptp(t_interval(FIRST))  # the seeds' own spread is not in it
+
+
+def test_a_ratio_over_seeds_is_geometric():
+    found = estimate(cells_frame(runs()), {"ratio": [of("a"), of("b")]})
+    logs = np.log(np.divide(FIRST, SECOND))
+    assert found.value == pytest.approx(math.exp(logs.mean()))
+    assert (found.low, found.high) == pytest.approx(tuple(np.exp(t_interval(logs))))
+    back = estimate(cells_frame(runs()), {"ratio": [of("b"), of("a")]})
+    assert back.high == pytest.approx(1 / found.low)
+
+
+def test_a_ratio_to_nothing_is_not_measured():
+    cells = cells_frame(stored(cell("a", 0, loss=0.1), cell("b", 0, loss=0.0)))
+    assert estimate(cells, {"ratio": [of("a"), of("b")]}) is None
+
+
+@pytest.mark.parametrize(("n", "word"), [(1, "undecided"), (2, "undecided"), (3, "holds")])
+def test_three_seeds_are_needed_for_a_verdict(n, word):
+    found = estimate(cells_frame(runs(n)), {"difference": [of("a"), of("b")]})
+    assert judge(found, 0.0, INF)[0] == word
+    if n == 2:
+        assert judge(found, 0.0, INF)[1] == "2 seeds are too few for an interval to be trusted"
+
+
+def test_what_is_exact_is_decided_without_an_interval():
+    found = estimate(cells_frame(runs(1, unit="exact")), {"ratio": [of("a"), of("b")]})
+    assert found.low == found.value == found.high == pytest.approx(2.5)
+    assert judge(found, 1.0, INF) == ("holds", "")
+    assert judge(found, 3.0, INF) == ("fails", "")
+
+
+def test_cells_of_videos_are_resampled_as_before():
+    cells = runs()
+    for one in cells.values():
+        del one["unit"]
+    found = estimate(cells_frame(cells), {"mean": "loss", "where": {"label": "a"}})
+    assert found.unit == "video"
+    assert found.high <= max(FIRST) + 1e-9  # no bootstrap mean lies outside of the values
+
+
+GOOD = """
+title: t
+source: chen2021autoencoder
+kind: training
+scales:
+  smoke: {network: {width: 0.1}, trainer: {epochs: 1}, data: {cam_a: {limit: 4}}, seeds: [0], missing: rendered}
+  paper: {seeds: [0, 1, 2]}
+runs:
+  - {name: a, network: ae_final, data: caltech256, evaluate: [cam_a]}
+  - name: b
+    network: ae_final
+    params: {width: 0.5}
+    loss: {kind: l2}
+    data: cam_a
+    init: a
+    against: a
+    scales: [smoke]
+figure: {draw: convergence, panels: [{run: a, name: first}]}
+keyframes: {run: b, video: cam_a, params: {threshold: [0.03, 0.1]}, clips: {quiet_s: 5}}
+rows:
+  - {name: one, where: {label: a, dataset: cam_a}, paper: {loss: 0.0024, network: printed}}
+  - {name: two, where: {label: b}}
+columns: [{name: loss, mean: loss}, {name: network, fact: structure}]
+claims:
+  - claim: less
+    measure: {ratio: [{value: loss, where: {label: a}}, {value: loss, where: {label: b}}]}
+    expect: {above: 1}
+"""
+GONE = object()
+
+
+def changed(place, value):
+    data = copy.deepcopy(yaml.safe_load(GOOD))
+    *path, last = [int(word) if word.isdecimal() else word for word in place.split(".")]
+    part = data
+    for word in path:
+        part = part[word]
+    if value is GONE:
+        del part[last]
+    else:
+        part[last] = value
+    return data
+
+
+def test_every_form_of_the_grammar_is_read():
+    experiment = parse_experiment("mine", yaml.safe_load(GOOD))
+    assert [len(experiment.runs_at(scale)) for scale in ("smoke", "paper")] == [2, 1]
+    assert experiment.keyframes["run"] == "b"
+
+
+BAD = [
+    ("scales.paper.seeds", GONE, "scale paper: option 'seeds' is missing"),
+    ("scales.smoke.dataset", {"name": "x"}, "scale smoke: there is no option 'dataset'; did you mean data"),
+    ("scales.smoke.missing", "skip", "missing 'skip' is not rendered"),
+    ("scales.smoke.data", {"cam_d": {}}, "scale smoke: data set 'cam_d' is unknown; did you mean cam_"),
+    ("scales.smoke.data.cam_a", 4, "scale smoke: data: cam_a: 4 is not a mapping of parameters"),
+    ("scales.smoke.trainer", {"epochs": []}, "trainer: epochs is an empty list"),
+    ("runs.0.scales", ["smoke"], "scale paper has no run"),
+    ("runs.0.network", "ae_fnal", "run 1: unknown network 'ae_fnal'; did you mean ae_final"),
+    ("runs.0.network", GONE, "run 1: field 'network' is missing"),
+    ("runs.1.params", {"widht": 1}, "run 2: network 'ae_final' has no parameter 'widht'; did you mean width"),
+    ("runs.1.name", "a", "run 2: another run has the name 'a'"),
+    ("runs.1.init", "c", "run 2: init 'c' is none of the runs above it"),
+    ("runs.0.init", "b", "run 1: init 'b' is none of the runs above it"),
+    ("runs.1.loss", "l2", "run 2: loss 'l2' is not a mapping such as {kind: mix}"),
+    ("runs.1.data", "cam", "run 2: data 'cam' is unknown"),
+    ("runs.0.evaluate", "cam_a", "run 1: evaluate 'cam_a' is not a list"),
+    ("figure.draw", "curves", "figure: draw 'curves' is unknown"),
+    ("figure.panels.0.run", "z", "figure: panel 1: run 'z' is unknown"),
+    ("figure.number", 0, "number 0 is not a number of pictures"),
+    ("keyframes.run", "z", "keyframes: run 'z' is unknown"),
+    ("keyframes.clips.quiet_s", "long", "clips: quiet_s 'long' is not a number"),
+    ("headline", ["loss"], "headline is not read for kind training"),
+    ("rows.0.paper.network", 3, "column 'network' is a fact, not a number"),
+    ("columns.1.where", {"label": "a"}, "a column has a fact or a measure, and where is of a measure"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "what"), BAD, ids=[f"{place}={value!r:.20}" for place, value, _ in BAD])
+def test_a_mistake_is_one_sentence_that_names_its_place(place, value, what):
+    with pytest.raises(UsageError) as error:
+        parse_experiment("mine", changed(place, value))
+    assert what in str(error.value)
+    assert str(error.value).startswith("table mine: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_of_trainings_has_no_figure_in_other_kinds():
+    with pytest.raises(UsageError, match="there is no field 'figure'"):
+        parse_experiment("mine", changed("kind", "table"))
+
+
+def page(cells, record=None, place="title", value="t"):
+    experiment = parse_experiment("mine", changed(place, value))
+    run = {"table": "mine", "command": "c", **(record or {})}
+    return paper_markdown(paper_table(experiment, cells_frame(cells), run), run).replace("\\", "")
+
+
+def test_losses_are_shown_with_three_digits_and_beside_the_papers():
+    text = page(runs())
+    assert "| one | 0.0024 | 0.0103 [0.00654, 0.0141] | 4.31 | printed | 96*192: conv |" in text
+    assert "over seeds" in text
+    assert "bootstrap" not in text
+    assert "**holds**" in text
+
+
+def test_the_caption_says_what_stands_in_for_what():
+    used = {
+        "caltech256": {"paper": "Caltech 256", "name": "photos", "itself": False, "train": 100, "validation": 25},
+        "cam_a": {"paper": "Cam A", "name": "Cam A", "itself": True, "train": 6, "validation": 2},
+    }
+    text = page(
+        runs(), {"data": used, "scale": "cpu", "network": {"width": 0.25}, "trainer": {"epochs": 10}, "seeds": [0]}
+    )
+    assert "photos in place of Caltech 256 (100 pictures for training, 25 for validation); Cam A (6 pictures" in text
+    assert "scale cpu: width 0.25; epochs 10; seeds 0" in text
+
+
+def test_failed_trainings_are_named():
+    cells = runs() | stored(cell("b", 7, status="failed"))
+    assert "7 trainings; 1 failed: b, seed 7 (X: why)" in page(cells)
+
+
+def test_small_files_keep_curves_and_leave_pictures_out():
+    cells = runs()
+    for one in cells.values():
+        one |= {
+            "history": [{"epoch": 0, "validation_loss": 0.5}],
+            "pictures": {"input": ["x"]},
+            "timeline": {"clips": []},
+        }
+        one["metrics"] |= {"psnr": 20.0}
+    experiment = parse_experiment("mine", yaml.safe_load(GOOD))
+    kept = [json.loads(line) for line in exported(cells, experiment).splitlines()]
+    assert all(one["history"] and one["unit"] == "seed" and "timeline" in one for one in kept)
+    assert not any("pictures" in one or "psnr" in one["metrics"] for one in kept)
+    again = {one["key"]: one for one in kept}
+    assert page(again) == page(cells)
+
+
+def test_a_structure_stands_beside_what_the_paper_prints():
+    data = {
+        "title": "t", "kind": "structure", "scales": {"smoke": {}}, "runs": [{"network": "ae_test_01"}],
+        "rows": [{"name": "layer", "where": {"label": "layer 1"}, "paper": {"ours": "3*3 conv-8"}}],
+        "columns": [
+            {"name": "ours", "fact": "structure", "where": {"extractor": "ae_test_01"}},
+            {"name": "n", "mean": "params"},
+        ],
+    }  # fmt: skip
+    experiment = parse_experiment("mine", data)
+    one = cell("layer 1", 0, unit="exact", params=232) | {"extractor": "ae_test_01"}
+    run = {"table": "mine"}
+    text = paper_markdown(paper_table(experiment, cells_frame(stored(one)), run), run).replace("\\", "")
+    assert "| row | ours, paper | ours | n |" in text
+    assert "| layer | 3*3 conv-8 | 96*192: conv | 232 |" in text
+    assert "nothing is trained" in text

@@ -1,0 +1,183 @@
+"""A trained auto-encoder as extraction uses it: pictures in, codes and reconstructions out.
+
+On a processor one picture is encoded at a time. That is as quick as batches of any size, since its maps stay in the
+cache (``experiments/speed/encoding.py`` measures it), and it makes a row depend on its own picture only, to the last
+bit, however many are asked for at a time.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UnavailableError, UsageError
+from .checkpoint import checkpoint_id, load_autoencoder, why_unavailable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from .autoencoder import Autoencoder
+
+Precision = Literal["fp32", "bf16"]
+
+_AT_A_TIME = {"cpu": 1, "cuda": 16}  # a GPU needs several pictures to be busy; their rows then agree up to rounding
+
+
+class Encoding:
+    """A network in evaluation mode: batch normalisation folded into the convolutions, channels last in memory.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        It is copied.
+    precision : {"fp32", "bf16"}
+        Of the factors of products; sums have 32 bits either way. With "bf16" weights and the maps between layers have 8
+        significant bits, but for the last layer of encoder and decoder, a hundredth of the work, so that codes and
+        pictures are not rounded to as few.
+    named : str
+        What messages call it.
+
+    Attributes
+    ----------
+    height, width : int
+        Size of the input in pixels.
+    """
+
+    def __init__(self, model: Autoencoder, precision: Precision, named: str = "the network") -> None:
+        import torch
+
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.height, self.width = model.network.input_height, model.network.input_width
+        self.named = named
+        exact = copy.deepcopy(model).eval().requires_grad_(False).to("cpu", torch.float64)
+        # Levels 0 to 255 are exact in 8 significant bits, their 255th parts are not: the first layer divides.
+        next(exact.encoder.parameters()).div_(255)
+        inner = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._encoder = self._ready(exact.encoder, inner)
+        self._decoder = self._ready(exact.decoder, inner)
+        self._last: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
+
+    def codes(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return float32 [B, C, h, w] for uint8 [B, height, width, 3] RGB pictures.
+
+        The codes of the batch before are kept: where codes and reconstructions are asked for of the same pictures, they
+        are encoded once.
+
+        Raises
+        ------
+        UsageError
+            If a number is not finite.
+        """
+        last = self._last
+        if last is None or not np.array_equal(last[0], pictures):
+            rows = [self._encoded(pictures[part]) for part in self._parts(len(pictures))]
+            last = self._last = pictures.copy(), np.concatenate(rows)
+        return last[1].copy()
+
+    def reconstructions(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return uint8 [B, height, width, 3] RGB for pictures of that type and shape; errors as in `codes`."""
+        codes = self.codes(pictures)
+        return np.concatenate([self._decoded(codes[part]) for part in self._parts(len(codes))])
+
+    def warm_up(self) -> None:
+        """Encode and decode a black picture: the first one takes longer, as kernels are made for these sizes."""
+        self.reconstructions(np.zeros((1, self.height, self.width, 3), dtype=np.uint8))
+        self._last = None
+
+    def _parts(self, n: int) -> Iterator[slice]:
+        step = _AT_A_TIME[self.device.type]
+        return (slice(i, i + step) for i in range(0, n, step))
+
+    def _encoded(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        import torch
+
+        codes = self._through(self._encoder, torch.tensor(pictures).permute(0, 3, 1, 2))
+        return codes.contiguous().cpu().numpy()
+
+    def _decoded(self, codes: NDArray[np.float32]) -> NDArray[np.uint8]:
+        import torch
+
+        levels = (self._through(self._decoder, torch.tensor(codes)) * 255).round().to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def _through(self, layers: list[nn.Module], maps: Tensor) -> Tensor:
+        """Return float32 maps, of finite numbers, in the layout of `torch.channels_last`."""
+        import torch
+
+        cuda = self.device.type == "cuda"
+        exact = (
+            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False) if cuda else nullcontext()
+        )
+        with torch.inference_mode(), exact:
+            maps = maps.to(self.device, memory_format=torch.channels_last)
+            for layer in layers:
+                weight = getattr(layer, "weight", None)
+                maps = layer(maps if weight is None else maps.to(weight.dtype))
+            maps = maps.float()
+            if not math.isfinite(maps.sum().item()):
+                raise UsageError(f"{self.named} gives numbers that are not finite; choose another checkpoint")
+            return maps
+
+    def _ready(self, part: nn.Sequential, inner: torch.dtype) -> list[nn.Module]:
+        """Return the layers of encoder or decoder, all of one kind: convolutions and functions without weights."""
+        import torch
+
+        layers = [layer for block in part for layer in folded(block)]
+        convolutions = [layer for layer in layers if hasattr(layer, "weight")]
+        for layer in convolutions:
+            dtype = torch.float32 if layer is convolutions[-1] else inner
+            layer.to(self.device, dtype).to(memory_format=torch.channels_last)
+        return layers
+
+
+def folded(block: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules of one layer, the batch normalisation folded into the convolution before it."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    layers = list(block.children())
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and isinstance(following, nn.BatchNorm2d):
+            yield fuse_conv_bn_eval(layer, following, transpose=isinstance(layer, nn.ConvTranspose2d))
+        elif isinstance(layer, nn.ReLU):
+            yield nn.ReLU(inplace=True)
+        elif not isinstance(layer, nn.BatchNorm2d):
+            yield layer
+
+
+def load_encoding(checkpoint: str, precision: Precision) -> Encoding:
+    """Return the network of a checkpoint, loaded and warm; a process keeps the four used last.
+
+    Parameters
+    ----------
+    checkpoint : str
+        "bundled", or a path.
+    precision : {"fp32", "bf16"}
+
+    Raises
+    ------
+    UnavailableError
+        If torch or the file is missing.
+    UsageError
+        If the file is no checkpoint of an auto-encoder.
+    """
+    return _load(checkpoint, checkpoint_id(checkpoint), precision)
+
+
+@lru_cache(maxsize=4)
+def _load(checkpoint: str, identity: str, precision: Precision) -> Encoding:  # noqa: ARG001 - a changed file is loaded again
+    reason = why_unavailable(checkpoint)
+    if reason is not None:
+        raise UnavailableError(reason)
+    model, _ = load_autoencoder(checkpoint)
+    network = Encoding(model, precision, f"checkpoint={checkpoint!r}")
+    network.warm_up()
+    return network

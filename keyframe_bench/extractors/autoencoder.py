@@ -1,0 +1,237 @@
+"""Key frames of a fixed camera by a trained auto-encoder (Chen et al. 2021)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+
+from ..core.clip import Clip
+from ..core.errors import KeyframeBenchError, UsageError
+from ..core.feature import Feature
+from ..core.keyframes import KeyFrames
+from ..core.params import Range
+from ..core.registry import register
+from ..features.autoencoder_code import AutoencoderCode
+from ..features.reconstruction import Reconstruction
+from ..features.rgb import Rgb
+from ..selection.reference import Distances, ReferenceRule, earliest_after
+from .base import Extractor
+
+if TYPE_CHECKING:
+    from ..models.frame_distance import Space
+
+_PAPER_THRESHOLD = 0.03
+
+
+@register("autoencoder")
+class Autoencoder(Extractor):
+    """Frames that differ by more than a threshold from the latest key frame, as a trained auto-encoder sees them (A4).
+
+    The first frame is the first reference. Each later one is compared with the latest reference; one further away than
+    ``threshold`` is a key frame and becomes the reference.
+
+    Parameters
+    ----------
+    checkpoint : str
+        "bundled" (an ``ae_final`` that ships in the package), or the path of a safetensors file that
+        ``keyframe-bench train`` wrote.
+    distance_space : {"reconstruction", "input", "feature_mix", "feature_l1", "feature_l2", "feature_cos", "cross"}
+        What is compared (the paper says "between the current frame and the latest key frame", and elsewhere that
+        features are compared):
+
+        * ``reconstruction``: the mix loss between what the network leaves of the two frames;
+        * ``input``: the mix loss between the frames themselves, made as small as the network's input: does the network
+          help?
+        * ``cross``: the mix loss between the frame and what the network leaves of the reference;
+        * ``feature_mix``: the mix loss between the codes, laid out as pictures with values in 0 to 1;
+        * ``feature_l1``, ``feature_l2``, ``feature_cos``: mean absolute difference, root of the mean squared one, and 1
+          minus the cosine, of the codes.
+    threshold : float or "auto"
+        "auto" is the value that belongs to the checkpoint and the space: it was calibrated on pictures without an event
+        when the network was trained. The paper's 0.03 has a meaning for ``reconstruction``, ``input`` and ``cross``
+        only. With a fixed budget it is searched, and a number is where the search begins.
+    min_gap_s : float
+        Seconds that a key frame stays the reference at least.
+    emit_first : bool
+        Whether the first frame is a key frame, or only what later ones are compared with.
+    rate : {"every", "run"}
+        Sampling: every frame, as in the paper, or that of the run.
+    precision : {"fp32", "bf16"}
+        Of the network, see `keyframe_bench.models.encoding`.
+
+    Notes
+    -----
+    Source: Chen et al. 2021, section 3.5. ``frame_scores`` are the distances to the latest reference before a frame.
+    A threshold that nothing exceeds gives the first frame alone, whatever ``emit_first`` is.
+
+    With a fixed budget k, the threshold is searched for which the rule gives k key frames; the number can jump over k,
+    and then the k key frames of the largest distances are kept of the least too many that were found.
+    """
+
+    reference = "chen2021autoencoder"
+    supports = frozenset({"fixed", "free"})
+    budget_rule = "the threshold is searched; where it can only give more than k, the k largest distances are kept"
+    may_return_fewer = "frames that equal the latest key frame, or follow it within min_gap_s, are never key frames"
+    stochastic = False
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str = "bundled",
+        distance_space: Literal[
+            "reconstruction", "input", "feature_mix", "feature_l1", "feature_l2", "feature_cos", "cross"
+        ] = "reconstruction",
+        threshold: Annotated[float, Range(0)] | Literal["auto"] = "auto",
+        min_gap_s: Annotated[float, Range(0)] = 0.0,
+        emit_first: bool = True,
+        rate: Literal["every", "run"] = "every",
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.distance_space = distance_space
+        self.threshold = threshold
+        self.min_gap_s = min_gap_s
+        self.emit_first = emit_first
+        self.rate = rate
+        self.precision = precision
+
+    @property
+    def online(self) -> bool:  # type: ignore[override]  # depends on a parameter here
+        """True, unless the first frame is left out: at least one frame must come back before another is known."""
+        return self.emit_first
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """What the network makes of a frame, or its input, according to ``distance_space``."""
+        if self.distance_space == "input":
+            return (self._rgb,)
+        if self.distance_space == "cross":
+            return (self._rgb, self._reconstruction)
+        return (self._reconstruction,) if self.distance_space == "reconstruction" else (self._code,)
+
+    @property
+    def _rgb(self) -> Rgb:
+        from ..models.checkpoint import read_record
+
+        network, _ = read_record(self.checkpoint)
+        return Rgb(height=network.input_height, width=network.input_width)
+
+    @property
+    def _reconstruction(self) -> Reconstruction:
+        return Reconstruction(checkpoint=self.checkpoint, precision=self.precision)
+
+    @property
+    def _code(self) -> AutoencoderCode:
+        return AutoencoderCode(checkpoint=self.checkpoint, precision=self.precision)
+
+    @property
+    def sampling(self) -> str | None:
+        """Defined on every frame, unless ``rate`` is "run"."""
+        return None if self.rate == "run" else self.rate
+
+    def unavailable(self) -> str | None:
+        """Return what is missing: a package, the checkpoint, or its calibrated threshold."""
+        missing = self._code.unavailable()
+        if missing is not None:
+            return missing
+        try:
+            self.level()
+        except KeyframeBenchError as error:
+            return str(error)
+        return None
+
+    def prepare(self) -> None:
+        """Import torch."""
+        from ..models import frame_distance  # noqa: F401 - importing it takes seconds that are not selection
+
+    def level(self) -> float:
+        """Return the threshold of a free budget, as a number.
+
+        Raises
+        ------
+        UsageError
+            If it is "auto", and the checkpoint has none for this space.
+        """
+        if self.threshold != "auto":
+            return self.threshold
+        from ..models.checkpoint import read_record
+
+        calibrated = read_record(self.checkpoint)[1].get("thresholds")
+        value = calibrated.get(self.distance_space) if isinstance(calibrated, dict) else None
+        if not isinstance(value, float | int) or not math.isfinite(value) or value < 0:
+            raise UsageError(
+                f"checkpoint={self.checkpoint!r} has no calibrated threshold for distance_space={self.distance_space}; "
+                f"give threshold=NUMBER ({_PAPER_THRESHOLD} is the paper's, for reconstruction and input)"
+            )
+        return float(value)
+
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+        """Return the references; ``scores``: their distances to the one before; ``segments``: up to the next."""
+        rule = ReferenceRule(len(clip), self._distances(clip), earliest_after(clip.times, self.min_gap_s))
+        if k is None:
+            chain = rule.chain(self.level())
+            chosen = chain.positions[0 if self.emit_first else 1 :]
+        else:
+            start = self.threshold if self.threshold != "auto" else 0.0
+            chain = rule.chain_of(k if self.emit_first else k + 1, start or _PAPER_THRESHOLD)
+            chosen = chain.strongest(k, keep_first=self.emit_first)
+        if chosen.size == 0:
+            chosen = chain.positions[:1]
+        borders = np.append(chosen, len(clip))
+        borders[0] = 0
+        return clip.pick(
+            chosen,
+            scores=chain.distances[chosen],
+            segments=np.stack([borders[:-1], borders[1:]], axis=1),
+            frame_scores=chain.distances,
+            thresholds=np.full(len(clip), chain.threshold),
+        )
+
+    def _distances(self, clip: Clip) -> Distances:
+        from ..models.checkpoint import read_record
+        from ..models.frame_distance import code_distances, picture_distances
+
+        space: Space = self.distance_space
+        if space in ("reconstruction", "input", "cross"):
+            frames, references = clip[self.needs[0]], clip[self.needs[-1]]
+            return picture_distances(frames, references)
+        low, high = (), ()
+        if space == "feature_mix":
+            record = read_record(self.checkpoint)[1]
+            low, high = record.get("code_low", ()), record.get("code_high", ())
+        return code_distances(clip[self._code], space, low, high)
+
+    def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
+        """Compare the distance to the latest reference with the threshold."""
+        assert result.frame_scores is not None and result.thresholds is not None
+        score, level = float(result.frame_scores[position]), float(result.thresholds[position])
+        found = "" if k is None else f" that was found for k={k}"
+        said = f"its distance {score:.4g} to the latest reference before it"
+        if position == 0:
+            return self._why_first(clip, result)
+        if clip.ordinals[position] in result.frames:
+            return f"chosen: {said} is above the threshold {level:.4g}{found}"
+        if score <= level:
+            return f"not chosen: {said} is not above the threshold {level:.4g}{found}"
+        gap = clip.times[position] - result.times[np.searchsorted(result.frames, clip.ordinals[position]) - 1]
+        if k is None or 0 <= gap < self.min_gap_s:
+            return f"not chosen: {said} is above the threshold {level:.4g}{found}, but it follows within min_gap_s"
+        return (
+            f"not chosen: {said} is above the threshold {level:.4g}{found}, but so are those of more than {k} frames, "
+            "and only the largest are kept"
+        )
+
+    def _why_first(self, clip: Clip, result: KeyFrames) -> str:
+        assert result.frame_scores is not None and result.thresholds is not None
+        if clip.ordinals[0] not in result.frames:
+            return "not chosen: the first frame is only what later ones are compared with (emit_first=false)"
+        said = "chosen: the first frame is the first reference"
+        if len(result) > 1:
+            return said
+        most, level = int(result.frame_scores.argmax()), float(result.thresholds[0])
+        return (
+            f"{said}, and nothing differs from it by more than the threshold {level:.4g}: the furthest, frame "
+            f"{clip.ordinals[most]}, by {result.frame_scores[most]:.4g}; a lower threshold gives more key frames"
+        )

@@ -28,7 +28,7 @@ keyframe-bench: compare key-frame extractors on one decode
                  [trainer=default|smoke] [trainer.epochs=20] [logger=csv|wandb] [init=FILE] [seed=0] [out=DIR]
       an auto-encoder: best.safetensors, last.safetensors, history.csv; the same command goes on from an interruption;
       -m sweeps with Hydra, such as seed=0,1,2 loss=l2,mix
-  keyframe-bench table [NAME [scale=smoke|cpu|paper] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into FILE]]
+  keyframe-bench table [NAME [scale=smoke|cpu|paper] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into F]]
                  [data.NAME=PATH|rendered] [trainings=DIR] [seeds=[0,1,2]] [trainer.NAME=VALUE]   (tables of trainings)
   keyframe-bench table NAME --from RESULTS [out=DIR] [--save FILE] [--into FILE]
       a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is

@@ -136,8 +136,8 @@ def test_a_threshold_sweep_needs_nothing_else(checkpoint: str) -> None:
             for options in ({}, {"threshold": 0.5}, {"threshold": 0.1, "min_gap_s": 2.0, "emit_first": False})
         }
         assert len(kinds) == 1
-    assert Autoencoder(checkpoint=checkpoint).sampling == "every"
-    assert Autoencoder(checkpoint=checkpoint, rate="run").sampling is None
+    assert Autoencoder(checkpoint=checkpoint).sampling is None
+    assert Autoencoder(checkpoint=checkpoint, rate="every").sampling == "every"
     (picture,) = Autoencoder(checkpoint=checkpoint, distance_space="input").needs
     assert picture.params == {"height": HEIGHT, "width": WIDTH}
 

@@ -124,7 +124,7 @@ class Method:
     @property
     def network(self) -> bool:
         """Whether it looks with a network: such methods are no part of the classical ones."""
-        return "weights" in self.params
+        return any(feature.elsewhere for feature in self.build().needs)
 
     @property
     def decodes(self) -> bool:

@@ -5,55 +5,49 @@ from __future__ import annotations
 import base64
 import itertools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.annotation import Annotation
 from ..core.clip import Clip
-from ..core.errors import UsageError
-from ..core.files import cache_folder, sha256_of_file
+from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import check_params
 from ..core.seeding import rng_for
-from ..datasets.folder import find_videos
 from ..extractors.base import Extractor, run_extractor
 from ..metrics.base import Column
 from ..metrics.distances import GRAY
+from ..metrics.events import Events, event_agreement
 from ..models.losses import ReconstructionLoss
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
-from ..training.sources.rendered import FPS, Rendered
 from ..training.spec import Trained
 from ..video.clips import write_clips
-from ..video.decode import check_file
-from ..video.encode import write_h264
 from ..video.images import encode_image, fit_width
 from ..video.onepass import Pass, read_pass
 from ..video.pictures import fetch_pictures
-from ..video.surveillance import make_camera
 from .training_sets import TrainingSet
+from .training_video import FilmedVideo, busy_frames, filmed_video, spans_of
 
+VERSION = 2
+"""Bump it when the records of the same key frames may change."""
+
+_EVERY = "every"
 _SHOWN = 12  # key frames in the montage
 _WIDTH = 256
 _POINTS = 2000  # of the curve
 _BATCH = 64
-
-_CHANGED = 8  # grey levels: sensor noise is below 1 in a cell that averages hundreds of pixels
-_LEAST = 3  # of 576 cells
-_BEFORE_S = 0.2
-_GAP_S, _LEAST_S = 1.0, 0.3
 
 COLUMNS: Mapping[str, Column] = {
     "n_keyframes": Column("none", "1", "key frames"),
     "n_clips": Column("none", "1", "key clips"),
     "saved_duration_ratio": Column("lower", "1", "duration of the clips over that of the video"),
     "saved_byte_ratio": Column("lower", "1", "bytes of the clips as files over those of the video"),
-    "event_recall": Column("higher", "1", "share of the events of which a clip has a frame"),
-    "false_clips_per_h": Column("lower", "1/h", "clips without a frame of any event, per hour"),
+    **{name: Events.columns[name] for name in ("event_recall", "false_clips_per_h")},
     "kept_busy": Column("higher", "1", "share of the frames in which something moves that clips have"),
     "kept_still": Column("lower", "1", "share of the frames in which nothing moves that clips have"),
     "busy": Column("none", "1", "share of the frames in which something moves"),
@@ -73,84 +67,141 @@ class KeyframesPlan:
         Whose best checkpoints are used.
     slot : str
         Data set that the video is of.
-    path : Path
-    name : str
-        Of the video, for captions.
-    sha256 : str
+    video : FilmedVideo
     params : dict
         Of the extractor ``autoencoder``.
     rules : ClipRules
-    annotation : Annotation or None
-        Events, where they are known.
+    drawn : bool
+        Whether the record holds what the figure shows: curve and pictures.
     """
 
     run: str
     slot: str
-    path: Path
-    name: str
-    sha256: str
+    video: FilmedVideo
     params: Mapping[str, Any]
     rules: ClipRules
-    annotation: Annotation | None = None
+    drawn: bool = True
 
     @property
     def columns(self) -> Mapping[str, Column]:
         """What the numbers of its records are."""
         return COLUMNS
 
-    def identity(self, trained: Trained) -> Any:
-        """Return what the record depends on, as plain data."""
-        return ["keyframes", 1, sha256_of_file(trained.best), self.sha256, dict(self.params), self.rules.params]
+    def method(self, trained: Trained) -> Extractor:
+        """Return the extractor with the network of a training."""
+        return Extractor.registry.build("autoencoder", {**self.params, "checkpoint": str(trained.best)})
 
-    def record(self, trained: Trained, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the cell of one training: numbers of its key frames and clips, time line, some pictures.
+    def identity(self, trained: Trained) -> Any:
+        """Return what the record depends on, as plain data; the features' keys hold that of the network."""
+        method = self.method(trained)
+        features = [feature.key for feature in (*method.needs, GRAY)]
+        events = None if self.video.events is None else self.video.events.tolist()
+        return [
+            *("keyframes", VERSION, self.run, self.slot, method.name, method.version, features, dict(self.params)),
+            *(self.rules.params, self.video.name, self.video.sha256, events, self.drawn),
+        ]
+
+    def about(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the record says of itself beside what is known of the training."""
+        params = {**about["params"], **self.params}
+        return {
+            **about,
+            "extractor": "autoencoder",
+            "label": "key frames",
+            "params": params,
+            "dataset": self.slot,
+            "source": self.video.name,
+        }
+
+    def record(self, reading: Reading, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the cell of one training: numbers of its key frames and clips, and what is drawn of them.
 
         Raises
         ------
         VideoError
             If the file gives no frames.
+        UsageError
+            If an annotated event lies outside the video.
         """
-        params = {**self.params, "checkpoint": str(trained.best)}
-        method = Extractor.registry.build("autoencoder", params)
-        features = (*method.needs, GRAY)
-        read = read_pass(self.path, {"every": features}, name=self.path.name, sha256=self.sha256)
-        clip = read.clip("every", features)
-        found = run_extractor(method, clip, None, rng=rng_for(0, self.sha256, method.name, 0))
-        clips = key_clips(found.frames, clip.times, clip.video.duration_s, self.rules)
-        busy = busy_frames(clip[GRAY], clip.times)
-        events = self.annotation or Annotation(events=spans_of(busy, clip.times))
-        metrics = _metrics(found, clip, clips, busy, events)
-        metrics["saved_byte_ratio"] = self._byte_ratio(clips, read)
-        if self.params["distance_space"] in ("reconstruction", "input", "cross"):
+        method = self.method(reading.trained)
+        read = reading.read
+        clip = read.clip(method.sampling or _EVERY, method.needs)
+        found = run_extractor(method, clip, None, rng=rng_for(0, self.video.sha256, method.name, 0))
+        clips = key_clips(found.frames, read.times, clip.video.duration_s, self.rules)
+        known = self.video.annotation(read.times)
+        events = reading.moving if known is None or known.events is None else known.events
+        metrics = _metrics(found, clip, clips, reading.busy, events)
+        metrics["saved_byte_ratio"] = reading.byte_ratio(clips, self.rules.snap_s)
+        if self.params["distance_space"] in ("reconstruction", "input"):
             metrics["distance_next"] = float(np.median(neighbour_distances(clip[method.needs[0]])))
-        pictures = fetch_pictures(self.path, _some(found.frames, _SHOWN).tolist(), read)
-        shown = [
-            (frame.time - clip.times[0], frame.rgb(*fit_width(frame.height, frame.width, _WIDTH))) for frame in pictures
-        ]
-        return {
-            **about,
-            "extractor": method.name,
-            "label": "key frames",
-            "params": {**about["params"], **self.params},
-            "dataset": self.slot,
-            "source": self.name,
-            "n_frames": len(clip),
+        record = {
+            **self.about(about),
+            "n_frames": len(read.times),
             "n_sampled": len(clip),
             "keyframes": {"frames": found.frames.tolist(), "cost": dict(found.cost)},
             "metrics": metrics,
-            "timeline": _timeline(found, clip, clips, events, "events" if self.annotation else "something moves"),
-            "pictures": {
-                "keyframes": [base64.b64encode(encode_image(one, ".jpg")).decode("ascii") for _, one in shown],
-                "times": [round(float(time), 2) for time, _ in shown],
-            },
+        }
+        if self.drawn:
+            events_are = "something moves" if known is None else "events"
+            record["timeline"] = {**_timeline(found, clip, read, clips, events), "events_are": events_are}
+            record["pictures"] = self._pictures(found, read)
+        return record
+
+    def _pictures(self, found: KeyFrames, read: Pass) -> dict[str, Any]:
+        pictures = fetch_pictures(self.video.path, _some(found.frames, _SHOWN).tolist(), read)
+        shown = [
+            (frame.time - read.times[0], frame.rgb(*fit_width(frame.height, frame.width, _WIDTH))) for frame in pictures
+        ]
+        return {
+            "keyframes": [base64.b64encode(encode_image(one, ".jpg")).decode("ascii") for _, one in shown],
+            "times": [round(float(time), 2) for time, _ in shown],
         }
 
-    def _byte_ratio(self, clips: KeyClips, read: Pass) -> float:
+
+class Reading:
+    """One pass over a video, for all plans with the network of one training; nothing is read before it is needed.
+
+    Parameters
+    ----------
+    plans : sequence of KeyframesPlan
+        Of one video.
+    trained : Trained
+    """
+
+    def __init__(self, plans: Sequence[KeyframesPlan], trained: Trained) -> None:
+        self.plans = plans
+        self.trained = trained
+        self._bytes: dict[Any, float] = {}
+
+    @cached_property
+    def read(self) -> Pass:
+        """Every feature that a plan needs, and small grey pictures of every frame."""
+        requests: dict[str, list[Feature]] = {_EVERY: [GRAY]}
+        for plan in self.plans:
+            method = plan.method(self.trained)
+            requests.setdefault(method.sampling or _EVERY, []).extend(method.needs)
+        video = self.plans[0].video
+        return read_pass(video.path, requests, name=video.name, sha256=video.sha256)
+
+    @cached_property
+    def busy(self) -> NDArray[np.bool_]:
+        """In which frames [N] something moves."""
+        return busy_frames(self.read.clip(_EVERY, (GRAY,))[GRAY], self.read.times)
+
+    @cached_property
+    def moving(self) -> NDArray[np.int64]:
+        """What moves, as events [E, 2]: where nobody has annotated them."""
+        return spans_of(self.busy, self.read.times)
+
+    def byte_ratio(self, clips: KeyClips, snap_s: float) -> float:
         """Return the bytes of the clips, written as files, over those of the video's own packets."""
-        with tempfile.TemporaryDirectory() as folder:
-            spans = [(int(first), int(end)) for first, end in clips.frames]
-            files, video_bytes = write_clips(self.path, spans, Path(folder), read, snap_s=self.rules.snap_s)
-        return sum(file.bytes for file in files) / video_bytes if video_bytes else 0.0
+        spans = tuple((int(first), int(end)) for first, end in clips.frames)
+        if (spans, snap_s) not in self._bytes:  # several plans often keep the same
+            with tempfile.TemporaryDirectory() as folder:
+                path = self.plans[0].video.path
+                files, video_bytes = write_clips(path, spans, Path(folder), self.read, snap_s=snap_s)
+            self._bytes[spans, snap_s] = sum(file.bytes for file in files) / video_bytes if video_bytes else 0.0
+        return self._bytes[spans, snap_s]
 
 
 def keyframes_plans(asked: Mapping[str, Any], sets: Mapping[str, TrainingSet]) -> list[KeyframesPlan]:
@@ -159,79 +210,37 @@ def keyframes_plans(asked: Mapping[str, Any], sets: Mapping[str, TrainingSet]) -
     Parameters
     ----------
     asked : mapping
-        ``run``, ``video``, ``params``, ``clips``; or empty.
+        ``run``, ``video``, ``params`` (a mapping, or a list of them), ``clips``; or empty. The first plan is drawn.
     sets : mapping
         Its data sets.
 
     Raises
     ------
     UsageError
-        If the data set holds no video, or a parameter is wrong.
-    VideoError
-        If the file is not there.
+        If the data set holds no video that can be decoded, or a parameter is wrong.
     """
     if not asked:
         return []
     rules = ClipRules(**check_params(ClipRules, asked.get("clips") or {}, "clips"))
-    one = sets[asked["video"]]
-    path, annotation = _video_of(one)
-    sha256 = sha256_of_file(path)
-    axes = {name: value if isinstance(value, list) else [value] for name, value in (asked.get("params") or {}).items()}
-    plans = []
-    for values in itertools.product(*axes.values()):
-        method = Extractor.registry.build("autoencoder", dict(zip(axes, values, strict=True)))
+    video = filmed_video(sets[asked["video"]])
+    plans: list[KeyframesPlan] = []
+    for given in settings_of(asked.get("params") or {}):
+        method = Extractor.registry.build("autoencoder", given)
         params = {name: value for name, value in method.params.items() if name != "checkpoint"}
-        plans.append(KeyframesPlan(asked["run"], one.slot, path, one.name, sha256, params, rules, annotation))
+        plans.append(KeyframesPlan(asked["run"], asked["video"], video, params, rules, drawn=not plans))
     return plans
 
 
-def _video_of(one: TrainingSet) -> tuple[Path, Annotation | None]:
-    if isinstance(one.source, Rendered):
-        return rendered_video(one.source)
-    path = Path(one.path).expanduser()
-    if path.is_dir():
-        files = find_videos(path)
-        if not files:
-            raise UsageError(f"data.{one.slot}={one.path!r} holds no video, and key frames are chosen from one")
-        path = files[min(files)]
-    check_file(path)
-    return path, None
+def settings_of(params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return every combination of parameters that are lists, of each mapping in turn.
 
-
-def rendered_video(source: Rendered) -> tuple[Path, Annotation]:
-    """Return the video of the camera whose frames ``source`` draws, in the user's cache, and its events."""
-    camera = make_camera(source.kind[-1], source.seed, n_frames=source.n + source.n_validation, fps=FPS)
-    path = cache_folder() / f"{source.kind}-{source.digest()}.mp4"
-    if not path.is_file():  # a complete one is renamed into place
-        write_h264(path, camera.pictures(), FPS)
-    return path, camera.annotation()
-
-
-def busy_frames(gray: NDArray[np.uint8], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return in which frames [N] of a fixed camera something moves, by small grey pictures [N, h, w] and their times.
-
-    A frame is busy when at least 3 pixels differ by more than 8 levels from the frame 0.2 s before, apart from what all
-    of them differ by (their median): no network and no threshold of one is involved. (From the median over the video,
-    which was tried first, every frame of one_by_one_person.mp4 differs: its camera sets the exposure.)
+    >>> settings_of([{"a": 1, "b": [2, 3]}, {"a": 4}])
+    [{'a': 1, 'b': 2}, {'a': 1, 'b': 3}, {'a': 4}]
     """
-    before = np.maximum(np.searchsorted(times, times - _BEFORE_S + 1e-6, side="right") - 1, 0)
-    change = (gray.astype(np.float32) - gray[before].astype(np.float32)).reshape(len(gray), -1)
-    change -= np.median(change, axis=1, keepdims=True)
-    found: NDArray[np.bool_] = (np.abs(change) > _CHANGED).sum(axis=1) >= _LEAST
-    return found
-
-
-def spans_of(busy: NDArray[np.bool_], times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the half-open ranges [E, 2] of busy frames; pauses below 1 s do not count, nor ranges below 0.3 s."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], busy.astype(np.int8), [0]])))
-    spans = edges.reshape(-1, 2)
-    if len(spans) == 0:
-        return np.zeros((0, 2), dtype=np.int64)
-    last = times[spans[:, 1] - 1]
-    apart = np.flatnonzero(times[spans[1:, 0]] - last[:-1] >= _GAP_S)
-    joined = np.stack([spans[np.append(0, apart + 1), 0], spans[np.append(apart, len(spans) - 1), 1]], axis=1)
-    long = times[joined[:, 1] - 1] - times[joined[:, 0]] >= _LEAST_S
-    found: NDArray[np.int64] = joined[long].astype(np.int64)
+    found = []
+    for given in [params] if isinstance(params, Mapping) else params:
+        axes = [value if isinstance(value, list) else [value] for value in given.values()]
+        found += [dict(zip(given, values, strict=True)) for values in itertools.product(*axes)]
     return found
 
 
@@ -249,9 +258,9 @@ def neighbour_distances(frames: NDArray[np.uint8], loss: ReconstructionLoss | No
 
 
 def _metrics(
-    found: KeyFrames, clip: Clip, clips: KeyClips, busy: NDArray[np.bool_], events: Annotation
+    found: KeyFrames, clip: Clip, clips: KeyClips, busy: NDArray[np.bool_], events: NDArray[np.int64]
 ) -> dict[str, float | None]:
-    inside = np.zeros(len(clip), dtype=bool)
+    inside = np.zeros(len(busy), dtype=bool)
     for start, end in clips.frames:
         inside[start:end] = True
     assert found.frame_scores is not None  # the extractor gives them
@@ -264,34 +273,28 @@ def _metrics(
         "saved_duration_ratio": clips.duration_s / seconds if seconds > 0 else 0.0,
         "busy": float(busy.mean()),
     }
-    if events.events is not None and len(events.events):  # as `metrics.events`, with the clips of this table's rules
-        happens = np.zeros(len(clip), dtype=bool)
-        for start, end in events.events:
-            happens[start:end] = True
-        n_false = sum(not happens[start:end].any() for start, end in clips.frames)
-        metrics["event_recall"] = float(np.mean([inside[start:end].any() for start, end in events.events]))
-        metrics["false_clips_per_h"] = n_false / seconds * 3600 if seconds > 0 else 0.0
-    for name, frames in (("busy", busy), ("still", ~busy)):
-        if frames.any():
-            metrics[f"kept_{name}"] = float(inside[frames].mean())
-            metrics[f"distance_{name}"] = float(np.quantile(distances[frames], 0.5 if name == "busy" else 0.99))
+    if len(events):
+        agreement = event_agreement(clips, events, seconds)
+        metrics |= {name: agreement[name] for name in ("event_recall", "false_clips_per_h")}
+    for name, frames, share in (("busy", busy, 0.5), ("still", ~busy, 0.99)):
+        sampled = frames[clip.ordinals]
+        metrics[f"kept_{name}"] = float(inside[frames].mean()) if frames.any() else None
+        metrics[f"distance_{name}"] = float(np.quantile(distances[sampled], share)) if sampled.any() else None
     return metrics
 
 
-def _timeline(found: KeyFrames, clip: Clip, clips: KeyClips, events: Annotation, events_are: str) -> dict[str, Any]:
+def _timeline(found: KeyFrames, clip: Clip, read: Pass, clips: KeyClips, events: NDArray[np.int64]) -> dict[str, Any]:
     assert found.frame_scores is not None and found.thresholds is not None  # the extractor gives both
-    start = float(clip.times[0])
+    start = float(read.times[0])
     places = _some(np.arange(len(clip)), _POINTS)
-    ends = np.append(clip.times, start + clip.video.duration_s)
-    spans = events.events if events.events is not None else np.zeros((0, 2), dtype=np.int64)
+    ends = np.append(read.times, start + clip.video.duration_s)
     return {
         "times": np.round(clip.times[places] - start, 3).tolist(),
         "distances": np.round(np.asarray(found.frame_scores, dtype=np.float64)[places], 5).tolist(),
         "threshold": float(found.thresholds[-1]),
         "keyframes": np.round(found.times - start, 3).tolist(),
         "clips": np.round(clips.times - start, 3).tolist(),
-        "events": np.round(ends[spans] - start, 3).tolist(),
-        "events_are": events_are,
+        "events": np.round(ends[events] - start, 3).tolist(),
         "duration_s": round(float(clip.video.duration_s), 3),
     }
 

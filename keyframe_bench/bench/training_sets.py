@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from ..core.errors import UsageError
 from ..core.files import printable
 from ..training.data import Pictures, TrainingData
 from ..training.paper_sets import PAPER_SETS
+from ..training.sources._image_files import find_images
+from ..training.sources.image_folder import looks_like_caltech_256
 
 RENDERED = "rendered"
 """What ``data.NAME=`` takes instead of a path."""
@@ -76,6 +77,11 @@ class TrainingSet:
         return PAPER_SETS[self.slot]
 
     @property
+    def is_camera(self) -> bool:
+        """Whether it is the frames of a fixed camera."""
+        return _SOURCES[self.slot][0] == "camera"
+
+    @property
     def name(self) -> str:
         """What it is called in captions, without reading it."""
         if not self.path:
@@ -87,13 +93,22 @@ class TrainingSet:
         return {
             "paper": self.paper,
             "name": pictures.name,
-            "itself": bool(self.path) and _plain(self.paper) == _plain(pictures.name),
+            "itself": self._is_the_papers(pictures),
             "rendered": not self.path,
             "train": len(pictures.train),
             "validation": len(pictures.validation),
             "digest": pictures.digest,
             "facts": pictures.facts,
         }
+
+    def _is_the_papers(self, pictures: Pictures) -> bool:
+        """Whether it is the paper's data set: Caltech 256 by its layout, not by the folder's name.
+
+        The cameras are private: what is given for one is in its place, whatever the file is called.
+        """
+        if self.is_camera or not self.path or pictures.name != self.paper:
+            return False
+        return looks_like_caltech_256(find_images(Path(self.path).expanduser()))
 
 
 def training_sets(table: TrainingTable, given: Mapping[str, str]) -> dict[str, TrainingSet]:
@@ -142,8 +157,3 @@ def _given(slot: str, path: str, params: Mapping[str, Any]) -> TrainingSet:
 def _rendered(slot: str, params: Mapping[str, Any]) -> TrainingSet:
     mine = {_RENDERED_NAMES[name]: value for name, value in params.items() if name in _RENDERED_NAMES}
     return TrainingSet(slot, TrainingData.registry.build("rendered", {**mine, "kind": _SOURCES[slot][1]}))
-
-
-def _plain(name: str) -> str:
-    """Return letters and digits of a name, so that ``Cam_A`` and "Cam A" are one."""
-    return re.sub(r"[^a-z0-9]", "", name.lower().rpartition(".")[0] or name.lower())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .training_keyframes import KeyframesPlan
 
 Report = Callable[[str], None]
+_SHOWN = 3  # pictures that a figure of reconstructions shows
 
 
 def run_trainings(
@@ -95,7 +96,8 @@ class _Table:
     def records(self) -> list[dict[str, Any]]:
         """Return the cells, in the order of the runs; every cell is on disk as soon as it is there."""
         for run in self.runs:  # what is wrong with the data is told before anything is trained
-            for slot in run.slots:
+            filmed = [plan.slot for plan in self.keyframes if plan.run == run.name]
+            for slot in dict.fromkeys([*run.slots, *filmed]):
                 for size in filter(None, (run.size, self.common)):
                     self.pictures(slot, size)
         found: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -107,22 +109,42 @@ class _Table:
         return [cell for run in self.runs for seed in self.seeds for cell in found[run.name, seed]]
 
     def _cells(self, run: Run, seed: int, place: str) -> list[dict[str, Any]]:
-        """Return the cells of one training; where it or its evaluation fails, all of them say so."""
+        """Return the cells of one training; where it or its evaluation fails, all of them say so.
+
+        Key frames that cannot be had leave the numbers of the training as they are.
+        """
         about = self._about(run, seed)
         try:
             trained = self._train(run, seed, place)
             self._trained[run.name, seed] = trained
             cells = [self._cell(run, slot, seed, trained) for slot in run.slots]
-            for plan in self.keyframes:
-                if plan.run == run.name:
-                    cells.append(self._kept(plan.identity(trained), functools.partial(plan.record, trained, about)))
         except (OutputError, UnavailableError):
             raise
         except Exception as error:  # noqa: BLE001 - a failing training is a recorded row; the others go on
             raise_interrupt(error)
             self._trained[run.name, seed] = error
             self.summary.failures.append(f"{run.name}, seed {seed}: {type(error).__name__}: {error}")
-            return [_failed({**about, "dataset": slot, "metrics": {}}, error) for slot in run.slots]
+            return [_failed({**about, "dataset": slot}, error, COLUMNS) for slot in run.slots]
+        plans = [plan for plan in self.keyframes if plan.run == run.name]
+        return cells + (self._keyframes_cells(plans, trained, about) if plans else [])
+
+    def _keyframes_cells(
+        self, plans: Sequence[KeyframesPlan], trained: Trained, about: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return the cells of the key frames of one training; one that fails says so."""
+        from .training_keyframes import Reading
+
+        reading, cells = Reading(plans, trained), []
+        for plan in plans:
+            try:
+                cells.append(self._kept(plan.identity(trained), functools.partial(plan.record, reading, about)))
+            except (OutputError, UnavailableError):
+                raise
+            except Exception as error:  # noqa: BLE001 - as for a training
+                raise_interrupt(error)
+                what = f"key frames of {about['label']} ({plan.params['distance_space']}), seed {about['seed']}"
+                self.summary.failures.append(f"{what}: {type(error).__name__}: {error}")
+                cells.append(_failed(plan.about(about), error, plan.columns))
         return cells
 
     def _train(self, run: Run, seed: int, place: str) -> Trained:
@@ -149,7 +171,7 @@ class _Table:
         figure = self.table.figure
         panels = [panel["run"] for panel in figure.get("panels", [])]
         drawn = figure.get("draw") == "reconstructions" and slot == figure.get("data", run.data) and run.name in panels
-        n_shown = int(figure.get("number", 3)) if drawn and seed == self.seeds[0] else 0
+        n_shown = int(figure.get("number", _SHOWN)) if drawn and seed == self.seeds[0] else 0
         common = self.common and self.pictures(slot, self.common)
         weights = [sha256_of_file(path) for path in (trained.best, trained.last)]
         identity = [VERSION, run.name, weights, slot, pictures.digest, self.common, n_shown, self._rival(run, seed)]
@@ -211,6 +233,7 @@ class _Table:
             "network": dict(self.settings.get("network") or {}),
             "trainer": self.asked or {"epochs": self.trainer.epochs},
             "seeds": self.seeds,
+            **({"keyframes": {"video": self.keyframes[0].video.name}} if self.keyframes else {}),
             "n_trainings": len(self._seconds),
             "trained_s": round(sum(self._seconds.values()), 1),
             "machine": self._machine(),
@@ -238,8 +261,9 @@ class _Table:
         return [min(known), max(known)] if known else []
 
 
-def _failed(about: Mapping[str, Any], error: Exception) -> dict[str, Any]:
-    """Return the cell of what could not be had."""
+def _failed(about: Mapping[str, Any], error: Exception, columns: Mapping[str, Column]) -> dict[str, Any]:
+    """Return the cell of what could not be had, with none of ``columns`` measured."""
+    about = {**about, "metrics": dict.fromkeys(columns)}
     own = isinstance(error, KeyframeBenchError)
     details = {
         "type": type(error).__name__,

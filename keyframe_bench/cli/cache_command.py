@@ -1,21 +1,27 @@
-"""``keyframe-bench cache``: the features and training pictures that are kept between runs."""
+"""``keyframe-bench cache``: features, training pictures and rendered cameras of tables, kept between runs."""
 
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from importlib.resources import files
 
 from omegaconf import OmegaConf
 
 from ..core.errors import UsageError
+from ..core.files import cache_folder, remove_leftovers, withdraw
 from ..training import kept_pictures
 from ..video.store import FeatureStore, Usage, features_folder
 from .arguments import path_text, split
 from .compose import CONFIG_MODULE
 
+# As `bench.training_video` names them: the kind of `data=rendered`, and a digest.
+_CAMERA = re.compile(r"camera_[a-z]-[0-9a-f]{20}\.mp4")
+
 
 def run(arguments: list[str]) -> int:
-    """Print how much is kept, or remove it (rendered videos stay); return 0."""
+    """Print how much is kept, or remove it (videos of rendered data sets stay); return 0."""
     found = split(arguments, switches=["--json"], n_positional=1)
     found.refuse_options("cache")
     if found.positional not in ([], ["clear"]):
@@ -27,16 +33,21 @@ def run(arguments: list[str]) -> int:
     size, entries = kept_pictures.clear() if clear else kept_pictures.usage()
     pictures = {"bytes": size, "entries": entries}
     folder = kept_pictures.pictures_folder()
+    camera_bytes, n_cameras = _cameras(clear=clear)
+    cameras = {"bytes": camera_bytes, "files": n_cameras}
     if "--json" in found.switches:
         prefix = "removed_" if clear else ""
         of_features = {f"{prefix}{k}": v for k, v in vars(amount).items()} | {"limit_bytes": store.limit_bytes}
         of_pictures = {f"{prefix}{k}": v for k, v in pictures.items()} | {"limit_bytes": kept_pictures.LIMIT_BYTES}
         told = {"folder": str(store.folder), **of_features, "pictures": {"folder": str(folder), **of_pictures}}
-        print(json.dumps(told))
+        of_cameras = {f"{prefix}{k}": v for k, v in cameras.items()}
+        print(json.dumps(told | {"cameras": {"folder": str(cache_folder()), **of_cameras}}))
         return 0
     lines = [(_amount(amount), store.folder)]
     if entries:
         lines.append((f"training pictures, {_entries(entries)}, {size / 1e6:.1f} MB", folder))
+    if n_cameras:
+        lines.append((f"rendered cameras, {_counted(n_cameras, 'video')}, {camera_bytes / 1e6:.1f} MB", cache_folder()))
     for text, where in lines:
         print(f"removed {text} from {path_text(where)}" if clear else f"{text} in {path_text(where)}")
     if not clear:
@@ -44,10 +55,28 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+def _cameras(*, clear: bool) -> tuple[int, int]:
+    """Return bytes and number of the cameras that tables rendered, and remove them if asked to."""
+    folder, found = cache_folder(), []
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            if _CAMERA.fullmatch(path.name):
+                with suppress(OSError):  # another process was quicker
+                    size = path.stat().st_size
+                    if not clear or withdraw(path):
+                        found.append(size)
+        if clear:
+            remove_leftovers(folder)
+    return sum(found), len(found)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _entries(count: int) -> str:
     return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
 def _amount(usage: Usage) -> str:
-    videos = f"{usage.videos} video{'' if usage.videos == 1 else 's'}"
-    return f"features of {videos}, {_entries(usage.entries)}, {usage.bytes / 1e6:.1f} MB"
+    return f"features of {_counted(usage.videos, 'video')}, {_entries(usage.entries)}, {usage.bytes / 1e6:.1f} MB"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, get_args
 
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -201,9 +202,17 @@ def _check_choice(override: Override, group: str) -> None:
     if not isinstance(name, str):
         raise UsageError(f"{override.input_line}: {group} is one name, such as {group}={_known(group)[0]}")
     if group in GROUPS:
-        GROUPS[group].get(name)
+        GROUPS[group].get(_class_of(group, name))
     elif name not in _known(group):
         raise UsageError(f"unknown {group} {name!r}; known are {', '.join(_known(group))}")
+
+
+def _class_of(group: str, name: str) -> str:
+    """Return the class that a choice stands for: itself, or that of a paper's preset, ``conf/<group>/<name>.yaml``."""
+    folder = files(CONFIG_MODULE) / group
+    presets = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+    preset = presets.get(f"{name}.yaml")
+    return name if preset is None else str(yaml.safe_load(preset.read_text("utf-8"))["defaults"][0])
 
 
 def _known(group: str) -> list[str]:
@@ -248,7 +257,7 @@ def text_parameters(group: str, overrides: list[str]) -> tuple[dict[str, str], l
     registry = GROUPS[group]
     chosen = next((o.partition("=")[2] for o in overrides if o.startswith(f"{group}=")), None)
     try:
-        known = parameters_of(registry.get(chosen)) if chosen else {}
+        known = parameters_of(registry.get(_class_of(group, chosen))) if chosen else {}
     except (UsageError, UnavailableError):  # composing will say so
         known = {}
     taken, left = {}, []

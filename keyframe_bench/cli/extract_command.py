@@ -12,8 +12,10 @@ from rich.table import Table
 
 from ..api import Extraction, extract
 from ..core.errors import UsageError
+from ..core.keyframes import KeyFrames
 from ..core.params import check_params
 from ..core.registry import load_plugins
+from ..extractors.base import Extractor
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules
 from ..tables.format import one_line
@@ -30,7 +32,10 @@ def run(arguments: list[str]) -> int:
         raise UsageError(f"extract needs a video{hint}: keyframe-bench extract VIDEO extractor=uniform")
     video, chosen_out = found.positional[0], found.paths.pop("out", None)
     rules = _clip_rules(found)
+    chosen_budget = any(line.startswith("budget=") for line in found.overrides)
     name, options = extraction_options(found, "extract")
+    if rules is not None and not chosen_budget and "free" in Extractor.registry.get(name).supports:
+        options["budget"] = "free"  # what happens decides how many clips there are
     with video_progress(video) as progress:
         result = extract(video, name, **options, progress=progress)
     folder = result.save(chosen_out or f"{Path(video).stem}_{name}", clips=rules)
@@ -101,6 +106,17 @@ def _print(console: Console, result: Extraction) -> None:
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,
     )
+    if result.budget == "free" and (lowest := _above_nothing(result.keyframes)) is not None:
+        highest = float(result.keyframes.frame_scores.max())  # type: ignore[union-attr]  # where there is a threshold
+        console.print(f"no score is above the threshold {lowest:.4g}: the highest is {highest:.4g}", soft_wrap=True)
+
+
+def _above_nothing(keyframes: KeyFrames) -> float | None:
+    """Return the lowest threshold if no score of a frame is above its own, else None."""
+    scores, thresholds = keyframes.frame_scores, keyframes.thresholds
+    if scores is None or thresholds is None or (scores > thresholds).any():
+        return None
+    return float(thresholds.min())
 
 
 def _print_clips(console: Console, record: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ keyframe-bench: compare key-frame extractors on one decode
   keyframe-bench results diff A B [--tolerance 0.001] [--json]
       which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any
   keyframe-bench cache [clear] [--json]
-      features and training pictures kept between runs: where they lie, how much they take; clear removes them
+      features, training pictures and rendered cameras kept between runs: where, how much; clear removes them
   keyframe-bench perf VIDEO [--peers] [extractors='[a,b]'] [repeats=3] [sampling=2fps] [budget=10] [weights=FILE]
   keyframe-bench perf --from FILE.json
                  [--json] [--save FILE.json] [--markdown FILE.md] [--into FILE.md]

@@ -16,8 +16,6 @@ from ..tables.experiment import Experiment
 from ..tables.format import one_line
 from .arguments import Arguments
 
-DEFAULT_TRAININGS = "outputs/trainings"
-
 
 def measure_trainings(
     experiment: Experiment, scale: str, found: Arguments, *, command: str, facts: Mapping[str, Any]
@@ -33,14 +31,16 @@ def measure_trainings(
     """
     out = Path(found.paths["out"])
     given = _given(found)
+    runs = experiment.runs_at(scale)
+    filmed = experiment.keyframes.get("run") in [run.get("name") for run in runs]  # not at every scale
     table = TrainingTable(
         experiment.name,
         experiment.source,
         scale,
         experiment.scale(scale),
-        experiment.runs_at(scale),
+        runs,
         experiment.figure,
-        experiment.keyframes,
+        experiment.keyframes if filmed else {},
     )
     if experiment.kind == "structure":
         if given:
@@ -56,7 +56,7 @@ def measure_trainings(
 
     options = TrainingOptions(
         data={key.removeprefix("data."): text for key, text in given.items() if key.startswith("data.")},
-        trainings=Path(given.get("trainings") or DEFAULT_TRAININGS),
+        **({"trainings": Path(given["trainings"])} if "trainings" in given else {}),
         seeds=_seeds(given["seeds"]) if "seeds" in given else None,
         trainer={k.removeprefix("trainer."): _value(k, v) for k, v in given.items() if k.startswith("trainer.")},
     )

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..training.keeper import Report
 
 DEFAULT_OUT = "outputs/train"  # each training in a folder of its own there
+_NAMED = 3  # files that could not be read
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def make_spec(config: Mapping[str, Any], typed: _Typed) -> TrainSpec:
     _, params = built_params(config["trainer"])
     options = TrainerOptions(**check_params(TrainerOptions, params, "trainer"))
     logger, params = built_params(config["logger"])
-    known = {"wandb_mode": params.pop("mode")} if logger == "wandb" else {}
+    known = {"wandb_mode": params.pop("mode")} if logger == "wandb" and "mode" in params else {}
     for unknown in params:
         raise UsageError(f"logger={logger} has no option {unknown!r}; logger=wandb has mode")
     return TrainSpec(
@@ -140,6 +141,7 @@ def _print_end(trained: Trained, out: Path) -> None:
     start = "random weights" if record["init"] is None else one_line(str(record["init"]["path"]))
     lines = [
         f"data {data['name']}: {data['train']} pictures for training, {data['validation']} for validation",
+        *_not_read(data),
         f"loss {record['loss']['kind']}, seed {record['seed']}, {precision}, from {start}",
         f"before training: training loss {first['train_loss']:.5f}, validation {first['validation_loss']:.5f}",
         f"best epoch {record['best_epoch']}: training loss {record['train_loss']:.5f}, "
@@ -151,6 +153,26 @@ def _print_end(trained: Trained, out: Path) -> None:
     ]
     for line in lines:
         console.print(escape(one_line(line)), soft_wrap=True)
+
+
+def _not_read(data: Mapping[str, Any]) -> list[str]:
+    """Return a line for what could not be read of the data, and one for what could be read only in part."""
+    unread, damaged, left_out = data.get("unreadable"), data.get("problems"), "left out, since unreadable"
+    lines = []
+    if isinstance(unread, Mapping):
+        names = [f"{name}: {reason}" for name, reason in unread.items()]
+        lines.append(_named(len(names), "video", left_out, names))
+    elif unread:
+        lines.append(_named(unread, "picture", left_out, data["unreadable_names"]))
+    if damaged:
+        names = [f"{name}: {', '.join(reasons)}" for name, reasons in damaged.items()]
+        lines.append(_named(len(names), "video", "damaged", names))
+    return lines
+
+
+def _named(n: int, what: str, how: str, names: Sequence[str]) -> str:
+    rest = f"; and {n - _NAMED} more" if n > _NAMED else ""
+    return f"{n} {what}{' is' if n == 1 else 's are'} {how}: {'; '.join(names[:_NAMED])}{rest}"
 
 
 def _computed(trained: Trained) -> str:
@@ -229,5 +251,8 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
     for name, record in zip(names, (trained.record for trained in trainings), strict=True):
         losses = f"{record['best_validation_loss']:15.5f}  {record['train_loss']:13.5f}"
         print(f"{name:{width}}  {record['best_epoch']:10}  {losses}  {record['images_per_s']:8.1f}")
+    data = [trained.record["data"] for trained in trainings]
+    for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in _not_read(one)):
+        print(one_line(line))
     n = sum(trained.epochs_now for trained in trainings)
     print(f"{n} epochs computed now; written to {path_text(out)}")

@@ -157,14 +157,16 @@ class Autoencoder(Extractor):
         """
         if self.threshold != "auto":
             return self.threshold
-        from ..models.checkpoint import read_record
+        from ..models.checkpoint import read_record, unfinished
 
-        calibrated = read_record(self.checkpoint)[1].get("thresholds")
+        record = read_record(self.checkpoint)[1]
+        calibrated = record.get("thresholds")
         value = calibrated.get(self.distance_space) if isinstance(calibrated, dict) else None
         if not isinstance(value, float | int) or not math.isfinite(value) or value < 0:
             raise UsageError(
                 f"checkpoint={self.checkpoint!r} has no calibrated threshold for distance_space={self.distance_space}; "
-                f"give threshold=NUMBER ({_PAPER_THRESHOLD} is the paper's, for reconstruction and input)"
+                + (f"{reason}, or " if (reason := unfinished(record)) else "")
+                + f"give threshold=NUMBER ({_PAPER_THRESHOLD} is the paper's, for reconstruction and input)"
             )
         return float(value)
 

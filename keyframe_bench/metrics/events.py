@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
-from ..selection.key_clips import ClipRules, key_clips
+from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from .base import Column, Metric
 
 
@@ -38,14 +39,29 @@ class Events(Metric):
             return dict.fromkeys(self.columns, 0.0)
         seconds = clip.video.duration_s
         clips = key_clips(keyframes.frames, clip.times, seconds, ClipRules())
-        events = annotation.events
-        end = np.minimum(events[:, None, 1], clips.frames[None, :, 1])
-        shared = np.maximum(end - np.maximum(events[:, None, 0], clips.frames[None, :, 0]), 0)  # [events, clips]
-        n_false = int((shared.sum(axis=0) == 0).sum())
         return {
-            "event_recall": float((shared.sum(axis=1) > 0).mean()),
-            "event_covered": float((shared.sum(axis=1) / (events[:, 1] - events[:, 0])).mean()),
-            "false_clips_per_h": n_false / seconds * 3600 if seconds > 0 else 0.0,
+            **event_agreement(clips, annotation.events, seconds),
             "n_clips": float(len(clips)),
             "saved_duration_ratio": clips.duration_s / seconds if seconds > 0 else 0.0,
         }
+
+
+def event_agreement(clips: KeyClips, events: NDArray[np.int64], duration_s: float) -> dict[str, float]:
+    """Return ``event_recall``, ``event_covered`` and ``false_clips_per_h`` (see `Events`) of clips of any rules.
+
+    Parameters
+    ----------
+    clips : KeyClips
+    events : int64 [E, 2]
+        Half-open ranges of ordinals, E at least 1; they may overlap.
+    duration_s : float
+        Of the video.
+    """
+    end = np.minimum(events[:, None, 1], clips.frames[None, :, 1])
+    shared = np.maximum(end - np.maximum(events[:, None, 0], clips.frames[None, :, 0]), 0)  # [events, clips]
+    n_false = int((shared.sum(axis=0) == 0).sum())
+    return {
+        "event_recall": float((shared.sum(axis=1) > 0).mean()),
+        "event_covered": float((shared.sum(axis=1) / (events[:, 1] - events[:, 0])).mean()),
+        "false_clips_per_h": n_false / duration_s * 3600 if duration_s > 0 else 0.0,
+    }

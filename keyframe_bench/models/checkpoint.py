@@ -20,7 +20,10 @@ BUNDLED = "bundled"
 """The name of the checkpoint that ships in the package, wherever the path of one is asked for."""
 
 _BUNDLED_FILE = "ae_final.safetensors"
-_WAYS_OUT = "train one with keyframe-bench train, or give checkpoint=bundled"
+
+
+def _ways_out(option: str) -> str:
+    return f"train one with keyframe-bench train, or give {option}={BUNDLED}"
 
 
 def save_autoencoder(path: Path, model: Autoencoder, record: Mapping[str, Any]) -> None:
@@ -52,7 +55,7 @@ def _in_one_order(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[start:]
 
 
-def bundled_path() -> Path:
+def bundled_path(option: str = "checkpoint") -> Path:
     """Return the checkpoint that ships in the package: an ``ae_final`` trained by the project.
 
     Raises
@@ -65,13 +68,13 @@ def bundled_path() -> Path:
     file = files(__package__) / _BUNDLED_FILE
     if not (isinstance(file, Path) and file.is_file()):
         raise UnavailableError(
-            f"checkpoint={BUNDLED} is not in this installation of keyframe_bench ({_BUNDLED_FILE} is missing); "
-            "install the package again, or give checkpoint=PATH of one trained with keyframe-bench train"
+            f"{option}={BUNDLED} is not in this installation of keyframe_bench ({_BUNDLED_FILE} is missing); "
+            f"install the package again, or give {option}=PATH of one trained with keyframe-bench train"
         )
     return file
 
 
-def checkpoint_path(checkpoint: str | Path) -> Path:
+def checkpoint_path(checkpoint: str | Path, option: str = "checkpoint") -> Path:
     """Return the file that ``checkpoint`` names: "bundled", or a path; that it exists is not looked at.
 
     Raises
@@ -79,7 +82,7 @@ def checkpoint_path(checkpoint: str | Path) -> Path:
     UnavailableError
         See `bundled_path`.
     """
-    return bundled_path() if checkpoint == BUNDLED else Path(checkpoint)
+    return bundled_path(option) if checkpoint == BUNDLED else Path(checkpoint)
 
 
 def checkpoint_id(checkpoint: str | Path) -> str:
@@ -90,7 +93,7 @@ def checkpoint_id(checkpoint: str | Path) -> str:
     UnavailableError
         If it cannot be read.
     """
-    return file_id(checkpoint_path(checkpoint), "checkpoint", _WAYS_OUT)
+    return file_id(checkpoint_path(checkpoint), "checkpoint", _ways_out("checkpoint"))
 
 
 def why_unavailable(checkpoint: str | Path) -> str | None:
@@ -102,7 +105,7 @@ def why_unavailable(checkpoint: str | Path) -> str | None:
         path = checkpoint_path(checkpoint)
     except UnavailableError as error:
         return str(error)
-    return None if path.is_file() else f"checkpoint file {str(path)!r} does not exist; {_WAYS_OUT}"
+    return None if path.is_file() else f"checkpoint file {str(path)!r} does not exist; {_ways_out('checkpoint')}"
 
 
 def read_record(path: str | Path) -> tuple[Network, dict[str, Any]]:
@@ -121,11 +124,23 @@ def read_record(path: str | Path) -> tuple[Network, dict[str, Any]]:
         If the bundled one is missing.
     """
     path = checkpoint_path(path)
-    _, metadata = read_safetensors(path, "checkpoint", _WAYS_OUT, tensors=False)
-    return _parsed(path, metadata)
+    _, metadata = read_safetensors(path, "checkpoint", _ways_out("checkpoint"), tensors=False)
+    return _parsed(path, metadata, "checkpoint")
 
 
-def load_autoencoder(path: str | Path, network: Network | None = None) -> tuple[Autoencoder, dict[str, Any]]:
+def unfinished(record: Mapping[str, Any]) -> str | None:
+    """Return a sentence if ``record`` is of a training that was not finished, else None.
+
+    Its checkpoint has weights, but nothing that is calibrated at the end: ``thresholds``, ``code_low``, ``code_high``.
+    """
+    if "chosen" not in record or "thresholds" in record:  # not written by a training, or by one that was finished
+        return None
+    return "its training was not finished; run the same command again, it goes on from there"
+
+
+def load_autoencoder(
+    path: str | Path, network: Network | None = None, *, option: str = "checkpoint"
+) -> tuple[Autoencoder, dict[str, Any]]:
     """Return the model in evaluation mode, with its weights, and the record.
 
     Parameters
@@ -134,6 +149,8 @@ def load_autoencoder(path: str | Path, network: Network | None = None) -> tuple[
         "bundled", or a path.
     network : Network, optional
         What it must be; by default what the file says. ``p2_1`` and ``ae_final`` are one network.
+    option : str
+        What messages call the checkpoint: "init" where it is where a training starts.
 
     Raises
     ------
@@ -142,12 +159,13 @@ def load_autoencoder(path: str | Path, network: Network | None = None) -> tuple[
     UnavailableError
         If the bundled one is missing.
     """
-    path = checkpoint_path(path)
-    state, metadata = read_safetensors(path, "checkpoint", _WAYS_OUT)
-    found, record = _parsed(path, metadata)
+    path = checkpoint_path(path, option)
+    named, ways_out = f"{option}={str(path)!r}", _ways_out(option)
+    state, metadata = read_safetensors(path, option, ways_out)
+    found, record = _parsed(path, metadata, option)
     if network is not None and _structure(network) != _structure(found):
         raise UsageError(
-            f"checkpoint={str(path)!r} is of network {_called(found)}, not of {_called(network)} that was asked for; "
+            f"{named} is of network {_called(found)}, not of {_called(network)} that was asked for; "
             f"ask for {_called(found)}, or give a checkpoint of {_called(network)}"
         )
     import torch
@@ -156,29 +174,29 @@ def load_autoencoder(path: str | Path, network: Network | None = None) -> tuple[
 
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and overwritten
         model = Autoencoder(found)
-    load_strictly(model, state, f"checkpoint={str(path)!r} does not fit its own network {_called(found)}", _WAYS_OUT)
+    load_strictly(model, state, f"{named} does not fit its own network {_called(found)}", ways_out)
     bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
-        raise UsageError(f"checkpoint={str(path)!r} has numbers that are not finite, first in {bad[0]}; {_WAYS_OUT}")
+        raise UsageError(f"{named} has numbers that are not finite, first in {bad[0]}; {ways_out}")
     return model.eval(), record
 
 
-def _parsed(path: Path, metadata: Mapping[str, str]) -> tuple[Network, dict[str, Any]]:
-    named = f"checkpoint={str(path)!r}"
+def _parsed(path: Path, metadata: Mapping[str, str], option: str) -> tuple[Network, dict[str, Any]]:
+    named, ways_out = f"{option}={str(path)!r}", _ways_out(option)
     written = metadata.get("format")
     if written is None or "network" not in metadata or "record" not in metadata:
-        raise UsageError(f"{named} is no checkpoint of an auto-encoder of keyframe_bench; {_WAYS_OUT}")
+        raise UsageError(f"{named} is no checkpoint of an auto-encoder of keyframe_bench; {ways_out}")
     if written != FORMAT:
-        raise UsageError(f"{named} has the format {written[:60]!r}, this version reads {FORMAT!r}; {_WAYS_OUT}")
+        raise UsageError(f"{named} has the format {written[:60]!r}, this version reads {FORMAT!r}; {ways_out}")
     try:
         params, record = (_mapping(metadata[part]) for part in ("network", "record"))
     except (ValueError, RecursionError) as error:
         text = " ".join(str(error).split())[:80]
-        raise UsageError(f"{named} has a damaged record ({text}); {_WAYS_OUT}") from error
+        raise UsageError(f"{named} has a damaged record ({text}); {ways_out}") from error
     try:
         return Network.build(str(params.pop("name", "")), params), record
     except UsageError as error:
-        raise UsageError(f"{named} names a network that this version does not have ({error}); {_WAYS_OUT}") from error
+        raise UsageError(f"{named} names a network that this version does not have ({error}); {ways_out}") from error
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """A trained auto-encoder as extraction uses it: pictures in, codes and reconstructions out.
 
-On a processor one picture is encoded at a time. That is as quick as batches of any size, since its maps stay in the
-cache (``experiments/speed/encoding.py`` measures it), and it makes a row depend on its own picture only, to the last
-bit, however many are asked for at a time.
+On a processor each core encodes one picture at a time. That is as quick as batches of any size, since its maps stay in
+the cache (``experiments/speed/encoding.py`` measures it), and a row depends on its own picture only, to the last bit,
+however many are asked for at a time.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,23 +78,27 @@ class Encoding:
         """
         last = self._last
         if last is None or not np.array_equal(last[0], pictures):
-            rows = [self._encoded(pictures[part]) for part in self._parts(len(pictures))]
+            rows = self._each(lambda part: self._encoded(pictures[part]), len(pictures))
             last = self._last = pictures.copy(), np.concatenate(rows)
         return last[1].copy()
 
     def reconstructions(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return uint8 [B, height, width, 3] RGB for pictures of that type and shape; errors as in `codes`."""
         codes = self.codes(pictures)
-        return np.concatenate([self._decoded(codes[part]) for part in self._parts(len(codes))])
+        return np.concatenate(self._each(lambda part: self._decoded(codes[part]), len(codes)))
 
     def warm_up(self) -> None:
         """Encode and decode a black picture: the first one takes longer, as kernels are made for these sizes."""
         self.reconstructions(np.zeros((1, self.height, self.width, 3), dtype=np.uint8))
         self._last = None
 
-    def _parts(self, n: int) -> Iterator[slice]:
+    def _each(self, function: Callable[[slice], NDArray[Any]], n: int) -> list[NDArray[Any]]:
+        """Return what ``function`` gives for the parts of n pictures that go through the network together."""
+        from .parallel import side_by_side
+
         step = _AT_A_TIME[self.device.type]
-        return (slice(i, i + step) for i in range(0, n, step))
+        parts = [slice(i, i + step) for i in range(0, n, step)]
+        return [function(part) for part in parts] if self.device.type == "cuda" else side_by_side(function, parts)
 
     def _encoded(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         import torch

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core.errors import UsageError
 from .losses import ReconstructionLoss
+from .parallel import one_thread
 
 Space: TypeAlias = Literal["reconstruction", "input", "feature_mix", "feature_l1", "feature_l2", "feature_cos", "cross"]
 PICTURE_SPACES: tuple[Space, ...] = ("reconstruction", "input", "cross")
@@ -83,11 +84,20 @@ def _loss_distances(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def distances(reference: int, start: int, stop: int) -> NDArray[np.float64]:
-        with torch.inference_mode():
-            one = references(slice(reference, reference + 1)).to(device)
-            values = measure.per_picture(frames(slice(start, stop)).to(device), one)
-        found: NDArray[np.float64] = values.double().cpu().numpy()
-        return np.maximum(found, 0.0)  # rounding may leave a little less between equal pictures
+        # One picture at a time: a distance does not depend on those that are asked for with it, to the last bit.
+        step = 1 if device.type == "cpu" else stop - start
+
+        def some(first: int) -> NDArray[np.float64]:
+            kept = measure.prepared(frames(slice(first, min(first + step, stop))).to(device))
+            values = measure.between(kept, slice(None), one, [0])
+            return np.asarray(values.double().cpu().numpy())
+
+        with torch.inference_mode(), one_thread():
+            one = measure.prepared(references(slice(reference, reference + 1)).to(device))
+            found = [some(first) for first in range(start, stop, step)]
+        # rounding may leave a little less between equal pictures
+        nothing_less: NDArray[np.float64] = np.maximum(np.concatenate(found), 0.0)
+        return nothing_less
 
     return distances
 

@@ -55,9 +55,8 @@ def key_clips_png(records: Sequence[Mapping[str, Any]]) -> bytes | None:
     graph = page.add_subplot(grid[rows, :])
     _draw_distance(graph, line)
     some = f", {len(pictures)} of them above" if 0 < len(pictures) < len(line["keyframes"]) else ""
-    title = (
-        f"{one_line(record.get('source', ''))}: {len(line['keyframes'])} key frames{some}, {len(line['clips'])} clips"
-    )
+    counts = f"{_count(line['keyframes'], 'key frame')}{some}, {_count(line['clips'], 'clip')}"
+    title = f"{one_line(record.get('source', ''))}: {counts}"
     graph.set_title(title, fontsize=11)
     _draw_bands(page.add_subplot(grid[rows + 1, :], sharex=graph), line)
     return png_bytes(page)

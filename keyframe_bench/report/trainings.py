@@ -14,6 +14,8 @@ from .markdown import escape
 from .network_diagram import network_diagram_png
 from .reconstructions import reconstructions_png
 
+_NAMED = 3  # files that a caption names
+
 
 def training_figure(experiment: Experiment, stored: Sequence[Mapping[str, Any]]) -> bytes | None:
     """Return the figure of a table of trainings or of structures as PNG; None where there is none to draw.
@@ -40,6 +42,8 @@ def training_provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     if table.experiment.kind == "structure":
         return ["- counted from the layer table of the code: exact, the same at every scale; nothing is trained"]
     lines = [f"- data: {escape(data_sentence(run))}; {escape(table.coverage)}"]
+    if video := (run.get("keyframes") or {}).get("video"):
+        lines.append(f"- key frames are of {escape(str(video))}")
     scale = _settings("scale " + str(run["scale"]), run.get("network")) if run.get("scale") else ""
     parts = [scale, _settings("", run.get("trainer")), _seeds(run.get("seeds")), _duration(run)]
     if known := "; ".join(part for part in parts if part):
@@ -50,16 +54,42 @@ def training_provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
 
 
 def data_sentence(run: Mapping[str, Any]) -> str:
-    """Say what was used for each of the paper's data sets: ``imagenet_sample in place of Caltech 256 (100 + 25)``."""
+    """Say what was used for each of the paper's data sets, and what of it could not be read.
+
+    ``photos in place of Caltech 256 (100 pictures for training, 25 for validation; 1 unreadable: a.jpg: truncated)``.
+    """
     parts = []
     for about in (run.get("data") or {}).values():
         name, paper = str(about.get("name", "")), str(about.get("paper", ""))
         used = name if about.get("itself") else f"{name} in place of {paper}"
         counts = [about.get("train"), about.get("validation")]
+        told = []
         if all(isinstance(count, int) for count in counts):
-            used += f" ({counts[0]} pictures for training, {counts[1]} for validation)"
-        parts.append(used)
+            told = [f"{counts[0]} pictures for training, {counts[1]} for validation"]
+        told += _defects(about.get("facts") or {})
+        parts.append(f"{used} ({'; '.join(told)})" if told else used)
     return "; ".join(parts) or "not recorded"
+
+
+def _defects(facts: Mapping[str, Any]) -> list[str]:
+    """Count and name what a source could not read, and where it found damage (`keyframe_bench.training.sources`)."""
+    found = []
+    unreadable = facts.get("unreadable")
+    if isinstance(unreadable, Mapping):  # of a camera: files by name
+        found.append(_named("unreadable", len(unreadable), [f"{name}: {why}" for name, why in unreadable.items()]))
+    elif isinstance(unreadable, int):
+        found.append(_named("unreadable", unreadable, list(facts.get("unreadable_names") or [])))
+    problems = facts.get("problems")
+    if isinstance(problems, Mapping):
+        found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
+    return [text for text in found if text]
+
+
+def _named(what: str, count: int, names: Sequence[str]) -> str:
+    if not count:
+        return ""
+    more = f" and {count - _NAMED} more" if count > _NAMED and names else ""
+    return f"{count} {what}: {', '.join(names[:_NAMED])}{more}" if names else f"{count} {what}"
 
 
 def _settings(name: str, params: Mapping[str, Any] | None) -> str:

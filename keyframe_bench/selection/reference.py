@@ -99,8 +99,8 @@ class ReferenceRule:
 
         The number of references is not a monotone function of the threshold, and can jump over ``count``. The search
         brackets a place where it falls from more to fewer; it is content with one in sixteen too many, and ends where
-        the ends of the bracket differ by 1 %: then the chain of its lower end is returned. Fewer come back only where a
-        threshold of 0 gives no more.
+        the ends of the bracket differ by 1 %: then the chain just below its lower end is returned. Fewer come back only
+        where a threshold of 0 gives no more.
 
         Parameters
         ----------
@@ -120,7 +120,9 @@ class ReferenceRule:
             if walk.complete and n >= count:
                 return self.chain(probe)
             if n > count:
-                above, low, n_low = probe, walk.high, n * self.n / (walk.positions[-1] + 1)
+                # Up to the lowest distance that was exceeded the walk is the same, and what follows it has fewer.
+                above, low = max(probe, float(np.nextafter(walk.high, 0))), walk.high
+                n_low = n * self.n / (walk.positions[-1] + 1)
             else:
                 high, n_high = walk.low, n
             if high <= low * _NARROW:

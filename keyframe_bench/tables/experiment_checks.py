@@ -264,6 +264,8 @@ def _check_kind(kind: str, what: Any, at: str) -> None:
             raise wrong(at, f"slope {quoted(what)} is not the names of two numbers [y, x]")
         for name in what:
             check_text(name, at, "slope:")
+    elif kind == "lead":
+        _lead(what, f"{at}: lead")
     elif kind in ("ratio", "difference"):
         if not isinstance(what, list) or len(what) != 2:
             raise wrong(at, f"{kind} {quoted(what)} is not two entries [{{value: a}}, {{value: b}}]")
@@ -272,6 +274,19 @@ def _check_kind(kind: str, what: Any, at: str) -> None:
             check_fields(part, ("value", "where"), place, required=("value",))
             check_text(part["value"], place, "value")
             _where(part.get("where", {}), f"{place}: where")
+
+
+def _lead(what: Any, at: str) -> None:
+    check_fields(what, ("among", "highest", "lowest"), at, required=("among",))
+    if len(check_mappings(what["among"], at, "among")) < 2:
+        raise wrong(at, "among has fewer than two entries such as {label: a}; the first is compared with the others")
+    for i, one in enumerate(what["among"], start=1):
+        _where(one, f"{at}: among {i}")
+    names = [name for side in ("highest", "lowest") for name in check_list(what.get(side, []), at, side)]
+    if not names:
+        raise wrong(at, "it names no number; give highest: [x] where more is better, lowest: [y] where less is")
+    for name in names:
+        check_text(name, at, "the name of a number")
 
 
 def _where(given: Any, at: str) -> None:

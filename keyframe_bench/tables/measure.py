@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FACTS = ("n_sampled", "n_frames", "k")
 DERIVED = ("ms_per_frame", "work_ms_per_frame", "work_s")
 UNITS = ("video", "seed", "exact")
-KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "empty")
+KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "lead", "empty")
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,9 @@ def estimate(
         ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
         ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k, of the
         methods (with their settings) that the video has at every k;
+        ``lead: {among: [where, ...], highest: [x, ...], lowest: [y, ...]}``, mean over videos of how far the first of
+        ``among`` is ahead in the mean of its ranks by these numbers (1 is the best, equals share theirs): the smallest
+        mean rank of the others minus its own, above 0 where it is the best of all;
         ``empty: true``, nothing.
     where : mapping, optional
         Of the row, merged under the measure's own.
@@ -160,14 +163,32 @@ def estimate(
             (lambda m: m[..., 0] / m[..., 1]) if kind == "ratio" else (lambda m: m[..., 0] - m[..., 1])
         )
         return _over_videos(both, combine)
-    videos = [video for _, video in chosen(cells, part).groupby("video_id")]
-    found = np.array([_spread(video, what) if kind == "spread" else _slope(video, what) for video in videos])
-    return _over_videos(found[np.isfinite(found)][:, None], lambda means: means[..., 0])
+    if kind == "lead":
+        found = _leads(cells, part, what)
+    else:
+        videos = [video for _, video in chosen(cells, part).groupby("video_id")]
+        found = np.array([_spread(video, what) if kind == "spread" else _slope(video, what) for video in videos])
+    found = found[np.isfinite(found)]
+    return _over_seeds(found, unit) if unit != "video" else _over_videos(found[:, None], lambda means: means[..., 0])
 
 
 def _per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
     """Mean over the cells (seeds) of each video."""
     return number(cells, name).groupby(cells["video_id"]).mean().dropna()
+
+
+def _leads(cells: pd.DataFrame, where: Mapping[str, Any], what: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the lead of the first of those compared, of every video that all of them have [n]."""
+    import pandas as pd
+    from scipy.stats import rankdata
+
+    signed = [(name, -1) for name in what.get("highest", [])] + [(name, 1) for name in what.get("lowest", [])]
+    parts = [chosen(cells, {**where, **one}) for one in what["among"]]
+    columns = [sign * _per_video(part, name) for name, sign in signed for part in parts]
+    table = pd.concat(columns, axis=1, join="inner").to_numpy().reshape(-1, len(signed), len(parts))
+    ranks = rankdata(table, axis=2).mean(axis=1)  # [videos, compared]
+    leads: NDArray[np.float64] = ranks[:, 1:].min(axis=1) - ranks[:, 0]
+    return leads
 
 
 def _over_videos(values: NDArray[Any], combine: Callable[[NDArray[Any]], NDArray[Any]]) -> Estimate | None:

@@ -17,6 +17,7 @@ from .checking import (
     check_seeds,
     check_text,
     is_number,
+    is_whole,
     nearest,
     quoted,
     wrong,
@@ -25,7 +26,7 @@ from .checking import (
 _SCALE = ("network", "trainer", "data", "seeds", "missing")
 _RUN = ("name", "network", "params", "loss", "data", "init", "against", "evaluate", "scales")
 _FIGURES = ("reconstructions", "diagram", "convergence", "keyframes")
-_FIGURE = ("draw", "panels", "data", "network", "number")
+_FIGURE = ("draw", "panels", "data", "number")
 _PANEL = ("run", "name")
 _KEYFRAMES = ("run", "video", "params", "clips")
 
@@ -132,7 +133,7 @@ def _figure(given: Any, runs: Sequence[str], at: str) -> None:
         check_text(panel["name"], f"{at}: panel {i}", "name")
     if "data" in given:
         check_one_of(given["data"], list(PAPER_SETS), at, "data")
-    if not (is_number(given.get("number", 1)) and given.get("number", 1) >= 1):
+    if "number" in given and not (is_whole(given["number"]) and given["number"] >= 1):
         raise wrong(at, f"number {quoted(given['number'])} is not a number of pictures, at least 1")
 
 
@@ -140,7 +141,11 @@ def _keyframes(given: Any, runs: Sequence[str], at: str) -> None:
     check_fields(given, _KEYFRAMES, at, required=("run", "video"))
     check_one_of(given["run"], runs, at, "run")
     check_one_of(given["video"], list(PAPER_SETS), at, "video")
-    check_parameters(given.get("params", {}), f"{at}: params")  # a list of values is a row each
+    params = given.get("params", {})
+    if params == []:
+        raise wrong(at, "params is an empty list; give a mapping of parameters, a list of such, or leave it out")
+    for one in params if isinstance(params, list) else [params]:
+        check_parameters(one, f"{at}: params")  # a list of values is a row each
     for name, value in _mapping(given.get("clips", {}), f"{at}: clips").items():
         if value is not None and not is_number(value):
             raise wrong(at, f"clips: {name} {quoted(value)} is not a number")

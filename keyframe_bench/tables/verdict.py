@@ -75,6 +75,8 @@ def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str
     ('holds', '')
     >>> judge(Estimate(0.1, -0.1, 0.3, 20), 0.0, float("inf"))[0]
     'undecided'
+    >>> judge(Estimate(0.0, 0.0, 0.0, 20), 0.0, float("inf"))[0]
+    'fails'
     """
     if measured is None:
         return "undecided", "not measured in these results"
@@ -84,7 +86,7 @@ def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str
         return "undecided", f"{measured.n} {measured.unit}s are too few for an interval to be trusted"
     if low < measured.low and measured.high < high:
         return "holds", ""
-    if measured.high < low or measured.low > high:
+    if measured.high <= low or measured.low >= high:  # the limits themselves are not as expected
         return "fails", ""
     return "undecided", "the interval reaches across the limit"
 

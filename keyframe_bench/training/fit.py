@@ -30,8 +30,8 @@ def fit(spec: TrainSpec, *, report: Report | None = None) -> Trained:
     Raises
     ------
     UsageError
-        If the folder holds another training, the checkpoint to start from is of another network, or the loss is not
-        finite (`keyframe_bench.training.module.NotFiniteError`; earlier epochs are kept).
+        If the folder holds another training or a damaged checkpoint, the checkpoint to start from is of another
+        network, or the loss is not finite (`keyframe_bench.training.module.NotFiniteError`; earlier epochs are kept).
     UnavailableError
         If Lightning is missing, or W&B is missing or refuses.
     OutputError
@@ -49,7 +49,7 @@ def fit(spec: TrainSpec, *, report: Report | None = None) -> Trained:
     with locked(folder.path):
         remove_leftovers(folder.path)
         record = folder.read(identity)
-        if record is not None and record["finished"] and folder.has_checkpoints():
+        if record is not None and record["finished"] and folder.has_checkpoints(spec.key):
             return Trained(folder.best, folder.last, record)
         pictures = spec.data.pictures(spec.network.input_height, spec.network.input_width)
         return _Training(spec, folder, pictures, resuming=record is not None).run(report)
@@ -73,7 +73,7 @@ class _Training:
         self.spec = spec
         self.folder = folder
         self.pictures = pictures
-        self.resuming = resuming and folder.state.is_file() and folder.has_checkpoints()
+        self.resuming = resuming and folder.state.is_file() and folder.has_checkpoints(spec.key)
         self.precision = resolved_precision(spec.trainer.precision)
 
     def run(self, report: Report | None) -> Trained:
@@ -118,7 +118,10 @@ class _Training:
         from ..models.checkpoint import load_autoencoder
 
         spec = self.spec
-        model = Autoencoder(spec.network) if spec.init is None else load_autoencoder(spec.init, spec.network)[0]
+        if spec.init is None:
+            model = Autoencoder(spec.network)
+        else:
+            model, _ = load_autoencoder(spec.init, spec.network, option="init")
         layout = torch.channels_last if spec.trainer.channels_last else torch.contiguous_format
         return model.to(memory_format=layout).requires_grad_(True).train()
 
@@ -150,15 +153,20 @@ class _Training:
         """Calibrate, write checkpoints and record as they stay, and remove what only an interruption would need."""
         from ..models.checkpoint import load_autoencoder, save_autoencoder
 
-        found: dict[float, dict[str, Any]] = {}  # by epoch: often the last one is the best
+        found: dict[tuple[float, float], dict[str, Any]] = {}  # by epoch and loss: often the last one is the best
         for path, chosen in ((self.folder.last, "last"), (self.folder.best, "best_val")):
-            model, _ = load_autoencoder(path, self.spec.network)
+            model, written = load_autoencoder(path, self.spec.network)
             record = keeper.checkpoint_record(chosen)
-            if record["epoch"] not in found:
-                found[record["epoch"]] = self._calibrated(model)
-            calibrated = found[record["epoch"]]
+            if (written.get("epoch"), written.get("validation_loss")) != (record["epoch"], record["validation_loss"]):
+                # A process was killed between this file and the state, and the epoch was repeated with other sums.
+                record = written
+            reached = record["epoch"], record["validation_loss"]
+            if reached not in found:
+                found[reached] = self._calibrated(model)
+            calibrated = found[reached]
             save_autoencoder(path, model, record | calibrated)
-        self.folder.write_record(keeper.record(finished=True) | calibrated)  # the best one's
+        best = {name: record[name] for name in ("best_epoch", "best_validation_loss", "train_loss")} | calibrated
+        self.folder.write_record(keeper.record(finished=True) | best)
         self.folder.state.unlink(missing_ok=True)
         final = self.folder.read(self.spec.identity)  # as a later call will find it
         assert final is not None

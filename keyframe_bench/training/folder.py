@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import write_atomic
+from ..models.checkpoint import read_record
 
 FORMAT = "keyframe_bench/training@1"
 Row = dict[str, float]  # of the history: epoch, train_loss, validation_loss, lr, seconds
@@ -65,9 +66,27 @@ class TrainingFolder:
             )
         return dict(record)
 
-    def has_checkpoints(self) -> bool:
-        """Whether both are there."""
-        return self.best.is_file() and self.last.is_file()
+    def has_checkpoints(self, key: str) -> bool:
+        """Whether both are there, of the training with this key.
+
+        Raises
+        ------
+        UsageError
+            If one is damaged or of another training; it is not overwritten, since there may be a copy of the right one.
+        """
+        both = self.best, self.last
+        if not all(path.is_file() for path in both):
+            return False
+        for path in both:
+            try:
+                if read_record(path)[1]["key"] != key:
+                    raise UsageError("its key is another one")
+            except (UsageError, KeyError) as error:
+                raise UsageError(
+                    f"{str(path)!r} is damaged, or a checkpoint of another training; put a copy of the right one in "
+                    "its place, or remove it and the same command trains again"
+                ) from error
+        return True
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write ``training.json``; `OutputError` when that fails."""

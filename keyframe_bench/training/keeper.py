@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ..models.checkpoint import save_autoencoder
 from .batches import plain_batches
@@ -110,11 +111,13 @@ class Keeper(pl.Callback):
     def _measured(self, trainer: pl.Trainer, module: Reconstruction) -> tuple[float, float]:
         module.eval()
         means = []
-        with torch.no_grad(), trainer.precision_plugin.val_step_context():
+        with torch.no_grad():
             for what in ("training", "validation"):
                 mean = Mean()
                 pictures = self.pictures.train if what == "training" else self.pictures.validation
                 for batch in plain_batches(pictures, self.options.batch):
+                    if trainer.received_sigterm:  # Lightning looks after batches of its own loops only
+                        raise SIGTERMException
                     there = module.transfer_batch_to_device(batch, module.device, 0)
                     module.add_loss(mean, there, "before the first step", what)
                 means.append(mean.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import os
 import re
@@ -11,12 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import LOADED_NS
 from ..core.errors import OutputError
 from ..core.files import (
     cache_folder,
@@ -37,6 +41,7 @@ R = TypeVar("R")
 
 FORMAT = "keyframe_bench/pictures@1"
 LIMIT_BYTES = 80_000_000_000  # Caltech 256 at the four sizes of the paper's table 3 takes 36 GB
+DECODING = ("ahead", "decode", "frame", "health", "ledger")  # modules of `keyframe_bench.video` that give frames
 RESERVE_BYTES = 500_000_000  # left free on the disk
 IN_MEMORY_BYTES = 4_000_000_000  # what is held in memory where nothing can be kept on disk
 _NAME = re.compile(r"[0-9a-f]{20}")
@@ -63,7 +68,8 @@ def keep(
     Parameters
     ----------
     key : mapping
-        Plain data: everything on which pictures and facts depend, but their size and the version of OpenCV.
+        Plain data: everything on which pictures and facts depend, but their size, and what reads frames and files:
+        the package's decoding, PyAV with FFmpeg, OpenCV.
     height, width : int
         Pixels.
     n_expected : int
@@ -77,9 +83,7 @@ def keep(
     OutputError
         When the pictures can neither be kept on disk nor in memory.
     """
-    import cv2
-
-    whole = {**key, "format": FORMAT, "height": height, "width": width, "opencv": cv2.__version__}
+    whole = {**key, "format": FORMAT, "height": height, "width": width, **_made_with()}
     folder = pictures_folder()
     path = folder / digest(whole)
     found = _load(path, (height, width, 3))
@@ -100,6 +104,20 @@ def keep(
     if written is None:
         raise OutputError(path, "it vanished while it was written; is another process clearing the cache?")
     return written
+
+
+@functools.cache
+def _made_with() -> Facts:
+    """Return what reads frames and files: versions, and a hash of the code."""
+    import av
+    import cv2
+
+    folder = files(__name__.partition(".")[0]) / "video"
+    sources = [folder / f"{name}.py" for name in DECODING]
+    code = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
+    if any(isinstance(source, Path) and source.stat().st_mtime_ns > LOADED_NS for source in sources):
+        code = f"edited while it ran: {LOADED_NS}"  # what runs is not what the files say: for this process alone
+    return {"code": code, "pyav": av.__version__, "ffmpeg": dict(av.library_versions), "opencv": cv2.__version__}
 
 
 def _load(path: Path, shape: tuple[int, int, int]) -> Kept | None:

@@ -104,7 +104,10 @@ class Reconstruction(pl.LightningModule):
         self.add_loss(self.validation_loss, batch, f"after epoch {self.current_epoch + 1}", "validation")
 
     def add_loss(self, mean: Mean, batch: Batch, when: str, what: str) -> None:
-        """Add the loss of a batch to ``mean``.
+        """Add the loss of a batch to ``mean``, in fp32 whatever the precision of the training.
+
+        It is then the loss of `keyframe_bench.training.evaluation`, and which epoch is the best does not depend on
+        rounding to bf16.
 
         Parameters
         ----------
@@ -117,7 +120,8 @@ class Reconstruction(pl.LightningModule):
         ------
         NotFiniteError
         """
-        value = float(self.loss_of(batch))
+        with torch.autocast(batch.pictures.device.type, enabled=False):
+            value = float(self.loss_of(batch))
         if not math.isfinite(value):
             raise NotFiniteError(self._sentence(value, when, batch, what))
         mean.add(value, len(batch.indices))

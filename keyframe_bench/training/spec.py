@@ -12,6 +12,7 @@ from ..core.files import digest, sha256_of_file
 from ..core.params import Configurable, Range
 from ..core.registry import source_digest
 from ..models.autoencoder_layers import Network
+from ..models.checkpoint import checkpoint_path
 from ..models.losses import ReconstructionLoss
 from .data import TrainingData
 
@@ -75,7 +76,7 @@ class TrainSpec:
     out : Path
         Folder of checkpoints, log and record.
     init : str or None
-        Checkpoint to start from; None starts from random weights.
+        Checkpoint to start from, a path or "bundled"; None starts from random weights.
     seed : int
     logger : {"csv", "wandb"}
         CSV is always written.
@@ -107,6 +108,8 @@ class TrainSpec:
         ------
         UsageError
             If the checkpoint to start from, or the data, cannot be read.
+        UnavailableError
+            If the bundled checkpoint is missing.
         """
         trainer = {k: v for k, v in self.trainer.params.items() if k != "threads"}
         plugin = source_digest(type(self.data))
@@ -124,11 +127,11 @@ class TrainSpec:
         if self.init is None:
             return None
         try:
-            return sha256_of_file(self.init)
+            return sha256_of_file(checkpoint_path(self.init, "init"))
         except OSError as error:
             raise UsageError(
                 f"init={self.init!r} cannot be read ({error.strerror or error}); give a checkpoint of "
-                "keyframe-bench train, such as best.safetensors"
+                "keyframe-bench train, such as best.safetensors, or init=bundled"
             ) from error
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +57,7 @@ class ClipFile:
 def write_clips(
     path: str | Path, spans: Sequence[tuple[int, int]], folder: str | Path, read: Pass, *, snap_s: float
 ) -> tuple[list[ClipFile], int]:
-    """Write parts of a video to files in ``folder``: all of them, or none when anything fails.
+    """Write parts of a video to files in ``folder``: all of them, or none when anything fails (but a kill).
 
     Each file holds exactly the frames promised, at the distances in time that they have in the source, with the
     source's rotation, mirroring, pixel shape and colour description, and the video stream alone: no sound. Frames
@@ -66,7 +67,6 @@ def write_clips(
     Parameters
     ----------
     path : str or Path
-        The video.
     spans : sequence of (int, int)
         Half-open ranges of ordinals, none empty, in order, without overlap.
     folder : str or Path
@@ -88,7 +88,7 @@ def write_clips(
     VideoError
         When the file changed since it was read, or cannot be read any more.
     OutputError
-        When the folder cannot be written; nothing is left in it then.
+        When the folder cannot be written; it is then left as it was before.
     """
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")
@@ -104,8 +104,7 @@ def write_clips(
             ClipFile(name, cut.first, cut.end, cut.copied, cut.reason, (hidden / name).stat().st_size)
             for name, cut in zip(_names(cuts, points), cuts, strict=True)
         ]
-        for file in files:
-            os.replace(hidden / file.name, target / file.name)
+        _publish([file.name for file in files], hidden, target)
     except OSError as error:
         raise OutputError(target, _reason(error)) from error
     finally:
@@ -114,6 +113,26 @@ def write_clips(
             with suppress(OSError):  # it is not empty
                 target.rmdir()
     return files, points.video_bytes
+
+
+def _publish(names: Sequence[str], hidden: Path, target: Path) -> None:
+    """Move files from ``hidden`` to ``target``; when one cannot be moved, what was there before is put back."""
+    for name in names:
+        if (target / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"there is a folder {name!r} in it")
+    moved = []
+    try:
+        for name in names:
+            with suppress(FileNotFoundError):
+                (target / name).rename(hidden / f"before_{name}")
+            moved.append(name)
+            os.replace(hidden / name, target / name)
+    except BaseException:
+        for name in moved:
+            with suppress(OSError):
+                (target / name).unlink(missing_ok=True)
+                (hidden / f"before_{name}").rename(target / name)
+        raise
 
 
 def _names(cuts: Sequence[Cut], points: CutPoints) -> list[str]:

@@ -171,7 +171,7 @@ def test_the_same_numbers(command, words, undisturbed, rendered, tmp_path, numbe
         pytest.param(  # a worker for each video
             "executor=loky executor.n_jobs=64", "null", max(1, joblib.cpu_count() // 3), marks=pytest.mark.slow
         ),
-        ("executor=loky executor.n_jobs=2", "3", 3),
+        pytest.param("executor=loky executor.n_jobs=2", "3", 3, marks=pytest.mark.slow),
         pytest.param("executor=ray", "null", 1, marks=pytest.mark.slow),
         pytest.param("executor=ray", "2", 2, marks=pytest.mark.slow),
     ],

@@ -132,6 +132,7 @@ def test_unwritable_cache_in_python(unwritable, rendered):
         kb.sweep(rendered, ["vsumm"], budget=3)
 
 
+@pytest.mark.slow
 def test_workers_and_jobs_share_one_store(command, cli, rendered, plugin, tmp_path, cache, numbers):
     """Two jobs of a sweep in two processes write the same entries at once; workers then read them."""
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[vsumm,plugin_of_tests]"]

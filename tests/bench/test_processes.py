@@ -137,6 +137,7 @@ def test_killed_runs_are_completed(command, words, undisturbed, tmp_path, cells,
     assert (out / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_runs_at_the_same_time(words, undisturbed, tmp_path, numbers):
     """Two processes into one folder: both succeed, and all cells are whole."""
     processes = [start([*words, f"out={tmp_path}/out"]) for _ in range(2)]

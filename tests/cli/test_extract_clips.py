@@ -225,3 +225,11 @@ def test_a_surveillance_video(cli, data_root, tmp_path):
     assert status == 0 and "key clips: " in out
     record = read(tmp_path / "out")
     assert 0 < record["saved_duration_ratio"] <= 1 and 0 < record["byte_ratio"] < 1.5
+
+
+def test_clips_ask_for_every_key_frame_unless_there_is_a_budget(cli, camera, tmp_path):
+    for words, told in (([], "(budget free;"), (["budget=2"], "(budget 2;")):
+        status, out, err = cli(
+            "extract", camera, "extractor=pixel_distance", "clips=true", *words, f"out={tmp_path}/out"
+        )
+        assert (status, err) == (0, "") and told in out

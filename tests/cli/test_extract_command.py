@@ -169,3 +169,29 @@ def test_leftovers_of_a_killed_extraction_are_removed(cli, video, tmp_path):
     os.utime(old, (hours_ago, hours_ago))
     assert cli("extract", video, "budget=1", f"out={tmp_path}")[0] == 0
     assert not old.exists() and young.exists()  # another process may be writing the young one
+
+
+def test_a_threshold_that_nothing_exceeds_is_told(cli, video, tmp_path):
+    words = ["extractor=ffmpeg_scene", "extractor.threshold=1", "budget=free", f"out={tmp_path}/out"]
+    status, out, err = cli("extract", video, *words)
+    assert (status, err) == (0, "") and "1 key frame (" in out
+    assert "no score is above the threshold 1: the highest is 0." in out
+
+
+def test_preset_of_a_paper(cli, video, tmp_path):
+    """A preset sets parameters, others can still be given, and paths stay out of Hydra's grammar."""
+    network = tmp_path / "a=b,(c).safetensors"
+    torch = pytest.importorskip("torch", reason="needs keyframe_bench[networks]")
+    from keyframe_bench.models.autoencoder import Autoencoder
+    from keyframe_bench.models.autoencoder_layers import Network
+    from keyframe_bench.models.checkpoint import save_autoencoder
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_autoencoder(network, Autoencoder(Network.build("ae_final", {"width": 0.1, "geometry": 0.25})), {})
+    words = ["extractor=autoencoder_chen2021", f"extractor.checkpoint={network}", "budget=free", f"out={tmp_path}/out"]
+    status, out, err = cli("extract", video, *words, "extractor.min_gap_s=1")
+    assert (status, err) == (0, "") and "sampling every" in out
+    params = read(tmp_path / "out")["params"]
+    assert (params["threshold"], params["rate"], params["min_gap_s"]) == (0.03, "every", 1.0)
+    assert params["checkpoint"] == str(network)

@@ -3,12 +3,21 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 
+from keyframe_bench.cli.compose import built_params, composed
+from keyframe_bench.cli.train_command import _Typed, make_spec
+from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.checkpoint import load_autoencoder
+from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.spec import TrainSpec
 
 PLUGIN = """
 import numpy as np
@@ -36,6 +45,15 @@ class Noise(TrainingData):
         levels = 256 if self.root is None else int(open(self.root).read())
         found = np.random.default_rng(0).integers(0, levels, (self.n, height, width, 3), dtype=np.uint8)
         return Pictures(found[:-2], found[-2:], "noise", self.digest(), flip=True)
+"""
+REMUX = """
+import sys, av
+with av.open(sys.argv[1]) as source, av.open(sys.argv[2], "w") as out:
+    stream = out.add_stream_from_template(source.streams.video[0])
+    for packet in source.demux(source.streams.video[0]):
+        if packet.size:
+            packet.stream = stream
+            out.mux(packet)
 """
 SMALL = ("network.width=0.125", "network.geometry=0.25", "loss=l2", "trainer=smoke", "trainer.threads=1")
 
@@ -124,6 +142,51 @@ def test_bad_input_is_one_sentence(train, tmp_path, word, told):
     status, _, err = train(f"out={tmp_path}/out", word)
     assert status == 2 and err.count("\n") == 1 and told in err, err
     assert not (tmp_path / "out" / "training.json").exists()
+
+
+def test_unreadable_pictures_are_told(cli, tmp_path):
+    root = tmp_path / "photographs"
+    root.mkdir()
+    for n in range(12):
+        assert cv2.imwrite(str(root / f"{n}.png"), np.full((24, 48, 3), 20 * n, np.uint8))
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        (root / name).write_text(f"the text {name}")
+    words = ("train", "data=image_folder", f"data.root={root}", *SMALL)
+    for _ in ("trained now", "trained before"):
+        status, text, err = cli(*words, f"out={tmp_path}/out")
+        assert (status, err) == (0, "")
+        (line,) = (line for line in text.splitlines() if "left out" in line)
+        assert line.startswith("4 pictures are left out, since unreadable: ") and line.endswith("; and 1 more")
+        assert line.count(".jpg: ") == 3
+    status, text, err = cli(*words, "-m", f"out={tmp_path}/sweep")
+    assert (status, err) == (0, "") and "data photographs: 4 pictures are left out" in text
+
+
+def test_damaged_videos_are_told(cli, video, tmp_path):
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    (folder / "1.mp4").write_bytes(video.read_bytes())
+    (folder / "2.mp4").write_text("a text")
+    mkv = folder / "3.mkv"
+    subprocess.run([sys.executable, "-c", REMUX, str(video), str(mkv)], check=True)
+    mkv.write_bytes(mkv.read_bytes()[: mkv.stat().st_size * 2 // 3])
+    status, text, err = cli("train", "data=camera", f"data.root={folder}", *SMALL, f"out={tmp_path}/out")
+    assert (status, err) == (0, "")
+    assert "1 video is left out, since unreadable: 2.mp4: " in text
+    assert "1 video is damaged: 3.mkv: " in text
+
+
+def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures(train):
+    config = composed("train", [])
+    spec = TrainSpec(Network(), ReconstructionLoss(), TrainingData.registry.build("rendered", {}), Path())
+    name, params = built_params(config["network"])
+    assert Network.build(name, params).params == spec.network.params
+    kind, params = built_params(config["loss"])
+    assert {**params, "kind": kind} == spec.loss.params
+    assert (config["data"]["name"], config["seed"], config["logger"]) == ("rendered", spec.seed, {"name": spec.logger})
+    assert make_spec(composed("train", ["logger=wandb"]), _Typed(None, None, {})).wandb_mode == spec.wandb_mode
+    chosen = composed("train", ["logger=wandb", "logger.mode=disabled"])
+    assert make_spec(chosen, _Typed(None, None, {})).wandb_mode == "disabled"
 
 
 def test_ctrl_c_keeps_what_is_finished(train, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
+from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models.autoencoder_layers import Network
 
 pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
@@ -215,16 +216,133 @@ def test_bad_input_is_one_sentence_and_trains_nothing(words, what, capsys, tmp_p
     assert not (tmp_path / "outputs" / "trainings").exists()
 
 
-def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, capsys):
-    """Its own name where it is the paper's, the substitute's beside the paper's elsewhere."""
+def camera_video(path, seed=1):
     from keyframe_bench.video.surveillance import render_camera
 
-    render_camera(tmp_path / "corridor.mp4", "a", 1, height=48, width=96, fps=10, duration_s=4)
+    path.parent.mkdir(exist_ok=True)
+    render_camera(path, "a", seed, height=48, width=96, fps=10, duration_s=4)
+
+
+def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, capsys):
+    """Beside the paper's, whatever its file is called: the paper's cameras are private."""
     words = ["table", "chen2021/table4", "scale=smoke", f"trainings={folder / 'trainings'}"]
-    assert main([*words, f"data.cam_a={tmp_path / 'corridor.mp4'}", f"out={tmp_path / 'o'}"]) == 0
+    for name in ("corridor.mp4", "Cam_A.mp4"):
+        camera_video(tmp_path / name)
+        assert main([*words, f"data.cam_a={tmp_path / name}", f"out={tmp_path / 'o'}"]) == 0
+        page = capsys.readouterr().out.replace("\\", "")
+        assert f"{name} in place of Cam A (8 pictures for training, 4 for validation)" in page
+
+
+def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkeypatch):
+    from keyframe_bench.bench import training_sets
+    from keyframe_bench.training.data import Pictures, TrainingData
+
+    def itself(root, n):
+        for i in range(1, n + 1):
+            name = {1: "001.ak47", 256: "256.toad"}.get(i, f"{i:03}.things")
+            (root / name).mkdir(parents=True)
+            (root / name / f"{i:03}_0001.jpg").write_bytes(b"")
+        source = TrainingData.registry.build("image_folder", {"root": str(root)})
+        one = training_sets.TrainingSet("caltech256", source, str(root))
+        pictures = Pictures([1], [2], "Caltech 256", "digest")  # the source counts the pictures before it says so
+        return one.about(pictures)["itself"]
+
+    assert itself(tmp_path / "256_ObjectCategories", 257)
+    assert not itself(tmp_path / "Caltech 256", 3)
+
+
+WORDS_4B = ["table", "chen2021/figure4b", "scale=smoke", "data.caltech256=rendered"]
+
+
+def cells_of(out):
+    return [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path, folder, capsys):
+    """In natural order, as the training data takes them; its annotated events are those of annotations.json."""
+    cam = tmp_path / "cam"
+    camera_video(cam / "day_2.mp4")
+    camera_video(cam / "day_10.mp4", seed=2)
+    (cam / "day_1.mp4").write_bytes(b"no video")
+    entry = {"format": "keyframe_bench/annotations@1", "videos": {"day_2.mp4": {"events": [[3, 9]]}}}
+    (cam / "annotations.json").write_text(json.dumps(entry))
+    words = [*WORDS_4B, f"trainings={folder / 'trainings'}", f"data.cam_a={cam}", f"out={tmp_path / 'out'}"]
+    assert main(words) == 0
     page = capsys.readouterr().out.replace("\\", "")
-    assert "corridor.mp4 in place of Cam A (8 pictures for training, 4 for validation)" in page
-    (tmp_path / "corridor.mp4").rename(tmp_path / "Cam_A.mp4")
-    assert main([*words, f"data.cam_a={tmp_path / 'Cam_A.mp4'}", f"out={tmp_path / 'p'}"]) == 0
-    page = capsys.readouterr().out.replace("\\", "")
-    assert "data: Cam_A.mp4 (8 pictures" in page
+    assert "cam in place of Cam A (24 pictures for training, 12 for validation; 1 unreadable: day_1.mp4:" in page
+    assert "key frames are of cam/day_2.mp4" in page
+    first, *others = [cell for cell in cells_of(tmp_path / "out") if cell["label"] == "key frames"]
+    assert first["source"] == "cam/day_2.mp4"
+    assert first["timeline"]["events"] == [[pytest.approx(0.3), pytest.approx(0.9)]]
+    assert not any("timeline" in cell for cell in others)  # one is drawn
+    assert len({cell["params"]["distance_space"] for cell in [first, *others]}) == 7
+    thresholds = {cell["params"]["distance_space"]: cell["params"]["threshold"] for cell in [first, *others]}
+    assert (thresholds["reconstruction"], thresholds["feature_cos"]) == (0.03, "auto")
+
+    entry["videos"]["day_2.mp4"]["events"] = [[3, 99]]  # of 40 frames: no key frames, but the training's numbers stay
+    (cam / "annotations.json").write_text(json.dumps(entry))
+    assert main(words) == 1
+    page = capsys.readouterr()
+    assert "failed: key frames of own_a (reconstruction), seed 0: UsageError: " in page.err
+    said = "2 trainings; 1 failed: key frames, seed 0 (UsageError: annotation of 'cam/day_2.mp4'"
+    assert said in page.out.replace("\\", "")
+    status = {(cell["label"], cell["status"]) for cell in cells_of(tmp_path / "out")}
+    assert status == {("generic", "ok"), ("own_a", "ok"), ("key frames", "failed")}
+
+
+def test_losses_of_the_record_and_of_the_table_are_one_quantity(tmp_path, folder):
+    """Also where training itself is in bf16."""
+    words = [f"trainings={folder / 'trainings'}", f"out={tmp_path}", "trainer.precision=bf16"]
+    assert main(["table", "chen2021/table4", "scale=smoke", *words]) == 0
+    for cell in cells_of(tmp_path):
+        assert cell["metrics"]["validation_loss"] == pytest.approx(cell["metrics"]["loss"], rel=1e-5)
+
+
+def table_with(keyframes):
+    from keyframe_bench.bench.training_sets import TrainingTable
+
+    settings = {**load_experiment("chen2021/figure4b").scale("smoke")}
+    run = {"name": "generic", "network": "ae_final", "data": "caltech256"}
+    return TrainingTable("mine", "", "smoke", settings, [run], {}, {"run": "generic", **keyframes})
+
+
+def test_key_frames_of_a_camera_that_no_run_uses(tmp_path, folder):
+    from keyframe_bench.bench.training_plan import TrainingOptions
+    from keyframe_bench.bench.trainings import run_trainings
+
+    options = TrainingOptions(trainings=folder / "trainings")
+    asked = {"params": {"threshold": 0.03, "rate": "every"}}
+    summary = run_trainings(table_with({"video": "cam_b", **asked}), tmp_path, options)
+    assert summary.failures == []
+    assert [cell["label"] for cell in cells_of(tmp_path)] == ["generic", "key frames"]
+    assert set(json.loads((tmp_path / "run.json").read_text("utf-8"))["data"]) == {"caltech256", "cam_b"}
+    with pytest.raises(UsageError, match="keyframes: video 'caltech256' is no camera"):
+        run_trainings(table_with({"video": "caltech256", **asked}), tmp_path, options)
+
+
+def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monkeypatch):
+    from dataclasses import replace
+
+    import numpy as np
+
+    from keyframe_bench.bench.training_keyframes import keyframes_plans
+    from keyframe_bench.bench.training_sets import training_sets
+    from keyframe_bench.extractors.autoencoder import Autoencoder
+    from keyframe_bench.features.gray import Gray
+    from keyframe_bench.features.reconstruction import Reconstruction
+    from keyframe_bench.training.spec import Trained
+
+    made("chen2021/figure4b")
+    table = table_with({"video": "cam_a"})
+    (plan,) = keyframes_plans({**table.keyframes, "params": {"threshold": 0.03}}, training_sets(table, {}))
+    checkpoint = next((folder / "trainings").glob("*/best.safetensors"))
+    trained = Trained(checkpoint, checkpoint, {})
+    keys = [plan.identity(trained)]
+    for cls in (Autoencoder, Gray, Reconstruction):
+        with monkeypatch.context() as patched:
+            patched.setattr(cls, "version", cls.version + 1)
+            keys.append(plan.identity(trained))
+    for events in (None, np.array([[0, 2]])):
+        keys.append(replace(plan, video=replace(plan.video, events=events)).identity(trained))
+    assert len({json.dumps(key) for key in keys}) == len(keys)
+    assert json.dumps(plan.identity(trained)) == json.dumps(keys[0])

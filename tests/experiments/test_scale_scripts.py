@@ -111,6 +111,7 @@ def test_what_is_beside_the_videos_is_timed(tmp_path: Path) -> None:
     assert script("overhead", "--from", tmp_path / "o.json").strip() in written
 
 
+@pytest.mark.slow
 def test_two_workers_are_timed_against_one(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "efficiency.json"
     text = script("efficiency", "--root", folder, "--rounds", 1, "--extractors", "pixel_distance", "--save", file)
@@ -123,6 +124,7 @@ def test_two_workers_are_timed_against_one(folder: Path, tmp_path: Path) -> None
     assert script("efficiency", "--from", file).strip() in text
 
 
+@pytest.mark.slow
 def test_an_hour_is_measured(video: Path, tmp_path: Path) -> None:
     """Every extractor of `perf`, and a whole run; the file stays as it is."""
     file, before = tmp_path / "cost.json", video.read_bytes()

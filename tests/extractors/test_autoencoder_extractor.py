@@ -25,7 +25,7 @@ from keyframe_bench.video.arrays import clip_from_images
 PICTURES = ("reconstruction", "input", "cross")
 CODES = ("feature_mix", "feature_l1", "feature_l2", "feature_cos")
 SPACES = (*PICTURES, *CODES)
-SLOW = ("input", "cross", "feature_mix")  # what is particular to them is tested in a second all the same
+SLOW = ("reconstruction", "input", "cross", "feature_mix")  # what is particular to them has quick tests as well
 HEIGHT, WIDTH = 24, 48
 # Between the noise of the pictures below and what happens in them.
 LEVELS = {"reconstruction": 0.007, "input": 0.013, "cross": 0.2, "feature_mix": 0.02}

@@ -118,6 +118,15 @@ def test_another_network_is_named_in_both_directions(
     assert found_text in message and asked_text in message and message.startswith(f"checkpoint={str(file)!r}")
 
 
+def test_messages_name_the_option_that_was_given(file: Path, tmp_path: Path) -> None:
+    """A training that starts from a checkpoint calls it init."""
+    (tmp_path / "text").write_text("a text")
+    for path, network in ((tmp_path / "none", None), (tmp_path / "text", None), (file, Network("p2_2"))):
+        with pytest.raises(UsageError) as caught:
+            load_autoencoder(path, network, option="init")
+        assert str(caught.value).startswith(f"init={str(path)!r}") and "checkpoint=" not in str(caught.value)
+
+
 def test_names_for_one_network_are_one_network(file: Path) -> None:
     model, _ = load_autoencoder(file, Network("p2_1", width=0.25, geometry=0.25, p1_4_l2=64))
     assert model.network.name == "ae_final"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keyframe_bench.selection.reference import Chain, ReferenceRule, earliest_after
@@ -53,6 +53,7 @@ def test_chain_is_the_rule_word_for_word(values: np.ndarray, threshold: float, g
 
 
 @given(walks, st.integers(1, 30), st.sampled_from([1e-3, 0.03, 2.0]))
+@example(np.array([0.0, 0.625, 0.0, 0.0625]), 2, 1e-3)
 def test_search_gives_the_number_or_the_least_above_it(values: np.ndarray, count: int, start: float) -> None:
     """Every threshold that matters is tried plainly: where the number falls monotonely, nearly the best is found."""
     chain = ReferenceRule(len(values), distances_of(values)).chain_of(count, start)

@@ -101,6 +101,35 @@ def test_what_is_exact_is_decided_without_an_interval():
     assert judge(found, 3.0, INF) == ("fails", "")
 
 
+def pictures_of(*numbers):
+    """Sharpness and colour error of a, b and c, one list of pairs a seed."""
+    return cells_frame(
+        stored(
+            *(
+                cell(label, seed, sharp=sharp, error=error)
+                for seed, pairs in enumerate(numbers)
+                for label, (sharp, error) in zip("abc", pairs, strict=True)
+            )
+        )
+    )
+
+
+LEAD = {"among": [{"label": "a"}, {"label": "b"}, {"label": "c"}], "highest": ["sharp"], "lowest": ["error"]}
+
+
+def test_the_best_overall_is_ahead_in_mean_rank():
+    ahead = [(0.8, 2.0), (0.9, 5.0), (0.1, 4.0)]  # ranks: 2, 1; 1, 3; 3, 2
+    tied = [(0.8, 2.0), (0.9, 2.0), (0.1, 9.0)]  # 2, 1.5; 1, 1.5; 3, 3
+    found = estimate(pictures_of(ahead, ahead, tied), {"lead": LEAD})
+    leads = [0.5, 0.5, -0.5]
+    assert (found.value, found.n) == (pytest.approx(np.mean(leads)), 3)
+    assert (found.low, found.high) == pytest.approx(t_interval(leads))
+    assert judge(estimate(pictures_of(ahead, ahead, ahead), {"lead": LEAD}), 0.0, INF) == ("holds", "")
+    assert estimate(pictures_of(ahead), {"lead": {**LEAD, "lowest": ["sharp"]}}).value == pytest.approx(0)
+    others = {**LEAD, "among": [{"label": "a"}, {"label": "absent"}]}
+    assert estimate(pictures_of(ahead), {"lead": others}) is None
+
+
 def test_cells_of_videos_are_resampled_as_before():
     cells = runs()
     for one in cells.values():
@@ -180,6 +209,12 @@ BAD = [
     ("figure.draw", "curves", "figure: draw 'curves' is unknown"),
     ("figure.panels.0.run", "z", "figure: panel 1: run 'z' is unknown"),
     ("figure.number", 0, "number 0 is not a number of pictures"),
+    ("figure.number", 2.5, "number 2.5 is not a number of pictures"),
+    ("figure.network", "ae_final", "figure: there is no field 'network'"),
+    ("keyframes.params", [], "keyframes: params is an empty list"),
+    ("keyframes.params", [{"threshold": []}], "keyframes: params: threshold is an empty list"),
+    ("claims.0.measure", {"lead": {"among": [{"label": "a"}], "lowest": ["loss"]}}, "among has fewer than two entries"),
+    ("claims.0.measure", {"lead": {"among": [{"label": "a"}, {"label": "b"}]}}, "lead: it names no number"),
     ("keyframes.run", "z", "keyframes: run 'z' is unknown"),
     ("keyframes.clips.quiet_s", "long", "clips: quiet_s 'long' is not a number"),
     ("headline", ["loss"], "headline is not read for kind training"),
@@ -226,6 +261,22 @@ def test_the_caption_says_what_stands_in_for_what():
     )
     assert "photos in place of Caltech 256 (100 pictures for training, 25 for validation); Cam A (6 pictures" in text
     assert "scale cpu: width 0.25; epochs 10; seeds 0" in text
+
+
+def test_the_caption_counts_and_names_what_cannot_be_read():
+    photos = {"unreadable": 5, "unreadable_names": [f"{n}.jpg: truncated" for n in range(5)]}
+    videos = {"unreadable": {"b.mp4": "no frame"}, "problems": {"a.mp4": ["it is truncated", "times step back"]}}
+    used = {
+        "caltech256": {"paper": "Caltech 256", "name": "photos", "train": 100, "validation": 25, "facts": photos},
+        "cam_a": {"paper": "Cam A", "name": "hall", "train": 6, "validation": 2, "facts": videos},
+        "cam_b": {"paper": "Cam B", "name": "door", "train": 6, "validation": 2, "facts": {"unreadable": 0}},
+    }
+    text = page(runs(), {"data": used, "keyframes": {"video": "hall/a.mp4"}})
+    named = "0.jpg: truncated, 1.jpg: truncated, 2.jpg: truncated"
+    assert f"25 for validation; 5 unreadable: {named} and 2 more); hall" in text
+    assert "1 unreadable: b.mp4: no frame; 1 with problems: a.mp4: it is truncated, times step back)" in text
+    assert "door in place of Cam B (6 pictures for training, 2 for validation)" in text
+    assert "key frames are of hall/a.mp4" in text
 
 
 def test_failed_trainings_are_named():

@@ -25,7 +25,10 @@ INF = math.inf
         (2.6, 3.9, (2.5, 4.0), "holds"),
         (2.4, 3.9, (2.5, 4.0), "undecided"),
         (4.1, 4.9, (2.5, 4.0), "fails"),
-        (0.0, 0.0, (0.0, INF), "undecided"),
+        (0.0, 0.0, (0.0, INF), "fails"),
+        (-0.3, 0.0, (0.0, INF), "fails"),
+        (1.0, 1.0, (-INF, 1.0), "fails"),
+        (0.0, 0.3, (0.0, INF), "undecided"),
     ],
 )
 def test_verdict_is_where_the_interval_lies(low, high, bounds, word):

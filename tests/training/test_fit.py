@@ -1,7 +1,9 @@
 """Training: it learns, is repeatable, leaves the process alone, computes nothing twice, and loses nothing."""
 
 import csv
+import importlib.resources
 import json
+import shutil
 import signal
 import sys
 import warnings
@@ -14,7 +16,7 @@ import torch
 
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.models.checkpoint import load_autoencoder, save_autoencoder
+from keyframe_bench.models.checkpoint import load_autoencoder, read_record, save_autoencoder, unfinished
 from keyframe_bench.models.losses import ReconstructionLoss
 from keyframe_bench.training.batches import plain_batches, training_batches
 from keyframe_bench.training.data import Pictures, TrainingData
@@ -167,6 +169,22 @@ def test_a_finished_training_is_not_computed_again(spec):
     assert fit(spec()).epochs_now == 2, "a checkpoint that was removed is made again"
 
 
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+@pytest.mark.parametrize("damage", ["truncated", "another"])
+def test_a_damaged_checkpoint_of_a_finished_training_is_named(spec, snapshot, name, damage):
+    made = spec(trainer={"epochs": 1})
+    fit(made)
+    raw = (made.out / name).read_bytes()
+    other = fit(spec("other", seed=1, trainer={"epochs": 1})).best.read_bytes()
+    (made.out / name).write_bytes(raw[:-50] if damage == "truncated" else other)
+    before = snapshot(made.out)
+    with pytest.raises(UsageError, match=f"{name}' is damaged, or .* another training; .*remove it and the same"):
+        fit(made)
+    assert snapshot(made.out) == before
+    (made.out / name).unlink()
+    assert fit(made).epochs_now == 1 and (made.out / name).read_bytes() == raw
+
+
 def test_a_folder_of_another_training_is_refused(spec, snapshot):
     made = spec()
     fit(made)
@@ -208,6 +226,7 @@ def test_nan_stops_at_once_and_loses_nothing(spec):
     assert (record["finished"], record["best_epoch"], len(record["history"])) == (False, 1, 2)
     reached = np.mean(list(losses_by_plain_loops(made.out / "best.safetensors", made.data.pictures(24, 48).validation)))
     assert record["best_validation_loss"] == pytest.approx(reached, rel=1e-5)
+    assert "was not finished; run the same command again" in unfinished(read_record(made.out / "best.safetensors")[1])
 
 
 def test_nan_in_validation_is_named_too(spec):
@@ -234,10 +253,24 @@ def test_starting_from_a_checkpoint(spec, tmp_path):
     trained = fit(spec("next", init=str(start)))
     assert trained.record["init"]["path"] == str(start) and len(trained.record["init"]["sha256"]) == 64
     assert trained.record["history"][0]["validation_loss"] < 1
-    with pytest.raises(UsageError, match="network"):
-        fit(spec("other", init=str(start), network="p2_2"))
+    assert unfinished(load_autoencoder(start)[1]) is None
+    with pytest.raises(UsageError, match=r"^init='.*' is of network"):
+        fit(spec("other", init=str(start), network="p1_3"))
     with pytest.raises(UsageError, match=r"missing.safetensors' cannot be read"):
         fit(spec("none", init=str(tmp_path / "missing.safetensors")))
+    (tmp_path / "text").write_text("a text")
+    with pytest.raises(UsageError, match=r"^init='.*text' is no complete safetensors file.* or give init=bundled"):
+        fit(spec("none", init=str(tmp_path / "text")))
+
+
+def test_starting_from_the_checkpoint_of_the_package(spec, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(importlib.resources, "files", lambda package_name: package)
+    with pytest.raises(UnavailableError, match=r"^init=bundled is not in this installation.* or give init=PATH"):
+        fit(spec("none", init="bundled"))
+    start = shutil.copy(fit(spec("start")).best, package / "ae_final.safetensors")
+    assert fit(spec("next", init="bundled")).best.read_bytes() == fit(spec("path", init=str(start))).best.read_bytes()
 
 
 def test_another_start_is_another_training(spec):

@@ -1,7 +1,9 @@
 """An interrupted training goes on from its last finished epoch, and ends as if it had never stopped."""
 
 import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -15,9 +17,12 @@ import torch
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models.autoencoder_layers import Network
+from keyframe_bench.models.checkpoint import load_autoencoder
 from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.training import keeper
 from keyframe_bench.training.data import Pictures, TrainingData
 from keyframe_bench.training.fit import fit
+from keyframe_bench.training.module import Reconstruction
 from keyframe_bench.training.spec import TrainerOptions, TrainSpec
 from keyframe_bench.training.state import read_state, write_state
 
@@ -104,6 +109,51 @@ def test_stopped_between_training_and_calibration(spec, monkeypatch):
     again = fit(spec("stopped"))
     assert again.epochs_now == 0 and again.record["finished"]
     assert again.best.read_bytes() == whole.best.read_bytes()
+
+
+def test_a_checkpoint_of_an_epoch_that_was_repeated_keeps_its_own_loss(spec, monkeypatch):
+    """Killed between the best checkpoint and the state; then sums differ a little, as on a GPU, and it is not best."""
+    out = spec("out").out
+    monkeypatch.setattr(keeper, "best_row", lambda history: [None, *history[1:]][-1])
+    save = keeper.save_autoencoder
+
+    def killed(path, model, record):
+        save(path, model, record)
+        if record["chosen"] == "best_val" and record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "save_autoencoder", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(spec("out"))
+    lost = load_autoencoder(out / "best.safetensors")
+    assert lost[1]["epoch"] == 2
+    monkeypatch.setattr(keeper, "best_row", lambda history: history[1] if len(history) > 1 else None)
+    trained = fit(spec("out"))
+    model, record = load_autoencoder(trained.best)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), lost[0].parameters(), strict=True))
+    assert record == lost[1] | {name: record[name] for name in ("thresholds", "code_low", "code_high")}
+    assert (trained.record["best_epoch"], trained.record["best_validation_loss"]) == (2, lost[1]["validation_loss"])
+    assert trained.record["train_loss"] == lost[1]["train_loss"] and len(trained.record["history"]) == EPOCHS + 1
+    assert load_autoencoder(trained.last)[1]["epoch"] == EPOCHS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+def test_sigterm_stops_the_measurement_before_the_first_step(spec, monkeypatch):
+    losses = []
+    add = Reconstruction.add_loss
+
+    def counted(self, *args):
+        add(self, *args)
+        losses.append(args)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reconstruction, "add_loss", counted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(spec("out"))
+    assert len(losses) == 1 and not (spec("out").out / "training.json").exists()
+    assert fit(spec("out")).epochs_now == EPOCHS
 
 
 def test_other_options_do_not_go_on(spec):

@@ -244,6 +244,45 @@ def test_a_folder_that_cannot_be_written(encode: Encode, pictures: Pictures, tmp
     assert (tmp_path / "out").read_text() == "a file"
 
 
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_file_that_cannot_be_moved_leaves_the_folder_as_it_was(
+    encode: Encode,
+    pictures: Pictures,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snapshot: Callable[[Path], Any],
+    fails_at: int,
+) -> None:
+    path, out, moved = encode("v.mp4", pictures(24), **groups(2, bframes=0)), tmp_path / "out", []
+    out.mkdir()
+    (out / "clip_002.mp4").write_text("of an earlier extraction")
+    before, replace = snapshot(out), clips_module.os.replace
+
+    def fails(source: Path, target: Path) -> None:
+        moved.append(target)
+        if len(moved) == fails_at:
+            raise OSError("the disk has gone")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clips_module.os, "replace", fails)
+        with pytest.raises(OutputError, match="the disk has gone"):
+            write_clips(path, [(0, 2), (4, 6), (8, 10)], out, decoded(path), snap_s=0)
+    assert len(moved) == fails_at and snapshot(out) == before
+    write(path, [(0, 2), (4, 6), (8, 10)], out)
+
+
+def test_a_folder_with_the_name_of_a_part_is_left_alone(
+    encode: Encode, pictures: Pictures, tmp_path: Path, snapshot: Callable[[Path], Any]
+) -> None:
+    path, out = encode("v.mp4", pictures(24), **groups(2, bframes=0)), tmp_path / "out"
+    (out / "clip_002.mp4").mkdir(parents=True)
+    before = snapshot(out)
+    with pytest.raises(OutputError, match=r"a folder 'clip_002\.mp4'"):
+        write_clips(path, [(0, 2), (4, 6)], out, decoded(path), snap_s=0)
+    assert snapshot(out) == before
+
+
 FULL = """
 import resource, sys
 from keyframe_bench.video.clips import write_clips

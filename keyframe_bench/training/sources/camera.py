@@ -78,7 +78,7 @@ class Camera(TrainingData):
 
     def digest(self) -> str:
         """Return a hash of the options and of the videos' bytes."""
-        return self._digest(self._frames_digest(self._find()))
+        return self._digest(self._frames_digest(self.files()))
 
     def _frames_digest(self, files: dict[str, Path]) -> str:
         """Return what the decoded frames depend on: the same for every split and limit."""
@@ -101,7 +101,7 @@ class Camera(TrainingData):
         UsageError
             If there are fewer than two frames, or their size changes.
         """
-        files = self._find()
+        files = self.files()
         frames = self._frames_digest(files)
         decoder = _Decoder(files, Sampling.parse(self.sampling), height, width)
         kept = keep({"frames": frames}, height, width, decoder.expected(), decoder.produce)
@@ -127,7 +127,8 @@ class Camera(TrainingData):
             },
         )
 
-    def _find(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path]:
+        """Return the videos by name, in natural order (``cam_2`` before ``cam_10``); `UsageError` if there is none."""
         if not self.root:
             raise UsageError(f"training data 'camera' needs the camera's videos; give root=PATH: {self.layout}")
         root = Path(self.root).expanduser()

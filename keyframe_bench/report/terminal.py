@@ -23,7 +23,8 @@ _ARROWS = {True: {"higher": "^", "lower": "v", "none": ""}, False: {"higher": "â
 def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> rich.table.Table:
     """Return the table for a rich console: a line of means per method, and below it their intervals, compact and dim.
 
-    Columns that do not fit are left out, those of quality first, from the right, and the caption names them.
+    Columns that do not fit are left out, those of quality first, of them those of the fewest videos and from the right;
+    the caption names them.
 
     Parameters
     ----------
@@ -72,6 +73,7 @@ def _fitting(table: Table, widths: list[int], n_fixed: int, width: int) -> list[
     quality = [i for i in places[n_fixed:] if table.columns[i - n_fixed].direction != "none"]
     quality = [i for i in quality if not table.columns[i - n_fixed].is_cost]
     others = [i for i in places[n_fixed:] if i not in quality]
+    quality.sort(key=lambda i: -table.denominator(table.columns[i - n_fixed]))
     dropped = iter([*reversed(quality), *reversed(others)])
     while sum(widths[i] for i in places) + _GAP * (len(places) - 1) > width and len(places) > n_fixed:
         places.remove(next(dropped))

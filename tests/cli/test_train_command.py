@@ -206,6 +206,7 @@ def test_ctrl_c_keeps_what_is_finished(train, tmp_path, monkeypatch):
     assert status == 0 and "1 of 2 epochs computed now" in text
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_each_in_a_folder_of_its_own(train, tmp_path):
     words = ("-m", "seed=0,1", "loss=l2,ssim", f"out={tmp_path}/out")
     status, text, err = train(*words)

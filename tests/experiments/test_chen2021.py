@@ -306,6 +306,7 @@ def table_with(keyframes):
     return TrainingTable("mine", "", "smoke", settings, [run], {}, {"run": "generic", **keyframes})
 
 
+@pytest.mark.slow
 def test_key_frames_of_a_camera_that_no_run_uses(tmp_path, folder):
     from keyframe_bench.bench.training_plan import TrainingOptions
     from keyframe_bench.bench.trainings import run_trainings

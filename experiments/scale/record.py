@@ -29,7 +29,6 @@ from keyframe_bench.tables.load import read_object
 # A process that shall keep to one core; the libraries read these when they are loaded.
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 HERE = Path(__file__).parent
-NETWORKS = {"embedding_kmeans"}
 
 Record = dict[str, Any]
 
@@ -144,7 +143,8 @@ def answer(task: Record, found: Record) -> None:
 
 def classical() -> list[str]:
     """Names of the extractors that need no network and no annotation and are not other people's tools."""
-    built = [Extractor.registry.build(name) for name in Extractor.registry.names() if name not in NETWORKS]
+    built = [Extractor.registry.build(name) for name in Extractor.registry.names()]
+    built = [method for method in built if not any(feature.elsewhere for feature in method.needs)]
     return [one.name for one in built if not (one.privileged or opens_file(one.needs))]
 
 

@@ -19,7 +19,6 @@ from keyframe_bench.datasets._annotations import write_annotations
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.video.synthetic import render_video
 
-NETWORKS = {"embedding_kmeans"}
 BOUND_MB = 400
 _STARTED = "import sys; from keyframe_bench.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
@@ -32,8 +31,8 @@ def measured(arguments: list[str], log: Path) -> Finished:
 
 def classical() -> list[str]:
     """Names of the extractors that need no network and are not other people's tools."""
-    names = [name for name in Extractor.registry.names() if name not in NETWORKS]
-    return [name for name in names if not opens_file(Extractor.registry.build(name).needs)]
+    needs = {name: Extractor.registry.build(name).needs for name in Extractor.registry.names()}
+    return [name for name, found in needs.items() if not opens_file(found) and not any(f.elsewhere for f in found)]
 
 
 def run_on(video: Path, folder: Path) -> dict[str, Finished]:

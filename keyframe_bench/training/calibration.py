@@ -16,7 +16,6 @@ from .data import Pictures
 if TYPE_CHECKING:
     from ..models.autoencoder import Autoencoder
     from ..models.frame_distance import Distances
-    from ..models.losses import ReconstructionLoss
 
 QUANTILE = 0.995  # of the distances of frames between which nothing happens
 MARGIN = 2.0  # times which they are a threshold
@@ -28,7 +27,7 @@ _RANGE = (0.1, 99.9)  # percentiles of the codes of training pictures
 _RANGE_PICTURES = 48
 
 
-def calibrated_thresholds(model: Autoencoder, loss: ReconstructionLoss, pictures: Pictures) -> dict[str, float]:
+def calibrated_thresholds(model: Autoencoder, pictures: Pictures) -> dict[str, float]:
     """Return a threshold of the extractor `autoencoder` for each of its distance spaces.
 
     A threshold is `MARGIN` times the `QUANTILE` of the distances between a first picture and later ones in which
@@ -40,9 +39,6 @@ def calibrated_thresholds(model: Autoencoder, loss: ReconstructionLoss, pictures
     Parameters
     ----------
     model : Autoencoder
-    loss : ReconstructionLoss
-        The one the network was trained with. It is not the distance: that is ``mix`` with its own defaults whatever a
-        network was trained with, as in `keyframe_bench.extractors.autoencoder`.
     pictures : Pictures
         What it was trained and validated on.
 
@@ -55,8 +51,12 @@ def calibrated_thresholds(model: Autoencoder, loss: ReconstructionLoss, pictures
     ------
     UsageError
         If there are no pictures.
+
+    Notes
+    -----
+    The distance of pictures is ``mix`` with its own defaults whatever a network was trained with, as in
+    `keyframe_bench.extractors.autoencoder`.
     """
-    del loss
     low, high = code_range(model, pictures)
     simulated, stretch = _Distances(model, low, high), _Distances(model, low, high)
     for frames in _still_scenes(pictures.validation):

@@ -177,7 +177,7 @@ class _Training:
         from .calibration import calibrated_thresholds, code_range
 
         low, high = code_range(model, self.pictures)
-        thresholds = calibrated_thresholds(model, self.spec.loss, self.pictures)
+        thresholds = calibrated_thresholds(model, self.pictures)
         return {"thresholds": thresholds, "code_low": low, "code_high": high}
 
     def _facts(self) -> dict[str, Any]:

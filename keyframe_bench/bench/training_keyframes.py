@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import check_params
@@ -22,14 +21,13 @@ from ..core.seeding import rng_for
 from ..extractors.base import Extractor, run_extractor
 from ..metrics.base import Column
 from ..metrics.distances import GRAY
-from ..metrics.events import Events, event_agreement
-from ..models.losses import ReconstructionLoss
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from ..training.spec import Trained
 from ..video.clips import write_clips
 from ..video.images import encode_image, fit_width
 from ..video.onepass import Pass, read_pass
 from ..video.pictures import fetch_pictures
+from .keyframe_numbers import COLUMNS, clip_numbers, neighbour_distances, some, time_line
 from .training_sets import TrainingSet
 from .training_video import FilmedVideo, busy_frames, filmed_video, spans_of
 
@@ -39,22 +37,6 @@ VERSION = 2
 _EVERY = "every"
 _SHOWN = 12  # key frames in the montage
 _WIDTH = 256
-_POINTS = 2000  # of the curve
-_BATCH = 64
-
-COLUMNS: Mapping[str, Column] = {
-    "n_keyframes": Column("none", "1", "key frames"),
-    "n_clips": Column("none", "1", "key clips"),
-    "saved_duration_ratio": Column("lower", "1", "duration of the clips over that of the video"),
-    "saved_byte_ratio": Column("lower", "1", "bytes of the clips as files over those of the video"),
-    **{name: Events.columns[name] for name in ("event_recall", "false_clips_per_h")},
-    "kept_busy": Column("higher", "1", "share of the frames in which something moves that clips have"),
-    "kept_still": Column("lower", "1", "share of the frames in which nothing moves that clips have"),
-    "busy": Column("none", "1", "share of the frames in which something moves"),
-    "distance_next": Column("none", "1", "median distance of neighbouring frames"),
-    "distance_still": Column("none", "1", "99th percentile of the distance to the latest key frame, nothing moves"),
-    "distance_busy": Column("none", "1", "median distance to the latest key frame, something moves"),
-}
 
 
 @dataclass(frozen=True)
@@ -130,7 +112,7 @@ class KeyframesPlan:
         clips = key_clips(found.frames, read.times, clip.video.duration_s, self.rules)
         known = self.video.annotation(read.times)
         events = reading.moving if known is None or known.events is None else known.events
-        metrics = _metrics(found, clip, clips, reading.busy, events)
+        metrics = clip_numbers(found, clip, clips, reading.busy, events)
         metrics["saved_byte_ratio"] = reading.byte_ratio(clips, self.rules.snap_s)
         if self.params["distance_space"] in ("reconstruction", "input"):
             metrics["distance_next"] = float(np.median(neighbour_distances(clip[method.needs[0]])))
@@ -143,12 +125,12 @@ class KeyframesPlan:
         }
         if self.drawn:
             events_are = "something moves" if known is None else "events"
-            record["timeline"] = {**_timeline(found, clip, read, clips, events), "events_are": events_are}
+            record["timeline"] = {**time_line(found, clip, read, clips, events), "events_are": events_are}
             record["pictures"] = self._pictures(found, read)
         return record
 
     def _pictures(self, found: KeyFrames, read: Pass) -> dict[str, Any]:
-        pictures = fetch_pictures(self.video.path, _some(found.frames, _SHOWN).tolist(), read)
+        pictures = fetch_pictures(self.video.path, some(found.frames, _SHOWN).tolist(), read)
         shown = [
             (frame.time - read.times[0], frame.rgb(*fit_width(frame.height, frame.width, _WIDTH))) for frame in pictures
         ]
@@ -241,67 +223,4 @@ def settings_of(params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list
     for given in [params] if isinstance(params, Mapping) else params:
         axes = [value if isinstance(value, list) else [value] for value in given.values()]
         found += [dict(zip(given, values, strict=True)) for values in itertools.product(*axes)]
-    return found
-
-
-def neighbour_distances(frames: NDArray[np.uint8], loss: ReconstructionLoss | None = None) -> NDArray[np.float64]:
-    """Return the loss between each of ``frames`` [N, H, W, 3] and the one before it, [N - 1]; by default ``mix``."""
-    import torch
-
-    loss = loss or ReconstructionLoss()
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(frames) - 1, _BATCH):
-            part = torch.from_numpy(np.array(frames[start : start + _BATCH + 1])).permute(0, 3, 1, 2).float() / 255
-            found.append(loss.per_picture(part[:-1], part[1:]).double().numpy())
-    return np.concatenate(found) if found else np.zeros(1)
-
-
-def _metrics(
-    found: KeyFrames, clip: Clip, clips: KeyClips, busy: NDArray[np.bool_], events: NDArray[np.int64]
-) -> dict[str, float | None]:
-    inside = np.zeros(len(busy), dtype=bool)
-    for start, end in clips.frames:
-        inside[start:end] = True
-    assert found.frame_scores is not None  # the extractor gives them
-    distances = np.asarray(found.frame_scores, dtype=np.float64)
-    seconds = clip.video.duration_s
-    metrics: dict[str, float | None] = {
-        **dict.fromkeys(COLUMNS),
-        "n_keyframes": float(len(found)),
-        "n_clips": float(len(clips)),
-        "saved_duration_ratio": clips.duration_s / seconds if seconds > 0 else 0.0,
-        "busy": float(busy.mean()),
-    }
-    if len(events):
-        agreement = event_agreement(clips, events, seconds)
-        metrics |= {name: agreement[name] for name in ("event_recall", "false_clips_per_h")}
-    for name, frames, share in (("busy", busy, 0.5), ("still", ~busy, 0.99)):
-        sampled = frames[clip.ordinals]
-        metrics[f"kept_{name}"] = float(inside[frames].mean()) if frames.any() else None
-        metrics[f"distance_{name}"] = float(np.quantile(distances[sampled], share)) if sampled.any() else None
-    return metrics
-
-
-def _timeline(found: KeyFrames, clip: Clip, read: Pass, clips: KeyClips, events: NDArray[np.int64]) -> dict[str, Any]:
-    assert found.frame_scores is not None and found.thresholds is not None  # the extractor gives both
-    start = float(read.times[0])
-    places = _some(np.arange(len(clip)), _POINTS)
-    ends = np.append(read.times, start + clip.video.duration_s)
-    return {
-        "times": np.round(clip.times[places] - start, 3).tolist(),
-        "distances": np.round(np.asarray(found.frame_scores, dtype=np.float64)[places], 5).tolist(),
-        "threshold": float(found.thresholds[-1]),
-        "keyframes": np.round(found.times - start, 3).tolist(),
-        "clips": np.round(clips.times - start, 3).tolist(),
-        "events": np.round(ends[events] - start, 3).tolist(),
-        "duration_s": round(float(clip.video.duration_s), 3),
-    }
-
-
-def _some(values: NDArray[Any], most: int) -> NDArray[Any]:
-    """Return at most ``most`` of ``values``, evenly spread, the first and the last among them."""
-    if len(values) <= most:
-        return values
-    found: NDArray[Any] = values[np.linspace(0, len(values) - 1, most).round().astype(np.int64)]
     return found

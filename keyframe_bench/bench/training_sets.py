@@ -25,7 +25,7 @@ _SOURCES: Mapping[str, tuple[str, str]] = {
     "cam_c": ("camera", "camera_c"),
 }
 # Options of a scale by their names in the source that renders; others have no meaning there.
-_RENDERED_NAMES: Mapping[str, str] = {"limit": "n", "limit_validation": "n_validation"}
+_RENDERED_NAMES: Mapping[str, str] = {"limit": "n", "limit_validation": "n_validation", "split": "split"}
 
 
 @dataclass(frozen=True)
@@ -61,25 +61,29 @@ class TrainingSet:
     Attributes
     ----------
     slot : str
-        ``cam_a``.
+        As the table calls it: ``cam_a``, or a variant such as ``cam_a_random``.
+    of : str
+        The paper's data set: ``cam_a``.
     source : TrainingData
     path : str
         As the user gave it; empty for rendered pictures.
     """
 
     slot: str
+    of: str
     source: TrainingData
     path: str = ""
 
     @property
     def paper(self) -> str:
-        """The name in the paper."""
-        return PAPER_SETS[self.slot]
+        """The name in the paper; of a variant with what sets it apart."""
+        split = self.source.params.get("split")
+        return PAPER_SETS[self.of] if self.slot == self.of else f"{PAPER_SETS[self.of]}, {split} split"
 
     @property
     def is_camera(self) -> bool:
         """Whether it is the frames of a fixed camera."""
-        return _SOURCES[self.slot][0] == "camera"
+        return _SOURCES[self.of][0] == "camera"
 
     @property
     def name(self) -> str:
@@ -133,14 +137,16 @@ def training_sets(table: TrainingTable, given: Mapping[str, str]) -> dict[str, T
     found = {}
     for slot in needed:
         params = dict((table.settings.get("data") or {}).get(slot, {}))
-        path = given.get(slot, table.settings.get("missing", ""))
+        of = str(params.pop("of", slot))
+        path = given.get(of, table.settings.get("missing", ""))
         if not path:
-            layout = TrainingData.registry.get(_SOURCES[slot][0]).layout
+            layout = TrainingData.registry.get(_SOURCES[of][0]).layout
             raise UsageError(
-                f"table {table.name} scale={table.scale} needs {PAPER_SETS[slot]}: give data.{slot}=PATH, {layout}; "
-                f"data.{slot}={RENDERED} takes rendered pictures in its place"
+                f"table {table.name} scale={table.scale} needs {PAPER_SETS[of]}: give data.{of}=PATH, {layout}; "
+                f"data.{of}={RENDERED} takes rendered pictures in its place"
             )
-        found[slot] = _rendered(slot, params) if path == RENDERED else _given(slot, path, params)
+        source = _rendered(of, params) if path == RENDERED else _given(of, path, params)
+        found[slot] = TrainingSet(slot, of, source, "" if path == RENDERED else path)
     return found
 
 
@@ -149,11 +155,10 @@ def slots_of(run: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys([run["data"], *run.get("evaluate", [])]))
 
 
-def _given(slot: str, path: str, params: Mapping[str, Any]) -> TrainingSet:
-    source = TrainingData.registry.build(_SOURCES[slot][0], {**params, "root": path})
-    return TrainingSet(slot, source, path)
+def _given(of: str, path: str, params: Mapping[str, Any]) -> TrainingData:
+    return TrainingData.registry.build(_SOURCES[of][0], {**params, "root": path})
 
 
-def _rendered(slot: str, params: Mapping[str, Any]) -> TrainingSet:
+def _rendered(of: str, params: Mapping[str, Any]) -> TrainingData:
     mine = {_RENDERED_NAMES[name]: value for name, value in params.items() if name in _RENDERED_NAMES}
-    return TrainingSet(slot, TrainingData.registry.build("rendered", {**mine, "kind": _SOURCES[slot][1]}))
+    return TrainingData.registry.build("rendered", {**mine, "kind": _SOURCES[of][1]})

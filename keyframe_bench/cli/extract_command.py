@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -106,17 +107,28 @@ def _print(console: Console, result: Extraction) -> None:
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,
     )
-    if result.budget == "free" and (lowest := _above_nothing(result.keyframes)) is not None:
-        highest = float(result.keyframes.frame_scores.max())  # type: ignore[union-attr]  # where there is a threshold
-        console.print(f"no score is above the threshold {lowest:.4g}: the highest is {highest:.4g}", soft_wrap=True)
+    if told := _scores_and_threshold(result.keyframes):
+        console.print(told, soft_wrap=True)
 
 
-def _above_nothing(keyframes: KeyFrames) -> float | None:
-    """Return the lowest threshold if no score of a frame is above its own, else None."""
+def _scores_and_threshold(keyframes: KeyFrames) -> str:
+    """Say how the scores of all frames lie beside the threshold; empty where there is none.
+
+    ``scores of 698 frames: half below 0.0041, 90 % below 0.0193, 99 % below 0.0412, highest 0.0703; threshold 0.0298``.
+    """
     scores, thresholds = keyframes.frame_scores, keyframes.thresholds
-    if scores is None or thresholds is None or (scores > thresholds).any():
-        return None
-    return float(thresholds.min())
+    if scores is None or thresholds is None or not len(scores):
+        return ""
+    known = scores[np.isfinite(scores)]
+    if not len(known):
+        return ""
+    half, most, nearly = (f"{value:.4g}" for value in np.quantile(known, (0.5, 0.9, 0.99)))
+    level = " to ".join(dict.fromkeys(f"{value:.4g}" for value in (thresholds.min(), thresholds.max())))
+    nothing = "" if (scores > thresholds).any() else ": no score is above it"
+    return (
+        f"scores of {len(known)} frames: half below {half}, 90 % below {most}, 99 % below {nearly}, "
+        f"highest {known.max():.4g}; threshold {level}{nothing}"
+    )
 
 
 def _print_clips(console: Console, record: dict[str, Any]) -> None:

@@ -35,16 +35,18 @@ def check_training(data: Mapping[str, Any], at: str) -> None:
     """Check scales, runs, ``figure`` and ``keyframes`` of a table of kind ``training``.
 
     A scale has ``network`` (parameters of all networks), ``trainer`` (options), ``data`` (options of the sources, by
-    data set), ``seeds``, and ``missing: rendered`` where a data set that is not handed over is rendered. A run is one
-    training per seed: ``name``, ``network``, ``params``, ``loss``, ``data``, ``init`` (the run whose best checkpoint it
-    starts from), ``against`` (the run whose final loss it is timed to), ``evaluate`` (data sets).
+    data set; with ``of`` a name of the table's own is a variant of a data set), ``seeds``, and ``missing: rendered``
+    where a data set that is not handed over is rendered. A run is one training per seed: ``name``, ``network``,
+    ``params``, ``loss``, ``data``, ``init`` (the run whose best checkpoint it starts from), ``against`` (the run whose
+    final loss it is timed to), ``evaluate`` (data sets).
     """
     scales = check_mapping_of_scales(data["scales"], at)
     for scale, options in scales.items():
         _scale(options, f"{at}: scale {scale}")
     names: list[str] = []
+    sets = _sets(scales)
     for i, run in enumerate(check_mappings(data["runs"], at, "runs"), start=1):
-        _run(run, names, list(scales), f"{at}: run {i}")
+        _run(run, names, sets, list(scales), f"{at}: run {i}")
         names.append(run["name"])
     for scale in scales:
         if not any(scale in run.get("scales", [scale]) for run in data["runs"]):
@@ -89,11 +91,19 @@ def _scale(options: Any, at: str) -> None:
     if not isinstance(sets, Mapping):
         raise wrong(at, f"data {quoted(sets)} is not a mapping of data sets to their options")
     for slot, params in sets.items():
-        check_one_of(slot, list(PAPER_SETS), at, "data set")
         check_parameters(params, f"{at}: data: {slot}")
+        if slot in PAPER_SETS and "of" in params:
+            raise wrong(f"{at}: data: {slot}", "of is for variants; give this one a name of its own, or leave of out")
+        check_one_of(params.get("of", slot), list(PAPER_SETS), f"{at}: data: {slot}", "data set")
 
 
-def _run(run: Mapping[str, Any], earlier: Sequence[str], scales: Collection[str], at: str) -> None:
+def _sets(scales: Mapping[str, Any]) -> list[str]:
+    """Return the data sets that runs may name: the paper's, and the variants that every scale has."""
+    variants = [set(options.get("data", {})) - set(PAPER_SETS) for options in scales.values()]
+    return [*PAPER_SETS, *sorted(set.intersection(*variants))]
+
+
+def _run(run: Mapping[str, Any], earlier: Sequence[str], sets: Sequence[str], scales: Collection[str], at: str) -> None:
     check_fields(run, _RUN, at, required=("name", "network", "data"))
     check_text(run["name"], at, "name")
     if run["name"] in earlier:
@@ -103,9 +113,9 @@ def _run(run: Mapping[str, Any], earlier: Sequence[str], scales: Collection[str]
     if not isinstance(loss, Mapping):
         raise wrong(at, f"loss {quoted(loss)} is not a mapping such as {{kind: mix}}")
     check_parameters(loss, f"{at}: loss")
-    check_one_of(run["data"], list(PAPER_SETS), at, "data")
+    check_one_of(run["data"], sets, at, "data")
     for slot in check_list(run.get("evaluate", []), at, "evaluate"):
-        check_one_of(slot, list(PAPER_SETS), at, "evaluate")
+        check_one_of(slot, sets, at, "evaluate")
     for other in ("init", "against"):
         if other in run and run[other] not in earlier:
             raise wrong(

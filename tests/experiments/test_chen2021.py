@@ -231,6 +231,8 @@ def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, cap
         assert main([*words, f"data.cam_a={tmp_path / name}", f"out={tmp_path / 'o'}"]) == 0
         page = capsys.readouterr().out.replace("\\", "")
         assert f"{name} in place of Cam A (8 pictures for training, 4 for validation)" in page
+        assert f"{name} in place of Cam A, random split (8 pictures for training, 4 for validation)" in page
+        assert "| P2_1, frames split at random |" in page
 
 
 def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkeypatch):
@@ -243,7 +245,7 @@ def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkey
             (root / name).mkdir(parents=True)
             (root / name / f"{i:03}_0001.jpg").write_bytes(b"")
         source = TrainingData.registry.build("image_folder", {"root": str(root)})
-        one = training_sets.TrainingSet("caltech256", source, str(root))
+        one = training_sets.TrainingSet("caltech256", "caltech256", source, str(root))
         pictures = Pictures([1], [2], "Caltech 256", "digest")  # the source counts the pictures before it says so
         return one.about(pictures)["itself"]
 

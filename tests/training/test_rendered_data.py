@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from keyframe_bench.core.errors import UsageError
 from keyframe_bench.training.data import TrainingData
 
 
@@ -53,6 +54,22 @@ def test_training_and_validation_share_no_picture() -> None:
         assert train.isdisjoint(picture.tobytes() for picture in found.validation)
 
 
+def test_a_random_split_of_a_camera_leaks_and_draws_nothing_again(monkeypatch) -> None:
+    options = {"kind": "camera_a", "n": 8, "n_validation": 4}
+    temporal = rendered(**options).pictures(16, 32)
+    monkeypatch.setattr("keyframe_bench.video.surveillance.make_camera", None)
+    random = rendered(**options, split="random").pictures(16, 32)
+    whole = [*temporal.train, *temporal.validation]
+    assert sorted(p.tobytes() for p in [*random.train, *random.validation]) == sorted(p.tobytes() for p in whole)
+    assert not np.array_equal(random.validation, temporal.validation)
+    assert random.facts["split"] == "random" and random.digest != temporal.digest
+
+
+def test_only_a_camera_is_split_at_random() -> None:
+    with pytest.raises(UsageError, match="split=random is of a camera's frames, and kind=scenes"):
+        rendered(kind="scenes", split="random").pictures(16, 32)
+
+
 def test_every_option_is_part_of_the_digest() -> None:
-    settings = [{}, {"kind": "mixed"}, {"n": 7}, {"n_validation": 7}, {"seed": 1}]
+    settings = [{}, {"kind": "mixed"}, {"n": 7}, {"n_validation": 7}, {"seed": 1}, {"split": "random"}]
     assert len({rendered(**s).digest() for s in settings}) == len(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,11 @@ from ...core.errors import UsageError, VideoError
 from ...core.files import digest, printable
 from ...core.params import Range
 from ...core.registry import register
-from ...core.seeding import rng_for
 from ...datasets.folder import EXTENSIONS, find_videos
 from ..data import Pictures, TrainingData
 from ..kept_pictures import Append, Facts, keep
 from ._hashes import sha256_of_all
+from ._splits import Split, rows_of, split_rows
 
 
 @register("camera")
@@ -61,7 +61,7 @@ class Camera(TrainingData):
         self,
         *,
         root: str | None = None,
-        split: Literal["temporal", "random"] = "temporal",
+        split: Split = "temporal",
         validation_share: Annotated[float, Range(0.001, 0.999)] = 0.2,
         limit: Annotated[int, Range(1)] | None = None,
         limit_validation: Annotated[int, Range(1)] | None = None,
@@ -113,8 +113,8 @@ class Camera(TrainingData):
             )
         train, validation = self._parts(n)
         return Pictures(
-            train=_rows(kept.rows, train),
-            validation=_rows(kept.rows, validation),
+            train=rows_of(kept.rows, train),
+            validation=rows_of(kept.rows, validation),
             name=printable(Path(str(self.root)).expanduser().resolve().name),
             digest=self._digest(frames),
             facts={
@@ -144,8 +144,7 @@ class Camera(TrainingData):
     def _parts(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the rows of training and of validation out of ``n``, both increasing."""
         n_train = min(max(1, round(n * (1 - self.validation_share))), n - 1)
-        order = np.arange(n) if self.split == "temporal" else rng_for(self.seed, "split", n).permutation(n)
-        train, validation = np.sort(order[:n_train]), np.sort(order[n_train:])
+        train, validation = split_rows(n, n_train, self.split, self.seed)
         return _thinned(train, self.limit), _thinned(validation, self.limit_validation)
 
 
@@ -159,12 +158,6 @@ def _thinned(rows: NDArray[np.int64], limit: int | None) -> NDArray[np.int64]:
     if limit is None or limit >= len(rows):
         return rows
     return rows[((np.arange(limit) + 0.5) * len(rows) / limit).astype(np.int64)]
-
-
-def _rows(pictures: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the rows, without a copy where they are neighbours."""
-    first, end = int(rows[0]), int(rows[-1]) + 1
-    return pictures[first:end] if end - first == len(rows) else pictures[rows]
 
 
 class _Decoder:
@@ -207,8 +200,11 @@ class _Decoder:
                     append(picture)
                     counts[name] += 1
             except VideoError as error:
-                unreadable[name] = error.reason
-                del counts[name]
+                if counts[name]:  # what came before it is used
+                    problems.setdefault(name, []).append(error.reason)
+                else:
+                    unreadable[name] = error.reason
+                    del counts[name]
         if not counts:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(unreadable.items())[:5])
             raise UsageError(f"training data 'camera': no frame can be decoded ({reasons}); give {Camera.layout}")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import UsageError
 from ...core.files import digest
 from ...core.params import Range
 from ...core.registry import register
@@ -16,6 +17,7 @@ from ...core.seeding import rng_for
 from ..data import Pictures, TrainingData
 from ..kept_pictures import Append, Facts, in_order, keep
 from ._image_files import Image, fit
+from ._splits import Split, rows_of, split_rows
 
 FPS = 5.0  # of the rendered cameras
 _SCENE_HEIGHT, _SCENE_WIDTH = 288, 576
@@ -39,6 +41,8 @@ class Rendered(TrainingData):
         Pictures to train and to validate on.
     seed : int
         Other places, other visitors.
+    split : {"temporal", "random"}
+        Of a camera's frames: "random" shows how a validation loss flatters whose frames have neighbours in training.
 
     Notes
     -----
@@ -57,21 +61,43 @@ class Rendered(TrainingData):
         n: Annotated[int, Range(1)] = 1000,
         n_validation: Annotated[int, Range(1)] = 200,
         seed: Annotated[int, Range(0)] = 0,
+        split: Split = "temporal",
     ) -> None:
         self.kind = kind
         self.n = n
         self.n_validation = n_validation
         self.seed = seed
+        self.split = split
+
+    @property
+    def _is_camera(self) -> bool:
+        return self.kind.startswith("camera")
 
     def digest(self) -> str:
         """Return a hash of the options and of the renderers' versions."""
+        return digest([self._drawn_digest(), self.split]) if self.split == "random" else self._drawn_digest()
+
+    def _drawn_digest(self) -> str:
+        """Return what the drawn pictures depend on: the same for every split."""
         from ...video.surveillance import SURVEILLANCE_VERSION
         from ...video.synthetic import RENDERER_VERSION
 
-        return digest([self.name, self.version, self.params, RENDERER_VERSION, SURVEILLANCE_VERSION])
+        params = {name: value for name, value in self.params.items() if name != "split"}
+        return digest([self.name, self.version, params, RENDERER_VERSION, SURVEILLANCE_VERSION])
 
     def pictures(self, height: int, width: int) -> Pictures:
-        """Return the pictures at this size, uint8, RGB; see `TrainingData.pictures`."""
+        """Return the pictures at this size, uint8, RGB; see `TrainingData.pictures`.
+
+        Raises
+        ------
+        UsageError
+            If anything but a camera is to be split at random.
+        """
+        if self.split == "random" and not self._is_camera:
+            raise UsageError(
+                f"training data 'rendered': split=random is of a camera's frames, and kind={self.kind} has "
+                "other scenes in validation; leave it out or give kind=camera_a"
+            )
 
         def produce(append: Append) -> Facts:
             for pictures in self._drawn(height, width):
@@ -79,33 +105,32 @@ class Rendered(TrainingData):
                     append(picture)
             return self._facts()
 
-        kept = keep({"rendered": self.digest()}, height, width, self.n + self.n_validation, produce)
+        kept = keep({"rendered": self._drawn_digest()}, height, width, self.n + self.n_validation, produce)
+        train, validation = split_rows(len(kept.rows), self.n, self.split, self.seed)
         return Pictures(
-            train=kept.rows[: self.n],
-            validation=kept.rows[self.n :],
+            train=rows_of(kept.rows, train),
+            validation=rows_of(kept.rows, validation),
             name={"scenes": "rendered scenes", "mixed": "rendered mixture"}.get(
                 self.kind, f"rendered camera {self.kind[-1].upper()}"
             ),
             digest=self.digest(),
-            facts=kept.facts,
-            flip=not self.kind.startswith("camera"),
+            facts={**kept.facts, "split": self.split if self._is_camera else "other scenes and cameras"},
+            flip=not self._is_camera,
         )
 
     def _facts(self) -> Facts:
-        split = "temporal" if self.kind.startswith("camera") else "other scenes and cameras"
         return {
             "source": self.name,
             "kind": self.kind,
             "seed": self.seed,
             "train": self.n,
             "validation": self.n_validation,
-            "split": split,
         }
 
     def _drawn(self, height: int, width: int) -> Iterator[list[Image]]:
         """Yield the training pictures, then those for validation, a few at a time."""
         shrink = partial(fit, height=height, width=width, resize="stretch")
-        if self.kind.startswith("camera"):
+        if self._is_camera:
             yield from self._camera(shrink)
             return
         for part, count in (("train", self.n), ("validation", self.n_validation)):

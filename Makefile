@@ -51,12 +51,16 @@ $(PEERS)/.installed: requirements-peers.txt
 
 # The tables of README.md and experiments/*/README.md from the results in experiments/results/.
 tables: $(STAMP)
-	for name in main peers; do \
+	for name in main peers surveillance; do \
 	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into README.md || exit 1; \
 	done
 	for name in counts comparison change_graph; do \
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
 	        --into experiments/platform_ai/README.md || exit 1; \
+	done
+	for name in table1 table2 table3 table4 table5 table6 figure1 figure2 figure3 figure4a figure4b; do \
+	    $(BIN)/keyframe-bench table chen2021/$$name --from experiments/results/chen2021_$$name.jsonl \
+	        --into experiments/chen2021/README.md || exit 1; \
 	done
 	for page in README.md experiments/speed/README.md; do for film in film480p film1080p; do \
 	    $(BIN)/keyframe-bench perf --from experiments/speed/$$film.json --into $$page >/dev/null || exit 1; \

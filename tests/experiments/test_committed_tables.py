@@ -19,9 +19,12 @@ RESULTS = ROOT / "experiments" / "results"
 PAGES = {
     "main": "README.md",
     "peers": "README.md",
+    "surveillance": "README.md",
     "platform_ai/counts": "experiments/platform_ai/README.md",
     "platform_ai/comparison": "experiments/platform_ai/README.md",
     "platform_ai/change_graph": "experiments/platform_ai/README.md",
+    **{f"chen2021/table{i}": "experiments/chen2021/README.md" for i in range(1, 7)},
+    **{f"chen2021/figure{i}": "experiments/chen2021/README.md" for i in ("1", "2", "3", "4a", "4b")},
 }
 
 

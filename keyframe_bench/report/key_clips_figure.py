@@ -56,8 +56,8 @@ def key_clips_png(records: Sequence[Mapping[str, Any]]) -> bytes | None:
     _draw_distance(graph, line)
     some = f", {len(pictures)} of them above" if 0 < len(pictures) < len(line["keyframes"]) else ""
     counts = f"{_count(line['keyframes'], 'key frame')}{some}, {_count(line['clips'], 'clip')}"
-    title = f"{one_line(record.get('source', ''))}: {counts}"
-    graph.set_title(title, fontsize=11)
+    source = one_line(record.get("source", ""))  # small files have none
+    graph.set_title(f"{source}: {counts}" if source else counts, fontsize=11)
     _draw_bands(page.add_subplot(grid[rows + 1, :], sharex=graph), line)
     return png_bytes(page)
 
@@ -72,7 +72,7 @@ def _draw_distance(axes: Axes, line: Mapping[str, Any]) -> None:
     axes.set_xlim(0, line["duration_s"])
     axes.set_ylim(0, max(float(distances.max(initial=0.0)), threshold) * 1.15)
     axes.set_ylabel("distance")
-    axes.legend(loc="upper right", frameon=False, ncols=2, fontsize=9)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, ncols=2, fontsize=9)  # beside the title
     axes.tick_params(labelbottom=False)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -109,7 +109,7 @@ def test_wheel_holds_the_package_and_nothing_else(sources, names):
     assert {name for name in names if ".dist-info/" not in name} == expected
     for name in ("py.typed", "references.bib", "conf/run.yaml", "conf/executor/loky.yaml", "experiments/main.yaml"):
         assert f"keyframe_bench/{name}" in names
-    for name in ("report/templates/report.html.j2", "experiments/results/main.jsonl"):
+    for name in ("report/templates/report.html.j2", "experiments/results/main.jsonl", "models/ae_final.safetensors"):
         assert f"keyframe_bench/{name}" in names
 
 

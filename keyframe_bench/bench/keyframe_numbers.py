@@ -47,6 +47,12 @@ def neighbour_distances(frames: NDArray[np.uint8], loss: ReconstructionLoss | No
     return np.concatenate(found) if found else np.zeros(1)
 
 
+def evenly_spread(n: int, times: NDArray[np.float64]) -> KeyFrames:
+    """Return the middles of ``n`` equal stretches of a video with frames at ``times`` [N], as key frames."""
+    frames = ((np.arange(n) + 0.5) * len(times) / max(n, 1)).astype(np.int64)
+    return KeyFrames(frames, times[frames])
+
+
 def clip_numbers(
     found: KeyFrames, clip: Clip, clips: KeyClips, busy: NDArray[np.bool_], events: NDArray[np.int64]
 ) -> dict[str, float | None]:
@@ -66,8 +72,6 @@ def clip_numbers(
     inside = np.zeros(len(busy), dtype=bool)
     for start, end in clips.frames:
         inside[start:end] = True
-    assert found.frame_scores is not None  # the extractor gives them
-    distances = np.asarray(found.frame_scores, dtype=np.float64)
     seconds = clip.video.duration_s
     metrics: dict[str, float | None] = {
         **dict.fromkeys(COLUMNS),
@@ -80,9 +84,11 @@ def clip_numbers(
         agreement = event_agreement(clips, events, seconds)
         metrics |= {name: agreement[name] for name in ("event_recall", "false_clips_per_h")}
     for name, frames, share in (("busy", busy, 0.5), ("still", ~busy, 0.99)):
-        sampled = frames[clip.ordinals]
         metrics[f"kept_{name}"] = float(inside[frames].mean()) if frames.any() else None
-        metrics[f"distance_{name}"] = float(np.quantile(distances[sampled], share)) if sampled.any() else None
+        sampled = frames[clip.ordinals]
+        if found.frame_scores is not None and sampled.any():
+            distances = np.asarray(found.frame_scores, dtype=np.float64)[sampled]
+            metrics[f"distance_{name}"] = float(np.quantile(distances, share))
     return metrics
 
 

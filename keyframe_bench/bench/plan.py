@@ -192,7 +192,7 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
                     extractor=variant.name,
                     version=extractor.version,
                     params=variant.params,
-                    features=tuple(f.key + source_digest(type(f)) for f in features),
+                    features=(*(f.key + source_digest(type(f)) for f in features), *extractor.depends_on),
                     budget=budget,
                     sampling=extractor.sampling or spec.sampling,
                     seed=seed,

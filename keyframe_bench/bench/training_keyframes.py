@@ -6,7 +6,7 @@ import base64
 import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ from ..video.clips import write_clips
 from ..video.images import encode_image, fit_width
 from ..video.onepass import Pass, read_pass
 from ..video.pictures import fetch_pictures
-from .keyframe_numbers import COLUMNS, clip_numbers, neighbour_distances, some, time_line
+from .keyframe_numbers import COLUMNS, clip_numbers, evenly_spread, neighbour_distances, some, time_line
 from .training_sets import TrainingSet
 from .training_video import FilmedVideo, busy_frames, filmed_video, spans_of
 
-VERSION = 2
+VERSION = 3
 """Bump it when the records of the same key frames may change."""
 
 _EVERY = "every"
@@ -55,6 +55,8 @@ class KeyframesPlan:
     rules : ClipRules
     drawn : bool
         Whether the record holds what the figure shows: curve and pictures.
+    spread : bool
+        The control: as many frames as the method chooses, evenly spread, and the clips of those.
     """
 
     run: str
@@ -63,6 +65,7 @@ class KeyframesPlan:
     params: Mapping[str, Any]
     rules: ClipRules
     drawn: bool = True
+    spread: bool = False
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -76,11 +79,11 @@ class KeyframesPlan:
     def identity(self, trained: Trained) -> Any:
         """Return what the record depends on, as plain data; the features' keys hold that of the network."""
         method = self.method(trained)
-        features = [feature.key for feature in (*method.needs, GRAY)]
+        features = [*(feature.key for feature in (*method.needs, GRAY)), *method.depends_on]
         events = None if self.video.events is None else self.video.events.tolist()
         return [
             *("keyframes", VERSION, self.run, self.slot, method.name, method.version, features, dict(self.params)),
-            *(self.rules.params, self.video.name, self.video.sha256, events, self.drawn),
+            *(self.rules.params, self.video.name, self.video.sha256, events, self.drawn, self.spread),
         ]
 
     def about(self, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +92,7 @@ class KeyframesPlan:
         return {
             **about,
             "extractor": "autoencoder",
-            "label": "key frames",
+            "label": "evenly spread" if self.spread else "key frames",
             "params": params,
             "dataset": self.slot,
             "source": self.video.name,
@@ -109,12 +112,14 @@ class KeyframesPlan:
         read = reading.read
         clip = read.clip(method.sampling or _EVERY, method.needs)
         found = run_extractor(method, clip, None, rng=rng_for(0, self.video.sha256, method.name, 0))
+        if self.spread:
+            found = evenly_spread(len(found), read.times)
         clips = key_clips(found.frames, read.times, clip.video.duration_s, self.rules)
         known = self.video.annotation(read.times)
         events = reading.moving if known is None or known.events is None else known.events
         metrics = clip_numbers(found, clip, clips, reading.busy, events)
         metrics["saved_byte_ratio"] = reading.byte_ratio(clips, self.rules.snap_s)
-        if self.params["distance_space"] in ("reconstruction", "input"):
+        if not self.spread and self.params["distance_space"] in ("reconstruction", "input"):
             metrics["distance_next"] = float(np.median(neighbour_distances(clip[method.needs[0]])))
         record = {
             **self.about(about),
@@ -187,12 +192,13 @@ class Reading:
 
 
 def keyframes_plans(asked: Mapping[str, Any], sets: Mapping[str, TrainingSet]) -> list[KeyframesPlan]:
-    """Return what a table's ``keyframes`` asks for: one plan for every combination of parameters that are lists.
+    """Return what a table's ``keyframes`` asks for: a plan for every combination of listed parameters, and a control.
 
     Parameters
     ----------
     asked : mapping
-        ``run``, ``video``, ``params`` (a mapping, or a list of them), ``clips``; or empty. The first plan is drawn.
+        ``run``, ``video``, ``params`` (a mapping, or a list of them), ``clips``; or empty. The first plan is
+        drawn, and the control is that of the first.
     sets : mapping
         Its data sets.
 
@@ -210,7 +216,7 @@ def keyframes_plans(asked: Mapping[str, Any], sets: Mapping[str, TrainingSet]) -
         method = Extractor.registry.build("autoencoder", given)
         params = {name: value for name, value in method.params.items() if name != "checkpoint"}
         plans.append(KeyframesPlan(asked["run"], asked["video"], video, params, rules, drawn=not plans))
-    return plans
+    return [*plans, replace(plans[0], drawn=False, spread=True)]
 
 
 def settings_of(params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

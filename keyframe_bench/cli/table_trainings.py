@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,8 +98,10 @@ def _seeds(text: str) -> list[int]:
 
 
 def _value(key: str, text: str) -> Any:
-    """Return a scalar or a list as YAML reads it (Hydra's grammar reads the same of these)."""
+    """Return a scalar or a list as YAML reads it, and ``1e-3`` as the number that Hydra's grammar reads."""
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(f"{key}={text} has a value that cannot be read; give a number or a word") from None
+    number = re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text)  # YAML 1.1 wants a point and a sign in it
+    return float(text) if number else value

@@ -113,6 +113,11 @@ class Autoencoder(Extractor):
         return (self._reconstruction,) if self.distance_space == "reconstruction" else (self._code,)
 
     @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The calibrated threshold: the checkpoint holds it, and ``distance_space=input`` reads no feature of that."""
+        return (f"threshold={self.level()!r}",) if self.threshold == "auto" else ()
+
+    @property
     def _rgb(self) -> Rgb:
         from ..models.checkpoint import read_record
 

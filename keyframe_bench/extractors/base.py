@@ -90,6 +90,11 @@ class Extractor(Configurable, ABC):
         return ()
 
     @property
+    def depends_on(self) -> tuple[str, ...]:
+        """What the selection depends on beside code, parameters and features, as text: results are kept by it too."""
+        return ()
+
+    @property
     def sampling(self) -> str | None:
         """Sampling this method is defined on ("every", "1fps"); None: the run's."""
         return None

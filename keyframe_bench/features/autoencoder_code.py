@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class AutoencoderFeature(Feature):
     """Base of the features of a trained auto-encoder; those of one checkpoint encode a frame once in a pass.
 
-    A row is of a frame alone. On a processor it depends on nothing else, to the last bit; on a GPU, which computes several
-    frames at a time, rows agree up to rounding.
+    A row is of a frame alone. On a processor it depends on nothing else, to the last bit; on a GPU, which computes
+    several frames at a time, rows agree up to rounding.
     """
 
     elsewhere = True

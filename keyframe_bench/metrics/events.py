@@ -20,7 +20,8 @@ class Events(Metric):
     """Which annotated events the key clips show, and how much else they keep (A4).
 
     The clips are those of `selection.key_clips` with the defaults of `ClipRules`, whatever the extractor. An event
-    counts as soon as a clip has one frame of it: ``event_covered`` says how much of it the clips have.
+    counts as soon as a clip has one frame of it: ``event_covered`` says how much of it the clips have. Videos without
+    any event are left out, since there is nothing to recall.
     """
 
     wants = "events"

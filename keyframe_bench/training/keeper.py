@@ -197,6 +197,7 @@ class Keeper(pl.Callback):
             Which epoch's weights it holds.
         """
         facts = {k: v for k, v in self.facts.items() if k not in ("machine", "init")}
+        facts["data"] = {k: v for k, v in facts["data"].items() if k != "not_kept"}  # of this machine's disk
         history = [{k: v for k, v in row.items() if k != "seconds"} for row in self.history]
         row = best_row(self.history) if chosen == "best_val" else self.history[-1]
         assert row is not None  # it is written after an epoch

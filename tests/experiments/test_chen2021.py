@@ -41,7 +41,8 @@ def made(folder):
     def make(name):
         if name not in known:
             out = folder / name.rpartition("/")[2]
-            words = [] if name not in TRAINED else [f"trainings={folder / 'trainings'}"]
+            # One thread: two that wait for each other on a busy machine count as processor time.
+            words = [] if name not in TRAINED else [f"trainings={folder / 'trainings'}", "trainer.threads=1"]
             started = time.process_time()
             status = main(["table", name, "scale=smoke", f"out={out}", *words])
             known[name] = status, out, time.process_time() - started
@@ -79,7 +80,7 @@ def test_every_table_runs_at_smoke_scale(name, made):
     if name in TRAINED:
         assert "rendered" in text
         assert " in place of " in text
-        assert "0 failed" not in text
+        assert " failed" not in text
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -278,6 +279,9 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
     assert first["timeline"]["events"] == [[pytest.approx(0.3), pytest.approx(0.9)]]
     assert not any("timeline" in cell for cell in others)  # one is drawn
     assert len({cell["params"]["distance_space"] for cell in [first, *others]}) == 7
+    (control,) = [cell for cell in cells_of(tmp_path / "out") if cell["label"] == "evenly spread"]
+    assert control["metrics"]["n_keyframes"] == first["metrics"]["n_keyframes"]
+    assert control["metrics"]["distance_busy"] is None and "timeline" not in control
     thresholds = {cell["params"]["distance_space"]: cell["params"]["threshold"] for cell in [first, *others]}
     assert (thresholds["reconstruction"], thresholds["feature_cos"]) == (0.03, "auto")
 
@@ -286,10 +290,11 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
     assert main(words) == 1
     page = capsys.readouterr()
     assert "failed: key frames of own_a (reconstruction), seed 0: UsageError: " in page.err
-    said = "2 trainings; 1 failed: key frames, seed 0 (UsageError: annotation of 'cam/day_2.mp4'"
+    said = "2 trainings; 2 failed: key frames, seed 0 (UsageError: annotation of 'cam/day_2.mp4'"
     assert said in page.out.replace("\\", "")
     status = {(cell["label"], cell["status"]) for cell in cells_of(tmp_path / "out")}
-    assert status == {("generic", "ok"), ("own_a", "ok"), ("key frames", "failed")}
+    labels = {("generic", "ok"), ("own_a", "ok"), ("key frames", "failed"), ("evenly spread", "failed")}
+    assert status == labels
 
 
 def test_losses_of_the_record_and_of_the_table_are_one_quantity(tmp_path, folder):
@@ -317,7 +322,7 @@ def test_key_frames_of_a_camera_that_no_run_uses(tmp_path, folder):
     asked = {"params": {"threshold": 0.03, "rate": "every"}}
     summary = run_trainings(table_with({"video": "cam_b", **asked}), tmp_path, options)
     assert summary.failures == []
-    assert [cell["label"] for cell in cells_of(tmp_path)] == ["generic", "key frames"]
+    assert [cell["label"] for cell in cells_of(tmp_path)] == ["generic", "key frames", "evenly spread"]
     assert set(json.loads((tmp_path / "run.json").read_text("utf-8"))["data"]) == {"caltech256", "cam_b"}
     with pytest.raises(UsageError, match="keyframes: video 'caltech256' is no camera"):
         run_trainings(table_with({"video": "caltech256", **asked}), tmp_path, options)
@@ -337,14 +342,21 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
 
     made("chen2021/figure4b")
     table = table_with({"video": "cam_a"})
-    (plan,) = keyframes_plans({**table.keyframes, "params": {"threshold": 0.03}}, training_sets(table, {}))
+    plan, control = keyframes_plans({**table.keyframes, "params": {"threshold": 0.03}}, training_sets(table, {}))
     checkpoint = next((folder / "trainings").glob("*/best.safetensors"))
     trained = Trained(checkpoint, checkpoint, {})
+    assert control == replace(plan, drawn=False, spread=True)
     keys = [plan.identity(trained)]
     for cls in (Autoencoder, Gray, Reconstruction):
         with monkeypatch.context() as patched:
             patched.setattr(cls, "version", cls.version + 1)
             keys.append(plan.identity(trained))
+    keys.append(replace(plan, spread=True).identity(trained))
+    free = replace(plan, params={**plan.params, "distance_space": "input", "threshold": "auto"})
+    for level in (0.01, 0.02):  # the frames themselves: no feature of the checkpoint is read, but its threshold is
+        with monkeypatch.context() as patched:
+            patched.setattr(Autoencoder, "level", lambda _, level=level: level)
+            keys.append(free.identity(trained))
     for events in (None, np.array([[0, 2]])):
         keys.append(replace(plan, video=replace(plan.video, events=events)).identity(trained))
     assert len({json.dumps(key) for key in keys}) == len(keys)

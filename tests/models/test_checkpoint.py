@@ -294,8 +294,7 @@ def test_without_the_bundled_file_the_way_out_is_named(
 
 
 def test_the_bundled_checkpoint_is_an_ae_final() -> None:
-    if why_unavailable(BUNDLED) is not None:
-        pytest.skip("the bundled checkpoint is not trained yet")
+    assert why_unavailable(BUNDLED) is None
     network, record = read_record(BUNDLED)
     assert network.params == Network("ae_final").params and record
     assert bundled_path().stat().st_size < 2_500_000

@@ -29,7 +29,7 @@ from ..extractors.base import Extractor
 from ..models.autoencoder_layers import NAMES, Network
 from ..models.losses import ReconstructionLoss
 from ..training.data import TrainingData
-from ..training.spec import Logger
+from ..training.spec import Logger, TrainerOptions
 
 CONFIG_MODULE = "keyframe_bench.conf"
 GROUPS: dict[str, Registry[Any]] = {
@@ -226,9 +226,22 @@ def _check_option(key: str, config: str) -> None:
         node = OmegaConf.load(str(files(CONFIG_MODULE) / f"{config}.yaml"))
         known = [*_GROUPS_OF[config], *(str(k) for k in node if k not in ("defaults", "hydra"))]
     if key not in known:
-        near = difflib.get_close_matches(key, known, n=1)
+        near = [*_groups_with(key, config), *difflib.get_close_matches(key, known, n=1)]
         hint = f"did you mean {near[0]}=" if near else f"there are {', '.join(known)}"
         raise UsageError(f"unknown option {key}=; {hint}")
+
+
+def _groups_with(parameter: str, config: str) -> list[str]:
+    """Return ``<group>.<parameter>`` for the groups of a command of which a class has the parameter."""
+    groups = [group for group in _GROUPS_OF[config] if any(parameter in parameters_of(c) for c in _classes(group))]
+    return [f"{group}.{parameter}" for group in groups]
+
+
+def _classes(group: str) -> list[type]:
+    if group in GROUPS:
+        return [GROUPS[group].get(name) for name in GROUPS[group].names()]
+    others: dict[str, list[type]] = {"network": [Network], "loss": [ReconstructionLoss], "trainer": [TrainerOptions]}
+    return others.get(group, [])
 
 
 def check_grid_key(key: str) -> None:

@@ -46,8 +46,9 @@ def load_experiment(name: str) -> Experiment:
         return _parsed(Path(name).stem, read_text(Path(name)))
     known = names_of_experiments()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or known
-        raise UsageError(f"unknown table {name!r}; there are {', '.join(near)}, or give the path of a .yaml file")
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(known)}"
+        raise UsageError(f"unknown table {name!r}; {hint} (`keyframe-bench table` lists all), or give a .yaml file")
     return _parsed(name, files(EXPERIMENTS).joinpath(*f"{name}.yaml".split("/")).read_text("utf-8"))
 
 

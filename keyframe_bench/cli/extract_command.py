@@ -108,7 +108,7 @@ def _print(console: Console, result: Extraction) -> None:
         soft_wrap=True,
     )
     if told := _scores_and_threshold(result.keyframes):
-        console.print(told, soft_wrap=True)
+        console.print(told if result.k is None else f"{told} (found for k={result.k})", soft_wrap=True)
 
 
 def _scores_and_threshold(keyframes: KeyFrames) -> str:
@@ -144,7 +144,7 @@ def _print_clips(console: Console, record: dict[str, Any]) -> None:
         )
     n = record["n_clips"]
     console.print(
-        f"key clips: {n} event{'' if n == 1 else 's'}, {record['saved_s']:.2f} s kept = "
+        f"key clips: {n}, {record['saved_s']:.2f} s kept = "
         f"{100 * record['saved_duration_ratio']:.1f} % of the duration, {record['bytes'] / 1e6:.2f} MB = "
         f"{100 * record['byte_ratio']:.1f} % of the video's bytes",
         soft_wrap=True,

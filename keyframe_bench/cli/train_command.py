@@ -144,6 +144,7 @@ def _print_end(trained: Trained, out: Path) -> None:
         *_not_read(data),
         f"loss {record['loss']['kind']}, seed {record['seed']}, {precision}, from {start}",
         f"before training: training loss {first['train_loss']:.5f}, validation {first['validation_loss']:.5f}",
+        *_no_better(record),
         f"best epoch {record['best_epoch']}: training loss {record['train_loss']:.5f}, "
         f"validation {record['best_validation_loss']:.5f}",
         f"last epoch {last['epoch']} of {record['trainer']['epochs']}: training loss {last['train_loss']:.5f}, "
@@ -153,6 +154,14 @@ def _print_end(trained: Trained, out: Path) -> None:
     ]
     for line in lines:
         console.print(escape(one_line(line)), soft_wrap=True)
+
+
+def _no_better(record: Mapping[str, Any]) -> list[str]:
+    """Return a warning if training made nothing better: files hold the best epoch, not the start."""
+    start, best = record["history"][0]["validation_loss"], record["best_validation_loss"]
+    if best < start:
+        return []
+    return ["no epoch is better than the start: train longer, or with another trainer.lr"]
 
 
 def _not_read(data: Mapping[str, Any]) -> list[str]:

@@ -105,7 +105,10 @@ def why_unavailable(checkpoint: str | Path) -> str | None:
         path = checkpoint_path(checkpoint)
     except UnavailableError as error:
         return str(error)
-    return None if path.is_file() else f"checkpoint file {str(path)!r} does not exist; {_ways_out('checkpoint')}"
+    if path.is_file():
+        return None
+    reason = "is a folder: name the file in it" if path.is_dir() else "does not exist"
+    return f"checkpoint file {str(path)!r} {reason}; {_ways_out('checkpoint')}"
 
 
 def read_record(path: str | Path) -> tuple[Network, dict[str, Any]]:

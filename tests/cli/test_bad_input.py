@@ -61,7 +61,7 @@ VIDEO_CASES = [
     ("weights=nowhere.safetensors", "no parameter 'weights'"),
     # options and flags
     ("bugdet=8", "did you mean budget="),
-    ("foo=1", "unknown option foo="),
+    ("checkpoint=x", "did you mean extractor.checkpoint="),
     ("+foo=1", "foo"),
     ("++foo=1", "unknown option foo="),
     ("+budget=8", "budget=VALUE"),

@@ -102,7 +102,7 @@ def test_a_line_a_clip_and_a_line_for_all(extract, tmp_path):
         assert line.endswith(f"encoded again: {clip['reason']}")
     kept, share = f"{record['saved_s']:.2f}", f"{100 * record['saved_duration_ratio']:.1f}"
     assert re.search(
-        rf"^key clips: 2 events, {kept} s kept = {share} % of the duration, .* % of the video's bytes$", out, re.M
+        rf"^key clips: 2, {kept} s kept = {share} % of the duration, .* % of the video's bytes$", out, re.M
     )
 
 
@@ -163,7 +163,7 @@ def test_a_record_that_is_damaged_or_not_ours(extract, tmp_path, text):
 def test_no_key_frame_no_clip(cli, camera, tmp_path):
     words = ["extractor=uniform", "extractor.phase=start", "budget=1", "clips=true"]
     status, out, _ = cli("extract", camera, *words, f"out={tmp_path}/out")
-    assert status == 0 and "key clips: 0 events, 0.00 s kept = 0.0 % of the duration" in out
+    assert status == 0 and "key clips: 0, 0.00 s kept = 0.0 % of the duration" in out
     assert read(tmp_path / "out")["clips"] == [] and not (tmp_path / "out/clips").exists()
 
 

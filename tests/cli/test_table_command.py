@@ -86,7 +86,7 @@ def test_without_a_name_the_tables_are_listed(capsys):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["platform_ai/count"], "unknown table 'platform_ai/count'; there are platform_ai/counts"),
+        (["platform_ai/count"], "unknown table 'platform_ai/count'; did you mean platform_ai/counts"),
         (["platform_ai/counts", "scale=huge"], "has no scale=huge; it has smoke, cpu"),
         (["platform_ai/counts", "budget=3"], "decides budget= itself"),
         (["platform_ai/counts", "--from", "nowhere"], "cannot read 'nowhere/results.jsonl'"),
@@ -119,7 +119,7 @@ def runs_methods(name):
     return "smoke" in experiment.scales and experiment.kind not in ("training", "structure")
 
 
-@pytest.mark.parametrize("name", filter(runs_methods, names_of_experiments()))
+@pytest.mark.parametrize("name", [name for name in names_of_experiments() if runs_methods(name)])
 def test_every_packaged_table_runs_at_smoke_scale(name, tmp_path, capsys):
     assert main(["table", name, "scale=smoke", f"out={tmp_path / 'out'}", f"dataset.root={tmp_path / 'v'}"]) == 0
     page = capsys.readouterr().out

@@ -128,6 +128,8 @@ def test_without_out_every_training_has_its_own_folder(train, tmp_path, monkeypa
         ("logger.mode=offline", "logger=csv has no option 'mode'"),
         ("seed=-1", "seed=-1 is not a whole number"),
         ("sed=1", "did you mean seed="),
+        ("limit=50", "unknown option limit=; did you mean data.limit="),
+        ("epochs=1", "unknown option epochs=; did you mean trainer.epochs="),
         ("seed=1,2", "or -m to sweep"),
         ("dataset=folder", "unknown option dataset="),
         ("grid.uniform.phase=1", "unknown option grid.uniform.phase="),

@@ -130,7 +130,7 @@ class Camera(TrainingData):
     def files(self) -> dict[str, Path]:
         """Return the videos by name, in natural order (``cam_2`` before ``cam_10``); `UsageError` if there is none."""
         if not self.root:
-            raise UsageError(f"training data 'camera' needs the camera's videos; give root=PATH: {self.layout}")
+            raise UsageError(f"training data 'camera' needs the camera's videos; give data.root=PATH: {self.layout}")
         root = Path(self.root).expanduser()
         if root.is_dir():
             files = find_videos(root)

@@ -128,7 +128,7 @@ class ImageFolder(TrainingData):
     def _find(self) -> dict[str, Path]:
         if not self.root:
             raise UsageError(
-                f"training data 'image_folder' needs the folder of the pictures; give root=DIR with {self.layout}"
+                f"training data 'image_folder' needs the folder of the pictures; give data.root=DIR with {self.layout}"
             )
         root = Path(self.root).expanduser()
         if not root.is_dir():

@@ -14,6 +14,7 @@ from ..metrics.base import Column
 from ..metrics.events import Events, event_agreement
 from ..models.losses import ReconstructionLoss
 from ..selection.key_clips import KeyClips
+from ..selection.spread import spread
 from ..video.onepass import Pass
 
 _POINTS = 2000  # of the curve
@@ -49,7 +50,7 @@ def neighbour_distances(frames: NDArray[np.uint8], loss: ReconstructionLoss | No
 
 def evenly_spread(n: int, times: NDArray[np.float64]) -> KeyFrames:
     """Return the middles of ``n`` equal stretches of a video with frames at ``times`` [N], as key frames."""
-    frames = ((np.arange(n) + 0.5) * len(times) / max(n, 1)).astype(np.int64)
+    frames = spread(len(times), n)
     return KeyFrames(frames, times[frames])
 
 

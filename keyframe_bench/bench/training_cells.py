@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..metrics.base import Column
 from ..models.losses import ReconstructionLoss
+from ..selection.spread import spread
 from ..training.data import Pictures
 from ..training.evaluation import COLUMNS as EVALUATED
 from ..training.evaluation import evaluate, evaluate_at
@@ -78,12 +79,12 @@ def evaluated(
     if common is not None:
         metrics |= evaluate_at(model, pictures.validation, common.validation, loss)
     if own:
-        seen = pictures.train[_spread(len(pictures.train), len(pictures.validation))]
+        seen = pictures.train[spread(len(pictures.train), len(pictures.validation))]
         metrics["fit_loss"] = evaluate(model, seen, loss)["loss"]
         metrics["gap"] = metrics["loss"] / metrics["fit_loss"] if metrics["fit_loss"] > 0 else math.nan
     if not n_shown:
         return _finite(metrics), {}
-    chosen = pictures.validation[_spread(len(pictures.validation), n_shown)]
+    chosen = pictures.validation[spread(len(pictures.validation), n_shown)]
     shown = {"input": _encoded(chosen), "output": _encoded(_reconstructed(model, chosen))}
     return _finite(metrics), {"pictures": shown}
 
@@ -120,12 +121,6 @@ def training_numbers(record: Mapping[str, Any], other: Sequence[Mapping[str, Any
 
 def _finite(numbers: Mapping[str, float]) -> Numbers:
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-
-
-def _spread(n: int, wanted: int) -> NDArray[np.int64]:
-    """Return ``wanted`` (or all) of the positions 0 to n - 1, the middles of equal stretches."""
-    count = min(n, wanted)
-    return ((np.arange(count) + 0.5) * n / count).astype(np.int64)
 
 
 def _reconstructed(model: Autoencoder, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from ..core.registry import load_plugins, plugin_files
 from ..models.autoencoder_layers import Network
 from ..models.losses import ReconstructionLoss
 from ..tables.format import one_line
-from ..training.data import TrainingData
+from ..training.data import TrainingData, defects
 from ..training.fit import fit
 from ..training.spec import Trained, TrainerOptions, TrainSpec
 from .arguments import Arguments, path_text, split
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ..training.keeper import Report
 
 DEFAULT_OUT = "outputs/train"  # each training in a folder of its own there
-_NAMED = 3  # files that could not be read
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _print_end(trained: Trained, out: Path) -> None:
     start = "random weights" if record["init"] is None else one_line(str(record["init"]["path"]))
     lines = [
         f"data {data['name']}: {data['train']} pictures for training, {data['validation']} for validation",
-        *_not_read(data),
+        *(f"data: {text}" for text in defects(data)),
         f"loss {record['loss']['kind']}, seed {record['seed']}, {precision}, from {start}",
         f"before training: training loss {first['train_loss']:.5f}, validation {first['validation_loss']:.5f}",
         *_no_better(record),
@@ -162,26 +161,6 @@ def _no_better(record: Mapping[str, Any]) -> list[str]:
     if best < start:
         return []
     return ["no epoch is better than the start: train longer, or with another trainer.lr"]
-
-
-def _not_read(data: Mapping[str, Any]) -> list[str]:
-    """Return a line for what could not be read of the data, and one for what could be read only in part."""
-    unread, damaged, left_out = data.get("unreadable"), data.get("problems"), "left out, since unreadable"
-    lines = []
-    if isinstance(unread, Mapping):
-        names = [f"{name}: {reason}" for name, reason in unread.items()]
-        lines.append(_named(len(names), "video", left_out, names))
-    elif unread:
-        lines.append(_named(unread, "picture", left_out, data["unreadable_names"]))
-    if damaged:
-        names = [f"{name}: {', '.join(reasons)}" for name, reasons in damaged.items()]
-        lines.append(_named(len(names), "video", "damaged", names))
-    return lines
-
-
-def _named(n: int, what: str, how: str, names: Sequence[str]) -> str:
-    rest = f"; and {n - _NAMED} more" if n > _NAMED else ""
-    return f"{n} {what}{' is' if n == 1 else 's are'} {how}: {'; '.join(names[:_NAMED])}{rest}"
 
 
 def _computed(trained: Trained) -> str:
@@ -261,7 +240,7 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
         losses = f"{record['best_validation_loss']:15.5f}  {record['train_loss']:13.5f}"
         print(f"{name:{width}}  {record['best_epoch']:10}  {losses}  {record['images_per_s']:8.1f}")
     data = [trained.record["data"] for trained in trainings]
-    for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in _not_read(one)):
+    for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in defects(one)):
         print(one_line(line))
     n = sum(trained.epochs_now for trained in trainings)
     print(f"{n} epochs computed now; written to {path_text(out)}")

@@ -8,13 +8,12 @@ from typing import Any
 from ..models.autoencoder_layers import Network
 from ..tables.experiment import Experiment
 from ..tables.paper import PaperTable
+from ..training.data import defects
 from .convergence import convergence_png
 from .key_clips_figure import key_clips_png
 from .markdown import escape
 from .network_diagram import network_diagram_png
 from .reconstructions import reconstructions_png
-
-_NAMED = 3  # files that a caption names
 
 
 def training_figure(experiment: Experiment, stored: Sequence[Mapping[str, Any]]) -> bytes | None:
@@ -66,30 +65,9 @@ def data_sentence(run: Mapping[str, Any]) -> str:
         told = []
         if all(isinstance(count, int) for count in counts):
             told = [f"{counts[0]} pictures for training, {counts[1]} for validation"]
-        told += _defects(about.get("facts") or {})
+        told += defects(about.get("facts") or {})
         parts.append(f"{used} ({'; '.join(told)})" if told else used)
     return "; ".join(parts) or "not recorded"
-
-
-def _defects(facts: Mapping[str, Any]) -> list[str]:
-    """Count and name what a source could not read, and where it found damage (`keyframe_bench.training.sources`)."""
-    found = []
-    unreadable = facts.get("unreadable")
-    if isinstance(unreadable, Mapping):  # of a camera: files by name
-        found.append(_named("unreadable", len(unreadable), [f"{name}: {why}" for name, why in unreadable.items()]))
-    elif isinstance(unreadable, int):
-        found.append(_named("unreadable", unreadable, list(facts.get("unreadable_names") or [])))
-    problems = facts.get("problems")
-    if isinstance(problems, Mapping):
-        found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
-    return [text for text in found if text]
-
-
-def _named(what: str, count: int, names: Sequence[str]) -> str:
-    if not count:
-        return ""
-    more = f" and {count - _NAMED} more" if count > _NAMED and names else ""
-    return f"{count} {what}: {', '.join(names[:_NAMED])}{more}" if names else f"{count} {what}"
 
 
 def _settings(name: str, params: Mapping[str, Any] | None) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.seeding import rng_for
+from ..selection.spread import spread
 from .data import Pictures
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def code_range(model: Autoencoder, pictures: Pictures) -> tuple[list[float], lis
 
     if len(pictures.train) == 0 or len(pictures.validation) == 0:
         raise UsageError(f"data {pictures.name!r} has no pictures for training, or none for validation; give more")
-    codes = Encoding(model, "fp32").codes(np.ascontiguousarray(_spread(pictures.train, _RANGE_PICTURES)))
+    codes = Encoding(model, "fp32").codes(
+        np.ascontiguousarray(pictures.train[spread(len(pictures.train), _RANGE_PICTURES)])
+    )
     channels = np.moveaxis(codes, 1, 0).reshape(codes.shape[1], -1)
     low, high = np.percentile(channels, _RANGE, axis=1)
     return low.tolist(), high.tolist()
@@ -140,15 +143,9 @@ def _still_scenes(pictures: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Yield sequences of one scene each, uint8 [6, H, W, 3], as a fixed camera would record it."""
     rng = rng_for(0, "still scenes")
     exposures = np.array(EXPOSURES)[:, None, None, None]
-    for picture in _spread(pictures, _SCENES):
+    for picture in pictures[spread(len(pictures), _SCENES)]:
         levels = picture * exposures + rng.normal(0, NOISE, (len(exposures), *picture.shape))
         yield np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def _spread(pictures: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
-    """Return at most ``n`` of the pictures, evenly spread."""
-    n = min(n, len(pictures))
-    return pictures[((np.arange(n) + 0.5) * len(pictures) / n).astype(np.int64)]
 
 
 def _quietest(pictures: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.params import Configurable
 from ..core.registry import Registry
+
+_NAMED = 3  # files that could not be read, by name
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +74,36 @@ class TrainingData(Configurable, ABC):
         UsageError
             If there are none, or only one.
         """
+
+
+def defects(facts: Mapping[str, object]) -> list[str]:
+    """Count and name what a source could not read, and where it found damage.
+
+    Parameters
+    ----------
+    facts : mapping
+        Of `Pictures`: ``unreadable`` is a count with ``unreadable_names``, or files with reasons; ``problems`` are
+        files with lists of reasons.
+
+    Returns
+    -------
+    list of str
+        ``5 unreadable: a.jpg: truncated, b.jpg: no picture, c.jpg: truncated and 2 more``; empty if all is well.
+    """
+    found = []
+    unreadable, problems = facts.get("unreadable"), facts.get("problems")
+    if isinstance(unreadable, Mapping):
+        found.append(_named("unreadable", len(unreadable), [f"{name}: {why}" for name, why in unreadable.items()]))
+    elif isinstance(unreadable, int):
+        names = facts.get("unreadable_names")
+        found.append(_named("unreadable", unreadable, list(names) if isinstance(names, Sequence) else []))
+    if isinstance(problems, Mapping):
+        found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
+    return [text for text in found if text]
+
+
+def _named(what: str, count: int, names: Sequence[str]) -> str:
+    if not count:
+        return ""
+    more = f" and {count - _NAMED} more" if count > _NAMED and names else ""
+    return f"{count} {what}: {', '.join(names[:_NAMED])}{more}" if names else f"{count} {what}"

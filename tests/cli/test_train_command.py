@@ -157,11 +157,11 @@ def test_unreadable_pictures_are_told(cli, tmp_path):
     for _ in ("trained now", "trained before"):
         status, text, err = cli(*words, f"out={tmp_path}/out")
         assert (status, err) == (0, "")
-        (line,) = (line for line in text.splitlines() if "left out" in line)
-        assert line.startswith("4 pictures are left out, since unreadable: ") and line.endswith("; and 1 more")
+        (line,) = (line for line in text.splitlines() if " unreadable: " in line)
+        assert line.startswith("data: 4 unreadable: ") and line.endswith(" and 1 more")
         assert line.count(".jpg: ") == 3
     status, text, err = cli(*words, "-m", f"out={tmp_path}/sweep")
-    assert (status, err) == (0, "") and "data photographs: 4 pictures are left out" in text
+    assert (status, err) == (0, "") and "data photographs: 4 unreadable: " in text
 
 
 def test_damaged_videos_are_told(cli, video, tmp_path):
@@ -174,8 +174,8 @@ def test_damaged_videos_are_told(cli, video, tmp_path):
     mkv.write_bytes(mkv.read_bytes()[: mkv.stat().st_size * 2 // 3])
     status, text, err = cli("train", "data=camera", f"data.root={folder}", *SMALL, f"out={tmp_path}/out")
     assert (status, err) == (0, "")
-    assert "1 video is left out, since unreadable: 2.mp4: " in text
-    assert "1 video is damaged: 3.mkv: " in text
+    assert "data: 1 unreadable: 2.mp4: " in text
+    assert "data: 1 with problems: 3.mkv: " in text
 
 
 def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures(train):

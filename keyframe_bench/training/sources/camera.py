@@ -16,6 +16,7 @@ from ...core.files import digest, printable
 from ...core.params import Range
 from ...core.registry import register
 from ...datasets.folder import EXTENSIONS, find_videos
+from ...selection.spread import spread
 from ..data import Pictures, TrainingData
 from ..kept_pictures import Append, Facts, keep
 from ._hashes import sha256_of_all
@@ -154,10 +155,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _thinned(rows: NDArray[np.int64], limit: int | None) -> NDArray[np.int64]:
-    """Return at most ``limit`` of ``rows``, evenly spread: the middles of as many equal stretches."""
-    if limit is None or limit >= len(rows):
-        return rows
-    return rows[((np.arange(limit) + 0.5) * len(rows) / limit).astype(np.int64)]
+    return rows if limit is None else rows[spread(len(rows), limit)]
 
 
 class _Decoder:

@@ -127,15 +127,18 @@ class _Watch(Thread):
             self.join()
 
     def _look(self) -> None:
-        self._known = processes_of(self.leader, self._known)
-        at_most = sum(map(anonymous_mb, self._known))
+        before, self._known = self._known, processes_of(self.leader, self._known)
+        # A process that is just being started still has the address space of the one that starts it (vfork), which
+        # would count twice: it is looked at from the second time on.
+        counted = before & self._known
+        at_most = sum(map(anonymous_mb, counted))
         now = time.perf_counter()
-        if len(self._known) == 1:
+        if len(counted) == 1:
             self.peak_mb = max(self.peak_mb, at_most)
         elif at_most > self.peak_mb and now >= self._next_exact:  # exact is slow, and holds the process up meanwhile
             self._next_exact = now + _EXACT_S
-            self.peak_mb = max(self.peak_mb, sum(map(proportional_mb, self._known)))
-        self.shared_mb = max(self.shared_mb, sum(map(shared_mb, self._known)))
+            self.peak_mb = max(self.peak_mb, sum(map(proportional_mb, counted)))
+        self.shared_mb = max(self.shared_mb, sum(map(shared_mb, counted)))
 
 
 def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.feature import Feature
+from ..core.files import canonical_json
 from ..core.keyframes import KeyFrames
 from ..core.params import check_params
 from ..core.seeding import rng_for
@@ -111,7 +112,7 @@ class KeyframesPlan:
         method = self.method(reading.trained)
         read = reading.read
         clip = read.clip(method.sampling or _EVERY, method.needs)
-        found = run_extractor(method, clip, None, rng=rng_for(0, self.video.sha256, method.name, 0))
+        found = reading.chosen(self)
         if self.spread:
             found = evenly_spread(len(found), read.times)
         clips = key_clips(found.frames, read.times, clip.video.duration_s, self.rules)
@@ -159,6 +160,7 @@ class Reading:
         self.plans = plans
         self.trained = trained
         self._bytes: dict[Any, float] = {}
+        self._chosen: dict[str, KeyFrames] = {}
 
     @cached_property
     def read(self) -> Pass:
@@ -179,6 +181,16 @@ class Reading:
     def moving(self) -> NDArray[np.int64]:
         """What moves, as events [E, 2]: where nobody has annotated them."""
         return spans_of(self.busy, self.read.times)
+
+    def chosen(self, plan: KeyframesPlan) -> KeyFrames:
+        """Return the key frames of a plan's method; its control asks for them too."""
+        key = canonical_json(plan.params)
+        if key not in self._chosen:
+            method = plan.method(self.trained)
+            clip = self.read.clip(method.sampling or _EVERY, method.needs)
+            rng = rng_for(0, plan.video.sha256, method.name, 0)
+            self._chosen[key] = run_extractor(method, clip, None, rng=rng)
+        return self._chosen[key]
 
     def byte_ratio(self, clips: KeyClips, snap_s: float) -> float:
         """Return the bytes of the clips, written as files, over those of the video's own packets."""

@@ -140,7 +140,7 @@ class _Table:
                 cells.append(self._kept(plan.identity(trained), functools.partial(plan.record, reading, about)))
             except (OutputError, UnavailableError):
                 raise
-            except Exception as error:  # noqa: BLE001 - as for a training
+            except Exception as error:  # noqa: BLE001 - a failing row is recorded; the others go on
                 raise_interrupt(error)
                 what = f"key frames of {about['label']} ({plan.params['distance_space']}), seed {about['seed']}"
                 self.summary.failures.append(f"{what}: {type(error).__name__}: {error}")

@@ -19,6 +19,7 @@ from ..core.files import canonical_json
 from ..core.keyframes import KeyFrames
 from ..core.params import check_params
 from ..core.seeding import rng_for
+from ..core.version import PASS_VERSION
 from ..extractors.base import Extractor, run_extractor
 from ..metrics.base import Column
 from ..metrics.distances import GRAY
@@ -83,7 +84,8 @@ class KeyframesPlan:
         features = [*(feature.key for feature in (*method.needs, GRAY)), *method.depends_on]
         events = None if self.video.events is None else self.video.events.tolist()
         return [
-            *("keyframes", VERSION, self.run, self.slot, method.name, method.version, features, dict(self.params)),
+            *("keyframes", VERSION, PASS_VERSION, self.run, self.slot),
+            *(method.name, method.version, features, dict(self.params)),
             *(self.rules.params, self.video.name, self.video.sha256, events, self.drawn, self.spread),
         ]
 

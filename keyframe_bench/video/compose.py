@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .frame import Frame, Image
     from .onepass import Pass
 
-COMPOSER_VERSION = 1  # bump it when the same clips and parameters may give another video
+COMPOSER_VERSION = 2  # bump it when the same clips and parameters may give another video
 
 FPS = 25
 SHOT_MEDIAN_S, SHOT_LOG_SD, SHOT_LEAST_S = 6.5, 0.6, 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -27,10 +28,15 @@ _PLANAR_YUV = frozenset(f"yuv{j}{sub}p" for j in ("", "j") for sub in ("420", "4
 _PACKED_RGB = {"rgb24": (0, 1, 2), "bgr24": (2, 1, 0), "rgba": (0, 1, 2), "bgra": (2, 1, 0), "rgb0": (0, 1, 2)}
 _PACKED_RGB |= {"bgr0": (2, 1, 0), "argb": (1, 2, 3), "abgr": (3, 2, 1), "0rgb": (1, 2, 3), "0bgr": (3, 2, 1)}
 
+# Planes of more than 8 bits in words of 16, which libswscale would truncate, or change by dithering.
+_DEEP_PLANAR = re.compile(r"(?:yuva?4(?:20|22|40|44)p|gbra?p|gray)(9|10|12|14|16)([lb]e)")
+
 # Kr, Kb of the matrix coefficients, by AVColorSpace number; unspecified is read as BT.601, as FFmpeg and OpenCV do.
 _COEFFICIENTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087), 4: (0.30, 0.11)}
 _BT601 = (0.299, 0.114)
 _LIMITED_RANGE, _FULL_RANGE = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
+
+_BAND = 1 << 17  # pixels converted at a time, so that what lies between stays in the processor's cache
 
 _PICTURE_TYPES = {1: "I", 2: "P", 3: "B", 4: "S", 5: "SI", 6: "SP", 7: "BI"}  # AVPictureType
 
@@ -61,7 +67,7 @@ class Frame:
     """
 
     __slots__ = (
-        "__weakref__", "_cache", "_layout", "_ledger", "_native",
+        "__weakref__", "_cache", "_known_layout", "_ledger",
         "key_frame", "mirrored", "ordinal", "picture_type", "raw", "time", "turns",
     )  # fmt: skip
 
@@ -78,8 +84,7 @@ class Frame:
         self.picture_type = _PICTURE_TYPES.get(int(raw.pict_type), "?")
         self._cache: dict[tuple[Any, ...], Any] = {}
         self._ledger = ledger
-        self._native: VideoFrame | None = None
-        self._layout = ""  # the format of _native
+        self._known_layout = ""
 
     @property
     def height(self) -> int:
@@ -118,8 +123,7 @@ class Frame:
     @property
     def is_rgb(self) -> bool:
         """Whether `planes` are R, G, B and not Y, U, V."""
-        self._eight_bit()
-        return self._is_rgb
+        return self._layout in _PACKED_RGB
 
     def full_rgb(self) -> Image:
         """Return the upright picture at full resolution, uint8 [height, width, 3], RGB."""
@@ -150,8 +154,7 @@ class Frame:
         return picture
 
     def _luma(self, height: int, width: int) -> Image:
-        self._eight_bit()
-        if self._is_rgb:
+        if self.is_rgb:
             grey = cv2.cvtColor(self.rgb(height, width), cv2.COLOR_RGB2GRAY)
             grey.flags.writeable = False
             return cast(Image, grey)
@@ -161,23 +164,18 @@ class Frame:
         planes = [self._plane(index, height, width) for index in range(len(self.planes()))]
         if len(planes) == 1:
             return self._upright(cv2.cvtColor(self._full(planes[0]), cv2.COLOR_GRAY2RGB))
-        merged = cv2.merge(planes)
-        if not self._is_rgb:
-            merged = cv2.transform(merged, rgb_matrix(int(self.raw.colorspace), self._full_range))
-        return self._upright(merged)
+        if self.is_rgb:
+            return self._upright(cv2.merge(planes))
+        return self._upright(_to_rgb(planes, rgb_matrix(int(self.raw.colorspace), self._full_range)))
 
     def _full(self, luma: Image) -> Image:
         return luma if self._full_range else cast(Image, cv2.LUT(luma, FULL_RANGE_OF_LIMITED))
 
-    def _eight_bit(self) -> VideoFrame:
-        if self._native is None:
-            name = self._layout = eight_bit_format(self.raw)
-            self._native = self.raw if name == self.raw.format.name else self.raw.reformat(format=name)
-        return self._native
-
     @property
-    def _is_rgb(self) -> bool:
-        return self._layout in _PACKED_RGB
+    def _layout(self) -> str:
+        if not self._known_layout:
+            self._known_layout = eight_bit_format(self.raw)
+        return self._known_layout
 
     @property
     def _full_range(self) -> bool:
@@ -186,8 +184,11 @@ class Frame:
         return tag == _FULL_RANGE or name.startswith("yuvj") or (name == "gray" and tag != _LIMITED_RANGE)
 
     def _planes(self) -> list[Image]:
-        native = self._eight_bit()
-        if self._layout in _PACKED_RGB:
+        name, deep = self.raw.format.name, _DEEP_PLANAR.fullmatch(self.raw.format.name)
+        native = self.raw if deep or name == self._layout else self.raw.reformat(format=self._layout)
+        if deep:
+            planes = self._reduced(int(deep[1]), np.dtype(np.uint16).newbyteorder("<" if deep[2] == "le" else ">"))
+        elif self.is_rgb:
             packed = _rows(native.planes[0], native.height)
             step = 3 if self._layout in ("rgb24", "bgr24") else 4
             pixels = packed[:, : native.width * step].reshape(native.height, native.width, step)
@@ -197,6 +198,17 @@ class Frame:
         for plane in planes:
             plane.flags.writeable = False  # the decoder predicts the next pictures from it
         return planes
+
+    def _reduced(self, bits: int, words: np.dtype[Any]) -> list[Image]:
+        """Return the planes as 8-bit ones, rounded: limited range is shifted, full range scaled (ITU-T H.273)."""
+        scale = 255 / (2**bits - 1) if self.is_rgb or self._full_range else 2.0 ** (8 - bits)
+        middle = 128 - scale * 2 ** (bits - 1)  # what keeps chroma of grey at 128
+        reduced = []
+        for index, plane in enumerate(self.raw.planes[:3]):
+            deep = _rows(plane, plane.height).view(words)[:, : plane.width].astype(np.uint16, copy=False)
+            shift = middle if index and not self.is_rgb else 0.0
+            reduced.append(cast(Image, cv2.convertScaleAbs(deep, alpha=scale, beta=shift)))
+        return [reduced[index] for index in (2, 0, 1)] if self.is_rgb else reduced  # stored as G, B, R
 
 
 def _rows(plane: Any, height: int) -> Image:
@@ -250,6 +262,33 @@ def rgb_matrix(colorspace: int, full_range: bool) -> NDArray[np.float64]:
     matrix[:, 3] = -matrix[:, 0] * black - matrix[:, 1:3].sum(axis=1) * 128
     matrix.flags.writeable = False
     return matrix
+
+
+def _to_rgb(planes: list[Image], matrix: NDArray[np.float64]) -> Image:
+    """Return Y, Cb, Cr as RGB, within one level of the rounded product with ``matrix`` and without colour where grey.
+
+    `cv2.transform` rounds the coefficients of bytes to 1/1024, so that grey becomes coloured; `cv2.addWeighted`
+    computes in floating point.
+    """
+    (luma, _, red, red_0), (_, green_cb, green_cr, green_0), (_, blue, _, blue_0) = matrix.tolist()
+    middle = 128 * (green_cb + green_cr)
+    height, width = planes[0].shape
+    picture: Image = np.empty((height, width, 3), dtype=np.uint8)
+    lines = max(1, _BAND // width)
+    for top in range(0, height, lines):
+        band = [plane[top : top + lines] for plane in planes]
+        y, cb, cr = band
+        y_16, cb_16, cr_16 = (plane.astype(np.uint16) for plane in band)
+        # Green has three terms: the two of chroma are added in steps of 1/128 level, 256 levels above what they are.
+        chroma = cv2.addWeighted(cb_16, 128 * green_cb, cr_16, 128 * green_cr, 128 * (256 - middle))
+        green = cv2.addWeighted(y_16, luma, chroma, 1 / 128, green_0 + middle - 256)
+        rgb = [
+            cv2.addWeighted(y, luma, cr, red, red_0),
+            cv2.convertScaleAbs(green),
+            cv2.addWeighted(y, luma, cb, blue, blue_0),
+        ]
+        cv2.merge(rgb, picture[top : top + lines])
+    return picture
 
 
 def quarter_turns(rotation: float) -> int:

@@ -150,6 +150,15 @@ def test_decoded_once_for_every_split(tmp_path, monkeypatch) -> None:
     assert camera(film(tmp_path / "b.mp4", 20, first=1)).digest() != first.digest
 
 
+def test_other_conversions_of_frames_are_other_data(tmp_path, monkeypatch) -> None:
+    """Whatever is trained on frames is trained again when the version of the pass over videos rises."""
+    path = film(tmp_path / "a.mp4", 4)
+    first = camera(path).digest()
+    monkeypatch.setattr("keyframe_bench.training.sources.camera.PASS_VERSION", -1)
+    assert camera(path).digest() != first
+    assert camera(path).pictures(HEIGHT, WIDTH).digest == camera(path).digest()
+
+
 @pytest.mark.data
 def test_real_cameras(data_root) -> None:
     folder = data_root / "videos" / "surveillance"

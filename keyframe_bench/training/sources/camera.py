@@ -15,6 +15,7 @@ from ...core.errors import UsageError, VideoError
 from ...core.files import digest, printable
 from ...core.params import Range
 from ...core.registry import register
+from ...core.version import PASS_VERSION
 from ...datasets.folder import EXTENSIONS, find_videos
 from ...selection.spread import spread
 from ..data import Pictures, TrainingData
@@ -85,7 +86,10 @@ class Camera(TrainingData):
         """Return what the decoded frames depend on: the same for every split and limit."""
         hashes = sha256_of_all(list(files.values()))
         return digest(
-            [self.name, self.version, str(Sampling.parse(self.sampling)), list(zip(files, hashes, strict=True))]
+            [
+                *(self.name, self.version, PASS_VERSION, str(Sampling.parse(self.sampling))),
+                list(zip(files, hashes, strict=True)),
+            ]
         )
 
     def _digest(self, frames: str) -> str:

@@ -36,7 +36,7 @@ _COEFFICIENTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593),
 _BT601 = (0.299, 0.114)
 _LIMITED_RANGE, _FULL_RANGE = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 
-_BAND = 1 << 17  # pixels converted at a time, so that what lies between stays in the processor's cache
+_BAND = 1 << 15  # pixels converted at a time, so that what lies between stays in the processor's cache
 
 _PICTURE_TYPES = {1: "I", 2: "P", 3: "B", 4: "S", 5: "SI", 6: "SP", 7: "BI"}  # AVPictureType
 

@@ -28,8 +28,8 @@ _PLANAR_YUV = frozenset(f"yuv{j}{sub}p" for j in ("", "j") for sub in ("420", "4
 _PACKED_RGB = {"rgb24": (0, 1, 2), "bgr24": (2, 1, 0), "rgba": (0, 1, 2), "bgra": (2, 1, 0), "rgb0": (0, 1, 2)}
 _PACKED_RGB |= {"bgr0": (2, 1, 0), "argb": (1, 2, 3), "abgr": (3, 2, 1), "0rgb": (1, 2, 3), "0bgr": (3, 2, 1)}
 
-# Planes of more than 8 bits in words of 16, which libswscale would truncate, or change by dithering.
-_DEEP_PLANAR = re.compile(r"(?:yuva?4(?:20|22|40|44)p|gbra?p|gray)(9|10|12|14|16)([lb]e)")
+# Planes of more than 8 bits in words of 16 (ya: grey beside alpha), which libswscale would truncate or dither.
+_DEEP_PLANAR = re.compile(r"(?:yuva?4(?:20|22|40|44)p|gbra?p|gray|ya)(9|10|12|14|16)([lb]e)")
 
 # Kr, Kb of the matrix coefficients, by AVColorSpace number; unspecified is read as BT.601, as FFmpeg and OpenCV do.
 _COEFFICIENTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087), 4: (0.30, 0.11)}
@@ -203,11 +203,13 @@ class Frame:
         """Return the planes as 8-bit ones, rounded: limited range is shifted, full range scaled (ITU-T H.273)."""
         scale = 255 / (2**bits - 1) if self.is_rgb or self._full_range else 2.0 ** (8 - bits)
         middle = 128 - scale * 2 ** (bits - 1)  # what keeps chroma of grey at 128
+        step = 2 if self.raw.format.name.startswith("ya") else 1
         reduced = []
         for index, plane in enumerate(self.raw.planes[:3]):
-            deep = _rows(plane, plane.height).view(words)[:, : plane.width].astype(np.uint16, copy=False)
+            deep = _rows(plane, plane.height).view(words)[:, : plane.width * step : step]
             shift = middle if index and not self.is_rgb else 0.0
-            reduced.append(cast(Image, cv2.convertScaleAbs(deep, alpha=scale, beta=shift)))
+            samples = deep.astype(np.uint16, copy=False)
+            reduced.append(cast(Image, cv2.convertScaleAbs(samples, alpha=scale, beta=shift)))
         return [reduced[index] for index in (2, 0, 1)] if self.is_rgb else reduced  # stored as G, B, R
 
 

@@ -67,6 +67,20 @@ def test_every_level_of_grey_formats(pix_fmt: str) -> None:
     assert_grey(grey(pix_fmt, span=LIMITED), GREY_OF_LIMITED)
 
 
+@pytest.mark.parametrize("pix_fmt", ["ya8", "ya16le", "ya16be"])
+def test_every_level_of_grey_with_transparency(pix_fmt: str) -> None:
+    for span, expected in ((UNSPECIFIED, LEVELS), (FULL, LEVELS), (LIMITED, GREY_OF_LIMITED)):
+        raw = av.VideoFrame(256, 16, pix_fmt)
+        raw.color_range = span
+        level = LEVELS if pix_fmt == "ya8" else LEVELS * (256 if span == LIMITED else 257)
+        word = np.dtype({"ya8": "u1", "ya16le": "<u2", "ya16be": ">u2"}[pix_fmt])
+        lines = np.zeros((16, raw.planes[0].line_size // word.itemsize), dtype=word)
+        lines[:, :512:2] = level
+        lines[:, 1:512:2] = LEVELS[::-1]  # alpha, which is not looked at
+        raw.planes[0].update(lines.tobytes())
+        assert_grey(Frame(raw, 0, 0.0), expected)
+
+
 PLANAR_RGB = [f"{name}{bits}{end}" for name in ("gbrp", "gbrap") for bits in (10, 12, 14, 16) for end in ("le", "be")]
 
 

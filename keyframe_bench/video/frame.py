@@ -67,7 +67,7 @@ class Frame:
     """
 
     __slots__ = (
-        "__weakref__", "_cache", "_known_layout", "_ledger",
+        "__weakref__", "_cache", "_layout", "_ledger",
         "key_frame", "mirrored", "ordinal", "picture_type", "raw", "time", "turns",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class Frame:
         self.picture_type = _PICTURE_TYPES.get(int(raw.pict_type), "?")
         self._cache: dict[tuple[Any, ...], Any] = {}
         self._ledger = ledger
-        self._known_layout = ""
+        self._layout = eight_bit_format(raw)  # of `planes`
 
     @property
     def height(self) -> int:
@@ -100,7 +100,7 @@ class Frame:
     def held_bytes(self) -> int:
         """Memory the decoded picture occupies, with its 8-bit copy where one is needed."""
         coded = sum(plane.buffer_size for plane in self.raw.planes)
-        return coded if eight_bit_format(self.raw) == self.raw.format.name else 2 * coded
+        return coded if self._layout == self.raw.format.name else 2 * coded
 
     def luma(self, height: int, width: int) -> Image:
         """Return the upright grey picture, uint8 [height, width], 0 black to 255 white whatever the coded range.
@@ -172,12 +172,6 @@ class Frame:
         return luma if self._full_range else cast(Image, cv2.LUT(luma, FULL_RANGE_OF_LIMITED))
 
     @property
-    def _layout(self) -> str:
-        if not self._known_layout:
-            self._known_layout = eight_bit_format(self.raw)
-        return self._known_layout
-
-    @property
     def _full_range(self) -> bool:
         name, tag = self._layout, int(self.raw.color_range)
         # Grey formats of image codecs are full range when nothing is said, video is limited (FFmpeg's convention).
@@ -187,7 +181,7 @@ class Frame:
         name, deep = self.raw.format.name, _DEEP_PLANAR.fullmatch(self.raw.format.name)
         native = self.raw if deep or name == self._layout else self.raw.reformat(format=self._layout)
         if deep:
-            planes = self._reduced(int(deep[1]), np.dtype(np.uint16).newbyteorder("<" if deep[2] == "le" else ">"))
+            planes = self._reduced(int(deep[1]), np.dtype("<u2" if deep[2] == "le" else ">u2"))
         elif self.is_rgb:
             packed = _rows(native.planes[0], native.height)
             step = 3 if self._layout in ("rgb24", "bgr24") else 4
@@ -278,18 +272,13 @@ def _to_rgb(planes: list[Image], matrix: NDArray[np.float64]) -> Image:
     picture: Image = np.empty((height, width, 3), dtype=np.uint8)
     lines = max(1, _BAND // width)
     for top in range(0, height, lines):
-        band = [plane[top : top + lines] for plane in planes]
-        y, cb, cr = band
-        y_16, cb_16, cr_16 = (plane.astype(np.uint16) for plane in band)
+        y, cb, cr = (plane[top : top + lines] for plane in planes)
+        y_16, cb_16, cr_16 = (part.astype(np.uint16) for part in (y, cb, cr))
         # Green has three terms: the two of chroma are added in steps of 1/128 level, 256 levels above what they are.
         chroma = cv2.addWeighted(cb_16, 128 * green_cb, cr_16, 128 * green_cr, 128 * (256 - middle))
         green = cv2.addWeighted(y_16, luma, chroma, 1 / 128, green_0 + middle - 256)
-        rgb = [
-            cv2.addWeighted(y, luma, cr, red, red_0),
-            cv2.convertScaleAbs(green),
-            cv2.addWeighted(y, luma, cb, blue, blue_0),
-        ]
-        cv2.merge(rgb, picture[top : top + lines])
+        r, b = cv2.addWeighted(y, luma, cr, red, red_0), cv2.addWeighted(y, luma, cb, blue, blue_0)
+        cv2.merge([r, cv2.convertScaleAbs(green), b], picture[top : top + lines])
     return picture
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -117,7 +118,8 @@ def _made_with() -> Facts:
     code = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
     if any(isinstance(source, Path) and source.stat().st_mtime_ns > LOADED_NS for source in sources):
         code = f"edited while it ran: {LOADED_NS}"  # what runs is not what the files say: for this process alone
-    return {"code": code, "pyav": av.__version__, "ffmpeg": dict(av.library_versions), "opencv": cv2.__version__}
+    readers = {"pyav": av.__version__, "ffmpeg": dict(av.library_versions), "opencv": cv2.__version__}
+    return {"code": code, **readers, "pillow": version("pillow")}
 
 
 def _load(path: Path, shape: tuple[int, int, int]) -> Kept | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import warnings
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import UsageError
 from ...core.files import printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 Image = NDArray[np.uint8]
 Resize = Literal["stretch", "letterbox", "crop"]
@@ -21,7 +26,6 @@ EXTENSIONS = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm"),
     ]
 )
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 class UnreadableError(Exception):
@@ -56,51 +60,54 @@ def find_images(root: Path) -> dict[str, Path]:
 def read_rgb(path: Path) -> Image:
     """Return the picture of a file, uint8 [height, width, 3], RGB, upright as its EXIF orientation says.
 
-    Grey becomes three equal channels; CMYK is converted as OpenCV does; 16 bits become 8; what is transparent shows
-    white; of several pictures in a file the first is taken.
+    Whatever Pillow reads: grey, palettes, CMYK and CIELAB become RGB, samples of up to 16 bits become 8, what is
+    transparent shows white; of several pictures in a file the first is taken.
 
     Raises
     ------
     UnreadableError
-        If the file is no picture, cannot be read, or ends early.
+        If the file is no picture, cannot be read, ends early, has more pixels than Pillow takes or samples of 32 bits.
+    MemoryError
     """
-    import cv2
+    import PIL
+    from PIL import Image as Pillow
 
+    # Files that are well but for a tag are none of the user's business, and what cannot be read is told in one line.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         data = path.read_bytes()
+        if not data:
+            raise UnreadableError("the file is empty")
+        with Pillow.open(io.BytesIO(data)) as file:  # TIFF files that it maps by name, Pillow 13 turns wrongly
+            file.load()
+            return np.array(_upright_rgb(file))
+    except (UnreadableError, MemoryError):
+        raise
+    except PIL.UnidentifiedImageError as error:
+        raise UnreadableError("it is no picture that Pillow knows") from error
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
-    if not data:
-        raise UnreadableError("the file is empty")
-    # A decoder shows what there is of a file that was cut off, and grey for the rest. Coded data cannot hold the two
-    # bytes of a marker, so that an end that stands after the last start is the picture's own, not that of a preview.
-    if data.startswith(b"\xff\xd8") and data.rfind(_END_OF_IMAGE) < data.rfind(_START_OF_SCAN):
-        raise UnreadableError("it ends early")
-    if data.startswith(b"\x89PNG") and b"IEND" not in data[-64:]:
-        raise UnreadableError("it ends early")
-    coded = np.frombuffer(data, dtype=np.uint8)
-    try:
-        picture = None if data.startswith(b"\xff\xd8") else cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
-        if picture is not None and picture.ndim == 3 and picture.shape[2] == 4:
-            return _on_white(picture)
-        if picture is not None and picture.dtype not in (np.uint8, np.uint16):
-            raise UnreadableError(f"its samples are {picture.dtype}, not of 8 or 16 bits")
-        picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)  # turns by EXIF, 16 bits to 8, grey to colour
-    except cv2.error as error:  # more pixels than OpenCV takes
-        raise UnreadableError(str(error.err or error).strip()) from error
-    if picture is None:
-        raise UnreadableError("it is no picture that OpenCV can decode")
-    return cast(Image, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    except Exception as error:  # what Pillow's decoders raise over damaged files is not limited to anything
+        raise UnreadableError(f"it is damaged ({error or type(error).__name__})") from error
 
 
-def _on_white(picture: NDArray[Any]) -> Image:
-    """Return BGRA as RGB before white, uint8."""
-    import cv2
+def _upright_rgb(picture: PillowImage) -> PillowImage:
+    from PIL import Image as Pillow
+    from PIL import ImageOps
 
-    full = float(np.iinfo(picture.dtype).max)
-    alpha = picture[..., 3:].astype(np.float32) / full
-    colour = picture[..., 2::-1].astype(np.float32) * (255 / full)
-    return cast(Image, cv2.convertScaleAbs(colour * alpha + 255 * (1 - alpha)))
+    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PPM"):
+        raise UnreadableError("its samples have 32 bits, not 8 or 16")
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255; those of a PGM are already stretched
+        samples = np.asarray(picture).astype(np.uint16)
+        clear = picture.info.get("transparency")
+        picture = Pillow.fromarray(np.rint(samples / 257).astype(np.uint8))
+        if isinstance(clear, int):
+            picture.putalpha(Pillow.fromarray((samples != clear).astype(np.uint8) * 255))
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Pillow.alpha_composite(Pillow.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
 def fit(picture: Image, height: int, width: int, resize: Resize) -> Image:

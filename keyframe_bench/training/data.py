@@ -77,13 +77,13 @@ class TrainingData(Configurable, ABC):
 
 
 def defects(facts: Mapping[str, object]) -> list[str]:
-    """Count and name what a source could not read, and where it found damage.
+    """Count and name what a source could not read or left out, and where it found damage.
 
     Parameters
     ----------
     facts : mapping
-        Of `Pictures`: ``unreadable`` is a count with ``unreadable_names``, or files with reasons; ``problems`` are
-        files with lists of reasons.
+        Of `Pictures`: ``unreadable`` is a count with ``unreadable_names``, or files with reasons; ``copies`` a count
+        with ``copies_names``; ``problems`` are files with lists of reasons.
 
     Returns
     -------
@@ -94,9 +94,10 @@ def defects(facts: Mapping[str, object]) -> list[str]:
     unreadable, problems = facts.get("unreadable"), facts.get("problems")
     if isinstance(unreadable, Mapping):
         found.append(_named("unreadable", len(unreadable), [f"{name}: {why}" for name, why in unreadable.items()]))
-    elif isinstance(unreadable, int):
-        names = facts.get("unreadable_names")
-        found.append(_named("unreadable", unreadable, list(names) if isinstance(names, Sequence) else []))
+    for key, what in (("unreadable", "unreadable"), ("copies", "equal to others and left out")):
+        count, names = facts.get(key), facts.get(f"{key}_names")
+        if isinstance(count, int):
+            found.append(_named(what, count, list(names) if isinstance(names, Sequence) else []))
     if isinstance(problems, Mapping):
         found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
     return [text for text in found if text]

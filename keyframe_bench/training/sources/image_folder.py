@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +22,7 @@ _CALTECH_FOLDER = re.compile(r"(\d{3})\.[^/]+")
 _CALTECH_ENDS = {"001.ak47", "256.toad"}
 _CALTECH_PICTURES = 29_000  # published are 30,607 in 257 folders, the last of which (clutter) is often left out
 _NAMED = 5  # files that the facts name
+_HELD_BYTES = 500_000_000  # of pictures that are held while equal ones are looked for; others are read twice
 
 
 @register("image_folder")
@@ -30,8 +30,8 @@ class ImageFolder(TrainingData):
     """Every picture below a folder, at one size.
 
     Each picture belongs to training or validation by a hash of its path: adding pictures moves none of those that were
-    there, and every class is divided in about the same ratio. A validation picture whose bytes are also those of a
-    training picture is left out.
+    there, and every class is divided in about the same ratio. Pictures that are equal at the network's size, whatever
+    their files are, count once, under the first path, so that none is on both sides.
 
     Parameters
     ----------
@@ -55,6 +55,7 @@ class ImageFolder(TrainingData):
     interpolated linearly where a picture is smaller than the network's input.
     """
 
+    version = 2
     description = "Caltech 256, or any folder of pictures"
     layout = (
         "DIR/CLASS/PICTURE, as Caltech 256 (256_ObjectCategories/001.ak47/001_0001.jpg, ... 257 folders), or pictures "
@@ -93,23 +94,29 @@ class ImageFolder(TrainingData):
     def pictures(self, height: int, width: int) -> Pictures:
         """Return the pictures at this size, uint8, RGB; see `TrainingData.pictures`."""
         files = self._find()
-        hashes = sha256_of_all(list(files.values()))
-        train, validation, facts = self._split(files, hashes)
-        counts = len(train), len(validation)
-        expected = sum(min(n, most or n) for n, most in zip(counts, self._limits, strict=True))
-        identity = self._digest(files, hashes)
+        identity = self._digest(files, sha256_of_all(list(files.values())))
 
         def produce(append: Append) -> Facts:
-            read = _Reader(files, height, width, self.resize, append)
-            parts = {"train": read.most(train, self.limit), "validation": read.most(validation, self.limit_validation)}
-            for part, n in parts.items():
-                if n == 0:
-                    raise UsageError(
-                        f"training data 'image_folder': no {part} picture below {self.root!r} can be read "
-                        f"({'; '.join(read.unreadable[:_NAMED])}); the layout is {self.layout}"
-                    )
-            return {**facts, **parts, "unreadable": len(read.unreadable), "unreadable_names": read.unreadable[:_NAMED]}
+            read = _Reader(files, height, width, self.resize)
+            same = read.same()
+            train, validation = self._split(same)
+            for name in (*train, *validation):
+                append(read.picture(name))
+            copies = [f"{copy} = {names[0]}" for names in same for copy in names[1:]]
+            return {
+                "files": len(files),
+                "classes": len({name.rpartition("/")[0] for name in files}),
+                "split": f"validation where a hash of path and seed {self.seed} is below {self.validation_share:g}",
+                "resize": self.resize,
+                "train": len(train),
+                "validation": len(validation),
+                "copies": len(copies),
+                "copies_names": copies[:_NAMED],
+                "unreadable": len(read.unreadable),
+                "unreadable_names": read.unreadable[:_NAMED],
+            }
 
+        expected = min(len(files), (self.limit or len(files)) + (self.limit_validation or len(files)))
         kept = keep({"pictures": identity}, height, width, expected, produce)
         n_train = int(str(kept.facts["train"]))
         return Pictures(
@@ -120,10 +127,6 @@ class ImageFolder(TrainingData):
             facts={"source": self.name, **kept.facts},
             flip=True,
         )
-
-    @property
-    def _limits(self) -> tuple[int | None, int | None]:
-        return self.limit, self.limit_validation
 
     def _find(self) -> dict[str, Path]:
         if not self.root:
@@ -143,29 +146,20 @@ class ImageFolder(TrainingData):
             )
         return files
 
-    def _split(self, files: dict[str, Path], hashes: Sequence[str | None]) -> tuple[list[str], list[str], Facts]:
-        """Return names of training and validation pictures in the order in which a limit takes them, and facts."""
-        rank = {name: self._share(name) for name in files}
+    def _split(self, same: list[list[str]]) -> tuple[list[str], list[str]]:
+        """Return names of training and validation pictures, one of each group of equal ones."""
+        if len(same) < 2:
+            raise UsageError(
+                f"training data 'image_folder': the pictures below {self.root!r} that can be read are all the same, "
+                "and training needs at least two (one to validate on); add others"
+            )
+        rank = {name: self._share(name) for name in (names[0] for names in same)}
         validation = {name for name, share in rank.items() if share < self.validation_share}
-        if not validation or len(validation) == len(files):
+        if not validation or len(validation) == len(rank):
             lowest = min(rank, key=rank.__getitem__)
             validation = {lowest} if not validation else validation - {max(rank, key=rank.__getitem__)}
-        content = dict(zip(files, hashes, strict=True))
-        learned = {content[name] for name in files if name not in validation and content[name] is not None}
-        fresh = {name for name in validation if content[name] not in learned}
-        if not fresh:
-            raise UsageError(
-                f"training data 'image_folder': all pictures below {self.root!r} that could be for validation are "
-                "copies of training pictures; add others"
-            )
-        facts: Facts = {
-            "files": len(files),
-            "classes": len({name.rpartition("/")[0] for name in files}),
-            "split": f"validation where a hash of path and seed {self.seed} is below {self.validation_share:g}",
-            "resize": self.resize,
-            "validation_copies_of_train": len(validation) - len(fresh),
-        }
-        return _spread(set(files) - validation, rank), _spread(fresh, rank), facts
+        train = _spread(rank.keys() - validation, rank)
+        return train[: self.limit], _spread(validation, rank)[: self.limit_validation]
 
     def _share(self, name: str) -> float:
         """Return a number in 0..1 that depends on nothing but name and seed."""
@@ -200,30 +194,40 @@ def _spread(names: Iterable[str], rank: dict[str, float]) -> list[str]:
 
 
 class _Reader:
-    """Hands pictures on in order and notes those that cannot be read."""
+    """Reads pictures at one size, finds those that are equal, and notes those that cannot be read."""
 
     def __init__(
-        self,
-        files: dict[str, Path],
-        height: int,
-        width: int,
-        resize: Literal["stretch", "letterbox", "crop"],
-        append: Append,
+        self, files: dict[str, Path], height: int, width: int, resize: Literal["stretch", "letterbox", "crop"]
     ) -> None:
-        self._files, self._size, self._resize, self._append = files, (height, width), resize, append
+        self._files, self._size, self._resize = files, (height, width), resize
+        self._held: dict[str, Image] = {}
         self.unreadable: list[str] = []
 
-    def most(self, names: Sequence[str], limit: int | None) -> int:
-        """Read until ``limit`` pictures are there or names end; return how many there are."""
-        rest, wanted, good = iter(names), len(names) if limit is None else limit, 0
-        while batch := list(islice(rest, wanted - good)):
-            for name, found in zip(batch, in_order(self._read, batch), strict=True):
-                if isinstance(found, str):
-                    self.unreadable.append(f"{name}: {found}")
-                else:
-                    self._append(found)
-                    good += 1
-        return good
+    def same(self) -> list[list[str]]:
+        """Return the names of equal pictures, group by group, each in the order of the files."""
+        groups: dict[bytes, list[str]] = defaultdict(list)
+        room = _HELD_BYTES // (self._size[0] * self._size[1] * 3)
+        for name, found in zip(self._files, in_order(self._read, self._files), strict=True):
+            if isinstance(found, str):
+                self.unreadable.append(f"{name}: {found}")
+                continue
+            groups[hashlib.sha256(found.data).digest()].append(name)
+            if len(self._held) < room:
+                self._held[name] = found
+        if not groups:
+            raise UsageError(
+                f"training data 'image_folder': none of the {len(self._files)} pictures can be read "
+                f"({'; '.join(self.unreadable[:_NAMED])}); the layout is {ImageFolder.layout}"
+            )
+        return list(groups.values())
+
+    def picture(self, name: str) -> Image:
+        """Return a picture that could be read before."""
+        found = self._held.get(name)
+        again = self._read(name) if found is None else found
+        if isinstance(again, str):
+            raise UsageError(f"training data 'image_folder': {name!r} changed while it was read: {again}")
+        return again
 
     def _read(self, name: str) -> Image | str:
         try:

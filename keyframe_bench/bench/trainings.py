@@ -26,6 +26,7 @@ from .training_plan import Run, Size, TrainingOptions, TrainingSummary, common_s
 from .training_sets import TrainingSet, TrainingTable, training_sets
 
 if TYPE_CHECKING:
+    from ..training.keeper import Report as Progress
     from .training_keyframes import KeyframesPlan
 
 Report = Callable[[str], None]
@@ -40,10 +41,12 @@ def run_trainings(
     command: str = "",
     facts: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    progress: Progress | None = None,
 ) -> TrainingSummary:
     """Train what is missing, evaluate it, and write ``results.jsonl`` and ``run.json`` into ``out``.
 
-    A training that fails is a recorded row, and so are those that begin from it.
+    A training that fails is a recorded row, and so are those that begin from it. ``report`` is told what is done now,
+    ``progress`` how far a training is (`keyframe_bench.training.fit.fit`).
 
     Raises
     ------
@@ -51,7 +54,7 @@ def run_trainings(
         When data, a network, a loss or an option is wrong: before anything is trained.
     OutputError
     """
-    table = _Table(asked, out, options, report)
+    table = _Table(asked, out, options, report, progress)
     started = time.monotonic()
     record = started_record(command) | dict(facts or {})
     records = table.records()
@@ -62,9 +65,17 @@ def run_trainings(
 
 
 class _Table:
-    def __init__(self, table: TrainingTable, out: Path, options: TrainingOptions, report: Report | None) -> None:
+    def __init__(
+        self,
+        table: TrainingTable,
+        out: Path,
+        options: TrainingOptions,
+        report: Report | None,
+        progress: Progress | None,
+    ) -> None:
         self.table, self.out, self.options = table, out, options
         self.report: Report = report or (lambda _: None)
+        self.progress = progress
         self.settings = table.settings
         self.seeds = list(self.settings["seeds"] if options.seeds is None else options.seeds)
         asked = {**(self.settings.get("trainer") or {}), **options.trainer}
@@ -161,7 +172,7 @@ class _Table:
         spec = TrainSpec(run.network, run.loss, source, Path(), self.trainer, init=init, seed=seed)
         spec = replace(spec, out=self.options.trainings / spec.key)
         self.report(f"training {place}")
-        trained = fit(spec)
+        trained = fit(spec, report=self.progress)
         self.summary.n_trained += trained.epochs_now > 0
         self._seconds[spec.key] = float(trained.record.get("seconds") or 0.0)
         return trained

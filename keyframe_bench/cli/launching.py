@@ -18,7 +18,7 @@ _LOGS = ".submitit"
 
 
 @contextmanager
-def launcher_errors(folder: Path) -> Iterator[None]:
+def launcher_errors(folder: Path, failed: str, kept: str) -> Iterator[None]:
     """Turn what a launcher raises, of whatever type, into one sentence; wrong configuration is left to Hydra's handler.
 
     What a job itself raises does not come this way: Hydra's launchers hand it back with the job's result.
@@ -27,6 +27,8 @@ def launcher_errors(folder: Path) -> Iterator[None]:
     ----------
     folder : Path
         Where the launcher writes, to name the logs in it.
+    failed, kept : str
+        What the sentence says went wrong, and what of the work is not lost.
 
     Raises
     ------
@@ -39,8 +41,7 @@ def launcher_errors(folder: Path) -> Iterator[None]:
     except Exception as error:
         logs = f"; its logs are in {path_text(folder / _LOGS)}" if (folder / _LOGS).is_dir() else ""
         raise KeyframeBenchError(
-            f"the sweep's launcher failed: {_gist(error)}{logs}; finished cells are kept: "
-            f"the same command goes on from there"
+            f"{failed}: {_gist(error)}{logs}; {kept} are kept: the same command goes on from there"
         ) from error
 
 

@@ -1,7 +1,9 @@
-"""Progress on a terminal; nothing elsewhere."""
+"""Progress: a bar on a terminal, a line a minute elsewhere."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,34 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..bench.workers import Report
+from ..tables.format import one_line
+
+LINE_EVERY_S = 60.0
+
+
+class MinuteLines:
+    """Prints to stderr how far a long work is, a line a minute: for logs of what runs on no terminal."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+        self._first: float | None = None  # what an earlier process had done already
+
+    def __call__(self, share: float, text: str) -> None:
+        """Print ``text`` if the time for it has come, with the time left by the ``share`` that is done (0 to 1)."""
+        now = time.monotonic()
+        self._first = share if self._first is None else self._first
+        if now - self._told < LINE_EVERY_S:
+            return
+        self._told = now
+        done = share - self._first
+        about = f", about {_duration((now - self._started) * (1 - share) / done)} left" if done > 0 else ""
+        print(f"keyframe-bench: {one_line(text)}{about}", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min" if rest else "less than a minute"
 
 
 @contextmanager
@@ -31,7 +61,10 @@ def run_progress() -> Iterator[Report | None]:
     """Show how many videos are done."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        tell = MinuteLines()
+        yield lambda done, total, video, reached: tell(
+            done / total, f"{done} of {total} videos done; {video}, {reached:.0f} s decoded"
+        )
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:

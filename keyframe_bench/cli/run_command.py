@@ -149,7 +149,11 @@ def _sweep(found: Arguments, command: str) -> int:
     folder = Path(found.paths["out"]) / "hydra"
     os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
     task = partial(_job, paths=found.paths, plugins=plugin_files(), command=command, start=Start.here())
-    with hydra_ready(), launcher_errors(folder), ray_ready(overrides, folder) as told:
+    with (
+        hydra_ready(),
+        launcher_errors(folder, "the sweep's launcher failed", "finished cells"),
+        ray_ready(overrides, folder) as told,
+    ):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None  # initialised by hydra_ready
         batches = hydra.multirun("run", task_function=task, overrides=[*lines, *told], with_log_configuration=False)

@@ -54,6 +54,7 @@ def measure_trainings(
         return 0
     from ..bench.training_plan import TrainingOptions
     from ..bench.trainings import run_trainings
+    from .train_command import line_a_minute
 
     options = TrainingOptions(
         data={key.removeprefix("data."): text for key, text in given.items() if key.startswith("data.")},
@@ -61,7 +62,7 @@ def measure_trainings(
         seeds=_seeds(given["seeds"]) if "seeds" in given else None,
         trainer={k.removeprefix("trainer."): _value(k, v) for k, v in given.items() if k.startswith("trainer.")},
     )
-    summary = run_trainings(table, out, options, command=command, facts=facts, report=_say)
+    summary = run_trainings(table, out, options, command=command, facts=facts, report=_say, progress=line_a_minute())
     for line in summary.failures:
         print(f"failed: {one_line(line)}", file=sys.stderr)
     return 1 if summary.failures else 0

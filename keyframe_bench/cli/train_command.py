@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from ..training.spec import Trained, TrainerOptions, TrainSpec
 from .arguments import Arguments, path_text, split
 from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
 from .launching import launcher_errors
+from .progress import MinuteLines
 from .ray_sweep import ray_ready
 
 if TYPE_CHECKING:
@@ -173,12 +175,23 @@ def _computed(trained: Trained) -> str:
     return f"{n} of {n_all} epochs computed now{early}; {speed:.1f} images/s, {seconds:.0f} s in all"
 
 
+def line_a_minute() -> Report:
+    """Return what prints epoch and losses once a minute."""
+    tell = MinuteLines()
+
+    def report(reached: Reached) -> None:
+        done = (reached.epoch - 1 + reached.step / reached.steps) / reached.epochs
+        tell(done, f"epoch {reached.epoch} of {reached.epochs}, training loss {reached.train_loss:.4f}")
+
+    return report
+
+
 @contextmanager
 def training_progress() -> Iterator[Report | None]:
     """Show epoch, pictures and losses on a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield line_a_minute()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[losses]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
@@ -206,29 +219,49 @@ def _sweep(typed: _Typed, overrides: Sequence[str]) -> int:
     folder = out / "hydra"
     os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
     task = partial(_job, typed=typed, plugins=plugin_files(), start=Start.here())
-    with hydra_ready(), launcher_errors(folder), ray_ready(parsed, folder) as told:
+    with (
+        hydra_ready(),
+        launcher_errors(folder, "the sweep was stopped", "finished epochs"),
+        ray_ready(parsed, folder) as told,
+    ):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None  # initialised by hydra_ready
         batches = hydra.multirun("train", task_function=task, overrides=[*lines, *told], with_log_configuration=False)
-    outcomes = [job.return_value for batch in batches for job in batch]
-    trainings = [outcome for outcome in outcomes if isinstance(outcome, Trained)]
-    if trainings:
+    jobs = [job for batch in batches for job in batch]
+    if trainings := [job.return_value for job in jobs if isinstance(job.return_value, Trained)]:
         _print_sweep(trainings, out)
-    if errors := [outcome for outcome in outcomes if isinstance(outcome, str)]:
-        others = f" ({len(errors) - 1} more of {len(outcomes)} trainings failed)" if len(errors) > 1 else ""
-        raise KeyframeBenchError(errors[0] + others)
-    return 0
+    shared = set.intersection(*(set(job.overrides) for job in jobs))
+    failed = [job for job in jobs if isinstance(job.return_value, _Failed)]
+    for job in failed:
+        words = " ".join(word.lstrip("+") for word in job.overrides if word not in shared) or "the only training"
+        line = f"failed: {words} ({job.return_value.folder}): {job.return_value.reason}"
+        print(one_line(line), file=sys.stderr)
+    if failed:
+        counted = f"{len(failed)} of {len(jobs)} trainings failed"
+        print(f"keyframe-bench: {counted}; the same command trains them, and no other, again", file=sys.stderr)
+    return 1 if failed else 0
 
 
-def _job(config: Any, typed: _Typed, plugins: list[str], start: Start) -> Trained | str:
+@dataclass(frozen=True)
+class _Failed:
+    reason: str
+    folder: str
+
+
+def _job(config: Any, typed: _Typed, plugins: list[str], start: Start) -> Trained | _Failed:
     """Run one job of a sweep, possibly on another machine; an error comes back as its sentence."""
+    folder = "no folder yet"
     try:
         start.enter()
         load_plugins(plugins)
         plain = dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping
-        return fit(_placed(make_spec(plain, typed), None))
+        spec = _placed(make_spec(plain, typed), None)
+        folder = path_text(spec.out)
+        return fit(spec, report=line_a_minute())
     except KeyframeBenchError as error:
-        return str(error)
+        return _Failed(str(error), folder)
+    except Exception as error:  # noqa: BLE001 - of a plug-in's data, or a machine's: the other trainings go on
+        return _Failed(f"{type(error).__name__}: {error}", folder)
 
 
 def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:

@@ -234,10 +234,42 @@ def test_a_sweep_with_joblib_gives_the_same(train, tmp_path):
 
 def test_one_failure_in_a_sweep_leaves_the_others(train, tmp_path):
     status, text, err = train("-m", "data.n=2,6", f"out={tmp_path}/out")
-    assert status == 2 and "n=2 pictures are too few" in err and err.count("\n") == 1
+    failed, summed_up = err.splitlines()
+    assert status == 1 and failed.startswith("failed: data.n=2 (") and "n=2 pictures are too few" in failed
+    assert f"{tmp_path}/out" in failed and "1 of 2 trainings failed" in summed_up
     assert "2 epochs computed now" in text
+    assert not any(word in err for word in ("launcher", "cells", "Traceback"))
     status, _, err = train("-m", "seed=0,-1", f"out={tmp_path}/none")
     assert status == 2 and "seed=-1" in err and not (tmp_path / "none").exists()
+
+
+def test_a_crash_in_a_sweep_leaves_the_others(train, tmp_path, monkeypatch):
+    from keyframe_bench.training.keeper import Keeper
+
+    def crashes(self, *_):
+        raise ZeroDivisionError("of tests")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "on_train_epoch_end", crashes)
+        status, text, err = train("-m", "seed=0,1", f"out={tmp_path}/out")
+    assert status == 1 and text == ""
+    assert [line.partition(" (")[0] for line in err.splitlines()[:2]] == ["failed: seed=0", "failed: seed=1"]
+    assert "ZeroDivisionError: of tests" in err and "2 of 2 trainings failed" in err
+
+
+def test_what_is_finished_needs_no_lightning(train, tmp_path, monkeypatch):
+    assert train(f"out={tmp_path}/out")[0] == 0
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", None)  # importing it fails
+    status, text, err = train(f"out={tmp_path}/out")
+    assert (status, err) == (0, "") and "0 epochs computed now" in text
+    assert train(f"out={tmp_path}/other")[0] == 2
+
+
+def test_a_line_a_minute_where_there_is_no_terminal(train, tmp_path, monkeypatch):
+    assert train(f"out={tmp_path}/short")[2] == ""
+    monkeypatch.setattr("keyframe_bench.cli.progress.LINE_EVERY_S", 0.0)
+    lines = train(f"out={tmp_path}/long")[2].splitlines()
+    assert any("epoch 2 of 2" in line and "left" in line for line in lines)
 
 
 def test_the_command_alone_loads_no_torch(plugin):

@@ -158,17 +158,21 @@ class _Video:
         annotation = None if given is None else given.aligned(read.times, item.id)
         whole = read.clip(EVERY, self.metric_needs)
         records, failures = [], []
-        for cell in self.job.cells:
-            try:
-                records.append(self._cell(cell, built[cell.key], read, whole, annotation))
-            except OutputError:
-                raise
-            except Exception as error:  # a failing method is a recorded row; the others go on
-                raise_interrupt(error)
-                if self.on_error == "raise":
+        try:
+            for cell in self.job.cells:
+                try:
+                    records.append(self._cell(cell, built[cell.key], read, whole, annotation))
+                except OutputError:
                     raise
-                failures.append(_failure_line(cell, error))
-                records.append(_failure(cell, error))
+                except Exception as error:  # a failing method is a recorded row; the others go on
+                    raise_interrupt(error)
+                    if self.on_error == "raise":
+                        raise
+                    failures.append(_failure_line(cell, error))
+                    records.append(_failure(cell, error))
+        except KeyboardInterrupt:
+            self._written(records, failures)  # what is finished need not be computed again
+            raise
         shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
         write_thumbnails(item.path, shown, read, self.out / "thumbs" / self.job.sha256)
         self._write_video_record(read, annotation)

@@ -98,6 +98,21 @@ def test_extractor_that_raises_is_recorded(cli, folder, tmp_path, plugin, cells)
     assert "of tests" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_ctrl_c_keeps_the_finished_cells_of_a_video(cli, folder, tmp_path, plugin, cells, monkeypatch):
+    def pressed(self, clip, k, *, rng):
+        raise KeyboardInterrupt
+
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[pixel_distance,uniform,vsumm]"]
+    words += [f"out={tmp_path}/out", "budget=2", "--plugin", str(plugin)]
+    with monkeypatch.context() as patch:
+        patch.setattr("keyframe_bench.extractors.vsumm.Vsumm.select", pressed)
+        assert cli(*words)[0] == 130
+    kept = [r["extractor"] for r in cells(tmp_path / "out").values()]
+    assert "pixel_distance" in kept and "vsumm" not in kept
+    status, text, _ = cli(*words)
+    assert status == 0 and f"{12 - len(kept)} of 12 cells computed now" in text
+
+
 def test_failed_cells_are_tried_again(cli, folder, tmp_path, plugin, cells):
     marker = tmp_path / "marker"
     marker.touch()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.data import TrainingData, defects
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.encode import write_h264
 
@@ -138,6 +138,15 @@ def test_missing_empty_and_one_frame(tmp_path) -> None:
         camera(film(tmp_path / "one.mp4", 1)).pictures(HEIGHT, WIDTH)
     two = camera(film(tmp_path / "two.mp4", 2)).pictures(HEIGHT, WIDTH)
     assert (len(two.train), len(two.validation)) == (1, 1)
+
+
+@pytest.mark.parametrize(("level", "said"), [(0, "black"), (12, "black"), (140, "the same picture")])
+def test_a_covered_or_frozen_camera_is_told(tmp_path, level, said) -> None:
+    path = tmp_path / "covered.mp4"
+    write_h264(path, [np.full((48, 64, 3), level, np.uint8)] * 10)
+    (told,) = defects(camera(path).pictures(HEIGHT, WIDTH).facts)
+    assert "covered.mp4" in told and said in told
+    assert defects(camera(film(tmp_path / "a.mp4", 10)).pictures(HEIGHT, WIDTH).facts) == []
 
 
 def test_decoded_once_for_every_split(tmp_path, monkeypatch) -> None:

@@ -23,6 +23,8 @@ from ..kept_pictures import Append, Facts, keep
 from ._hashes import sha256_of_all
 from ._splits import Split, rows_of, split_rows
 
+_BLACK = 24  # levels of 255 that the noise of a covered lens stays below
+
 
 @register("camera")
 class Camera(TrainingData):
@@ -222,16 +224,22 @@ class _Decoder:
         from ...video.ahead import DecodedAhead
         from ...video.decode import VideoReader
 
-        keep_it = self._sampling.keeper()
+        keep_it, first, varied, black = self._sampling.keeper(), None, False, True
         with VideoReader(path) as reader, DecodedAhead(reader) as frames:
             start = None
             for frame in frames:
                 self._check_size(name, frame.ordinal, (frame.height, frame.width))
                 start = frame.time if start is None else start
                 if keep_it(frame.ordinal, frame.time - start):
-                    yield frame.rgb(self._height, self._width)
-            if reader.health.problems:
-                problems[name] = reader.health.problems
+                    picture = frame.rgb(self._height, self._width)
+                    first = picture if first is None else first
+                    varied = varied or not np.array_equal(picture, first)
+                    black = black and int(picture.max()) <= _BLACK
+                    yield picture
+            told = [*reader.health.problems, *(["all its frames are black"] if black else [])]
+            told += ["all its frames are the same picture"] if not (varied or black) else []
+            if told and first is not None:
+                problems[name] = told
 
     def _check_size(self, name: str, ordinal: int, size: tuple[int, int]) -> None:
         if self._size is None:

@@ -54,6 +54,9 @@ COMMANDS = ("list", "extract", "explain", "run", "train", "table", "results", "p
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Threads of OpenMP that wait for others sleep: spinning ones slow a busy machine down by a factor of ten. Torch
+    # reads it when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name need not fit the terminal's encoding
             stream.reconfigure(errors="backslashreplace")

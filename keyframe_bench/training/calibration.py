@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ _RANGE = (0.1, 99.9)  # percentiles of the codes of training pictures
 _RANGE_PICTURES = 48
 
 
-def calibrated_thresholds(model: Autoencoder, pictures: Pictures) -> dict[str, float]:
-    """Return a threshold of the extractor `autoencoder` for each of its distance spaces.
+def calibrated(model: Autoencoder, pictures: Pictures) -> dict[str, Any]:
+    """Return what the extractor `autoencoder` needs to know of the data: a threshold for each of its distance spaces.
 
     A threshold is `MARGIN` times the `QUANTILE` of the distances between a first picture and later ones in which
     nothing happens. Those are simulated: validation pictures as a fixed camera would show them again and again, with
@@ -46,7 +46,7 @@ def calibrated_thresholds(model: Autoencoder, pictures: Pictures) -> dict[str, f
     Returns
     -------
     dict
-        Distance space to threshold, above 0.
+        ``thresholds``, distance space to threshold, above 0; ``code_low`` and ``code_high`` (`code_range`).
 
     Raises
     ------
@@ -67,7 +67,7 @@ def calibrated_thresholds(model: Autoencoder, pictures: Pictures) -> dict[str, f
     found = _with_margin(simulated.quantiles())
     for space, value in stretch.quantiles().items():
         found[space] = max(found[space], value)
-    return found
+    return {"thresholds": found, "code_low": low, "code_high": high}
 
 
 def _with_margin(quantiles: dict[str, float]) -> dict[str, float]:

@@ -43,7 +43,6 @@ def fit(spec: TrainSpec, *, report: Report | None = None) -> Trained:
     Weights depend on `TrainSpec.identity` and on the versions and the precision of the machine: on one machine the same
     seed gives the same weights, interrupted or not. On a GPU sums may be added in another order each time.
     """
-    _require_lightning()
     identity = spec.identity
     folder = TrainingFolder(make_folder(spec.out))
     with locked(folder.path):
@@ -51,6 +50,7 @@ def fit(spec: TrainSpec, *, report: Report | None = None) -> Trained:
         record = folder.read(identity)
         if record is not None and record["finished"] and folder.has_checkpoints(spec.key):
             return Trained(folder.best, folder.last, record)
+        _require_lightning()  # it takes seconds to import: only where something is left to train
         pictures = spec.data.pictures(spec.network.input_height, spec.network.input_width)
         return _Training(spec, folder, pictures, resuming=record is not None).run(report)
 
@@ -83,7 +83,7 @@ class _Training:
         from .tracking import tracked
 
         spec = self.spec
-        with undisturbed(spec.seed, spec.trainer.threads):
+        with undisturbed(spec.seed, spec.threads):
             keeper = Keeper(self.folder, self._facts(), self.pictures, spec.trainer, report)
             if self.resuming:
                 keeper.load_state_dict(read_state(self.folder.state)["callbacks"][keeper.state_key])
@@ -152,33 +152,25 @@ class _Training:
     def _finished(self, keeper: Keeper) -> Trained:
         """Calibrate, write checkpoints and record as they stay, and remove what only an interruption would need."""
         from ..models.checkpoint import load_autoencoder, save_autoencoder
+        from .calibration import calibrated
 
-        found: dict[tuple[float, float], dict[str, Any]] = {}  # by epoch and loss: often the last one is the best
+        found: dict[bytes, dict[str, Any]] = {}  # by weights: often the last ones are the best
         for path, chosen in ((self.folder.last, "last"), (self.folder.best, "best_val")):
             model, written = load_autoencoder(path, self.spec.network)
             record = keeper.checkpoint_record(chosen)
             if (written.get("epoch"), written.get("validation_loss")) != (record["epoch"], record["validation_loss"]):
                 # A process was killed between this file and the state, and the epoch was repeated with other sums.
                 record = written
-            reached = record["epoch"], record["validation_loss"]
-            if reached not in found:
-                found[reached] = self._calibrated(model)
-            calibrated = found[reached]
-            save_autoencoder(path, model, record | calibrated)
-        best = {name: record[name] for name in ("best_epoch", "best_validation_loss", "train_loss")} | calibrated
+            weights = b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values())
+            if weights not in found:
+                found[weights] = calibrated(model, self.pictures)
+            save_autoencoder(path, model, record | found[weights])
+        best = {name: record[name] for name in ("best_epoch", "best_validation_loss", "train_loss")} | found[weights]
         self.folder.write_record(keeper.record(finished=True) | best)
         self.folder.state.unlink(missing_ok=True)
         final = self.folder.read(self.spec.identity)  # as a later call will find it
         assert final is not None
         return Trained(self.folder.best, self.folder.last, final, keeper.epochs_now)
-
-    def _calibrated(self, model: Autoencoder) -> dict[str, Any]:
-        """Return what an extractor with this network needs to know of the data."""
-        from .calibration import calibrated_thresholds, code_range
-
-        low, high = code_range(model, self.pictures)
-        thresholds = calibrated_thresholds(model, self.pictures)
-        return {"thresholds": thresholds, "code_low": low, "code_high": high}
 
     def _facts(self) -> dict[str, Any]:
         """Return what the record says of this training before it is run."""

@@ -16,6 +16,7 @@ from ..models.checkpoint import checkpoint_path
 from ..models.losses import ReconstructionLoss
 from .data import TrainingData
 
+SMALL_STEP_MACS = 1_000_000_000  # forward, below which threads wait for each other more than they compute
 VERSION = 1  # of training itself: raised when the same options give other weights
 Logger = Literal["csv", "wandb"]
 WandbMode = Literal["online", "offline", "disabled"]
@@ -38,7 +39,7 @@ class TrainerOptions(Configurable):
     channels_last : bool
         Layout of tensors in memory.
     threads : int or None
-        Of torch; None leaves its own choice.
+        Of torch; None: one where a step is too small for more to help (`TrainSpec.threads`), else torch's own choice.
     """
 
     def __init__(
@@ -133,6 +134,12 @@ class TrainSpec:
                 f"init={self.init!r} cannot be read ({error.strerror or error}); give a checkpoint of "
                 "keyframe-bench train, such as best.safetensors, or init=bundled"
             ) from error
+
+    @property
+    def threads(self) -> int | None:
+        """Return the threads of torch; None leaves its own choice."""
+        small = self.network.total_macs * self.trainer.batch < SMALL_STEP_MACS
+        return 1 if self.trainer.threads is None and small else self.trainer.threads
 
     @property
     def key(self) -> str:

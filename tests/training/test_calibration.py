@@ -14,7 +14,7 @@ from keyframe_bench.models.autoencoder import Autoencoder
 from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.encoding import Encoding
 from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances
-from keyframe_bench.training.calibration import calibrated_thresholds, code_range
+from keyframe_bench.training.calibration import calibrated, code_range
 from keyframe_bench.training.data import Pictures
 
 HEIGHT, WIDTH = 24, 48
@@ -28,6 +28,10 @@ def model() -> Autoencoder:
         for _ in range(60):
             made(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
     return made.eval()
+
+
+def thresholds(model: Autoencoder, data: Pictures) -> dict[str, float]:
+    return calibrated(model, data)["thresholds"]
 
 
 def rooms(n: int, seed: int = 0) -> np.ndarray:
@@ -50,14 +54,14 @@ def pictures(validation: np.ndarray, *, flip: bool = False) -> Pictures:
 
 
 def test_every_space_has_a_threshold_and_the_same_each_time(model: Autoencoder) -> None:
-    found = calibrated_thresholds(model, pictures(rooms(15), flip=True))
+    found = thresholds(model, pictures(rooms(15), flip=True))
     assert set(found) == {*PICTURE_SPACES, *CODE_SPACES}
     assert all(type(value) is float and 0 < value < 5 for value in found.values())
-    assert found == calibrated_thresholds(model, pictures(rooms(15), flip=True))
+    assert found == thresholds(model, pictures(rooms(15), flip=True))
 
 
 def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoencoder) -> None:
-    found = calibrated_thresholds(model, pictures(rooms(12, 5), flip=True))
+    found = thresholds(model, pictures(rooms(12, 5), flip=True))
     still, busy = camera(40, 1.2, slice(None)), camera(40, 1.2, slice(0, 1))
     outputs = [Encoding(model, "fp32").reconstructions(frames) for frames in (still, busy)]
     for space, (quiet, changed) in {"input": (still, busy), "reconstruction": outputs}.items():
@@ -67,14 +71,14 @@ def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoenco
 
 def test_noise_of_the_camera_itself_counts_where_it_is_stronger(model: Autoencoder) -> None:
     """Sixteen frames without an event among many with one decide; photographs and short data have no such stretch."""
-    quiet = calibrated_thresholds(model, pictures(camera(60, 0.5, slice(20, 40))))
+    quiet = thresholds(model, pictures(camera(60, 0.5, slice(20, 40))))
     noisy_frames = camera(60, 9.0, slice(20, 40))
-    noisy = calibrated_thresholds(model, pictures(noisy_frames))
+    noisy = thresholds(model, pictures(noisy_frames))
     assert noisy["input"] > 1.3 * quiet["input"]
     assert picture_distances(noisy_frames, noisy_frames)(20, 21, 40).max() < 1.3 * noisy["input"]
     assert np.median(picture_distances(noisy_frames, noisy_frames)(20, 41, 60)) > noisy["input"]
     for other in (pictures(noisy_frames, flip=True), pictures(noisy_frames[:15])):
-        assert calibrated_thresholds(model, other)["input"] < noisy["input"] / 1.2
+        assert thresholds(model, other)["input"] < noisy["input"] / 1.2
 
 
 def test_range_of_codes_holds_nearly_all_of_them(model: Autoencoder) -> None:
@@ -90,4 +94,4 @@ def test_range_of_codes_holds_nearly_all_of_them(model: Autoencoder) -> None:
 def test_no_pictures_is_one_sentence(model: Autoencoder, empty: str) -> None:
     parts: dict[str, Any] = {"train": rooms(2), "validation": rooms(2), empty: rooms(0)}
     with pytest.raises(UsageError, match="'nothing' has no pictures"):
-        calibrated_thresholds(model, Pictures(**parts, name="nothing", digest=""))
+        thresholds(model, Pictures(**parts, name="nothing", digest=""))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,14 @@ def losses_by_plain_loops(path, pictures):
         for picture in pictures:
             x = torch.tensor(picture / 255.0, dtype=torch.float32).permute(2, 0, 1)[None]
             yield float(((model(x) - x) ** 2).mean())
+
+
+def test_small_networks_train_in_one_thread(spec):
+    small = spec(trainer={"threads": None, "epochs": 1})
+    assert small.threads == 1 and fit(small).record["machine"]["threads"] == 1
+    assert spec(trainer={"threads": 2}).threads == 2
+    large = replace(small, network=Network(), trainer=TrainerOptions(batch=16))
+    assert large.threads is None, "torch's own choice"
 
 
 def test_it_learns_and_says_what_it_reached(spec):

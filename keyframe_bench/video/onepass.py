@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..core.errors import VideoError
 from ..core.feature import Feature, opens_file
 from ..core.files import printable, sha256_of_file
 from .ahead import DecodedAhead
+from .checksum import checksum
 from .collect import Loop, PacketFrame, Progress, column_id
 from .decode import VideoReader, check_file
 from .health import Health
@@ -41,7 +43,9 @@ class Pass:
     keys : bool [N]
         Key flag of every frame.
     seekable : bool
-        Whether PTS identify frames, so that pictures may be fetched by seeking.
+        Whether PTS identify frames, so that pictures may be sought.
+    checksums : uint32 [N]
+        Of every picture, by `checksum`; 0 after a pass over packets.
     grids : dict
         Sampling text to ordinals, int64.
     decode_s, peak_mb : float
@@ -58,6 +62,7 @@ class Pass:
     pts: NDArray[np.int64]
     keys: NDArray[np.bool_]
     seekable: bool
+    checksums: NDArray[np.uint32]
     grids: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     decode_s: float = 0.0
     peak_mb: float = 0.0
@@ -181,17 +186,20 @@ def packets_seconds(path: str | Path) -> float | None:
 def _pass_from_frames(
     path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
-    loop = Loop(wanted, progress)
+    loop, checksums = Loop(wanted, progress), array("L")
     with VideoReader(path, loop.ledger) as reader:
         with DecodedAhead(reader, limit) as frames:
             for frame in frames:
+                checksums.append(checksum(frame))
                 loop.take(frame)
         if limit is not None and len(reader.times) == limit:  # else the reader has come to its end and judged
             reader.health.judge_times(reader.times, reader.frame_s)
     health, times = reader.health, reader.times
     facts = replace(info, width=reader.width, height=reader.height, rotation=health.rotation)
     facts = _timed(facts, times, health)
-    return _filled(Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, decode_s=frames.decode_s), loop)
+    sums = np.array(checksums, dtype=np.uint32)
+    done = Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, sums, decode_s=frames.decode_s)
+    return _filled(done, loop)
 
 
 def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float) -> Pass:
@@ -207,7 +215,8 @@ def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], inf
     health.judge_times(table.times, table.frame_s)
     facts = replace(info, width=table.width, height=table.height, rotation=table.rotation)
     facts = _timed(facts, table.times, health)
-    return _filled(Pass(facts, health, table.times, table.pts, table.keys, True, decode_s=scan_s), loop)
+    sums = np.zeros(len(table), dtype=np.uint32)
+    return _filled(Pass(facts, health, table.times, table.pts, table.keys, True, sums, decode_s=scan_s), loop)
 
 
 def _timed(info: VideoInfo, times: NDArray[np.float64], health: Health) -> VideoInfo:

@@ -1,16 +1,17 @@
-"""Pictures of chosen frames: sought by exact PTS where that is safe, else by decoding from the start."""
+"""Pictures of chosen frames: sought where that gives provably the same ones, else by decoding from the start."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import av.error
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .decode import VideoReader, open_container, video_stream
+from .checksum import checksum
+from .decode import _READ_ERRORS, VideoReader
 from .frame import Frame, is_mirrored
 from .onepass import Pass, file_stamp
 
@@ -18,8 +19,10 @@ from .onepass import Pass, file_stamp
 def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
     """Yield the frames with the given ordinals, in order.
 
-    Seeks to the key frame before each wanted PTS when a PTS names one frame of an undamaged file and that decodes
-    clearly fewer frames than going through the file; a frame not met at its exact PTS is fetched by decoding.
+    Seeks to the key frame before each wanted frame when a PTS names one frame of an undamaged file and that decodes
+    clearly fewer frames than going through the file. Where decoding does not begin at that very key frame, or a frame
+    on the way has not the PTS and the checksum that it had in the pass, all that is left is decoded from the start.
+    After a pass over packets there are no checksums: such packets are proved to refer to nothing before a key frame.
 
     Parameters
     ----------
@@ -44,49 +47,82 @@ def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Ite
             yield frame
             wanted.pop(0)
     if wanted:
-        yield from _by_decoding(path, wanted)
+        yield from _by_decoding(path, wanted, read)
 
 
 def _by_key_frame(wanted: list[int], keys: NDArray[np.bool_]) -> list[tuple[int, list[int]]]:
-    """Group the wanted ordinals by the key frame they are decoded from."""
-    starts = np.flatnonzero(keys)
+    """Group the wanted ordinals by the key frame they are decoded from (the first frame where there is none)."""
+    starts = np.append(0, np.flatnonzero(keys))
     groups: dict[int, list[int]] = {}
     for ordinal in wanted:
-        before = int(np.searchsorted(starts, ordinal, side="right")) - 1
-        groups.setdefault(int(starts[before]) if before >= 0 else 0, []).append(ordinal)
+        groups.setdefault(int(starts[np.searchsorted(starts, ordinal, side="right") - 1]), []).append(ordinal)
     return list(groups.items())
 
 
 def _by_seeking(path: str | Path, groups: list[tuple[int, list[int]]], read: Pass) -> Iterator[Frame]:
-    """Yield frames in order until one is not met at its exact PTS; the caller goes on by decoding."""
-    container = open_container(path)
-    try:
-        stream = video_stream(container, path)
-        stream.thread_type = "AUTO"
+    """Yield frames in order until one is not proved to be that of the pass; the caller goes on by decoding."""
+    with VideoReader(path) as reader:
+        if read.health.from_packets:  # what stands in for damaged parts depends on what was decoded before
+            reader.stream.codec_context.options = {"err_detect": "explode"}
         mirrored: bool | None = None
-        for _, group in groups:
-            container.seek(int(read.pts[group[0]]), stream=stream, backward=True, any_frame=False)
-            frames = container.decode(stream)
-            for ordinal in group:
-                target = int(read.pts[ordinal])
-                raw = next((f for f in frames if f.pts is None or f.pts >= target), None)
-                if raw is None or raw.pts != target or raw.is_corrupt:
+        try:
+            for key, group in groups:
+                for ordinal, raw in enumerate(_frames_from(reader, int(read.pts[key])), start=key):
+                    mirrored = is_mirrored(raw) if mirrored is None else mirrored
+                    frame = Frame(raw, ordinal, float(read.times[ordinal]), mirrored=mirrored)
+                    if not _agrees(frame, read):
+                        return
+                    if ordinal in group:
+                        yield frame
+                    if ordinal == group[-1]:
+                        break
+                else:
                     return
-                mirrored = is_mirrored(raw) if mirrored is None else mirrored
-                yield Frame(raw, ordinal, float(read.times[ordinal]), mirrored=mirrored)
-    except (av.error.FFmpegError, ValueError):
-        return
-    finally:
-        container.close()
+        except _READ_ERRORS:
+            return
 
 
-def _by_decoding(path: str | Path, wanted: list[int]) -> Iterator[Frame]:
-    missing = set(wanted)
+def _agrees(frame: Frame, read: Pass) -> bool:
+    """Say whether a frame is, by all that the pass knows, the one of its ordinal."""
+    raw, n = frame.raw, frame.ordinal
+    if raw.pts != read.pts[n] or raw.is_corrupt or (read.keys[n] and not frame.key_frame):
+        return False
+    return read.health.from_packets or checksum(frame) == int(read.checksums[n])
+
+
+def _frames_from(reader: VideoReader, key_pts: int) -> Iterator[av.VideoFrame]:
+    """Yield what is decoded from a key frame on and not shown before it: that may refer to frames before it."""
+    for packet in _packets_from(reader, key_pts):
+        if packet.size or packet.dts is None:  # an empty packet makes no frame, the last one asks for what is left
+            yield from (raw for raw in packet.decode() if raw.pts is None or raw.pts >= key_pts)
+
+
+def _packets_from(reader: VideoReader, key_pts: int) -> Iterator[av.Packet[av.VideoStream]]:
+    """Yield the packets from that of a key frame on; none where seeking does not lead to it."""
+    second = round(1 / (reader.stream.time_base or 1))
+    for early in (0, second):  # some containers are sought by the time of decoding, and without regard to key frames
+        reader.container.seek(key_pts - early, stream=reader.stream)
+        found = False
+        for packet in reader.container.demux(reader.stream):
+            found = found or (packet.pts == key_pts and packet.is_keyframe)
+            if found:
+                yield packet
+            elif not early or packet.dts is None or packet.dts > key_pts:
+                break
+        if found:
+            return
+
+
+def _by_decoding(path: str | Path, wanted: list[int], read: Pass) -> Iterator[Frame]:
+    """Yield frames by their ordinals, or by their PTS where these come from packets: one of them may not decode."""
+    by_pts = read.health.from_packets
+    missing = {int(read.pts[n]) if by_pts else n: n for n in wanted}
     with VideoReader(path) as reader:
         for frame in reader:
-            if frame.ordinal in missing:
-                missing.discard(frame.ordinal)
+            name = frame.raw.pts if by_pts else frame.ordinal
+            if name in missing:
+                frame.ordinal = missing.pop(name)
                 yield frame
             if not missing:
                 return
-    raise VideoError(path, f"frame {min(missing)} is gone; it decoded before")
+    raise VideoError(path, f"frame {min(missing.values())} does not decode, or not any more")

@@ -23,6 +23,7 @@ from .store import Entry, EntryKey, FeatureStore
 
 __all__ = ["read_stored_pass"]
 
+_ARRAYS = ("times", "pts", "keys", "checksums")
 _FACTS = ("n_frames", "start_s", "duration_s", "width", "height", "rotation")
 _ID = tuple[str, str]  # of a column, see `column_id`
 _Wanted = dict[str, list[Feature]]
@@ -90,7 +91,7 @@ def read_stored_pass(
     # A pass over packets is no pass that decoded: it takes another time.
     pixels = any(feature.source == "frames" for features in wanted.values() for feature in features)
     told = EntryKey(sha256, "pass over frames" if pixels else "pass over packets", "", package)
-    done = _recalled(store.load(told, ("times", "pts", "keys")), name or printable(Path(path).name), sha256)
+    done = _recalled(store.load(told, _ARRAYS), name or printable(Path(path).name), sha256)
     if done is None:
         done = read_pass(path, wanted, name=name, sha256=sha256, progress=progress)
         _keep(store, path, sha256, {told: _told(done)} | _entries(columns, done, sha256))
@@ -166,14 +167,14 @@ def _joined(done: Pass, fresh: Pass) -> bool:
 def _recalled(entry: Entry | None, name: str, sha256: str) -> Pass | None:
     if entry is None:
         return None
-    times, pts, keys = (np.array(entry.arrays[of]) for of in ("times", "pts", "keys"))
+    times, pts, keys, sums = (np.array(entry.arrays[of]) for of in _ARRAYS)
     facts = entry.facts
     try:
         info = VideoInfo(name, **facts["info"], sha256=sha256)
         health = Health(**facts["health"])
-        return Pass(
-            info, health, times, pts, keys, facts["seekable"], decode_s=facts["decode_s"], peak_mb=facts["peak_mb"]
-        )
+        done = Pass(info, health, times, pts, keys, facts["seekable"], sums)
+        done.decode_s, done.peak_mb = facts["decode_s"], facts["peak_mb"]
+        return done
     except (KeyError, TypeError):
         return None
 
@@ -186,7 +187,7 @@ def _told(done: Pass) -> Entry:
         "decode_s": done.decode_s,
         "peak_mb": done.peak_mb,
     }
-    return Entry({"times": done.times, "pts": done.pts, "keys": done.keys}, facts)
+    return Entry({of: getattr(done, of) for of in _ARRAYS}, facts)
 
 
 def _entries(columns: Mapping[_ID, _Column], done: Pass, sha256: str) -> dict[EntryKey, Entry]:

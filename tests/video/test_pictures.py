@@ -8,11 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from keyframe_bench import extract
+from keyframe_bench.bench.thumbnails import write_thumbnails
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.video import pictures as pictures_module
+from keyframe_bench.video.clips import write_clips
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.images import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
@@ -25,8 +29,8 @@ SHORT_BYTES = 120_000
 
 
 def wanted_of(n: int) -> list[int]:
-    """First, last, and a few between."""
-    some = np.random.default_rng(n).choice(n, min(n, 4), replace=False)
+    """First, last, and ten between."""
+    some = np.random.default_rng(n).choice(n, min(n, 10), replace=False)
     return sorted({0, n - 1, *some.tolist()})
 
 
@@ -37,15 +41,21 @@ def passed(path: Path) -> Pass:
     return read_pass(path, {"every": [Gray(2, 2)]}, sha256="-")
 
 
-def assert_equal_to_decoding(path: Path, ordinals: list[int]) -> None:
-    read = passed(path)
+def from_the_start(path: Path, ordinals: list[int]) -> dict[int, tuple[np.ndarray, float]]:
     with VideoReader(path) as reader:
-        expected = {f.ordinal: (f.full_rgb(), f.time) for f in reader if f.ordinal in ordinals}
-    found = {f.ordinal: (f.full_rgb(), f.time) for f in fetch_pictures(path, ordinals, read)}
-    assert list(found) == sorted(ordinals)
-    for n, (picture, time) in found.items():
-        assert np.array_equal(picture, expected[n][0]), (path.name, n)
-        assert time == expected[n][1] == read.times[n]
+        return {f.ordinal: (f.full_rgb(), f.time) for f in reader if f.ordinal in ordinals}
+
+
+def assert_equal_to_decoding(path: Path, ordinals: list[int], read: Pass | None = None) -> None:
+    """Fetched together and each alone: one frame is sought where many are cheaper decoded."""
+    read = read or passed(path)
+    expected = from_the_start(path, ordinals)
+    assert [f.ordinal for f in fetch_pictures(path, ordinals, read)] == sorted(ordinals)
+    for wish in (ordinals, *([n] for n in ordinals)):
+        for frame in fetch_pictures(path, wish, read):
+            n = frame.ordinal
+            assert np.array_equal(frame.full_rgb(), expected[n][0]), (path.name, n, wish)
+            assert frame.time == expected[n][1] == read.times[n]
 
 
 def forbidden(*_: Any) -> Any:
@@ -62,6 +72,9 @@ CODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "vp8": ("v.webm", {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "16", "g": "12"}}),
     "mpeg2 open": ("v.ts", {"codec": "mpeg2video", "options": {"bf": "2", "g": "9"}}),
     "h264 ts": ("v.ts", {"options": {"g": "12"}}),
+    "h264 ts open": ("v.ts", {"options": {"x264-params": "open-gop=1:keyint=10:bframes=3:b-adapt=0:scenecut=0"}}),
+    "mpeg4 ts": ("v.ts", {"codec": "mpeg4", "options": {"g": "12"}}),
+    "mpeg4 ts b": ("v.ts", {"codec": "mpeg4", "options": {"g": "12", "bf": "2"}}),
     "flv": ("v.flv", {"options": {"g": "12"}}),
     "avi": ("v.avi", {"codec": "mpeg4", "options": {"g": "8"}}),
     "elementary": ("v.h264", {"options": {"g": "12"}}),
@@ -80,7 +93,10 @@ def test_bit_equal_to_sequential_decoding(encode: Encode, pictures: Pictures, co
         assert_equal_to_decoding(path, ordinals)
 
 
-@pytest.mark.parametrize("coding", ["closed", "matroska", "h265", "vp9", "rotated"])
+SOUGHT = ["closed", "open groups", "matroska", "h265", "vp9", "rotated", "mpeg2 open", "h264 ts", "mpeg4 ts", "flv"]
+
+
+@pytest.mark.parametrize("coding", SOUGHT)
 def test_sound_files_are_sought_in(
     encode: Encode, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, coding: str
 ) -> None:
@@ -142,6 +158,42 @@ def test_a_wrong_landing_falls_back_to_decoding(encode: Encode, pictures: Pictur
     assert all(np.array_equal(f.full_rgb(), expected[f.ordinal]) for f in found)
 
 
+def test_a_frame_that_only_packets_promised_is_no_other_frame(encode: Encode, pictures: Pictures) -> None:
+    path = encode("v.mp4", pictures(60), options={"g": "12"})
+    read = read_pass(path, {"every": ()}, sha256="-")
+    assert read.health.from_packets
+    assert_equal_to_decoding(path, [5, 31, 40], read)
+    read.pts[31] += 1
+    with pytest.raises(VideoError, match="frame 31"):
+        list(fetch_pictures(path, [31], read))
+
+
+def test_everything_that_is_saved_shows_the_frames_it_names(encode: Encode, pictures: Pictures, tmp_path: Path) -> None:
+    """MPEG-4 in a transport stream: seeking leads into the middle of a group, and the decoder paints it grey."""
+    path = encode("v.ts", pictures(100, height=96, width=128), codec="mpeg4", options={"g": "25", "b": "2000000"})
+    found = extract(path, "uniform", budget=4, sampling="every")
+    expected = {n: picture for n, (picture, _) in from_the_start(path, list(range(100))).items()}
+    chosen = [expected[n] for n in found.frames.tolist()]
+    assert all(np.array_equal(a, b) for a, b in zip(found.pictures(), chosen, strict=True))
+
+    def differs(file: Path, picture: np.ndarray) -> float:
+        stored = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+        shrunk = cv2.resize(picture, stored.shape[1::-1], interpolation=cv2.INTER_AREA)
+        return float(np.abs(shrunk.astype(int) - stored).mean())
+
+    found.save(tmp_path / "out")
+    write_thumbnails(path, found.frames.tolist(), found.source, tmp_path / "small")
+    for n in found.frames.tolist():
+        assert differs(tmp_path / f"out/frame_{n:06d}.jpg", expected[n]) < 12
+        assert differs(tmp_path / f"small/{n}.jpg", expected[n]) < 12
+    spans = [(30, 40), (60, 68)]
+    files, _ = write_clips(path, spans, tmp_path / "clips", found.source, snap_s=0.0)
+    for file in files:
+        again = from_the_start(tmp_path / "clips" / file.name, list(range(file.end - file.first)))
+        for n, (picture, _) in again.items():
+            assert np.abs(picture.astype(int) - expected[file.first + n]).mean() < 12
+
+
 def test_duplicates_and_order_of_the_wish_do_not_matter(encode: Encode, pictures: Pictures) -> None:
     path = encode("v.mp4", pictures(30), options={"g": "6"})
     assert [f.ordinal for f in fetch_pictures(path, [9, 3, 9, 3], passed(path))] == [3, 9]
@@ -173,8 +225,6 @@ def test_a_frame_that_no_longer_decodes_is_an_error(encode: Encode, pictures: Pi
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [(".png", 0), (".jpg", 12)])
 def test_picture_files_keep_colours(suffix: str, tolerance: int) -> None:
-    import cv2
-
     picture = np.zeros((48, 64, 3), dtype=np.uint8)
     picture[:, :32], picture[:, 32:] = (200, 30, 60), (20, 90, 220)
     stored = cv2.imdecode(np.frombuffer(encode_image(picture, suffix), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

@@ -80,7 +80,7 @@ def assert_same(first: Pass, second: Pass, wanted: dict[str, list[Feature]], *, 
     """Equal to the last bit; with ``costs`` also in what it took."""
     assert second.info == first.info and second.health == first.health
     assert (second.seekable, second.stamp, second.path) == (first.seekable, first.stamp, first.path)
-    for name in ("times", "pts", "keys"):
+    for name in ("times", "pts", "keys", "checksums"):
         a, b = getattr(first, name), getattr(second, name)
         assert a.dtype == b.dtype and a.tobytes() == b.tobytes()
     assert first.grids.keys() == second.grids.keys()

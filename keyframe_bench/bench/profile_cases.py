@@ -81,6 +81,8 @@ class Facts:
 
     Attributes
     ----------
+    stream : int
+        Index of the main video stream in the file: other programs may choose another one.
     key_frame_distance : float
         Median number of frames from one key frame to the next; the number of frames where there is only one.
     from_packets : bool
@@ -91,6 +93,7 @@ class Facts:
     width: int
     height: int
     codec: str
+    stream: int
     duration_s: float
     key_frame_distance: float
     from_packets: bool
@@ -100,13 +103,13 @@ def facts_of(video: Path) -> Facts:
     """Read the file once; raises `VideoError` where it gives no frames."""
     read = read_pass(video, {"every": ()}, sha256="not needed here")
     with open_container(video) as container:
-        codec = video_stream(container, video).codec_context.codec.canonical_name
+        stream = video_stream(container, video)
+        index, codec = stream.index, stream.codec_context.codec.canonical_name
     keys = np.flatnonzero(read.keys)
     distance = float(np.median(np.diff(keys))) if len(keys) > 1 else float(len(read.times))
     info = read.info
-    return Facts(
-        info.n_frames, info.width, info.height, codec, info.duration_s, distance, bool(read.health.from_packets)
-    )
+    size = (info.width, info.height)
+    return Facts(info.n_frames, *size, codec, index, info.duration_s, distance, bool(read.health.from_packets))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -68,13 +69,15 @@ class Ffmpeg(_Tool):
     """The program ``ffmpeg``: decode, filter, throw away."""
 
     program: str
+    stream: int
     before: Sequence[str] = ()
     after: Sequence[str] = ()
 
     def _finished(self) -> Finished:
         with workplace(str(self.video)) as (folder, link):
             quiet = ["-nostdin", "-hide_banner", "-loglevel", "error"]
-            command = [self.program, *quiet, *self.before, "-i", str(link), "-an", *self.after, "-f", "null", "-"]
+            chosen = ["-i", str(link), "-map", f"0:{self.stream}"]
+            command = [self.program, *quiet, *self.before, *chosen, *self.after, "-f", "null", "-"]
             return run_tool(self.name, command, folder, limit_s=self.limit_s)
 
 
@@ -125,9 +128,10 @@ def _katna_case(video: Path, facts: Facts, budget: str, limit_s: float) -> Scrip
 def _ffmpeg_cases(program: str, video: Path, facts: Facts, budget: str, limit_s: float) -> list[Ffmpeg]:
     scene = f"select='gt(scene,{FfmpegScene().threshold})'"
     thumbnail = f"thumbnail=n={thumbnail_batch(facts, budget)}"
+    case = partial(Ffmpeg, video=video, limit_s=limit_s, program=program, stream=facts.stream)
     return [
-        Ffmpeg("ffmpeg -f null", "", video, limit_s, program),
-        Ffmpeg(f"ffmpeg -vf {scene}", "ffmpeg_scene", video, limit_s, program, after=("-vf", scene)),
-        Ffmpeg(f"ffmpeg -vf {thumbnail}", "ffmpeg_thumbnail", video, limit_s, program, after=("-vf", thumbnail)),
-        Ffmpeg("ffmpeg -skip_frame nokey", "coded_frames", video, limit_s, program, before=("-skip_frame", "nokey")),
+        case("ffmpeg -f null", ""),
+        case(f"ffmpeg -vf {scene}", "ffmpeg_scene", after=("-vf", scene)),
+        case(f"ffmpeg -vf {thumbnail}", "ffmpeg_thumbnail", after=("-vf", thumbnail)),
+        case("ffmpeg -skip_frame nokey", "coded_frames", before=("-skip_frame", "nokey")),
     ]

@@ -98,8 +98,8 @@ def _holes(health: Mapping[str, Any]) -> bool:
 
 
 def _differs(health: Mapping[str, Any]) -> bool:
-    declared = health.get("declared_frames")
-    return declared is not None and declared != health.get("decoded_frames")
+    decoded = health.get("decoded_frames") or 0
+    return health.get("declared_frames") not in (None, decoded, decoded + (health.get("empty_packets") or 0))
 
 
 def _unread(name: str, reason: str) -> HealthRow:

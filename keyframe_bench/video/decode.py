@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from array import array
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,9 +21,10 @@ from ..core.errors import VideoError
 from .frame import Frame, has_known_matrix, is_mirrored
 from .health import Health
 from .ledger import Ledger
+from .stream import DeclaredLength, is_empty, main_video
 
 _READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
-
+_STEPS = 32  # distances of packets that say how long a frame without a time lasts
 
 _threads: int | None = None
 
@@ -90,13 +91,20 @@ def _silence() -> None:
 
 
 def video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
-    """Return the main video stream (FFmpeg's choice), or raise `VideoError`."""
-    stream = container.streams.best("video")
+    """Return the main video stream (`main_video`), or raise `VideoError`."""
+    stream = main_video(container.streams)
     if stream is None:
         raise VideoError(path, "it has no video stream")
     if stream.codec_context is None:
         raise VideoError(path, "no decoder for its video codec")
     return cast("av.VideoStream", stream)
+
+
+def decoded_frames(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Yield the frames from where ``container`` stands, as its own ``decode`` does, but pass over empty packets."""
+    for packet in container.demux(stream):
+        if not is_empty(packet):
+            yield from packet.decode()
 
 
 class VideoReader:
@@ -130,14 +138,14 @@ class VideoReader:
             self.stream.codec_context.thread_count = _threads
         rate = self.stream.average_rate or self.stream.guessed_rate
         self.frame_s = float(1 / rate) if rate else 0.04
-        self.health = Health(
-            declared_frames=self.stream.frames or None,
-            declared_duration_s=_declared_duration(self.container, self.stream),
-        )
+        self.health = Health(declared_frames=self.stream.frames or None)
+        self._length = DeclaredLength(self.container, self.stream, path)
         # AVI stores no presentation times: what the demuxer calls PTS is in decode order there
         self._dts_only = self.container.format.name == "avi"
         self._first_dts: int | None = None
         self._dts_delay = 0
+        self._dts: deque[int] = deque(maxlen=_STEPS + 1)  # of the latest packets
+        self._held = array("q")  # ticks at which the picture before is still shown
         self.width = self.height = 0
         self._coded = (0, 0)
         self._pts, self._seconds, self._keys = array("q"), array("d"), array("b")
@@ -175,15 +183,24 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame]:
         for raw in self._raw_frames():
             yield self._frame(raw)
-        self.health.judge_times(self.times, self.frame_s)
-        if not self._pts:
+        if self._pts:
+            self._judge()
+        else:
             lost = self.health.decode_errors
             raise VideoError(
                 self.path, f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame"
             )
 
+    def _judge(self) -> None:
+        health, base = self.health, self.stream.time_base or Fraction(1)
+        health.declared_duration_s = self._length.seconds(self._seconds[0])
+        held = (np.array(self._held, dtype=np.int64) - self._dts_delay) * base.numerator / base.denominator
+        health.judge_times(self.times, self.frame_s, held)
+        if self._dts_only and health.empty_packets and not health.truncated_tail:  # those at the end are not seen
+            health.empty_packets = max(health.empty_packets, (health.declared_frames or 0) - health.decoded_frames)
+
     def _raw_frames(self) -> Iterator[av.VideoFrame]:
-        packets = self.container.demux(self.stream)
+        packets = self.container.demux(*self._length.streams)
         while True:
             try:
                 packet = next(packets)
@@ -194,8 +211,11 @@ class VideoReader:
                 self.health.notes.append(f"reading stopped early: {_reason(error)}")
                 yield from self._flush()
                 return
-            if self._first_dts is None:
-                self._first_dts = packet.dts
+            if self._length.is_other(packet):
+                continue
+            self._note_ticks(packet)
+            if is_empty(packet):
+                continue
             try:
                 frames = packet.decode()
             except av.error.EOFError:
@@ -204,6 +224,18 @@ class VideoReader:
                 self.health.decode_errors += 1
                 continue
             yield from frames
+
+    def _note_ticks(self, packet: Any) -> None:
+        if packet.dts is None:
+            return
+        if self._first_dts is None:
+            self._first_dts = packet.dts
+        # AVI's demuxer gives no empty chunks, but counts them.
+        empty = packet.dts - self._dts[-1] - 1 if self._dts_only and self._dts else int(is_empty(packet))
+        if empty > 0:
+            self.health.empty_packets += empty
+            self._held.append(packet.dts - self._dts_only if self._dts_only or packet.pts is None else packet.pts)
+        self._dts.append(packet.dts)
 
     def _flush(self) -> Iterator[av.VideoFrame]:
         try:
@@ -214,7 +246,7 @@ class VideoReader:
     def _frame(self, raw: av.VideoFrame) -> Frame:
         ordinal = len(self._pts)
         base = raw.time_base or Fraction(self.frame_s)
-        pts = self._presentation_time(raw, max(1, round(self.frame_s / base)))
+        pts = self._presentation_time(raw, base)
         if ordinal == 0:
             self._mirrored = is_mirrored(raw)
         frame = Frame(raw, ordinal, pts * base.numerator / base.denominator, self.ledger, mirrored=self._mirrored)
@@ -231,7 +263,7 @@ class VideoReader:
         self._keys.append(frame.key_frame)
         return frame
 
-    def _presentation_time(self, raw: av.VideoFrame, step: int) -> int:
+    def _presentation_time(self, raw: av.VideoFrame, base: Fraction) -> int:
         if self._dts_only and raw.dts is not None:
             if not self._pts:  # the decoder's reordering delay is not part of the picture's time
                 self._dts_delay = raw.dts - (self._first_dts or 0)
@@ -240,7 +272,13 @@ class VideoReader:
         if raw.pts is not None and not self._dts_only:
             return int(raw.pts)
         self.health.missing_pts += not self._dts_only
-        return self._pts[-1] + step if self._pts else 0
+        return self._pts[-1] + self._step(base) if self._pts else 0
+
+    def _step(self, base: Fraction) -> int:
+        """Return the usual distance of the latest packets in ticks, or what is declared where they have no times."""
+        steps = np.diff(self._dts)
+        steps = steps[steps > 0]
+        return int(np.median(steps)) if len(steps) else max(1, round(self.frame_s / base))
 
     def _note_picture(self, frame: Frame) -> None:
         raw, notes = frame.raw, self.health.notes
@@ -252,16 +290,6 @@ class VideoReader:
             notes.append(f"display rotation of {raw.rotation} degrees rounded to {90 * frame.turns}")
         if frame.mirrored:
             notes.append("the display matrix mirrors the picture")
-
-
-def _declared_duration(container: Any, stream: Any) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    # Matroska keeps the length of each track in a tag; the file's own may be that of the sound.
-    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag:
-        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
-    return container.duration / 1e6 if container.duration else None
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass
@@ -18,11 +18,14 @@ class Health:
     declared_frames, decoded_frames : int or None
         What the container says (None: nothing) and what came out of the decoder.
     declared_duration_s, decoded_duration_s : float or None
-        The container's duration, and last PTS plus one frame minus first PTS.
+        The container's (None where it tells of the sound's only), and last PTS plus one frame minus first PTS.
     missing_pts, non_monotonic_pts, duplicate_pts : int
-        Frames without a PTS (their time is continued at the nominal rate), or whose PTS steps back or repeats.
+        Frames without a PTS (their time is continued in the usual step), or whose PTS steps back or repeats.
+    empty_packets : int
+        Packets without data, as of dropped frames: they make no frame, the picture before lasts longer.
     gaps : list of [float, float]
-        Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest).
+        Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest), apart from those that
+        empty packets fill.
     variable_rate : bool
         Whether more than 2% of the frame intervals, and more than one, differ by over a tenth (apart from gaps).
     rotation : int
@@ -46,6 +49,7 @@ class Health:
     missing_pts: int = 0
     non_monotonic_pts: int = 0
     duplicate_pts: int = 0
+    empty_packets: int = 0
     gaps: list[list[float]] = field(default_factory=list)
     variable_rate: bool = False
     rotation: int = 0
@@ -64,7 +68,7 @@ class Health:
     def problems(self) -> list[str]:
         """What a reader should know, in words; empty for a sound file."""
         found = []
-        if self.declared_frames is not None and self.declared_frames != self.decoded_frames:
+        if self.declared_frames not in (None, self.decoded_frames, self.decoded_frames + self.empty_packets):
             found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
         for count, one, many in (
             (self.decode_errors, "packet could not be decoded", "packets could not be decoded"),
@@ -72,6 +76,10 @@ class Health:
             (self.missing_pts, "frame has no time stamp", "frames have no time stamp"),
             (self.non_monotonic_pts, "time stamp steps back", "time stamps step back"),
             (self.duplicate_pts, "time stamp repeats", "time stamps repeat"),
+            (
+                self.empty_packets,
+                *(f"{n} empty: the picture before lasts longer" for n in ("packet is", "packets are")),
+            ),
             (self.size_changes, "change of picture size", "changes of picture size"),
             (len(self.gaps), "gap in time", "gaps in time (the longest are listed)"),
         ):
@@ -83,7 +91,7 @@ class Health:
             found.append("variable frame rate")
         return found + self.notes
 
-    def judge_times(self, times: NDArray[np.float64], frame_s: float) -> None:
+    def judge_times(self, times: NDArray[np.float64], frame_s: float, held: ArrayLike = ()) -> None:
         """Fill in what follows from the PTS.
 
         Parameters
@@ -92,6 +100,8 @@ class Health:
             PTS in seconds in decode order.
         frame_s : float
             Nominal duration of one frame in seconds.
+        held : float [.], optional
+            Times in seconds at which the picture before is still shown.
         """
         self.decoded_frames = len(times)
         if len(times) == 0:
@@ -101,8 +111,11 @@ class Health:
         self.duplicate_pts = int((steps == 0).sum())
         forward = steps[steps > 0]
         usual = float(np.median(forward)) if forward.size else frame_s
-        self.decoded_duration_s = float(times.max() - times.min() + (usual or frame_s))
-        holes = np.flatnonzero(steps > 2.5 * usual)
+        held = np.sort(np.asarray(held, dtype=np.float64))
+        end = max(times.max(), held.max(initial=-np.inf))
+        self.decoded_duration_s = float(end - times.min() + (usual or frame_s))
+        filled = np.diff(np.searchsorted(held, times)) > 0
+        holes = np.flatnonzero((steps > 2.5 * usual) & ~filled)
         longest = holes[np.argsort(-steps[holes], kind="stable")][:10]
         self.gaps = [[round(float(times[i]), 6), round(float(steps[i]), 6)] for i in np.sort(longest)]
         regular = forward[forward <= 2.5 * usual]

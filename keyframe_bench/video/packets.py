@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .decode import _READ_ERRORS, _declared_duration, open_container, video_stream
+from .decode import _READ_ERRORS, open_container, video_stream
 from .frame import Frame, is_mirrored
+from .stream import DeclaredLength
 
 # Containers that store whole access units with their own presentation time and key flag.
 _CONTAINERS = ("mov,mp4", "matroska,webm")
@@ -96,7 +97,8 @@ def scan_packets(path: str | Path) -> PacketTable:
         time_base = Fraction(stream.time_base or 1)
         # The delay is read before decoding starts: the decoder raises it when surprised, and drops a frame.
         scan = _Scan(container.format.name, stream.frames, stream.codec_context.reorder_depth, _picture_check(stream))
-        scan.read(container, stream)
+        length = DeclaredLength(container, stream, path)
+        scan.read(container, length)
         if not scan.pts:
             raise VideoError(path, "it holds no frame")
         given = np.array([p for p in scan.pts if p is not None], dtype=np.int64)
@@ -112,7 +114,7 @@ def scan_packets(path: str | Path) -> PacketTable:
             trusted=not reason,
             reason=reason,
             declared_frames=stream.frames or None,
-            declared_duration_s=_declared_duration(container, stream),
+            declared_duration_s=length.seconds(float(int(min(given, default=0)) * time_base)),
             frame_s=float(1 / rate) if rate else 0.04,
             width=first.width if first else 0,
             height=first.height if first else 0,
@@ -133,8 +135,8 @@ class _Scan:
     doubt: str = ""
     first: Frame | None = None
 
-    def read(self, container: Any, stream: Any) -> None:
-        packets = container.demux(stream)
+    def read(self, container: Any, length: DeclaredLength) -> None:
+        packets = container.demux(*length.streams)
         while True:
             try:
                 packet = next(packets)
@@ -143,6 +145,8 @@ class _Scan:
             except _READ_ERRORS as error:
                 self.doubt = self.doubt or f"reading stops early ({type(error).__name__})"
                 return
+            if length.is_other(packet):
+                continue
             if packet.size:
                 self._note(packet)
             if self.first is None:

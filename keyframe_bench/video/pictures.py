@@ -14,6 +14,7 @@ from .checksum import checksum
 from .decode import _READ_ERRORS, VideoReader
 from .frame import Frame, is_mirrored
 from .onepass import Pass, file_stamp
+from .stream import is_empty
 
 
 def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
@@ -93,7 +94,7 @@ def _agrees(frame: Frame, read: Pass) -> bool:
 def _frames_from(reader: VideoReader, key_pts: int) -> Iterator[av.VideoFrame]:
     """Yield what is decoded from a key frame on and not shown before it: that may refer to frames before it."""
     for packet in _packets_from(reader, key_pts):
-        if packet.size or packet.dts is None:  # an empty packet makes no frame, the last one asks for what is left
+        if not is_empty(packet):
             yield from (raw for raw in packet.decode() if raw.pts is None or raw.pts >= key_pts)
 
 

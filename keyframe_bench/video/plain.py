@@ -12,20 +12,20 @@ import av.error
 import av.filter
 
 from ..core.errors import VideoError
-from .decode import _READ_ERRORS, _reason, open_container, video_stream
+from .decode import _READ_ERRORS, _reason, decoded_frames, open_container, video_stream
 
 
 def decoded(path: str | Path) -> int:
     """Decode every frame, threads on, look at none; return their number."""
     with _opened(path) as (container, stream):
-        return sum(1 for _ in container.decode(stream))
+        return sum(1 for _ in decoded_frames(container, stream))
 
 
 def key_frames(path: str | Path) -> int:
     """Let the decoder skip all but key frames (FFmpeg's ``skip_frame=nokey``); return their number."""
     with _opened(path) as (container, stream):
         stream.codec_context.skip_frame = "NONKEY"
-        return sum(1 for _ in container.decode(stream))
+        return sum(1 for _ in decoded_frames(container, stream))
 
 
 def filtered(path: str | Path, name: str, arguments: str) -> int:
@@ -49,7 +49,7 @@ def filtered(path: str | Path, name: str, arguments: str) -> int:
         filter_.link_to(sink)
         graph.configure()
         found = 0
-        for frame in container.decode(stream):
+        for frame in decoded_frames(container, stream):
             graph.push(frame)
             found += _pulled(graph)
         graph.push(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import UnavailableError, UsageError
+from ..core.files import visible
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks
@@ -36,7 +37,7 @@ def run(arguments: list[str]) -> int:
             raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")
         results = run_checks(extractor)
         for result in results:
-            print(f"{name}: {result.name}: {result.status}{': ' + result.message if result.message else ''}")
+            print(visible(f"{name}: {result.name}: {result.status}{': ' + result.message if result.message else ''}"))
         bad = sum(result.status == "failed" for result in results)
         failed += bad
         print(f"{name}: {len(results)} checks, {bad} failed")

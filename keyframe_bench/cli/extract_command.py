@@ -13,13 +13,13 @@ from rich.table import Table
 
 from ..api import Extraction, extract
 from ..core.errors import UsageError
+from ..core.files import one_line
 from ..core.keyframes import KeyFrames
 from ..core.params import check_params
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules
-from ..tables.format import one_line
 from .arguments import Arguments, path_text, split
 from .compose import built_params, composed, parse, text_parameters
 from .progress import video_progress
@@ -90,7 +90,7 @@ def _print(console: Console, result: Extraction) -> None:
         soft_wrap=True,
     )
     for problem in result.source.health.problems:
-        console.print(f"  health: {escape(problem)}", soft_wrap=True)
+        console.print(f"  health: {escape(one_line(problem))}", soft_wrap=True)
     table = Table("#", "frame", "time (s)", "score", box=None, pad_edge=False)
     scores = result.keyframes.scores
     for n, (frame, time) in enumerate(zip(result.frames.tolist(), result.times.tolist(), strict=True)):

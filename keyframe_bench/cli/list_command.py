@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.feature import Feature
+from ..core.files import one_line
 from ..core.params import parameters_of
 from ..core.registry import Registry, load_plugins
 from ..datasets.base import Dataset
@@ -119,7 +120,7 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
         for row in rows:
             print(f"  {row['name']:20} {row['about']}")
             if not row["available"]:
-                print(f"{'':23}not available: {row['reason']}")
+                print(f"{'':23}not available: {one_line(row['reason'])}")
             if row["parameters"] and kind != "networks":
                 print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
             if kind == "extractors" and row["reference"]:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ..bench.workers import Report
-from ..tables.format import one_line
+from ..core.files import one_line
 
 LINE_EVERY_S = 60.0
 
@@ -52,7 +52,7 @@ def video_progress(video: str) -> Iterator[Callable[[float], None] | None]:
         return
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("")
-        name = escape(Path(video).name)
+        name = escape(one_line(Path(video).name))
         yield lambda seconds: bar.update(task, description=f"{name}: {seconds:.0f} s decoded")
 
 
@@ -71,6 +71,6 @@ def run_progress() -> Iterator[Report | None]:
         task = bar.add_task("videos", total=None)
 
         def report(done: int, total: int, video: str, reached: float) -> None:
-            bar.update(task, completed=done, total=total, description=f"{escape(video)} {reached:.0f} s")
+            bar.update(task, completed=done, total=total, description=f"{escape(one_line(video))} {reached:.0f} s")
 
         yield report

@@ -18,13 +18,12 @@ from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, run_bench
 from ..bench.plan import cell_path
 from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
 from ..core.errors import KeyframeBenchError, UsageError
-from ..core.files import printable
+from ..core.files import one_line, printable
 from ..core.params import parameters_of
 from ..core.registry import load_plugins, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
-from ..tables.format import one_line
 from .arguments import Arguments, path_text, split
 from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
 from .launching import launcher_errors
@@ -116,7 +115,7 @@ def _finish(summary: RunSummary, on_error: str) -> int:
     write_outputs(summary.out)
     print_comparison(summary.out)
     for warning in summary.record["warnings"]:
-        print(f"warning: {warning}")
+        print(f"warning: {one_line(warning)}")
     for left_out in summary.not_run:
         print(f"not run: {left_out.extractor}: {one_line(left_out.reason)}")
     if on_error == "warn":
@@ -193,5 +192,5 @@ def _print_dry_run(plan: DryRun) -> None:
     for name, (cells, missing) in plan.per_extractor.items():
         print(f"  {name:24} {cells:6} cells, {missing:6} missing")
     for left_out in plan.not_run:
-        print(f"  {left_out.extractor:24} not run: {left_out.reason}")
+        print(f"  {left_out.extractor:24} not run: {one_line(left_out.reason)}")
     print(f"estimated time {plan.seconds:.0f} s (decoding speed measured now), disk {plan.megabytes:.1f} MB")

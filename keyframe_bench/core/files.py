@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -171,6 +172,32 @@ def printable(text: str) -> str:
     'caf\\xe9.mp4'
     """
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+# What a terminal obeys or a reader cannot see: control characters (but tab and line end), marks, embeddings and
+# isolates of the writing direction, line separators, zero-width characters that join nothing, single surrogates.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Return ``text`` as it may be shown: characters that steer a terminal or hide what is written as escapes.
+
+    >>> visible("evil\u202egpj.mp4\x1b[31m")
+    'evil\\u202egpj.mp4\\x1b[31m'
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: object) -> str:
+    r"""Return text on one line as it may be shown (`visible`).
+
+    >>> one_line("a\n b\x1b[31m")
+    'a b\\x1b[31m'
+    """
+    return visible(" ".join(part for part in re.split(r"[ \t\r\n\f\v]+", str(text)) if part))
 
 
 def canonical_json(value: Any) -> str:

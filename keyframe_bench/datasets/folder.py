@@ -18,6 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..core.errors import UsageError
+from ..core.files import printable
 from ..core.registry import register
 from ._annotations import FILE_NAME, read_annotations
 from .base import Dataset, VideoItem
@@ -126,12 +127,8 @@ def find_videos(root: Path) -> dict[str, Path]:
             if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
                 continue
             if path.is_file() or path.is_symlink():  # no pipes or sockets; a broken link is reported when it is opened
-                found[_printable(path.relative_to(root).as_posix())] = path
+                found[printable(path.relative_to(root).as_posix())] = path
     return dict(sorted(found.items()))
-
-
-def _printable(name: str) -> str:
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _bytes_of(file: Path) -> bytes:

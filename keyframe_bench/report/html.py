@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.files import visible
 from ..tables.build import comparison, latest
 from ..tables.format import shown
 from ..tables.load import cells_frame, load_run, read_cells, read_text
@@ -57,6 +58,7 @@ def render_report(out: str | Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # Markup is our own
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..core.files import one_line as one_line  # noqa: PLC0414 - of the same kind, and needed below this layer
+
 
 def shown(value: float, scale: float) -> str:
     """Return ``value`` with the decimals that suit a column whose largest magnitude is ``scale``.
@@ -51,18 +53,6 @@ def _two_digits(value: float) -> str:
     decimals = 2 if abs(value) < 0.995 else 1 if abs(value) < 9.95 else 0
     text = f"{value:.{decimals}f}".replace("0.", ".", 1) if decimals == 2 else f"{value:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0 else text
-
-
-def one_line(text: object) -> str:
-    r"""Return text on one line; what is not printable (escape sequences in file names) is spelled out.
-
-    Examples
-    --------
-    >>> one_line("a\n b\x1b[31m")
-    'a b\\x1b[31m'
-    """
-    flat = " ".join(str(text).split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
 
 
 def clock(seconds: float) -> str:

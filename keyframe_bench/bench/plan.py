@@ -11,7 +11,7 @@ from typing import Any
 from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
-from ..core.errors import UnavailableError, UsageError, VideoError
+from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
 from ..core.files import digest, sha256_of_file
 from ..core.registry import source_digest
 from ..datasets.base import VideoItem
@@ -162,6 +162,7 @@ def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
         check_file(item.path)
         sha = sha256_of_file(item.path)
     except (VideoError, OSError) as error:
+        raise_out_of_memory(error)
         if spec.on_error == "raise":
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)

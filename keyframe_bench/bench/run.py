@@ -17,7 +17,7 @@ from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import FORMAT, HUMAN, Cell
 from ..core.clip import Clip
-from ..core.errors import ContractError, KeyframeBenchError, OutputError, UsageError, VideoError
+from ..core.errors import ContractError, KeyframeBenchError, OutputError, UsageError, VideoError, memory_errors_named
 from ..core.feature import Feature, opens_file
 from ..core.files import canonical_json, make_folder, write_atomic
 from ..core.keyframes import KeyFrames
@@ -148,7 +148,7 @@ class _Video:
             read = self._read(progress)
         except (VideoError, OutputError):
             raise
-        except Exception as error:  # a feature failed: whose, running the methods apart will tell
+        except Exception as error:  # a feature failed, or memory ran out: whose, running the methods apart will tell
             raise_interrupt(error)
             if self.on_error == "raise":
                 raise
@@ -212,6 +212,7 @@ class _Video:
             write_atomic(cell_path(self.out, record["key"]), canonical_json(record))
         return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures), self.notes)
 
+    @memory_errors_named()
     def _cell(
         self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None
     ) -> dict[str, Any]:

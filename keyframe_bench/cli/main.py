@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ..core.errors import KeyframeBenchError, UsageError
+from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
+from ..core.files import one_line
+from ..core.memory import has_room
 
 USAGE = """\
 keyframe-bench: compare key-frame extractors on one decode
@@ -51,6 +53,11 @@ Every command takes --plugin FILE (repeatable). Errors exit with status 2, faile
 COMMANDS = ("list", "extract", "explain", "run", "train", "table", "results", "perf", "cache", "check", "new")
 
 
+_LIGHT = ("list", "results", "cache", "new")
+# What NumPy, OpenCV, PyAV and SciPy take in; with less, some of them crash or hang while they are imported.
+_LIBRARIES_BYTES = 1_200_000_000
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -63,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except KeyframeBenchError as error:
-        print(f"keyframe-bench: error: {_one_line(str(error))}", file=sys.stderr)
+        print(f"keyframe-bench: error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("keyframe-bench: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
@@ -92,12 +99,11 @@ def _dispatch(arguments: list[str]) -> int:
     if "--" not in rest and any(word in ("-h", "--help") for word in rest):
         print(USAGE, end="")
         return 0
-    command: Callable[[list[str]], int] = import_module(f".{name}_command", __package__).run
-    return command(rest)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    if name not in _LIGHT and not has_room(_LIBRARIES_BYTES):
+        raise OutOfMemoryError("this command needs more than 1.2 GB of address space")
+    with memory_errors_named():
+        command: Callable[[list[str]], int] = import_module(f".{name}_command", __package__).run
+        return command(rest)
 
 
 if __name__ == "__main__":

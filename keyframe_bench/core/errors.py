@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -19,6 +22,19 @@ class UnavailableError(KeyframeBenchError):
 
 class ContractError(KeyframeBenchError):
     """An extractor, feature or metric returned what its interface forbids."""
+
+
+class OutOfMemoryError(KeyframeBenchError, MemoryError):
+    """There was not enough memory: nothing is said about the input, and no part of a result is given."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        told = f" ({self.args[0]})" if self.args[0] else ""
+        return (
+            f"there is not enough memory{told}; close other programs, use fewer workers, or raise the limit (ulimit -v)"
+        )
 
 
 class VideoError(KeyframeBenchError):
@@ -59,3 +75,40 @@ class OutputError(KeyframeBenchError):
 
     def __str__(self) -> str:
         return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR or make room"
+
+
+# How libraries without an error of their own say it: the loader, CPython's threads, OpenCV, C++, PyTorch.
+_NO_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "can't start new thread",
+    "insufficient memory",
+    "bad_alloc",
+    "not enough memory",
+)
+
+
+def raise_out_of_memory(error: BaseException) -> None:
+    """Raise `OutOfMemoryError` if that is what ``error`` comes from, whoever ran out of memory; else do nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OutOfMemoryError):
+            raise cause
+        said = str(cause).lower()
+        if (
+            isinstance(cause, MemoryError)
+            or getattr(cause, "errno", None) == errno.ENOMEM
+            or (not isinstance(cause, KeyframeBenchError) and any(text in said for text in _NO_MEMORY))
+        ):
+            raise OutOfMemoryError(" ".join(str(cause).split())[:200]) from error
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+@contextmanager
+def memory_errors_named() -> Iterator[None]:
+    """Turn whatever says that memory ran out inside the ``with`` block, or the decorated function, into one error."""
+    try:
+        yield
+    except Exception as error:
+        raise_out_of_memory(error)
+        raise

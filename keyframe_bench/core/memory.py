@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 
 def anonymous_mb(process: int | str = "self") -> float:
     """Return the resident anonymous memory of a process in MB (10^6 bytes); 0 where the system does not tell.
@@ -46,3 +48,12 @@ def _resident_mb(process: int | str, field: str) -> float:
     except OSError:  # no Linux, or it has just ended: nothing is claimed
         pass
     return 0.0
+
+
+def has_room(n_bytes: int) -> bool:
+    """Say whether the system would give this process so much memory now; it is given back at once."""
+    try:
+        mmap.mmap(-1, n_bytes).close()
+    except (OSError, MemoryError):
+        return False
+    return True

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .errors import UnavailableError, UsageError
+from .errors import UnavailableError, UsageError, raise_out_of_memory
 from .params import check_params, parameters_of
 
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class Registry(Generic[T]):
         try:
             load()
         except Exception as error:  # noqa: BLE001 - a broken plug-in must stay listed with its reason
+            raise_out_of_memory(error)
             key = name if name not in self._entries else f"{name} ({origin})"  # a second owner of a name is listed too
             self._entries[key] = Entry(key, None, origin, f"{type(error).__name__}: {error}")
 

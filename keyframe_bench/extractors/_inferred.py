@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.budget import Budget
 from ..core.clip import Clip
-from ..core.errors import ContractError, UsageError
+from ..core.errors import ContractError, UsageError, memory_errors_named
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..metrics.distances import GRAY, GRAY_LIMIT, gray_distance
@@ -59,6 +59,7 @@ def unsupported(extractor: Extractor, budget: Budget) -> str | None:
     return f"{reason}; {'give a number such as budget=8' if kind == 'free' else 'use budget=free'}"
 
 
+@memory_errors_named()
 def run_at_budget(
     extractor: Extractor, clip: Clip, budget: Budget, n_run: int, *, rng: np.random.Generator
 ) -> tuple[KeyFrames, int | None]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
 
+from ..core.errors import OutOfMemoryError
+from ..core.memory import has_room
 from .decode import VideoReader, decoder_threads
 from .frame import Frame
 
 CHUNK_FRAMES = 8  # handed over together: a hand-over of every single frame costs as much as a small feature
 CHUNKS = 3  # one that is filled, one that waits, one that is used
+_LOOK_S = 2.0  # how often it is looked whether the decoding thread still lives
+_START_BYTES = 24_000_000  # its stack and what it needs to begin
 AHEAD_BYTES = 8_000_000  # of decoded pictures in all chunks; of large pictures there is one in each
 
 
@@ -66,15 +71,26 @@ class DecodedAhead:
         if decoder_threads() == 1:
             yield from self._timed()
             return
+        if not has_room(_START_BYTES):  # it might begin and end without a word
+            raise OutOfMemoryError("no thread can be started")
         self._thread = Thread(target=self._work, name="keyframe_bench-decoder", daemon=True)
         self._thread.start()
-        while (found := self._queue.get()) is not None:
+        while (found := self._next()) is not None:
             if isinstance(found, BaseException):
                 raise found
             found.reverse()
             while found:  # the chunk keeps no frame that the features are done with
                 yield found.pop()
             self._free.release()
+
+    def _next(self) -> list[Frame] | BaseException | None:
+        """Return what the thread hands over next; `OutOfMemoryError` if it could not even tell why it ended."""
+        while True:
+            alive = self._thread is not None and self._thread.is_alive()
+            with suppress(Empty):
+                return self._queue.get(timeout=_LOOK_S if alive else 0)
+            if not alive:
+                raise OutOfMemoryError("the decoding thread ended")
 
     def _timed(self) -> Iterator[Frame]:
         frames = islice(self.reader, self.limit)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import OutputError, VideoError
+from ..core.errors import OutputError, VideoError, raise_out_of_memory
 from ..core.files import make_hidden_folder
 from .cut_points import Cut, CutPoints, packets_with_data, plan_cuts, read_cut_points
 from .decode import open_container, video_stream
@@ -190,7 +190,8 @@ def _as_promised(path: Path, cut: Cut, read: Pass) -> bool:
     """Say whether the packets of a copy are those frames, and a decoder will give each of them."""
     try:
         table = scan_packets(path)
-    except VideoError:
+    except VideoError as error:
+        raise_out_of_memory(error)
         return False
     shape = (table.height, table.width, table.rotation)
     if not table.trusted or len(table) != cut.end - cut.first:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .decode import _READ_ERRORS, open_container, video_stream
+from .decode import _READ_ERRORS, open_container, refuse_memory_error, video_stream
 from .onepass import Pass
 from .packets import scan_packets
 
@@ -73,6 +73,7 @@ def packets_with_data(container: Any, stream: Any, path: str | Path) -> Iterator
         except StopIteration:
             return
         except _READ_ERRORS as error:
+            refuse_memory_error(error)
             raise VideoError(path, f"reading its packets stops early ({type(error).__name__})") from error
         if packet.size:
             yield packet

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
 import stat
 from array import array
@@ -17,13 +19,20 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import VideoError
+from ..core.errors import OutOfMemoryError, VideoError, raise_out_of_memory
+from ..core.memory import has_room
 from .frame import Frame, has_known_matrix, is_mirrored
 from .health import Health
 from .ledger import Ledger
 from .stream import DeclaredLength, is_empty, main_video
 
 _READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
+_ROOM_BYTES = 128_000_000  # a decoder that has less may have failed for that, whatever it says
+# Formats whose files name other files or addresses, or that look for more files beside their own.
+_LISTS = frozenset(
+    {"concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub"}
+    | {"webm_dash_manifest"}
+)
 _STEPS = 32  # distances of packets that say how long a frame without a time lasts
 
 _threads: int | None = None
@@ -75,9 +84,33 @@ def open_container(path: str | Path) -> av.container.InputContainer:
     _silence()
     try:
         # "file:" keeps names with a colon or a leading dash from being read as a protocol or an option
-        return av.open(f"file:{os.fspath(path)}", metadata_errors="replace")
+        return av.open(f"file:{os.fspath(path)}", options=_only_this_file(), metadata_errors="replace")
     except _READ_ERRORS as error:
+        refuse_memory_error(error)
+        if getattr(error, "errno", None) == errno.EINVAL:  # what `format_whitelist` answers
+            raise VideoError(
+                path,
+                "it is a playlist or another list, and what it names is not opened; give the video files themselves",
+            ) from error
         raise VideoError(path, f"no video container ({_reason(error)})") from error
+
+
+@functools.cache
+def _only_this_file() -> dict[str, str]:
+    """Return the options with which FFmpeg opens no file but the one it is given, whatever that holds or is called."""
+    formats = ",".join(sorted(av.formats_available - _LISTS))
+    return {"format_whitelist": formats, "protocol_whitelist": "file", "pattern_type": "none"}
+
+
+def refuse_memory_error(error: Exception | None = None) -> None:
+    """Raise `OutOfMemoryError` if what looks like damage may come from a lack of memory.
+
+    FFmpeg's decoders report failed allocations as invalid data too, or that no thread can be started.
+    """
+    if error is not None:
+        raise_out_of_memory(error)
+    if isinstance(error, av.error.BlockingIOError) or not has_room(_ROOM_BYTES):
+        raise OutOfMemoryError("decoding failed") from error
 
 
 def _silence() -> None:
@@ -93,6 +126,8 @@ def _silence() -> None:
 def video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
     """Return the main video stream (`main_video`), or raise `VideoError`."""
     stream = main_video(container.streams)
+    if stream is None or stream.codec_context is None:
+        refuse_memory_error()
     if stream is None:
         raise VideoError(path, "it has no video stream")
     if stream.codec_context is None:
@@ -130,7 +165,7 @@ class VideoReader:
         self.container = open_container(path)
         try:
             self.stream = video_stream(self.container, path)
-        except VideoError:
+        except (VideoError, OutOfMemoryError):
             self.container.close()
             raise
         self.stream.thread_type = "AUTO"
@@ -185,7 +220,9 @@ class VideoReader:
             yield self._frame(raw)
         if self._pts:
             self._judge()
-        else:
+        if not self._pts or self.health.truncated_tail or self.health.corrupt_frames:
+            refuse_memory_error()
+        if not self._pts:
             lost = self.health.decode_errors
             raise VideoError(
                 self.path, f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame"
@@ -207,6 +244,7 @@ class VideoReader:
             except StopIteration:
                 return
             except _READ_ERRORS as error:
+                refuse_memory_error(error)
                 self.health.truncated_tail = True
                 self.health.notes.append(f"reading stopped early: {_reason(error)}")
                 yield from self._flush()
@@ -220,7 +258,8 @@ class VideoReader:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except _READ_ERRORS:
+            except _READ_ERRORS as error:
+                refuse_memory_error(error)
                 self.health.decode_errors += 1
                 continue
             yield from frames
@@ -240,7 +279,8 @@ class VideoReader:
     def _flush(self) -> Iterator[av.VideoFrame]:
         try:
             yield from self.stream.codec_context.decode(None)
-        except _READ_ERRORS:
+        except _READ_ERRORS as error:
+            refuse_memory_error(error)
             self.health.decode_errors += 1
 
     def _frame(self, raw: av.VideoFrame) -> Frame:

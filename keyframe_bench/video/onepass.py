@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.annotation import Annotation
 from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
-from ..core.errors import VideoError
+from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature, opens_file
 from ..core.files import printable, sha256_of_file
 from .ahead import DecodedAhead
@@ -102,6 +102,7 @@ class Pass:
         return {"decode_s": self.decode_s, "features_s": spent, "peak_mb": self.peak_mb}
 
 
+@memory_errors_named()
 def read_pass(
     path: str | Path,
     requests: Mapping[str, Iterable[Feature]],

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .decode import _READ_ERRORS, open_container, video_stream
+from .decode import _READ_ERRORS, open_container, refuse_memory_error, video_stream
 from .frame import Frame, is_mirrored
 from .stream import DeclaredLength
 
@@ -100,6 +100,7 @@ def scan_packets(path: str | Path) -> PacketTable:
         length = DeclaredLength(container, stream, path)
         scan.read(container, length)
         if not scan.pts:
+            refuse_memory_error()
             raise VideoError(path, "it holds no frame")
         given = np.array([p for p in scan.pts if p is not None], dtype=np.int64)
         keys = np.array([k for p, k in zip(scan.pts, scan.keys, strict=True) if p is not None], dtype=bool)
@@ -143,6 +144,7 @@ class _Scan:
             except StopIteration:
                 return
             except _READ_ERRORS as error:
+                refuse_memory_error(error)
                 self.doubt = self.doubt or f"reading stops early ({type(error).__name__})"
                 return
             if length.is_other(packet):
@@ -168,7 +170,8 @@ class _Scan:
         try:
             for raw in packet.decode()[:1]:
                 self.first = Frame(raw, 0, 0.0, mirrored=is_mirrored(raw))
-        except _READ_ERRORS:
+        except _READ_ERRORS as error:
+            refuse_memory_error(error)
             self.doubt = self.doubt or "the first packets do not decode"
 
 

@@ -12,7 +12,7 @@ import av.error
 import av.filter
 
 from ..core.errors import VideoError
-from .decode import _READ_ERRORS, _reason, decoded_frames, open_container, video_stream
+from .decode import _READ_ERRORS, _reason, decoded_frames, open_container, refuse_memory_error, video_stream
 
 
 def decoded(path: str | Path) -> int:
@@ -75,4 +75,5 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
         try:
             yield container, stream
         except _READ_ERRORS as error:
+            refuse_memory_error(error)
             raise VideoError(path, f"plain decoding stops ({_reason(error)})") from error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.budget import EVERY, Sampling
 from ..core.clip import VideoInfo
-from ..core.errors import VideoError
+from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature
 from ..core.files import printable, sha256_of_file
 from .collect import Progress, column_id
@@ -49,6 +49,7 @@ class _Column:
         return [exact] if self.feature.stateful else list(dict.fromkeys([str(EVERY), exact]))
 
 
+@memory_errors_named()
 def read_stored_pass(
     path: str | Path,
     requests: Mapping[str, Iterable[Feature]],

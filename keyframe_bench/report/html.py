@@ -64,7 +64,7 @@ def render_report(out: str | Path) -> str:
         lstrip_blocks=True,
     )
     videos = video_views(out, cells, {key: cell.get("keyframes") for key, cell in stored.items()}, table)
-    page = environment.get_template("report.html.j2").render(
+    return environment.get_template("report.html.j2").render(
         run=run,
         table=table,
         sentence=coverage_sentence(results, run, limit=5),
@@ -85,7 +85,6 @@ def render_report(out: str | Path) -> str:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # file names need not be UTF-8
 
 
 def _methods(table: Table) -> list[Row]:

@@ -66,17 +66,11 @@ class Cut:
 
 def packets_with_data(container: Any, stream: Any, path: str | Path) -> Iterator[Any]:
     """Yield the packets of ``stream`` that hold something, in the order of decoding; `VideoError` where that ends."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except _READ_ERRORS as error:
-            refuse_memory_error(error)
-            raise VideoError(path, f"reading its packets stops early ({type(error).__name__})") from error
-        if packet.size:
-            yield packet
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except _READ_ERRORS as error:
+        refuse_memory_error(error)
+        raise VideoError(path, f"reading its packets stops early ({type(error).__name__})") from error
 
 
 def read_cut_points(path: str | Path, read: Pass) -> CutPoints:

@@ -8,7 +8,7 @@ import os
 import stat
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +29,7 @@ from .stream import DeclaredLength, is_empty, main_video
 _READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
 _ROOM_BYTES = 128_000_000  # a decoder that has less may have failed for that, whatever it says
 # Formats whose files name other files or addresses, or that look for more files beside their own.
-_LISTS = frozenset(
-    {"concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub"}
-    | {"webm_dash_manifest"}
-)
+_LISTS = {"concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub"}
 _STEPS = 32  # distances of packets that say how long a frame without a time lasts
 
 _threads: int | None = None
@@ -128,10 +125,7 @@ def video_stream(container: av.container.InputContainer, path: str | Path) -> av
     stream = main_video(container.streams)
     if stream is None or stream.codec_context is None:
         refuse_memory_error()
-    if stream is None:
-        raise VideoError(path, "it has no video stream")
-    if stream.codec_context is None:
-        raise VideoError(path, "no decoder for its video codec")
+        raise VideoError(path, "it has no video stream" if stream is None else "no decoder for its video codec")
     return cast("av.VideoStream", stream)
 
 
@@ -237,32 +231,16 @@ class VideoReader:
             health.empty_packets = max(health.empty_packets, (health.declared_frames or 0) - health.decoded_frames)
 
     def _raw_frames(self) -> Iterator[av.VideoFrame]:
-        packets = self.container.demux(*self._length.streams)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except _READ_ERRORS as error:
-                refuse_memory_error(error)
-                self.health.truncated_tail = True
-                self.health.notes.append(f"reading stopped early: {_reason(error)}")
-                yield from self._flush()
-                return
-            if self._length.is_other(packet):
-                continue
-            self._note_ticks(packet)
-            if is_empty(packet):
-                continue
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                return
-            except _READ_ERRORS as error:
-                refuse_memory_error(error)
-                self.health.decode_errors += 1
-                continue
-            yield from frames
+        try:
+            for packet in self._length.packets():
+                self._note_ticks(packet)
+                if not is_empty(packet):
+                    yield from self._decoded(packet.decode)
+        except _READ_ERRORS as error:
+            refuse_memory_error(error)
+            self.health.truncated_tail = True
+            self.health.notes.append(f"reading stopped early: {_reason(error)}")
+            yield from self._decoded(lambda: self.stream.codec_context.decode(None))
 
     def _note_ticks(self, packet: Any) -> None:
         if packet.dts is None:
@@ -276,12 +254,15 @@ class VideoReader:
             self._held.append(packet.dts - self._dts_only if self._dts_only or packet.pts is None else packet.pts)
         self._dts.append(packet.dts)
 
-    def _flush(self) -> Iterator[av.VideoFrame]:
+    def _decoded(self, decode: Callable[[], list[av.VideoFrame]]) -> list[av.VideoFrame]:
         try:
-            yield from self.stream.codec_context.decode(None)
+            return decode()
+        except av.error.EOFError:
+            pass
         except _READ_ERRORS as error:
             refuse_memory_error(error)
             self.health.decode_errors += 1
+        return []
 
     def _frame(self, raw: av.VideoFrame) -> Frame:
         ordinal = len(self._pts)

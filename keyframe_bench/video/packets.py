@@ -98,7 +98,7 @@ def scan_packets(path: str | Path) -> PacketTable:
         # The delay is read before decoding starts: the decoder raises it when surprised, and drops a frame.
         scan = _Scan(container.format.name, stream.frames, stream.codec_context.reorder_depth, _picture_check(stream))
         length = DeclaredLength(container, stream, path)
-        scan.read(container, length)
+        scan.read(length)
         if not scan.pts:
             refuse_memory_error()
             raise VideoError(path, "it holds no frame")
@@ -136,23 +136,16 @@ class _Scan:
     doubt: str = ""
     first: Frame | None = None
 
-    def read(self, container: Any, length: DeclaredLength) -> None:
-        packets = container.demux(*length.streams)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except _READ_ERRORS as error:
-                refuse_memory_error(error)
-                self.doubt = self.doubt or f"reading stops early ({type(error).__name__})"
-                return
-            if length.is_other(packet):
-                continue
-            if packet.size:
-                self._note(packet)
-            if self.first is None:
-                self._decode(packet)
+    def read(self, length: DeclaredLength) -> None:
+        try:
+            for packet in length.packets():
+                if packet.size:
+                    self._note(packet)
+                if self.first is None:
+                    self._decode(packet)
+        except _READ_ERRORS as error:
+            refuse_memory_error(error)
+            self.doubt = self.doubt or f"reading stops early ({type(error).__name__})"
 
     def _note(self, packet: Any) -> None:
         self.pts.append(packet.pts)

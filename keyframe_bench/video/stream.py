@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,7 @@ _ROUNDING_S = 0.5
 
 
 def main_video(streams: Any) -> Any | None:
-    """Return FFmpeg's choice of a video stream, passing over covers, thumbnails and still images; None if none is left.
-
-    Parameters
-    ----------
-    streams : av.container.streams.StreamContainer
-    """
+    """Return FFmpeg's choice of a video stream, but no cover, thumbnail or still image; None if none is left."""
     best = streams.best("video")
     if best is None or not best.disposition & _PICTURES:
         return best
@@ -39,28 +35,19 @@ def is_empty(packet: Any) -> bool:
 
 
 class DeclaredLength:
-    """How long a file says that its video is.
+    """How long a file says that its main video, ``stream``, is.
 
-    Where it states only the length of the whole, other streams may be what lasts so long: their packets are to be read
-    as well (`streams`) and shown to `is_other`.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-    stream : av.VideoStream
-        Its main video.
-    path : str or Path
-        The file.
+    Where it states only the length of the whole, other streams may be what lasts so long: they are looked at as well.
     """
 
     def __init__(self, container: Any, stream: Any, path: str | Path) -> None:
-        self._stream = stream
+        self._container, self._stream = container, stream
+        self._streams = (stream,)
+        self._duration_s: float | None = None
+        self._end_s: float | None = None
         self._others_end_s = -math.inf
         name = container.format.name
         from_zero = name.startswith(_STATE_ENDS)
-        self._duration_s: float | None = None
-        self._end_s: float | None = None
-        self.streams = (stream,)
         if stream.duration and not from_zero:
             self._duration_s = float(stream.duration * stream.time_base)
         elif container.duration and not (name.startswith("matroska") and _written_in_one_go(path)):
@@ -69,23 +56,22 @@ class DeclaredLength:
             tags = [_seconds(text) for key, text in stream.metadata.items() if key.split("-")[0].upper() == "DURATION"]
             own_s, whole_s = min(filter(None, tags), default=math.inf), container.duration / 1e6
             self._end_s = start_s + min(own_s, whole_s)
-            if own_s >= whole_s and len(container.streams) > 1:
-                self.streams = tuple(container.streams)
+            if own_s >= whole_s:
+                self._streams = tuple(container.streams)
 
-    def is_other(self, packet: Any) -> bool:
-        """Say whether ``packet`` is of another stream, and remember how long that lasts."""
-        if packet.stream is self._stream:
-            return False
-        if packet.pts is not None:
-            self._others_end_s = max(self._others_end_s, float((packet.pts + packet.duration) * packet.time_base))
-        return True
+    def packets(self) -> Iterator[Any]:
+        """Yield the packets of the video in the order of decoding, empty ones and those that flush too."""
+        for packet in self._container.demux(*self._streams):
+            if packet.stream is self._stream:
+                yield packet
+            elif packet.pts is not None:
+                end_s = float((packet.pts + packet.duration) * packet.time_base)
+                self._others_end_s = max(self._others_end_s, end_s)
 
     def seconds(self, first_s: float) -> float | None:
         """Return the declared duration of the video, whose first frame is at ``first_s``, once all packets are read."""
-        if self._end_s is None:
-            return self._duration_s
-        if self._others_end_s > self._end_s - _ROUNDING_S:  # nothing is said about the video's own
-            return None
+        if self._end_s is None or self._others_end_s > self._end_s - _ROUNDING_S:
+            return self._duration_s  # of the sound or the like, nothing follows
         # Some writers count from the first frame all the same.
         return round(self._end_s - first_s if self._end_s > first_s else self._end_s, 6)
 

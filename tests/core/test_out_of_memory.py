@@ -6,7 +6,7 @@ import errno
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from keyframe_bench.features.gray import Gray
 from keyframe_bench.video import ahead, decode
 from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.packets import scan_packets
+from keyframe_bench.video.stream import DeclaredLength
 
 Cli = Callable[..., tuple[int, str, str]]
 N_FRAMES = 24
@@ -108,22 +109,13 @@ INVALID = av.error.InvalidDataError(1094995529, "Invalid data found when process
 def test_a_decode_that_failed_for_memory_gives_no_shorter_video(
     large: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, room: bool
 ) -> None:
-    class Reader(decode.VideoReader):
-        def __init__(self, *args: Any, **more: Any) -> None:
-            super().__init__(*args, **more)
-            container = self.container
+    packets = DeclaredLength.packets
 
-            class Container:
-                def demux(self, *streams: Any) -> Any:
-                    for n, packet in enumerate(container.demux(*streams)):
-                        yield _FailingPacket(packet, error) if n == 9 else packet
+    def failing(self: DeclaredLength) -> Iterator[Any]:
+        for n, packet in enumerate(packets(self)):
+            yield _FailingPacket(packet, error) if n == 9 else packet
 
-                def close(self) -> None:
-                    container.close()
-
-            self.container = Container()  # type: ignore[assignment]
-
-    monkeypatch.setattr("keyframe_bench.video.onepass.VideoReader", Reader)
+    monkeypatch.setattr(DeclaredLength, "packets", failing)
     monkeypatch.setattr(decode, "has_room", lambda n: room)
     with pytest.raises(OutOfMemoryError):
         read_pass(large, {"every": (Gray(height=9, width=16),)})

@@ -67,9 +67,12 @@ def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
     if table.rows:
         lines += [*_rows(table), ""]
     if table.verdicts:
-        lines += ["| claim | paper | measured | holds if | verdict |", "| :-- | --: | --: | :-- | :-- |"]
+        lines += [
+            "| claim | paper | measured | holds if | p (Holm) | verdict |",
+            "| :-- | --: | --: | :-- | --: | :-- |",
+        ]
         lines += [_verdict(v, table.n_videos) for v in table.verdicts] + [""]
-    lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table), *_small(table)]]
+    lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table), *_small(table), *_tested(table)]]
     return "\n".join([*lines, "", *provenance(table, run)]).strip("\n") + "\n"
 
 
@@ -106,9 +109,40 @@ def _paper_texts(cell: PaperCell, table: PaperTable) -> list[str]:
 
 
 def _verdict(verdict: Verdict, usual: int) -> str:
-    found = "-" if verdict.found is None else escape(with_interval(verdict.found, usual))
+    measured = [_estimated(one, usual) for one in (verdict.found, *verdict.also)]
+    measured += [f"{name} {_estimated(one, usual)}" for name, one in (*verdict.beside, *verdict.controls)]
     word = f"**{verdict.verdict}**" + (f": {escape(verdict.note)}" if verdict.note else "")
-    return _line([escape(verdict.claim), escape(verdict.paper) or "-", found, escape(verdict.expected), word])
+    texts = [verdict.claim, verdict.paper or "-", "; ".join(measured), verdict.expected, p_text(verdict.p)]
+    return _line([*map(escape, texts), word])
+
+
+def _estimated(found: Estimate | None, usual: int) -> str:
+    return "-" if found is None else with_interval(found, usual)
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value with two digits.
+
+    Examples
+    --------
+    >>> p_text(0.0234), p_text(0.00002), p_text(1.0), p_text(None)
+    ('.023', '<.001', '1', '-')
+    """
+    if p is None:
+        return "-"
+    return "<.001" if p < 0.001 else f"{p:.2g}".removeprefix("0")
+
+
+def _tested(table: PaperTable) -> list[str]:
+    """Say how the claims were decided together."""
+    n = sum(verdict.p is not None for verdict in table.verdicts)
+    if not n:
+        return []
+    return [
+        f"claims: the 95 % interval must be where it is expected, and the p-value (Student's t, paired over "
+        f"{table.unit}s) below .05 after Holm's correction for all tested claims of this table ({n}); a claim that a "
+        "control passes too is not tested"
+    ]
 
 
 def _legend(table: PaperTable) -> list[str]:
@@ -119,7 +153,9 @@ def _small(table: PaperTable) -> list[str]:
     """Say when intervals are of few videos."""
     if table.unit != "video":
         return []
-    found = [cell.found for row in table.rows for cell in row.cells] + [v.found for v in table.verdicts]
+    found = [cell.found for row in table.rows for cell in row.cells] + [
+        e for v in table.verdicts for e in (v.found, *v.also)
+    ]
     few = [e.n for e in found if e is not None and e.low is not None and e.n < FEW_VIDEOS]
     return [f"intervals from fewer than {FEW_VIDEOS} videos (here down to {min(few)}) are too narrow"] if few else []
 

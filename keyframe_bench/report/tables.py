@@ -74,5 +74,9 @@ def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], ru
     pictures = {"png": change_graph_png(drawable)} if experiment.kind == "change_graph" and drawable else {}
     if drawn := training_figure(experiment, list(stored.values())):
         pictures["png"] = drawn
-    words = [asdict(verdict) for verdict in paper.verdicts]
+    words = [asdict(verdict, dict_factory=_data) for verdict in paper.verdicts]
     return Rendered(experiment.name, markdown, markdown, bibliography(paper.references), words, pictures)
+
+
+def _data(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if not callable(value)}

@@ -34,7 +34,10 @@ class Experiment:
     rows, columns : list of mapping
         See `keyframe_bench.tables.paper`.
     claims : list of mapping
-        ``claim`` (a sentence), ``measure`` (see `keyframe_bench.tables.measure`), ``expect``, ``paper``.
+        ``claim`` (a sentence), ``measure`` (see `keyframe_bench.tables.measure`, or ``all: [measure, ...]`` by each of
+        which it must hold), ``expect``, ``paper``, ``note``; ``controls`` are measures of what has no merit by name
+        (evenly spread frames, no network): where one is as expected too, the claim is not tested; ``beside`` are
+        measures by name that are printed and decide nothing.
     headline : tuple of str
         For a comparison: its columns; empty for the usual ones.
     notes : list of str

@@ -46,7 +46,7 @@ _SCALE = ("dataset", "seeds", "limit", "sampling", "grid", "on_error", "executor
 _RUN = ("extractors", "budget", "scales", *_SCALE)
 _ROW = ("name", "each", "where", "paper", "measures", "note")
 _COLUMN = ("name", "about", "fact", "where", "over")
-_CLAIM = ("claim", "measure", "expect", "paper", "note")
+_CLAIM = ("claim", "measure", "expect", "controls", "beside", "paper", "note")
 _EXPECT = ("above", "below", "between")
 _ON_ERROR = ("raise", "warn", "skip")
 _FACTS = ("budget_rule", "sampling", "extractor", "reference", "label", "dataset", "budget", "structure")
@@ -225,7 +225,21 @@ def _claim(claim: Mapping[str, Any], at: str) -> None:
     check_fields(claim, _CLAIM, at, required=("claim", "measure", "expect"))
     check_text(claim["claim"], at, "claim")
     check_texts(claim, ("note",), at)
-    _measure(claim["measure"], ("where",), f"{at}: measure")
+    measure = claim["measure"]
+    several = isinstance(measure, Mapping) and "all" in measure
+    if several:
+        check_fields(measure, ("all",), f"{at}: measure")
+        if not check_mappings(measure["all"], f"{at}: measure", "all"):
+            raise wrong(at, "measure: all is empty; list the measures by which the claim must hold")
+    for i, one in enumerate(measure["all"] if several else [measure], start=1):
+        _measure(one, ("where",), f"{at}: measure {i}" if several else f"{at}: measure")
+    for field in ("controls", "beside"):
+        named = claim.get(field, {})
+        if not isinstance(named, Mapping):
+            raise wrong(at, f"{field} {quoted(named)} is not a mapping of names to measures")
+        for name, one in named.items():
+            check_text(name, at, f"a name in {field}")
+            _measure(one, ("where",), f"{at}: {field}: {name}")
     if "paper" in claim and not (isinstance(claim["paper"], str) or is_number(claim["paper"])):
         raise wrong(at, f"paper {quoted(claim['paper'])} is neither a number nor text")
     expect = claim["expect"]
@@ -272,7 +286,11 @@ def _check_kind(kind: str, what: Any, at: str) -> None:
         for word, part in zip(("first", "second"), what, strict=True):
             place = f"{at}: {kind}, {word} entry"
             check_fields(part, ("value", "where"), place, required=("value",))
-            check_text(part["value"], place, "value")
+            names = part["value"] if isinstance(part["value"], list) else [part["value"]]
+            if len(names) not in (1, 2):
+                raise wrong(place, f"value {quoted(names)} is not a number's name, or two of them [a, b] for a minus b")
+            for name in names:
+                check_text(name, place, "value")
             _where(part.get("where", {}), f"{place}: where")
 
 

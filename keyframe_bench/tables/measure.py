@@ -9,7 +9,7 @@ import difflib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from .stats import CONFIDENCE, resampled_means, student_interval
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Excess = Callable[[float], NDArray[Any]]
 
 _FACTS = ("n_sampled", "n_frames", "k")
 DERIVED = ("ms_per_frame", "work_ms_per_frame", "work_s")
@@ -40,6 +42,9 @@ class Estimate:
     n : int
         Videos or seeds.
     unit : {"video", "seed", "exact"}
+    excess : callable or None
+        Limit to one number [n] a video or seed, whose mean is above 0 where ``value`` is above the limit; None of what
+        is exact.
     """
 
     value: float
@@ -47,6 +52,7 @@ class Estimate:
     high: float | None
     n: int
     unit: str = "video"
+    excess: Excess | None = field(default=None, repr=False, compare=False)
 
 
 def chosen(cells: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
@@ -78,11 +84,11 @@ def _is_one_of(column: pd.Series[Any], values: list[Any]) -> pd.Series[bool]:
     return column.astype(str).isin([str(v) for v in values])
 
 
-def number(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+def number(cells: pd.DataFrame, name: str | list[str]) -> pd.Series[float]:
     """Return number ``name`` of every cell: a metric, a cost, a fact, or one of those derived here.
 
     ``ms_per_frame`` is the whole cost (decoding, features, selection) per decoded frame, ``work_ms_per_frame`` that
-    without decoding, ``work_s`` features and selection in seconds.
+    without decoding, ``work_s`` features and selection in seconds. Of a list ``[a, b]`` it is a minus b.
 
     Raises
     ------
@@ -91,6 +97,8 @@ def number(cells: pd.DataFrame, name: str) -> pd.Series[float]:
     """
     if name in _FACTS:
         return cells[name].astype(float)
+    if isinstance(name, list):
+        return number(cells, name[0]) - number(cells, name[1])
     if name in DERIVED:
         parts = ["features_s", "select_s"] + (["decode_s"] if name == "ms_per_frame" else [])
         seconds = sum((_stored(cells, part) for part in parts), start=_stored(cells, "select_s") * 0)
@@ -122,7 +130,7 @@ def estimate(
 
         ``mean: x`` and ``sum: x``, over videos;
         ``ratio: [{value, where}, {value, where}]``, of the totals; over seeds the geometric mean of the ratios;
-        ``difference: [...]``, of the means, paired over videos;
+        ``difference: [...]``, of the means, paired over videos (a ``value`` may be a list, see `number`);
         ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
         ``spread: y``, mean over videos of the slope of the standard deviation between methods against log2 of k, of the
         methods (with their settings) that the video has at every k;
@@ -151,7 +159,7 @@ def estimate(
         scale = float(len(values)) if kind == "sum" else 1.0
         if unit != "video":
             return _over_seeds(scale * values.to_numpy(), unit)
-        return _over_videos(values.to_numpy()[:, None], lambda means: scale * means[..., 0])
+        return _over_videos(scale * values.to_numpy()[:, None])
     if kind in ("ratio", "difference"):
         pair = [_per_video(chosen(cells, {**part, **(q.get("where") or {})}), q["value"]) for q in what]
         first, second = pair[0].align(pair[1], join="inner")
@@ -159,20 +167,17 @@ def estimate(
             pairs = first.to_numpy(), second.to_numpy()
             return _over_seeds(pairs[0] - pairs[1], unit) if kind == "difference" else _ratio_over_seeds(*pairs, unit)
         both = np.stack([first.to_numpy(), second.to_numpy()], axis=1)
-        combine: Callable[[NDArray[Any]], NDArray[Any]] = (
-            (lambda m: m[..., 0] / m[..., 1]) if kind == "ratio" else (lambda m: m[..., 0] - m[..., 1])
-        )
-        return _over_videos(both, combine)
+        return _over_videos(both if kind == "ratio" else both[:, :1] - both[:, 1:])
     if kind == "lead":
         found = _leads(cells, part, what)
     else:
         videos = [video for _, video in chosen(cells, part).groupby("video_id")]
         found = np.array([_spread(video, what) if kind == "spread" else _slope(video, what) for video in videos])
     found = found[np.isfinite(found)]
-    return _over_seeds(found, unit) if unit != "video" else _over_videos(found[:, None], lambda means: means[..., 0])
+    return _over_seeds(found, unit) if unit != "video" else _over_videos(found[:, None])
 
 
-def _per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+def _per_video(cells: pd.DataFrame, name: str | list[str]) -> pd.Series[float]:
     """Mean over the cells (seeds) of each video."""
     return number(cells, name).groupby(cells["video_id"]).mean().dropna()
 
@@ -191,21 +196,27 @@ def _leads(cells: pd.DataFrame, where: Mapping[str, Any], what: Mapping[str, Any
     return leads
 
 
-def _over_videos(values: NDArray[Any], combine: Callable[[NDArray[Any]], NDArray[Any]]) -> Estimate | None:
-    """Combine the means of ``values`` [videos, m], with the interval over resampled videos; None if not finite."""
+def _over_videos(values: NDArray[Any]) -> Estimate | None:
+    """Return the mean of ``values`` [videos, 1], or the ratio of those of [videos, 2]; None if not finite."""
     n = len(values)
     if n == 0:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(combine(values.mean(axis=0)))
-        resampled = combine(resampled_means(values)) if n > 1 else np.zeros(0)
+        value = float(_combined(values.mean(axis=0)))
+        resampled = _combined(resampled_means(values)) if n > 1 else np.zeros(0)
     if not np.isfinite(value):
         return None  # a ratio to nothing
     if n == 1 or not np.isfinite(resampled).all():
         return Estimate(value, None, None, n)
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(resampled, [tail, 100 - tail])
-    return Estimate(value, float(low), float(high), n)
+    weights = values[:, 1] if values.shape[1] == 2 else np.ones(n)
+    sign = np.sign(weights.mean())
+    return Estimate(value, float(low), float(high), n, excess=lambda limit: sign * (values[:, 0] - limit * weights))
+
+
+def _combined(means: NDArray[Any]) -> NDArray[Any]:
+    return means[..., 0] / means[..., 1] if means.shape[-1] == 2 else means[..., 0]
 
 
 def _over_seeds(values: NDArray[Any], unit: str) -> Estimate | None:
@@ -217,17 +228,20 @@ def _over_seeds(values: NDArray[Any], unit: str) -> Estimate | None:
     if unit == "exact":
         return Estimate(value, value, value, n, unit)
     low, high = student_interval(values) if n > 1 else (None, None)
-    return Estimate(value, low, high, n, unit)
+    return Estimate(value, low, high, n, unit, lambda limit: values - limit)
 
 
 def _ratio_over_seeds(first: NDArray[Any], second: NDArray[Any], unit: str) -> Estimate | None:
     """Return the geometric mean of paired ratios [n], with the interval of the mean of their logarithms."""
     if not len(first) or not (np.concatenate([first, second]) > 0).all():
         return None  # a ratio to nothing
-    found = _over_seeds(np.log(first / second), unit)
-    if found is None or found.low is None or found.high is None:
-        return None if found is None else Estimate(math.exp(found.value), None, None, found.n, unit)
-    return Estimate(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.n, unit)
+    logs = np.log(first / second)
+    found = _over_seeds(logs, unit)
+    if found is None:
+        return None
+    low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
+    excess = found.excess and (lambda limit: logs - (math.log(limit) if limit > 0 else -math.inf))
+    return Estimate(math.exp(found.value), low, high, found.n, unit, excess)
 
 
 def _slope(video: pd.DataFrame, names: list[str]) -> float:

@@ -1,19 +1,29 @@
-"""Does a claim hold? Verdicts are data: claim, measured number with its interval, what was expected."""
+"""Does a claim hold? Verdicts are data: claim, measured number with its interval, what was expected.
+
+A claim holds when the whole 95 % interval is as expected, and fails when none of it is. All claims of a table are then
+corrected together by Holm (1979): the p-value of a claim is the two-sided one of Student's t test of its number against
+the nearest limit (paired over videos or seeds; of a ratio over videos, of first minus limit times second), and a claim
+whose corrected p is not below .05 is undecided. What is exact needs no test, and what is measured on too few videos or
+seeds has none; both are left out of the correction. A claim with several measures has the largest of their p-values: it
+holds (or fails) by all of them or is undecided. A claim that holds is *not tested* when a control passes it too.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .experiment import Experiment
 from .measure import Estimate, estimate
+from .stats import ALPHA, holm
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Word = Literal["holds", "fails", "undecided"]
+Word = Literal["holds", "fails", "undecided", "not tested"]
+Named = tuple[tuple[str, "Estimate | None"], ...]
 
 # The bootstrap interval of fewer videos covers less than 84 % instead of 95 %. Student's t is exact for normal values
 # already with two seeds, but its interval is then too wide to say anything.
@@ -33,10 +43,15 @@ class Verdict:
         None when no cell measures it.
     expected : str
         "above 1", "between 2.5 and 4": what the number must be for the claim to hold.
-    verdict : {"holds", "fails", "undecided"}
-        Holds when the whole interval is as expected, fails when the whole interval is not, else undecided.
+    verdict : {"holds", "fails", "undecided", "not tested"}
     note : str
-        Why it is undecided, or what the file says about the claim.
+        Why it is undecided or not tested, and what the file says about the claim.
+    p : float or None
+        Corrected by Holm over the claims of the table; None where there is no test.
+    also : tuple of (Estimate or None)
+        By the other measures of the claim.
+    beside, controls : tuple of (name, Estimate or None)
+        Numbers that are printed beside and decide nothing; the same measure of controls.
     """
 
     claim: str
@@ -45,6 +60,10 @@ class Verdict:
     expected: str
     verdict: Word
     note: str = ""
+    p: float | None = None
+    also: tuple[Estimate | None, ...] = ()
+    beside: Named = ()
+    controls: Named = ()
 
 
 def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
@@ -56,14 +75,41 @@ def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
     cells : pandas.DataFrame
         Of `load_results`.
     """
+    bounds = [_bounds(claim["expect"]) for claim in experiment.claims]
+    measured = [_measured(cells, claim["measure"]) for claim in experiment.claims]
     found = []
-    for claim in experiment.claims:
-        low, high, expected = _bounds(claim["expect"])
-        measured = estimate(cells, claim["measure"])
-        word, why = judge(measured, low, high)
+    for claim, (low, high, expected), numbers, p in zip(
+        experiment.claims, bounds, measured, corrected_p(measured, [(b[0], b[1]) for b in bounds]), strict=True
+    ):
+        beside, controls = (
+            tuple((name, estimate(cells, one)) for name, one in claim.get(field, {}).items())
+            for field in ("beside", "controls")
+        )
+        word, why = _decided(numbers, low, high, p)
+        if word == "holds":
+            word, why = _against_controls(controls, low, high)
         note = "; ".join(part for part in (why, str(claim.get("note", ""))) if part)
-        found.append(Verdict(str(claim["claim"]), str(claim.get("paper", "")), measured, expected, word, note))
+        texts = str(claim["claim"]), str(claim.get("paper", ""))
+        found.append(Verdict(*texts, numbers[0], expected, word, note, p, numbers[1:], beside, controls))
     return found
+
+
+def corrected_p(
+    measured: Sequence[Sequence[Estimate | None]], bounds: Sequence[tuple[float, float]]
+) -> list[float | None]:
+    """Return Holm's p-value of every claim, None for those without a test.
+
+    Parameters
+    ----------
+    measured : sequence of sequence of Estimate
+        The measures of every claim.
+    bounds : sequence of (low, high)
+        The open interval in which they are expected.
+    """
+    plain = [_largest_p(numbers, *limits) for numbers, limits in zip(measured, bounds, strict=True)]
+    tested = [p for p in plain if p is not None]
+    rest = iter(holm(tested) if tested else ())
+    return [None if p is None else float(next(rest)) for p in plain]
 
 
 def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str]:
@@ -89,6 +135,60 @@ def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str
     if measured.high <= low or measured.low >= high:  # the limits themselves are not as expected
         return "fails", ""
     return "undecided", "the interval reaches across the limit"
+
+
+def _measured(cells: pd.DataFrame, measure: Mapping[str, Any]) -> tuple[Estimate | None, ...]:
+    return tuple(estimate(cells, one) for one in measure.get("all", [measure]))
+
+
+def _decided(numbers: Sequence[Estimate | None], low: float, high: float, p: float | None) -> tuple[Word, str]:
+    """Return the word that all measures of a claim share and that the correction leaves."""
+    words = [judge(one, low, high) for one in numbers]
+    word, why = next((one for one in words if one[0] == "undecided"), words[0])
+    if len({one for one, _ in words}) > 1:
+        return "undecided", f"by its measures in turn: {', '.join(one for one, _ in words)}"
+    if word != "undecided" and p is not None and p >= ALPHA:
+        return "undecided", "decided by its interval alone, but not after correction for all claims of the table"
+    return word, why
+
+
+def _against_controls(controls: Named, low: float, high: float) -> tuple[Word, str]:
+    """Return "not tested" when a control's whole interval is as expected too, or its number where it has none."""
+    passing = [name for name, one in controls if one is not None and _as_expected(one, low, high)]
+    if passing:
+        return "not tested", f"the control passes too: {', '.join(passing)}"
+    missing = [name for name, one in controls if one is None]
+    if missing:
+        return "undecided", f"the control is not measured in these results: {', '.join(missing)}"
+    return "holds", ""
+
+
+def _as_expected(found: Estimate, low: float, high: float) -> bool:
+    ends = [found.value if end is None else end for end in (found.low, found.high)]
+    return low < ends[0] and ends[1] < high
+
+
+def _largest_p(numbers: Sequence[Estimate | None], low: float, high: float) -> float | None:
+    """Return the p-value of a claim: the largest of its measures; None where one has no test."""
+    found = [None if one is None else _p(one, low, high) for one in numbers]
+    tested = [p for p in found if p is not None]
+    return max(tested) if len(tested) == len(found) else None
+
+
+def _p(measured: Estimate, low: float, high: float) -> float | None:
+    """Return the two-sided p-value of Student's t test against the limit that is hardest to tell from the number."""
+    from scipy.special import stdtr
+
+    if measured.excess is None or measured.low is None or measured.n < LEAST[measured.unit]:
+        return None
+    tails = [0.0]
+    for limit in filter(math.isfinite, (low, high)):
+        values = measured.excess(limit)
+        mean = abs(float(values.mean()))
+        error = float(values.std(ddof=1)) / math.sqrt(len(values)) if math.isfinite(mean) else 0.0
+        # Without any spread the number is what it is, at the limit too: that is not as expected.
+        tails.append(float(stdtr(len(values) - 1, -mean / error)) if error else 0.0)
+    return min(1.0, 2 * max(tails))
 
 
 def _bounds(expect: Mapping[str, Any]) -> tuple[float, float, str]:

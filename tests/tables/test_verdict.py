@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import scipy.stats
 
+from keyframe_bench.core.errors import UsageError
 from keyframe_bench.tables.experiment import parse_experiment
 from keyframe_bench.tables.measure import Estimate
 from keyframe_bench.tables.verdict import judge, verdicts
@@ -55,3 +58,128 @@ def test_a_verdict_flips_with_the_data():
     assert [v.verdict for v in verdicts(claim, better)] == ["holds"]
     (verdict,) = verdicts(claim, worse)
     assert (verdict.verdict, verdict.expected, verdict.paper) == ("fails", "above 0", "0.7")
+
+
+def claims_of(*claims):
+    scales, runs = {"cpu": {"dataset": {"name": "d"}}}, [{"extractors": "all", "budget": 4}]
+    listed = [{"claim": f"claim {i}", "expect": {"above": 0}, **claim} for i, claim in enumerate(claims)]
+    return parse_experiment("mine", {"title": "t", "scales": scales, "runs": runs, "claims": listed})
+
+
+def sample(seed, mean, n=10):
+    return mean + np.random.default_rng(seed).normal(0, 1, n)
+
+
+def test_claims_of_a_table_are_corrected_together():
+    """Against Student's t of scipy and Holm's steps written out."""
+    columns = {f"q{i}": sample(i, mean) for i, mean in enumerate([0.5, 0.6, 1.0, 0.1])}
+    cells = frame(*(cell(f"v{i}", "x", **{name: float(x[i]) for name, x in columns.items()}) for i in range(10)))
+    plain = {name: scipy.stats.ttest_1samp(x, 0).pvalue for name, x in columns.items()}
+    expected, least = {}, 0.0
+    for rank, name in enumerate(sorted(plain, key=plain.__getitem__)):
+        least = max(least, min(1.0, (len(plain) - rank) * plain[name]))
+        expected[name] = least
+    found = verdicts(claims_of(*({"measure": {"mean": name}} for name in columns)), cells)
+    assert [v.p for v in found] == pytest.approx([expected[name] for name in columns])
+    for verdict, name in zip(found, columns, strict=True):
+        (alone,) = verdicts(claims_of({"measure": {"mean": name}}), cells)
+        assert alone.p == pytest.approx(plain[name])
+        word = alone.verdict if expected[name] < 0.05 else "undecided"
+        assert (verdict.verdict, verdict.found) == (word, alone.found)
+    lost = [v for v, name in zip(found, columns, strict=True) if plain[name] < 0.05 <= expected[name]]
+    assert lost and all("correction" in v.note for v in lost)
+
+
+def test_the_p_value_is_about_the_limit_whatever_the_measure():
+    a, b = sample(1, 5.0), sample(2, 4.0)
+    cells = frame(*(cell(f"v{i}", "x", a=float(a[i]), b=float(b[i])) for i in range(10)))
+    pair = [{"value": "a"}, {"value": "b"}]
+    t = scipy.stats.ttest_1samp
+    for measure, expect, values in [
+        ({"mean": "a"}, {"above": 4.5}, a - 4.5),
+        ({"sum": "a"}, {"below": 48}, 10 * a - 48),
+        ({"difference": pair}, {"above": 0.5}, a - b - 0.5),
+        ({"ratio": pair}, {"below": 1.4}, a - 1.4 * b),
+    ]:
+        (verdict,) = verdicts(claims_of({"measure": measure, "expect": expect}), cells)
+        assert verdict.p == pytest.approx(t(values, 0).pvalue)
+    (between,) = verdicts(claims_of({"measure": {"mean": "a"}, "expect": {"between": [3.0, 5.5]}}), cells)
+    assert between.p == pytest.approx(max(t(a, 3.0).pvalue, t(a, 5.5).pvalue))
+
+
+def test_what_is_measured_on_too_few_videos_is_no_part_of_the_correction():
+    cells = frame(
+        *(cell(f"v{i}", "x", q=1.0 + i / 10, **({"rare": 1.0} if i < 3 else {})) for i in range(8)),
+    )
+    one, few = verdicts(claims_of({"measure": {"mean": "q"}}, {"measure": {"mean": "rare"}}), cells)
+    assert few.p is None and few.verdict == "undecided"
+    assert one.p == verdicts(claims_of({"measure": {"mean": "q"}}), cells)[0].p
+
+
+@pytest.mark.parametrize(
+    ("second", "word"), [(0.5, "holds"), (-0.5, "undecided"), (0.0, "undecided")], ids=["both", "opposed", "unclear"]
+)
+def test_a_claim_with_two_measures_holds_by_both_or_is_undecided(second, word):
+    noise = sample(3, 0.0) / 10
+    cells = frame(*(cell(f"v{i}", "x", one=0.5 + noise[i], two=second + noise[i] - noise.mean()) for i in range(10)))
+    measure = {"all": [{"mean": "one"}, {"mean": "two"}]}
+    (verdict,) = verdicts(claims_of({"measure": measure}), cells)
+    singles = [verdicts(claims_of({"measure": part}), cells)[0] for part in measure["all"]]
+    assert verdict.verdict == word
+    assert verdict.p == max(single.p for single in singles)
+    assert (verdict.found, *verdict.also) == tuple(single.found for single in singles)
+    (opposite,) = verdicts(claims_of({"measure": measure, "expect": {"below": 0}}), cells)
+    assert opposite.verdict == ("fails" if word == "holds" else "undecided")
+
+
+@pytest.mark.parametrize(
+    ("control", "word"), [(0.5, "not tested"), (-0.5, "holds"), (0.0, "holds"), (None, "undecided")]
+)
+def test_a_claim_that_a_control_passes_too_is_not_tested(control, word):
+    noise = sample(4, 0.0) / 10
+    noise -= noise.mean()
+    cells = [cell(f"v{i}", "x", q=0.5 + noise[i]) for i in range(10)]
+    if control is not None:
+        cells += [cell(f"v{i}", "uniform", q=control + noise[i]) for i in range(10)]
+    mine, theirs = ({"mean": "q", "where": {"extractor": name}} for name in ("x", "uniform"))
+    claim = {"measure": mine, "controls": {"evenly spread": theirs}}
+    (verdict,) = verdicts(claims_of(claim), frame(*cells))
+    assert verdict.verdict == word
+    assert verdict.controls[0][0] == "evenly spread"
+    assert ("evenly spread" in verdict.note) == (word != "holds")
+    (failing,) = verdicts(claims_of({**claim, "expect": {"below": 0}}), frame(*cells))
+    assert failing.verdict == "fails"  # whatever the control does
+
+
+def test_a_control_that_is_one_number_passes_by_it():
+    cells = [cell(f"v{i}", "x", q=0.5 + i / 100) for i in range(10)] + [cell("v0", "uniform", q=0.5)]
+    mine, theirs = ({"mean": "q", "where": {"extractor": name}} for name in ("x", "uniform"))
+    (verdict,) = verdicts(claims_of({"measure": mine, "controls": {"spread": theirs}}), frame(*cells))
+    assert verdict.verdict == "not tested"
+
+
+def test_what_stands_beside_decides_nothing_and_a_value_may_be_a_difference():
+    cells = frame(*(cell(f"v{i}", "x", a=0.9 + i / 100, b=0.2, c=-1.0) for i in range(10)))
+    pair = [{"value": ["a", "b"]}, {"value": "b"}]
+    (verdict,) = verdicts(claims_of({"measure": {"difference": pair}, "beside": {"as printed": {"mean": "c"}}}), cells)
+    assert verdict.verdict == "holds"
+    assert verdict.found.value == pytest.approx(0.545)
+    assert (verdict.beside[0][0], verdict.beside[0][1].value) == ("as printed", -1.0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "what"),
+    [
+        ({"measure": {"all": []}}, "all is empty"),
+        ({"measure": {"all": [{"means": "q"}]}}, "did you mean mean"),
+        ({"measure": {"all": [{"mean": "q"}], "where": {"k": 1}}}, "where"),
+        ({"controls": ["uniform"]}, "controls"),
+        ({"controls": {"spread": {"extractor": "uniform"}}}, "controls: spread"),
+        ({"beside": {"printed": "q"}}, "beside: printed"),
+        ({"measure": {"difference": [{"value": ["a", "b", "c"]}, {"value": "a"}]}}, "a minus b"),
+    ],
+)
+def test_wrong_claims_are_named(claim, what):
+    with pytest.raises(UsageError, match="claim 0") as error:
+        claims_of({"measure": {"mean": "q"}, **claim})
+    assert what in str(error.value)

@@ -135,6 +135,8 @@ class NotRun:
 def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
     """Return the settings to run, controls first, and the extractors left out with their reasons.
 
+    Beside the settings of a method with a network stand the same without it (`Extractor.without_network`).
+
     ``extractors=all`` leaves out what cannot run here, and black boxes; an extractor asked for by name (``[all,NAME]``)
     or with parameters raises instead where it cannot run.
 
@@ -156,9 +158,14 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
         if entry.cls is None:
             left_out.append(NotRun(name, str(entry.error)))
             continue
-        for params in _settings(name, spec.grid.get(name, {})):
-            variant = Variant(name, registry.build(name, params).params)
-            asked_for = name in named or name in spec.grid
+        asked = [registry.build(name, params).params for params in _settings(name, spec.grid.get(name, {}))]
+        own_control = entry.cls.without_network
+        rows = asked + [{**params, **own_control} for params in asked if own_control]
+        for number, params in enumerate(rows):
+            if params in rows[:number]:
+                continue
+            variant = Variant(name, params)
+            asked_for = (name in named or name in spec.grid) and params in asked
             reason = _obstacle(variant, spec, asked_for=asked_for)
             if reason is None:
                 found.append(variant)

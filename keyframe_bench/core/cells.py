@@ -15,6 +15,9 @@ FORMAT = "keyframe_bench/cell@1"
 HUMAN = "human"
 """The extractor name of the people's own row (leave-one-out); no method may take it."""
 
+NO_NETWORK = "no network"
+"""The label of a row that is a method without its network: what the network adds is told from the two."""
+
 
 @dataclass(frozen=True)
 class Cell:

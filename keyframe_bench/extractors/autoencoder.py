@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
+from ..core.cells import NO_NETWORK
 from ..core.clip import Clip
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.feature import Feature
@@ -76,6 +77,7 @@ class Autoencoder(Extractor):
     budget_rule = "the threshold is searched; where it can only give more than k, the k largest distances are kept"
     may_return_fewer = "frames that equal the latest key frame, or follow it within min_gap_s, are never key frames"
     stochastic = False
+    without_network: ClassVar[dict[str, object]] = {"distance_space": "input"}
 
     def __init__(
         self,
@@ -111,6 +113,11 @@ class Autoencoder(Extractor):
         if self.distance_space == "cross":
             return (self._rgb, self._reconstruction)
         return (self._reconstruction,) if self.distance_space == "reconstruction" else (self._code,)
+
+    @property
+    def label(self) -> str:
+        """Say so when the network is left out."""
+        return NO_NETWORK if self.distance_space == "input" else ""
 
     @property
     def depends_on(self) -> tuple[str, ...]:

@@ -61,6 +61,9 @@ class Extractor(Configurable, ABC):
         True when the frames of highest ``frame_scores`` are chosen, or start the segments.
     known_defects : str
         Empty, or what is known to be wrong with a tool that is run as it is: printed beside its row.
+    without_network : dict
+        Parameters that leave out the network of a method that has one. A run makes that row beside every other of the
+        method; its `label` is `keyframe_bench.core.cells.NO_NETWORK`.
     draws : int
         Number of independent draws a table row averages.
     expected_failures : dict
@@ -81,6 +84,7 @@ class Extractor(Configurable, ABC):
     privileged: ClassVar[bool] = False
     by_score: ClassVar[bool] = False
     known_defects: ClassVar[str] = ""
+    without_network: ClassVar[dict[str, object]] = {}
     draws: ClassVar[int] = 1
     expected_failures: ClassVar[dict[str, str]] = {}
 

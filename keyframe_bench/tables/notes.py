@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from ..core.cells import HUMAN
 from .format import shown
-from .rank import Place, fewer_key_frames, places
-from .significance import BASELINE
+from .rank import Place, candidates, fewer_key_frames, is_ranked, place_of, places, with_all_videos
+from .sanity import FLOOR
+from .significance import BASELINE, without_network
 from .spec import ColumnSpec, Comparison, Table
 from .stats import ALPHA, smallest_p
 
+COST = "total_s"
 FEW_VIDEOS = 10  # below, a percentile bootstrap interval covers clearly less than it says
 
 
@@ -26,7 +28,7 @@ def notes_for(table: Table) -> tuple[str, ...]:
         notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")
     if any(row.extractor == HUMAN for row in table.rows):
         notes.append("human: a ceiling of agreement with people (cus, f1); in other columns a method may exceed it")
-    notes += _controls_best(table)
+    notes += [*_controls_best(table), *_below_random(table), *_networks(table)]
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")
         return tuple(notes)
@@ -45,12 +47,57 @@ def _draws(table: Table) -> list[str]:
 
 def _controls_best(table: Table) -> list[str]:
     """Name the columns in which no method is better than a control."""
-    found = []
-    for column in table.columns:
-        best = [row for row in table.rows if column.name in row.values and row.values[column.name].best]
-        if best and all(row.role == "control" for row in best):
-            found.append(f"{column.name} ({', '.join(dict.fromkeys(row.label for row in best))})")
-    return [f"no method beats a control in {', '.join(found)}"] if found else []
+    notes = []
+    for place in places(table.rows):
+        here = [row for row in table.rows if place_of(row) == place]
+        found = []
+        for column in table.columns:
+            best = [row for row in here if column.name in row.values and row.values[column.name].best]
+            if controls := dict.fromkeys(row.label for row in best if row.role == "control"):
+                found.append(f"{column.name} ({', '.join(controls)})")
+        if found:
+            notes.append(f"no method beats a control{_where(table, place)} in {', '.join(found)}")
+    return notes
+
+
+def _below_random(table: Table) -> list[str]:
+    """Name the methods whose mean is worse than that of random choice, with the columns."""
+    notes = []
+    for place in places(table.rows):
+        worse: dict[str, list[str]] = {}
+        for column in filter(is_ranked, table.columns):
+            rows = with_all_videos(candidates(table.rows, column, place), column)
+            sign = -1.0 if column.direction == "lower" else 1.0
+            floor = [sign * row.values[column.name].mean for row in rows if row.extractor == FLOOR]
+            for row in rows:
+                if floor and row.role == "method" and sign * row.values[column.name].mean < floor[0]:
+                    worse.setdefault(row.label, []).append(column.name)
+        if worse:
+            listed = "; ".join(f"{label} in {', '.join(columns)}" for label, columns in worse.items())
+            notes.append(f"on average worse than {FLOOR}{_where(table, place)}: {listed}")
+    return notes
+
+
+def _networks(table: Table) -> list[str]:
+    """Say what a method's network adds to the method without it, and what it costs."""
+    notes = []
+    for row in table.rows:
+        rival = without_network(row, table.rows)
+        pairs = [c for c in table.comparisons if rival and (c.group, c.rival_group) == (row.group, rival.group)]
+        found = {
+            one.column: one for one in reversed(pairs)
+        }.values()  # its own family comes before that of the best row
+        if rival is None or not found:
+            continue
+        words = [part for verdict in ("better", "worse") if (part := _verdicts(found, verdict))]
+        told = "; ".join(words) or f"{row.label} differs in no column"
+        if all(one.verdict == "impossible" for one in found):
+            told = f"significance is impossible with n = {max(one.n for one in found)} videos"
+        costs = [r.values[COST].mean for r in (row, rival) if COST in r.values]
+        times = f"; {shown(costs[0] / costs[1], 100)} times the {COST}" if len(costs) == 2 and costs[1] > 0 else ""
+        where = _where(table, place_of(row))
+        notes.append(f"what the network adds to {rival.label}{where} (Wilcoxon, Holm, p < .05): {told}{times}")
+    return notes
 
 
 def _fewer(table: Table) -> list[str]:

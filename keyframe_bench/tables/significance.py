@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.cells import NO_NETWORK
 from . import stats
-from .rank import best_row, candidates, is_ranked, like, places, with_all_videos
+from .rank import best_row, candidates, is_ranked, like, place_of, places, with_all_videos
 from .spec import ColumnSpec, Comparison, Row, Verdict
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ PerVideo = Mapping[str, Mapping[str, stats.Floats]]
 def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> tuple[Comparison, ...]:
     """Return the paired comparisons of every ranked column, data set and budget.
 
-    Two families, each corrected by Holm on its own: every method against `uniform`, and, unless `uniform` is the best
-    row itself, every other method against the best row. The best row was chosen on these same videos, so that the
-    second family errs towards differences: what it does not tell from the best may be as good, what it calls worse is
-    a lead to follow. Not compared are ceilings, rows with fewer than two common videos, and rows with fewer key frames
-    in columns that reward that; rows over fewer videos are compared over the common ones, but never as the best row.
+    Three families, each corrected by Holm on its own: every method against `uniform`; methods with a network against
+    the same without it; and, unless `uniform` is the best row itself, every other method against the best row. The best
+    row was chosen on these same videos, so that the last family errs towards differences: what it does not tell from
+    the best may be as good, what it calls worse is a lead to follow. Not compared are ceilings, rows with fewer than
+    two common videos, and rows with fewer key frames in columns that reward that; rows over fewer videos are compared
+    over the common ones, but never as the best row.
     """
     found: list[Comparison] = []
     for column in filter(is_ranked, columns):
@@ -39,10 +41,23 @@ def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: Pe
             uniform = [row for row in here if row.extractor == BASELINE]
             pairs = [(row, rival) for row in methods if (rival := like(row, uniform)) is not None]
             found += _family(column, pairs, values)
+            plain = [(row, rival) for row in methods if (rival := without_network(row, methods)) is not None]
+            found += _family(column, plain, values)
             best = best_row(with_all_videos(here, column), column)
             if best is not None and best.extractor != BASELINE:
                 found += _family(column, [(row, best) for row in methods if row is not best], values)
     return tuple(found)
+
+
+def without_network(row: Row, others: Iterable[Row]) -> Row | None:
+    """Return the row that is the method of ``row`` without its network, most like it in sampling and parameters."""
+    same = [r for r in others if r.extractor == row.extractor and place_of(r) == place_of(row)]
+    plain = [r for r in same if r.note == NO_NETWORK]
+    params = set(row.params.split(", "))
+    nearest = max(
+        plain, key=lambda r: (r.sampling == row.sampling, len(params & set(r.params.split(", ")))), default=None
+    )
+    return None if row.note == NO_NETWORK else nearest
 
 
 def paired(values: Mapping[str, stats.Floats], first: Row, second: Row) -> stats.Floats:

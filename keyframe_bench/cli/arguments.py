@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import yaml
 
 from ..core.errors import UsageError
 from ..core.files import printable
@@ -52,6 +55,31 @@ class Arguments:
             self.paths[key] = value
         else:
             raise UsageError(f"{word} is empty; give a path after it, or leave it out")
+
+    def pop_columns(self, known: Sequence[str]) -> list[str]:
+        """Take ``columns=[a,b]`` out of the overrides and return its names, [] without it.
+
+        Raises
+        ------
+        UsageError
+            If it is no list of names, or one is not ``known``.
+        """
+        given = [word for word in self.overrides if word.startswith("columns=")]
+        if not given:
+            return []
+        self.overrides = [word for word in self.overrides if word not in given]
+        try:
+            value = yaml.safe_load(given[-1].partition("=")[2])
+        except yaml.YAMLError:
+            value = None
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) for name in names):
+            raise UsageError(f"{given[-1]} is not a list of names such as columns='[{','.join(known[:2])}]'")
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3) or known
+                raise UsageError(f"columns=: there is no column {name!r}; did you mean {', '.join(near)}")
+        return list(dict.fromkeys(names))
 
     def refuse_options(self, command: str) -> None:
         """Raise `UsageError` if there is any ``key=value``, for a command that takes none."""

@@ -24,7 +24,7 @@ keyframe-bench: compare key-frame extractors on one decode
       why that frame was chosen or not: its score, the threshold, its segment, its neighbours
   keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
                  [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky|ray] [executor.n_jobs=2]
-                 [on_error=raise|warn|skip] [out=DIR] [--dry-run]
+                 [on_error=raise|warn|skip] [columns='[a,b]'] [out=DIR] [--dry-run]
       a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra
   keyframe-bench train [network=ae_final] [network.width=0.25] [loss=mix|ms_ssim|ssim|l2] data=NAME [data.root=PATH]
                  [trainer=default|smoke] [trainer.epochs=20] [logger=csv|wandb] [init=FILE] [seed=0] [out=DIR]
@@ -32,7 +32,7 @@ keyframe-bench: compare key-frame extractors on one decode
       -m sweeps with Hydra, such as seed=0,1,2 loss=l2,mix
   keyframe-bench table [NAME [scale=smoke|cpu|paper] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into F]]
                  [data.NAME=PATH|rendered] [trainings=DIR] [seeds=[0,1,2]] [trainer.NAME=VALUE]   (tables of trainings)
-  keyframe-bench table NAME --from RESULTS [out=DIR] [--save FILE] [--into FILE]
+  keyframe-bench table NAME --from RESULTS [columns='[a,b]'] [out=DIR] [--save FILE] [--into FILE]
       a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is
   keyframe-bench results diff A B [--tolerance 0.001] [--json]
       which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from ..bench.cluster import Start
-from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, run_benchmark
+from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
 from ..bench.plan import cell_path
 from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
 from ..core.errors import KeyframeBenchError, UsageError
@@ -37,12 +37,13 @@ def run(arguments: list[str]) -> int:
     """Run, sweep or plan; return 1 when cells failed."""
     found = split(arguments, switches=["--dry-run", "-m", "--multirun"])
     load_plugins(found.plugins)
+    columns = found.pop_columns(list(metric_columns()))
     found.paths.setdefault("out", DEFAULT_OUT)
     command = printable(shlex.join(["keyframe-bench", "run", *arguments]))
     if {"-m", "--multirun"} & found.switches:
         if "--dry-run" in found.switches:
             raise UsageError("--dry-run plans one job; leave out -m")
-        return _sweep(found, command)
+        return _sweep(found, command, columns)
     texts, overrides = text_parameters("dataset", found.overrides)
     paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
     spec = make_spec(composed("run", overrides), paths)
@@ -51,7 +52,7 @@ def run(arguments: list[str]) -> int:
         return 0
     with run_progress() as report:
         summary = run_benchmark(spec, command=command, report=report)
-    return _finish(summary, spec.on_error)
+    return _finish(summary, spec.on_error, columns)
 
 
 def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
@@ -111,9 +112,9 @@ def _grid(grid: Mapping[str, Any], named: Sequence[str], weights: str | None) ->
     return found
 
 
-def _finish(summary: RunSummary, on_error: str) -> int:
-    write_outputs(summary.out)
-    print_comparison(summary.out)
+def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
+    write_outputs(summary.out, columns)
+    print_comparison(summary.out, columns)
     for warning in summary.record["warnings"]:
         print(f"warning: {one_line(warning)}")
     for left_out in summary.not_run:
@@ -137,7 +138,7 @@ def print_notes(summary: RunSummary) -> None:
         print(f"keyframe-bench: warning: {one_line(note)}", file=sys.stderr)
 
 
-def _sweep(found: Arguments, command: str) -> int:
+def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
     overrides = parse(found.overrides)
     lines = [adapted(override, "run", sweep=True) for override in overrides]
@@ -163,7 +164,7 @@ def _sweep(found: Arguments, command: str) -> int:
     summaries = [outcome for outcome in outcomes if isinstance(outcome, RunSummary)]
     _check_shared(summaries)
     total = finish_sweep(summaries)
-    return _finish(total, specs[0].on_error)
+    return _finish(total, specs[0].on_error, columns)
 
 
 def _check_shared(summaries: Sequence[RunSummary]) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def run(arguments: list[str]) -> int:
         print("\n".join(f"{name:32} {load_experiment(name).title}" for name in names_of_experiments()))
         return 0
     experiment = load_experiment(found.positional[0])
+    columns = found.pop_columns(list(_columns_of(experiment)))
     scale, overrides = _scale(found.overrides)
     status = 0
     if "--from" in found.values:
@@ -54,7 +55,9 @@ def run(arguments: list[str]) -> int:
         status = _measure(experiment, scale or DEFAULT_SCALE, found, overrides, command)
         source = Path(found.paths["out"])
     record = run_record_of(source)
-    page = rendered(experiment, read_cells(source), record | {"columns": record.get("columns") or metric_columns()})
+    page = rendered(
+        experiment, read_cells(source), record | {"columns": record.get("columns") or metric_columns()}, columns
+    )
     print(page.text, end="")
     if "out" in found.paths:
         print("written:", ", ".join(path_text(file) for file in write_table(page, Path(found.paths["out"]))))
@@ -85,9 +88,9 @@ def save(experiment: Experiment, source: Path, file: Path) -> None:
 
 
 def write_table(page: Rendered, out: Path) -> list[Path]:
-    """Write text, verdicts, pictures and bibliography of a table into ``out``."""
+    """Write text, LaTeX, bibliography, verdicts and pictures of a table into ``out``."""
     make_folder(out)
-    files: dict[str, str | bytes] = {"md": page.markdown, "bib": page.bibliography, **page.pictures}
+    files: dict[str, str | bytes] = {"md": page.markdown, "tex": page.latex, "bib": page.bibliography, **page.pictures}
     if page.verdicts:
         files["verdicts.json"] = json.dumps(page.verdicts, indent=1, allow_nan=False) + "\n"
     stem = page.name.rpartition("/")[2]
@@ -116,6 +119,10 @@ def replaced(text: str, name: str, markdown: str, file: str, what: str = "table"
     if parts[1::2] != [opening, closing]:
         raise UsageError(f"{file!r} must hold {opening} and {closing} once, in this order; add them where it belongs")
     return f"{parts[0]}{opening}\n{markdown.strip()}\n{closing}{parts[4]}"
+
+
+def _columns_of(experiment: Experiment) -> Iterable[str]:
+    return metric_columns() if experiment.kind == "comparison" else (str(c["name"]) for c in experiment.columns)
 
 
 def _scale(overrides: list[str]) -> tuple[str | None, list[str]]:

@@ -1,10 +1,19 @@
-"""A comparison table as a plain LaTeX tabular: no package is needed."""
+"""Tables as LaTeX with booktabs: a comparison, and a paper's table with its claims."""
 
 from __future__ import annotations
 
-from ..tables.build import column_scale
-from ..tables.format import compact_interval, one_line, shown
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from ..tables.build import column_scale, natural
+from ..tables.format import one_line, shown, shown_interval
+from ..tables.measure import Estimate
+from ..tables.paper import PaperCell, PaperTable
+from ..tables.rank import place_of, places
 from ..tables.spec import ColumnSpec, Row, Table
+from ..tables.verdict import Verdict, p_text
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -16,40 +25,104 @@ _ESCAPES = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "×": r"$\times$",
+    "µ": r"$\mu$",
+    "°": r"$^\circ$",
+    "`": r"\textasciigrave{}",
     **{c: f"\\{c}" for c in "&%$#_"},
 }
+# Accents that every TeX font has.
+_ACCENTS = {
+    "\u0300",
+    "\u0301",
+    "\u0302",
+    "\u0303",
+    "\u0304",
+    "\u0306",
+    "\u0307",
+    "\u0308",
+    "\u030a",
+    "\u030c",
+    "\u0327",
+}
+_LETTERS = "ßæÆœŒøØåÅłŁ"
 _ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "none": ""}
+Block = Sequence[Sequence[str]]
 
 
 def escape(text: str) -> str:
-    """Return ``text`` on one line with every character that LaTeX would interpret made harmless."""
-    return "".join(_ESCAPES.get(c, c) for c in one_line(text))
+    r"""Return ``text`` on one line; characters that LaTeX would interpret or has no glyph for are made harmless.
+
+    Examples
+    --------
+    >>> print(escape("50% of a_b: é \u05e9"))
+    50\% of a\_b: é U+05E9
+    """
+    text = "".join(_escaped(c) for c in unicodedata.normalize("NFC", one_line(text)))
+    return text.replace("--", "-{}-").replace("--", "-{}-")  # two are one dash
 
 
-def to_latex(table: Table, *, sentence: str = "") -> str:
-    """Return a ``tabular`` environment; notes and ``sentence`` stand above it as comments."""
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    parts = unicodedata.normalize("NFD", character)
+    known = parts[0].isascii() and len(parts) < 3 and _ACCENTS.issuperset(parts[1:])
+    return character if known or character in _LETTERS else f"U+{ord(character):04X}"
+
+
+def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
+    """Return a ``table`` environment; notes and ``sentence`` stand above it as comments.
+
+    Rules separate the budgets (or data sets) where there are several, else controls, methods and ceilings.
+
+    Parameters
+    ----------
+    table : Table
+    sentence : str, optional
+        What `tables.coverage_sentence` says.
+    label : str, optional
+        After ``tab:``; default: made from the title.
+    """
     extra = list(table.settings)
     head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]
-    comments = [f"% {one_line(text)}" for text in (table.title, sentence, *table.notes) if text]
-    body = []
-    previous = table.rows[0].role if table.rows else "control"
-    for row in table.rows:
-        if row.role != previous:
-            body.append(r"\hline")
-            previous = row.role
-        body.append(_line(_cells(row, table, extra)))
-    spec = "l" * (1 + len(extra)) + "r" * (1 + len(table.columns))
-    begin, end = rf"\begin{{tabular}}{{{spec}}}", r"\end{tabular}"
-    return "\n".join([*comments, begin, r"\hline", _line(head), r"\hline", *body, r"\hline", end]) + "\n"
+    several = len(places(table.rows)) > 1
+    blocks: dict[object, list[list[str]]] = {}
+    for row in sorted(table.rows, key=lambda row: [natural(part) for part in place_of(row)]) if several else table.rows:
+        blocks.setdefault(place_of(row) if several else row.role, []).append(_cells(row, table, extra))
+    align = "l" * (1 + len(extra)) + "r" * (1 + len(table.columns))
+    caption = escape(table.title)
+    if any(value.low is not None for row in table.rows for value in row.values.values()):
+        caption += r": means, and in brackets 95\,\% bootstrap intervals over videos; bold: the best"
+    made = environment(caption, label or table.title, align, head, list(blocks.values()))
+    return comments(table.title, sentence, *table.notes) + made
+
+
+def comments(*texts: str) -> str:
+    """Return what stands above a table: the package it needs, and ``texts`` one a line."""
+    return "".join(
+        f"% {one_line(text)}\n" for text in (r"in the preamble: \usepackage{booktabs}", *filter(None, texts))
+    )
+
+
+def environment(caption: str, label: str, align: str, head: Sequence[str], blocks: Sequence[Block]) -> str:
+    """Return a ``table`` environment of cells that are LaTeX already, with a rule between blocks of rows."""
+    name = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "table"
+    body = "\\midrule\n".join("".join(_line(cells) for cells in block) for block in blocks)
+    return (
+        f"\\begin{{table}}\n\\centering\\footnotesize\n\\caption{{{caption}}}\n\\label{{tab:{name}}}\n"
+        f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{_line(head)}\\midrule\n{body}\\bottomrule\n"
+        "\\end{tabular}\n\\end{table}\n"
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    text = " & ".join(cells) + " \\\\\n"
+    return "{}" + text if text.startswith(("[", "*")) else text  # else they belong to the end of the line before
 
 
 def _head(table: Table, column: ColumnSpec) -> str:
     n = table.denominator(column)
     return escape(column.name) + _ARROWS[column.direction] + ("" if n == table.n_videos else f" ($n={n}$)")
-
-
-def _line(cells: list[str]) -> str:
-    return " & ".join(cells) + r" \\"
 
 
 def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
@@ -60,13 +133,75 @@ def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
         if value is None:
             cells.append("--")
             continue
-        text = _number(shown(value.mean, column_scale(table.rows, column)))
+        scale = column_scale(table.rows, column)
+        text = _number(shown(value.mean, scale))
         text = rf"\textbf{{{text}}}" if value.best else text
-        interval = compact_interval(value.low, value.high).replace(" ", ", ")
-        text += rf" {{\scriptsize [{_number(interval)}]}}" if interval else ""
+        text += _bracketed(shown_interval(value.mean, value.low, value.high, scale)[1:-1])
         cells.append(text if value.n == table.denominator(column) else f"{text} ($n={value.n}$)")
     return cells
 
 
+def _bracketed(interval: str) -> str:
+    return rf" {{\scriptsize [{_number(interval)}]}}" if interval else ""
+
+
 def _number(text: str) -> str:
-    return escape(text.replace("-", "\N{MINUS SIGN}")).replace("\N{MINUS SIGN}", "$-$")
+    return "$-$".join(map(escape, text.split("-")))
+
+
+def paper_latex(table: PaperTable) -> str:
+    """Return the table of a paper, the paper's numbers beside ours, and a second one of its claims.
+
+    Parameters
+    ----------
+    table : PaperTable
+    """
+    experiment = table.experiment
+    found = comments(experiment.title, experiment.about, table.coverage, *experiment.notes)
+    if table.rows:
+        printed = [
+            any(row.cells[i].paper is not None or row.cells[i].printed for row in table.rows)
+            for i in range(len(table.columns))
+        ]
+        head, block = [""], [[escape(row.name)] for row in table.rows]
+        for i, (name, _) in enumerate(table.columns):
+            head += [escape(f"{name}, paper"), escape(name)] if printed[i] else [escape(name)]
+            for cells, row in zip(block, table.rows, strict=True):
+                cells.extend([_paper(row.cells[i])] if printed[i] else [])
+                cells.append(_ours(row.cells[i], table.n_videos))
+        found += environment(escape(experiment.title), experiment.name, "l" + "r" * (len(head) - 1), head, [block])
+    if table.verdicts:
+        head = ["claim", "paper", "measured", "holds if", "$p$ (Holm)", "verdict"]
+        block = [_claim(verdict, table.n_videos) for verdict in table.verdicts]
+        align = r"p{.34\linewidth}rp{.18\linewidth}p{.12\linewidth}rl"
+        caption = f"{escape(experiment.title)}: claims"
+        found += ("\n" if table.rows else "") + environment(caption, f"{experiment.name}-claims", align, head, [block])
+    return found
+
+
+def _paper(cell: PaperCell) -> str:
+    return _number(f"{cell.paper:g}") if cell.paper is not None else escape(cell.printed) or "--"
+
+
+def _ours(cell: PaperCell, usual: int) -> str:
+    return escape(cell.text) or "--" if cell.found is None else estimated(cell.found, usual)
+
+
+def _claim(verdict: Verdict, usual: int) -> list[str]:
+    numbers = [("", one) for one in (verdict.found, *verdict.also)] + [*verdict.beside, *verdict.controls]
+    measured = "; ".join(
+        (f"{escape(name)} " if name else "") + ("--" if one is None else estimated(one, usual)) for name, one in numbers
+    )
+    return [escape(verdict.claim), _number(verdict.paper) or "--", measured, escape(verdict.expected),
+            escape(p_text(verdict.p)), verdict.verdict]  # fmt: skip
+
+
+def estimated(found: Estimate, usual: int) -> str:
+    """Return a number and its interval with the same decimals: three digits of the largest of them."""
+    ends = [end for end in (found.low, found.high) if end is not None and found.unit != "exact"]
+    largest = max(abs(value) for value in (found.value, *ends))
+    decimals = max(0, 2 - math.floor(math.log10(largest))) if 0 < largest < 100 else 0
+    if found.unit == "exact":
+        decimals = 0 if found.value.is_integer() else 2
+    text = _number(f"{found.value:.{decimals}f}") + _bracketed(", ".join(f"{end:.{decimals}f}" for end in ends))
+    return text if found.n == usual or found.unit == "exact" else f"{text} ($n={found.n}$)"

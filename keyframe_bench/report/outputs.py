@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.files import locked, write_atomic
-from ..tables.build import comparison
+from ..tables.build import comparison, narrowed
 from ..tables.load import load_results, load_run
 from ..tables.significance import comparisons_frame
 from ..tables.spec import Table
 from ..tables.summary import coverage_sentence
+from .bibliography import bibliography
 from .html import render_report
 from .latex import to_latex
 from .markdown import to_markdown
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 120
 
 
-def write_outputs(out: str | Path) -> list[Path]:
-    """Write ``table.md``, ``table.csv``, ``table.tex``, ``stats.csv`` and ``report.html`` from the results in ``out``.
+def write_outputs(out: str | Path, columns: Sequence[str] = ()) -> list[Path]:
+    """Write the tables and ``report.html`` from the results in ``out``.
 
-    ``stats.csv`` holds the paired comparisons, one a line.
+    ``table.md`` and ``table.tex`` have ``columns``, by default the usual ones; ``table.csv``, ``stats.csv`` (the paired
+    comparisons, one a line) and the report have all. ``table.bib`` has the sources of the methods.
 
     Returns
     -------
@@ -41,11 +44,13 @@ def write_outputs(out: str | Path) -> list[Path]:
     """
     out = Path(out)
     with locked(out):  # else tables of older results could be written over those of newer ones
-        table, sentence = _table(out)
+        table, sentence = _table(out, columns)
+        shown = narrowed(table, columns) if columns else table
         texts = {
-            "table.md": to_markdown(table, sentence=sentence),
+            "table.md": to_markdown(shown, sentence=sentence),
             "table.csv": table.to_csv(),
-            "table.tex": to_latex(table, sentence=sentence),
+            "table.tex": to_latex(shown, sentence=sentence),
+            "table.bib": bibliography(sorted({row.reference for row in table.rows} - {"none", ""})),
             "stats.csv": comparisons_frame(table.comparisons).to_csv(index=False, lineterminator="\n"),
             "report.html": render_report(out),
         }
@@ -54,13 +59,14 @@ def write_outputs(out: str | Path) -> list[Path]:
     return [out / name for name in texts]
 
 
-def print_comparison(out: str | Path, console: Console | None = None) -> None:
+def print_comparison(out: str | Path, columns: Sequence[str] = (), console: Console | None = None) -> None:
     """Print the comparison, how many videos it is about and its notes; 120 columns of ASCII when not a terminal."""
     from rich.console import Console
     from rich.text import Text
 
     with locked(Path(out)):  # results.jsonl and run.json of the same moment
-        table, sentence = _table(Path(out))
+        table, sentence = _table(Path(out), columns)
+    table = narrowed(table, columns) if columns else table
     console = console or Console()
     if console.is_terminal:
         console.print(terminal_table(table, width=console.width))
@@ -70,6 +76,8 @@ def print_comparison(out: str | Path, console: Console | None = None) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def _table(out: Path) -> tuple[Table, str]:
+def _table(out: Path, columns: Sequence[str]) -> tuple[Table, str]:
     results, run = load_results(out), load_run(out)
-    return comparison(results, run.get("columns") or {}), coverage_sentence(results, run)
+    known = {name: {**about, **({"headline": True} if name in columns else {})}
+             for name, about in (run.get("columns") or {}).items()}  # fmt: skip
+    return comparison(results, known), coverage_sentence(results, run)

@@ -8,7 +8,7 @@ from typing import Any
 from ..tables.measure import Estimate
 from ..tables.notes import FEW_VIDEOS
 from ..tables.paper import PaperCell, PaperTable
-from ..tables.verdict import Verdict
+from ..tables.verdict import Verdict, p_text
 from .markdown import escape
 from .trainings import training_provenance
 
@@ -118,19 +118,6 @@ def _verdict(verdict: Verdict, usual: int) -> str:
 
 def _estimated(found: Estimate | None, usual: int) -> str:
     return "-" if found is None else with_interval(found, usual)
-
-
-def p_text(p: float | None) -> str:
-    """Return a p-value with two digits.
-
-    Examples
-    --------
-    >>> p_text(0.0234), p_text(0.00002), p_text(1.0), p_text(None)
-    ('.023', '<.001', '1', '-')
-    """
-    if p is None:
-        return "-"
-    return "<.001" if p < 0.001 else f"{p:.2g}".removeprefix("0")
 
 
 def _tested(table: PaperTable) -> list[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..core.errors import UsageError
-from ..tables.build import comparison
+from ..tables.build import comparison, narrowed
 from ..tables.experiment import Experiment
 from ..tables.load import cells_frame
 from ..tables.paper import paper_table
 from .bibliography import bibliography
 from .change_graph import change_graph_png
+from .latex import paper_latex, to_latex
 from .markdown import to_markdown
 from .paper import paper_markdown, provenance
 from .trainings import training_figure
@@ -28,6 +29,7 @@ class Rendered:
         Of the experiment.
     text, markdown : str
         For the terminal, for a file.
+    latex : str
     bibliography : str
         BibTeX of the paper and of the methods in the table.
     verdicts : list of dict
@@ -39,12 +41,18 @@ class Rendered:
     name: str
     text: str
     markdown: str
+    latex: str
     bibliography: str
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
 
 
-def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any]) -> Rendered:
+def rendered(
+    experiment: Experiment,
+    stored: Mapping[str, Mapping[str, Any]],
+    run: Mapping[str, Any],
+    chosen: Sequence[str] = (),
+) -> Rendered:
     """Return the table of ``experiment`` from results alone.
 
     Parameters
@@ -54,28 +62,36 @@ def rendered(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]], ru
         Cells by key, of `read_cells`.
     run : mapping
         The record of the run, with the columns of all metrics.
+    chosen : sequence of str
+        Columns to show, by default those of the experiment.
     """
+    if chosen and experiment.kind != "comparison":
+        columns = {str(column["name"]): column for column in experiment.columns}
+        experiment = replace(experiment, columns=[columns[name] for name in chosen])
     cells = cells_frame(stored)
     paper = paper_table(experiment, cells, run)
     if experiment.kind == "comparison":
-        names = experiment.headline or tuple(run["columns"])
+        names = tuple(dict.fromkeys([*(experiment.headline or run["columns"]), *chosen]))
         unknown = [name for name in names if name not in run["columns"]]
         if unknown:
             raise UsageError(f"table {experiment.name}: these results have no column {unknown[0]!r}")
         columns = {
-            name: {**run["columns"][name], **({"headline": True} if experiment.headline else {})} for name in names
+            name: {**run["columns"][name], **({"headline": True} if experiment.headline or name in chosen else {})}
+            for name in names
         }
         table = comparison(cells, columns)
+        table = narrowed(table, chosen) if chosen else table
         lines = [to_markdown(table), *provenance(paper, run)]
         markdown = "\n".join(lines) + "\n"
+        latex = to_latex(table, sentence=paper.coverage, label=experiment.name)
     else:
-        markdown = paper_markdown(paper, run)
+        markdown, latex = paper_markdown(paper, run), paper_latex(paper)
     drawable = [cell for cell in stored.values() if cell.get("layout") or cell.get("figure")]  # small files hold none
     pictures = {"png": change_graph_png(drawable)} if experiment.kind == "change_graph" and drawable else {}
     if drawn := training_figure(experiment, list(stored.values())):
         pictures["png"] = drawn
     words = [asdict(verdict, dict_factory=_data) for verdict in paper.verdicts]
-    return Rendered(experiment.name, markdown, markdown, bibliography(paper.references), words, pictures)
+    return Rendered(experiment.name, markdown, markdown, latex, bibliography(paper.references), words, pictures)
 
 
 def _data(fields: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -71,6 +71,16 @@ def comparison(
     return replace(table, notes=notes_for(table))
 
 
+def narrowed(table: Table, names: Sequence[str]) -> Table:
+    """Return ``table`` with the columns of ``names`` alone, in that order; rows, ranks and tests stay as they are."""
+    columns = {column.name: column for column in table.columns}
+    chosen = tuple(columns[name] for name in names if name in columns)
+    compared = tuple(one for one in table.comparisons if one.column in names)
+    sane = tuple(one for one in table.sanity if one.column in names)
+    small = replace(table, columns=chosen, comparisons=compared, sanity=sane)
+    return replace(small, notes=notes_for(small))
+
+
 def latest(results: pd.DataFrame) -> pd.DataFrame:
     """Return the cells without repetitions: of one group, video and seed the one finished last."""
     ordered = results.sort_values("finished", kind="stable")

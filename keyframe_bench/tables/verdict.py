@@ -191,6 +191,19 @@ def _p(measured: Estimate, low: float, high: float) -> float | None:
     return min(1.0, 2 * max(tails))
 
 
+def p_text(p: float | None) -> str:
+    """Return a p-value with two digits.
+
+    Examples
+    --------
+    >>> p_text(0.0234), p_text(0.00002), p_text(1.0), p_text(None)
+    ('.023', '<.001', '1', '-')
+    """
+    if p is None:
+        return "-"
+    return "<.001" if p < 0.001 else f"{p:.2g}".removeprefix("0")
+
+
 def _bounds(expect: Mapping[str, Any]) -> tuple[float, float, str]:
     """Return the open interval of a claim (checked when its file was read), and its words."""
     side, limit = next(iter(expect.items()))

@@ -30,15 +30,17 @@ def test_markdown_has_one_cell_a_column_in_every_row(table):
     assert text.count("**") // 2 == 1 + sum(v.best for row in table.rows for v in row.values.values())
 
 
-def test_latex_is_a_plain_tabular_with_nothing_left_to_interpret(table):
+def test_latex_is_a_table_with_nothing_left_to_interpret(table):
     text = to_latex(table, sentence="scored\n3")
     body = text[text.index(r"\begin{tabular}") :]
     lines = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert len(lines) == len(table.rows) + 1
     assert {len(re.split(r"(?<!\\)&", line)) for line in lines} == {2 + len(table.settings) + len(table.columns)}
     assert r"a\textbar{}b\_\&\textless{}i\textgreater{}\%\$\#\{\}" in body
-    assert "toprule" not in text
-    assert all(line.startswith("%") for line in text[: text.index(r"\begin")].splitlines())
+    assert all(line.startswith("%") for line in text[: text.index(r"\begin{table}")].splitlines())
+    for part in (r"\toprule", r"\bottomrule", r"\caption{folder", r"\label{tab:folder"):
+        assert text.count(part) == 1
+    assert text.count(r"\midrule") == 3  # below the head; controls, methods, ceilings
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -62,10 +64,11 @@ def test_markdown_means_carry_their_intervals(table):
     assert line.endswith("| 4.00 |")  # always four key frames: no interval to see
 
 
-def test_latex_intervals_are_compact(table):
+def test_latex_intervals_have_the_decimals_of_their_mean(table):
     value = next(row for row in table.rows if row.extractor == "uniform").values["cus_a"]
     (line,) = (line for line in to_latex(table).splitlines() if line.startswith("uniform"))
-    assert rf"{{\scriptsize [{value.low:.2f}, {value.high:.2f}]}}".replace("0.", ".") in line
+    assert f"{value.mean:.3f}" in line
+    assert rf"{{\scriptsize [{value.low:.3f}, {value.high:.3f}]}}" in line
 
 
 def test_the_terminal_has_means_in_one_line_and_intervals_below(table):
@@ -119,8 +122,11 @@ def test_names_are_no_markup_for_the_terminal(table):
 
 def test_a_run_leaves_all_files_and_prints_the_denominator(fake_out, capsys):
     files = write_outputs(fake_out)
-    assert sorted(f.name for f in files) == ["report.html", "stats.csv", "table.csv", "table.md", "table.tex"]
-    assert all(f.stat().st_size > 500 for f in files)
+    assert [f.name for f in files] == [f"table.{form}" for form in ("md", "csv", "tex", "bib")] + [
+        "stats.csv",
+        "report.html",
+    ]
+    assert all(f.stat().st_size > 100 for f in files)
     print_comparison(fake_out)
     printed = capsys.readouterr().out
     assert "scored 3 of 4 videos; 1 skipped: <svg onload=alert(2)>.mp4 (no video stream)" in printed

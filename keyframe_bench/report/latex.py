@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
 
 from ..tables.build import column_scale, natural
 from ..tables.format import one_line, shown, shown_interval
-from ..tables.measure import Estimate
-from ..tables.paper import PaperCell, PaperTable
+from ..tables.paper import PaperTable
 from ..tables.rank import place_of, places
 from ..tables.spec import ColumnSpec, Row, Table
-from ..tables.verdict import Verdict, p_text
+from .paper import CLAIMS, cells_of_claims, cells_of_rows
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -48,6 +46,10 @@ _ACCENTS = {
 _LETTERS = "ßæÆœŒøØåÅłŁ"
 _ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "none": ""}
 Block = Sequence[Sequence[str]]
+
+
+class Tex(str):
+    """Text that is LaTeX already."""
 
 
 def escape(text: str) -> str:
@@ -99,13 +101,12 @@ def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
 
 def comments(*texts: str) -> str:
     """Return what stands above a table: the package it needs, and ``texts`` one a line."""
-    return "".join(
-        f"% {one_line(text)}\n" for text in (r"in the preamble: \usepackage{booktabs}", *filter(None, texts))
-    )
+    lines = [r"in the preamble: \usepackage{booktabs}", *filter(None, texts)]
+    return "".join(f"% {one_line(text)}\n" for text in lines)
 
 
 def environment(caption: str, label: str, align: str, head: Sequence[str], blocks: Sequence[Block]) -> str:
-    """Return a ``table`` environment of cells that are LaTeX already, with a rule between blocks of rows."""
+    """Return a ``table`` environment with a rule between blocks of rows; caption and `Tex` are LaTeX already."""
     name = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "table"
     body = "\\midrule\n".join("".join(_line(cells) for cells in block) for block in blocks)
     return (
@@ -116,92 +117,48 @@ def environment(caption: str, label: str, align: str, head: Sequence[str], block
 
 
 def _line(cells: Sequence[str]) -> str:
-    text = " & ".join(cells) + " \\\\\n"
+    text = " & ".join(cell if isinstance(cell, Tex) else _plain(cell) for cell in cells) + " \\\\\n"
     return "{}" + text if text.startswith(("[", "*")) else text  # else they belong to the end of the line before
 
 
-def _head(table: Table, column: ColumnSpec) -> str:
+def _plain(cell: str) -> str:
+    """Return a cell as LaTeX: intervals small, true minus signs."""
+    text = re.sub(r" \[([-\d., ]+)\]", r" {\\scriptsize [\1]}", escape(cell))
+    return re.sub(r"(?<![\w.-])-(?=[.\d])", "$-$", "--" if text == "-" else text)
+
+
+def _head(table: Table, column: ColumnSpec) -> Tex:
     n = table.denominator(column)
-    return escape(column.name) + _ARROWS[column.direction] + ("" if n == table.n_videos else f" ($n={n}$)")
+    return Tex(escape(column.name) + _ARROWS[column.direction] + ("" if n == table.n_videos else f" ($n={n}$)"))
 
 
 def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
-    name = escape(row.label) + (f" ({row.role})" if row.role != "method" else "")
-    cells = [name, *(escape(str(getattr(row, attribute))) for attribute in extra), str(row.n_videos)]
+    cells = [row.label + (f" ({row.role})" if row.role != "method" else "")]
+    cells += [*(str(getattr(row, attribute)) for attribute in extra), str(row.n_videos)]
     for column in table.columns:
         value = row.values.get(column.name)
         if value is None:
-            cells.append("--")
+            cells.append("-")
             continue
         scale = column_scale(table.rows, column)
-        text = _number(shown(value.mean, scale))
+        text = _plain(shown(value.mean, scale))
         text = rf"\textbf{{{text}}}" if value.best else text
-        text += _bracketed(shown_interval(value.mean, value.low, value.high, scale)[1:-1])
-        cells.append(text if value.n == table.denominator(column) else f"{text} ($n={value.n}$)")
+        interval = _plain(shown_interval(value.mean, value.low, value.high, scale))
+        text += rf" {{\scriptsize {interval}}}" if interval else ""
+        cells.append(Tex(text if value.n == table.denominator(column) else f"{text} ($n={value.n}$)"))
     return cells
 
 
-def _bracketed(interval: str) -> str:
-    return rf" {{\scriptsize [{_number(interval)}]}}" if interval else ""
-
-
-def _number(text: str) -> str:
-    return "$-$".join(map(escape, text.split("-")))
-
-
 def paper_latex(table: PaperTable) -> str:
-    """Return the table of a paper, the paper's numbers beside ours, and a second one of its claims.
-
-    Parameters
-    ----------
-    table : PaperTable
-    """
+    """Return the table of a paper, the paper's numbers beside ours, and a second one of its claims."""
     experiment = table.experiment
-    found = comments(experiment.title, experiment.about, table.coverage, *experiment.notes)
+    title = escape(experiment.title)
+    found = [comments(experiment.title, experiment.about, table.coverage, *experiment.notes)]
     if table.rows:
-        printed = [
-            any(row.cells[i].paper is not None or row.cells[i].printed for row in table.rows)
-            for i in range(len(table.columns))
-        ]
-        head, block = [""], [[escape(row.name)] for row in table.rows]
-        for i, (name, _) in enumerate(table.columns):
-            head += [escape(f"{name}, paper"), escape(name)] if printed[i] else [escape(name)]
-            for cells, row in zip(block, table.rows, strict=True):
-                cells.extend([_paper(row.cells[i])] if printed[i] else [])
-                cells.append(_ours(row.cells[i], table.n_videos))
-        found += environment(escape(experiment.title), experiment.name, "l" + "r" * (len(head) - 1), head, [block])
+        head, rows = cells_of_rows(table)
+        found.append(environment(title, experiment.name, "l" + "r" * (len(head) - 1), head, [rows]))
     if table.verdicts:
-        head = ["claim", "paper", "measured", "holds if", "$p$ (Holm)", "verdict"]
-        block = [_claim(verdict, table.n_videos) for verdict in table.verdicts]
         align = r"p{.34\linewidth}rp{.18\linewidth}p{.12\linewidth}rl"
-        caption = f"{escape(experiment.title)}: claims"
-        found += ("\n" if table.rows else "") + environment(caption, f"{experiment.name}-claims", align, head, [block])
-    return found
-
-
-def _paper(cell: PaperCell) -> str:
-    return _number(f"{cell.paper:g}") if cell.paper is not None else escape(cell.printed) or "--"
-
-
-def _ours(cell: PaperCell, usual: int) -> str:
-    return escape(cell.text) or "--" if cell.found is None else estimated(cell.found, usual)
-
-
-def _claim(verdict: Verdict, usual: int) -> list[str]:
-    numbers = [("", one) for one in (verdict.found, *verdict.also)] + [*verdict.beside, *verdict.controls]
-    measured = "; ".join(
-        (f"{escape(name)} " if name else "") + ("--" if one is None else estimated(one, usual)) for name, one in numbers
-    )
-    return [escape(verdict.claim), _number(verdict.paper) or "--", measured, escape(verdict.expected),
-            escape(p_text(verdict.p)), verdict.verdict]  # fmt: skip
-
-
-def estimated(found: Estimate, usual: int) -> str:
-    """Return a number and its interval with the same decimals: three digits of the largest of them."""
-    ends = [end for end in (found.low, found.high) if end is not None and found.unit != "exact"]
-    largest = max(abs(value) for value in (found.value, *ends))
-    decimals = max(0, 2 - math.floor(math.log10(largest))) if 0 < largest < 100 else 0
-    if found.unit == "exact":
-        decimals = 0 if found.value.is_integer() else 2
-    text = _number(f"{found.value:.{decimals}f}") + _bracketed(", ".join(f"{end:.{decimals}f}" for end in ends))
-    return text if found.n == usual or found.unit == "exact" else f"{text} ($n={found.n}$)"
+        name = f"{experiment.name}-claims"
+        found.append(environment(f"{title}: claims", name, align, CLAIMS, [cells_of_claims(table)]))
+    return "\n".join(found)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..tables.measure import Estimate
 from ..tables.notes import FEW_VIDEOS
-from ..tables.paper import PaperCell, PaperTable
-from ..tables.verdict import Verdict, p_text
+from ..tables.paper import PaperRow, PaperTable
+from ..tables.verdict import p_text
 from .markdown import escape
 from .trainings import training_provenance
+
+CLAIMS = ("claim", "paper", "measured", "holds if", "p (Holm)", "verdict")
 
 
 def number(value: float) -> str:
@@ -40,14 +43,27 @@ def fine_number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def with_interval(found: Estimate, usual: int) -> str:
-    """Return the number, its 95 % interval in brackets, and its number of videos where that is not the usual one."""
+def with_interval(found: Estimate | None, usual: int) -> str:
+    """Return the number, its 95 % interval in brackets, and its number of videos where that is not the usual one.
+
+    Number and interval have the same decimals: three digits of the largest of them.
+
+    Examples
+    --------
+    >>> with_interval(Estimate(0.0641, 0.0397, 0.125, 3, "seed"), 3), with_interval(Estimate(617.3, None, None, 1), 3)
+    ('0.064 [0.040, 0.125]', '617 (n=1)')
+    """
+    if found is None:
+        return "-"
     if found.unit == "exact":
         return f"{found.value:.0f}" if found.value.is_integer() else f"{found.value:.2f}"
-    written = number if found.unit == "video" else fine_number
-    text = written(found.value)
-    if found.low is not None and found.high is not None:
-        text += f" [{written(found.low)}, {written(found.high)}]"
+    ends = [end for end in (found.low, found.high) if end is not None]
+    values = [found.value, *ends]
+    largest = max(map(abs, values))
+    whole = largest >= 100 or all(value.is_integer() for value in values)
+    decimals = 0 if whole else max(0, 2 - math.floor(math.log10(largest)))
+    texts = [f"{value:.{decimals}f}" for value in values]
+    text = f"{texts[0]} [{', '.join(texts[1:])}]" if ends else texts[0]
     return text if found.n == usual else f"{text} (n={found.n})"
 
 
@@ -65,59 +81,50 @@ def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
     if experiment.about:
         lines += [escape(experiment.about), ""]
     if table.rows:
-        lines += [*_rows(table), ""]
+        head, rows = cells_of_rows(table)
+        lines += [_line(head), _line([":--"] + ["--:"] * (len(head) - 1)), *map(_line, rows), ""]
     if table.verdicts:
-        lines += [
-            "| claim | paper | measured | holds if | p (Holm) | verdict |",
-            "| :-- | --: | --: | :-- | --: | :-- |",
-        ]
-        lines += [_verdict(v, table.n_videos) for v in table.verdicts] + [""]
+        lines += [_line(CLAIMS), "| :-- | --: | --: | :-- | --: | :-- |"]
+        for verdict, cells in zip(table.verdicts, cells_of_claims(table), strict=True):
+            why = f": {escape(verdict.note)}" if verdict.note else ""
+            lines.append(_line(cells[:-1]).removesuffix("|") + f"| **{cells[-1]}**{why} |")
+        lines.append("")
     lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table), *_small(table), *_tested(table)]]
     return "\n".join([*lines, "", *provenance(table, run)]).strip("\n") + "\n"
 
 
-def _rows(table: PaperTable) -> list[str]:
-    columns = [[row.cells[i] for row in table.rows] for i in range(len(table.columns))]
-    has_paper = [any(cell.paper is not None for cell in column) for column in columns]
-    has_print = [any(cell.printed for cell in column) for column in columns]
-    head, align = ["row"], [":--"]
-    for (name, _), both, printed in zip(table.columns, has_paper, has_print, strict=True):
-        head += [f"{escape(name)}, paper"] if both or printed else []
-        head += [escape(name), "ours / paper"] if both else [escape(name)]
-        align += ["--:"] * (3 if both else 2 if printed else 1)
-    lines = [_line(head), _line(align)]
-    for row in table.rows:
-        note = f" ({row.note})" if row.note and row.note != "method" else ""
-        texts = [escape(row.name + note)]
-        for cell, both, printed in zip(row.cells, has_paper, has_print, strict=True):
-            texts += [escape(cell.printed) or "-"] if printed else []
-            texts += _paper_texts(cell, table) if both else [_ours(cell, table.n_videos)]
-        lines.append(_line(texts))
-    return lines
-
-
-def _ours(cell: PaperCell, usual: int) -> str:
-    if cell.found is not None:
-        return escape(with_interval(cell.found, usual))
-    return escape(cell.text) if cell.text else "-"
-
-
-def _paper_texts(cell: PaperCell, table: PaperTable) -> list[str]:
+def cells_of_rows(table: PaperTable) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a table as plain text: the paper's number, ours, and their ratio."""
     written = number if table.unit == "video" else fine_number
-    paper = "-" if cell.paper is None else written(cell.paper)
-    return [paper, _ours(cell, table.n_videos), "-" if cell.ratio is None else number(cell.ratio)]
+    head, rows = ["row"], [[row.name + _note(row)] for row in table.rows]
+    for i, (name, _) in enumerate(table.columns):
+        column = [row.cells[i] for row in table.rows]
+        both = any(cell.paper is not None for cell in column)
+        printed = any(cell.printed for cell in column)
+        head += [f"{name}, paper"] if both or printed else []
+        head += [name, "ours / paper"] if both else [name]
+        for texts, cell in zip(rows, column, strict=True):
+            texts.extend([cell.printed or "-"] if printed else [])
+            texts.extend(["-" if cell.paper is None else written(cell.paper)] if both else [])
+            texts.append(cell.text or "-" if cell.found is None else with_interval(cell.found, table.n_videos))
+            texts.extend(["-" if cell.ratio is None else number(cell.ratio)] if both else [])
+    return head, rows
 
 
-def _verdict(verdict: Verdict, usual: int) -> str:
-    measured = [_estimated(one, usual) for one in (verdict.found, *verdict.also)]
-    measured += [f"{name} {_estimated(one, usual)}" for name, one in (*verdict.beside, *verdict.controls)]
-    word = f"**{verdict.verdict}**" + (f": {escape(verdict.note)}" if verdict.note else "")
-    texts = [verdict.claim, verdict.paper or "-", "; ".join(measured), verdict.expected, p_text(verdict.p)]
-    return _line([*map(escape, texts), word])
+def _note(row: PaperRow) -> str:
+    return f" ({row.note})" if row.note and row.note != "method" else ""
 
 
-def _estimated(found: Estimate | None, usual: int) -> str:
-    return "-" if found is None else with_interval(found, usual)
+def cells_of_claims(table: PaperTable) -> list[list[str]]:
+    """Return the claims of a table as plain text, by the columns `CLAIMS`."""
+    rows = []
+    for verdict in table.verdicts:
+        measured = [with_interval(one, table.n_videos) for one in (verdict.found, *verdict.also)]
+        named = (*verdict.beside, *verdict.controls)
+        measured += [f"{name} {with_interval(one, table.n_videos)}" for name, one in named]
+        texts = [verdict.claim, verdict.paper or "-", "; ".join(measured), verdict.expected]
+        rows.append([*texts, p_text(verdict.p), verdict.verdict])
+    return rows
 
 
 def _tested(table: PaperTable) -> list[str]:
@@ -180,5 +187,5 @@ def _seeds(table: PaperTable) -> str:
     return f"methods that draw at random: {table.n_seeds} seed{'s' if table.n_seeds != 1 else ''}"
 
 
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(escape, cells)) + " |"

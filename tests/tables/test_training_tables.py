@@ -247,7 +247,7 @@ def page(cells, record=None, place="title", value="t"):
 
 def test_losses_are_shown_with_three_digits_and_beside_the_papers():
     text = page(runs())
-    assert "| one | 0.0024 | 0.0103 [0.00654, 0.0141] | 4.31 | printed | 96*192: conv |" in text
+    assert "| one | 0.0024 | 0.0103 [0.0065, 0.0141] | 4.31 | printed | 96*192: conv |" in text
     assert "over seeds" in text
     assert "bootstrap" not in text
     assert "**holds**" in text

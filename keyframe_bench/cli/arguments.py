@@ -57,28 +57,20 @@ class Arguments:
             raise UsageError(f"{word} is empty; give a path after it, or leave it out")
 
     def pop_columns(self, known: Sequence[str]) -> list[str]:
-        """Take ``columns=[a,b]`` out of the overrides and return its names, [] without it.
-
-        Raises
-        ------
-        UsageError
-            If it is no list of names, or one is not ``known``.
-        """
+        """Take ``columns=[a,b]`` out of the overrides and return its names; `UsageError` unless they are ``known``."""
         given = [word for word in self.overrides if word.startswith("columns=")]
+        self.overrides = [word for word in self.overrides if word not in given]
         if not given:
             return []
-        self.overrides = [word for word in self.overrides if word not in given]
         try:
             value = yaml.safe_load(given[-1].partition("=")[2])
         except yaml.YAMLError:
             value = None
-        names = value if isinstance(value, list) else [value]
-        if not names or not all(isinstance(name, str) for name in names):
-            raise UsageError(f"{given[-1]} is not a list of names such as columns='[{','.join(known[:2])}]'")
-        for name in names:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=3) or known
-                raise UsageError(f"columns=: there is no column {name!r}; did you mean {', '.join(near)}")
+        names = [str(name) for name in (value if isinstance(value, list) else [value] if value else [])]
+        wrong = next((name for name in names or [""] if name not in known), None)
+        if wrong is not None:
+            near = difflib.get_close_matches(wrong, known, n=3) or known
+            raise UsageError(f"{given[-1]}: there is no column {wrong!r}; there are {', '.join(near)}")
         return list(dict.fromkeys(names))
 
     def refuse_options(self, command: str) -> None:

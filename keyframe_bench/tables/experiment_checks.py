@@ -225,21 +225,22 @@ def _claim(claim: Mapping[str, Any], at: str) -> None:
     check_fields(claim, _CLAIM, at, required=("claim", "measure", "expect"))
     check_text(claim["claim"], at, "claim")
     check_texts(claim, ("note",), at)
-    measure = claim["measure"]
-    several = isinstance(measure, Mapping) and "all" in measure
-    if several:
-        check_fields(measure, ("all",), f"{at}: measure")
-        if not check_mappings(measure["all"], f"{at}: measure", "all"):
+    measures = {"measure": claim["measure"]}
+    if isinstance(claim["measure"], Mapping) and "all" in claim["measure"]:
+        check_fields(claim["measure"], ("all",), f"{at}: measure")
+        listed = check_mappings(claim["measure"]["all"], f"{at}: measure", "all")
+        if not listed:
             raise wrong(at, "measure: all is empty; list the measures by which the claim must hold")
-    for i, one in enumerate(measure["all"] if several else [measure], start=1):
-        _measure(one, ("where",), f"{at}: measure {i}" if several else f"{at}: measure")
+        measures = {f"measure {i}": one for i, one in enumerate(listed, start=1)}
     for field in ("controls", "beside"):
         named = claim.get(field, {})
         if not isinstance(named, Mapping):
             raise wrong(at, f"{field} {quoted(named)} is not a mapping of names to measures")
-        for name, one in named.items():
+        for name in named:
             check_text(name, at, f"a name in {field}")
-            _measure(one, ("where",), f"{at}: {field}: {name}")
+        measures |= {f"{field}: {name}": one for name, one in named.items()}
+    for name, one in measures.items():
+        _measure(one, ("where",), f"{at}: {name}")
     if "paper" in claim and not (isinstance(claim["paper"], str) or is_number(claim["paper"])):
         raise wrong(at, f"paper {quoted(claim['paper'])} is neither a number nor text")
     expect = claim["expect"]

@@ -76,11 +76,13 @@ def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
         Of `load_results`.
     """
     bounds = [_bounds(claim["expect"]) for claim in experiment.claims]
-    measured = [_measured(cells, claim["measure"]) for claim in experiment.claims]
+    measures = [claim["measure"].get("all", [claim["measure"]]) for claim in experiment.claims]
+    measured = [tuple(estimate(cells, one) for one in several) for several in measures]
+    plain = [_p(numbers, low, high) for numbers, (low, high, _) in zip(measured, bounds, strict=True)]
+    corrected = iter(holm([p for p in plain if p is not None]))
     found = []
-    for claim, (low, high, expected), numbers, p in zip(
-        experiment.claims, bounds, measured, corrected_p(measured, [(b[0], b[1]) for b in bounds]), strict=True
-    ):
+    for claim, numbers, (low, high, expected), tested in zip(experiment.claims, measured, bounds, plain, strict=True):
+        p = None if tested is None else float(next(corrected))
         beside, controls = (
             tuple((name, estimate(cells, one)) for name, one in claim.get(field, {}).items())
             for field in ("beside", "controls")
@@ -92,24 +94,6 @@ def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
         texts = str(claim["claim"]), str(claim.get("paper", ""))
         found.append(Verdict(*texts, numbers[0], expected, word, note, p, numbers[1:], beside, controls))
     return found
-
-
-def corrected_p(
-    measured: Sequence[Sequence[Estimate | None]], bounds: Sequence[tuple[float, float]]
-) -> list[float | None]:
-    """Return Holm's p-value of every claim, None for those without a test.
-
-    Parameters
-    ----------
-    measured : sequence of sequence of Estimate
-        The measures of every claim.
-    bounds : sequence of (low, high)
-        The open interval in which they are expected.
-    """
-    plain = [_largest_p(numbers, *limits) for numbers, limits in zip(measured, bounds, strict=True)]
-    tested = [p for p in plain if p is not None]
-    rest = iter(holm(tested) if tested else ())
-    return [None if p is None else float(next(rest)) for p in plain]
 
 
 def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str]:
@@ -137,10 +121,6 @@ def judge(measured: Estimate | None, low: float, high: float) -> tuple[Word, str
     return "undecided", "the interval reaches across the limit"
 
 
-def _measured(cells: pd.DataFrame, measure: Mapping[str, Any]) -> tuple[Estimate | None, ...]:
-    return tuple(estimate(cells, one) for one in measure.get("all", [measure]))
-
-
 def _decided(numbers: Sequence[Estimate | None], low: float, high: float, p: float | None) -> tuple[Word, str]:
     """Return the word that all measures of a claim share and that the correction leaves."""
     words = [judge(one, low, high) for one in numbers]
@@ -154,40 +134,29 @@ def _decided(numbers: Sequence[Estimate | None], low: float, high: float, p: flo
 
 def _against_controls(controls: Named, low: float, high: float) -> tuple[Word, str]:
     """Return "not tested" when a control's whole interval is as expected too, or its number where it has none."""
-    passing = [name for name, one in controls if one is not None and _as_expected(one, low, high)]
-    if passing:
+    known = {name: [one.value, one.value if one.low is None else one.low, one.value if one.high is None else one.high]
+             for name, one in controls if one is not None}  # fmt: skip
+    if passing := [name for name, ends in known.items() if low < min(ends) and max(ends) < high]:
         return "not tested", f"the control passes too: {', '.join(passing)}"
-    missing = [name for name, one in controls if one is None]
-    if missing:
+    if missing := [name for name, _ in controls if name not in known]:
         return "undecided", f"the control is not measured in these results: {', '.join(missing)}"
     return "holds", ""
 
 
-def _as_expected(found: Estimate, low: float, high: float) -> bool:
-    ends = [found.value if end is None else end for end in (found.low, found.high)]
-    return low < ends[0] and ends[1] < high
-
-
-def _largest_p(numbers: Sequence[Estimate | None], low: float, high: float) -> float | None:
-    """Return the p-value of a claim: the largest of its measures; None where one has no test."""
-    found = [None if one is None else _p(one, low, high) for one in numbers]
-    tested = [p for p in found if p is not None]
-    return max(tested) if len(tested) == len(found) else None
-
-
-def _p(measured: Estimate, low: float, high: float) -> float | None:
-    """Return the two-sided p-value of Student's t test against the limit that is hardest to tell from the number."""
+def _p(numbers: Sequence[Estimate | None], low: float, high: float) -> float | None:
+    """Return the two-sided p-value of the limit and the measure that are hardest to tell apart; None without a test."""
     from scipy.special import stdtr
 
-    if measured.excess is None or measured.low is None or measured.n < LEAST[measured.unit]:
-        return None
     tails = [0.0]
-    for limit in filter(math.isfinite, (low, high)):
-        values = measured.excess(limit)
-        mean = abs(float(values.mean()))
-        error = float(values.std(ddof=1)) / math.sqrt(len(values)) if math.isfinite(mean) else 0.0
-        # Without any spread the number is what it is, at the limit too: that is not as expected.
-        tails.append(float(stdtr(len(values) - 1, -mean / error)) if error else 0.0)
+    for one in numbers:
+        if one is None or one.excess is None or one.low is None or one.n < LEAST[one.unit]:
+            return None
+        for limit in filter(math.isfinite, (low, high)):
+            values = one.excess(limit)
+            mean = abs(float(values.mean()))
+            error = float(values.std(ddof=1)) / math.sqrt(len(values)) if math.isfinite(mean) else 0.0
+            # Without any spread the number is what it is, at the limit too: that is not as expected.
+            tails.append(float(stdtr(len(values) - 1, -mean / error)) if error else 0.0)
     return min(1.0, 2 * max(tails))
 
 

@@ -141,4 +141,4 @@ def test_table_command_writes_latex_with_the_columns_asked_for(tmp_path, capsys)
     assert "validation loss, paper" not in text
     capsys.readouterr()
     assert main([*words, "columns=[validation los]"]) == 2
-    assert "did you mean validation loss" in capsys.readouterr().err
+    assert "there are validation loss" in capsys.readouterr().err

@@ -176,6 +176,7 @@ def test_what_stands_beside_decides_nothing_and_a_value_may_be_a_difference():
         ({"controls": ["uniform"]}, "controls"),
         ({"controls": {"spread": {"extractor": "uniform"}}}, "controls: spread"),
         ({"beside": {"printed": "q"}}, "beside: printed"),
+        ({"beside": {1: {"mean": "q"}}}, "a name in beside"),
         ({"measure": {"difference": [{"value": ["a", "b", "c"]}, {"value": "a"}]}}, "a minus b"),
     ],
 )

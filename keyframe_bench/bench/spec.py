@@ -173,7 +173,7 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
                 raise UnavailableError(f"extractor {name!r} cannot run: {reason}")
             else:
                 left_out.append(NotRun(name, reason))
-    return found, left_out
+    return found, list(dict.fromkeys(left_out))  # a method's settings lack the same
 
 
 def _settings(name: str, grid: Mapping[str, Any]) -> list[dict[str, Any]]:

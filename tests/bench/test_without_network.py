@@ -39,3 +39,13 @@ def spaces(tmp_path, extractors, grid=None):
 def test_the_row_without_the_network_stands_beside_the_others_once(tmp_path, extractors, grid, expected):
     pytest.importorskip("torch")
     assert spaces(tmp_path, extractors, {"autoencoder": grid} if grid else {}) == expected
+
+
+def test_what_cannot_run_is_told_once(tmp_path, monkeypatch):
+    from keyframe_bench.extractors.autoencoder import Autoencoder
+
+    monkeypatch.setattr(Autoencoder, "unavailable", lambda _: "no torch")
+    data = Dataset.registry.build("synthetic", {"root": str(tmp_path)})
+    found, left_out = variants(RunSpec(data, tmp_path / "o", "all", ["3"], "2fps", [0], "raise"))
+    assert "autoencoder" not in {v.name for v in found}
+    assert [n.reason for n in left_out if n.extractor == "autoencoder"] == ["no torch"]

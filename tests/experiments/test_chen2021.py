@@ -364,3 +364,48 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
         keys.append(replace(plan, video=replace(plan.video, events=events)).identity(trained))
     assert len({json.dumps(key) for key in keys}) == len(keys)
     assert json.dumps(plan.identity(trained)) == json.dumps(keys[0])
+
+
+def committed_verdicts(name):
+    from pathlib import Path
+
+    from keyframe_bench.tables.load import load_results
+    from keyframe_bench.tables.verdict import verdicts
+
+    results = Path(__file__).parents[2] / "experiments" / "results" / f"{name.replace('/', '_')}.jsonl"
+    return {v.claim: v for v in verdicts(load_experiment(name), load_results(results))}
+
+
+def test_events_that_evenly_spread_frames_keep_too_are_no_merit():
+    found = committed_verdicts("chen2021/figure4b")
+    (kept,) = (v for claim, v in found.items() if claim.startswith("what happens is retained"))
+    assert kept.verdict == "not tested"
+    assert "evenly spread" in kept.note and "without the network" in kept.note
+    assert all(v.controls for v in found.values())  # each of them is one that a control could pass
+
+
+def test_what_is_sharper_is_so_by_both_measures():
+    sharp = {claim: v for claim, v in committed_verdicts("chen2021/figure1").items() if "sharp" in claim}
+    assert len(sharp) == 7
+    assert all(len(v.also) == 1 for v in sharp.values())
+    (mix,) = (v for claim, v in sharp.items() if claim.startswith("Mix is sharper than MS-SSIM"))
+    assert mix.verdict == "undecided"
+
+
+@pytest.mark.parametrize("scale", ["smoke", "cpu", "paper"])
+def test_the_leak_is_measured_with_every_network_of_table_4(scale):
+    experiment = load_experiment("chen2021/table4")
+    runs = {(run["network"], run["data"]) for run in experiment.runs_at(scale)}
+    assert {(f"p2_{i}", data) for i in (1, 2, 3) for data in ("cam_a", "cam_a_random")} == runs
+    assert sum("random split" in claim["claim"] for claim in experiment.claims) == 3
+
+
+def test_table_5_compares_networks_with_as_many_steps():
+    """Those that begin from the generalized network have had more: the paper's comparison stands beside."""
+    experiment = load_experiment("chen2021/table5")
+    inits = {run["name"]: run.get("init") for run in experiment.runs}
+    for claim in experiment.claims:
+        carried, printed = ([part["where"]["label"] for part in measure["ratio"]]
+                            for measure in (claim["measure"], claim["beside"]["as printed"]))  # fmt: skip
+        assert [inits[name] for name in carried] == [None, None]
+        assert [inits[name] for name in printed] == [None, "generic"]

@@ -77,11 +77,12 @@ def own_registry() -> Iterator[None]:
     """Forget the plug-ins that a test registers in this process."""
     from keyframe_bench.core import registry
     from keyframe_bench.core.feature import Feature
+    from keyframe_bench.datasets.base import Dataset
     from keyframe_bench.extractors.base import Extractor
     from keyframe_bench.metrics.base import Metric
     from keyframe_bench.training.data import TrainingData
 
-    kinds: tuple[Any, ...] = (Extractor.registry, Feature.registry, Metric.registry, TrainingData.registry)
+    kinds: list[Any] = [kind.registry for kind in (Dataset, Extractor, Feature, Metric, TrainingData)]
     before = [kind.entries() for kind in kinds]
     files = dict(registry._loaded_plugins)
     yield

@@ -13,7 +13,7 @@ from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
 from ..core.files import digest, sha256_of_file
-from ..core.registry import source_digest
+from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features
 from ..metrics.base import Metric
@@ -144,7 +144,8 @@ def make_plan(spec: RunSpec) -> Plan:
         chosen, left_out = _without_privileged(spec, chosen)
         not_run = [*not_run, *left_out]
     jobs = [_job(spec, item, chosen) for item in items]
-    return Plan(spec, jobs, not_run, spec.dataset.revision(), chosen)
+    revision = f"{spec.dataset.revision()} {source_digest(type(spec.dataset))}".strip()
+    return Plan(spec, jobs, not_run, revision, chosen)
 
 
 def _without_privileged(spec: RunSpec, chosen: list[Variant]) -> tuple[list[Variant], list[NotRun]]:

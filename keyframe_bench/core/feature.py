@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ContractError
 from .params import Configurable
 from .registry import Registry
 
@@ -68,7 +69,14 @@ class Feature(Configurable, ABC):
 
     @property
     def key(self) -> str:
-        """Cache key: name, version and parameters (networks add the sha256 of their weights)."""
+        """Cache key: name, version and parameters (networks add the sha256 of their weights).
+
+        `ContractError` where a class that is not registered bears the name of one that is: rows are found by the name.
+        """
+        owner = self.registry.owner(self.name)
+        if owner not in (None, type(self)):
+            mine, its = (f"{cls.__module__}.{cls.__qualname__}" for cls in (type(self), owner))
+            raise ContractError(f"feature {self.name!r} is {its}, and {mine} bears its name; register it under another")
         inner = ",".join(f"{k}={v}" for k, v in self.params.items())
         return f"{self.name}@{self.version}({inner})"
 

@@ -8,16 +8,18 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .errors import UnavailableError, UsageError, raise_out_of_memory
 from .params import check_params, parameters_of
+from .sources import forget, source_digest
 
 T = TypeVar("T")
 
@@ -43,39 +45,67 @@ class Registry(Generic[T]):
         Package whose modules (names without a leading underscore) are imported on discovery.
     reserved : iterable of str
         Names that mean something else where names are given.
+    columns : callable
+        From a class to further names that no other class may have (the numbers that a metric gives).
     """
 
-    def __init__(self, kind: str, package: str, reserved: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        reserved: Iterable[str] = (),
+        columns: Callable[[type[T]], Iterable[str]] = lambda _: (),
+    ) -> None:
         self.reserved = frozenset(reserved)
         self.kind = kind
         self.package = package
+        self.columns = columns
         self._entries: dict[str, Entry[T]] = {}
-        self._discovered = False
+        self._points: list[EntryPoint] | None = None  # still to be loaded; None before the first look-up
 
     def add(self, name: str, cls: type[T]) -> None:
-        """Register ``cls`` under ``name``; a name taken by another class raises `UsageError`."""
+        """Register ``cls`` under ``name``; a name or column that another class has raises `UsageError`.
+
+        What exists comes first, whatever is imported first: the package's own and what is installed.
+        """
         if name in self.reserved:
             raise UsageError(f"{self.kind} name {name!r} means something else in results; choose another")
-        taken = self._entries.get(name)
         origin = cls.__module__
+        if not origin.startswith(f"{self.package.partition('.')[0]}."):
+            self.discover(_top(origin))
+        taken = self._entries.get(name)
         if taken is not None and taken.cls is not None and taken.cls is not cls:
             raise UsageError(
                 f"{self.kind} name {name!r} is registered twice, by {taken.origin} and by {origin}; rename one"
             )
+        for other in self._entries.values():
+            both = () if other.cls in (None, cls) else {*self.columns(cls)} & {*self.columns(other.cls)}
+            if both:
+                raise UsageError(
+                    f"{self.kind} {name!r} of {origin} has the column {min(both)!r}, which {self.kind} {other.name!r} "
+                    f"of {other.origin} has already; rename it"
+                )
         self._entries[name] = Entry(name, cls, origin)
 
-    def discover(self) -> None:
-        """Import the package's modules and the entry points of group ``package``, once."""
-        if self._discovered:
-            return
-        self._discovered = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                path = f"{self.package}.{module.name}"
-                self._attempt(module.name, path, partial(importlib.import_module, path))
-        for point in entry_points(group=self.package):
-            self._attempt(point.name, point.value, point.load)
+    def discover(self, importing: str = "") -> None:
+        """Import the package's modules and the entry points of group ``package``, once.
+
+        Those of ``importing``, a package that is being imported itself, are left for the next look-up.
+        """
+        if self._points is None:
+            self._points = list(entry_points(group=self.package))
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_"):
+                    path = f"{self.package}.{module.name}"
+                    self._attempt(module.name, path, partial(importlib.import_module, path))
+        points, self._points, waiting = self._points, [], []
+        for point in points:
+            if _top(point.value.partition(":")[0]) == importing:
+                waiting.append(point)
+            else:
+                self._attempt(point.name, point.value, point.load)
+        self._points += waiting
 
     def _attempt(self, name: str, origin: str, load: Callable[[], Any]) -> None:
         try:
@@ -106,10 +136,19 @@ class Registry(Generic[T]):
             raise UnavailableError(f"{self.kind} {name!r} cannot be loaded: {entry.error}")
         return entry.cls
 
+    def owner(self, name: str) -> type[T] | None:
+        """Return the class that has taken ``name`` so far, or None."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.cls
+
     def build(self, name: str, params: Mapping[str, Any] | None = None) -> T:
         """Return an instance of ``name`` with checked parameters (one message for command line, Python and YAML)."""
         cls = self.get(name)
         return cls(**check_params(cls, params or {}, f"{self.kind} {name!r}"))
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def register(name: str) -> Callable[[type[T]], type[T]]:
@@ -138,13 +177,13 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
             parameters_of(cls)  # a signature that is no set of parameters is told now, by the file that has it
         cls.name = name  # type: ignore[attr-defined]  # every registered base declares `name`
         registry.add(name, cls)
+        source_digest(cls)  # now, while the files are what was imported
         return cls
 
     return decorate
 
 
 _loaded_plugins: dict[Path, str] = {}
-_plugin_digests: dict[str, str] = {}
 
 
 def load_plugins(files: Iterable[str]) -> None:
@@ -155,13 +194,14 @@ def load_plugins(files: Iterable[str]) -> None:
             continue
         if not path.is_file():
             raise UsageError(f"plug-in file {str(file)!r} does not exist; give the path of a Python file")
-        name = f"keyframe_bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        stem = re.sub(r"\W", "_", path.stem)  # a dot would make it a module of a package
+        name = "_".join(["keyframe_bench_plugin", stem, hashlib.sha256(str(path).encode()).hexdigest()[:8]])
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise UsageError(f"plug-in file {str(file)!r} is not a Python file (its name must end in .py)")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # pickle looks its classes up here
-        _plugin_digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        forget(path)
         try:
             spec.loader.exec_module(module)
         except UsageError as error:
@@ -171,14 +211,6 @@ def load_plugins(files: Iterable[str]) -> None:
             del sys.modules[name]
             raise UsageError(f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}") from error
         _loaded_plugins[path] = name
-
-
-def source_digest(cls: type) -> str:
-    """Return a hash of the plug-in file that defines ``cls``, or "" for classes of packages (they have versions).
-
-    A plug-in is edited all the time: results of its earlier text must not pass for those of the present one.
-    """
-    return _plugin_digests.get(cls.__module__, "")
 
 
 def plugin_files() -> list[str]:

@@ -44,7 +44,11 @@ class Dataset(Configurable, ABC):
         BibTeX key or "none"; terms of use.
     """
 
-    registry: ClassVar[Registry[Dataset]] = Registry("data set", "keyframe_bench.datasets")
+    registry: ClassVar[Registry[Dataset]] = Registry(
+        "data set",
+        "keyframe_bench.datasets",
+        reserved=("files",),  # what results call a list of video files
+    )
     name: ClassVar[str]
     version: ClassVar[int] = 1
     description: ClassVar[str] = ""

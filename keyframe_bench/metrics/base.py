@@ -50,7 +50,9 @@ class Metric(Configurable, ABC):
         BibTeX key of the source, or "none".
     """
 
-    registry: ClassVar[Registry[Metric]] = Registry("metric", "keyframe_bench.metrics")
+    registry: ClassVar[Registry[Metric]] = Registry(
+        "metric", "keyframe_bench.metrics", columns=lambda metric: metric.columns
+    )
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "none"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from ..core.errors import UsageError
 from ..core.files import digest, sha256_of_file
 from ..core.params import Configurable, Range
-from ..core.registry import source_digest
+from ..core.sources import source_digest
 from ..models.autoencoder_layers import Network
 from ..models.checkpoint import checkpoint_path
 from ..models.losses import ReconstructionLoss

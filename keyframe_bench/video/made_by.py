@@ -6,7 +6,6 @@ import functools
 import hashlib
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import LOADED_NS
 from ..core.feature import Feature
 from ..core.files import digest
-from ..core.registry import source_digest
+from ..core.sources import code_digest
 from ..core.version import VERSION
 
 if TYPE_CHECKING:
@@ -63,22 +62,11 @@ def package_digest() -> str | None:
 def made_by(feature: Feature) -> str | None:
     """Return a hash of all code and versions that rows of ``feature`` come from; None when its code cannot be read.
 
-    A plug-in file, or the file of an installed package that defines the class or a base of it, counts with its text:
-    authors forget to bump versions. What a script, a notebook or a prompt defines changes unseen: None.
+    The code of a plug-in, installed or not, counts with its text (`code_digest`): authors forget to bump versions. What
+    a prompt or a notebook defines changes unseen: None.
     """
-    package = package_digest()
-    if package is None:
-        return None
-    sources = []
-    for cls in type(feature).__mro__:
-        top = cls.__module__.partition(".")[0]
-        if top in sys.stdlib_module_names or any(cls.__module__.startswith(f"{_PACKAGE}.{part}.") for part in _PARTS):
-            continue
-        source = source_digest(cls) or _module_digest(cls.__module__)
-        if source is None:
-            return None
-        sources.append(source)
-    return digest([package, *sources])
+    package, source = package_digest(), code_digest(type(feature))
+    return None if package is None or source is None else digest([package, source])
 
 
 def _edited(item: Traversable | Path) -> bool:
@@ -100,14 +88,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
-
-
-@functools.cache
-def _module_digest(name: str) -> str | None:
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if name == "__main__" or file is None:
-        return None
-    try:
-        return None if _edited(Path(file)) else hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    except OSError:
-        return None

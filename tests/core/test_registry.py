@@ -101,6 +101,41 @@ def test_entry_points_are_loaded_and_a_broken_one_is_listed(
     assert "registered twice" in str(filled.entries()["alpha (other:Alpha)"].error)
 
 
+def test_a_column_belongs_to_one_class(filled: Registry[object]) -> None:
+    filled.columns = lambda cls: getattr(cls, "gives", ())
+
+    class Beta:
+        gives = ("sharpness",)
+
+    class Gamma:
+        gives = ("size", "sharpness")
+
+    filled.add("beta", Beta)
+    filled.add("beta", Beta)
+    with pytest.raises(UsageError, match=r"'gamma' of .* has the column 'sharpness', which method 'beta' of"):
+        filled.add("gamma", Gamma)
+    assert "gamma" not in filled.names()
+
+
+def test_an_entry_point_that_is_being_imported_waits(filled: Registry[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own import registers a class, which looks at what exists before the module is complete."""
+    made: list[type] = []
+
+    class Beta:
+        __module__ = "pkg.beta"
+
+    def load() -> None:
+        if not made:
+            raise AttributeError("partially initialized module")
+
+    point = SimpleNamespace(name="beta_point", value="pkg:Beta", load=load)
+    monkeypatch.setattr(module, "entry_points", lambda group: [point])
+    filled.add("beta", Beta)
+    made.append(Beta)
+    assert filled.names() == ["alpha", "beta"]
+    assert list(filled.entries()) == ["alpha", "beta", "broken"]
+
+
 def test_only_registered_kinds_can_be_registered() -> None:
     with pytest.raises(TypeError, match="derive it from one of them"):
         register("nothing")(object)

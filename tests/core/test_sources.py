@@ -1,0 +1,224 @@
+"""Whatever code of its own a plug-in runs, results are known by its text."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import keyframe_bench
+
+ROOT = Path(keyframe_bench.__file__).parents[1]
+METHOD = '''
+from keyframe_bench import Extractor, register
+
+@register("NAME")
+class Method(BASE):
+    """One frame."""
+    budget_rule = "one frame"
+    may_return_fewer = "always one"
+    def select(self, clip, k=None, *, rng):
+        return clip.pick([0])
+'''
+PLUGIN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent))
+import importlib
+import json
+import numpy
+import helper
+from parts import *
+from parts.inner import something
+try:
+    import not_installed
+except ImportError:
+    pass
+def later(kind="parts"):
+    import lazy
+    importlib.import_module("named")
+    exec((Path(__file__).parent / "executed.py").read_text())
+    return importlib.import_module(f"chosen.{kind}")
+"""
+FILES = {
+    "plugin.py": PLUGIN + METHOD.replace("NAME", "plugin").replace("BASE", "Extractor"),
+    "helper.py": "import deeper\n",
+    "deeper.py": "x = 1\n",
+    "lazy.py": "import helper\n",
+    "named.py": "x = 1\n",
+    "executed.py": "x = 1\n",
+    "parts/__init__.py": "from .inner import something\n",
+    "parts/inner.py": "from . import sibling\nsomething = 1\n",
+    "parts/sibling.py": "x = 1\n",
+    "chosen/__init__.py": "",
+    "chosen/one.py": "x = 1\n",
+    "unrelated.py": "x = 1\n",
+    "base.py": METHOD.replace("NAME", "base").replace("BASE", "Extractor"),
+    "child.py": METHOD.replace("NAME", "child").replace("BASE", "Extractor.registry.get('base')"),
+    # an editable installation is a package somewhere, and a path that leads there
+    "src/editable_of_test/__init__.py": "",
+    "src/editable_of_test/method.py": "from .work import x\n"
+    + METHOD.replace("NAME", "editable").replace("BASE", "Extractor"),
+    "src/editable_of_test/work.py": "from . import work_of_work\nx = 1\n",
+    "src/editable_of_test/work_of_work.py": "x = 1\n",
+    "site-packages/installed_of_test/__init__.py": "import numpy\nimport library_of_test.inner\nfrom . import method\n",
+    "site-packages/installed_of_test/method.py": METHOD.replace("NAME", "installed").replace("BASE", "Extractor"),
+    "site-packages/library_of_test/__init__.py": "",
+    "site-packages/library_of_test/inner.py": "x = 1\n",
+}
+SCRIPT = """
+import json
+from keyframe_bench.core.registry import load_plugins
+load_plugins(["plugin.py", "base.py", "child.py"])
+import editable_of_test.method, installed_of_test
+from keyframe_bench import Extractor
+from keyframe_bench.core.sources import source_digest
+names = ("plugin", "base", "child", "editable", "installed", "uniform")
+print(json.dumps({name: source_digest(Extractor.registry.get(name)) for name in names}))
+"""
+
+
+def run(folder: Path, script: str) -> str:
+    """Run a script in a process of its own and return the last line that it printed."""
+    paths = [str(ROOT), str(folder / "src"), str(folder / "site-packages")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads(run(folder, SCRIPT))
+    return found
+
+
+def written(folder: Path) -> Path:
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    folder = written(tmp_path_factory.mktemp("sources"))
+    return folder, digests(folder)
+
+
+def test_equal_text_has_one_digest_wherever_it_lies(sources: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    _, before = sources
+    assert digests(written(tmp_path)) == before
+    assert before["uniform"] == "", "classes of the package have versions"
+    assert len(set(before.values())) == 6
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("plugin.py", {"plugin"}),
+        ("helper.py", {"plugin"}),
+        ("deeper.py", {"plugin"}),
+        ("lazy.py", {"plugin"}),
+        ("named.py", {"plugin"}),
+        ("executed.py", {"plugin"}),
+        ("parts/sibling.py", {"plugin"}),
+        ("chosen/one.py", {"plugin"}),
+        ("unrelated.py", set()),
+        ("base.py", {"base", "child"}),
+        ("child.py", {"child"}),
+        ("src/editable_of_test/work_of_work.py", {"editable"}),
+        ("site-packages/installed_of_test/method.py", {"installed"}),
+        ("site-packages/library_of_test/inner.py", set()),
+    ],
+)
+def test_edited_code_makes_stale(sources: tuple[Path, dict[str, str]], file: str, stale: set[str]) -> None:
+    folder, before = sources
+    text = (folder / file).read_text()
+    (folder / file).write_text(text + "\ny = 2\n")
+    try:
+        after = digests(folder)
+    finally:
+        (folder / file).write_text(text)
+    assert {name for name in after if after[name] != before[name]} == stale
+
+
+MEASURED = """
+import numpy as np
+from keyframe_bench import Feature, ScoreExtractor, register
+from keyframe_bench.metrics.base import Column, Metric
+import sys
+sys.path.insert(0, "")
+
+@register("scores_of_test")
+class Scores(Feature):
+    def compute(self, frames):
+        from rule import chosen
+        return np.array([float(frame.ordinal == chosen) for frame in frames])
+
+@register("reads_scores")
+class Reads(ScoreExtractor):
+    "The frame that scores."
+    needs = (Scores(),)
+    def score(self, clip):
+        return clip[self.needs[0]]
+
+@register("metric_of_test")
+class Measured(Metric):
+    "What the rule says."
+    columns = {"rule_of_test": Column("none", "1", "the rule")}
+    def compute(self, keyframes, clip, annotation):
+        import rule
+        return {"rule_of_test": float(rule.chosen)}
+"""
+SWEEP = """
+import keyframe_bench as kb
+from keyframe_bench.core.registry import load_plugins
+load_plugins(["measured.py"])
+kb.sweep([kb.demo_video()], ["reads_scores"], budget=1, sampling="every", out=OUT, cache_gb=1)
+print(1)
+"""
+
+
+def test_features_metrics_and_the_store_follow_a_module_beside_the_plugin(tmp_path: Path) -> None:
+    """The module is imported when the work begins, and its features are kept for other folders too."""
+
+    def found(chosen: int, out: str) -> tuple[list[int], float]:
+        (tmp_path / "measured.py").write_text(MEASURED)
+        (tmp_path / "rule.py").write_text(f"chosen = {chosen}\n")
+        run(tmp_path, SWEEP.replace("OUT", repr(out)))
+        lines = [json.loads(line) for line in (tmp_path / out / "results.jsonl").read_text().splitlines()]
+        (cell,) = [line for line in lines if line["extractor"] == "reads_scores"]
+        return cell["keyframes"]["frames"], cell["metrics"]["rule_of_test"]
+
+    assert found(3, "out") == ([3], 3.0)
+    assert found(7, "out") == ([7], 7.0)
+    assert found(9, "other") == ([9], 9.0)
+
+
+def test_what_no_file_holds_is_not_taken_for_that_of_another_process(tmp_path: Path) -> None:
+    script = METHOD.replace("NAME", "prompt").replace("BASE", "Extractor")
+    script += "from keyframe_bench.core.sources import source_digest\nprint(source_digest(Method))"
+    assert run(tmp_path, script) != run(tmp_path, script)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_data_set_from_a_plugin_is_recorded_with_its_code(
+    tmp_path: Path, cli: Callable[..., tuple[int, str, str]], folder: Path
+) -> None:
+    plugin, out = tmp_path / "mine.py", tmp_path / "out"
+    plugin.write_text(
+        "from keyframe_bench import register\nfrom keyframe_bench.datasets.folder import Folder\n\n"
+        "@register('mine_of_test')\nclass Mine(Folder):\n    'Mine.'\n"
+    )
+    plain = ("run", "extractors=[uniform]", "budget=2", f"dataset.root={folder}")
+    assert cli(*plain, "dataset=mine_of_test", f"out={out}", "--plugin", plugin)[0] == 0
+    assert cli(*plain, "dataset=folder", f"out={tmp_path / 'plain'}")[0] == 0
+    with_code, without = (json.loads((o / "run.json").read_text())["revision"] for o in (out, tmp_path / "plain"))
+    assert with_code.startswith(f"{without} ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.errors import UnavailableError, UsageError
 from ..core.files import visible
 from ..core.registry import load_plugins
+from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks
 from .arguments import split
@@ -41,4 +42,7 @@ def run(arguments: list[str]) -> int:
         bad = sum(result.status == "failed" for result in results)
         failed += bad
         print(f"{name}: {len(results)} checks, {bad} failed")
+        if source_digest(type(extractor)):
+            print(f"{name}: edits of its file, and of modules that it imports, are noticed by run; what else it reads")
+            print("  at run time (files, environment variables) belongs in depends_on, or old results stay")
     return 1 if failed else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, Protocol
@@ -96,6 +97,18 @@ class Feature(Configurable, ABC):
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def rows_of(feature: Feature, frames: Sequence[FrameView]) -> NDArray[Any]:
+    """Return what ``feature`` computes; `ContractError` names it and its file where that is not one row per frame."""
+    rows = np.asarray(feature.compute(frames))
+    if rows.ndim and len(rows) == len(frames):
+        return rows
+    file = getattr(sys.modules.get(type(feature).__module__), "__file__", None) or type(feature).__module__
+    given = f"{len(rows)} rows" if rows.ndim else f"a single {type(rows.item()).__name__}"
+    raise ContractError(
+        f"feature {feature.key} in {file} gave {given} for {len(frames)} frames; return an array with a row for each"
+    )
 
 
 def opens_file(features: Iterable[Feature]) -> bool:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 _PACKAGE = __name__.partition(".")[0]
@@ -72,6 +73,13 @@ def code_digest(cls: type) -> str | None:
 def forget(file: Path) -> None:
     """Read ``file`` anew when it is asked for: it is about to be executed."""
     _seen.pop(file, None)
+
+
+def is_own(module: ModuleType) -> bool:
+    """Say whether a module is neither this package's nor of the standard library nor of an installed one."""
+    file = getattr(module, "__file__", None)
+    shipped = _top(module.__name__) in (_PACKAGE, *sys.stdlib_module_names)
+    return file is not None and not shipped and not _in_library(Path(file))
 
 
 def _top(module: str) -> str:

@@ -95,7 +95,11 @@ class Extractor(Configurable, ABC):
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """What the selection depends on beside code, parameters and features, as text: results are kept by it too."""
+        """What the selection depends on beside code, parameters and features, as text: results are kept by it too.
+
+        The code is a plug-in's files and all modules of its own that they import. Whatever else is read at run time (a
+        file of numbers, an environment variable, another method) belongs here, with its content or a hash of it.
+        """
         return ()
 
     @property

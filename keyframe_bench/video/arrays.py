@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.annotation import Annotation
 from ..core.clip import Clip, VideoInfo, read_only
 from ..core.errors import UsageError
-from ..core.feature import Feature
+from ..core.feature import Feature, rows_of
 
 _GOP = 12  # an I picture every 12 frames, as a small encoder would place them
 _FPS = 25.0
@@ -127,7 +127,7 @@ def clip_from_images(
         ArrayFrame(picture, int(ordinal), float(second), "I" if ordinal % _GOP == 0 else "P")
         for picture, ordinal, second in zip(pictures, where, seconds, strict=True)
     ]
-    columns = {feature.key: np.asarray(feature.fresh().compute(frames)) for feature in needs}
+    columns = {feature.key: rows_of(feature.fresh(), frames) for feature in needs}
     read_only([*columns.values(), where, seconds])
     n_frames = int(where[-1]) + 1
     step = float(seconds[-1] - seconds[0]) / int(where[-1] - where[0]) if n > 1 else 1 / _FPS

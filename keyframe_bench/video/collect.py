@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.budget import Sampling
-from ..core.feature import Feature
+from ..core.feature import Feature, rows_of
 from ..core.memory import anonymous_mb
 from .column import ColumnWriter
 from .frame import Frame
@@ -62,7 +62,7 @@ class Collector:
         ledger.active, ledger.converting_s = "|".join(self.name), 0.0
         ledger.clock = clock = time.perf_counter if self.feature.elsewhere else time.thread_time
         start = clock()
-        rows = self.feature.compute(self.frames)
+        rows = rows_of(self.feature, self.frames)
         self.writer.append(rows, len(self.frames))
         self.own_seconds += clock() - start - ledger.converting_s
         self.frames = []

@@ -2,6 +2,8 @@
 
 import contextlib
 import random
+import sys
+import types
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -451,6 +453,28 @@ class SaysNothing(SoundScore):
         return ""
 
 
+def _module(name: str, **values: object) -> types.ModuleType:
+    """Put a module into `sys.modules` that looks like a file of an author."""
+    module = sys.modules[name] = types.ModuleType(name)
+    vars(module).update(values, __file__=f"/home/me/{name}.py")
+    return module
+
+
+def _imports_torch() -> Extractor:
+    import torch
+
+    _module("mine_of_test", nn=torch.nn)
+    return type("Mine", (Sound,), {"__module__": "mine_of_test", "__doc__": "Mine."})()
+
+
+def _helper_imports_torch() -> Extractor:
+    from torch.nn import Conv2d
+
+    helper = _module("helper_of_test", Conv2d=Conv2d)
+    _module("mine_too_of_test", helper=helper)
+    return type("Mine", (Sound,), {"__module__": "mine_too_of_test", "__doc__": "Mine."})()
+
+
 BROKEN = [
     ("parameters_declared", UntypedParameter, "needs a type annotation"),
     ("parameters_declared", MutableDefault, "allowed are bool"),
@@ -465,6 +489,8 @@ BROKEN = [
     ("budget_rule_present", NoBudgetRule, "set budget_rule"),
     ("declarations_valid", UnknownSupport, "supports is a frozenset"),
     ("declarations_valid", TextVersion, "version is a whole number"),
+    ("imports_light", _imports_torch, "imports torch at its top"),
+    ("imports_light", _helper_imports_torch, "imports torch at its top"),
     ("expected_failures_explained", MisspeltExpectedFailure, "'budgets_met'"),
     ("needs_are_features", NeedsNoTuple, "mind the comma"),
     ("reads_declared_needs", ReadsUndeclared, "add that feature to needs"),
@@ -505,7 +531,7 @@ BROKEN = [
 
 def test_number_of_checks():
     """A check that is dropped, or added without a broken class here, is noticed."""
-    assert len(CHECKS) == 34
+    assert len(CHECKS) == 35
     assert {name for name, _, _ in BROKEN} == set(CHECKS)
 
 
@@ -646,3 +672,102 @@ def test_array_frame_planes_are_limited_range_yuv():
     red_picture = ArrayFrame(np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8))
     assert red_picture.rgb(2, 2)[0, 0].tolist() == [255, 0, 0]
     assert red_picture.planes()[2][0, 0] > 200  # V is the red difference
+
+
+# ---- what a fault looks like to its author ----------------------------------------------------------------------
+
+
+class ReturnsAList(Sound):
+    """Positions, and not what clip.pick makes of them."""
+
+    def select(self, clip, k=None, *, rng):
+        return list(range(k or 1))
+
+
+class ReadsWhatItDidNotDeclare(Sound):
+    """As it stands in a first draft."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick(np.argsort(clip[Undeclared()])[: k or 1])
+
+
+class Raises(ReturnsAList):
+    """Not finished."""
+
+    def select(self, clip, k=None, *, rng):
+        raise NotImplementedError("later")
+
+
+class NeedsRaise(Sound):
+    """Its needs cannot be told."""
+
+    @property
+    def needs(self):
+        return self.features
+
+
+class OneNumber(MeanLuma):
+    """A number in all, not one per frame."""
+
+    name = "one_number_of_tests"
+
+    def compute(self, frames):
+        return super().compute(frames).mean()
+
+
+class ReadsOneNumber(Sound):
+    """Reads a feature that is none."""
+
+    @property
+    def needs(self):
+        return (OneNumber(),)
+
+
+class FailsOnOneFrame(Sound):
+    """Differences of one frame."""
+
+    def select(self, clip, k=None, *, rng):
+        np.diff(clip.ordinals)[0]
+        return super().select(clip, k, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("extractor", "rule", "says"),
+    [
+        (ReturnsAList(), "returns_keyframes", ["select returns list", "clip.pick"]),
+        (ReadsWhatItDidNotDeclare(), "reads_declared_needs", ["undeclared_of_tests", "add that feature to needs"]),
+        (Raises(), "returns_keyframes", ["NotImplementedError: later"]),
+        (NeedsRaise(), "needs_are_features", ["features"]),
+        (ReadsOneNumber(), "reads_declared_needs", ["one_number_of_tests", "test_checks.py", "a single float"]),
+        (FailsOnOneFrame(), None, ["IndexError", "one frame"]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Extractor) else "",
+)
+def test_a_fault_is_told_once(extractor, rule, says):
+    results = run_checks(extractor)
+    (failed,) = [result for result in results if result.status == "failed"]
+    assert rule in (None, failed.name)
+    assert all(text in failed.message for text in says)
+    assert len(results) == len(CHECKS)
+    assert any(failed.name in result.message for result in results if result.status == "not applicable")
+
+
+class PicksTwice(Sound):
+    """Picks the brightest frame again and again."""
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick([5] * (k or 1))
+
+
+class NamesTwice(Sound):
+    """The same without clip.pick."""
+
+    def select(self, clip, k=None, *, rng):
+        where = np.sort([0, *[len(clip) - 1] * (k or 1)])
+        return KeyFrames(clip.ordinals[where], clip.times[where])
+
+
+def test_key_frames_that_come_twice_are_named():
+    assert "(picked more than once: 5)" in run_check("budget_met", PicksTwice()).message
+    message = run_check("frames_sorted_unique", NamesTwice()).message
+    assert ": 288 come more than once" in message

@@ -19,90 +19,18 @@ from typing import Literal
 
 from ...core.errors import ContractError, UnavailableError
 from ..base import Extractor
-from .declarations import (
-    check_budget_rule_present,
-    check_declarations_valid,
-    check_docstring_present,
-    check_expected_failures_explained,
-    check_init_does_no_work,
-    check_needs_are_features,
-    check_parameters_declared,
-    check_parameters_stored,
-    check_reference_present,
-)
-from .reading import (
-    check_clip_unchanged,
-    check_reads_declared_needs,
-    check_reads_no_annotation,
-)
-from .repeats import (
-    check_deterministic_as_declared,
-    check_global_random_untouched,
-    check_online_prefix,
-    check_picklable,
-    check_same_answer_elsewhere,
-    check_same_rng_same_answer,
-)
-from .results import (
-    check_budget_above_length,
-    check_budget_met,
-    check_constant_scores,
-    check_frames_in_range,
-    check_frames_sorted_unique,
-    check_free_budget,
-    check_inferred_budget,
-    check_json_round_trip,
-    check_returns_keyframes,
-    check_scores_finite,
-    check_segments_cover,
-    check_single_frame,
-    check_static_clip,
-    check_times_match_frames,
-    check_two_frames,
-    check_why_told,
-)
-from .rule import CHECKS, WHY_NOT
+from . import declarations, reading, repeats, results  # noqa: F401 - each adds its rules, in this order
+from .clips import TYPICAL, clip_of
+from .rule import CHECKS, SELECTING, WHY_NOT, Check, select, some_budgets
 
-__all__ = [
-    "CHECKS",
-    "CheckResult",
-    "check_budget_above_length",
-    "check_budget_met",
-    "check_budget_rule_present",
-    "check_clip_unchanged",
-    "check_constant_scores",
-    "check_declarations_valid",
-    "check_deterministic_as_declared",
-    "check_docstring_present",
-    "check_expected_failures_explained",
-    "check_frames_in_range",
-    "check_frames_sorted_unique",
-    "check_free_budget",
-    "check_global_random_untouched",
-    "check_inferred_budget",
-    "check_init_does_no_work",
-    "check_json_round_trip",
-    "check_needs_are_features",
-    "check_online_prefix",
-    "check_parameters_declared",
-    "check_parameters_stored",
-    "check_picklable",
-    "check_reads_declared_needs",
-    "check_reads_no_annotation",
-    "check_reference_present",
-    "check_returns_keyframes",
-    "check_same_answer_elsewhere",
-    "check_same_rng_same_answer",
-    "check_scores_finite",
-    "check_segments_cover",
-    "check_single_frame",
-    "check_static_clip",
-    "check_times_match_frames",
-    "check_two_frames",
-    "check_why_told",
-    "run_check",
-    "run_checks",
-]
+__all__ = ["CHECKS", "CheckResult", "run_check", "run_checks"]
+
+
+def __getattr__(name: str) -> Check:
+    """Return the function ``check_<rule>``."""
+    if name.removeprefix("check_") in CHECKS:
+        return CHECKS[name.removeprefix("check_")]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True)
@@ -142,7 +70,7 @@ def run_check(name: str, extractor: Extractor) -> CheckResult:
 
 
 def run_checks(extractor: Extractor) -> list[CheckResult]:
-    """Run every check on an instance and return the verdicts, in the order of `CHECKS`.
+    """Run every check on an instance and return the verdicts, in the order of `CHECKS`; each fault is told once.
 
     Parameters
     ----------
@@ -158,4 +86,28 @@ def run_checks(extractor: Extractor) -> list[CheckResult]:
     if reason:
         name = getattr(extractor, "name", type(extractor).__name__)
         raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")
-    return [run_check(name, extractor) for name in CHECKS]
+    verdicts: list[CheckResult] = []
+    told: dict[str, str] = {}  # what is wrong, to the first check that says so
+    fails = ""  # the check that says why nothing can be selected
+    for name in CHECKS:
+        if fails and name in SELECTING:
+            verdicts.append(CheckResult(name, "not applicable", f"select fails: see {fails}"))
+            continue
+        verdict = run_check(name, extractor)
+        if verdict.status == "failed":
+            first = told.setdefault(verdict.message.partition(" (clip: ")[0], name)
+            if first != name:
+                verdict = CheckResult(name, "not applicable", f"it fails as {first} does: see there")
+            elif name in SELECTING or name == "needs_are_features":
+                fails = "" if _can_select(extractor) else name
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _can_select(extractor: Extractor) -> bool:
+    try:
+        for k in some_budgets(extractor):
+            select(extractor, clip_of(extractor, TYPICAL[0]), k)
+    except Exception:  # noqa: BLE001 - a check has told what it is
+        return False
+    return True

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ...core.annotation import Annotation, UserSummary
 from ...core.clip import Clip, read_only
 from ...core.errors import ContractError
 from ...core.feature import Feature
+from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
 from ...video.arrays import clip_from_images
 from ..base import Extractor
@@ -61,7 +62,7 @@ def clip_of(extractor: Extractor, kind: str) -> Clip:
     columns = {key: rows.copy() for key, rows in cached.columns.items()}
     ordinals, times = cached.ordinals.copy(), cached.times.copy()
     read_only([*columns.values(), ordinals, times])
-    return replace(cached, ordinals=ordinals, times=times, columns=columns)
+    return PickedClip(cached.video, ordinals, times, columns, cached.annotation)
 
 
 @lru_cache(maxsize=64)  # features of networks are slow: one computation serves all checks
@@ -83,6 +84,19 @@ def _clip(kind: str, needs: tuple[Feature, ...], every_frame: bool) -> Clip:
     n_frames = int(ordinals[-1]) + 1
     annotation = Annotation(users=users, shots=np.array([[0, n_frames]], dtype=np.int64))
     return clip_from_images(pictures, needs, times, annotation, ordinals=ordinals, name=kind)
+
+
+@dataclass(frozen=True, eq=False)
+class PickedClip(Clip):
+    """A clip that notes which positions were picked more than once in the last `pick`."""
+
+    twice: list[int] = field(default_factory=list)
+
+    def pick(self, positions: ArrayLike, **values: Any) -> KeyFrames:
+        """Return what `Clip.pick` does."""
+        found, counts = np.unique(np.asarray(positions), return_counts=True)
+        self.twice[:] = found[counts > 1].tolist()
+        return super().pick(positions, **values)
 
 
 class ReadColumns(Mapping[str, NDArray[Any]]):

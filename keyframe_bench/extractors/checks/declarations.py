@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from ...core.errors import ContractError, UsageError
 from ...core.feature import Feature
 from ...core.params import Parameter, parameters_of
+from ...core.sources import is_own
 from ..base import Extractor, ScoreExtractor
 from .rule import CHECKS, require, rule
 
@@ -126,6 +129,33 @@ def check_declarations_valid(extractor: Extractor) -> None:
     for name in ("stochastic", "online", "privileged"):
         require(isinstance(getattr(extractor, name), bool), f"{name} is True or False")
     require(isinstance(extractor.may_return_fewer, str), 'may_return_fewer is the reason as text, or ""')
+
+
+@rule(selects=False)
+def check_imports_light(extractor: Extractor) -> None:
+    """The file imports at its top nothing that takes long to load: every command waits for it."""
+    module = sys.modules.get(type(extractor).__module__)
+    heavy = sorted(_HEAVY.intersection(_imported(module, set()))) if module is not None else []
+    require(
+        not heavy,
+        f"{getattr(module, '__file__', None)} imports {', '.join(heavy)} at its top, for which every command waits; "
+        "import inside the functions that use it",
+    )
+
+
+_HEAVY = frozenset({"jax", "lightning", "pandas", "sklearn", "tensorflow", "timm", "torch", "torchvision"})
+
+
+def _imported(module: ModuleType, seen: set[str]) -> Iterator[str]:
+    """Yield the packages that ``module``, and the author's other modules that it imports, have names of."""
+    values = list(vars(module).values())
+    names = {v.__name__ if isinstance(v, ModuleType) else str(getattr(v, "__module__", "")) for v in values}
+    for name in sorted(names - seen):
+        seen.add(name)
+        yield name.partition(".")[0]
+        inner = sys.modules.get(name)
+        if inner is not None and is_own(inner):
+            yield from _imported(inner, seen)
 
 
 @rule(selects=False)

@@ -17,8 +17,8 @@ from typing import Any
 from ...core.clip import Clip
 from ...core.errors import ContractError
 from ...core.registry import load_plugins, plugin_files
-from ...core.seeding import rng_for
 from ..base import Extractor
+from .rule import select
 
 _CHILD_TIMEOUT_S = 300
 
@@ -36,7 +36,7 @@ def answers(extractor: Extractor, clip: Clip, budgets: Sequence[int | None]) -> 
     """Return what ``extractor`` selects for each budget, as JSON data without its cost."""
     found = []
     for k in budgets:
-        data = extractor.select(clip, k, rng=rng_for(0, "check")).to_json()
+        data = select(extractor, clip, k).to_json()
         del data["cost"]
         found.append(data)
     return found

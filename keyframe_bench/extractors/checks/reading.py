@@ -1,7 +1,8 @@
-"""Checks of what ``select`` reads and leaves alone."""
+"""Checks of what ``select`` reads and leaves alone, and that it gives key frames at all."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from ...core.errors import ContractError
 from ...core.seeding import rng_for
 from ..base import Extractor
 from .clips import TYPICAL, AnnotationTrap, ReadColumns, clip_of
-from .rule import only, require, rule, same, select, some_budgets, view_of
+from .rule import only, require, results, rule, same, select, some_budgets, view_of
 
 
 @rule()
@@ -19,17 +20,35 @@ def check_reads_declared_needs(extractor: Extractor) -> None:
     for k in some_budgets(extractor):
         clip = view_of(extractor, clip_of(extractor, TYPICAL[0]))
         columns = ReadColumns(clip.columns)
-        error: Exception | None = None
-        try:
+        with suppress(Exception):  # only a missing feature breaks this rule
             extractor.select(replace(clip, columns=columns), k, rng=rng_for(0, "check"))
-        except Exception as raised:  # noqa: BLE001 - judged below: only a missing feature breaks this rule
-            error = raised
-        if columns.missing:
-            raise ContractError(
-                f"select reads {columns.missing[0]}, which needs does not declare; add that feature to needs"
-            ) from error
-        if error is not None:
-            raise error
+        require(
+            not columns.missing,
+            f"select reads {', '.join(columns.missing[:1])}, which needs does not declare; add that feature to needs",
+        )
+
+
+@rule()
+def check_returns_keyframes(extractor: Extractor) -> None:
+    """``select`` returns KeyFrames whose arrays have the documented types and lengths."""
+    for clip, _, result in results(extractor):
+        n, k = len(clip), len(result.frames)
+        wanted: dict[str, tuple[type, tuple[int, ...]]] = {
+            "frames": (np.int64, (k,)),
+            "times": (np.float64, (k,)),
+            "scores": (np.float64, (k,)),
+            "segments": (np.int64, (k, 2)),
+            "frame_scores": (np.float32, (n,)),
+            "thresholds": (np.float32, (n,)),
+        }
+        for name, (dtype, shape) in wanted.items():
+            array = getattr(result, name)
+            if array is None and name not in ("frames", "times"):
+                continue
+            require(
+                isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape,
+                f"{name} must be {dtype.__name__} {list(shape)}; return clip.pick(positions, scores=..., segments=...)",
+            )
 
 
 @rule(only(lambda e: not e.privileged, "it is privileged: it may see the annotation"))

@@ -30,35 +30,15 @@ _BUDGETS = (1, 2, 3, 5, 8)
 
 
 @rule()
-def check_returns_keyframes(extractor: Extractor) -> None:
-    """``select`` returns KeyFrames whose arrays have the documented types and lengths."""
-    for clip, _, result in results(extractor):
-        n, k = len(clip), len(result.frames)
-        wanted: dict[str, tuple[type, tuple[int, ...]]] = {
-            "frames": (np.int64, (k,)),
-            "times": (np.float64, (k,)),
-            "scores": (np.float64, (k,)),
-            "segments": (np.int64, (k, 2)),
-            "frame_scores": (np.float32, (n,)),
-            "thresholds": (np.float32, (n,)),
-        }
-        for name, (dtype, shape) in wanted.items():
-            array = getattr(result, name)
-            if array is None and name not in ("frames", "times"):
-                continue
-            require(
-                isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape,
-                f"{name} must be {dtype.__name__} {list(shape)}; return clip.pick(positions, scores=..., segments=...)",
-            )
-
-
-@rule()
 def check_frames_sorted_unique(extractor: Extractor) -> None:
     """Key frames come in order, each once."""
     for clip, k, result in results(extractor):
+        frames, counts = np.unique(result.frames, return_counts=True)
+        twice = ", ".join(map(str, frames[counts > 1]))
         require(
             np.all(np.diff(result.frames) > 0),
-            f"frames {result.frames.tolist()} for k={k} on {clip.video.name} are not sorted and unique; "
+            f"frames {result.frames.tolist()} for k={k} on {clip.video.name} are not sorted and unique"
+            f"{f': {twice} come more than once' if twice else ''}; "
             "clip.pick sorts and removes duplicates",
         )
 

@@ -18,6 +18,7 @@ from .clips import TYPICAL, AnnotationTrap, clip_of
 Check = Callable[[Extractor], None]
 CHECKS: dict[str, Check] = {}
 WHY_NOT: dict[str, Callable[[Extractor], str]] = {}  # rule to "why it does not apply", "" when it does
+SELECTING: set[str] = set()  # rules that can only be judged where ``select`` works
 
 
 def rule(unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True) -> Callable[[Check], Check]:
@@ -39,6 +40,8 @@ def rule(unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = T
 
         name = check.__name__.removeprefix("check_")
         CHECKS[name], WHY_NOT[name] = guarded, why_not
+        if selects:
+            SELECTING.add(name)
         return guarded
 
     return decorate
@@ -99,6 +102,9 @@ def require_budget(extractor: Extractor, clip: Clip, k: int) -> None:
     said = f"{got} key frames for a budget of {k} on {clip.video.name} ({len(clip)} frames)"
     require(got <= full, f"{said}; return no more than {full}")
     require(got >= 1, f"{said}; a video with frames has at least one")
+    twice = getattr(clip, "twice", ())
+    if twice:
+        said += f" (picked more than once: {', '.join(map(str, twice))})"
     require(
         got == full or extractor.may_return_fewer,
         f'{said}, not {full}; fill up with the next best frames, or say why not: may_return_fewer = "<reason>"',

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .api import Extraction, extract
 from .core.budget import Budget
-from .core.clip import Clip
+from .core.clip import Clip, watched
 from .core.errors import UsageError
 from .core.keyframes import KeyFrames
 from .core.seeding import rng_for
@@ -198,6 +198,9 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
     if result.segments is not None:
         index = max(0, int(np.searchsorted(result.segments[:, 0], ordinal, side="right")) - 1)
         key_frame, segment = int(result.frames[index]), (int(result.segments[index, 0]), int(result.segments[index, 1]))
+    view = clip.restricted(method.needs, annotation=False)
+    with watched(method, view):
+        why = method.why(view, result, position, done.k)
     near = range(max(0, position - NEIGHBOURS), min(len(clip), position + NEIGHBOURS + 1))
     return Explanation(
         video=done.video.name,
@@ -219,7 +222,7 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
         coverage=inferred.coverage,
         coverage_below=inferred.coverage_below,
         chosen=sampled and judged in result.frames,
-        why=method.why(clip.restricted(method.needs, annotation=False), result, position, done.k),
+        why=why,
         segment=segment,
         key_frame=key_frame,
         neighbours=tuple(_neighbour(result, levels, clip, p) for p in near),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,13 +18,22 @@ import numpy as np
 from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import FORMAT, HUMAN, Cell
-from ..core.clip import Clip
-from ..core.errors import ContractError, KeyframeBenchError, OutputError, UsageError, VideoError, memory_errors_named
+from ..core.clip import Clip, watched
+from ..core.errors import (
+    ContractError,
+    KeyframeBenchError,
+    OutputError,
+    RowsWrittenError,
+    UsageError,
+    VideoError,
+    memory_errors_named,
+)
 from ..core.feature import Feature, opens_file
 from ..core.files import canonical_json, make_folder, write_atomic
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
 from ..core.seeding import rng_for
+from ..core.sources import source_digest
 from ..extractors._inferred import budget_features, run_at_budget
 from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
@@ -154,13 +165,15 @@ class _Video:
                 raise
             return self._apart(error, progress)
         self.packets_s = packets_seconds(item.path)
-        given = item.annotation
-        annotation = None if given is None else given.aligned(read.times, item.id)
-        whole = read.clip(EVERY, self.metric_needs)
+        whole, annotation = self._whole(read)
         records, failures = [], []
+        wrote: dict[str, RowsWrittenError] = {}
         try:
             for cell in self.job.cells:
                 try:
+                    for who, written in wrote.items():
+                        if who == f"extractor {cell.extractor!r}" or who.startswith("metric "):
+                            raise written
                     records.append(self._cell(cell, built[cell.key], read, whole, annotation))
                 except OutputError:
                     raise
@@ -170,6 +183,10 @@ class _Video:
                         raise
                     failures.append(_failure_line(cell, error))
                     records.append(_failure(cell, error))
+                    if isinstance(error, RowsWrittenError) and error.owner not in wrote:
+                        wrote[error.owner] = error
+                        read = self._read(None)
+                        whole, annotation = self._whole(read)
         except KeyboardInterrupt:
             self._written(records, failures)  # what is finished need not be computed again
             raise
@@ -177,6 +194,12 @@ class _Video:
         write_thumbnails(item.path, shown, read, self.out / "thumbs" / self.job.sha256)
         self._write_video_record(read, annotation)
         return self._written(records, failures)
+
+    def _whole(self, read: Pass) -> tuple[Clip, Annotation | None]:
+        """Return what metrics look at: every frame, and a copy of what is known about the video."""
+        given = copy.deepcopy(self.job.item.annotation)
+        annotation = None if given is None else given.aligned(read.times, self.job.item.id)
+        return read.clip(EVERY, self.metric_needs), annotation
 
     def _read(self, progress: Progress | None) -> Pass:
         """Return the pass over the video, as far as possible from features that an earlier run has kept."""
@@ -280,7 +303,10 @@ class _Video:
         values: dict[str, Any] = {}
         for metric in self.metrics:
             if metric.applies(annotation):
-                found = metric.compute(result, whole, annotation)
+                # Every row of every frame is looked at: that takes long, and the package's own metrics are tested.
+                plugin = source_digest(type(metric))
+                with watched(metric, replace(whole, annotation=annotation), result) if plugin else nullcontext():
+                    found = metric.compute(result, whole, annotation)
                 if found.keys() != metric.columns.keys() or not all(map(math.isfinite, found.values())):
                     raise ContractError(
                         f"metric {metric.name!r} gave {found}, not finite numbers for {', '.join(metric.columns)}"

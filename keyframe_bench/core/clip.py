@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import pickle
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .annotation import Annotation
-from .errors import ContractError
+from .errors import ContractError, RowsWrittenError
 from .feature import Feature
 from .keyframes import KeyFrames
 
@@ -156,6 +159,36 @@ def _aligned(values: ArrayLike, n: int, dtype: Any, what: str) -> NDArray[Any]:
     if len(array) != n:
         raise ContractError(f"{what} has {len(array)} entries for {n} frames")
     return array
+
+
+@contextmanager
+def watched(owner: Any, clip: Clip, result: KeyFrames | None = None) -> Iterator[None]:
+    """Raise an error that names ``owner``, a method or metric, where the block writes into ``clip`` or ``result``.
+
+    Others see the same arrays, and that they are read-only is no obstacle to torch or ctypes.
+
+    Raises
+    ------
+    RowsWrittenError
+    """
+    shared = {"ordinals": clip.ordinals, "times": clip.times, "annotation": clip.annotation, "key frames": result}
+    shared |= {f"rows of {key}": rows for key, rows in clip.columns.items()}
+    before = {name: _checksum(value) for name, value in shared.items()}
+    try:
+        yield
+    finally:
+        written = [name for name, value in shared.items() if _checksum(value) != before[name]]
+        if written:
+            raise RowsWrittenError(f"{owner.registry.kind} {owner.name!r}", ", ".join(written))
+
+
+def _checksum(value: object) -> int:
+    """Return the CRC-32 of everything in ``value``, whose arrays are not copied."""
+    arrays: list[pickle.PickleBuffer] = []
+    state = zlib.crc32(pickle.dumps(value, protocol=5, buffer_callback=arrays.append))
+    for array in arrays:
+        state = zlib.crc32(array.raw(), state)
+    return state
 
 
 def read_only(arrays: Sequence[NDArray[Any]]) -> None:

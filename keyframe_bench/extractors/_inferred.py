@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.budget import Budget
-from ..core.clip import Clip
+from ..core.clip import Clip, watched
 from ..core.errors import ContractError, UsageError, memory_errors_named
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
@@ -113,7 +113,8 @@ def what_decided(
     if owners[0] is not owners[1] and issubclass(*owners):
         return Inferred()
     view = clip.restricted(extractor.needs, annotation=extractor.privileged)
-    return Inferred(level=extractor.knee(view, rng=copy.deepcopy(rng)).level)
+    with watched(extractor, view):
+        return Inferred(level=extractor.knee(view, rng=copy.deepcopy(rng)).level)
 
 
 def _covered(extractor: Extractor, clip: Clip, k: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -126,12 +127,16 @@ def _covered(extractor: Extractor, clip: Clip, k: int, rng: np.random.Generator)
 def _inferred_k(extractor: Extractor, clip: Clip, budget: Budget, rng: np.random.Generator) -> tuple[int, float]:
     """Return k and the seconds it took; every trial draws what the final selection will draw."""
     extractor.prepare()
-    start = time.perf_counter()
     if budget.kind == "inferred":
         view = clip.restricted(extractor.needs, annotation=extractor.privileged)
-        k = extractor.infer_k(view, rng=copy.deepcopy(rng))
+        with watched(extractor, view):
+            start = time.perf_counter()
+            k = extractor.infer_k(view, rng=copy.deepcopy(rng))
+            seconds = time.perf_counter() - start
         if not 1 <= k <= len(clip):
             raise ContractError(f"extractor {extractor.name!r} infers k = {k} for {len(clip)} sampled frames")
     else:
+        start = time.perf_counter()
         k = smallest_covering(lambda n: _covered(extractor, clip, n, rng), len(clip), COVERAGE)
-    return k, time.perf_counter() - start
+        seconds = time.perf_counter() - start
+    return k, seconds

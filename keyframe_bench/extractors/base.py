@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.cells import HUMAN
-from ..core.clip import Clip
+from ..core.clip import Clip, watched
 from ..core.errors import ContractError, UsageError
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
@@ -275,7 +275,7 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     UsageError
         If the extractor does not support this kind of budget.
     ContractError
-        If the result breaks the contract.
+        If the result breaks the contract, or an array of the clip was written to (`RowsWrittenError`).
     """
     wanted = "free" if k is None else "fixed"
     if wanted not in extractor.supports:
@@ -285,9 +285,10 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
         raise ContractError("a clip without frames has no key frames")
     view = clip.restricted(extractor.needs, annotation=extractor.privileged)
     extractor.prepare()
-    start = time.perf_counter()
-    result = extractor.select(view, k, rng=rng)
-    seconds = time.perf_counter() - start
+    with watched(extractor, view):
+        start = time.perf_counter()
+        result = extractor.select(view, k, rng=rng)
+        seconds = time.perf_counter() - start
     if not isinstance(result, KeyFrames):
         raise ContractError(f"extractor {extractor.name!r} returned {type(result).__name__}, not clip.pick(...)")
     _check_result(extractor, clip, k, result)

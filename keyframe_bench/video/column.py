@@ -68,7 +68,8 @@ class ColumnWriter:
             shape = (self._rows, *(self._shape or ()))
             try:
                 self._file.flush()
-                rows = np.memmap(self._file, dtype=self._dtype, mode="r", shape=shape)  # type: ignore[call-overload]  # the stubs want a dtype that is not None
+                # "c": who writes all the same gets pages of his own, where "r" would end the process.
+                rows = np.memmap(self._file, dtype=self._dtype, mode="c", shape=shape)  # type: ignore[call-overload]  # the stubs want a dtype that is not None
                 self._file.close()
             except OSError as error:
                 raise _disk_error(error) from error

@@ -262,9 +262,10 @@ def _can_be_mapped(array: NDArray[Any]) -> bool:
 def _read(path: Path, crc32: int) -> NDArray[Any]:
     if _crc32(path) != crc32:
         raise ValueError(f"{path} is damaged")
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.load(path, mmap_mode="c", allow_pickle=False)  # who writes all the same gets pages of his own
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is an archive")
+    array.flags.writeable = False
     return array.view(np.ndarray)  # a plain array over the mapped file, as a pass gives
 
 

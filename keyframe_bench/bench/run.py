@@ -167,12 +167,12 @@ class _Video:
         self.packets_s = packets_seconds(item.path)
         whole, annotation = self._whole(read)
         records, failures = [], []
-        wrote: dict[str, RowsWrittenError] = {}
+        wrote: list[RowsWrittenError] = []
         try:
             for cell in self.job.cells:
                 try:
-                    for who, written in wrote.items():
-                        if who == f"extractor {cell.extractor!r}" or who.startswith("metric "):
+                    for written in wrote:
+                        if str(written).startswith((f"extractor {cell.extractor!r} ", "metric ")):
                             raise written
                     records.append(self._cell(cell, built[cell.key], read, whole, annotation))
                 except OutputError:
@@ -183,8 +183,8 @@ class _Video:
                         raise
                     failures.append(_failure_line(cell, error))
                     records.append(_failure(cell, error))
-                    if isinstance(error, RowsWrittenError) and error.owner not in wrote:
-                        wrote[error.owner] = error
+                    if isinstance(error, RowsWrittenError) and error not in wrote:
+                        wrote.append(error)
                         read = self._read(None)
                         whole, annotation = self._whole(read)
         except KeyboardInterrupt:

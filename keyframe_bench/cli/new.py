@@ -53,14 +53,14 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False) -> Ne
         root = _checkout()
         package, tests = Path(base.__file__).parent, root / "tests" / "extractors"
         _unique_test(name, root / "tests")
-        imports, kept, test = _template.IMPORTS_IN_TREE, _template.KEPT_IN_TREE, _template.TEST_IN_TREE
+        imports, test = _template.IMPORTS_IN_TREE, _template.TEST_IN_TREE
     else:
         package = tests = folder
         _check_not_importable(name)
-        imports, kept, test = _template.IMPORTS, _template.KEPT, _template.TEST
+        imports, test = _template.IMPORTS, _template.TEST
     code_file, test_file = package / f"{name}.py", tests / f"test_{name}.py"
     gap = "\n" if _inside_checkout(package) else ""  # import sorters part a project's own packages from others
-    words = {"name": name, "class_name": _class_name(name), "test_file": test_file.name, "gap": gap, "kept": kept}
+    words = {"name": name, "class_name": _class_name(name), "test_file": test_file.name, "gap": gap}
     words["imports"] = Template(imports).substitute(words)
     texts = {
         code_file: Template(_template.EXTRACTOR).substitute(words),

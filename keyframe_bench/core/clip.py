@@ -179,7 +179,10 @@ def watched(owner: Any, clip: Clip, result: KeyFrames | None = None) -> Iterator
     finally:
         written = [name for name, value in shared.items() if _checksum(value) != before[name]]
         if written:
-            raise RowsWrittenError(f"{owner.registry.kind} {owner.name!r}", ", ".join(written))
+            raise RowsWrittenError(
+                f"{owner.registry.kind} {owner.name!r} writes into {', '.join(written)}, which all methods share; "
+                "work on a copy: clip[feature].copy()"
+            )
 
 
 def _checksum(value: object) -> int:

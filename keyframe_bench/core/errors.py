@@ -38,23 +38,7 @@ class OutOfMemoryError(KeyframeBenchError, MemoryError):
 
 
 class RowsWrittenError(ContractError):
-    """A plug-in wrote into what all methods and metrics share: it must be read again for the others.
-
-    Parameters
-    ----------
-    owner : str
-        Who wrote: "extractor 'mine'".
-    what : str
-        Into what.
-    """
-
-    def __init__(self, owner: str, what: str) -> None:
-        super().__init__(owner, what)
-        self.owner = owner
-        self.what = what
-
-    def __str__(self) -> str:
-        return f"{self.owner} writes into {self.what}, which all methods share; work on a copy: clip[feature].copy()"
+    """A plug-in, which the message begins with, wrote into what all share: it must be read again for the others."""
 
 
 class VideoError(KeyframeBenchError):

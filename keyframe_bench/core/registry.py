@@ -177,7 +177,7 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
             parameters_of(cls)  # a signature that is no set of parameters is told now, by the file that has it
         cls.name = name  # type: ignore[attr-defined]  # every registered base declares `name`
         registry.add(name, cls)
-        source_digest(cls)  # now, while the files are what was imported
+        source_digest(cls)  # type: ignore[arg-type]  # now, while the files are what was imported
         return cls
 
     return decorate

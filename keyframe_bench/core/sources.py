@@ -11,41 +11,30 @@ import re
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
 _LIBRARIES = frozenset({"site-packages", "dist-packages"})
-_NAME = re.compile(r"\.*[^\W\d]\w*([./]\w*)*")  # "helper", ".helper", "methods." of an f-string, "parts/helper.py"
-_THIS_PROCESS = uuid.uuid4().hex[:12]
+_NAME = re.compile(r"[^\W\d]\w*(\.\w*)*")  # "helper", "methods." of an f-string, "parts.helper.py"
+_LONGEST = 200  # characters of a name in quotation marks
+UNSEEN = uuid.uuid4().hex[:12]
+"""Digest, in this process only, of code that no file holds (a prompt, a notebook)."""
 
-
-class _Source(NamedTuple):
-    sha256: str
-    imports: frozenset[tuple[int, str]]  # leading dots, and names parted by dots; "*" or "" for all that a package has
-
-
-_seen: dict[Path, _Source] = {}  # as they were when they were first read: later edits are not what runs here
-
-
-def source_digest(cls: type) -> str:
-    """Return a hash of the code that ``cls`` comes from, or "" for classes of this package (they have versions).
-
-    A plug-in is edited all the time: results of its earlier text must not pass for those of the present one. Code that
-    no file holds (a prompt, a notebook) has another hash in every process.
-    """
-    found = code_digest(cls)
-    return _THIS_PROCESS if found is None else found
+# sha256 of a file, what it imports (leading dots, and names parted by dots; "*" or "" for all that a package has) and
+# folders that it names. As they were when they were first read: later edits are not what runs here.
+_seen: dict[Path, tuple[str, set[tuple[int, str]], list[str]]] = {}
 
 
 @functools.cache
-def code_digest(cls: type) -> str | None:
-    """Return what `source_digest` does, and None where no file holds the code.
+def source_digest(cls: type) -> str:
+    """Return a hash of the code that ``cls`` comes from, or "" for classes of this package (they have versions).
 
-    Covered are the files that define the class and its bases, and everything that these import wherever the statement
-    stands, also by a name in quotation marks, except the standard library, this package and installed libraries.
+    A plug-in is edited all the time: results of its earlier text must not pass for those of the present one. Covered
+    are the files that define the class and its bases, and all that these import wherever the statement stands, also by
+    a name in quotation marks, except the standard library, this package and installed libraries.
     """
     bases = [base for base in cls.__mro__ if _top(base.__module__) not in sys.stdlib_module_names]
     if all(_top(base.__module__) == _PACKAGE for base in bases):
@@ -55,18 +44,12 @@ def code_digest(cls: type) -> str | None:
         if _top(base.__module__) == _PACKAGE:
             lines.add(f"{base.__qualname__} {base.__dict__.get('version')}")
             continue
-        modules = base.__module__.split(".")
-        parents = [sys.modules.get(".".join(modules[:n])) for n in range(1, len(modules))]
-        names = [getattr(module, "__file__", None) for module in (*parents, sys.modules.get(base.__module__))]
-        if names[-1] is None:
-            return None
-        for file in (Path(name) for name in names if name):
-            source = _read(file)
-            if source is None:
-                return None
-            lines.add(f"{base.__qualname__} {source.sha256}")
-            if hasattr(base, "registry") or not _in_library(file):
-                lines.update(_imported(file))
+        file = Path(getattr(sys.modules.get(base.__module__), "__file__", None) or "")
+        if not _read(file)[0]:
+            return UNSEEN
+        lines.add(f"{base.__qualname__} {_read(file)[0]}")
+        if hasattr(base, "registry") or not _in_library(file):
+            lines.update(_imported(file, base.__module__))
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
 
 
@@ -75,55 +58,39 @@ def forget(file: Path) -> None:
     _seen.pop(file, None)
 
 
-def is_own(module: ModuleType) -> bool:
-    """Say whether a module is neither this package's nor of the standard library nor of an installed one."""
-    file = getattr(module, "__file__", None)
-    shipped = _top(module.__name__) in (_PACKAGE, *sys.stdlib_module_names)
-    return file is not None and not shipped and not _in_library(Path(file))
-
-
 def _top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _imported(root: Path) -> Iterator[str]:
-    """Yield a line for every import of ``root``, and of what it imports: which text, by which name, which text."""
+def _imported(root: Path, module: str) -> Iterator[str]:
+    """Yield a line for every import of ``module`` in file ``root``, and of what it imports: text, name, other text."""
     found, waiting = {root}, [root]
-    while waiting:
-        file = waiting.pop()
-        source = _read(file)
-        for level, name in () if source is None else source.imports:
-            for other in _files(level, name, file, root):
-                text = _read(other)
-                if source is not None and text is not None:
-                    yield f"{source.sha256} {name} {text.sha256}"
+    for file in waiting:
+        text, imports, folders = _read(file)
+        for level, name in imports | ({(0, module)} if file == root else set()):  # packages above the module too
+            if level:
+                places: list[Any] = [[str(file.parents[min(level, len(file.parents)) - 1])]]
+            else:  # as the import path is now, and where it may lead by the time that the import is run
+                places = [None, [str(root.parent)], [str(file.parent)], *([folder] for folder in folders)]
+            for other in {file for place in places for file in _files(name, place) if _is_own(file, root)}:
+                yield f"{text} {'' if name == module else name} {_read(other)[0]}"  # its own depends on its folder
                 if other not in found:
                     found.add(other)
                     waiting.append(other)
 
 
-def _files(level: int, name: str, file: Path, root: Path) -> Iterator[Path]:
-    """Yield the plug-in's own files that importing ``name`` in ``file`` runs: packages on the way, and the module."""
-    parts = name.split(".")
-    if level:
-        places: list[Iterable[str] | None] = [[str(file.parents[level - 1])]] if level <= len(file.parents) else []
-    elif parts[0] == _PACKAGE:
+def _files(name: str, place: Iterable[str] | None) -> Iterator[Path]:
+    """Yield the files that importing ``name`` from ``place`` runs: packages on the way, and the module."""
+    if name.partition(".")[0] == _PACKAGE:
         return
-    else:  # as the import path has it now, and beside the file, where it may lead by the time the import is run
-        places = [[str(file.parent)], [str(root.parent)], None]
-    for start in places:
-        place = start
-        for part in parts:
-            if part in ("", "*"):
-                specs = [_spec(module.name, place) for module in pkgutil.iter_modules(place)] if place else []
-            else:
-                specs = [_spec(part, place)]
-            for spec in specs:
-                if spec is not None and spec.has_location and spec.origin and _is_own(Path(spec.origin), root):
-                    yield Path(spec.origin)
-            place = specs[0].submodule_search_locations if len(specs) == 1 and specs[0] is not None else None
-            if not place:
-                break
+    for part in name.split("."):
+        everything = part in ("", "*") and place is not None
+        names = [module.name for module in pkgutil.iter_modules(place)] if everything else [part]
+        specs = [spec for spec in (_spec(name, place) for name in names) if spec is not None]
+        yield from (Path(spec.origin) for spec in specs if spec.has_location and spec.origin)
+        place = None if everything or not specs else specs[0].submodule_search_locations
+        if not place:
+            return
 
 
 def _spec(name: str, place: Iterable[str] | None) -> ModuleSpec | None:
@@ -148,26 +115,26 @@ def _in_library(file: Path) -> tuple[str, ...]:
     return file.parts[at + 1 :]
 
 
-def _read(file: Path) -> _Source | None:
+def _read(file: Path) -> tuple[str, set[tuple[int, str]], list[str]]:
+    """Return the entry of `_seen`; one without a hash where the file cannot be read."""
     if file not in _seen:
         try:
             text = file.read_bytes()
         except OSError:
-            return None
-        try:
-            imports = frozenset(_imports(ast.parse(text)))
-        except (SyntaxError, ValueError):  # a compiled module
-            imports = frozenset()
-        _seen[file] = _Source(hashlib.sha256(text).hexdigest(), imports)
+            return "", set(), []
+        imports: set[tuple[int, str]] = set()
+        folders = []
+        with suppress(SyntaxError, ValueError):  # a compiled module
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Import):
+                    imports.update((0, alias.name) for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    imports.update((node.level, f"{node.module or ''}.{a.name}".lstrip(".")) for a in node.names)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < _LONGEST:
+                    name = node.value.replace("/", ".").lstrip(".")
+                    if _NAME.fullmatch(name):
+                        imports.add((len(node.value) - len(node.value.lstrip(".")), name))
+                    with suppress(OSError, ValueError):
+                        folders += [str(file.parent / node.value)] if (file.parent / node.value).is_dir() else []
+        _seen[file] = hashlib.sha256(text).hexdigest(), imports, folders
     return _seen[file]
-
-
-def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((0, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node.level, ".".join(filter(None, [node.module, alias.name]))) for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAME.fullmatch(node.value):
-            name = node.value.replace("/", ".").lstrip(".")
-            yield len(node.value) - len(node.value.lstrip(".")), name

@@ -23,8 +23,9 @@ class $class_name(ScoreExtractor):
         Height in pixels of the grey picture that is looked at; its width is 4/3 of it.
     """
 
+    # So that old results are not taken for new: inside the repository, raise the version when they change. Edits of a
+    # plug-in and of what it imports are noticed; what else it reads (files, environment) belongs in depends_on.
     version = 1
-$kept
     reference = "none"  # BibTeX key of the article, if there is one
 
     def __init__(self, height: Annotated[int, Range(12, 480)] = 120) -> None:
@@ -41,12 +42,6 @@ $kept
 
         return np.array([cv2.Laplacian(picture, cv2.CV_64F).var() for picture in clip[self.needs[0]]])
 '''
-
-KEPT = """\
-    # Edit this file, or a module that it imports: its results are computed again. Another file that score reads, or an
-    # environment variable, is not looked at: name what it holds in depends_on."""
-
-KEPT_IN_TREE = "    # Raise it when results change, so that old ones are not taken for new."
 
 IMPORTS = "${gap}from keyframe_bench import Clip, Feature, Gray, Range, ScoreExtractor, register"
 

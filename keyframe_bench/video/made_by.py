@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import LOADED_NS
 from ..core.feature import Feature
 from ..core.files import digest
-from ..core.sources import code_digest
+from ..core.sources import UNSEEN, source_digest
 from ..core.version import VERSION
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def package_digest() -> str | None:
 def made_by(feature: Feature) -> str | None:
     """Return a hash of all code and versions that rows of ``feature`` come from; None when its code cannot be read.
 
-    The code of a plug-in, installed or not, counts with its text (`code_digest`): authors forget to bump versions. What
-    a prompt or a notebook defines changes unseen: None.
+    The code of a plug-in counts with its text (`source_digest`): authors forget to bump versions. What a prompt or a
+    notebook defines changes unseen: None.
     """
-    package, source = package_digest(), code_digest(type(feature))
-    return None if package is None or source is None else digest([package, source])
+    package, source = package_digest(), source_digest(type(feature))
+    return None if package is None or source == UNSEEN else digest([package, source])
 
 
 def _edited(item: Traversable | Path) -> bool:

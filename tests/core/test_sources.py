@@ -41,6 +41,8 @@ except ImportError:
     pass
 def later(kind="parts"):
     import lazy
+    sys.path.insert(0, str(Path(__file__).parent / "lib"))
+    import later_of_test
     importlib.import_module("named")
     exec((Path(__file__).parent / "executed.py").read_text())
     return importlib.import_module(f"chosen.{kind}")
@@ -57,6 +59,7 @@ FILES = {
     "parts/sibling.py": "x = 1\n",
     "chosen/__init__.py": "",
     "chosen/one.py": "x = 1\n",
+    "lib/later_of_test.py": "x = 1\n",
     "unrelated.py": "x = 1\n",
     "base.py": METHOD.replace("NAME", "base").replace("BASE", "Extractor"),
     "child.py": METHOD.replace("NAME", "child").replace("BASE", "Extractor.registry.get('base')"),
@@ -130,6 +133,7 @@ def test_equal_text_has_one_digest_wherever_it_lies(sources: tuple[Path, dict[st
         ("executed.py", {"plugin"}),
         ("parts/sibling.py", {"plugin"}),
         ("chosen/one.py", {"plugin"}),
+        ("lib/later_of_test.py", {"plugin"}),
         ("unrelated.py", set()),
         ("base.py", {"base", "child"}),
         ("child.py", {"child"}),

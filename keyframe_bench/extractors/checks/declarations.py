@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ...core.errors import ContractError, UsageError
 from ...core.feature import Feature
 from ...core.params import Parameter, parameters_of
-from ...core.sources import is_own
 from ..base import Extractor, ScoreExtractor
 from .rule import CHECKS, require, rule
 
@@ -147,14 +147,15 @@ _HEAVY = frozenset({"jax", "lightning", "pandas", "sklearn", "tensorflow", "timm
 
 
 def _imported(module: ModuleType, seen: set[str]) -> Iterator[str]:
-    """Yield the packages that ``module``, and the author's other modules that it imports, have names of."""
+    """Yield the packages that ``module``, and modules beside it that it imports, have names of."""
+    folder = str(Path(module.__file__ or "").parent)
     values = list(vars(module).values())
     names = {v.__name__ if isinstance(v, ModuleType) else str(getattr(v, "__module__", "")) for v in values}
     for name in sorted(names - seen):
         seen.add(name)
         yield name.partition(".")[0]
         inner = sys.modules.get(name)
-        if inner is not None and is_own(inner):
+        if inner is not None and str(getattr(inner, "__file__", "")).startswith(folder):
             yield from _imported(inner, seen)
 
 

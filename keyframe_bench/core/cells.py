@@ -41,7 +41,7 @@ class Cell:
     pass_version : int
         Of decoding and conversions.
     source : str
-        Hash of the plug-in file the extractor comes from; empty for packages.
+        Hash of the plug-in's code that the extractor comes from; empty for the package's own.
     """
 
     extractor: str

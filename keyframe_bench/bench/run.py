@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.budget import Budget
-from ..core.cells import FORMAT, HUMAN, Cell
+from ..core.cells import FORMAT, HUMAN, Cell, thumbnails_folder
 from ..core.clip import Clip, watched
 from ..core.errors import (
     ContractError,
@@ -191,7 +191,7 @@ class _Video:
             self._written(records, failures)  # what is finished need not be computed again
             raise
         shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
-        write_thumbnails(item.path, shown, read, self.out / "thumbs" / self.job.sha256)
+        write_thumbnails(item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
         self._write_video_record(read, annotation)
         return self._written(records, failures)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from .files import digest
@@ -17,6 +18,11 @@ HUMAN = "human"
 
 NO_NETWORK = "no network"
 """The label of a row that is a method without its network: what the network adds is told from the two."""
+
+
+def thumbnails_folder(out: Path, sha256: str) -> Path:
+    """Return where a run in ``out`` keeps the thumbnails of a video: none of an older pass beside new numbers."""
+    return out / "thumbs" / f"{sha256}-{PASS_VERSION}"
 
 
 @dataclass(frozen=True)

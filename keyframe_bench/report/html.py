@@ -32,7 +32,7 @@ def render_report(out: str | Path) -> str:
     ----------
     out : str or Path
         Holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json`` and
-        ``thumbs/<sha256>/<ordinal>.jpg``; the last two may lack files.
+        ``thumbs/<sha256>-<pass version>/<ordinal>.jpg``; the last two may lack files.
 
     Returns
     -------

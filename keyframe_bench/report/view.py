@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.cells import thumbnails_folder
 from ..tables.build import column_scale, per_video
 from ..tables.format import clock, shown
 from ..tables.load import read_object
@@ -105,7 +106,7 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         )  # what comes from a file must not become part of a path unseen
         facts = read_object(file) if known and file.is_file() else {}
         start, duration = _extent(facts, part, keyframes)
-        scene = _Scene(out / "thumbs" / sha if known else None, index, start, duration, {})
+        scene = _Scene(thumbnails_folder(out, sha) if known else None, index, start, duration, {})
         view = _view(scene, str(name), facts)
         of_row = dict(list(part[_LANE].sort_values("seed", kind="stable").groupby("group", sort=False)))
         lanes = (

@@ -187,6 +187,19 @@ def test_old_leftovers_are_removed_and_young_ones_stay(benchmark, rendered, tmp_
     assert all((place / ".tmp-young").exists() for place in places)
 
 
+def test_thumbnails_of_an_older_pass_are_not_shown(cli, rendered, tmp_path, monkeypatch):
+    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform]", f"out={tmp_path}/out"]
+    cli(*words)
+    old = list((tmp_path / "out" / "thumbs").rglob("*.jpg"))
+    for path in old:
+        path.write_bytes(b"a picture of the old pass")
+    shutil.rmtree(tmp_path / "out" / "cells")
+    monkeypatch.setattr("keyframe_bench.core.cells.PASS_VERSION", -1)
+    assert cli(*words)[0] == 0
+    new = [path for path in (tmp_path / "out" / "thumbs").rglob("*.jpg") if path not in old]
+    assert len(new) == len(old) and not any(path.read_bytes().startswith(b"a picture") for path in new)
+
+
 def test_lost_thumbnails_do_not_stop_a_report(cli, rendered, tmp_path):
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform]", f"out={tmp_path}/out"]
     cli(*words)

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from keyframe_bench.core.cells import thumbnails_folder
+
 RIGHT_TO_LEFT = "\u202egpj.exe\u2066\udcff ש.mp4"  # turns what follows around; a byte that is no UTF-8
 HOSTILE = '"><script>alert(1)</script>.mp4'
 COLUMNS = {
@@ -66,7 +68,7 @@ def fake_out(tmp_path_factory):
         cells += [_cell(method, number, video, sha, rng) for method in METHODS]
         if number == 2:
             continue  # neither facts nor pictures were written
-        folder = out / "thumbs" / sha
+        folder = thumbnails_folder(out, sha)
         folder.mkdir(parents=True)
         for frame in range(0, 60, 2):  # every second picture is missing
             picture = np.full((18, 32, 3), rng.integers(0, 255, 3), np.uint8)

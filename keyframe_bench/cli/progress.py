@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,17 +23,19 @@ class MinuteLines:
     """Prints to stderr how far a long work is, a line a minute: for logs of what runs on no terminal."""
 
     def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
-        self._first: float | None = None  # what an earlier process had done already
+        self._told = time.monotonic()
+        self._begun = self._last = math.inf
 
     def __call__(self, share: float, text: str) -> None:
         """Print ``text`` if the time for it has come, with the time left by the ``share`` that is done (0 to 1)."""
         now = time.monotonic()
-        self._first = share if self._first is None else self._first
+        if share < self._last:  # another work: some of it may have been done by an earlier process
+            self._started, self._begun = now, share
+        self._last = share
         if now - self._told < LINE_EVERY_S:
             return
         self._told = now
-        done = share - self._first
+        done = share - self._begun
         about = f", about {_duration((now - self._started) * (1 - share) / done)} left" if done > 0 else ""
         print(f"keyframe-bench: {one_line(text)}{about}", file=sys.stderr, flush=True)
 

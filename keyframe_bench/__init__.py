@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .api import Extraction, extract, sweep
     from .core.annotation import Annotation, UserSummary
     from .core.clip import Clip, VideoInfo
-    from .core.errors import KeyframeBenchError, UnavailableError, UsageError, VideoError
+    from .core.errors import KeyframeBenchError, OutOfMemoryError, UnavailableError, UsageError, VideoError
     from .core.feature import Feature
     from .core.keyframes import KeyFrames
     from .core.params import Range
@@ -51,6 +51,7 @@ _WHERE = {
     "KeyFrames": ".core.keyframes",
     "KeyframeBenchError": ".core.errors",
     "Metric": ".metrics.base",
+    "OutOfMemoryError": ".core.errors",
     "Range": ".core.params",
     "ScoreExtractor": ".extractors.base",
     "UnavailableError": ".core.errors",

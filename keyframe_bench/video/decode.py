@@ -167,8 +167,10 @@ class VideoReader:
             self.stream.codec_context.thread_count = _threads
         rate = self.stream.average_rate or self.stream.guessed_rate
         self.frame_s = float(1 / rate) if rate else 0.04
-        self.health = Health(declared_frames=self.stream.frames or None)
         self._length = DeclaredLength(self.container, self.stream, path)
+        start_s = float((self.stream.start_time or 0) * (self.stream.time_base or 1))
+        declared_s = self._length.seconds(np.array([start_s]))  # a first word, until all packets are read
+        self.health = Health(declared_frames=self.stream.frames or None, declared_duration_s=declared_s)
         # AVI stores no presentation times: what the demuxer calls PTS is in decode order there
         self._dts_only = self.container.format.name == "avi"
         self._first_dts: int | None = None
@@ -224,7 +226,7 @@ class VideoReader:
 
     def _judge(self) -> None:
         health, base = self.health, self.stream.time_base or Fraction(1)
-        health.declared_duration_s = self._length.seconds(self._seconds[0])
+        health.declared_duration_s = self._length.seconds(self.times)
         held = (np.array(self._held, dtype=np.int64) - self._dts_delay) * base.numerator / base.denominator
         health.judge_times(self.times, self.frame_s, held)
         if self._dts_only and health.empty_packets and not health.truncated_tail:  # those at the end are not seen
@@ -247,11 +249,12 @@ class VideoReader:
             return
         if self._first_dts is None:
             self._first_dts = packet.dts
-        # AVI's demuxer gives no empty chunks, but counts them.
-        empty = packet.dts - self._dts[-1] - 1 if self._dts_only and self._dts else int(is_empty(packet))
+        empty, tick = int(is_empty(packet)), packet.dts if packet.pts is None else packet.pts
+        if self._dts_only and self._dts:  # AVI's demuxer gives no empty chunks, but counts them
+            empty, tick = packet.dts - self._dts[-1] - 1, packet.dts - 1
         if empty > 0:
             self.health.empty_packets += empty
-            self._held.append(packet.dts - self._dts_only if self._dts_only or packet.pts is None else packet.pts)
+            self._held.append(tick)
         self._dts.append(packet.dts)
 
     def _decoded(self, decode: Callable[[], list[av.VideoFrame]]) -> list[av.VideoFrame]:

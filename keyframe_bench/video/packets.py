@@ -107,15 +107,16 @@ def scan_packets(path: str | Path) -> PacketTable:
         order = np.argsort(given, kind="stable")
         reason = next(_doubts(scan, given, order), "")
         first = scan.first
+        times = given[order] * time_base.numerator / time_base.denominator
         return PacketTable(
             pts=given[order],
-            times=given[order] * time_base.numerator / time_base.denominator,
+            times=times,
             keys=keys[order],
             time_base=time_base,
             trusted=not reason,
             reason=reason,
             declared_frames=stream.frames or None,
-            declared_duration_s=length.seconds(float(int(min(given, default=0)) * time_base)),
+            declared_duration_s=length.seconds(times),
             frame_s=float(1 / rate) if rate else 0.04,
             width=first.width if first else 0,
             height=first.height if first else 0,

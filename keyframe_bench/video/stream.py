@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from av.stream import Disposition
+from numpy.typing import NDArray
 
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 # Formats whose header states when the last stream ends, counted from zero and not from the first frame.
@@ -68,10 +70,13 @@ class DeclaredLength:
                 end_s = float((packet.pts + packet.duration) * packet.time_base)
                 self._others_end_s = max(self._others_end_s, end_s)
 
-    def seconds(self, first_s: float) -> float | None:
-        """Return the declared duration of the video, whose first frame is at ``first_s``, once all packets are read."""
-        if self._end_s is None or self._others_end_s > self._end_s - _ROUNDING_S:
-            return self._duration_s  # of the sound or the like, nothing follows
+    def seconds(self, times: NDArray[np.float64]) -> float | None:
+        """Return the declared duration of the video, whose frames are at ``times``, once all packets are read."""
+        if self._end_s is None or not len(times):
+            return self._duration_s
+        first_s, late_s = float(times.min()), self._end_s - _ROUNDING_S
+        if self._others_end_s > late_s > times.max():
+            return None  # the length of the sound or the like says nothing of the video's
         # Some writers count from the first frame all the same.
         return round(self._end_s - first_s if self._end_s > first_s else self._end_s, 6)
 

@@ -307,3 +307,9 @@ def test_a_video_is_chosen_before_any_picture(picture: str) -> None:
     assert found is not None and found.index == 2
     assert main_video(_Streams(1, kind, 0)).index == 1  # type: ignore[union-attr]
     assert main_video(_Streams(0, kind, kind | 1)) is None
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".flv", ".mp4", ".avi"])
+def test_a_length_is_told_before_anything_is_decoded(encode: Encode, pictures: Pictures, suffix: str) -> None:
+    with VideoReader(encode(f"v{suffix}", pictures(50))) as reader:
+        assert reader.health.declared_duration_s == pytest.approx(2, abs=0.1)

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
 from ..core.files import one_line
-from ..core.memory import has_room
+from ..core.memory import address_limit
 
 USAGE = """\
 keyframe-bench: compare key-frame extractors on one decode
@@ -99,7 +99,7 @@ def _dispatch(arguments: list[str]) -> int:
     if "--" not in rest and any(word in ("-h", "--help") for word in rest):
         print(USAGE, end="")
         return 0
-    if name not in _LIGHT and not has_room(_LIBRARIES_BYTES):
+    if name not in _LIGHT and address_limit() < _LIBRARIES_BYTES:
         raise OutOfMemoryError("this command needs more than 1.2 GB of address space")
     with memory_errors_named():
         command: Callable[[list[str]], int] = import_module(f".{name}_command", __package__).run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 
 
@@ -57,3 +58,13 @@ def has_room(n_bytes: int) -> bool:
     except (OSError, MemoryError):
         return False
     return True
+
+
+def address_limit() -> float:
+    """Return how many bytes of address space this process may have (``ulimit -v``); infinite without a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit

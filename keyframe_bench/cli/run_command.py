@@ -114,7 +114,7 @@ def _grid(grid: Mapping[str, Any], named: Sequence[str], weights: str | None) ->
 
 def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
     write_outputs(summary.out, columns)
-    print_comparison(summary.out, columns)
+    print_comparison(summary.out, columns=columns)
     for warning in summary.record["warnings"]:
         print(f"warning: {one_line(warning)}")
     for left_out in summary.not_run:

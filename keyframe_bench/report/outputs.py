@@ -59,7 +59,7 @@ def write_outputs(out: str | Path, columns: Sequence[str] = ()) -> list[Path]:
     return [out / name for name in texts]
 
 
-def print_comparison(out: str | Path, columns: Sequence[str] = (), console: Console | None = None) -> None:
+def print_comparison(out: str | Path, console: Console | None = None, columns: Sequence[str] = ()) -> None:
     """Print the comparison, how many videos it is about and its notes; 120 columns of ASCII when not a terminal."""
     from rich.console import Console
     from rich.text import Text

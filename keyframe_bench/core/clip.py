@@ -119,6 +119,7 @@ class Clip:
         segments: ArrayLike | None = None,
         frame_scores: ArrayLike | None = None,
         thresholds: ArrayLike | None = None,
+        fallback: str = "",
     ) -> KeyFrames:
         """Return the key frames at ``positions`` of this clip: the only place where positions become ordinals and PTS.
 
@@ -134,6 +135,8 @@ class Clip:
             Score of every sampled frame.
         thresholds : float [N], optional
             The level that each frame score was compared with.
+        fallback : str
+            Where the method's rule chose nothing and these frames stand in: why, in a few words.
 
         Raises
         ------
@@ -151,7 +154,9 @@ class Clip:
         values = None if scores is None else _aligned(scores, where.size, np.float64, "scores")[first]
         curve = None if frame_scores is None else _aligned(frame_scores, len(self), np.float32, "frame_scores")
         levels = None if thresholds is None else _aligned(thresholds, len(self), np.float32, "thresholds")
-        return KeyFrames(self.ordinals[unique], self.times[unique], values, spans, curve, thresholds=levels)
+        return KeyFrames(
+            self.ordinals[unique], self.times[unique], values, spans, curve, thresholds=levels, fallback=fallback
+        )
 
 
 def _aligned(values: ArrayLike, n: int, dtype: Any, what: str) -> NDArray[Any]:

@@ -30,6 +30,11 @@ class KeyFrames:
         Seconds: ``decode_s``, ``features_s``, ``select_s``.
     thresholds : float32 [N] or None
         The level that each frame score was compared with; None where there was none (a budget of k key frames).
+    fallback : str
+        Empty, or why the method's rule chose nothing, so that these frames only stand in ("nothing above the
+        threshold").
+    shortfall : str
+        Empty, or why these are fewer than were asked for.
     """
 
     frames: NDArray[np.int64]
@@ -39,6 +44,8 @@ class KeyFrames:
     frame_scores: NDArray[np.float32] | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
     thresholds: NDArray[np.float32] | None = None
+    fallback: str = ""
+    shortfall: str = ""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -47,7 +54,8 @@ class KeyFrames:
         """Return plain lists and numbers; `from_json` restores the same key frames."""
         names = ("frames", "times", "scores", "segments", "frame_scores", "thresholds")
         arrays = {n: getattr(self, n) for n in names}
-        return {n: None if a is None else a.tolist() for n, a in arrays.items()} | {"cost": dict(self.cost)}
+        rest = {"cost": dict(self.cost), "fallback": self.fallback, "shortfall": self.shortfall}
+        return {n: None if a is None else a.tolist() for n, a in arrays.items()} | rest
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> KeyFrames:
@@ -65,4 +73,6 @@ class KeyFrames:
             frame_scores=array("frame_scores", np.float32),
             thresholds=array("thresholds", np.float32),
             cost=dict(data.get("cost", {})),
+            fallback=data.get("fallback", ""),
+            shortfall=data.get("shortfall", ""),
         )

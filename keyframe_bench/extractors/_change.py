@@ -15,7 +15,7 @@ from ..selection.segments import (
     middles,
     segments_of,
 )
-from .base import Extractor, Knee, rank_of
+from .base import NOTHING_ABOVE, Extractor, Knee, rank_of
 
 
 class ChangeExtractor(Extractor):
@@ -36,17 +36,25 @@ class ChangeExtractor(Extractor):
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the segments' middle frames; a key frame's score is the change that opened its segment."""
-        change, levels = clip[self.needs[0]], None
+        change, levels, fallback = clip[self.needs[0]], None, ""
         if k is None:
             levels = change_threshold(
                 change, clip.times, self.threshold, factor=self.factor, level=self.level, window_s=self.window_s
             )
             borders = borders_at(change, levels)
+            fallback = "" if borders.size else NOTHING_ABOVE
         else:
             borders = largest_borders(change, k)
         segments = segments_of(borders, len(change))
         scores = change[segments[:, 0]]
-        return clip.pick(middles(segments), scores=scores, segments=segments, frame_scores=change, thresholds=levels)
+        return clip.pick(
+            middles(segments),
+            scores=scores,
+            segments=segments,
+            frame_scores=change,
+            thresholds=levels,
+            fallback=fallback,
+        )
 
     def infer_k(self, clip: Clip, *, rng: np.random.Generator) -> int:
         """Return one more than the number of changes above the knee of the sorted ones."""

@@ -17,7 +17,7 @@ from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..metrics.distances import GRAY, GRAY_LIMIT, gray_distance
 from ..selection.inferred import smallest_covering
-from .base import Extractor, run_extractor
+from .base import Extractor, Knee, run_extractor
 
 COVERAGE = 0.95
 """Share of the sampled frames that an "inferred-coverage" budget must cover."""
@@ -95,7 +95,10 @@ def run_at_budget(
         return run_extractor(extractor, clip, k, rng=rng), k
     k, seconds = _inferred_k(extractor, clip, budget, rng)
     found = run_extractor(extractor, clip, k, rng=rng)
-    return replace(found, cost={**found.cost, "select_s": found.cost["select_s"] + seconds}), k
+    cost, fallback = {**found.cost, "select_s": found.cost["select_s"] + seconds}, found.fallback
+    if k == 1 and budget.kind == "inferred" and (knee := _knee(extractor, clip, rng)) and knee.n_above == 0:
+        fallback = "nothing above the knee of the scores"
+    return replace(found, cost=cost, fallback=fallback), k
 
 
 def what_decided(
@@ -108,13 +111,18 @@ def what_decided(
     if budget.kind == "inferred-coverage":
         shares = [float(_covered(extractor, clip, n, rng).mean()) if n else None for n in (k, k - 1)]
         return Inferred(None, *shares)
-    # The knee tells nothing where a subclass replaced only the counting.
+    knee = _knee(extractor, clip, rng)
+    return Inferred(level=None if knee is None else knee.level)
+
+
+def _knee(extractor: Extractor, clip: Clip, rng: np.random.Generator) -> Knee | None:
+    """Return what k was counted from; None where a subclass replaced only the counting: its knee tells nothing."""
     owners = [next(c for c in type(extractor).__mro__ if name in vars(c)) for name in ("infer_k", "knee")]
     if owners[0] is not owners[1] and issubclass(*owners):
-        return Inferred()
+        return None
     view = clip.restricted(extractor.needs, annotation=extractor.privileged)
     with watched(extractor, view):
-        return Inferred(level=extractor.knee(view, rng=copy.deepcopy(rng)).level)
+        return extractor.knee(view, rng=copy.deepcopy(rng))
 
 
 def _covered(extractor: Extractor, clip: Clip, k: int, rng: np.random.Generator) -> NDArray[np.bool_]:

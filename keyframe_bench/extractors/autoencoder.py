@@ -18,7 +18,7 @@ from ..features.autoencoder_code import AutoencoderCode
 from ..features.reconstruction import Reconstruction
 from ..features.rgb import Rgb
 from ..selection.reference import Distances, ReferenceRule, earliest_after
-from .base import Extractor
+from .base import NOTHING_ABOVE, Extractor
 
 if TYPE_CHECKING:
     from ..models.frame_distance import Space
@@ -192,6 +192,7 @@ class Autoencoder(Extractor):
             start = self.threshold if self.threshold != "auto" else 0.0
             chain = rule.chain_of(k if self.emit_first else k + 1, start or _PAPER_THRESHOLD)
             chosen = chain.strongest(k, keep_first=self.emit_first)
+        alone = len(chain.positions) == 1 and (k is None or chosen.size == 0)
         if chosen.size == 0:
             chosen = chain.positions[:1]
         borders = np.append(chosen, len(clip))
@@ -202,6 +203,7 @@ class Autoencoder(Extractor):
             segments=np.stack([borders[:-1], borders[1:]], axis=1),
             frame_scores=chain.distances,
             thresholds=np.full(len(clip), chain.threshold),
+            fallback=NOTHING_ABOVE if alone else "",
         )
 
     def _distances(self, clip: Clip) -> Distances:

@@ -23,6 +23,9 @@ from ..selection.peaks import peaks
 
 Self = TypeVar("Self", bound="Extractor")
 
+NOTHING_ABOVE = "nothing above the threshold"
+"""`KeyFrames.fallback` of a method that compares with a threshold."""
+
 
 class Knee(NamedTuple):
     """What an inferred k is counted from: the level at the knee of the sorted scores, and how many lie above it."""
@@ -212,16 +215,16 @@ class ScoreExtractor(Extractor):
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the peaks of `score`."""
         scores = np.asarray(self.score(clip), dtype=np.float64)
-        thresholds = None
+        thresholds, fallback = None, ""
         if k is None:
             chosen = peaks(scores, len(scores), self.min_gap, fill=False)
             level = self.level(scores)
             above = chosen[scores[chosen] > level]
-            chosen = above if above.size else chosen[:1]
+            chosen, fallback = (above, "") if above.size else (chosen[:1], NOTHING_ABOVE)
             thresholds = np.full(len(scores), level)
         else:
             chosen = peaks(scores, k, self.min_gap)
-        return clip.pick(chosen, scores=scores[chosen], frame_scores=scores, thresholds=thresholds)
+        return clip.pick(chosen, scores=scores[chosen], frame_scores=scores, thresholds=thresholds, fallback=fallback)
 
     def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:  # noqa: ARG002
         """Return the knee of the sorted scores, and how many peaks lie above it."""
@@ -268,7 +271,7 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     Returns
     -------
     KeyFrames
-        With ``cost["select_s"]``.
+        With ``cost["select_s"]``, and marked where they are a fallback or fewer than ``k``.
 
     Raises
     ------
@@ -292,7 +295,14 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     if not isinstance(result, KeyFrames):
         raise ContractError(f"extractor {extractor.name!r} returned {type(result).__name__}, not clip.pick(...)")
     _check_result(extractor, clip, k, result)
-    return replace(result, cost={**result.cost, "select_s": seconds})
+    fallback, shortfall = result.fallback, ""
+    if k is None and not fallback and result.frame_scores is not None and result.thresholds is not None:
+        fallback = NOTHING_ABOVE if np.all(result.frame_scores < result.thresholds) else ""
+    if k is not None and len(result) < k:
+        all_of_them = len(result) == len(clip)
+        shortfall = "there are no more sampled frames" if all_of_them else extractor.may_return_fewer
+    cost = {**result.cost, "select_s": seconds}
+    return replace(result, cost=cost, fallback=fallback, shortfall=shortfall)
 
 
 def _check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames) -> None:
@@ -317,3 +327,5 @@ def _check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFr
         values = getattr(result, name)
         if values is not None and not np.all(np.isfinite(values)):
             raise broken(f"{name} are not finite")
+    if not isinstance(result.fallback, str):
+        raise broken(f"fallback={result.fallback!r} is no text; give the reason in a few words")

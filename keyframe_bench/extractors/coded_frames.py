@@ -53,16 +53,16 @@ class CodedFrames(Extractor):
         """Return the marked frames; ``segments`` reach from each to the next. Without any, the first frame."""
         key, picture = clip[self.needs[0]].T
         marked = {"key": key == 1, "I": picture == 1, "IP": (picture == 1) | (picture == 2)}[self.types]
-        positions = np.flatnonzero(marked)
+        positions, fallback = np.flatnonzero(marked), ""
         if positions.size == 0:
-            positions = np.zeros(1, dtype=np.int64)
+            positions, fallback = np.zeros(1, dtype=np.int64), "the encoder marked no frame"
         if k is not None and k < positions.size:
             start = float(clip.times[0])
             # The last frame is on screen until the video's end, which its PTS does not tell.
             end = start + max(clip.video.duration_s, float(clip.times.max()) - start)
             positions = positions[_evenly(clip.times[positions], k, start, end)]
         borders = np.concatenate([[0], positions[1:], [len(clip)]])
-        return clip.pick(positions, segments=np.stack([borders[:-1], borders[1:]], axis=1))
+        return clip.pick(positions, segments=np.stack([borders[:-1], borders[1:]], axis=1), fallback=fallback)
 
 
 def _evenly(times: NDArray[np.float64], k: int, start: float, end: float) -> NDArray[np.int64]:

@@ -91,5 +91,6 @@ class PySceneDetect(Extractor):
         middle = nearest_times(clip.times, borders_s[:-1] + length_s / 2).clip(spans[:, 0], spans[:, 1] - 1)
         chosen = np.argsort(-length_s, kind="stable")[:k]
         segments = spans[chosen] if len(chosen) == len(spans) else None  # segments cover the whole video
-        found = clip.pick(middle[chosen], scores=length_s[chosen], segments=segments)
+        fallback = "no cut was found" if k is None and len(spans) == 1 else ""
+        found = clip.pick(middle[chosen], scores=length_s[chosen], segments=segments, fallback=fallback)
         return replace(found, cost={"peak_mb": answer.finished.peak_mb})

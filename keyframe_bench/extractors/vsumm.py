@@ -15,7 +15,7 @@ from ..core.params import Range
 from ..core.registry import register
 from ..features.gray_std import GrayStd
 from ..features.hue_histogram import HueHistogram
-from .base import Extractor
+from .base import NOTHING_ABOVE, Extractor
 
 Rows = NDArray[np.float64]
 
@@ -92,12 +92,13 @@ class Vsumm(Extractor):
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
         """Return the key frames in order of time; a key frame's score is its cluster's share of the frames kept."""
         histogram, contrast = self.needs
-        kept = np.flatnonzero(clip[contrast] >= self.mono_std)
+        kept, fallback = np.flatnonzero(clip[contrast] >= self.mono_std), ""
         if kept.size == 0:
-            kept = np.arange(len(clip))
+            kept, fallback = np.arange(len(clip)), "every frame is blank"
         rows = np.asarray(clip[histogram], dtype=np.float64)[kept]
         if k is None:
             k = 1 + int((_lengths(np.diff(rows, axis=0), self.distance) > self.change).sum())
+            fallback = fallback or (NOTHING_ABOVE if k == 1 else "")
         labels = _clusters(rows, k, None if self.init == "temporal" else rng)
         sizes = np.bincount(labels)
         clusters = np.flatnonzero(sizes)  # k-means may leave clusters empty
@@ -107,7 +108,7 @@ class Vsumm(Extractor):
         order = np.argsort(nearest)
         nearest, share = nearest[order], sizes[clusters[order]] / len(rows)
         unlike = _drop_similar(rows[nearest], self.similar, self.distance)
-        return clip.pick(kept[nearest[unlike]], scores=share[unlike])
+        return clip.pick(kept[nearest[unlike]], scores=share[unlike], fallback=fallback)
 
 
 def _lengths(differences: Rows, distance: str) -> Rows:

@@ -125,6 +125,6 @@ def require_extreme(extractor: Extractor, *kinds: str) -> None:
 
 def same(first: KeyFrames, second: KeyFrames) -> bool:
     """Say whether two results are equal, apart from their cost."""
-    names: Sequence[str] = ("frames", "times", "scores", "segments", "frame_scores", "thresholds")
+    names: Sequence[str] = ("frames", "times", "scores", "segments", "frame_scores", "thresholds", "fallback")
     pairs = [(getattr(first, name), getattr(second, name)) for name in names]
     return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)

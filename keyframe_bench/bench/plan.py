@@ -201,7 +201,7 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
                     source=source_digest(type(extractor)),
                     **common,
                 )
-    if item.annotation is not None and len(item.annotation.users) > 1:
+    if item.annotation is not None and len(item.annotation.choosers) > 1:
         # The people's own choice against each other: it has no budget, so it stands once.
         yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, **common)
 
@@ -209,7 +209,7 @@ def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> I
 def _known(annotation: Annotation | None) -> bool:
     if annotation is None:
         return False
-    return any(len(user) for user in annotation.users) or (annotation.shots is not None and len(annotation.shots) > 0)
+    return bool(annotation.choosers) or (annotation.shots is not None and len(annotation.shots) > 0)
 
 
 def annotation_digest(annotation: Annotation | None) -> str:

@@ -253,7 +253,11 @@ class _Video:
             peak = max(cost["peak_mb"], anonymous_mb() if draw == 0 else 0.0, found.cost.get("peak_mb", 0.0))
             draws.append(replace(found, cost={**cost, **found.cost, "peak_mb": peak}))
             values.append(self._measure(draws[-1], whole, annotation))
-        return self._record(cell, extractor, clip, k, draws[0], values)
+        fallback, shortfall = (
+            next(filter(None, said), "") for said in ([d.fallback for d in draws], [d.shortfall for d in draws])
+        )
+        marked = replace(draws[0], fallback=fallback, shortfall=shortfall)
+        return self._record(cell, extractor, clip, k, marked, values)
 
     def _record(
         self,
@@ -281,10 +285,12 @@ class _Video:
         }
 
     def _human(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
-        """Score each person against the others (A22), never against themself."""
+        """Score each person who chose key frames against the others (A22), never against themself."""
         assert annotation is not None  # planned only for videos with users
         values = []
         for index, user in enumerate(annotation.users):
+            if not len(user):
+                continue
             assert user.frames is not None and user.times is not None  # aligned
             values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
         return {
@@ -294,7 +300,7 @@ class _Video:
             "status": "ok",
             "n_sampled": len(whole),
             "n_frames": read.info.n_frames,
-            "draws": len(annotation.users),
+            "draws": len(values),
             "metrics": _mean(values) | dict.fromkeys(Metric.registry.get("cost").columns),  # people are not timed
             "metric_versions": metric_versions(),
         }

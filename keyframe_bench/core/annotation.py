@@ -83,6 +83,11 @@ class Annotation:
                 _inside(spans[:, 1] - 1, n, name, video)
         return replace(self, users=tuple(users))
 
+    @property
+    def choosers(self) -> tuple[UserSummary, ...]:
+        """Users with at least one key frame: agreement with the others is not defined."""
+        return tuple(user for user in self.users if len(user))
+
     def without_user(self, index: int) -> Annotation:
         """Return the annotation of all other users (human leave-one-out)."""
         return replace(self, users=self.users[:index] + self.users[index + 1 :])

@@ -32,6 +32,7 @@ class Oracle(Extractor):
         Tolerance of the matching in seconds.
     """
 
+    version = 2
     reference = "none"
     supports = frozenset({"fixed", "free"})
     budget_rule = "greedy until k frames; those that match nobody come last"
@@ -56,7 +57,8 @@ class Oracle(Extractor):
             rest = np.setdiff1d(np.arange(len(clip)), chosen)[: limit - len(chosen)]
             f1 = np.append(f1, _mean_f1(users, len(chosen) + 1 + np.arange(len(rest))))
             chosen = np.append(chosen, rest)
-        return clip.pick(chosen, scores=np.diff(f1, prepend=0.0))
+        fallback = "" if f1.max() > 0 else "no sampled frame matches the annotation"
+        return clip.pick(chosen, scores=np.diff(f1, prepend=0.0), fallback=fallback)
 
 
 def _greedy(
@@ -91,13 +93,13 @@ def _references(clip: Clip) -> list[NDArray[np.float64]]:
     annotation = clip.annotation
     times = []
     if annotation is not None:
-        for user in annotation.users:
+        for user in annotation.choosers:
             known = user.times if user.times is not None else _times_of(clip, user.frames)
             times.append(np.sort(np.asarray(known, dtype=np.float64)))
         shots = annotation.shots
-        if not any(len(t) for t in times) and shots is not None and len(shots):
+        if not times and shots is not None and len(shots):
             times = [np.sort(_times_of(clip, (shots[:, 0] + shots[:, 1] - 1) // 2))]
-    if not any(len(t) for t in times):
+    if not times:
         raise UnavailableError(
             f"extractor 'oracle' needs an annotation and {clip.video.name!r} has neither users' key frames nor shots; "
             "leave it out, or use a data set with annotations such as dataset=synthetic"

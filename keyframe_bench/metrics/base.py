@@ -45,7 +45,7 @@ class Metric(Configurable, ABC):
         Name of each number to its `Column`; every call returns exactly these, or nothing when the annotation lacks
         what ``wants`` names.
     wants : {"users", "shots", "events", None}
-        The part of the annotation it is measured against.
+        The part of the annotation it is measured against; users without key frames are no part of it.
     reference : str
         BibTeX key of the source, or "none".
     """
@@ -85,6 +85,6 @@ class Metric(Configurable, ABC):
         if annotation is None:
             return False
         if self.wants == "users":
-            return len(annotation.users) > 0
+            return len(annotation.choosers) > 0
         spans = annotation.shots if self.wants == "shots" else annotation.events
         return spans is not None and len(spans) > 0

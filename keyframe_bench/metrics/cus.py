@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip
+from ..core.errors import UsageError
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
@@ -41,8 +42,7 @@ class UserScores:
 def user_scores(matches: ArrayLike, n_predicted: int, n_users: ArrayLike) -> UserScores:
     """Return CUS_A, CUS_E (C2), precision and F (C3) of every user.
 
-    Defined for empty sets: a user who chose nothing counts as one unit, so CUS_E is the number of key frames; if the
-    summary is empty too, CUS_A is 1 and CUS_E 0. An empty summary against a user's frames has 0 in everything.
+    An empty summary has 0 in everything.
 
     Parameters
     ----------
@@ -51,7 +51,12 @@ def user_scores(matches: ArrayLike, n_predicted: int, n_users: ArrayLike) -> Use
     n_predicted : int
         Key frames of the summary.
     n_users : int [users]
-        Key frames of each user.
+        Key frames of each user, at least 1: agreement with a user who chose nothing is not defined.
+
+    Raises
+    ------
+    UsageError
+        If a user has no key frames.
 
     Examples
     --------
@@ -60,8 +65,10 @@ def user_scores(matches: ArrayLike, n_predicted: int, n_users: ArrayLike) -> Use
     ([1.0], [2.0], [0.5])
     """
     own = np.asarray(n_users, dtype=np.int64)
+    if not (own > 0).all():
+        raise UsageError("a user without key frames agrees with nothing; leave them out")
     precision, recall, f = precision_recall_f(matches, n_predicted, own)
-    spare = (n_predicted - np.asarray(matches, dtype=np.int64)) / np.maximum(own, 1)
+    spare = (n_predicted - np.asarray(matches, dtype=np.int64)) / own
     return UserScores(recall, spare, precision, f)
 
 
@@ -103,6 +110,7 @@ def histogram_matches(
 class _Cus(Metric):
     """What the two CUS metrics share: ``suffix`` ends their columns, `histograms` gives the rows to compare."""
 
+    version = 2
     wants = "users"
     reference = "deavila2011vsumm"
     suffix: ClassVar[str]
@@ -112,13 +120,16 @@ class _Cus(Metric):
         """Return one histogram of sum 1 for each of ``frames``, float [len(frames), bins]."""
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:
-        """Return the mean over users of each number; ``_max`` is the best user's."""
-        users = _chosen(annotation)
-        sizes = [len(frames) for frames in users]
+        """Return the mean of each number over the users with key frames; ``_max`` is the best user's."""
+        users = [user.frames for user in (annotation.choosers if annotation else ()) if user.frames is not None]
+        if not users:
+            return dict.fromkeys(self.columns, 0.0)
+        sizes, n = [len(frames) for frames in users], len(keyframes)
         own = np.concatenate([np.zeros(0, dtype=np.int64), *users])
         summary, theirs = self.histograms(clip, keyframes.frames), self.histograms(clip, own)
-        greedy = user_scores(histogram_matches(summary, theirs, sizes), len(keyframes), sizes)
-        best = user_scores(histogram_matches(summary, theirs, sizes, "optimal"), len(keyframes), sizes)
+        greedy = user_scores(histogram_matches(summary, theirs, sizes), n, sizes)
+        best = user_scores(histogram_matches(summary, theirs, sizes, "optimal"), n, sizes)
+        bound = user_scores(np.minimum(n, sizes), n, sizes)
         numbers = {
             "cus_a": greedy.cus_a.mean(),
             "cus_e": greedy.cus_e.mean(),
@@ -127,6 +138,7 @@ class _Cus(Metric):
             "cus_r": greedy.cus_a.mean(),
             "cus_r_max": greedy.cus_a.max(),
             "cus_f": greedy.f.mean(),
+            "cus_f_bound": bound.f.mean(),
             "cus_f_max": greedy.f.max(),
             "cus_a_optimal": best.cus_a.mean(),
             "cus_e_optimal": best.cus_e.mean(),
@@ -145,6 +157,9 @@ _COLUMNS = {
     "cus_r": Column("higher", "1", "recall of the CUS matching (CUS_A)"),
     "cus_r_max": Column("higher", "1", "recall of the CUS matching, largest over users"),
     "cus_f": Column("higher", "1", "F of the CUS matching, mean of the users' F", headline=True),
+    "cus_f_bound": Column(
+        "none", "1", "largest F of K key frames: mean over users of 2 min(K, U) / (K + U)", headline=True
+    ),
     "cus_f_max": Column("higher", "1", "F of the CUS matching, best user (optimistic)"),
     "cus_a_optimal": Column("higher", "1", "CUS_A with a largest one-to-one matching"),
     "cus_e_optimal": Column("lower", "1", "CUS_E with a largest one-to-one matching"),
@@ -192,11 +207,6 @@ class CusGray(_Cus):
     def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
         """Return float64 [len(frames), 16]: shares of the pixels in 16 equal ranges of grey."""
         return looks_of(clip, GrayLooks).histograms(frames)
-
-
-def _chosen(annotation: Annotation | None) -> list[NDArray[np.int64]]:
-    users = () if annotation is None else annotation.users
-    return [np.zeros(0, dtype=np.int64) if user.frames is None else user.frames for user in users]
 
 
 def _share_in_one_bin(histograms: NDArray[Any]) -> float:

@@ -104,13 +104,16 @@ class Temporal(Metric):
     beside the row of ``random``.
     """
 
+    version = 2
     wants = "users"
     reference = "none"
     columns: ClassVar[dict[str, Column]] = _columns()
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
-        """Return the mean over users and the maximum of each number, at every tolerance."""
-        users = [_times(user.times) for user in (annotation.users if annotation else ())]
+        """Return the mean over the users with key frames and the maximum of each number, at every tolerance."""
+        users = [user.times for user in (annotation.choosers if annotation else ()) if user.times is not None]
+        if not users:
+            return dict.fromkeys(self.columns, 0.0)
         sizes, tolerances = [len(times) for times in users], list(TOLERANCES.values())
         most = most_in_time(keyframes.times, users, tolerances)
         greedy = nearest_first_in_time(keyframes.times, users, tolerances)
@@ -123,10 +126,6 @@ class Temporal(Metric):
                 numbers |= {name.format(suffix): mean, f"{name.format(suffix)}_max": best}
         numbers["f1_area"] = _area([numbers[f"f1_{suffix}"] for suffix in TOLERANCES])
         return {name: float(numbers[name]) for name in self.columns}
-
-
-def _times(times: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    return np.zeros(0) if times is None else times
 
 
 def _area(f1: list[float]) -> float:

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyframe_bench.features.hue_histogram import hue_histogram
+from keyframe_bench.metrics.base import Metric
 from keyframe_bench.metrics.cus import Cus, CusGray, histogram_matches, official_rounding, user_scores
+from keyframe_bench.metrics.temporal import Temporal
 
 RED, GREEN, BLUE, CYAN, PINK = (np.eye(16, dtype=np.float32)[i] for i in (0, 5, 10, 8, 14))
 
@@ -65,17 +67,34 @@ def test_order_of_the_user_decides_in_greedy_but_not_in_the_optimal_matching(mak
     assert (greedy["cus_a_optimal"], greedy["cus_e_optimal"], greedy["cus_f_optimal"]) == (1.0, 0.0, 1.0)
 
 
-def test_empty_sets_are_defined(make_clip, summary_of, annotated):
+@pytest.mark.parametrize("metric", [Cus(), CusGray(), Temporal()], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("chosen", [[], [1, 2, 3]], ids=["no key frame", "key frames"])
+def test_users_who_chose_nothing_do_not_count(make_clip, summary_of, annotated, metric, chosen):
+    clip = make_clip(9)
+    summary = summary_of(clip, chosen)
+    alone = metric.compute(summary, clip, annotated(clip, [1, 5], [7]))
+    assert metric.compute(summary, clip, annotated(clip, [], [1, 5], [], [7], [])) == alone
+    assert not metric.applies(annotated(clip, [], []))  # nobody to agree with: no number
+    counts = Metric.registry.build("annotators").compute(summary, clip, annotated(clip, [], [1, 5], [], [7], []))
+    assert counts == {"n_users": 2, "n_users_empty": 3}
+    assert np.isfinite(list(metric.compute(summary, clip, annotated(clip, [])).values())).all()
+
+
+def test_an_empty_summary_agrees_with_nobody(make_clip, summary_of, annotated):
     clip = make_clip(9)
     for metric in (Cus(), CusGray()):
-        suffix = metric.suffix
-        nothing_wanted = metric.compute(summary_of(clip, [1, 2, 3]), clip, annotated(clip, []))
-        assert [nothing_wanted[n + suffix] for n in ("cus_a", "cus_e", "cus_p", "cus_f")] == [0, 3, 0, 0]
-        nothing_at_all = metric.compute(summary_of(clip, []), clip, annotated(clip, [], []))
-        assert [nothing_at_all[n + suffix] for n in ("cus_a", "cus_e", "cus_p", "cus_f")] == [1, 0, 1, 1]
-        nothing_given = metric.compute(summary_of(clip, []), clip, annotated(clip, [1], []))
-        assert [nothing_given[n + suffix] for n in ("cus_a", "cus_e", "cus_p", "cus_f")] == [0.5, 0, 0.5, 0.5]
-        assert all(np.isfinite(list(r.values())).all() for r in (nothing_wanted, nothing_at_all, nothing_given))
+        nothing_given = metric.compute(summary_of(clip, []), clip, annotated(clip, [1]))
+        assert [nothing_given[n + metric.suffix] for n in ("cus_a", "cus_e", "cus_p", "cus_f")] == [0, 0, 0, 0]
+
+
+def test_the_bound_of_f_depends_on_the_numbers_of_key_frames_only(make_clip, summary_of, annotated):
+    clip = make_clip(12, hue=[RED] * 12)  # all alike: every matching is complete
+    users = annotated(clip, [1, 2, 3, 4], [5], [])
+    for k in (1, 2, 4, 8):
+        found = Cus().compute(summary_of(clip, range(k)), clip, users)
+        bound = (2 * min(k, 4) / (k + 4) + 2 * min(k, 1) / (k + 1)) / 2
+        assert found["cus_f_bound"] == pytest.approx(bound)
+        assert found["cus_f"] == pytest.approx(bound)
 
 
 def test_gray_variant_tells_pictures_without_colour_apart(make_clip, summary_of, annotated):
@@ -92,7 +111,7 @@ def test_gray_variant_tells_pictures_without_colour_apart(make_clip, summary_of,
 def cases(draw):
     hue = draw(st.lists(st.integers(0, 3), min_size=12, max_size=12))
     subset = st.sets(st.integers(0, 11), max_size=5).map(sorted)
-    return hue, draw(subset), draw(st.lists(subset, min_size=1, max_size=4))
+    return hue, draw(subset), draw(st.lists(subset, min_size=1, max_size=4).filter(any))
 
 
 @given(cases())
@@ -103,23 +122,23 @@ def test_cus_agrees_with_the_definition_and_keeps_its_bounds(make_clip, summary_
     clip = make_clip(12, hue=[(1 - 0.2 * h) * RED + 0.2 * h * BLUE for h in hue])
     result = Cus().compute(summary_of(clip, chosen), clip, annotated(clip, *users))
     a, e, f, most = [], [], [], []
-    for user in users:
+    for user in filter(None, users):
         free, m = list(chosen), 0
         for u in user:
             taken = next((k for k in free if abs(hue[k] - hue[u]) <= 1), None)
             if taken is not None:
                 free.remove(taken)
                 m += 1
-        both_empty = not chosen and not user
-        a.append(1.0 if both_empty else m / max(1, len(user)))
-        e.append((len(chosen) - m) / max(1, len(user)))
-        f.append(1.0 if both_empty else 2 * m / (len(chosen) + len(user)))
+        a.append(m / len(user))
+        e.append((len(chosen) - m) / len(user))
+        f.append(2 * m / (len(chosen) + len(user)))
         orders = itertools.permutations(user)
-        most.append(max(_count(hue, order, chosen) for order in orders) / max(1, len(user)) + both_empty)
+        most.append(max(_count(hue, order, chosen) for order in orders) / len(user))
     assert [result["cus_a"], result["cus_e"], result["cus_f"]] == pytest.approx(np.mean([a, e, f], axis=1), abs=1e-6)
     assert result["cus_f_max"] == pytest.approx(max(f), abs=1e-6)
     assert result["cus_a_optimal"] == pytest.approx(np.mean(most), abs=1e-6)
     assert 0 <= result["cus_a"] <= result["cus_a_optimal"] <= 1
+    assert result["cus_f"] <= result["cus_f_optimal"] <= result["cus_f_bound"] + 1e-12
     assert result["cus_e_optimal"] <= result["cus_e"]
     turned = Cus().compute(summary_of(clip, chosen), clip, annotated(clip, *users[::-1]))
     assert turned == pytest.approx(result)

@@ -227,11 +227,26 @@ def repetition(summary, clip, annotation):
     return {"repeated_shot": repeated / max(1, len(summary)), "keyframes_per_hit_shot": fmean(hit) if hit else 0.0}
 
 
+def with_key_frames(users):
+    return [user for user in users if user.frames.size > 0]
+
+
+def zeros(name):
+    return dict.fromkeys(Metric.registry.get(name).columns, 0.0)
+
+
+def annotators(summary, clip, annotation):
+    n = len(with_key_frames(annotation.users))
+    return {"n_users": n, "n_users_empty": len(annotation.users) - n}
+
+
 def temporal(summary, clip, annotation):
-    numbers = {}
+    numbers, users = {}, with_key_frames(annotation.users)
+    if not users:
+        return zeros("temporal")
     for suffix, tau in TAUS.items():
         scores, greedy = [], []
-        for user in annotation.users:
+        for user in users:
             gaps = np.array([[abs(a - b) for b in user.times] for a in summary.times]).reshape(len(summary), len(user))
             gaps = gaps.round(6)
             scores.append(precision_recall_f1(most_pairs(gaps <= tau), len(summary), len(user)))
@@ -247,13 +262,17 @@ def temporal(summary, clip, annotation):
 def cus(suffix, row):
     def of(summary, clip, annotation):
         own = [row(clip, k) for k in summary.frames]
-        greedy, best, theirs = [], [], []
-        for user in annotation.users:
+        greedy, best, theirs, bound = [], [], [], []
+        users = with_key_frames(annotation.users)
+        if not users:
+            return zeros("cus" + suffix)
+        for user in users:
+            bound.append(2 * min(len(own), len(user.frames)) / (len(own) + len(user.frames)))
             rows = [row(clip, k) for k in user.frames]
             theirs += rows
             near = np.array([[l1(a, b) < 0.5 - 1e-6 for b in rows] for a in own]).reshape(len(own), len(rows))
             for scores, m in ((greedy, first_free(near)), (best, most_pairs(near))):
-                extra = (len(own) - m) / max(1, len(rows))
+                extra = (len(own) - m) / len(rows)
                 scores.append((*precision_recall_f1(m, len(own), len(rows)), extra))
         (p, r, f, e), (_, r_most, f_most, e_most) = zip(*greedy, strict=True), zip(*best, strict=True)
         flat = [max(h) > 0.99999 for h in own + theirs]
@@ -261,7 +280,7 @@ def cus(suffix, row):
             "cus_a": fmean(r), "cus_e": fmean(e), "cus_p": fmean(p), "cus_p_max": max(p), "cus_r": fmean(r),
             "cus_r_max": max(r), "cus_f": fmean(f), "cus_f_max": max(f), "cus_a_optimal": fmean(r_most),
             "cus_e_optimal": fmean(e_most), "cus_f_optimal": fmean(f_most), "cus_f_optimal_max": max(f_most),
-            "cus_flat": fmean(flat) if flat else 0.0,
+            "cus_flat": fmean(flat) if flat else 0.0, "cus_f_bound": fmean(bound),
         }  # fmt: skip
         return {name + suffix: value for name, value in numbers.items()}
 
@@ -276,6 +295,7 @@ def gray_levels(clip, frame):
 
 
 REFERENCES = {
+    "annotators": annotators,
     "compression": compression,
     "cost": cost,
     "coverage_gray": coverage("gray"),

@@ -51,14 +51,15 @@ def test_the_tolerance_is_inclusive_whatever_the_rounding_of_the_times(make_clip
 frames = st.sets(st.integers(0, 59), max_size=6).map(sorted)
 
 
-@given(frames, st.lists(frames, min_size=1, max_size=3))
+@given(frames, st.lists(frames, min_size=1, max_size=3).filter(any))
 @settings(max_examples=100, deadline=None)
 def test_agrees_with_brute_force_and_keeps_its_bounds(make_clip, summary_of, annotated, chosen, users):
     clip = make_clip(60, fps=5.0)
     result = Temporal().compute(summary_of(clip, chosen), clip, annotated(clip, *users))
+    who = [user for user in users if user]
     for suffix, tau in TOLERANCES.items():
-        expected = [_f1(_most(chosen, user, 5 * tau), len(chosen), len(user)) for user in users]
-        greedy = [_f1(_nearest_first(chosen, user, 5 * tau), len(chosen), len(user)) for user in users]
+        expected = [_f1(_most(chosen, user, 5 * tau), len(chosen), len(user)) for user in who]
+        greedy = [_f1(_nearest_first(chosen, user, 5 * tau), len(chosen), len(user)) for user in who]
         assert result[f"f1_{suffix}"] == pytest.approx(np.mean(expected), abs=1e-6)
         assert result[f"f1_{suffix}_max"] == pytest.approx(max(expected), abs=1e-6)
         assert result[f"f1_{suffix}_greedy"] == pytest.approx(np.mean(greedy), abs=1e-6)
@@ -93,15 +94,13 @@ def test_larger_random_cases_agree_with_a_sweep_in_time(make_clip, summary_of, a
             assert result[f"f1_{suffix}"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_same_frames_agree_completely_and_empty_sets_are_defined(make_clip, summary_of, annotated):
+def test_the_same_frames_agree_completely_and_an_empty_summary_not_at_all(make_clip, summary_of, annotated):
     clip = make_clip(50)
     same = Temporal().compute(summary_of(clip, [0, 9, 33]), clip, annotated(clip, [0, 9, 33]))
-    both_empty = Temporal().compute(summary_of(clip, []), clip, annotated(clip, []))
-    assert set(same.values()) == set(both_empty.values()) == {1.0}
+    assert set(same.values()) == {1.0}
     no_summary = Temporal().compute(summary_of(clip, []), clip, annotated(clip, [5], [7]))
-    no_reference = Temporal().compute(summary_of(clip, [5]), clip, annotated(clip, []))
-    assert set(no_summary.values()) == set(no_reference.values()) == {0.0}
-    half = Temporal().compute(summary_of(clip, [5]), clip, annotated(clip, [], [5]))
+    assert set(no_summary.values()) == {0.0}
+    half = Temporal().compute(summary_of(clip, [5]), clip, annotated(clip, [40], [5]))
     assert (half["f1_1s"], half["f1_1s_max"]) == (0.5, 1.0)
 
 

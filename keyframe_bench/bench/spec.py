@@ -80,7 +80,7 @@ class RunSpec:
         number = isinstance(self.cache_gb, (int, float)) and not isinstance(self.cache_gb, bool)
         if not number or not 0 <= self.cache_gb <= 1e9:
             raise UsageError(f"cache_gb={self.cache_gb!r} is not a number of gigabytes from 0 (keep nothing) to 1e9")
-        object.__setattr__(self, "budgets", tuple(str(Budget.parse(b)) for b in self.budgets))
+        object.__setattr__(self, "budgets", tuple(dict.fromkeys(str(Budget.parse(b)) for b in self.budgets)))
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))
 
@@ -133,7 +133,7 @@ class NotRun:
 
 
 def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
-    """Return the settings to run, controls first, and the extractors left out with their reasons.
+    """Return the settings to run, each once, controls first, and the extractors left out with their reasons.
 
     Beside the settings of a method with a network stand the same without it (`Extractor.without_network`).
 
@@ -173,7 +173,10 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
                 raise UnavailableError(f"extractor {name!r} cannot run: {reason}")
             else:
                 left_out.append(NotRun(name, reason))
-    return found, list(dict.fromkeys(left_out))  # a method's settings lack the same
+    once: dict[Any, Variant] = {}
+    for variant in found:  # 1, 1.0 and, where a parameter may be both, true: only the first two are equal
+        once.setdefault((variant.name, *((n, v, v is True or v is False) for n, v in variant.params.items())), variant)
+    return list(once.values()), list(dict.fromkeys(left_out))  # a method's settings lack the same
 
 
 def _settings(name: str, grid: Mapping[str, Any]) -> list[dict[str, Any]]:

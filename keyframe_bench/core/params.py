@@ -75,7 +75,7 @@ class Parameter:
         for kind in self.types:
             converted: Any = _REFUSED
             if kind is float and isinstance(value, (int, float)) and math.isfinite(value):
-                converted = float(value)
+                converted = float(value) + 0.0  # -0.0 is 0.0
             elif kind is int and isinstance(value, int):
                 converted = value
             elif kind is str and isinstance(value, (str, int, float)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..tables.build import column_scale
 from ..tables.format import shown
 from ..tables.significance import BASELINE
 from ..tables.spec import ColumnSpec, Comparison, Row, Sanity, Table, Value
@@ -63,7 +62,6 @@ def heads(table: Table) -> list[Head]:
 
 def bodies(table: Table) -> list[Body]:
     """Return ranked rows and ceilings apart, so that sorting never mixes them."""
-    scales = {c.name: column_scale(table.rows, c) for c in table.columns}
     groups = {row.group for row in table.rows if row.extractor == BASELINE}
     against = {(c.group, c.column): c for c in table.comparisons if c.rival_group in groups}
     found = []
@@ -71,7 +69,7 @@ def bodies(table: Table) -> list[Body]:
         rows = [row for row in table.rows if (row.role == "ceiling") == ceiling]
         if rows:
             cells = [
-                [_cell(row, c, scales[c.name], table.denominator(c), against) for c in table.columns] for row in rows
+                [_cell(row, c, table.scale(c), table.denominator(c), against) for c in table.columns] for row in rows
             ]
             found.append((name, list(zip(rows, cells, strict=True))))
     return found

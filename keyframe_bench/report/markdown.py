@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ..tables.build import column_scale
 from ..tables.format import one_line, shown, shown_interval
 from ..tables.spec import ColumnSpec, Row, Table
 
@@ -59,7 +58,7 @@ def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
         if value is None:
             cells.append("-")
             continue
-        scale = column_scale(table.rows, column)
+        scale = table.scale(column)
         text = escape(shown(value.mean, scale))
         text = f"**{text}**" if value.best else text
         interval = _ANGLE.sub(r"\\\1", shown_interval(value.mean, value.low, value.high, scale))

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..tables.build import column_scale
 from ..tables.format import shown
-from ..tables.rank import places
+from ..tables.rank import by_place
 from ..tables.spec import ColumnSpec, Role, Table
 from ..tables.tradeoff import budget_curves, quality_columns, row_names, tradeoffs
 from ..tables.worst import BadVideo, worst_videos
@@ -77,21 +76,18 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
     for row in table.rows:
         roles.setdefault(names[row.group], row.role)
     numbers = {name: number for number, name in enumerate(roles, start=1)}
-    spots = places(table.rows)
+    spots = {place: i for i, place in enumerate(by_place(table.rows))}
     made: dict[str, list[tuple[ColumnSpec, tuple[int, ...], dict[str, Any]]]] = {"cost": [], "budget": [], "worst": []}
     for data in tradeoffs(table):
-        made["cost"].append(
-            (data.column, (spots.index((data.dataset, data.budget)),), {"plot": cost_plot(data, numbers)})
-        )
+        made["cost"].append((data.column, (spots[data.dataset, data.budget],), {"plot": cost_plot(data, numbers)}))
     for curves in budget_curves(table):
-        where = tuple(i for i, (dataset, _) in enumerate(spots) if dataset == curves.dataset)
+        where = tuple(i for (dataset, _), i in spots.items() if dataset == curves.dataset)
         made["budget"].append((curves.column, where, {"plot": budget_plot(curves, numbers)}))
     indices = {view.name: view.index for view in videos}
     if len(indices) > 1:
-        scales = {c.name: column_scale(table.rows, c) for c in table.columns}
         for bad in worst_videos(cells, table):
-            rows = [(name, [_link(b, indices, scales[bad.column.name]) for b in found]) for name, found in bad.rows]
-            where = (spots.index((bad.dataset, bad.budget)),)
+            rows = [(name, [_link(b, indices, table.scale(bad.column)) for b in found]) for name, found in bad.rows]
+            where = (spots[bad.dataset, bad.budget],)
             made["worst"].append((bad.column, where, {"relative": bad.relative, "rows": rows}))
     used = {column.name for kind in made.values() for column, _, _ in kind}
     columns = [c for c in quality_columns(table) if c.name in used]

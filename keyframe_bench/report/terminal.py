@@ -6,7 +6,6 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from ..tables.build import column_scale
 from ..tables.format import compact_interval, one_line, shown
 from ..tables.spec import ColumnSpec, Row, Table
 
@@ -162,7 +161,7 @@ def _numbers(row: Row, table: Table, plain: bool) -> list[str]:
         if value is None:
             cells.append("-")
             continue
-        text = shown(value.mean, column_scale(table.rows, column)) + ("*" if plain and value.best else "")
+        text = shown(value.mean, table.scale(column)) + ("*" if plain and value.best else "")
         own_n = "" if value.n == table.denominator(column) else f"n={value.n}"
         cells.append("\n".join(part for part in (text, compact_interval(value.low, value.high), own_n) if part))
     return cells

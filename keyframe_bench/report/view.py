@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.cells import thumbnails_folder
-from ..tables.build import column_scale, per_video
+from ..tables.build import per_video
 from ..tables.format import clock, shown
 from ..tables.load import read_object
 from ..tables.spec import Row, Table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Numbers = tuple[str, str, list[str | None]]  # label, role, one text a column (None: not measurable)
-_VIDEO = ["video_id", "video_sha256", "video_record"]
+_VIDEO = ["video", "video_sha256", "video_record"]
 _LANE = ["group", "key", "status", "seed", "error_type", "error_message"]
 _HEX = re.compile(r"[0-9a-f]{6,64}")
 
@@ -92,12 +92,12 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         Cell key to the cell's ``keyframes``.
     table : Table
     """
-    videos = cells.drop_duplicates("video_id").sort_values("video", kind="stable")
+    videos = cells.drop_duplicates("video").sort_values("video", kind="stable")
     series = {column.name: per_video(cells, column.name) for column in table.columns}
-    parts = dict(list(cells[[*_VIDEO, *_LANE]].groupby("video_id", sort=False)))  # once, and only what is needed
+    parts = dict(list(cells[[*_VIDEO, *_LANE]].groupby("video", sort=False)))  # once, and only what is needed
     views = []
     for index, (video_id, name) in enumerate(zip(videos["video_id"], videos["video"], strict=True)):
-        part = parts[video_id]
+        part = parts[name]
         sha = str(part["video_sha256"].iloc[-1])
         record = str(part["video_record"].iloc[-1])
         file = out / "videos" / f"{record}.json"
@@ -224,7 +224,7 @@ def _numbers(series: Mapping[str, pd.Series[float]], video_id: str, table: Table
     for row in table.rows:
         values = [series[column.name].get((row.group, video_id)) for column in table.columns]
         if any(value is not None for value in values):
-            scales = [column_scale(table.rows, column) for column in table.columns]
+            scales = [table.scale(column) for column in table.columns]
             texts = [None if v is None else shown(float(v), scale) for v, scale in zip(values, scales, strict=True)]
             lines.append((row.label, row.role, texts))
     return lines

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.cells import HUMAN
 from .format import shown
 from .notes import notes_for
-from .rank import best_row, candidates, is_ranked, places, with_all_videos
+from .rank import best_row, by_place, candidates, is_ranked, with_all_videos
 from .sanity import normalise_rows, sanity_report
 from .significance import PerVideo, compare_rows
 from .spec import ColumnSpec, Role, Row, Table, Value
@@ -34,7 +34,8 @@ def comparison(
 
     Cells are averaged when they share data set, extractor, version, parameters, label, budget and sampling: first the
     seeds of a video, then the videos, so that a video with more seeds does not weigh more. If a cell was computed twice
-    (another revision of the data set, another sampling of the run) the one finished last counts.
+    (another revision of the data set, another sampling of the run) the one finished last counts. Videos of equal bytes
+    are one video; the numbers of the copies are averaged, as their annotations may differ.
 
     A value is best when no row of the same data set and budget is better as shown (ties are all best; nothing is best
     alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
@@ -68,7 +69,7 @@ def comparison(
         comparisons=compare_rows(rows, used, numbers),
         sanity=sanity_report(rows, used, numbers),
     )
-    return replace(table, notes=notes_for(table))
+    return replace(table, notes=notes_for(table, cells))
 
 
 def narrowed(table: Table, names: Sequence[str]) -> Table:
@@ -84,11 +85,11 @@ def narrowed(table: Table, names: Sequence[str]) -> Table:
 def latest(results: pd.DataFrame) -> pd.DataFrame:
     """Return the cells without repetitions: of one group, video and seed the one finished last."""
     ordered = results.sort_values("finished", kind="stable")
-    return ordered.drop_duplicates(["group", "video_id", "seed"], keep="last").sort_index()
+    return ordered.drop_duplicates(["group", "video", "seed"], keep="last").sort_index()
 
 
 def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
-    """Return the mean of number ``name`` over the seeds of each video, by (group, video_id), only where it exists.
+    """Return the mean of number ``name`` over seeds and copies of each video by (group, video_id), where there is one.
 
     A metric's number comes first; without one, the cost of that name (``decode_s`` ...).
     """
@@ -128,6 +129,11 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
     if bool(first["privileged"]) or extractor == HUMAN:
         role = "ceiling"
     values = {name: _value(groups[group]) for name, groups in numbers.items() if group in groups}
+    fallbacks, shortfalls = (_reasons(part, name) for name in ("fallback", "shortfall"))
+    counts: dict[str, float] = {}
+    if shortfalls:
+        means = part[["n_keyframes", "k"]].astype(float).groupby(part["video_id"]).mean().mean()
+        counts = {str(name): float(value) for name, value in means.items()}
     return Row(
         group=group,
         extractor=extractor,
@@ -146,7 +152,17 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
         n_seeds=int(part["seed"].nunique()),
         draws=int(part["draws"].max()),
         values=values,
+        fallbacks=fallbacks,
+        shortfalls=shortfalls,
+        n_returned=counts.get("n_keyframes", 0.0),
+        n_asked=counts.get("k", 0.0),
     )
+
+
+def _reasons(part: pd.DataFrame, name: str) -> dict[str, int]:
+    """Return on how many videos each reason was given."""
+    given = part[part[name] != ""]
+    return {str(why): int(videos.nunique()) for why, videos in given.groupby(name)["video_id"]} if len(given) else {}
 
 
 def _value(per_video: NDArray[np.float64]) -> Value:
@@ -176,8 +192,8 @@ def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
     marked = {row.group: row for row in rows}
     for column in filter(is_ranked, columns):
         scale = column_scale(rows, column)
-        for place in places(rows):
-            ranked = with_all_videos(candidates(rows, column, place), column)
+        for of_place in by_place(rows).values():
+            ranked = with_all_videos(candidates(of_place, column), column)
             top = best_row(ranked, column)
             if top is None or len(ranked) < 2:
                 continue
@@ -191,7 +207,7 @@ def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
 
 
 def column_scale(rows: Iterable[Row], column: ColumnSpec) -> float:
-    """Return the largest magnitude of a column, which decides its number of decimals."""
+    """Return the largest magnitude of a column, which decides its number of decimals; of a table, `Table.scale`."""
     return max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)
 
 

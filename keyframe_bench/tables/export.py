@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.files import canonical_json
+from .caveats import NOTED
 from .experiment import Experiment
 
 _DIGITS = 6
@@ -47,7 +48,12 @@ def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> 
 
 def numbers_of(experiment: Experiment) -> set[str]:
     """Return every word in the measures of a table, among them the names of all metrics that it needs."""
-    return {"n_keyframes", *experiment.headline, *_words([experiment.rows, experiment.columns, experiment.claims])}
+    return {
+        "n_keyframes",
+        *NOTED,
+        *experiment.headline,
+        *_words([experiment.rows, experiment.columns, experiment.claims]),
+    }
 
 
 def _words(part: Any) -> Iterator[str]:
@@ -68,7 +74,8 @@ def _small(cell: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     small["exported"] = True
     if found:
         cost = {name: _rounded(v) for name, v in (found.get("cost") or {}).items()}
-        small["keyframes"] = {"frames": found.get("frames") or [], "cost": cost}
+        marks = {name: found[name] for name in ("fallback", "shortfall") if found.get(name)}
+        small["keyframes"] = {"frames": found.get("frames") or [], "cost": cost, **marks}
     return small
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
         One line a cell, in the file's order; of several lines with one key the last counts. The cell's own fields
         keep their names, ``params`` is canonical JSON, ``n_keyframes`` the number of key frames returned,
         ``error_type`` and ``error_message`` text. Numbers are ``metric.<name>`` and ``cost.<name>``, NaN where not
-        measurable. ``video_id`` tells videos apart (the name in the data set), ``group`` the rows of a table.
+        measurable. ``video_id`` tells videos apart: the name in the data set, of videos of equal bytes the first one's.
+        ``group`` tells the rows of a table apart, ``fallback`` and ``shortfall`` are reasons (`KeyFrames`) or "".
 
     Raises
     ------
@@ -100,7 +101,9 @@ def cells_frame(cells: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     lines = [_flat(cell) for cell in cells.values()]
-    fixed = [*_FACTS, "params", "n_keyframes", "error_type", "error_message", "video_id", "group"]
+    _count_copies_once(lines)
+    fixed = [*_FACTS, "params", "n_keyframes", "fallback", "shortfall"]
+    fixed += ["error_type", "error_message", "video_id", "group"]
     numbers = sorted({name for line in lines for name in line} - set(fixed))
     frame = pd.DataFrame(lines, columns=[*fixed, *numbers])
     return frame.astype(dict.fromkeys(numbers, "float64"))
@@ -168,10 +171,12 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
     flat["params"] = canonical_json(cell.get("params") or {})
     keyframes = cell.get("keyframes") or {}
     error = cell.get("error") or {}
-    flat["n_keyframes"] = len(keyframes.get("frames") or ()) if keyframes else None
+    n = flat["n_keyframes"] = len(keyframes.get("frames") or ()) if keyframes else None
+    short = n is not None and isinstance(flat["k"], int) and n < flat["k"]  # older cells give no reason
+    flat["fallback"] = str(keyframes.get("fallback") or "")
+    flat["shortfall"] = str(keyframes.get("shortfall") or ("no reason was recorded" if short else ""))
     flat["error_type"] = str(error.get("type") or "")
     flat["error_message"] = str(error.get("message") or error.get("reason") or "")
-    flat["video_id"] = flat["video"]  # by name: copies of a file are videos of their own, a changed file is not
     flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"]])
     for prefix, numbers in (("metric", cell.get("metrics")), ("cost", keyframes.get("cost"))):
         for name, value in (numbers or {}).items():
@@ -180,3 +185,15 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 flat.setdefault(f"{prefix}.{name}", None)
     return flat
+
+
+def _count_copies_once(lines: Sequence[dict[str, Any]]) -> None:
+    """Add ``video_id``: the name, or the first name of the same bytes, as they were when a cell was last computed."""
+    bytes_of: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str], str] = {}
+    for line in sorted(lines, key=lambda line: str(line["finished"])):
+        bytes_of[line["dataset"], line["video"]] = line["video_sha256"] or line["video"]
+    for (dataset, video), digest in sorted(bytes_of.items()):
+        first.setdefault((dataset, digest), video)
+    for line in lines:
+        line["video_id"] = first[line["dataset"], bytes_of[line["dataset"], line["video"]]]

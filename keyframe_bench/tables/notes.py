@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ..core.cells import HUMAN
+from . import caveats
 from .format import shown
-from .rank import Place, candidates, fewer_key_frames, is_ranked, place_of, places, with_all_videos
+from .rank import Place, by_place, candidates, fewer_key_frames, is_ranked, with_all_videos
 from .sanity import FLOOR
 from .significance import BASELINE, without_network
 from .spec import ColumnSpec, Comparison, Table
 from .stats import ALPHA, smallest_p
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COST = "total_s"
 FEW_VIDEOS = 10  # below, a percentile bootstrap interval covers clearly less than it says
 
 
-def notes_for(table: Table) -> tuple[str, ...]:
-    """Return the sentences under a table, from its rows, comparisons and sanity report."""
-    notes = [*_failures(table), *_denominators(table)]
+def notes_for(table: Table, cells: pd.DataFrame) -> tuple[str, ...]:
+    """Return the sentences under a table, from what it holds and from its cells without repetitions."""
+    notes = [*_failures(table), *caveats.copies(cells), *_denominators(table), *caveats.unlike_asked(table)]
+    notes += caveats.empty_users(cells)
     if "budget" in table.settings:
         notes.append("best values are marked within one budget")
     notes += _draws(table)
@@ -32,6 +38,7 @@ def notes_for(table: Table) -> tuple[str, ...]:
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")
         return tuple(notes)
+    notes += caveats.bounds_reached(table, cells)
     return (*notes, *_floor(table), *_significance(table), *_intervals(table))
 
 
@@ -48,25 +55,24 @@ def _draws(table: Table) -> list[str]:
 def _controls_best(table: Table) -> list[str]:
     """Name the columns in which no method is better than a control."""
     notes = []
-    for place in places(table.rows):
-        here = [row for row in table.rows if place_of(row) == place]
+    for place, here in by_place(table.rows).items():
         found = []
         for column in table.columns:
             best = [row for row in here if column.name in row.values and row.values[column.name].best]
             if controls := dict.fromkeys(row.label for row in best if row.role == "control"):
                 found.append(f"{column.name} ({', '.join(controls)})")
         if found:
-            notes.append(f"no method beats a control{_where(table, place)} in {', '.join(found)}")
+            notes.append(f"no method beats a control{table.where(place)} in {', '.join(found)}")
     return notes
 
 
 def _below_random(table: Table) -> list[str]:
     """Name the methods whose mean is worse than that of random choice, with the columns."""
     notes = []
-    for place in places(table.rows):
+    for place, here in by_place(table.rows).items():
         worse: dict[str, list[str]] = {}
         for column in filter(is_ranked, table.columns):
-            rows = with_all_videos(candidates(table.rows, column, place), column)
+            rows = with_all_videos(candidates(here, column), column)
             sign = -1.0 if column.direction == "lower" else 1.0
             floor = [sign * row.values[column.name].mean for row in rows if row.extractor == FLOOR]
             for row in rows:
@@ -74,29 +80,31 @@ def _below_random(table: Table) -> list[str]:
                     worse.setdefault(row.label, []).append(column.name)
         if worse:
             listed = "; ".join(f"{label} in {', '.join(columns)}" for label, columns in worse.items())
-            notes.append(f"on average worse than {FLOOR}{_where(table, place)}: {listed}")
+            notes.append(f"on average worse than {FLOOR}{table.where(place)}: {listed}")
     return notes
 
 
 def _networks(table: Table) -> list[str]:
     """Say what a method's network adds to the method without it, and what it costs."""
     notes = []
-    for row in table.rows:
-        rival = without_network(row, table.rows)
-        pairs = [c for c in table.comparisons if rival and (c.group, c.rival_group) == (row.group, rival.group)]
-        found = {
-            one.column: one for one in reversed(pairs)
-        }.values()  # its own family comes before that of the best row
-        if rival is None or not found:
-            continue
-        words = [part for verdict in ("better", "worse") if (part := _verdicts(found, verdict))]
-        told = "; ".join(words) or f"{row.label} differs in no column"
-        if all(one.verdict == "impossible" for one in found):
-            told = f"significance is impossible with n = {max(one.n for one in found)} videos"
-        costs = [r.values[COST].mean for r in (row, rival) if COST in r.values]
-        times = f"; {shown(costs[0] / costs[1], 100)} times the {COST}" if len(costs) == 2 and costs[1] > 0 else ""
-        where = _where(table, place_of(row))
-        notes.append(f"what the network adds to {rival.label}{where} (Wilcoxon, Holm, p < .05): {told}{times}")
+    pairs: dict[tuple[str, str], list[Comparison]] = {}
+    for one in table.comparisons:
+        pairs.setdefault((one.group, one.rival_group), []).append(one)
+    for place, here in by_place(table.rows).items():
+        for row in here:
+            rival = without_network(row, here)
+            both = [] if rival is None else pairs.get((row.group, rival.group), [])
+            if rival is None or not both:
+                continue
+            found = {one.column: one for one in reversed(both)}.values()  # its own family before that of the best row
+            words = [part for verdict in ("better", "worse") if (part := _verdicts(found, verdict))]
+            told = "; ".join(words) or f"{row.label} differs in no column"
+            if all(one.verdict == "impossible" for one in found):
+                told = f"significance is impossible with n = {max(one.n for one in found)} videos"
+            costs = [r.values[COST].mean for r in (row, rival) if COST in r.values]
+            times = f"; {shown(costs[0] / costs[1], 100)} times the {COST}" if len(costs) == 2 and costs[1] > 0 else ""
+            what = f"what the network adds to {rival.label}{table.where(place)}"
+            notes.append(f"{what} (Wilcoxon, Holm, p < .05): {told}{times}")
     return notes
 
 
@@ -150,7 +158,7 @@ def _floor(table: Table) -> list[str]:
             lead = f"{one.best_label} leads by {shown(one.lead, 1)} ± {shown(one.high - one.lead, 1)}"
             found.setdefault((one.dataset, one.budget), []).append(f"{one.column} ({lead})")
     return [
-        f"random is within noise of the best other row{_where(table, place)} in {', '.join(columns)}: "
+        f"random is within noise of the best other row{table.where(place)} in {', '.join(columns)}: "
         "these numbers do not separate methods here (95 % interval of the lead, paired over videos)"
         for place, columns in found.items()
     ]
@@ -167,20 +175,20 @@ def _intervals(table: Table) -> list[str]:
 def _significance(table: Table) -> list[str]:
     """Say per place which methods differ from `uniform`, or that none does, or that none could."""
     notes = []
-    for place in places(table.rows):
-        here = [c for c in table.comparisons if (c.dataset, c.budget) == place and c.rival_label in _baselines(table)]
-        notes += _impossible(here, _where(table, place))
+    baselines = {row.label for row in table.rows if row.extractor == BASELINE}
+    found: dict[Place, list[Comparison]] = {}
+    for one in table.comparisons:
+        if one.rival_label in baselines:
+            found.setdefault((one.dataset, one.budget), []).append(one)
+    for place, here in found.items():
+        notes += _impossible(here, table.where(place))
         if any(c.verdict != "impossible" for c in here):
             parts = [part for verdict in ("better", "worse") if (part := _verdicts(here, verdict))]
             notes.append(
-                f"against {BASELINE}{_where(table, place)}, paired over videos (Wilcoxon, Holm, p < .05): "
+                f"against {BASELINE}{table.where(place)}, paired over videos (Wilcoxon, Holm, p < .05): "
                 + ("; ".join(parts) if parts else "no method differs in any column")
             )
     return notes
-
-
-def _baselines(table: Table) -> set[str]:
-    return {row.label for row in table.rows if row.extractor == BASELINE}
 
 
 def _verdicts(comparisons: Iterable[Comparison], verdict: str) -> str:
@@ -213,9 +221,3 @@ def _impossible(comparisons: Sequence[Comparison], where: str) -> list[str]:
 
 def _decimal(p: float) -> str:
     return f"{p:.3g}".removeprefix("0")
-
-
-def _where(table: Table, place: Place) -> str:
-    """Name what tells ``place`` from the other places of the table."""
-    parts = [f"{k} {v}" for k, v in zip(("dataset", "budget"), place, strict=True) if k in table.settings]
-    return " at " + ", ".join(parts) if parts else ""

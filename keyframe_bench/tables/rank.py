@@ -14,12 +14,11 @@ Place = tuple[str, str]
 
 def fewer_key_frames(rows: Iterable[Row]) -> dict[str, tuple[float, float]]:
     """Return the rows that return fewer key frames than others at the same budget: group to (mean, others' mean)."""
-    counts = {row.group: (row, row.values[COUNT].mean) for row in rows if COUNT in row.values and row.role != "ceiling"}
-    found = {}
-    for row, count in counts.values():
-        most = max(c for r, c in counts.values() if place_of(r) == place_of(row))
-        if count < 0.995 * most:
-            found[row.group] = (count, most)
+    found: dict[str, tuple[float, float]] = {}
+    for here in by_place(rows).values():
+        counts = {row.group: row.values[COUNT].mean for row in here if COUNT in row.values and row.role != "ceiling"}
+        most = max(counts.values(), default=0.0)
+        found |= {group: (count, most) for group, count in counts.items() if count < 0.995 * most}
     return found
 
 
@@ -28,9 +27,12 @@ def place_of(row: Row) -> Place:
     return row.dataset, row.budget
 
 
-def places(rows: Iterable[Row]) -> list[Place]:
-    """Return the places of ``rows`` in their order."""
-    return list(dict.fromkeys(map(place_of, rows)))
+def by_place(rows: Iterable[Row]) -> dict[Place, list[Row]]:
+    """Return the rows of every place, in their order: what is compared within a place looks at these only."""
+    found: dict[Place, list[Row]] = {}
+    for row in rows:
+        found.setdefault(place_of(row), []).append(row)
+    return found
 
 
 def is_ranked(column: ColumnSpec) -> bool:
@@ -38,17 +40,13 @@ def is_ranked(column: ColumnSpec) -> bool:
     return column.direction != "none" and not column.is_cost
 
 
-def candidates(rows: Sequence[Row], column: ColumnSpec, place: Place) -> list[Row]:
-    """Return the rows of one place that may be compared in ``column``.
+def candidates(rows: Sequence[Row], column: ColumnSpec) -> list[Row]:
+    """Return those of the ``rows`` of one place that may be compared in ``column``.
 
     Not ceilings, and, where fewer key frames alone make the column look better, not rows that return fewer.
     """
     unfair = fewer_key_frames(rows) if column.fewer_helps else {}
-    return [
-        row
-        for row in rows
-        if place_of(row) == place and row.role != "ceiling" and column.name in row.values and row.group not in unfair
-    ]
+    return [row for row in rows if row.role != "ceiling" and column.name in row.values and row.group not in unfair]
 
 
 def with_all_videos(rows: Iterable[Row], column: ColumnSpec) -> list[Row]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import stats
 from .format import shown
-from .rank import best_row, candidates, fewer_key_frames, is_ranked, like, place_of, places, with_all_videos
+from .rank import best_row, by_place, candidates, fewer_key_frames, is_ranked, like, place_of, with_all_videos
 from .significance import PerVideo, paired
 from .spec import ColumnSpec, Row, Sanity
 
@@ -21,13 +21,13 @@ def sanity_report(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: P
     """Return the sanity of every ranked column wherever `random` was run beside another row."""
     found = []
     for column in filter(is_ranked, columns):
-        for place in places(rows):
-            here = candidates(rows, column, place)
+        for of_place in by_place(rows).values():
+            here = candidates(of_place, column)
             rivals = with_all_videos([row for row in here if row.extractor != FLOOR], column)
             best = best_row(rivals, column)
             floor = like(best, [row for row in here if row.extractor == FLOOR]) if best is not None else None
             if best is not None and floor is not None:
-                one = _sanity(rows, column, floor, best, numbers[column.name])
+                one = _sanity(of_place, column, floor, best, numbers[column.name])
                 found += [one] if one is not None else []
     return tuple(found)
 
@@ -55,7 +55,7 @@ def _sanity(
 def _about(rows: Sequence[Row], column: ColumnSpec, floor: Row, best: Row) -> str:
     """Say what else is known of the column's range: the best row, ceilings, controls, and summaries that are short."""
     scale = max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)
-    here = [r for r in rows if place_of(r) == place_of(floor) and column.name in r.values and r not in (floor, best)]
+    here = [r for r in rows if column.name in r.values and r not in (floor, best)]
     short = fewer_key_frames(rows)
     parts = [f"{row.label} {shown(row.values[column.name].mean, scale)}" for row in (floor, best)]
     for row in here:
@@ -73,28 +73,23 @@ def normalise_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: 
     The three means are taken over the videos that row, floor and ceiling all have; floor and ceiling count as apart
     when the 95 % interval of their paired difference (Student's t) is on the right side of 0.
     """
-    made = list(rows)
+    made = {row.group: row for row in rows}
     for column in filter(is_ranked, columns):
         values = numbers[column.name]
-        for i, row in enumerate(rows):
-            ends = [_end(rows, row, name, column) for name in (FLOOR, CEILING)]
-            if column.name not in row.values or None in ends:
-                continue
-            picked = [values[r.group] for r in (row, *ends) if r is not None]
-            all_three = np.stack(picked)[:, np.isfinite(picked).all(axis=0)]
-            gap = _sign(column) * (all_three[2] - all_three[1])
-            if len(gap) < 2 or stats.student_interval(gap).low <= 0:
-                continue
-            value = replace(
-                made[i].values[column.name], normalised=stats.normalise(*map(float, all_three.mean(axis=1)))
-            )
-            made[i] = replace(made[i], values={**made[i].values, column.name: value})
-    return made
-
-
-def _end(rows: Iterable[Row], row: Row, extractor: str, column: ColumnSpec) -> Row | None:
-    ends = [r for r in rows if r.extractor == extractor and place_of(r) == place_of(row) and column.name in r.values]
-    return like(row, ends)
+        for of_place in by_place(rows).values():
+            here = [row for row in of_place if column.name in row.values]
+            ends = [[row for row in here if row.extractor == name] for name in (FLOOR, CEILING)]
+            for row in here if all(ends) else ():
+                picked = [values[r.group] for r in (row, *(like(row, end) for end in ends)) if r is not None]
+                all_three = np.stack(picked)[:, np.isfinite(picked).all(axis=0)]
+                gap = _sign(column) * (all_three[2] - all_three[1])
+                if len(gap) < 2 or stats.student_interval(gap).low <= 0:
+                    continue
+                scaled = stats.normalise(*map(float, all_three.mean(axis=1)))
+                known = made[row.group].values
+                found = {**known, column.name: replace(known[column.name], normalised=scaled)}
+                made[row.group] = replace(made[row.group], values=found)
+    return list(made.values())
 
 
 def _sign(column: ColumnSpec) -> float:

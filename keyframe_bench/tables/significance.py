@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.cells import NO_NETWORK
 from . import stats
-from .rank import best_row, candidates, is_ranked, like, place_of, places, with_all_videos
+from .rank import best_row, by_place, candidates, is_ranked, like, with_all_videos
 from .spec import ColumnSpec, Comparison, Row, Verdict
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: Pe
     found: list[Comparison] = []
     for column in filter(is_ranked, columns):
         values = numbers[column.name]
-        for place in places(rows):
-            here = candidates(rows, column, place)
+        for of_place in by_place(rows).values():
+            here = candidates(of_place, column)
             methods = [row for row in here if row.role == "method"]
             uniform = [row for row in here if row.extractor == BASELINE]
             pairs = [(row, rival) for row in methods if (rival := like(row, uniform)) is not None]
@@ -50,9 +50,8 @@ def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: Pe
 
 
 def without_network(row: Row, others: Iterable[Row]) -> Row | None:
-    """Return the row that is the method of ``row`` without its network, most like it in sampling and parameters."""
-    same = [r for r in others if r.extractor == row.extractor and place_of(r) == place_of(row)]
-    plain = [r for r in same if r.note == NO_NETWORK]
+    """Return the one of ``others`` at the place of ``row`` that is its method without the network, most like it."""
+    plain = [r for r in others if r.extractor == row.extractor and r.note == NO_NETWORK]
     params = set(row.params.split(", "))
     nearest = max(
         plain, key=lambda r: (r.sampling == row.sampling, len(params & set(r.params.split(", ")))), default=None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -137,6 +138,10 @@ class Row:
         Column name to `Value`; a column that is not measurable for any video of this row is absent.
     known_defects : str
         Of other people's tools, run as they are.
+    fallbacks, shortfalls : mapping
+        Why key frames are a fallback, or fewer than asked for (`KeyFrames`), to the number of such videos.
+    n_returned, n_asked : float
+        Mean number of key frames returned and asked for, where there are shortfalls; else 0.
     """
 
     group: str
@@ -156,6 +161,20 @@ class Row:
     draws: int
     values: Mapping[str, Value] = field(default_factory=dict)
     known_defects: str = ""
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
+    shortfalls: Mapping[str, int] = field(default_factory=dict)
+    n_returned: float = 0.0
+    n_asked: float = 0.0
+
+    @property
+    def n_fallback(self) -> int:
+        """Videos on which the key frames are a fallback."""
+        return sum(self.fallbacks.values())
+
+    @property
+    def n_short(self) -> int:
+        """Videos with fewer key frames than were asked for."""
+        return sum(self.shortfalls.values())
 
     @property
     def label(self) -> str:
@@ -271,7 +290,7 @@ class Table:
     comparisons: tuple[Comparison, ...] = ()
     sanity: tuple[Sanity, ...] = ()
 
-    @property
+    @functools.cached_property
     def settings(self) -> tuple[str, ...]:
         """Those of dataset, budget and sampling in which rows differ, so that they must be columns.
 
@@ -280,11 +299,29 @@ class Table:
         names, rows = ("dataset", "budget", "sampling"), [row for row in self.rows if row.extractor != HUMAN]
         return tuple(name for name in names if len({getattr(row, name) for row in rows}) > 1)
 
+    def where(self, place: tuple[str, str]) -> str:
+        """Name what tells a data set and budget from the others of the table: " at budget 8", or nothing."""
+        parts = [f"{k} {v}" for k, v in zip(("dataset", "budget"), place, strict=True) if k in self.settings]
+        return " at " + ", ".join(parts) if parts else ""
+
+    def scale(self, column: ColumnSpec) -> float:
+        """Return the largest magnitude of ``column``, which decides its number of decimals."""
+        return self._of_columns[column.name][0]
+
     def denominator(self, column: ColumnSpec) -> int:
         """Return the number of videos that most rows of ``column`` can average: the largest n."""
-        return max((row.values[column.name].n for row in self.rows if column.name in row.values), default=0)
+        return self._of_columns[column.name][1]
 
-    @property
+    @functools.cached_property
+    def _of_columns(self) -> dict[str, tuple[float, int]]:
+        """Scale and denominator of every column, which renderers ask for at every number."""
+        found = {c.name: [row.values[c.name] for row in self.rows if c.name in row.values] for c in self.columns}
+        return {
+            name: (max((abs(v.mean) for v in values), default=0.0), max((v.n for v in values), default=0))
+            for name, values in found.items()
+        }
+
+    @functools.cached_property
     def n_videos(self) -> int:
         """Videos that at least one row scored all of: the largest `Row.n_videos`."""
         return max((row.n_videos for row in self.rows), default=0)
@@ -299,7 +336,7 @@ class Table:
         import pandas as pd
 
         facts = ("extractor", "params", "note", "role", "dataset", "budget", "sampling")
-        counts = ("n_videos", "n_failed", "n_skipped", "n_seeds", "draws")
+        counts = ("n_videos", "n_failed", "n_skipped", "n_seeds", "draws", "n_fallback", "n_short")
         parts = ("std", "low", "high", "normalised")
         lines: list[dict[str, object]] = []
         for row in self.rows:

@@ -29,9 +29,9 @@ def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: i
     str
         ``scored 48 of 50 videos; 2 skipped: a.mp4 (truncated), b.mp4 (no video stream)``.
     """
-    scored = set(results.loc[results["status"] == "ok", "video_id"])
+    scored = set(results.loc[results["status"] == "ok", "video"])
     skipped = {str(s.get("video", "")): one_line(s.get("reason", "")) for s in run.get("skipped") or ()}
-    lost = results[~results["video_id"].isin(scored) & ~results["video"].isin(list(skipped))]
+    lost = results[~results["video"].isin(scored) & ~results["video"].isin(list(skipped))]
     failed: dict[str, str] = {}
     for status, video, kind, message in lost[["status", "video", "error_type", "error_message"]].itertuples(
         index=False

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .rank import COUNT, candidates, is_ranked, place_of, places, with_all_videos
+from .rank import COUNT, by_place, candidates, is_ranked, with_all_videos
 from .spec import ColumnSpec, Role, Row, Table
 
 DECIDED = ("free", "inferred")  # budgets at which the number is the method's own
@@ -89,12 +89,12 @@ def tradeoffs(table: Table, *, cost: str = "total_s") -> list[Tradeoff]:
     if spent is None:
         return []
     for column in quality_columns(table):
-        for place in places(table.rows):
-            rows = [row for row in table.rows if place_of(row) == place and column.name in row.values]
+        for place, of_place in by_place(table.rows).items():
+            rows = [row for row in of_place if column.name in row.values]
             points = [_point(names, row, column.name, cost) for row in rows]
             points = [p if p.x is None or p.x > 0 else replace(p, x=None) for p in points]  # 0 is "not measured"
             if sum(p.x is not None and p.role != "ceiling" for p in points) >= 2:
-                ranked = {row.group for row in with_all_videos(candidates(table.rows, column, place), column)}
+                ranked = {row.group for row in with_all_videos(candidates(of_place, column), column)}
                 marked = _front(column, points, [row.group in ranked for row in rows])
                 found.append(Tradeoff(column, spent, *place, marked))
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .build import per_video
-from .rank import like, place_of, places
+from .rank import by_place, like
 from .significance import BASELINE
 from .spec import ColumnSpec, Row, Table
 from .tradeoff import quality_columns, row_names
@@ -64,8 +64,8 @@ def worst_videos(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[W
     for column in quality_columns(table):
         series = per_video(cells, column.name)
         by_group = {str(group): part.droplevel(0) for group, part in series.groupby(level=0, sort=False)}
-        for place in places(table.rows):
-            rows = [r for r in table.rows if place_of(r) == place and r.role != "ceiling" and r.group in by_group]
+        for place, of_place in by_place(table.rows).items():
+            rows = [r for r in of_place if r.role != "ceiling" and r.group in by_group]
             rivals = [row for row in rows if row.extractor == BASELINE]
             pairs = [(row, like(row, rivals)) for row in rows]
             lines = [(names[a.group], _worst(by_group, a, b, column, count)) for a, b in pairs if a is not b]

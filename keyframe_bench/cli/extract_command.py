@@ -107,6 +107,10 @@ def _print(console: Console, result: Extraction) -> None:
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,
     )
+    if fallback := result.keyframes.fallback:
+        console.print(f"  a fallback, not a result: {escape(one_line(fallback))}", soft_wrap=True)
+    if shortfall := result.keyframes.shortfall:
+        console.print(f"  {len(result.frames)} of {result.k}: {escape(one_line(shortfall))}", soft_wrap=True)
     if told := _scores_and_threshold(result.keyframes):
         console.print(told if result.k is None else f"{told} (found for k={result.k})", soft_wrap=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..tables.build import column_scale, natural
 from ..tables.format import one_line, shown, shown_interval
 from ..tables.paper import PaperTable
-from ..tables.rank import place_of, places
+from ..tables.rank import by_place, place_of
 from ..tables.spec import ColumnSpec, Row, Table
 from .paper import CLAIMS, cells_of_claims, cells_of_rows
 
@@ -87,7 +87,7 @@ def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
     """
     extra = list(table.settings)
     head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]
-    several = len(places(table.rows)) > 1
+    several = len(by_place(table.rows)) > 1
     blocks: dict[object, list[list[str]]] = {}
     for row in sorted(table.rows, key=lambda row: [natural(part) for part in place_of(row)]) if several else table.rows:
         blocks.setdefault(place_of(row) if several else row.role, []).append(_cells(row, table, extra))

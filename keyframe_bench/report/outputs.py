@@ -44,8 +44,7 @@ def write_outputs(out: str | Path, columns: Sequence[str] = ()) -> list[Path]:
     """
     out = Path(out)
     with locked(out):  # else tables of older results could be written over those of newer ones
-        table, sentence = _table(out, columns)
-        shown = narrowed(table, columns) if columns else table
+        table, shown, sentence = _table(out, columns)
         texts = {
             "table.md": to_markdown(shown, sentence=sentence),
             "table.csv": table.to_csv(),
@@ -65,8 +64,7 @@ def print_comparison(out: str | Path, console: Console | None = None, columns: S
     from rich.text import Text
 
     with locked(Path(out)):  # results.jsonl and run.json of the same moment
-        table, sentence = _table(Path(out), columns)
-    table = narrowed(table, columns) if columns else table
+        _, table, sentence = _table(Path(out), columns)
     console = console or Console()
     if console.is_terminal:
         console.print(terminal_table(table, width=console.width))
@@ -76,8 +74,10 @@ def print_comparison(out: str | Path, console: Console | None = None, columns: S
         console.print(Text(line), soft_wrap=True)
 
 
-def _table(out: Path, columns: Sequence[str]) -> tuple[Table, str]:
+def _table(out: Path, columns: Sequence[str]) -> tuple[Table, Table, str]:
+    """Return the table, what is shown of it, and how many videos it is about."""
     results, run = load_results(out), load_run(out)
     known = {name: {**about, **({"headline": True} if name in columns else {})}
              for name, about in (run.get("columns") or {}).items()}  # fmt: skip
-    return comparison(results, known), coverage_sentence(results, run)
+    table = comparison(results, known)
+    return table, narrowed(table, columns, results), coverage_sentence(results, run)

@@ -79,8 +79,7 @@ def rendered(
             name: {**run["columns"][name], **({"headline": True} if experiment.headline or name in chosen else {})}
             for name in names
         }
-        table = comparison(cells, columns)
-        table = narrowed(table, chosen) if chosen else table
+        table = narrowed(comparison(cells, columns), chosen, cells)
         lines = [to_markdown(table), *provenance(paper, run)]
         markdown = "\n".join(lines) + "\n"
         latex = to_latex(table, sentence=paper.coverage, label=experiment.name)

@@ -72,14 +72,19 @@ def comparison(
     return replace(table, notes=notes_for(table, cells))
 
 
-def narrowed(table: Table, names: Sequence[str]) -> Table:
-    """Return ``table`` with the columns of ``names`` alone, in that order; rows, ranks and tests stay as they are."""
+def narrowed(table: Table, names: Sequence[str], results: pd.DataFrame) -> Table:
+    """Return the ``table`` of ``results`` with the columns of ``names`` alone, in that order, where there are names.
+
+    Rows, ranks and tests stay as they are.
+    """
+    if not names:
+        return table
     columns = {column.name: column for column in table.columns}
     chosen = tuple(columns[name] for name in names if name in columns)
     compared = tuple(one for one in table.comparisons if one.column in names)
     sane = tuple(one for one in table.sanity if one.column in names)
     small = replace(table, columns=chosen, comparisons=compared, sanity=sane)
-    return replace(small, notes=notes_for(small))
+    return replace(small, notes=notes_for(small, latest(results)))
 
 
 def latest(results: pd.DataFrame) -> pd.DataFrame:

@@ -207,7 +207,9 @@ def _impossible(comparisons: Sequence[Comparison], where: str) -> list[str]:
     columns: dict[tuple[int, int], list[str]] = {}
     for column, family in families.items():
         if all(one.verdict == "impossible" for one in family):
-            columns.setdefault((max(one.n for one in family), len(family)), []).append(column)
+            n = max(one.n for one in family)
+            m = len(family) if smallest_p(n) < ALPHA else 0  # of no matter where one comparison is too many
+            columns.setdefault((n, m), []).append(column)
     notes = []
     for (n, m), names in columns.items():
         p = smallest_p(n)

@@ -174,6 +174,7 @@ class _Scene:
         thumbs = self._thumbs(found)
         detail = [f"{len(thumbs)} frame{'s' if len(thumbs) != 1 else ''}"]
         detail += [f"{name} {getattr(row, name)}" for name in ("budget", "sampling") if getattr(row, name)]
+        detail += [f"{name}: {found[name]}" for name in ("fallback", "shortfall") if found.get(name)]
         if row.draws > 1:
             detail.append(f"first of {row.draws} draws")
         if len(cells) > 1:

@@ -41,7 +41,8 @@ def unlike_asked(table: Table) -> list[str]:
             add(row, f"{reason} (a fallback, not a result)", f"{n} of {row.n_videos} video{'s' * (row.n_videos != 1)}")
         for reason in row.shortfalls:
             add(row, reason, f"{row.n_returned:.3g} of {row.n_asked:.3g} key frames")
-    return [one_line(f"{label}: {listed(parts)}: {reason}") for (label, reason), parts in found.items()]
+    colon = " " if {"dataset", "budget"} & set(table.settings) else ": "
+    return [one_line(f"{label}{colon}{listed(parts)}: {reason}") for (label, reason), parts in found.items()]
 
 
 def copies(cells: pd.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import caveats
 from .build import comparison
 from .experiment import Experiment
 from .measure import Estimate, chosen, estimate
@@ -66,7 +67,7 @@ class PaperTable:
     unit : {"video", "seed", "exact"}
         What the numbers are over.
     coverage : str
-        How many videos were scored, and why others were not.
+        How many videos were scored, why others were not, and which key frames are a fallback or fewer than asked for.
     datasets : tuple of str
     extractors : tuple of str
         Methods in the table, for its bibliography.
@@ -110,6 +111,9 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
             rows.append(PaperRow(name, numbers, note))
     good = cells[cells["status"] == "ok"]
     coverage = trainings_sentence if experiment.kind == "training" else functools.partial(coverage_sentence, run=run)
+    facts = [coverage(cells)]
+    if experiment.kind == "table":
+        facts += [*caveats.copies(good), *caveats.unlike_asked(comparison(good, {})), *caveats.empty_users(good)]
     references = [experiment.source, *sorted(set(good["reference"]) - {"none", ""})]
     return PaperTable(
         experiment,
@@ -118,7 +122,7 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
         verdicts(experiment, cells),
         int(good["video_id"].nunique()),
         int(good["seed"].nunique()),
-        coverage(cells),
+        "; ".join(facts),
         tuple(sorted(set(good["dataset"]))),
         tuple(sorted(set(good["extractor"]))),
         tuple(dict.fromkeys(key for key in references if key)),

@@ -9,6 +9,7 @@ from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.registry import register
 from keyframe_bench.extractors._inferred import budget_features, run_at_budget
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor
+from keyframe_bench.extractors.checks import CHECKS
 from keyframe_bench.video.arrays import clip_from_images
 
 RULES = ("mean", "mean+std", "absolute", "rolling", "adaptive")
@@ -132,6 +133,8 @@ def test_a_fallback_is_said_in_words(own_registry):
 
     with pytest.raises(ContractError, match=r"odd_of_tests.*fallback=True"):
         found(Odd(), still(), 1)
+    with pytest.raises(ContractError, match="fallback=True is no text"):
+        CHECKS["returns_keyframes"](Odd())
 
 
 def test_marks_survive_json():

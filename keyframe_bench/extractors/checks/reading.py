@@ -50,6 +50,7 @@ def check_returns_keyframes(extractor: Extractor) -> None:
                 isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape,
                 f"{name} must be {dtype.__name__} {list(shape)}; return clip.pick(positions, scores=..., segments=...)",
             )
+        require(isinstance(result.fallback, str), f'fallback={result.fallback!r} is no text; give a few words, or ""')
 
 
 @rule(only(lambda e: not e.privileged, "it is privileged: it may see the annotation"))

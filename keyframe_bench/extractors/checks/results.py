@@ -92,7 +92,8 @@ def check_free_budget(extractor: Extractor) -> None:
         got = len(select(extractor, clip, None))
         require(
             1 <= got <= len(clip),
-            f"{got} key frames without a budget on {kind} ({len(clip)} frames); give at least one",
+            f"{got} key frames without a budget on {kind} ({len(clip)} frames); give at least one, "
+            "with clip.pick(..., fallback=reason) where it only stands in",
         )
 
 

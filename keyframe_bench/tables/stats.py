@@ -98,17 +98,6 @@ def resampled_means(values: npt.ArrayLike, n_resamples: int = N_RESAMPLES, seed:
     return np.concatenate([counts @ found for counts in _resamples(len(found), n_resamples, seed)]) / len(found)
 
 
-def bootstrap_difference(
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    confidence: float = CONFIDENCE,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = SEED,
-) -> Interval:
-    """Return the percentile bootstrap interval of mean(first - second), videos resampled as pairs [n] and [n]."""
-    return bootstrap_interval(differences(first, second), confidence, n_resamples, seed)
-
-
 def student_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return Student's t interval of the mean of n >= 2 values [n]: mean +- t(n - 1) sd / sqrt(n).
 
@@ -211,34 +200,6 @@ def holm(p: npt.ArrayLike) -> Floats:
     corrected = np.empty_like(found)
     corrected[order] = np.minimum(steps, 1.0)
     return corrected
-
-
-def rank_biserial(difference: npt.ArrayLike) -> float:
-    """Return the matched-pairs rank-biserial correlation of differences [n] (Kerby 2014), -1 to 1.
-
-    The share of the signed-rank sum that is positive minus the share that is negative; zeros as in `wilcoxon`, 0 if
-    there is nothing else.
-
-    Examples
-    --------
-    >>> rank_biserial([0.1, 0.2, 0.3, -0.4])
-    0.2
-    """
-    return wilcoxon(difference).effect
-
-
-def cliffs_delta(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Return Cliff's delta (1993) of two samples [n], [m]: P(first > second) - P(first < second), -1 to 1, unpaired.
-
-    Examples
-    --------
-    >>> cliffs_delta([1, 2, 3], [0, 2])
-    0.5
-    """
-    a, b = _values(first), np.sort(_values(second))
-    below = np.searchsorted(b, a, side="left")
-    above = len(b) - np.searchsorted(b, a, side="right")
-    return float((below - above).sum() / (len(a) * len(b)))
 
 
 def normalise(value: float, floor: float, ceiling: float) -> float:

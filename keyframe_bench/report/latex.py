@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from ..tables.build import column_scale, natural
+from ..tables.build import natural
 from ..tables.format import one_line, shown, shown_interval
 from ..tables.paper import PaperTable
 from ..tables.rank import by_place, place_of
@@ -140,7 +140,7 @@ def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
         if value is None:
             cells.append("-")
             continue
-        scale = column_scale(table.rows, column)
+        scale = table.scale(column)
         text = _plain(shown(value.mean, scale))
         text = rf"\textbf{{{text}}}" if value.best else text
         interval = _plain(shown_interval(value.mean, value.low, value.high, scale))

@@ -11,7 +11,7 @@ from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.tables.load import load_results
 
 FILES = {
-    *("results.jsonl", "table.md", "table.csv", "table.tex", "stats.csv", "report.html", "run.json"),
+    *("results.jsonl", "table.md", "table.csv", "table.bib", "table.tex", "stats.csv", "report.html", "run.json"),
     *("cells", "videos", "thumbs"),
 }
 
@@ -24,7 +24,7 @@ def test_files_of_a_run(cli, rendered, tmp_path, cells):
     lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {line["key"]: line for line in lines} == cells(tmp_path / "out")
     assert "scored 3 of 3 videos" in text
-    for name in ("table.md", "table.csv", "table.tex", "report.html"):
+    for name in ("table.md", "table.csv", "table.bib", "table.tex", "report.html"):
         content = (tmp_path / "out" / name).read_text(encoding="utf-8")
         for extractor in {line["extractor"] for line in lines}:
             assert extractor in content.replace("\\_", "_"), f"{extractor} is not in {name}"

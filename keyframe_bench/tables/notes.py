@@ -34,11 +34,10 @@ def notes_for(table: Table, cells: pd.DataFrame) -> tuple[str, ...]:
         notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")
     if any(row.extractor == HUMAN for row in table.rows):
         notes.append("human: a ceiling of agreement with people (cus, f1); in other columns a method may exceed it")
-    notes += [*_controls_best(table), *_below_random(table), *_networks(table)]
+    notes += [*_controls_best(table), *_below_random(table), *_networks(table), *caveats.bounds_reached(table, cells)]
     if table.rows and max(row.n_videos for row in table.rows) == 1:
         notes.append("one video: differences between rows cannot be told from chance")
         return tuple(notes)
-    notes += caveats.bounds_reached(table, cells)
     return (*notes, *_floor(table), *_significance(table), *_intervals(table))
 
 

@@ -42,7 +42,14 @@ R = TypeVar("R")
 
 FORMAT = "keyframe_bench/pictures@1"
 LIMIT_BYTES = 80_000_000_000  # Caltech 256 at the four sizes of the paper's table 3 takes 36 GB
-DECODING = ("ahead", "decode", "frame", "health", "ledger")  # modules of `keyframe_bench.video` that give frames
+DECODING = (
+    "ahead",
+    "decode",
+    "frame",
+    "health",
+    "ledger",
+    "stream",
+)  # modules of `keyframe_bench.video` that give frames
 RESERVE_BYTES = 500_000_000  # left free on the disk
 IN_MEMORY_BYTES = 4_000_000_000  # what is held in memory where nothing can be kept on disk
 _NAME = re.compile(r"[0-9a-f]{20}")

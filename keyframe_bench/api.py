@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .core.budget import Budget, Sampling
 from .core.clip import VideoInfo
-from .core.errors import OutputError, UnavailableError, UsageError
+from .core.errors import KeyframeBenchError, OutputError, UnavailableError, UsageError
 from .core.files import make_hidden_folder, printable, remove_leftovers
 from .core.keyframes import KeyFrames
 from .core.seeding import rng_for
@@ -342,8 +342,11 @@ def sweep(
             n_jobs=n_jobs,
             cache_gb=cache_gb,
         )
-        for note in run_benchmark(spec, command="keyframe_bench.sweep(...)").notes:
+        summary = run_benchmark(spec, command="keyframe_bench.sweep(...)")
+        for note in summary.notes:
             warnings.warn(note, stacklevel=2)
+        if summary.lost:
+            raise KeyframeBenchError(summary.failures[0])
         return load_results(spec.out / "results.jsonl")
 
 

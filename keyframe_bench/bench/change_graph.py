@@ -25,7 +25,7 @@ from ..selection.layout import neighbours_kept, time_gradient, time_order, tsne_
 from ..video.images import encode_image, fit_width
 from ..video.onepass import read_pass
 from ..video.pictures import fetch_pictures
-from .provenance import started_record
+from .provenance import ended_record, started_record
 from .spec import RunSpec
 
 _PICTURE_WIDTH = 64
@@ -115,7 +115,7 @@ def run_change_graph(spec: RunSpec, *, command: str = "", facts: Mapping[str, An
     Path
         The folder.
     """
-    items = spec.dataset.videos()[: spec.limit]
+    start, items = started_record(command), spec.dataset.videos()[: spec.limit]
     records: list[dict[str, Any]] = []
     skipped = []
     for item in items:
@@ -133,7 +133,8 @@ def run_change_graph(spec: RunSpec, *, command: str = "", facts: Mapping[str, An
         "neighbours_kept": Column("higher", "1", "trustworthiness of the layout, 5 neighbours"),
     }
     run = {
-        **started_record(command),
+        **start,
+        **ended_record(),
         **(facts or {}),
         "dataset": spec.dataset.name,
         "n_videos": len(items),

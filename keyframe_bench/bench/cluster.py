@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import KeyframeBenchError, UnavailableError, UsageError
+from ..core.errors import UnavailableError, UsageError
 from .plan import VideoJob
 from .run import JobResult
 
@@ -97,12 +97,16 @@ def cluster_ready(address: str, n_cpus: int) -> Iterator[None]:
 
 
 def compute_on_cluster(
-    work: Callable[[VideoJob], JobResult], jobs: Sequence[VideoJob], *, n_cpus: int, at_once: int | None
+    work: Callable[[VideoJob], JobResult],
+    jobs: Sequence[VideoJob],
+    *,
+    n_cpus: int,
+    at_once: int | None,
+    last: Callable[..., JobResult],
 ) -> Iterator[JobResult]:
     """Compute ``jobs`` as tasks of the cluster that is connected; results come as they are finished.
 
-    A video whose worker process is lost does not stop the others. It is not tried again; when they are done
-    an error tells of it.
+    A video whose worker process is lost does not stop the others: its turn comes again when they are done.
 
     Parameters
     ----------
@@ -113,14 +117,26 @@ def compute_on_cluster(
         Cores that Ray sets aside for each video.
     at_once : int or None
         At most so many videos at a time; None leaves it to Ray, which is always given some more than it has room for.
+    last : callable
+        Computes a video whose worker was lost, given the job and ``attempt`` (`bench.run.run_apart`).
 
     Raises
     ------
     KeyframeBenchError
-        When worker processes were lost, or a worker's machine lacks a path.
+        When a worker's machine lacks a path.
     """
     ray = _ray()
     task = ray.remote(num_cpus=n_cpus, max_retries=0)(_run)
+
+    def result_of(reference: Any) -> JobResult | None:
+        try:
+            found: JobResult = ray.get(reference)
+            return found
+        except ray.exceptions.RayTaskError as error:  # what the task itself raised
+            raise error.cause from error
+        except ray.exceptions.RayError:
+            return None
+
     waiting, lost = iter(jobs), []
     running: dict[Any, VideoJob] = {}
     try:
@@ -130,22 +146,16 @@ def compute_on_cluster(
             if not running:
                 break
             (ready, *_), _ = ray.wait(list(running))
-            video = running.pop(ready).item.id
-            try:
-                yield ray.get(ready)
-            except ray.exceptions.RayTaskError as error:  # what the task itself raised
-                raise error.cause from error
-            except ray.exceptions.RayError:
-                lost.append(video)
+            job, result = running.pop(ready), result_of(ready)
+            if result is None:
+                lost.append(job)
+            else:
+                yield result
     finally:
         for left in running:
             ray.cancel(left, force=True)
-    if lost:
-        others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        raise KeyframeBenchError(
-            f"a worker process was killed, perhaps for want of memory, while it had {lost[0]}{others}; "
-            "finished videos are kept: run the same command again, with fewer at once (executor.n_jobs=N)"
-        )
+    for job in lost:
+        yield last(job, attempt=lambda part: result_of(task.remote(work, part)))
 
 
 def _run(work: Callable[[VideoJob], JobResult], job: VideoJob) -> JobResult:

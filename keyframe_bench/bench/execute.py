@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.budget import Budget
-from ..core.files import locked, make_folder, remove_leftovers, write_atomic
+from ..core.files import locked, make_folder, read_file, remove_leftovers, write_atomic
+from ..core.records import parse_json
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
 from .plan import Plan, Scope, make_plan
-from .provenance import started_record
+from .provenance import ended_record, started_record
 from .results import collect_results
 from .run import shared_features
 from .spec import NotRun, RunSpec
@@ -32,12 +33,14 @@ class RunSummary:
     out : Path
     n_videos : int
         Of the data set.
-    n_cells, n_computed : int
-        Cells of the run, and how many of them were computed now.
+    n_cells : int
+        Cells of the run.
+    computed : frozenset of str
+        Keys of those that were computed now.
     skipped : dict
         Video id to reason.
-    failures : list of str
-        One line per failed cell.
+    failed : dict
+        Key of every failed cell to a line about it.
     not_run : list of NotRun
         Extractors left out.
     scope : Scope
@@ -45,19 +48,37 @@ class RunSummary:
     record : dict
         What ``run.json`` holds.
     notes : list of str
-        What the user should know about this machine; results are the same.
+        What the user should know about this machine or the folder; results are the same.
+    lost : int
+        Cells of the run that are not in the folder at its end.
     """
 
     out: Path
     n_videos: int
     n_cells: int
-    n_computed: int
+    computed: frozenset[str] = frozenset()
     skipped: dict[str, str] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     not_run: list[NotRun] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     record: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    lost: int = 0
+
+    @property
+    def n_computed(self) -> int:
+        """How many cells were computed now."""
+        return len(self.computed)
+
+    @property
+    def failures(self) -> list[str]:
+        """One line per failed cell, after one that tells of cells that are not there."""
+        lost = [
+            f"{self.lost} of {self.n_cells} cells are not in {str(self.out / 'cells')!r} at the end of the run: the "
+            "folder was changed meanwhile, or workers on other machines need the same paths, on a file system that "
+            "they share; run the same command again"
+        ]
+        return [*lost[: self.lost], *self.failed.values()]
 
 
 def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = None) -> RunSummary:
@@ -81,27 +102,27 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         See `make_plan` and `run_video`.
     """
     load_plugins(spec.plugins)
+    start = started_record(command)
+    problems: list[str] = []
     with workers_ready(spec):
         plan = make_plan(spec)
         for folder in ("", "cells", "videos", "thumbs"):
             remove_leftovers(make_folder(spec.out / folder))
-        results = list(map_videos(spec, plan.missing(), report))
+        results = list(map_videos(spec, plan.missing(problems), report))
     unreadable = [job for job in plan.jobs if job.unreadable]
     skipped = {job.item.id: job.unreadable for job in unreadable} | {r.video: r.skipped for r in results if r.skipped}
     summary = RunSummary(
         spec.out,
         len(plan.jobs),
         len(plan.cells),
-        sum(len(r.statuses) for r in results if not r.skipped),
+        frozenset(key for r in results if not r.skipped for key in r.statuses),
         skipped,
-        [line for r in results for line in r.failures],
+        {key: line for r in results for key, line in r.failures.items()},
         plan.not_run,
         plan.scope(),
-        notes=list(dict.fromkeys(note for r in results for note in r.notes)),
+        notes=list(dict.fromkeys([*problems, *(note for r in results for note in r.notes)])),
     )
-    summary = replace(summary, record=_run_record(plan, summary, command))
-    _write_record(spec.out, summary)
-    return summary
+    return _written(replace(summary, record=start | _run_record(plan, summary)))
 
 
 def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | None = None) -> RunSummary:
@@ -113,6 +134,7 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
     skipped = {video: reason for s in summaries for video, reason in s.skipped.items()}
     record = records[-1] | {
         **(facts or {}),
+        "started": min(r["started"] for r in records),
         **{name: ",".join(dict.fromkeys(r[name] for r in records)) for name in ("budget", "sampling")},
         "seeds": sorted({seed for r in records for seed in r["seeds"]}),
         "n_videos": len(scope.videos),
@@ -125,23 +147,25 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
         out,
         len(scope.videos),
         len(scope.keys),
-        sum(s.n_computed for s in summaries),
+        frozenset().union(*(s.computed for s in summaries)),
         skipped,
-        [line for s in summaries for line in s.failures],
+        {key: line for s in summaries for key, line in s.failed.items()},
         not_run,
         scope,
         record,
         list(dict.fromkeys(note for s in summaries for note in s.notes)),
     )
-    _write_record(out, total)
-    return total
+    return _written(total)
 
 
-def _write_record(out: Path, summary: RunSummary) -> None:
-    """Write ``results.jsonl`` and ``run.json``, which also tells of the runs before that the results come from."""
-    record = summary.record
+def _written(summary: RunSummary) -> RunSummary:
+    """Write ``results.jsonl`` and ``run.json``, which also tells of the runs before that the results come from.
+
+    The summary comes back with what was found in the folder: cells that are not there, and files that are no cells.
+    """
+    out, record = summary.out, summary.record | ended_record()
     with locked(out):  # another run into this folder may be at its end too: the last one finds the cells of both
-        records = collect_results(out, summary.scope)
+        records, problems = collect_results(out, summary.scope)
         earlier = _earlier_record(out / "run.json")
         found = {r["extractor"] for r in records}
         others = [text for r in records if r["extractor"] not in record["extractors"] for text in r["warnings"]]
@@ -152,12 +176,14 @@ def _write_record(out: Path, summary: RunSummary) -> None:
             commands = map(str, [*earlier["earlier_commands"], *earlier["command"]])
             record["earlier_commands"] = [text for text in dict.fromkeys(commands) if text != record["command"]]
         write_atomic(out / "run.json", json.dumps(record, indent=1))
+    lost = len(summary.scope.keys - {r["key"] for r in records})
+    return replace(summary, record=record, notes=list(dict.fromkeys([*summary.notes, *problems])), lost=lost)
 
 
 def _earlier_record(file: Path) -> dict[str, Any]:
     """Return what the last run into the folder said of itself and of those before; nothing when that is no record."""
     try:
-        earlier = json.loads(file.read_text("utf-8"))
+        earlier = parse_json(read_file(file).decode())
         return {
             "extractors": dict(earlier["extractors"]),
             "earlier_commands": list(earlier.get("earlier_commands", [])),
@@ -174,14 +200,13 @@ def _skipped(skipped: Mapping[str, str]) -> list[dict[str, str]]:
 _ABOUT = ("reference", "budget_rule", "known_defects")
 
 
-def _run_record(plan: Plan, summary: RunSummary, command: str) -> dict[str, Any]:
+def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
     spec = plan.spec
     registry = Extractor.registry
     classes = {v.name: registry.get(v.name) for v in plan.variants}
     metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
     measured = [m for m in metrics if any(m.applies(job.item.annotation) for job in plan.jobs)]
     return {
-        **started_record(command),
         "dataset": spec.dataset.name,
         "revision": plan.revision,
         "budget": ",".join(spec.budgets),
@@ -245,7 +270,7 @@ def dry_run(spec: RunSpec) -> DryRun:
 
     load_plugins(spec.plugins)
     plan = make_plan(spec)
-    missing = plan.missing()
+    missing = plan.missing([])
     gone = {cell.key for job in missing for cell in job.cells}
     counts: dict[str, tuple[int, int]] = {}
     for cell in plan.cells:

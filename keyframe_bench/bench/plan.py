@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
 from ..core.files import digest, sha256_of_file
+from ..core.records import read_cell, read_video_record
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features
@@ -90,20 +90,38 @@ class Plan:
         videos = {(name, job.item.id): (job.sha256, annotation_digest(job.item.annotation)) for job in self.jobs}
         return Scope(videos, frozenset(cell.key for cell in self.cells))
 
-    def missing(self) -> list[VideoJob]:
-        """Return the jobs reduced to cells that have no usable result yet; complete videos are left out."""
+    def missing(self, problems: list[str]) -> list[VideoJob]:
+        """Return the jobs reduced to cells that have no usable result yet; complete videos are left out.
+
+        A video without a usable record has its first cell computed again, and its record with it. ``problems`` takes
+        a sentence for every file that cannot be used.
+        """
         versions = metric_versions()
-        jobs = []
-        for job in self.jobs:
-            cells = tuple(c for c in job.cells if not is_done(cell_path(self.spec.out, c.key), versions))
-            if cells:
-                jobs.append(replace(job, cells=cells))
-        return jobs
+        jobs = (missing_part(job, self.spec.out, versions, problems) for job in self.jobs)
+        return [job for job in jobs if job.cells]
+
+
+def missing_part(job: VideoJob, out: Path, versions: Mapping[str, str], problems: list[str]) -> VideoJob:
+    """Return the job with the cells of which ``out`` has no good result with today's metrics: one job of `missing`."""
+
+    def is_done(cell: Cell) -> bool:
+        found = read_cell(cell_path(out, cell.key), problems)
+        return found is not None and found["status"] == "ok" and versions.items() <= found["metric_versions"].items()
+
+    cells = tuple(cell for cell in job.cells if not is_done(cell))
+    if job.cells and read_video_record(record_path(out, job.cells[0]), job.item.id, job.sha256, problems) is None:
+        cells = cells or job.cells[:1]
+    return replace(job, cells=cells)
 
 
 def cell_path(out: Path, key: str) -> Path:
     """Return where the cell with ``key`` is kept."""
     return out / "cells" / f"{key}.json"
+
+
+def record_path(out: Path, cell: Cell) -> Path:
+    """Return where the record of the cell's video is kept."""
+    return out / "videos" / f"{cell.video_record}.json"
 
 
 def metric_versions() -> dict[str, str]:
@@ -115,15 +133,6 @@ def metric_versions() -> dict[str, str]:
         ).strip()
         for name, m in built.items()
     }
-
-
-def is_done(path: Path, versions: dict[str, str]) -> bool:
-    """Say whether ``path`` holds a good result with today's metrics (a failed or torn one does not count)."""
-    try:
-        cell = json.loads(path.read_text("utf-8"))
-        return bool(cell["status"] == "ok" and versions.items() <= cell["metric_versions"].items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
 
 
 def make_plan(spec: RunSpec) -> Plan:

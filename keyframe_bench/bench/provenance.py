@@ -30,11 +30,20 @@ def started_record(command: str) -> dict[str, Any]:
     return {
         "format": "keyframe_bench/run@1",
         "command": command,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": _now(),
         "versions": package_versions(),
         "commit": source_commit(),
         "cores": os.cpu_count(),
     }
+
+
+def ended_record() -> dict[str, Any]:
+    """Return what a record ends with: the time, to be asked for when all is done."""
+    return {"ended": _now()}
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @functools.cache

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.cells import FORMAT
 from ..core.files import canonical_json, write_atomic
+from ..core.records import read_cell
 from ..extractors.base import Extractor
 from .plan import Scope, metric_versions
 
 # What can stand only once in a table; features and their weights may have been others before.
 _PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
 
-_NEEDED = {*_PLACE, "key", "status", "version", "video_sha256", "annotation", "metric_versions", "finished"}
 
-
-def collect_results(out: Path, scope: Scope) -> list[dict[str, Any]]:
-    """Write ``results.jsonl`` from the cells in ``out`` and return them.
+def collect_results(out: Path, scope: Scope) -> tuple[list[dict[str, Any]], list[str]]:
+    """Write ``results.jsonl`` from the cells in ``out``; return them, and a sentence for every file that is no cell.
 
     Cells are left aside when they come from an older extractor or metric than is registered here, or are about a video
-    or an annotation that is not there any more; a torn or foreign file is no cell.
+    or an annotation that is not there any more.
     """
     versions = metric_versions()
     current: dict[tuple[str, ...], dict[str, Any]] = {}
-    for record in _cells_in(out / "cells"):
-        if record in scope and _is_current(record, versions):
+    problems: list[str] = []
+    for path in sorted((out / "cells").glob("*.json")):
+        record = read_cell(path, problems)
+        if record is not None and record in scope and _is_current(record, versions):
             place = tuple(canonical_json(record[name]) for name in _PLACE)
             rival = current.get(place)
             if rival is None or _rank(record, scope) > _rank(rival, scope):
@@ -45,17 +44,7 @@ def collect_results(out: Path, scope: Scope) -> list[dict[str, Any]]:
         )
     )
     write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
-    return records
-
-
-def _cells_in(folder: Path) -> Iterable[dict[str, Any]]:
-    for path in sorted(folder.glob("*.json")):
-        try:
-            record = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and record.get("format") == FORMAT and record.keys() >= _NEEDED:
-            yield record
+    return records, problems
 
 
 def _is_current(record: Mapping[str, Any], versions: Mapping[str, str]) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from ..core.cells import FORMAT, HUMAN, Cell, thumbnails_folder
 from ..core.clip import Clip, watched
 from ..core.errors import (
     ContractError,
-    KeyframeBenchError,
     OutputError,
     RowsWrittenError,
     UsageError,
@@ -29,7 +27,7 @@ from ..core.errors import (
     memory_errors_named,
 )
 from ..core.feature import Feature, opens_file
-from ..core.files import canonical_json, make_folder, write_atomic
+from ..core.files import canonical_json, claimed, write_over
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
 from ..core.seeding import rng_for
@@ -41,7 +39,8 @@ from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, packets_seconds, read_pass
 from ..video.store import FeatureStore, features_folder
 from ..video.stored_pass import read_stored_pass
-from .plan import VideoJob, cell_path, metric_versions
+from .failures import WorkerDiedError, error_record, message_of, raise_interrupt, raise_plain
+from .plan import VideoJob, cell_path, metric_versions, missing_part, record_path
 from .provenance import package_versions
 from .spec import CONTROLS, OnError, Variant
 from .thumbnails import write_thumbnails
@@ -56,8 +55,22 @@ class JobResult:
     video: str
     statuses: dict[str, str]
     skipped: str = ""
-    failures: tuple[str, ...] = ()
+    failures: dict[str, str] = field(default_factory=dict)  # a line for each failed cell, by key
     notes: tuple[str, ...] = ()  # what the user should know that is in no cell
+
+    @classmethod
+    def merged(cls, results: Iterable[JobResult]) -> JobResult:
+        """Return the results of parts of one video as one."""
+        one, *others = results
+        for other in others:
+            one = cls(
+                one.video,
+                one.statuses | other.statuses,
+                one.skipped or other.skipped,
+                one.failures | other.failures,
+                one.notes + other.notes,
+            )
+        return one
 
 
 def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None = None) -> JobResult:
@@ -83,12 +96,31 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
     """
     if job.unreadable:
         return JobResult(job.item.id, {}, job.unreadable)
+    keys = [cell.key for cell in job.cells]
+    with claimed(out / ".claims", keys) as mine:
+        result = _run_missing(_part(job, mine), out, on_error, progress)
+    if others := set(keys) - set(mine):  # another run into this folder computes them just now, unless it is killed
+        with claimed(out / ".claims", list(others), wait=True):
+            result = JobResult.merged([result, _run_missing(_part(job, others), out, on_error, progress)])
+    return result
+
+
+def _part(job: VideoJob, keys: Collection[str]) -> VideoJob:
+    return replace(job, cells=tuple(cell for cell in job.cells if cell.key in keys))
+
+
+def _run_missing(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None) -> JobResult:
+    """Compute what no other process has computed since the plan was made."""
+    job = missing_part(job, out, metric_versions(), [])
+    if not job.cells:
+        return JobResult(job.item.id, {})
     try:
         return _Video(job, out, on_error).run(progress)
     except (VideoError, UsageError) as error:  # the file, or what the annotation says about it
         if on_error == "raise":
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)
+        records: dict[Path, str | bytes] = {}
         for cell in job.cells:
             record = {
                 **_identity(cell),
@@ -96,8 +128,46 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
                 "status": "skipped",
                 "error": {"type": type(error).__name__, "message": reason},
             }
-            write_atomic(cell_path(out, cell.key), canonical_json({**_EMPTY, **record}))
+            records[cell_path(out, cell.key)] = canonical_json({**_EMPTY, **record})
+        write_over(records)
         return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, reason)
+
+
+def run_apart(
+    job: VideoJob, out: Path, on_error: OnError, attempt: Callable[[VideoJob], JobResult | None]
+) -> JobResult:
+    """Compute a video whose process has died: once more, then every method by itself, so that one's fault is its own.
+
+    Parameters
+    ----------
+    job : VideoJob
+    out : Path
+    on_error : {"raise", "warn", "skip"}
+    attempt : callable
+        Computes a job in a process that nothing else runs in; None when that process dies.
+
+    Raises
+    ------
+    WorkerDiedError
+        With ``on_error="raise"``.
+    """
+    result = attempt(job)
+    if result is not None:
+        return result
+    parts = _by_method(job)
+    if len(parts) > 1:
+        return JobResult.merged([run_apart(part, out, on_error, attempt) for part in parts])
+    error = WorkerDiedError("its worker process ended: killed, perhaps for want of memory, or by os._exit or a crash")
+    if on_error == "raise":
+        raise WorkerDiedError(_failure_line(job.cells[0], error))
+    return _Video(job, out, on_error).failed(error)
+
+
+def _by_method(job: VideoJob) -> list[VideoJob]:
+    methods: dict[str, list[Cell]] = defaultdict(list)
+    for cell in job.cells:
+        methods[canonical_json([cell.extractor, cell.params])].append(cell)
+    return [replace(job, cells=tuple(cells)) for cells in methods.values()]
 
 
 _EMPTY: dict[str, Any] = {
@@ -159,14 +229,18 @@ class _Video:
             read = self._read(progress)
         except (VideoError, OutputError):
             raise
-        except Exception as error:  # a feature failed, or memory ran out: whose, running the methods apart will tell
+        except BaseException as error:  # noqa: BLE001 - whose feature failed, running the methods apart will tell
             raise_interrupt(error)
             if self.on_error == "raise":
-                raise
-            return self._apart(error, progress)
+                raise_plain(error)
+            jobs = _by_method(self.job)
+            if len(jobs) == 1:
+                return self.failed(error)
+            return JobResult.merged([_Video(job, self.out, self.on_error).run(progress) for job in jobs])
         self.packets_s = packets_seconds(item.path)
         whole, annotation = self._whole(read)
-        records, failures = [], []
+        records: list[dict[str, Any]] = []
+        failures: dict[str, str] = {}
         wrote: list[RowsWrittenError] = []
         try:
             for cell in self.job.cells:
@@ -177,11 +251,11 @@ class _Video:
                     records.append(self._cell(cell, built[cell.key], read, whole, annotation))
                 except OutputError:
                     raise
-                except Exception as error:  # a failing method is a recorded row; the others go on
+                except BaseException as error:  # noqa: BLE001 - a failing method is a recorded row; the others go on
                     raise_interrupt(error)
                     if self.on_error == "raise":
-                        raise
-                    failures.append(_failure_line(cell, error))
+                        raise_plain(error)
+                    failures[cell.key] = _failure_line(cell, error)
                     records.append(_failure(cell, error))
                     if isinstance(error, RowsWrittenError) and error not in wrote:
                         wrote.append(error)
@@ -216,24 +290,14 @@ class _Video:
                 return read
         return read_pass(item.path, requests, name=item.id, sha256=self.job.sha256, progress=progress)
 
-    def _apart(self, error: Exception, progress: Progress | None) -> JobResult:
-        """Run every method in a pass of its own, after a feature failed: its fault must not be the others'."""
-        methods: dict[str, list[Cell]] = defaultdict(list)
-        for cell in self.job.cells:
-            methods[canonical_json([cell.extractor, cell.params])].append(cell)
-        if len(methods) == 1:
-            cells = self.job.cells
-            return self._written([_failure(c, error) for c in cells], [_failure_line(c, error) for c in cells])
-        jobs = [replace(self.job, cells=tuple(cells)) for cells in methods.values()]
-        results = [_Video(job, self.out, self.on_error).run(progress) for job in jobs]
-        statuses = {key: status for r in results for key, status in r.statuses.items()}
-        failures = tuple(line for r in results for line in r.failures)
-        return JobResult(self.job.item.id, statuses, "", failures, tuple(note for r in results for note in r.notes))
+    def failed(self, error: BaseException) -> JobResult:
+        """Record that no cell could be had."""
+        cells = self.job.cells
+        return self._written([_failure(c, error) for c in cells], {c.key: _failure_line(c, error) for c in cells})
 
-    def _written(self, records: list[dict[str, Any]], failures: list[str]) -> JobResult:
-        for record in records:
-            write_atomic(cell_path(self.out, record["key"]), canonical_json(record))
-        return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", tuple(failures), self.notes)
+    def _written(self, records: list[dict[str, Any]], failures: dict[str, str]) -> JobResult:
+        write_over({cell_path(self.out, record["key"]): canonical_json(record) for record in records})
+        return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", failures, self.notes)
 
     @memory_errors_named()
     def _cell(
@@ -339,9 +403,7 @@ class _Video:
             "shots_s": shots,
             "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
         }
-        write_atomic(
-            make_folder(self.out / "videos") / f"{self.job.cells[0].video_record}.json", canonical_json(record)
-        )
+        write_over({record_path(self.out, self.job.cells[0]): canonical_json(record)})
 
 
 def _about(cell: Cell) -> dict[str, Any]:
@@ -387,27 +449,9 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
     ]
 
 
-def raise_interrupt(error: BaseException) -> None:
-    """Raise `KeyboardInterrupt` if that is what ``error`` comes from.
-
-    Ctrl-C while a compiled module is imported becomes an ImportError, and the module is broken for this process.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        cause = cause.__cause__ or cause.__context__
+def _failure_line(cell: Cell, error: BaseException) -> str:
+    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {message_of(error)}"
 
 
-def _failure_line(cell: Cell, error: Exception) -> str:
-    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {error}"
-
-
-def _failure(cell: Cell, error: Exception) -> dict[str, Any]:
-    own = isinstance(error, KeyframeBenchError)
-    details = {
-        "type": type(error).__name__,
-        "message": str(error),
-        "traceback": "" if own else "".join(traceback.format_exception(error)),
-    }
-    return {**_EMPTY, **_identity(cell), **_about(cell), "status": "failed", "error": details}
+def _failure(cell: Cell, error: BaseException) -> dict[str, Any]:
+    return {**_EMPTY, **_identity(cell), **_about(cell), "status": "failed", "error": error_record(error)}

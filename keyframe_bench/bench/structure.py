@@ -10,7 +10,7 @@ from typing import Any
 from ..core.cells import FORMAT
 from ..core.files import canonical_json, digest, write_atomic
 from ..models.autoencoder_layers import Network
-from .provenance import started_record
+from .provenance import ended_record, started_record
 from .training_sets import TrainingTable
 
 COLUMNS = {
@@ -72,13 +72,13 @@ def structure_records(network: Network, reference: str) -> list[dict[str, Any]]:
 
 def run_structure(table: TrainingTable, out: Path, *, command: str, facts: Mapping[str, Any]) -> Path:
     """Write ``results.jsonl`` and ``run.json`` of a table of kind ``structure`` into ``out`` and return it."""
-    shared = table.settings.get("network") or {}
+    record, shared = started_record(command), table.settings.get("network") or {}
     records = []
     for run in table.runs:
         network = Network.build(run["network"], {**shared, **run.get("params", {})})
         records += structure_records(network, table.source)
     columns = {name: {"direction": "none", "unit": "1", "about": about} for name, about in COLUMNS.items()}
-    record = {**started_record(command), **facts, "columns": columns}
+    record |= {**facts, "columns": columns, **ended_record()}
     write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
     write_atomic(out / "run.json", json.dumps(record, indent=1) + "\n")
     return out

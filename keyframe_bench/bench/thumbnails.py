@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..core.errors import KeyframeBenchError, OutputError
-from ..core.files import make_folder, remove_leftovers, write_atomic
+from ..core.errors import KeyframeBenchError
+from ..core.files import make_folder, remove_leftovers, write_together
 from ..video.frame import Frame, Image
 from ..video.images import encode_image, fit_width
 from ..video.onepass import Pass
@@ -25,12 +25,11 @@ def write_thumbnails(path: Path, ordinals: Iterable[int], read: Pass, folder: Pa
         return
     remove_leftovers(make_folder(folder))
     try:
-        for frame in fetch_pictures(path, missing, read):
-            write_atomic(folder / f"{frame.ordinal}.jpg", encode_image(thumbnail(frame), ".jpg"))
-    except OutputError:
-        raise
+        pictures = fetch_pictures(path, missing, read)
+        files = {folder / f"{frame.ordinal}.jpg": encode_image(thumbnail(frame), ".jpg") for frame in pictures}
     except KeyframeBenchError:
         return  # the numbers stand; the report draws an empty box
+    write_together(files)
 
 
 def thumbnail(frame: Frame) -> Image:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -13,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.cells import FORMAT
-from ..core.errors import KeyframeBenchError, OutputError, UnavailableError, UsageError
-from ..core.files import canonical_json, digest, make_folder, sha256_of_file, write_atomic
+from ..core.errors import OutputError, UnavailableError, UsageError
+from ..core.files import canonical_json, digest, make_folder, sha256_of_file, write_atomic, write_over
 from ..core.params import check_params
+from ..core.records import read_cell
 from ..metrics.base import Column
 from ..training.data import Pictures
 from ..training.spec import Trained, TrainerOptions, TrainSpec
-from .provenance import started_record
-from .run import raise_interrupt
+from .failures import error_record, message_of, raise_interrupt
+from .provenance import ended_record, started_record
 from .training_cells import COLUMNS, VERSION, evaluated, training_numbers
 from .training_plan import Run, Size, TrainingOptions, TrainingSummary, common_size, run_of, structure_text
 from .training_sets import TrainingSet, TrainingTable, training_sets
@@ -58,7 +58,7 @@ def run_trainings(
     started = time.monotonic()
     record = started_record(command) | dict(facts or {})
     records = table.records()
-    record |= table.facts() | {"seconds": round(time.monotonic() - started, 1)}
+    record |= table.facts() | {"seconds": round(time.monotonic() - started, 1), **ended_record()}
     write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
     write_atomic(out / "run.json", json.dumps(record, indent=1) + "\n")
     return table.summary
@@ -131,10 +131,10 @@ class _Table:
             cells = [self._cell(run, slot, seed, trained) for slot in run.slots]
         except (OutputError, UnavailableError):
             raise
-        except Exception as error:  # noqa: BLE001 - a failing training is a recorded row; the others go on
+        except BaseException as error:  # noqa: BLE001 - a failing training is a recorded row; the others go on
             raise_interrupt(error)
             self._trained[run.name, seed] = error
-            self.summary.failures.append(f"{run.name}, seed {seed}: {type(error).__name__}: {error}")
+            self.summary.failures.append(f"{run.name}, seed {seed}: {type(error).__name__}: {message_of(error)}")
             return [_failed({**about, "dataset": slot}, error, COLUMNS) for slot in run.slots]
         plans = [plan for plan in self.keyframes if plan.run == run.name]
         return cells + (self._keyframes_cells(plans, trained, about) if plans else [])
@@ -148,13 +148,17 @@ class _Table:
         reading, cells = Reading(plans, trained), []
         for plan in plans:
             try:
-                cells.append(self._kept(plan.identity(trained), functools.partial(plan.record, reading, about)))
+                cells.append(
+                    self._kept(
+                        plan.identity(trained), plan.about(about), functools.partial(plan.record, reading, about)
+                    )
+                )
             except (OutputError, UnavailableError):
                 raise
-            except Exception as error:  # noqa: BLE001 - a failing row is recorded; the others go on
+            except BaseException as error:  # noqa: BLE001 - a failing row is recorded; the others go on
                 raise_interrupt(error)
                 what = f"key frames of {about['label']} ({plan.params['distance_space']}), seed {about['seed']}"
-                self.summary.failures.append(f"{what}: {type(error).__name__}: {error}")
+                self.summary.failures.append(f"{what}: {type(error).__name__}: {message_of(error)}")
                 cells.append(_failed(plan.about(about), error, plan.columns))
         return cells
 
@@ -193,9 +197,10 @@ class _Table:
             if own:
                 metrics |= training_numbers(trained.record, self._history_of(run.against or run.name, seed))
             history = {"history": trained.record["history"]} if own else {}
-            return {**self._about(run, seed), "dataset": slot, "metrics": metrics, **history, **shown}
+            return {**about, "metrics": metrics, **history, **shown}
 
-        return self._kept(identity, compute)
+        about = {**self._about(run, seed), "dataset": slot}
+        return self._kept(identity, about, compute)
 
     def _rival(self, run: Run, seed: int) -> Any:
         """Return what tells apart the trainings that ``run`` may be timed against."""
@@ -206,19 +211,20 @@ class _Table:
         found = self._trained[name, seed]
         return found.record["history"] if isinstance(found, Trained) else ()
 
-    def _kept(self, identity: Any, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the cell of an identity: from its file, or computed and written."""
+    def _kept(self, identity: Any, about: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the cell of an identity, which says ``about`` of itself: from its file, or computed and written."""
         key = digest(json.loads(json.dumps(identity)))
         file = self.out / "cells" / f"{key}.json"
-        try:
-            cell = json.loads(file.read_text("utf-8"))
-            if cell["status"] == "ok" and cell["format"] == FORMAT:
-                return dict(cell)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        problems: list[str] = []
+        cell = read_cell(file, problems, needed=())
+        for problem in problems:
+            self.report(problem)
+        said = json.loads(canonical_json(about))
+        if cell is not None and cell["status"] == "ok" and said.items() <= cell.items():
+            return cell
         finished = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         cell = {**compute(), "key": key, "format": FORMAT, "status": "ok", "finished": finished}
-        write_atomic(file, canonical_json(cell))
+        write_over({file: canonical_json(cell)})
         return cell
 
     def _about(self, run: Run, seed: int) -> dict[str, Any]:
@@ -272,13 +278,8 @@ class _Table:
         return [min(known), max(known)] if known else []
 
 
-def _failed(about: Mapping[str, Any], error: Exception, columns: Mapping[str, Column]) -> dict[str, Any]:
+def _failed(about: Mapping[str, Any], error: BaseException, columns: Mapping[str, Column]) -> dict[str, Any]:
     """Return the cell of what could not be had, with none of ``columns`` measured."""
     about = {**about, "metrics": dict.fromkeys(columns)}
-    own = isinstance(error, KeyframeBenchError)
-    details = {
-        "type": type(error).__name__,
-        "message": str(error),
-        "traceback": "" if own else "".join(traceback.format_exception(error)),
-    }
-    return {**about, "key": digest([about, str(error)]), "format": FORMAT, "status": "failed", "error": details}
+    key = digest([about, message_of(error)])
+    return {**about, "key": key, "format": FORMAT, "status": "failed", "error": error_record(error)}

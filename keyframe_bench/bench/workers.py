@@ -1,21 +1,27 @@
-"""Where videos are computed: in this process, in worker processes on this machine, or on a Ray cluster."""
+"""Where videos are computed: in this process, in worker processes on this machine, or on a Ray cluster.
+
+A method that ends its process (``os._exit``, a crash in compiled code, no memory left) is a failed row where it runs in
+a worker; with ``executor=serial`` there is no other process to tell of it, and the run ends there and then.
+"""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from ..core.errors import KeyframeBenchError
 from ..core.registry import load_plugins, plugin_files
 from ..video.decode import decoder_threads, set_decoder_threads
 from .cluster import Start, check_shared, cluster_ready, compute_on_cluster
+from .failures import error_record
 from .plan import VideoJob
-from .run import JobResult, run_video
+from .run import JobResult, run_apart, run_video
 from .spec import OnError, RunSpec
 
 # Called with (videos finished, videos in all, video id, share of the current video or 1.0).
@@ -44,9 +50,11 @@ def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | None) -
     Raises
     ------
     KeyframeBenchError
-        When a worker process was lost, or lacks a path. What was written before is kept.
+        When a worker process lacks a path, or, with ``on_error=raise``, died. What was written before is kept.
+    WorkerError
+        With ``on_error=raise``, for an error that cannot be pickled.
     """
-    if spec.backend != "ray" and (spec.n_jobs == 1 or len(jobs) < 2):
+    if spec.backend == "serial" or not jobs:
         yield from _in_this_process(spec, jobs, report)
         return
     results = _on_cluster(spec, jobs) if spec.backend == "ray" else _on_this_machine(spec, jobs)
@@ -72,24 +80,40 @@ def _video_progress(report: Report | None, done: int, total: int, job: VideoJob)
 
 
 def _on_this_machine(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
-    from joblib import Parallel, cpu_count, delayed, parallel_config
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+    from joblib import cpu_count
 
     assert spec.n_jobs is not None  # RunSpec: only a cluster has no number of its own
+    waiting = {job.item.id: job for job in jobs}
     n_workers = min(spec.n_jobs, len(jobs))  # loky would start all of them
-    threads = spec.threads or max(1, cpu_count() // n_workers)
-    work = Work(spec.out, spec.on_error, tuple(plugin_files()), threads)
-    with parallel_config(spec.backend, n_jobs=n_workers, inner_max_num_threads=threads):
-        pool = Parallel(return_as="generator_unordered")
+    work = _work(spec, spec.threads or max(1, cpu_count() // n_workers))
+
+    def alone(job: VideoJob) -> JobResult | None:
+        return next(_pooled(work, [job], 1), None)
+
+    while waiting:
+        for result in _pooled(work, list(waiting.values()), n_workers):
+            del waiting[result.video]
+            yield result
+        # A worker that dies takes the pool with it; jobs begin in order, so that it had one of the first that are left.
+        for name in list(waiting)[:n_workers]:
+            yield run_apart(waiting.pop(name), spec.out, spec.on_error, alone)
+
+
+def _pooled(work: Work, jobs: Sequence[VideoJob], n_workers: int) -> Iterator[JobResult]:
+    """Compute ``jobs`` in worker processes of their own; when one dies, results of the unfinished do not come."""
+    from concurrent.futures import as_completed
+
+    from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(n_workers, env=dict.fromkeys(_VARIABLES, str(work.threads)))
     try:
-        with _children_deaf_to_interrupts():
-            results = pool(delayed(work)(job) for job in jobs)
-        yield from results
-    except BrokenProcessPool as error:
-        raise KeyframeBenchError(
-            "a worker process was killed, perhaps for want of memory; finished videos are kept: "
-            f"run the same command again, with fewer than executor.n_jobs={spec.n_jobs}"
-        ) from error
+        with _children_deaf_to_interrupts(), suppress(BrokenProcessPool):
+            futures = [pool.submit(work, job) for job in jobs]
+        for future in as_completed(futures):
+            with suppress(BrokenProcessPool):
+                yield future.result()
+    finally:
+        pool.shutdown(kill_workers=True)
 
 
 @contextmanager
@@ -109,9 +133,13 @@ def _children_deaf_to_interrupts() -> Iterator[None]:
 
 
 def _on_cluster(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
-    threads = spec.threads or 1
-    work = Work(spec.out, spec.on_error, tuple(plugin_files()), threads, Start.here())
-    return compute_on_cluster(work, jobs, n_cpus=threads, at_once=spec.n_jobs)
+    work = replace(_work(spec, spec.threads or 1), start=Start.here())
+    last = partial(run_apart, out=spec.out, on_error=spec.on_error)
+    return compute_on_cluster(work, jobs, n_cpus=work.threads, at_once=spec.n_jobs, last=last)
+
+
+def _work(spec: RunSpec, threads: int) -> Work:
+    return Work(spec.out, spec.on_error, tuple(plugin_files()), threads)
 
 
 @dataclass(frozen=True)
@@ -138,13 +166,33 @@ class Work:
     start: Start | None = None
 
     def __call__(self, job: VideoJob) -> JobResult:
-        """Compute ``job`` and write its cells."""
-        if self.start is not None:
-            self.start.enter()
-            check_shared(self.out, job.item.path)
-        with limited_threads(self.threads):
-            load_plugins(self.plugins)
-            return run_video(job, self.out, self.on_error)
+        """Compute ``job`` and write its cells; an error that cannot be pickled comes as a `WorkerError`."""
+        try:
+            if self.start is not None:
+                self.start.enter()
+                check_shared(self.out, job.item.path)
+            with limited_threads(self.threads):
+                load_plugins(self.plugins)
+                return run_video(job, self.out, self.on_error)
+        except Exception as error:
+            if _can_travel(error):
+                raise
+            raise WorkerError(*error_record(error).values()) from None
+
+
+class WorkerError(Exception):
+    """What stands for an error of a worker that cannot be pickled: type, message and traceback of it as text."""
+
+    def __str__(self) -> str:
+        kind, message, text = self.args
+        return f"{kind}: {message}\n\n{text}"
+
+
+def _can_travel(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:  # noqa: BLE001 - classes of plug-ins raise anything here
+        return False
 
 
 # Read by libraries when they are loaded: these may be loaded later, or by a peer's process.

@@ -39,6 +39,7 @@ GROUPS: dict[str, Registry[Any]] = {
 }
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
+_MOST_BRACKETS = 100  # of lists in an option
 
 
 # Groups that are no registry: the class with their parameters, and the one of these that chooses.
@@ -129,8 +130,10 @@ def parse(overrides: Sequence[str | None]) -> list[Override]:
     parser, parsed = OverridesParser.create(), []
     for line in overrides:
         try:
+            if str(line).count("[") + str(line).count("{") > _MOST_BRACKETS:
+                raise ValueError("it has too many brackets")  # the grammar takes minutes, or recurses without end
             parsed.append(parser.parse_override(str(line)))
-        except HydraException as error:
+        except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
             key = str(line).partition("=")[0]
             raise UsageError(
                 f"{line} has a value that Hydra's grammar cannot read; put quotes around it, {key}=\"'...'\""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,15 +58,15 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"{twice!r} stands twice in the mapping of line {node.start_mark.line + 1}")
+        twice = [key for key, count in Counter(map(str, keys)).items() if count > 1]
+        if twice:
+            raise yaml.YAMLError(f"{twice[0]!r} stands twice in the mapping of line {node.start_mark.line + 1}")
         return dict(super().construct_mapping(node, deep=deep))
 
 
 def _parsed(name: str, text: str) -> Experiment:
     try:
         data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
         raise UsageError(f"table {name}: not YAML: {' '.join(str(error).split())}") from None
     return parse_experiment(name, data)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ..api import Extraction, extract
 from ..core.errors import UsageError
-from ..core.files import one_line
+from ..core.files import file_name, one_line
 from ..core.keyframes import KeyFrames
 from ..core.params import check_params
 from ..core.registry import load_plugins
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
         options["budget"] = "free"  # what happens decides how many clips there are
     with video_progress(video) as progress:
         result = extract(video, name, **options, progress=progress)
-    folder = result.save(chosen_out or f"{Path(video).stem}_{name}", clips=rules)
+    folder = result.save(chosen_out or file_name(f"{Path(video).stem}_{name}"), clips=rules)
     console = Console(highlight=False)
     _print(console, result)
     if rules is not None:

@@ -1,14 +1,19 @@
-"""``keyframe-bench``: dispatch, and errors as one sentence with exit status 2."""
+"""``keyframe-bench``: dispatch, and errors as one sentence: exit status 2, or 1 where nobody foresaw them."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
+import time
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
-from ..core.files import one_line
+from ..core.files import cache_folder, one_line, write_atomic
 from ..core.memory import address_limit
 
 USAGE = """\
@@ -47,7 +52,8 @@ keyframe-bench: compare key-frame extractors on one decode
   keyframe-bench new NAME [--in-tree]
       a working extractor to start from
 
-Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1.
+Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1,
+and so do errors that nobody foresaw: their sentence names a file that tells where they happened.
 """
 
 COMMANDS = ("list", "extract", "explain", "run", "train", "table", "results", "perf", "cache", "check", "new")
@@ -68,20 +74,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a file name need not fit the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(arguments)
+        status = _dispatch(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk is told here, not when Python ends
+        return status
     except KeyframeBenchError as error:
-        print(f"keyframe-bench: error: {one_line(error)}", file=sys.stderr)
+        _tell(f"error: {one_line(error)}")
         return 2
     except KeyboardInterrupt:
-        print("keyframe-bench: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        _tell("stopped; what is finished is kept, the same command goes on from there")
         return 130
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):  # rich met it, and has closed the output
+    except BaseException as error:  # noqa: BLE001 - a plug-in may raise what ends a program too
+        if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+            _silence()  # the reader of our output (head, less) has gone; rich makes a SystemExit of it
             return 0
-        raise
+        _tell(f"error: {_unforeseen(error)}")
+        _silence()
+        return 1
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -104,6 +113,38 @@ def _dispatch(arguments: list[str]) -> int:
     with memory_errors_named():
         command: Callable[[list[str]], int] = import_module(f".{name}_command", __package__).run
         return command(rest)
+
+
+def _tell(text: str) -> None:
+    """Print a sentence on standard error; one of thousands of characters (what was typed may be long) is shortened."""
+    with suppress(OSError):  # there is nowhere else to say that this is full too
+        print(f"keyframe-bench: {_shortened(text, 2000)}", file=sys.stderr)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length // 2]} ... {text[-length // 2 :]}"
+
+
+def _silence() -> None:
+    """Drop what is waiting to be printed: Python would try again at its end, and fail with a status of its own."""
+    with suppress(AttributeError, OSError, ValueError):  # there is no such stream, or it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unforeseen(error: BaseException) -> str:
+    """Return a sentence about an error that is no `KeyframeBenchError`; its traceback goes into a file, named there."""
+    from ..bench.failures import message_of
+
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+    name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    said = _shortened(one_line(f"{type(error).__name__}: {message_of(error)}"), 700)
+    places: list[Callable[[], Path]] = [lambda: cache_folder() / "logs", lambda: Path(tempfile.gettempdir())]
+    for place in places:
+        with suppress(KeyframeBenchError, OSError):
+            file = place() / name
+            write_atomic(file, text)
+            return f"{said}; where it happened is told in {str(file)!r}"
+    return f"{said}; where it happened could not be written to any file"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 from ..bench.profile import FORMAT, ProfileSpec, profile
 from ..core.errors import OutputError, UsageError
 from ..core.files import printable, write_atomic
+from ..core.records import read_json
 from ..core.registry import load_plugins
 from ..report.perf import print_profile, profile_markdown
 from ..tables.format import one_line
@@ -82,13 +83,15 @@ def _read(found: Arguments) -> dict[str, Any]:
         raise UsageError(f"perf --from reads what was measured and measures nothing: leave out {extra[0]}")
     file = found.values["--from"]
     try:
-        record = json.loads(Path(file).read_text("utf-8"))
+        record = read_json(file)
         if record["format"] != FORMAT:
             raise ValueError(f"its format is {record['format']!r}")
         profile_markdown(record)
         return dict(record)
     except OSError as error:
-        raise UsageError(f"cannot read {file!r}: {error.strerror}; give a file that perf --save wrote") from error
+        raise UsageError(
+            f"cannot read {file!r}: {error.strerror or error}; give a file that perf --save wrote"
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file!r} is not what perf --save writes ({error}); measure again") from error
 

@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 
 from ..bench.cluster import Start
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
-from ..bench.plan import cell_path
 from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import one_line, printable
@@ -125,17 +124,24 @@ def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
     print_notes(summary)
     report = path_text(summary.out / "report.html")
     print(f"{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
-    for line in summary.failures[:10]:
-        print(f"failed: {one_line(line)}", file=sys.stderr)
-    if len(summary.failures) > 10:
-        print(f"... and {len(summary.failures) - 10} more failures; see results.jsonl", file=sys.stderr)
-    return 1 if summary.failures else 0
+    return print_failures(summary)
 
 
 def print_notes(summary: RunSummary) -> None:
     """Print what the user should know besides results."""
-    for note in summary.notes:
+    more = [f"and {len(summary.notes) - 10} more of this kind"] if len(summary.notes) > 10 else []
+    for note in [*summary.notes[:10], *more]:
         print(f"keyframe-bench: warning: {one_line(note)}", file=sys.stderr)
+
+
+def print_failures(summary: RunSummary) -> int:
+    """Print what failed or is not there, and return the exit status."""
+    failures = summary.failures
+    for line in failures[:10]:
+        print(f"failed: {one_line(line)}", file=sys.stderr)
+    if len(failures) > 10:
+        print(f"... and {len(failures) - 10} more failures; see results.jsonl", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
@@ -162,19 +168,8 @@ def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
     if errors:
         raise UsageError(errors[0])
     summaries = [outcome for outcome in outcomes if isinstance(outcome, RunSummary)]
-    _check_shared(summaries)
     total = finish_sweep(summaries)
     return _finish(total, specs[0].on_error, columns)
-
-
-def _check_shared(summaries: Sequence[RunSummary]) -> None:
-    out = summaries[0].out
-    lost = sum(not cell_path(out, key).exists() for summary in summaries for key in summary.scope.keys)
-    if lost:
-        raise KeyframeBenchError(
-            f"{lost} cells that jobs computed are not in {path_text(out)}: jobs on other machines need the same paths, "
-            "on a file system that they share"
-        )
 
 
 def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str, start: Start) -> RunSummary | str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,12 @@ from ..extractors.base import Extractor
 from ..report.tables import Rendered, rendered
 from ..tables.experiment import Experiment
 from ..tables.export import exported, numbers_of
-from ..tables.format import one_line
 from ..tables.load import read_cells, read_object, read_text
 from .arguments import Arguments, path_text, split
 from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
 from .progress import run_progress
-from .run_command import make_spec, print_notes
+from .run_command import make_spec, print_failures, print_notes
 from .table_trainings import measure_trainings
 
 DEFAULT_SCALE = "cpu"
@@ -151,9 +149,7 @@ def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: li
             summaries.append(run_benchmark(spec, command=command, report=report))
     total = finish_sweep(summaries, facts)
     print_notes(total)
-    for line in total.failures:
-        print(f"failed: {one_line(line)}", file=sys.stderr)
-    return 1 if total.failures else 0
+    return print_failures(total)
 
 
 def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: list[str]) -> list[RunSpec]:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..bench.cluster import Start
 from ..core.errors import KeyframeBenchError, UsageError
+from ..core.files import file_name
 from ..core.params import check_params
 from ..core.registry import load_plugins, plugin_files
 from ..models.autoencoder_layers import Network
@@ -121,7 +122,7 @@ def make_spec(config: Mapping[str, Any], typed: _Typed) -> TrainSpec:
 
 def _placed(spec: TrainSpec, out: str | None) -> TrainSpec:
     """Give a training without ``out=`` a folder of its own."""
-    return spec if out is not None else replace(spec, out=spec.out / spec.label)
+    return spec if out is not None else replace(spec, out=spec.out / file_name(spec.label))
 
 
 def _print_start(spec: TrainSpec) -> None:

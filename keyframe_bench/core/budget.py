@@ -12,6 +12,7 @@ from typing import Literal
 from .errors import UsageError
 
 _BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min), inferred, inferred-coverage or free"
+_LARGEST = 1e9
 _WORDS = ("free", "inferred", "inferred-coverage")
 _SAMPLING_HELP = "use every, every3 (each third frame) or 2fps"
 
@@ -53,10 +54,10 @@ class Budget:
             match = re.fullmatch(pattern, word)
             if match:
                 value = float(match[1])
-                if not 0 < value < math.inf or (kind == "share" and value > 100):
+                if not 0 < value <= _LARGEST or (kind == "share" and value > 100):
                     break
                 return cls(kind, value)  # type: ignore[arg-type]
-        raise UsageError(f"budget={word} is not a positive budget; {_BUDGET_HELP}")
+        raise UsageError(f"budget={word} is not a budget above 0 and at most 1e9; {_BUDGET_HELP}")
 
     def resolve(self, n_sampled: int, duration_s: float) -> int | None:
         """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1.
@@ -70,7 +71,7 @@ class Budget:
             "share": self.value / 100 * n_sampled,
             "per_minute": self.value * duration_s / 60,
         }[self.kind]
-        return max(1, math.floor(wanted + 0.5))
+        return max(1, math.floor(min(wanted, _LARGEST) + 0.5))
 
     def __str__(self) -> str:
         number = _plain(self.value)
@@ -109,9 +110,9 @@ class Sampling:
         word = str(text).strip()
         every = re.fullmatch(r"every(\d*)", word)
         rate = re.fullmatch(r"(\d+(?:\.\d+)?)fps", word)
-        if every and 0 < float(every[1] or 1) < math.inf:
+        if every and 0 < float(every[1] or 1) <= _LARGEST:
             return cls("every", float(every[1] or 1))
-        if rate and 0 < float(rate[1]) < math.inf:
+        if rate and 0 < float(rate[1]) <= _LARGEST:
             return cls("fps", float(rate[1]))
         raise UsageError(f"sampling={word} is not a sampling; {_SAMPLING_HELP}")
 

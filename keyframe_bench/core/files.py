@@ -8,10 +8,11 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,23 +20,77 @@ from typing import Any
 from .errors import OutputError, UsageError
 
 _HIDDEN = ".tmp-"
+_LONGEST_NAME = 200  # bytes; file systems take 255, some that encrypt names fewer
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write ``data`` to a temporary name beside ``path``, then rename; `OutputError` names the path and the reason."""
-    raw = data.encode() if isinstance(data, str) else data
-    temporary = None
+    """Write ``data`` to a temporary name beside ``path``, then rename; `OutputError` names the path and the reason.
+
+    Bytes and name are on the disk when it returns: no power cut leaves an empty file under the name.
+    """
+    write_together({path: data})
+
+
+def write_together(files: Mapping[Path, bytes | str]) -> None:
+    """Write files as `write_atomic` does: many are on the disk nearly as soon as one, which waits for the disk too."""
+    temporaries: dict[Path, str] = {}
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=_HIDDEN, dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private
-        os.replace(temporary, path)
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporaries[path] = tempfile.mkstemp(prefix=_HIDDEN, dir=path.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+        for path in files:
+            os.chmod(temporaries[path], 0o666 & ~_umask())  # mkstemp makes it private
+            with open(temporaries[path], "rb+") as file:
+                os.fsync(file.fileno())
+        for path in files:
+            os.replace(temporaries[path], path)
+        for folder in dict.fromkeys(path.parent for path in files):
+            _sync_folder(folder)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        for temporary in temporaries.values():
+            with suppress(OSError):
+                os.unlink(temporary)
         raise OutputError(path, error.strerror or str(error)) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # Windows opens no folders, and some network file systems sync none
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read_file(path: str | Path, limit: int = 1 << 32) -> bytes:
+    """Return the bytes of a regular file of at most ``limit`` bytes; `OSError` for anything else, without waiting."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        about = os.fstat(handle)
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if about.st_size > limit:
+            raise OSError(errno.EFBIG, f"it is larger than {limit / 1e6:.0f} MB")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(handle)
+
+
+def write_over(files: Mapping[Path, bytes | str]) -> None:
+    """Write as `write_together` does; a folder that stands at a path is moved aside, since nothing can replace it."""
+    for path in files:
+        if path.is_dir() and not path.is_symlink():
+            try:
+                path.rename(path.with_name(f"{path.name}.moved-{uuid.uuid4().hex[:8]}"))
+            except OSError as error:
+                raise OutputError(path, f"a folder of that name is in the way: {error.strerror}") from error
+    write_together(files)
 
 
 def _umask() -> int:
@@ -104,6 +159,35 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def claimed(file: Path, keys: Sequence[str], *, wait: bool = False) -> Iterator[list[str]]:
+    """Yield those of ``keys`` that no other process has claimed, which no other can claim inside the ``with`` block.
+
+    With ``wait`` it is all of them, when the others are done. A claim is a lock of the system's own on a byte of
+    ``file``, so that a killed process holds none; where there are no locks (see `locked`) everything can be claimed.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except (ImportError, OSError):
+        yield list(keys)
+        return
+    try:
+        mine = []
+        for key in sorted(keys):  # all wait in the same order: nobody waits for somebody who waits
+            place = int(digest(key)[:15], 16)
+            try:
+                fcntl.lockf(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, place)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    continue
+            mine.append(key)
+        yield mine
+    finally:
+        os.close(handle)
+
+
 def publish_folder(hidden: Path, target: Path) -> bool:
     """Give a finished hidden folder beside ``target`` that name; False when another process was quicker.
 
@@ -163,6 +247,14 @@ def cache_folder() -> Path:
         raise UsageError(
             "there is no home folder to keep rendered videos and features in; set KEYFRAME_BENCH_CACHE=DIR"
         ) from None
+
+
+def file_name(text: str) -> str:
+    """Return ``text`` as the name of a file or folder: one that is too long for a file system is cut, with a digest."""
+    raw = os.fsencode(text)
+    if len(raw) <= _LONGEST_NAME:
+        return text
+    return f"{raw[: _LONGEST_NAME - 9].decode(errors='ignore')}-{hashlib.sha256(raw).hexdigest()[:8]}"
 
 
 def printable(text: str) -> str:

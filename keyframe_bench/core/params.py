@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-import math
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ class Parameter:
             return value if bool in self.types else _REFUSED
         for kind in self.types:
             converted: Any = _REFUSED
-            if kind is float and isinstance(value, (int, float)) and math.isfinite(value):
+            if kind is float and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max:
                 converted = float(value) + 0.0  # -0.0 is 0.0
             elif kind is int and isinstance(value, int):
                 converted = value

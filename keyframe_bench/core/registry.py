@@ -110,7 +110,7 @@ class Registry(Generic[T]):
     def _attempt(self, name: str, origin: str, load: Callable[[], Any]) -> None:
         try:
             load()
-        except Exception as error:  # noqa: BLE001 - a broken plug-in must stay listed with its reason
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plug-in must stay listed with its reason
             raise_out_of_memory(error)
             key = name if name not in self._entries else f"{name} ({origin})"  # a second owner of a name is listed too
             self._entries[key] = Entry(key, None, origin, f"{type(error).__name__}: {error}")

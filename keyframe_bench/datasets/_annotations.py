@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -29,10 +28,11 @@ from numpy.typing import NDArray
 
 from ..core.annotation import Annotation, UserSummary
 from ..core.errors import UsageError
-from ..core.files import write_atomic
+from ..core.files import read_file, write_atomic
 
 FORMAT = "keyframe_bench/annotations@1"
 FILE_NAME = "annotations.json"
+_LATEST_S = 1e12  # no film lasts that long, and a number of 400 digits fits no array
 
 
 def read_annotations(path: str | Path, names: Collection[str] | None = None) -> dict[str, Annotation]:
@@ -107,14 +107,15 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ValueError(f"{constant} is no number")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-            raise ValueError(f"the key {twice!r} is there twice")
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ValueError(f"the key {key!r} is there twice")
+            found[key] = value
         return found
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
         document = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -159,8 +160,8 @@ def _read_user(name: str, entry: Any, where: str) -> UserSummary:
     for value in values:
         if key == "frames":
             _check_ordinal(value, what)
-        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise UsageError(f"{what} has {_show(value)}, which is not a time in seconds of at least 0")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST_S:
+            raise UsageError(f"{what} has {_show(value)}, which is not a time in seconds from 0 to 1e12")
     if any(b <= a for a, b in pairwise(values)):
         raise UsageError(f"{what} are not increasing")
     if key == "frames":

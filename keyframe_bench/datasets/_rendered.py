@@ -5,7 +5,6 @@ Beside the videos lie their annotation file and a record, JSON that says with wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ..core.annotation import Annotation
 from ..core.errors import OutputError, UsageError
 from ..core.files import canonical_json, write_atomic
+from ..core.records import read_json
 from ._annotations import FILE_NAME, annotations_text
 
 Entries = dict[str, dict[str, Any]]
@@ -101,7 +101,7 @@ class RenderedFolder:
         # The listing comes first: another process that renders here writes its record before its first video.
         held = [file.name for file in root.iterdir() if not file.name.startswith(".")] if root.is_dir() else []
         try:
-            videos = json.loads(self.record.read_text(encoding="utf-8"))["videos"]
+            videos = read_json(self.record)["videos"]
             return {str(name): dict(entry) for name, entry in videos.items() if Path(name).name == name}
         except FileNotFoundError:
             if held:
@@ -109,7 +109,7 @@ class RenderedFolder:
                     f"data set {self.owner!r}: {str(root)!r} holds files that it did not render, such as "
                     f"{min(held)!r}; give an empty folder with dataset.root=DIR"
                 ) from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # damaged, but ours: every video is rendered again
         return {}
 

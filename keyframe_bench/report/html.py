@@ -21,7 +21,7 @@ from .view import video_views
 if TYPE_CHECKING:
     import pandas as pd
 
-_RUN = {"command": "", "started": "", "seeds": [], "warnings": [], "skipped": [], "not_run": []}
+_RUN = {"command": "", "started": "", "ended": "", "seeds": [], "warnings": [], "skipped": [], "not_run": []}
 _TEMPLATES = Path(__file__).parent / "templates"
 
 

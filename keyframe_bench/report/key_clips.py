@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.files import printable
+from ..core.records import read_json
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from ..video.clips import ClipFile, write_clips
 from ..video.onepass import Pass
@@ -97,8 +98,8 @@ def _entry(file: ClipFile, clips: KeyClips, n: int, keyframes: NDArray[np.int64]
 def earlier_clip_files(folder: Path) -> set[str]:
     """Return names, below ``folder``, of the record and the clips that an earlier extraction left there."""
     try:
-        record = json.loads((folder / CLIPS_RECORD).read_text("utf-8"))
+        record = read_json(folder / CLIPS_RECORD)
         names = {str(entry["file"]) for entry in record["clips"]} if record["rules"] else set()
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # there is none, or it is not ours
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is not ours
         return set()
     return {CLIPS_RECORD, *filter(_OURS.fullmatch, names)}

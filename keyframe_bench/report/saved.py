@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import OutputError
+from ..core.records import read_json
 from .key_clips import CLIPS_FOLDER, earlier_clip_files
 
 
@@ -42,7 +42,7 @@ def replace_files(staging: Path, target: Path) -> None:
 
 def _earlier_pictures(target: Path) -> set[str]:
     try:
-        names = set(map(str, json.loads((target / "keyframes.json").read_text("utf-8"))["images"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        names = set(map(str, read_json(target / "keyframes.json")["images"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return set()
     return {name for name in names if name.startswith("frame_") and Path(name).name == name}

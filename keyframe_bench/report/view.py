@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.cells import thumbnails_folder
+from ..core.files import read_file
+from ..core.records import read_video_record
 from ..tables.build import per_video
 from ..tables.format import clock, shown
-from ..tables.load import read_object
 from ..tables.spec import Row, Table
 from .facts import facts_of, problems_of, record_of
 from .timeline import MAX_ON_AXIS, axis, curve, percent, place
@@ -100,11 +101,11 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         part = parts[name]
         sha = str(part["video_sha256"].iloc[-1])
         record = str(part["video_record"].iloc[-1])
-        file = out / "videos" / f"{record}.json"
         known = bool(
             _HEX.fullmatch(sha) and _HEX.fullmatch(record)
         )  # what comes from a file must not become part of a path unseen
-        facts = read_object(file) if known and file.is_file() else {}
+        file = out / "videos" / f"{record}.json"
+        facts = (read_video_record(file, str(name), sha, []) if known else None) or {}  # a run names what is no record
         start, duration = _extent(facts, part, keyframes)
         scene = _Scene(thumbnails_folder(out, sha) if known else None, index, start, duration, {})
         view = _view(scene, str(name), facts)
@@ -203,7 +204,7 @@ class _Scene:
         css = f"v{self.index}f{frame}"
         if css not in self.pictures and self.folder is not None:
             try:
-                data = (self.folder / f"{frame}.jpg").read_bytes()
+                data = read_file(self.folder / f"{frame}.jpg")
             except OSError:
                 return ""
             self.pictures[css] = base64.b64encode(data).decode("ascii")

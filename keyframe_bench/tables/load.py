@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.cells import FORMAT
 from ..core.errors import UsageError
-from ..core.files import canonical_json
+from ..core.files import canonical_json, read_file
+from ..core.records import parse_cell, parse_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STATUSES = ("ok", "failed", "skipped")
-_REQUIRED = ("key", "status", "extractor", "video")
 # What must be equal for two cells to be averaged into one row.
 _GROUP = ("dataset", "extractor", "version", "label", "budget", "sampling")
 _FACTS = (
@@ -90,7 +86,12 @@ def read_cells(path: str | Path) -> dict[str, dict[str, Any]]:
     cells: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
-            cell = _parse(line, file, number)
+            try:
+                cell = parse_cell(line)
+            except ValueError as error:
+                raise UsageError(
+                    f"line {number} of {str(file)!r} cannot be used: {error}; run the same command again to rewrite it"
+                ) from None
             cells.pop(cell["key"], None)
             cells[cell["key"]] = cell
     return cells
@@ -116,10 +117,11 @@ def load_run(out: str | Path) -> dict[str, Any]:
 
 def read_object(file: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object; `UsageError` names the file and what is wrong with it."""
+    text = read_text(file)
     try:
-        data = json.loads(read_text(file), parse_constant=_refuse)
+        data = parse_json(text)
     except ValueError as error:
-        raise UsageError(f"{str(file)!r} is not JSON ({error}); run the same command again to rewrite it") from None
+        raise UsageError(f"{str(file)!r}: {error}; run the same command again to rewrite it") from None
     if not isinstance(data, dict):
         raise UsageError(f"{str(file)!r} does not hold a JSON object; run the same command again to rewrite it")
     return data
@@ -128,38 +130,10 @@ def read_object(file: Path) -> dict[str, Any]:
 def read_text(file: Path) -> str:
     """Read UTF-8 text; `UsageError` names the file and the reason."""
     try:
-        return file.read_text(encoding="utf-8")
+        return read_file(file).decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise UsageError(f"cannot read {str(file)!r}: {reason}") from None
-
-
-def _parse(line: str, file: Path, number: int) -> dict[str, Any]:
-    def wrong(what: str) -> UsageError:
-        return UsageError(f"line {number} of {str(file)!r} {what}; run the same command again to rewrite the file")
-
-    try:
-        cell = json.loads(line, parse_constant=_refuse)
-    except ValueError as error:
-        raise wrong(f"is not JSON ({error})") from None
-    if not isinstance(cell, dict) or cell.get("format", FORMAT) != FORMAT:
-        raise wrong(f"is not a {FORMAT} object")
-    missing = [name for name in _REQUIRED if not isinstance(cell.get(name), str)]
-    if missing:
-        raise wrong(f"has no {', '.join(missing)}")
-    if cell["status"] not in STATUSES:
-        raise wrong(f"has status {cell['status']!r}, not {', '.join(STATUSES)}")
-    for name in ("metrics", "params", "keyframes", "error"):
-        if not isinstance(cell.get(name) or {}, dict):
-            raise wrong(f"has {name} that are not an object")
-    for name, value in (cell.get("metrics") or {}).items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise wrong(f"has metric {name} that is not a number")
-    return cell
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a number")
 
 
 def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,10 +154,7 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
     flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"]])
     for prefix, numbers in (("metric", cell.get("metrics")), ("cost", keyframes.get("cost"))):
         for name, value in (numbers or {}).items():
-            if isinstance(value, (int, float)) and math.isfinite(value):
-                flat[f"{prefix}.{name}"] = float(value)
-            else:
-                flat.setdefault(f"{prefix}.{name}", None)
+            flat[f"{prefix}.{name}"] = None if value is None else float(value)
     return flat
 
 

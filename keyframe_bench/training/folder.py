@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import write_atomic
+from ..core.records import read_json
 from ..models.checkpoint import read_record
 
 FORMAT = "keyframe_bench/training@1"
@@ -49,7 +50,7 @@ class TrainingFolder:
             If it is the record of another training, or none.
         """
         try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
+            record = read_json(self.record)
             if record["format"] != FORMAT:
                 raise ValueError(f"its format is {record['format']!r}")
             theirs = record["identity"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -33,6 +32,7 @@ from ..core.files import (
     remove_leftovers,
     withdraw,
 )
+from ..core.records import read_json
 
 Rows = NDArray[np.uint8]
 Append = Callable[[Rows], None]
@@ -134,7 +134,7 @@ def _load(path: Path, shape: tuple[int, int, int]) -> Kept | None:
     if not os.path.lexists(path):
         return None
     try:
-        facts = dict(json.loads((path / "facts.json").read_text("utf-8")))
+        facts = dict(read_json(path / "facts.json"))
         rows = np.load(path / "pictures.npy", mmap_mode="r", allow_pickle=False)
         if rows.dtype != np.uint8 or rows.shape[1:] != shape:
             raise ValueError(f"{path} is another entry")

@@ -24,6 +24,8 @@ def benchmark(tmp_path):
 
 PLUGIN = """
 import os
+import sys
+import threading
 import numpy as np
 import keyframe_bench as kb
 
@@ -32,13 +34,35 @@ import keyframe_bench as kb
 class Feature_(kb.Feature):
     '''Mean grey level, or an error.'''
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: str = "") -> None:
         self.fails = fails
 
     def compute(self, frames):
+        if self.fails == "feature exits":
+            sys.exit(0)
         if self.fails:
             raise RuntimeError("the feature broke")
         return np.array([frame.luma(12, 16).mean() for frame in frames])
+
+
+class OddError(Exception):
+    def __init__(self, one, two):  # a pickle calls it with one argument
+        super().__init__(f"{one} {two}")
+        self.lock = threading.Lock()
+
+
+class OwnEnd(BaseException):
+    pass
+
+
+ENDS = {
+    "exit": SystemExit(0),
+    "memory": MemoryError("of tests"),
+    "recursion": RecursionError("of tests"),
+    "generator": GeneratorExit(),
+    "own": OwnEnd("of tests"),
+    "interrupt": KeyboardInterrupt(),
+}
 
 
 @kb.register("plugin_of_tests")
@@ -55,7 +79,7 @@ class Plugin(kb.Extractor):
 
     @property
     def needs(self):
-        return (Feature_(fails=self.mode == "feature fails"),)
+        return (Feature_(fails=self.mode if self.mode.startswith("feature") else ""),)
 
     def select(self, clip, k=None, *, rng):
         broken = self.mode == "raises" or (self.mode == "raises while marked" and os.path.exists(self.marker))
@@ -63,6 +87,12 @@ class Plugin(kb.Extractor):
             raise ZeroDivisionError("of tests")
         if self.mode == "killed":
             os.kill(os.getpid(), 9)
+        if self.mode == "ends its process":
+            os._exit(0)
+        if self.mode == "odd error":
+            raise OddError("what", "happened")
+        if self.mode in ENDS:
+            raise ENDS[self.mode]
         order = np.argsort(-clip[self.needs[0]], kind="stable")
         return clip.pick(order if self.mode == "too many" else order[:k])
 """

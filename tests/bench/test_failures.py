@@ -128,7 +128,12 @@ def test_failed_cells_are_tried_again(cli, folder, tmp_path, plugin, cells):
 
 
 @pytest.mark.parametrize(
-    ("mode", "says"), [("feature fails", "the feature broke"), ("too many", "key frames for a budget of 2")]
+    ("mode", "says"),
+    [
+        ("feature fails", "the feature broke"),
+        ("feature exits", "it called sys.exit(0)"),
+        ("too many", "key frames for a budget of 2"),
+    ],
 )
 def test_other_faults_of_a_method_are_its_own(cli, folder, tmp_path, plugin, cells, mode, says):
     """A feature that raises during the shared pass must not take the other rows with it."""
@@ -138,6 +143,38 @@ def test_other_faults_of_a_method_are_its_own(cli, folder, tmp_path, plugin, cel
     assert status == 1 and err.count("failed: plugin_of_tests on ") == 3 and says in err
     statuses = {(r["extractor"], r["status"]) for r in cells(tmp_path / "out").values()}
     assert statuses == {("plugin_of_tests", "failed"), ("vsumm", "ok"), ("random", "ok"), ("uniform", "ok")}
+
+
+def test_nothing_that_a_method_raises_ends_the_run(cli, folder, tmp_path, plugin, cells):
+    """What ends a program, or a generator, is a failed row as well: status 1, and the others' rows in a table."""
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]", f"--plugin={plugin}"]
+    words += ["grid.plugin_of_tests.mode=[works,exit,memory,recursion,generator,own]", "budget=2"]
+    status, text, err = cli(*words, f"out={tmp_path}/out")
+    assert status == 1 and err.count("failed: plugin_of_tests on ") == 10 and "and 5 more failures" in err
+    assert "scored 3 of 3 videos" in text and "24 of 24 cells computed now" in text
+    failed = [r for r in cells(tmp_path / "out").values() if r["status"] == "failed"]
+    told = {r["params"]["mode"]: (r["error"]["type"], r["error"]["message"]) for r in failed}
+    assert told.keys() == {"exit", "memory", "recursion", "generator", "own"} and len(failed) == 15
+    assert told["exit"] == ("SystemExit", "it called sys.exit(0)") and told["own"] == ("OwnEnd", "of tests")
+    for mode in ("exit", "generator", "own"):
+        status, out, err = cli(*words, f"grid.plugin_of_tests.mode=[{mode}]", "on_error=raise", f"out={tmp_path}/b")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+def test_an_interrupt_stays_one(cli, folder, tmp_path, plugin):
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]", f"--plugin={plugin}"]
+    status, _, err = cli(*words, "grid.plugin_of_tests.mode=[interrupt]", f"out={tmp_path}/out")
+    assert status == 130 and "goes on from there" in err
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys\nsys.exit(0)\n", "raise MemoryError('of tests')\n", "f = lambda: f()\nf()\n"]
+)
+def test_a_plug_in_that_fails_on_import_is_named(cli, folder, tmp_path, text):
+    (tmp_path / "ends.py").write_text(text)
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[uniform]", f"out={tmp_path}/out"]
+    status, out, err = cli(*words, f"--plugin={tmp_path}/ends.py")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "ends.py' fails on import" in err
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])

@@ -50,11 +50,37 @@ def test_workers_report_failures_and_broken_files(cli, folder, plugin, tmp_path)
     assert status == 2 and err.count("\n") == 1
 
 
-def test_killed_worker_is_one_sentence(cli, words, tmp_path, cells):
-    status, out, err = cli(*words, "executor=loky", "grid.plugin_of_tests.mode=[killed]", f"out={tmp_path}/out")
-    assert (status, out) == (2, "")
-    assert "a worker process was killed" in err and "run the same command again" in err and err.count("\n") == 1
-    cells(tmp_path / "out")  # every one readable
+@pytest.mark.parametrize("mode", ["killed", "ends its process"])
+def test_a_worker_that_dies_is_a_failed_row(cli, words, tmp_path, cells, undisturbed, mode):
+    """The other methods' rows are there, of that video too."""
+    words = [*words, "executor=loky", "executor.n_jobs=2", f"grid.plugin_of_tests.mode=[{mode}]"]
+    status, out, err = cli(*words, "budget=2", "seeds=[0]", f"out={tmp_path}/out")
+    assert status == 1 and "15 of 15 cells computed now" in out and err.count("failed: plugin_of_tests on ") == 3
+    assert "its worker process ended" in err and "Traceback" not in err
+    found = cells(tmp_path / "out").values()
+    assert [r["status"] for r in found if r["extractor"] == "plugin_of_tests"] == ["failed"] * 3
+    assert {r["key"] for r in found if r["status"] == "ok"} == undisturbed.keys() & {r["key"] for r in found}
+    status, out, err = cli(*words, "budget=2", "seeds=[0]", "on_error=raise", f"out={tmp_path}/out")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "plugin_of_tests on " in err
+
+
+def test_an_error_that_cannot_travel_is_told_as_it_is(cli, words, tmp_path):
+    """It is not taken for the death of a worker."""
+    words = [*words, "executor=loky", "executor.n_jobs=2", "grid.plugin_of_tests.mode=[odd error]"]
+    status, _, err = cli(*words, f"out={tmp_path}/a")
+    assert status == 1 and "failed: plugin_of_tests on cuts.mp4: OddError: what happened" in err
+    status, out, err = cli(*words, "on_error=raise", f"out={tmp_path}/b")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "OddError: what happened" in err and "in select" in err and "worker process ended" not in err
+
+
+def test_jobs_of_a_sweep_compute_what_they_share_once(cli, words, tmp_path):
+    """Two processes, one folder: controls and vsumm are in both jobs."""
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.launcher.verbose=0"]
+    words = [*words, "-m", "grid.pixel_distance.factor=1,2", *launcher]
+    status, text, err = cli(*words, f"out={tmp_path}/out")
+    assert (status, err) == (0, "") and "42 of 42 cells computed now" in text
+    assert "0 of 42 cells computed now" in cli(*words, f"out={tmp_path}/out")[1]
 
 
 def test_sweep_equals_one_run(cli, words, undisturbed, tmp_path, numbers):

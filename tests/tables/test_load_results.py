@@ -37,7 +37,7 @@ def test_the_last_of_two_lines_with_one_key_counts(write, cell):
         ('{"key":"x","status":"ok","extractor":"u"}', "has no video"),
         ('{"key":"x","status":"done","extractor":"u","video":"v"}', "status 'done'"),
         ('{"key":"x","status":"ok","extractor":"u","video":"v","metrics":{"a":NaN}}', "NaN"),
-        ('{"key":"x","status":"ok","extractor":"u","video":"v","metrics":{"a":"high"}}', "metric a"),
+        ('{"key":"x","status":"ok","extractor":"u","video":"v","metrics":{"a":"high"}}', "metrics.a"),
         ('{"format":"other@2","key":"x","status":"ok","extractor":"u","video":"v"}', "cell@1"),
     ],
 )

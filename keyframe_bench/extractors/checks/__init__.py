@@ -57,7 +57,7 @@ def run_check(name: str, extractor: Extractor) -> CheckResult:
     try:
         why_not = WHY_NOT[name](extractor)
         CHECKS[name](extractor)
-    except Exception as error:  # noqa: BLE001 - whatever the class raises is a verdict
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the class raises is a verdict
         text = str(error) if isinstance(error, (ContractError, AssertionError)) else f"{type(error).__name__}: {error}"
         if announced is not None:
             return CheckResult(name, "expected failure", f"{announced} ({text})")

@@ -1,0 +1,48 @@
+"""Errors of methods, features and metrics as rows: what is recorded of them, and what is let out instead."""
+
+from __future__ import annotations
+
+import traceback
+from typing import NoReturn
+
+from ..core.errors import ContractError, KeyframeBenchError
+
+
+class WorkerDiedError(KeyframeBenchError):
+    """The process that computed a video is gone."""
+
+
+def raise_interrupt(error: BaseException) -> None:
+    """Raise `KeyboardInterrupt` if that is what ``error`` comes from.
+
+    Ctrl-C while a compiled module is imported becomes an ImportError, and the module is broken for this process.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        cause = cause.__cause__ or cause.__context__
+
+
+def raise_plain(error: BaseException) -> NoReturn:
+    """Raise ``error``; what ends a program (`SystemExit`) as a `ContractError`, since it is not the method's to end."""
+    if isinstance(error, Exception):
+        raise error
+    raise ContractError(f"{type(error).__name__}: {message_of(error)}") from error
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an error says, whatever its class makes of that."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r})"
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - a class of a plug-in may do anything
+        return f"its message cannot be shown: {type(second).__name__}"
+
+
+def error_record(error: BaseException) -> dict[str, str]:
+    """Return type, message and traceback of an error, as a failed cell tells them."""
+    own = isinstance(error, KeyframeBenchError)
+    text = "" if own else "".join(traceback.format_exception(error))
+    return {"type": type(error).__name__, "message": message_of(error), "traceback": text}

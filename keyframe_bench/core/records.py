@@ -1,0 +1,197 @@
+"""Reading what runs have stored, cells and records of videos: all of it is checked before any of it is believed."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from .cells import FORMAT, Cell
+from .files import read_file
+
+STATUSES = ("ok", "failed", "skipped")
+
+_MAX_BYTES = 256_000_000
+_MAX_DEPTH = 50  # far from where Python stops
+_IDENTITY = tuple(field.name for field in fields(Cell))
+_LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
+_STORED = (*_IDENTITY, "metric_versions")  # what a run's own cells have
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+# What a part must be: a type, [form] for a list, {name: form} for an object ("" stands for every other name), and
+# (form,) for what may be null too. Names that are not here may hold anything, and every name may be missing.
+_CELL: dict[str, Any] = {
+    **dict.fromkeys(("key", "status", "extractor", "video", "format"), str),
+    **dict.fromkeys(("label", "reference", "budget_rule", "known_defects", "structure", "unit", "finished"), (str,)),
+    **dict.fromkeys(("dataset", "revision", "annotation", "video_sha256", "video_record", "source"), (str,)),
+    **dict.fromkeys(("budget", "sampling", "run_sampling"), (str,)),
+    **dict.fromkeys(("version", "pass_version", "seed", "k", "n_sampled", "n_frames", "draws"), (int,)),
+    **dict.fromkeys(("privileged", "control", "exported"), (bool,)),
+    **dict.fromkeys(("features", "warnings"), ([str],)),
+    **dict.fromkeys(("versions", "metric_versions"), ({"": str},)),
+    "params": ({},),
+    "metrics": ({"": (float,)},),
+    "error": ({"": (str,)},),
+    "history": ([{"": (float,)}],),
+    "keyframes": ({"frames": [int], "times": ([float],), "scores": ([float],), "cost": ({"": (float,)},)},),
+}
+_VIDEO: dict[str, Any] = {
+    **dict.fromkeys(("video", "sha256"), str),
+    **dict.fromkeys(("n_frames", "width", "height"), int),
+    **dict.fromkeys(("start_s", "duration_s", "fps"), float),
+    "health": {
+        **dict.fromkeys(("decoded_frames", "missing_pts", "non_monotonic_pts", "decode_errors", "corrupt_frames"), int),
+        **dict.fromkeys(("duplicate_pts", "rotation", "size_changes"), int),
+        "declared_frames": (int,),
+        **dict.fromkeys(("declared_duration_s", "decoded_duration_s"), (float,)),
+        "gaps": [[float]],
+        "notes": [str],
+    },
+    "change": {"times": [float], "values": [float]},
+    "shots_s": ([[float]],),
+    "users": [{"name": str, "times": [float], "frames": [int]}],
+}
+
+
+def parse_json(text: str) -> Any:
+    """Return what JSON says; `ValueError` for what is none, numbers that are not finite, and very deep nesting."""
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+    if _deeper(value, _MAX_DEPTH):
+        raise ValueError("it is nested too deeply")
+    return value
+
+
+def read_json(path: str | Path) -> Any:
+    """Return what a JSON file says; `OSError` as `read_file`, `ValueError` as `parse_json` and for other encodings."""
+    return parse_json(read_file(path, _MAX_BYTES).decode())
+
+
+def parse_cell(text: str) -> dict[str, Any]:
+    """Return the cell that a line of ``results.jsonl`` holds; `ValueError` says what is wrong with it.
+
+    Lines that lack some of the identity (small results, trainings) are cells too; where it is complete, the key is
+    its hash. Fields that this version does not know are kept.
+    """
+    cell = parse_json(text)
+    if not isinstance(cell, dict) or cell.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"it is not a {FORMAT} object")
+    _need(cell, ("key", "status", "extractor", "video"))
+    _check(cell, _CELL, "it")
+    if cell["status"] not in STATUSES:
+        raise ValueError(f"it has status {cell['status']!r}, not {', '.join(STATUSES)}")
+    found = cell.get("keyframes") or {}
+    frames = found.get("frames", [])
+    if any(b <= a for a, b in pairwise([-1, *frames])):
+        raise ValueError("its key frames are not in order")
+    if any(found.get(name) is not None and len(found[name]) != len(frames) for name in ("times", "scores")):
+        raise ValueError("its key frames have other times or scores than frames")
+    identity = {name: cell[name] for name in _IDENTITY if cell.get(name) is not None}
+    if len(identity) == len(_IDENTITY) and not Cell(**identity).to_json().items() <= cell.items():
+        raise ValueError("its key is not the hash of what it says it is about")
+    return cell
+
+
+def read_cell(path: Path, problems: list[str], needed: tuple[str, ...] = _STORED) -> dict[str, Any] | None:
+    """Return the cell in ``path``, whose name is its key; None where there is none.
+
+    Parameters
+    ----------
+    path : Path
+    problems : list of str
+        Takes a sentence where a file is there that is no such cell.
+    needed : tuple of str
+        Fields that it must have besides its own.
+    """
+
+    def parse(text: str) -> dict[str, Any]:
+        cell = parse_cell(text)
+        _need(cell, ("format", "finished", "metrics", *needed))
+        if cell["key"] != path.stem:
+            raise ValueError("its name is not its key")
+        return cell
+
+    return _read(path, parse, problems)
+
+
+def read_video_record(path: Path, video: str, sha256: str, problems: list[str]) -> dict[str, Any] | None:
+    """Return the record of a video's bytes, None where there is none; ``problems`` as in `read_cell`."""
+
+    def parse(text: str) -> dict[str, Any]:
+        record = parse_json(text)
+        _check(record, _VIDEO, "it")
+        _need(record, tuple(name for name in _VIDEO if name != "shots_s"))
+        if (record["video"], record["sha256"]) != (video, sha256):
+            raise ValueError("it is about another video")
+        if len(record["change"].get("times", ())) != len(record["change"].get("values", ())):
+            raise ValueError("its change has other times than values")
+        return dict(record)
+
+    return _read(path, parse, problems)
+
+
+def _read(path: Path, parse: Any, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = parse(read_file(path, _MAX_BYTES).decode())
+        json.dumps(found, ensure_ascii=False).encode()  # half a character cannot be written anywhere
+        return found
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeError:
+        reason = "it is not UTF-8 text"
+    except ValueError as error:
+        reason = str(error)
+    problems.append(f"{str(path)!r} cannot be used ({reason}); it counts as missing")
+    return None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return value
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 0 or any(_deeper(part, depth - 1) for part in parts if isinstance(part, (dict, list)))
+
+
+def _need(record: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    missing = [name for name in names if record.get(name) is None]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
+
+
+def _check(value: Any, form: Any, name: str) -> None:
+    """Raise `ValueError`, which names the part, unless ``value`` is of ``form`` (see `_CELL`)."""
+    if isinstance(form, tuple):
+        if value is not None:
+            _check(value, form[0], name)
+        return
+    kind: Any = type(form) if isinstance(form, (list, dict)) else form
+    no_number = isinstance(value, bool) and kind in (int, float)
+    if no_number or not isinstance(value, (int, float) if kind is float else kind):
+        what = _WORDS.get(kind, "a list" if kind is list else "an object")
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not {what}")
+    if isinstance(value, (int, float)) and abs(value) > _LARGEST.get(kind, math.inf):
+        raise ValueError(f"{name} is too large")
+    if isinstance(value, list):
+        for part in value:
+            _check(part, form[0], name)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            inner = form.get(key, form.get(""))
+            if inner is not None:
+                _check(part, inner, f"{name}.{key[:40]}".removeprefix("it."))

@@ -57,7 +57,7 @@ class Budget:
                 if not 0 < value <= _LARGEST or (kind == "share" and value > 100):
                     break
                 return cls(kind, value)  # type: ignore[arg-type]
-        raise UsageError(f"budget={word} is not a budget above 0 and at most 1e9; {_BUDGET_HELP}")
+        raise UsageError(f"budget={word} is not a positive budget of at most 1e9; {_BUDGET_HELP}")
 
     def resolve(self, n_sampled: int, duration_s: float) -> int | None:
         """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1.

@@ -156,8 +156,10 @@ def _by_place(cells: Iterable[Record]) -> dict[tuple[str, ...], Record]:
     return dict(sorted(found.items()))
 
 
-def _object(cell: Record, name: str) -> Mapping[str, Any]:
-    return cell.get(name) or {}
+def _object(cell: Record, name: str) -> dict[str, Any]:
+    """Return a field that holds an object; what is missing or is something else holds nothing."""
+    found = cell.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _count(cells: Iterable[Record]) -> dict[str, int]:

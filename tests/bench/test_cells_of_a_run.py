@@ -20,11 +20,11 @@ def test_files_of_a_run(cli, rendered, tmp_path, cells):
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=all", "budget=3", f"out={tmp_path}/out"]
     status, text, err = cli(*words)
     assert (status, err) == (0, "")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | {".lock"}  # see core.files.locked
+    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | {".lock", ".claims"}  # core.files: locked, claimed
     lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {line["key"]: line for line in lines} == cells(tmp_path / "out")
     assert "scored 3 of 3 videos" in text
-    for name in ("table.md", "table.csv", "table.bib", "table.tex", "report.html"):
+    for name in ("table.md", "table.csv", "table.tex", "report.html"):
         content = (tmp_path / "out" / name).read_text(encoding="utf-8")
         for extractor in {line["extractor"] for line in lines}:
             assert extractor in content.replace("\\_", "_"), f"{extractor} is not in {name}"

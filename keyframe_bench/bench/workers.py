@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..core.registry import load_plugins, plugin_files
 from ..video.decode import decoder_threads, set_decoder_threads
@@ -87,33 +88,58 @@ def _on_this_machine(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobRes
     n_workers = min(spec.n_jobs, len(jobs))  # loky would start all of them
     work = _work(spec, spec.threads or max(1, cpu_count() // n_workers))
 
-    def alone(job: VideoJob) -> JobResult | None:
-        return next(_pooled(work, [job], 1), None)
-
     while waiting:
-        for result in _pooled(work, list(waiting.values()), n_workers):
-            del waiting[result.video]
-            yield result
+        with _Pool(work, n_workers) as pool:
+            for result in pool.results(list(waiting.values())):
+                del waiting[result.video]
+                yield result
         # A worker that dies takes the pool with it; jobs begin in order, so that it had one of the first that are left.
-        for name in list(waiting)[:n_workers]:
-            yield run_apart(waiting.pop(name), spec.out, spec.on_error, alone)
+        with _Pool(work, 1) as alone:
+            for name in list(waiting)[:n_workers]:
+                yield run_apart(waiting.pop(name), spec.out, spec.on_error, alone.result)
 
 
-def _pooled(work: Work, jobs: Sequence[VideoJob], n_workers: int) -> Iterator[JobResult]:
-    """Compute ``jobs`` in worker processes of their own; when one dies, results of the unfinished do not come."""
-    from concurrent.futures import as_completed
+class _Pool:
+    """Worker processes of their own; when one has died, all are started again for the next jobs."""
 
-    from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+    def __init__(self, work: Work, n_workers: int) -> None:
+        self.work, self.n_workers = work, n_workers
+        self._pool: Any = None
 
-    pool = ProcessPoolExecutor(n_workers, env=dict.fromkeys(_VARIABLES, str(work.threads)))
-    try:
-        with _children_deaf_to_interrupts(), suppress(BrokenProcessPool):
-            futures = [pool.submit(work, job) for job in jobs]
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(kill_workers=True)
+        self._pool = None
+
+    def results(self, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
+        """Compute ``jobs``; where a worker dies, results of the unfinished do not come."""
+        from concurrent.futures import as_completed
+
+        from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.n_workers, env=dict.fromkeys(_VARIABLES, str(self.work.threads)))
+        futures = []
+        with _children_deaf_to_interrupts(), suppress(BrokenProcessPool):  # one may die before all are handed over
+            for job in jobs:
+                futures.append(self._pool.submit(self.work, job))
+        n_lost = len(jobs) - len(futures)
         for future in as_completed(futures):
-            with suppress(BrokenProcessPool):
-                yield future.result()
-    finally:
-        pool.shutdown(kill_workers=True)
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                n_lost += 1
+                continue
+            yield result
+        if n_lost:
+            self.__exit__()
+
+    def result(self, job: VideoJob) -> JobResult | None:
+        """Compute one job; None when its process dies."""
+        return next(iter(list(self.results([job]))), None)
 
 
 @contextmanager

@@ -127,8 +127,16 @@ def test_fields_of_a_later_version_are_no_reason_to_compute_again(finished, tmp_
 @pytest.mark.parametrize(
     "spoil",
     [
-        *(text(""), text("{}"), text(DEEP), other(change={"times": [1], "values": []}), other(health=[])),
-        *(other(sha256="0"), other(fps="fast"), fifo, folder_in_its_place, lambda file: file.unlink()),
+        text(""),
+        text("{}"),
+        text(DEEP),
+        other(change={"times": [1], "values": []}),
+        other(health=[]),
+        other(sha256="0"),
+        other(fps="fast"),
+        fifo,
+        folder_in_its_place,
+        lambda file: file.unlink(),
     ],
 )
 def test_a_spoiled_record_of_a_video_is_written_again(cli, finished, tmp_path, spoil):

@@ -77,7 +77,7 @@ def read_file(path: str | Path, limit: int = 1 << 32) -> bytes:
         if about.st_size > limit:
             raise OSError(errno.EFBIG, f"it is larger than {limit / 1e6:.0f} MB")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(limit)
+            return file.read(about.st_size + 1)  # not the limit, for which there might be no memory
     finally:
         os.close(handle)
 

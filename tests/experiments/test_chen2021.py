@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -17,7 +16,6 @@ pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightnin
 NAMES = [name for name in names_of_experiments() if name.startswith("chen2021/")]
 TRAINED = [name for name in NAMES if load_experiment(name).kind == "training"]
 DRAWN = [name for name in NAMES if load_experiment(name).figure]
-LIMIT_S = 10.0  # of processor time: other tests may run beside
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,11 +39,8 @@ def made(folder):
     def make(name):
         if name not in known:
             out = folder / name.rpartition("/")[2]
-            # One thread: two that wait for each other on a busy machine count as processor time.
             words = [] if name not in TRAINED else [f"trainings={folder / 'trainings'}", "trainer.threads=1"]
-            started = time.process_time()
-            status = main(["table", name, "scale=smoke", f"out={out}", *words])
-            known[name] = status, out, time.process_time() - started
+            known[name] = main(["table", name, "scale=smoke", f"out={out}", *words]), out
         return known[name]
 
     return make
@@ -64,11 +59,10 @@ def test_there_are_all_tables_and_figures():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_table_runs_at_smoke_scale(name, made):
-    status, out, seconds = made(name)
+    status, out = made(name)
     experiment = load_experiment(name)
     text = (out / f"{out.name}.md").read_text("utf-8").replace("\\", "")
     assert status == 0
-    assert seconds < LIMIT_S
     assert experiment.title in text
     assert f"keyframe-bench table {name} scale=smoke" in text
     assert "not measured in these results" not in text
@@ -85,13 +79,13 @@ def test_every_table_runs_at_smoke_scale(name, made):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_figure_is_drawn(name, made):
-    _, out, _ = made(name)
+    _, out = made(name)
     assert (out / f"{out.name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_from_small_results_the_same_table_is_made(name, made, tmp_path, capsys):
-    _, out, _ = made(name)
+    _, out = made(name)
     saved = tmp_path / "saved.jsonl"
     capsys.readouterr()
     assert main(["table", name, "--from", str(out), "--save", str(saved)]) == 0
@@ -113,7 +107,7 @@ def test_tables_share_their_trainings(made, folder):
 
 
 def test_the_same_command_again_trains_and_evaluates_nothing(made, folder, monkeypatch, capsys):
-    _, out, _ = made("chen2021/figure4a")
+    _, out = made("chen2021/figure4a")
     before = trainings(folder), (out / "figure4a.md").read_text("utf-8")
 
     def evaluated(*_args, **_more):

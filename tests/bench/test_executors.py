@@ -291,22 +291,27 @@ def test_worker_on_a_machine_without_the_paths(tmp_path, monkeypatch, missing):
     assert socket.gethostname() in str(caught.value) and f"'{named}'" in str(caught.value)
 
 
-@pytest.mark.slow  # it waits for processes to start
 def test_worker_that_dies_before_all_jobs_are_handed_over(tmp_path):
     """No result comes, nothing is raised, and the next job gets a process again."""
     (tmp_path / "dies.py").write_text("import os\nos._exit(0)\n")
 
+    def jobs_one_by_one():
+        yield 1
+        limit = time.monotonic() + 60
+        while not pool._pool._flags.broken and time.monotonic() < limit:
+            time.sleep(0.02)
+        yield 2
+
     class Slow(list):
         def __iter__(self):
-            for job in super().__iter__():
-                yield job
-                time.sleep(15)
+            return jobs_one_by_one()
 
     with _Pool(Work(tmp_path, "warn", (str(tmp_path / "dies.py"),), 1), 1) as pool:
         assert list(pool.results(Slow([1, 2]))) == []
         assert pool.result(3) is None
-    with _Pool(Work(tmp_path, "warn", (str(tmp_path / "no.py"),), 1), 1) as pool, pytest.raises(UsageError):
-        pool.result(3)
+        pool.work = Work(tmp_path, "warn", (str(tmp_path / "no.py"),), 1)
+        with pytest.raises(UsageError):
+            pool.result(3)
 
 
 HYDRAS_RAY = pytest.param(("hydra/launcher=ray",), id="ray", marks=pytest.mark.slow)

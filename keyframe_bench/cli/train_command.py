@@ -261,7 +261,7 @@ def _job(config: Any, typed: _Typed, plugins: list[str], start: Start) -> Traine
         return fit(spec, report=line_a_minute())
     except KeyframeBenchError as error:
         return _Failed(str(error), folder)
-    except Exception as error:  # noqa: BLE001 - of a plug-in's data, or a machine's: the other trainings go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other trainings go on
         return _Failed(f"{type(error).__name__}: {error}", folder)
 
 

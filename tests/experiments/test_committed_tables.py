@@ -65,4 +65,4 @@ def test_the_measured_speed_in_the_page_is_not_stale(page, film):
 def test_who_returns_fewer_key_frames_is_not_ranked_where_that_helps():
     """The people's row has no budget; it must not hide that."""
     text = (ROOT / "README.md").read_text("utf-8").replace("\\", "")
-    assert "fewer key frames alone lower redundancy_gray: not ranked there are vsumm (9.15 of 10)" in text
+    assert "fewer key frames alone lower redundancy_gray: not ranked there are vsumm (" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def sha256_of_all(paths: Sequence[Path]) -> list[str | None]:
 def _sha256(path: Path) -> str | None:
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading from a pipe may never end
+            return None
         key = str(path.absolute()), status.st_size, status.st_mtime_ns
         found = _known.get(key)
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -16,6 +17,7 @@ from ...core.files import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+    from PIL.ImageFile import ImageFile
 
 Image = NDArray[np.uint8]
 Resize = Literal["stretch", "letterbox", "crop"]
@@ -26,6 +28,10 @@ EXTENSIONS = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm"),
     ]
 )
+
+
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")  # others may start programs, as EPS Ghostscript
+_BITS, _MEANING, _PLANES = 258, 262, 284  # TIFF tags: bits of each sample, 0 where white is 0, 2 where planes are apart
 
 
 class UnreadableError(Exception):
@@ -75,35 +81,49 @@ def read_rgb(path: Path) -> Image:
     # Files that are well but for a tag are none of the user's business, and what cannot be read is told in one line.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading from a pipe may never end
+            raise UnreadableError("it is no regular file")
         data = path.read_bytes()
         if not data:
             raise UnreadableError("the file is empty")
-        with Pillow.open(io.BytesIO(data)) as file:  # TIFF files that it maps by name, Pillow 13 turns wrongly
-            file.load()
+        with Pillow.open(
+            io.BytesIO(data), formats=_FORMATS
+        ) as file:  # TIFF files that it maps by name, Pillow 13 turns wrongly
             return np.array(_upright_rgb(file))
     except (UnreadableError, MemoryError):
         raise
     except PIL.UnidentifiedImageError as error:
-        raise UnreadableError("it is no picture that Pillow knows") from error
+        raise UnreadableError("it is no picture, or of a kind that is not read") from error
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
     except Exception as error:  # what Pillow's decoders raise over damaged files is not limited to anything
         raise UnreadableError(f"it is damaged ({error or type(error).__name__})") from error
 
 
-def _upright_rgb(picture: PillowImage) -> PillowImage:
+def _upright_rgb(file: ImageFile) -> PillowImage:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PPM"):
+    coded, key = str(file.tile[0][3]) if file.tile else "", file.info.get("transparency")
+    tags = dict(getattr(file, "tag_v2", {}))  # of a TIFF file
+    file.load()
+    if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
         raise UnreadableError("its samples have 32 bits, not 8 or 16")
-    picture = ImageOps.exif_transpose(picture)
+    if tags.get(_PLANES) == 2 and max(tags[_BITS]) > 8:  # Pillow takes the bytes of such planes for samples
+        raise UnreadableError("its samples have more than 8 bits and lie in planes")
+    if coded in ("L;2", "L;4") and isinstance(key, int):  # a PNG's samples are stretched to 8 bits, the key is not
+        file.info["transparency"] = key * {"L;2": 85, "L;4": 17}[coded]
+    elif coded == "RGB;16B" and isinstance(key, tuple):
+        file.info["transparency"] = tuple(level >> 8 for level in key)
+    picture: PillowImage = ImageOps.exif_transpose(file)
     if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255; those of a PGM are already stretched
-        samples = np.asarray(picture).astype(np.uint16)
-        clear = picture.info.get("transparency")
-        picture = Pillow.fromarray(np.rint(samples / 257).astype(np.uint8))
-        if isinstance(clear, int):
-            picture.putalpha(Pillow.fromarray((samples != clear).astype(np.uint8) * 255))
+        samples = np.asarray(picture).astype(np.int64)
+        levels = np.rint(samples * 255 / (2 ** tags.get(_BITS, (16,))[0] - 1)).astype(np.uint8)
+        picture = Pillow.fromarray(255 - levels if tags.get(_MEANING) == 0 else levels)
+        if isinstance(key, int):
+            picture.putalpha(Pillow.fromarray((samples != key).astype(np.uint8) * 255))
+    if picture.mode == "La":  # grey that is multiplied by its opacity, for which Pillow knows one way only
+        picture = picture.convert("LA")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     picture = picture.convert("RGBA")

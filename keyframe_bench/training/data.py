@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from ..core.params import Configurable
 from ..core.registry import Registry
 
-_NAMED = 3  # files that could not be read, by name
+_NAMED = 3  # files that a line names
+_COUNTED = {  # facts, and what a line calls them
+    "unreadable": "unreadable",
+    "copies": "equal to others and left out",
+    "alike": "on the side of one that they look like",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +87,8 @@ def defects(facts: Mapping[str, object]) -> list[str]:
     Parameters
     ----------
     facts : mapping
-        Of `Pictures`: ``unreadable`` is a count with ``unreadable_names``, or files with reasons; ``copies`` a count
-        with ``copies_names``; ``problems`` are files with lists of reasons.
+        Of `Pictures`: ``unreadable``, ``copies`` and ``alike`` are counts with ``unreadable_names`` and so on, or files
+        with what is to be said; ``problems`` are files with lists of reasons.
 
     Returns
     -------
@@ -91,13 +96,13 @@ def defects(facts: Mapping[str, object]) -> list[str]:
         ``5 unreadable: a.jpg: truncated, b.jpg: no picture, c.jpg: truncated and 2 more``; empty if all is well.
     """
     found = []
-    unreadable, problems = facts.get("unreadable"), facts.get("problems")
-    if isinstance(unreadable, Mapping):
-        found.append(_named("unreadable", len(unreadable), [f"{name}: {why}" for name, why in unreadable.items()]))
-    for key, what in (("unreadable", "unreadable"), ("copies", "equal to others and left out")):
-        count, names = facts.get(key), facts.get(f"{key}_names")
-        if isinstance(count, int):
-            found.append(_named(what, count, list(names) if isinstance(names, Sequence) else []))
+    for key, what in _COUNTED.items():
+        told, names = facts.get(key), facts.get(f"{key}_names")
+        if isinstance(told, Mapping):
+            found.append(_named(what, len(told), [f"{name}: {why}" for name, why in told.items()]))
+        elif isinstance(told, int):
+            found.append(_named(what, told, list(names) if isinstance(names, Sequence) else []))
+    problems = facts.get("problems")
     if isinstance(problems, Mapping):
         found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
     return [text for text in found if text]

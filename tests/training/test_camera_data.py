@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -85,6 +86,24 @@ def test_several_files_are_one_sequence_in_natural_order(tmp_path) -> None:
     found = camera(tmp_path / "cam").pictures(HEIGHT, WIDTH)
     assert shown(np.concatenate([found.train, found.validation])) == list(range(60))
     assert found.name == "cam" and found.facts["files"] == 3
+
+
+def test_a_video_that_is_there_twice_counts_once(tmp_path) -> None:
+    film(tmp_path / "cam_1.mp4", 20)
+    film(tmp_path / "cam_2.mp4", 20, first=50)
+    (tmp_path / "cam_3.mp4").write_bytes((tmp_path / "cam_1.mp4").read_bytes())
+    with av.open(tmp_path / "cam_2.mp4") as source, av.open(tmp_path / "cam_4.mkv", "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                copy.mux(packet)
+    (tmp_path / "cam_5.mp4").write_bytes((tmp_path / "cam_2.mp4").read_bytes())
+    found = camera(tmp_path).pictures(HEIGHT, WIDTH)
+    wanted = [*range(20), *range(50, 70)]
+    assert shown(found.train) == wanted[:32] and shown(found.validation) == wanted[32:]
+    assert found.facts["frames"] == 40
+    assert any("left out" in text and "cam_3.mp4: the frames of cam_1.mp4" in text for text in defects(found.facts))
 
 
 def test_damage_is_used_as_far_as_it_goes_and_told(tmp_path) -> None:

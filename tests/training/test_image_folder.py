@@ -136,6 +136,48 @@ def test_one_picture_stored_often_is_not_enough(tmp_path) -> None:
         photographs(root=tmp_path).pictures(8, 12)
 
 
+def test_pictures_coded_anew_or_made_smaller_go_where_the_first_one_goes(tmp_path) -> None:
+    many(tmp_path, 60)
+    groups = []
+    for path in [*tmp_path.rglob("*.png")]:
+        again, smaller = path.with_suffix(".jpg"), path.with_name(f"{path.stem} small.png")
+        with Image.open(path) as picture:
+            picture.save(again, quality=85, subsampling=0)
+            picture.resize((12, 8), Image.Resampling.BOX).save(smaller)
+        groups.append({fit(read_rgb(name), 8, 12, "stretch").tobytes() for name in (path, again, smaller)})
+    found = photographs(root=tmp_path).pictures(8, 12)
+    train, validation = ({p.tobytes() for p in part} for part in (found.train, found.validation))
+    assert all(group <= train or group <= validation for group in groups)
+    assert found.facts["alike"] + found.facts["copies"] == 120
+    assert 0.05 < len(found.validation) / (len(found.train) + len(found.validation)) < 0.4
+    assert any("look like" in text for text in defects(found.facts))
+
+
+def test_the_split_is_the_same_at_every_size(tmp_path) -> None:
+    many(tmp_path, 60)
+    for path in [*tmp_path.rglob("*.png")]:
+        pixels = np.array(Image.open(path))
+        pixels[::2, ::2] ^= 1  # another picture at full size, the same at the smallest
+        Image.fromarray(pixels).save(path.with_suffix(".bmp"))
+    small, large = (photographs(root=tmp_path).pictures(*size) for size in ((2, 4), (16, 24)))
+    assert small.facts["validation"] == large.facts["validation"] > 2
+    shrunk = np.array([fit(picture, 2, 4, "stretch") for picture in large.validation])
+    assert np.abs(shrunk.astype(int) - small.validation).max() <= 1
+
+
+def test_frames_of_a_still_camera_train_all_the_same(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    still = np.array(Image.open(put(tmp_path / "still", "a.png")[0])).astype(int)
+    for i in range(30):
+        noisy = np.clip(still + rng.normal(0, 2, still.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(tmp_path / "still" / f"{i:02d}.png")
+    found = photographs(root=tmp_path / "still").pictures(8, 12)
+    assert len(found.train) > 15 and len(found.validation) >= 1
+    put(tmp_path / "still", "other.png", "third.png", seed=5)
+    found = photographs(root=tmp_path / "still").pictures(8, 12)
+    assert len(found.train) > 30 and len(found.validation) >= 1
+
+
 def test_the_digest_is_that_of_content_and_options(tmp_path, monkeypatch) -> None:
     many(tmp_path, 10)
     source = photographs(root=tmp_path)
@@ -182,11 +224,11 @@ def test_what_is_kept_can_be_told_and_removed(tmp_path, monkeypatch) -> None:
     found = photographs(root=tmp_path / "in").pictures(8, 12)
     photographs(root=tmp_path / "in").pictures(4, 6)
     size, entries = kept_pictures.usage()
-    assert entries == 2 and size > 12 * 8 * 12 * 3
+    assert entries == 3 and size > 12 * 8 * 12 * 3  # two sizes, and the very small ones that are compared
     monkeypatch.setattr(kept_pictures, "LIMIT_BYTES", size)
     photographs(root=tmp_path / "in").pictures(8, 8)  # one more than there is room for
-    assert kept_pictures.usage()[1] == 2
-    assert kept_pictures.clear()[1] == 2 and kept_pictures.usage() == (0, 0)
+    assert kept_pictures.usage()[1] == 3
+    assert kept_pictures.clear()[1] == 3 and kept_pictures.usage() == (0, 0)
     assert found.train.mean() > 0  # mapped pictures stay readable
 
 

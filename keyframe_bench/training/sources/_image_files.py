@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -78,8 +77,6 @@ def read_rgb(path: Path) -> Image:
     import PIL
     from PIL import Image as Pillow
 
-    # Files that are well but for a tag are none of the user's business, and what cannot be read is told in one line.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # reading from a pipe may never end
             raise UnreadableError("it is no regular file")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 @register("camera")
 class Camera(TrainingData):
     """Frames of one fixed camera, decoded in order; of several files in the order of their names.
+
+    A file with the same frames as an earlier one is left out.
 
     Parameters
     ----------
@@ -54,6 +57,7 @@ class Camera(TrainingData):
     (`keyframe_bench.video.frame.Frame.rgb`).
     """
 
+    version = 2
     description = "frames of a fixed camera's videos, earlier ones to train, later ones to validate"
     layout = (
         "one video file, or a folder with the videos of ONE camera, named so that they sort by time "
@@ -112,13 +116,14 @@ class Camera(TrainingData):
         frames = self._frames_digest(files)
         decoder = _Decoder(files, Sampling.parse(self.sampling), height, width)
         kept = keep({"frames": frames}, height, width, decoder.expected(), decoder.produce)
-        n = len(kept.rows)
+        own = _without(len(kept.rows), cast(list[list[int]], kept.facts.pop("left_out")))
+        n = len(own)
         if n < 2:
             raise UsageError(
                 f"training data 'camera': {self.root!r} gives one frame at sampling={self.sampling}, training needs "
                 "at least two (one to validate on); give a longer video or sampling=every"
             )
-        train, validation = self._parts(n)
+        train, validation = (own[part] for part in self._parts(n))
         return Pictures(
             train=rows_of(kept.rows, train),
             validation=rows_of(kept.rows, validation),
@@ -164,6 +169,14 @@ def _thinned(rows: NDArray[np.int64], limit: int | None) -> NDArray[np.int64]:
     return rows if limit is None else rows[spread(len(rows), limit)]
 
 
+def _without(n: int, spans: list[list[int]]) -> NDArray[np.int64]:
+    """Return the rows 0 .. n - 1 without those of half-open ranges."""
+    kept = np.ones(n, dtype=bool)
+    for start, end in spans:
+        kept[start:end] = False
+    return np.flatnonzero(kept)
+
+
 class _Decoder:
     """Decodes the files of one camera."""
 
@@ -196,12 +209,16 @@ class _Decoder:
         problems: dict[str, list[str]] = {}
         unreadable: dict[str, str] = {}
         counts: dict[str, int] = {}
+        seen: dict[bytes, str] = {}
+        copies: dict[str, str] = {}
+        left_out: list[list[int]] = []
         self._size = None
         for name, path in self._files.items():
-            counts[name] = 0
+            counts[name], pixels = 0, hashlib.sha256()
             try:
                 for picture in self._sampled(name, path, problems):
                     append(picture)
+                    pixels.update(picture.data)
                     counts[name] += 1
             except VideoError as error:
                 if counts[name]:  # what came before it is used
@@ -209,11 +226,20 @@ class _Decoder:
                 else:
                     unreadable[name] = error.reason
                     del counts[name]
+                    continue
+            if (first := seen.setdefault(pixels.digest(), name)) != name:
+                end = sum(counts.values())
+                left_out.append([end - counts[name], end])
+                copies[name] = f"the frames of {first}"
+                problems.pop(name, None)
         if not counts:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(unreadable.items())[:5])
             raise UsageError(f"training data 'camera': no frame can be decoded ({reasons}); give {Camera.layout}")
         height, width = self._size or (0, 0)
-        facts: Facts = {"files": len(self._files), "frames": sum(counts.values()), "frame_size": [height, width]}
+        facts: Facts = {"files": len(self._files), "frame_size": [height, width], "left_out": left_out}
+        facts["frames"] = sum(n for name, n in counts.items() if name not in copies)
+        if copies:
+            facts["copies"] = copies
         if problems:
             facts["problems"] = problems
         if unreadable:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ...core.errors import UsageError
 from ...core.files import digest, printable
 from ...core.params import Range
 from ...core.registry import register
 from ..data import Pictures, TrainingData
-from ..kept_pictures import Append, Facts, in_order, keep
+from ..kept_pictures import Append, Facts, Kept, in_order, keep
+from ._alike import LOOK_HEIGHT, LOOK_WIDTH, first_alike, without_copies
 from ._hashes import sha256_of_all
 from ._image_files import EXTENSIONS, Image, UnreadableError, find_images, fit, read_rgb
 
@@ -22,7 +24,6 @@ _CALTECH_FOLDER = re.compile(r"(\d{3})\.[^/]+")
 _CALTECH_ENDS = {"001.ak47", "256.toad"}
 _CALTECH_PICTURES = 29_000  # published are 30,607 in 257 folders, the last of which (clutter) is often left out
 _NAMED = 5  # files that the facts name
-_HELD_BYTES = 500_000_000  # of pictures that are held while equal ones are looked for; others are read twice
 
 
 @register("image_folder")
@@ -30,8 +31,9 @@ class ImageFolder(TrainingData):
     """Every picture below a folder, at one size.
 
     Each picture belongs to training or validation by a hash of its path: adding pictures moves none of those that were
-    there, and every class is divided in about the same ratio. Pictures that are equal at the network's size, whatever
-    their files are, count once, under the first path, so that none is on both sides.
+    there, and every class is divided in about the same ratio. Pictures whose decoded pixels are equal, whatever their
+    files are, count once, under the first path; those that look like an earlier one (coded anew, made smaller) go where
+    that one goes. The split is the same at every size.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class ImageFolder(TrainingData):
     interpolated linearly where a picture is smaller than the network's input.
     """
 
-    version = 2
+    version = 3
     description = "Caltech 256, or any folder of pictures"
     layout = (
         "DIR/CLASS/PICTURE, as Caltech 256 (256_ObjectCategories/001.ak47/001_0001.jpg, ... 257 folders), or pictures "
@@ -94,27 +96,18 @@ class ImageFolder(TrainingData):
     def pictures(self, height: int, width: int) -> Pictures:
         """Return the pictures at this size, uint8, RGB; see `TrainingData.pictures`."""
         files = self._find()
-        identity = self._digest(files, sha256_of_all(list(files.values())))
+        hashes = sha256_of_all(list(files.values()))
+        identity = self._digest(files, hashes)
 
         def produce(append: Append) -> Facts:
-            read = _Reader(files, height, width, self.resize)
-            same = read.same()
-            train, validation = self._split(same)
-            for name in (*train, *validation):
-                append(read.picture(name))
-            copies = [f"{copy} = {names[0]}" for names in same for copy in names[1:]]
-            return {
-                "files": len(files),
-                "classes": len({name.rpartition("/")[0] for name in files}),
-                "split": f"validation where a hash of path and seed {self.seed} is below {self.validation_share:g}",
-                "resize": self.resize,
-                "train": len(train),
-                "validation": len(validation),
-                "copies": len(copies),
-                "copies_names": copies[:_NAMED],
-                "unreadable": len(read.unreadable),
-                "unreadable_names": read.unreadable[:_NAMED],
-            }
+            train, validation, facts = self._split(files, self._looks(files, hashes))
+            train, validation = train[: self.limit], validation[: self.limit_validation]
+            names = [*train, *validation]
+            for name, found in zip(names, self._read(files, names, height, width), strict=True):
+                if isinstance(found, str):
+                    raise UsageError(f"training data 'image_folder': {name!r} changed while it was read: {found}")
+                append(found[0])
+            return {**facts, "train": len(train), "validation": len(validation)}
 
         expected = min(len(files), (self.limit or len(files)) + (self.limit_validation or len(files)))
         kept = keep({"pictures": identity}, height, width, expected, produce)
@@ -127,6 +120,45 @@ class ImageFolder(TrainingData):
             facts={"source": self.name, **kept.facts},
             flip=True,
         )
+
+    def _looks(self, files: Mapping[str, Path], hashes: Sequence[str | None]) -> Kept:
+        """Return all pictures that can be read, very small, with their names and hashes of their pixels."""
+
+        def produce(append: Append) -> Facts:
+            names, pixels, unreadable = [], [], []
+            for name, found in zip(files, self._read(files, files, LOOK_HEIGHT, LOOK_WIDTH), strict=True):
+                if isinstance(found, str):
+                    unreadable.append(f"{name}: {found}")
+                else:
+                    append(found[0])
+                    names.append(name)
+                    pixels.append(found[1])
+            if not names:
+                raise UsageError(
+                    f"training data 'image_folder': none of the {len(files)} pictures can be read "
+                    f"({'; '.join(unreadable[:_NAMED])}); the layout is {self.layout}"
+                )
+            return {"names": names, "pixels": pixels, "unreadable": unreadable}
+
+        content = [self.name, self.version, self.resize, list(zip(files, hashes, strict=True))]
+        return keep({"looks": digest(content)}, LOOK_HEIGHT, LOOK_WIDTH, len(files), produce)
+
+    def _read(
+        self, files: Mapping[str, Path], names: Iterable[str], height: int, width: int
+    ) -> Iterator[tuple[Image, str] | str]:
+        """Yield each picture at this size and a hash of all its pixels, or why it cannot be read."""
+
+        def read(name: str) -> tuple[Image, str] | str:
+            try:
+                whole = read_rgb(files[name])
+            except UnreadableError as error:
+                return str(error)
+            pixels = hashlib.sha256(f"{whole.shape}".encode() + whole.tobytes()).hexdigest()
+            return fit(whole, height, width, self.resize), pixels
+
+        with warnings.catch_warnings():  # of odd tags in files that are well, and of large ones
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield from in_order(read, names)
 
     def _find(self) -> dict[str, Path]:
         if not self.root:
@@ -146,20 +178,41 @@ class ImageFolder(TrainingData):
             )
         return files
 
-    def _split(self, same: list[list[str]]) -> tuple[list[str], list[str]]:
-        """Return names of training and validation pictures, one of each group of equal ones."""
-        if len(same) < 2:
+    def _split(self, files: Mapping[str, Path], looks: Kept) -> tuple[list[str], list[str], Facts]:
+        """Return names of training and validation pictures in the order in which a limit takes them, and facts."""
+        known: Any = looks.facts
+        kept, copies = without_copies(known["names"], known["pixels"])
+        names = [known["names"][place] for place in kept]
+        if len(names) < 2:
             raise UsageError(
                 f"training data 'image_folder': the pictures below {self.root!r} that can be read are all the same, "
                 "and training needs at least two (one to validate on); add others"
             )
-        rank = {name: self._share(name) for name in (names[0] for names in same)}
-        validation = {name for name, share in rank.items() if share < self.validation_share}
-        if not validation or len(validation) == len(rank):
-            lowest = min(rank, key=rank.__getitem__)
-            validation = {lowest} if not validation else validation - {max(rank, key=rank.__getitem__)}
-        train = _spread(rank.keys() - validation, rank)
-        return train[: self.limit], _spread(validation, rank)[: self.limit_validation]
+        first = dict(zip(names, [names[place] for place in first_alike(looks.rows[kept])], strict=True))
+        if len(set(first.values())) == 1:
+            first = {name: name for name in names}  # all look alike: that tells nothing
+        alike = [f"{name} looks like {earlier}" for name, earlier in first.items() if name != earlier]
+        rank = {name: self._share(name) for name in names}
+        held = self._held_out(first, rank)
+        validation = {name for name in names if first[name] in held}
+        facts: Facts = {
+            "files": len(files),
+            "classes": len({name.rpartition("/")[0] for name in files}),
+            "split": f"validation where a hash of path and seed {self.seed} is below {self.validation_share:g}",
+            "resize": self.resize,
+        }
+        for what, found in (("unreadable", known["unreadable"]), ("copies", copies), ("alike", alike)):
+            facts |= {what: len(found), f"{what}_names": found[:_NAMED]}
+        return _spread(set(names) - validation, rank), _spread(validation, rank), facts
+
+    def _held_out(self, first: Mapping[str, str], rank: Mapping[str, float]) -> set[str]:
+        """Return which of the first pictures of those that look alike are for validation, at least one and not all."""
+        size = Counter(first.values())
+        free = {name for name, n in size.items() if 2 * n <= len(first)}  # more than half are too many to spare
+        held = {name for name in free if rank[name] < self.validation_share}
+        if not held:
+            return {min(free, key=rank.__getitem__)}
+        return held - {max(held, key=rank.__getitem__)} if len(held) == len(size) else held
 
     def _share(self, name: str) -> float:
         """Return a number in 0..1 that depends on nothing but name and seed."""
@@ -191,46 +244,3 @@ def _spread(names: Iterable[str], rank: dict[str, float]) -> list[str]:
         classes[name.rpartition("/")[0]].append(name)
     turns = [(turn, rank[name], name) for held in classes.values() for turn, name in enumerate(held)]
     return [name for _, _, name in sorted(turns)]
-
-
-class _Reader:
-    """Reads pictures at one size, finds those that are equal, and notes those that cannot be read."""
-
-    def __init__(
-        self, files: dict[str, Path], height: int, width: int, resize: Literal["stretch", "letterbox", "crop"]
-    ) -> None:
-        self._files, self._size, self._resize = files, (height, width), resize
-        self._held: dict[str, Image] = {}
-        self.unreadable: list[str] = []
-
-    def same(self) -> list[list[str]]:
-        """Return the names of equal pictures, group by group, each in the order of the files."""
-        groups: dict[bytes, list[str]] = defaultdict(list)
-        room = _HELD_BYTES // (self._size[0] * self._size[1] * 3)
-        for name, found in zip(self._files, in_order(self._read, self._files), strict=True):
-            if isinstance(found, str):
-                self.unreadable.append(f"{name}: {found}")
-                continue
-            groups[hashlib.sha256(found.data).digest()].append(name)
-            if len(self._held) < room:
-                self._held[name] = found
-        if not groups:
-            raise UsageError(
-                f"training data 'image_folder': none of the {len(self._files)} pictures can be read "
-                f"({'; '.join(self.unreadable[:_NAMED])}); the layout is {ImageFolder.layout}"
-            )
-        return list(groups.values())
-
-    def picture(self, name: str) -> Image:
-        """Return a picture that could be read before."""
-        found = self._held.get(name)
-        again = self._read(name) if found is None else found
-        if isinstance(again, str):
-            raise UsageError(f"training data 'image_folder': {name!r} changed while it was read: {again}")
-        return again
-
-    def _read(self, name: str) -> Image | str:
-        try:
-            return fit(read_rgb(self._files[name]), *self._size, self._resize)
-        except UnreadableError as error:
-            return str(error)

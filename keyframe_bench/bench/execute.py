@@ -16,10 +16,10 @@ from ..core.records import parse_json
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
+from .cell_records import shared_features
 from .plan import Plan, Scope, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results
-from .run import shared_features
 from .spec import NotRun, RunSpec
 from .workers import Report, map_videos, workers_ready
 

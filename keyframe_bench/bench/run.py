@@ -8,15 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core.annotation import Annotation
 from ..core.budget import Budget
-from ..core.cells import FORMAT, HUMAN, Cell, thumbnails_folder
+from ..core.cells import Cell, thumbnails_folder
 from ..core.clip import Clip, watched
 from ..core.errors import (
     ContractError,
@@ -26,7 +23,7 @@ from ..core.errors import (
     VideoError,
     memory_errors_named,
 )
-from ..core.feature import Feature, opens_file
+from ..core.feature import Feature
 from ..core.files import canonical_json, claimed, write_over
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
@@ -39,10 +36,20 @@ from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, packets_seconds, read_pass
 from ..video.store import FeatureStore, features_folder
 from ..video.stored_pass import read_stored_pass
-from .failures import WorkerDiedError, error_record, message_of, raise_interrupt, raise_plain
+from .cell_records import (
+    build_extractor,
+    failed_record,
+    failure_line,
+    mean_of,
+    measured_record,
+    shared_features,
+    skipped_reason,
+    skipped_record,
+    video_record,
+)
+from .failures import WorkerDiedError, raise_interrupt, raise_plain
 from .plan import VideoJob, cell_path, metric_versions, missing_part, record_path
-from .provenance import package_versions
-from .spec import CONTROLS, OnError, Variant
+from .spec import OnError
 from .thumbnails import write_thumbnails
 
 EVERY = "every"
@@ -119,18 +126,8 @@ def _run_missing(job: VideoJob, out: Path, on_error: OnError, progress: Progress
     except (VideoError, UsageError) as error:  # the file, or what the annotation says about it
         if on_error == "raise":
             raise
-        reason = error.reason if isinstance(error, VideoError) else str(error)
-        records: dict[Path, str | bytes] = {}
-        for cell in job.cells:
-            record = {
-                **_identity(cell),
-                **_about(cell),
-                "status": "skipped",
-                "error": {"type": type(error).__name__, "message": reason},
-            }
-            records[cell_path(out, cell.key)] = canonical_json({**_EMPTY, **record})
-        write_over(records)
-        return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, reason)
+        write_over({cell_path(out, c.key): canonical_json(skipped_record(c, error)) for c in job.cells})
+        return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, skipped_reason(error))
 
 
 def run_apart(
@@ -159,7 +156,7 @@ def run_apart(
         return JobResult.merged([run_apart(part, out, on_error, attempt) for part in parts])
     error = WorkerDiedError("its worker process ended: killed, perhaps for want of memory, or by os._exit or a crash")
     if on_error == "raise":
-        raise WorkerDiedError(_failure_line(job.cells[0], error))
+        raise WorkerDiedError(failure_line(job.cells[0], error))
     return _Video(job, out, on_error).failed(error)
 
 
@@ -170,28 +167,11 @@ def _by_method(job: VideoJob) -> list[VideoJob]:
     return [replace(job, cells=tuple(cells)) for cells in methods.values()]
 
 
-_EMPTY: dict[str, Any] = {
-    "label": "", "reference": "none", "budget_rule": "", "known_defects": "", "privileged": False, "control": False,
-    "k": None, "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
-    "warnings": [], "error": None,
-}  # fmt: skip
-
-
-def _identity(cell: Cell) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        **cell.to_json(),
-        "control": cell.extractor in CONTROLS,
-        "versions": package_versions(),
-        "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-    }
-
-
 def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
     """Return what the pass over a video must compute for ``cells``, the metrics and the report, by sampling."""
     requests = requests_of_any_run(cells[0].run_sampling)
     for cell in cells:
-        extractor = _build(cell)
+        extractor = build_extractor(cell)
         requests[cell.sampling] += () if extractor is None else _seen(cell, extractor)
     return requests
 
@@ -224,7 +204,7 @@ class _Video:
 
     def run(self, progress: Progress | None) -> JobResult:
         item = self.job.item
-        built = {c.key: _build(c) for c in self.job.cells}
+        built = {c.key: build_extractor(c) for c in self.job.cells}
         try:
             read = self._read(progress)
         except (VideoError, OutputError):
@@ -255,8 +235,8 @@ class _Video:
                     raise_interrupt(error)
                     if self.on_error == "raise":
                         raise_plain(error)
-                    failures[cell.key] = _failure_line(cell, error)
-                    records.append(_failure(cell, error))
+                    failures[cell.key] = failure_line(cell, error)
+                    records.append(failed_record(cell, error))
                     if isinstance(error, RowsWrittenError) and error not in wrote:
                         wrote.append(error)
                         read = self._read(None)
@@ -266,7 +246,8 @@ class _Video:
             raise
         shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
         write_thumbnails(item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
-        self._write_video_record(read, annotation)
+        told = video_record(read, self.run_sampling, annotation)
+        write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
         return self._written(records, failures)
 
     def _whole(self, read: Pass) -> tuple[Clip, Annotation | None]:
@@ -293,7 +274,7 @@ class _Video:
     def failed(self, error: BaseException) -> JobResult:
         """Record that no cell could be had."""
         cells = self.job.cells
-        return self._written([_failure(c, error) for c in cells], {c.key: _failure_line(c, error) for c in cells})
+        return self._written([failed_record(c, error) for c in cells], {c.key: failure_line(c, error) for c in cells})
 
     def _written(self, records: list[dict[str, Any]], failures: dict[str, str]) -> JobResult:
         write_over({cell_path(self.out, record["key"]): canonical_json(record) for record in records})
@@ -321,32 +302,16 @@ class _Video:
             next(filter(None, said), "") for said in ([d.fallback for d in draws], [d.shortfall for d in draws])
         )
         marked = replace(draws[0], fallback=fallback, shortfall=shortfall)
-        return self._record(cell, extractor, clip, k, marked, values)
-
-    def _record(
-        self,
-        cell: Cell,
-        extractor: Extractor,
-        clip: Clip,
-        k: int | None,
-        result: KeyFrames,
-        values: list[dict[str, Any]],
-    ) -> dict[str, Any]:
-        result = replace(result, frame_scores=None, thresholds=None)  # numbers a frame: too much for a table's file
-        return {
-            **_EMPTY,
-            **_identity(cell),
-            **_about(cell),
-            "status": "ok",
-            "k": k,
-            "n_sampled": len(clip),
-            "n_frames": clip.video.n_frames,
-            "draws": extractor.draws,
-            "keyframes": result.to_json(),
-            "metrics": _mean(values),
-            "metric_versions": metric_versions(),
-            "warnings": shared_features(extractor, self.metrics, Budget.parse(cell.budget)),
-        }
+        return measured_record(
+            cell,
+            mean_of(values),
+            k=k,
+            n_sampled=len(clip),
+            n_frames=clip.video.n_frames,
+            draws=extractor.draws,
+            keyframes=marked,
+            warnings=shared_features(extractor, self.metrics, Budget.parse(cell.budget)),
+        )
 
     def _human(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         """Score each person who chose key frames against the others (A22), never against themself."""
@@ -357,17 +322,10 @@ class _Video:
                 continue
             assert user.frames is not None and user.times is not None  # aligned
             values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
-        return {
-            **_EMPTY,
-            **_identity(cell),
-            **_about(cell),
-            "status": "ok",
-            "n_sampled": len(whole),
-            "n_frames": read.info.n_frames,
-            "draws": len(values),
-            "metrics": _mean(values) | dict.fromkeys(Metric.registry.get("cost").columns),  # people are not timed
-            "metric_versions": metric_versions(),
-        }
+        untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # people are not timed
+        return measured_record(
+            cell, mean_of(values) | untimed, n_sampled=len(whole), n_frames=read.info.n_frames, draws=len(values)
+        )
 
     def _measure(self, result: KeyFrames, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -385,73 +343,3 @@ class _Video:
             else:
                 values |= dict.fromkeys(metric.columns)
         return values
-
-    def _write_video_record(self, read: Pass, annotation: Annotation | None) -> None:
-        clip = read.clip(self.run_sampling, (PixelDifference(),))
-        change = np.round(clip[PixelDifference()].astype(float), 3)
-        shots = None
-        if annotation is not None and annotation.shots is not None:
-            ends = np.append(read.times, read.info.start_s + read.info.duration_s)
-            shots = ends[annotation.shots].round(4).tolist()
-        users = () if annotation is None else annotation.users
-        record = {
-            "video": read.info.name,
-            "sha256": read.info.sha256,
-            **{n: getattr(read.info, n) for n in ("n_frames", "start_s", "duration_s", "fps", "width", "height")},
-            "health": {**read.health.to_json(), "problems": read.health.problems},
-            "change": {"times": clip.times.round(4).tolist(), "values": change.tolist()},
-            "shots_s": shots,
-            "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
-        }
-        write_over({record_path(self.out, self.job.cells[0]): canonical_json(record)})
-
-
-def _about(cell: Cell) -> dict[str, Any]:
-    """Return what a table says of the method, whatever became of the cell."""
-    extractor = _build(cell)
-    if extractor is None:
-        return {"budget_rule": "as many as each person chose", "privileged": True}
-    names = ("label", "reference", "budget_rule", "known_defects", "privileged")
-    return {name: getattr(extractor, name) for name in names}
-
-
-def _build(cell: Cell) -> Extractor | None:
-    return None if cell.extractor == HUMAN else Variant(cell.extractor, cell.params).build()
-
-
-def _mean(values: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Mean of each column over draws, None where a metric could not be measured."""
-
-    def mean(column: str) -> float | None:
-        present = [v[column] for v in values if v[column] is not None]
-        return float(np.mean(present)) if present else None
-
-    return {column: mean(column) for column in values[0]}
-
-
-def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> list[str]:
-    """Return a warning for every feature that ``extractor`` (or the budget) selects on and metrics judge by."""
-    # What a black box looks at is not known; its needs only find its answer among the frames.
-    name = extractor.name
-    own = {feature.name: name for feature in extractor.needs if not opens_file(extractor.needs)}
-    if budget.needs_support in extractor.supports:
-        own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
-    judges: dict[str, list[str]] = defaultdict(list)
-    for metric in metrics:
-        if any(column.direction != "none" for column in metric.columns.values()):
-            for feature in metric.needs:
-                judges[feature.name].append(metric.name)
-    return [
-        f"{', '.join(judges[feature])} look{'s' if len(judges[feature]) == 1 else ''} at {feature}, which {whose} "
-        f"selects on: that favours {name}"
-        for feature, whose in own.items()
-        if judges[feature]
-    ]
-
-
-def _failure_line(cell: Cell, error: BaseException) -> str:
-    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {message_of(error)}"
-
-
-def _failure(cell: Cell, error: BaseException) -> dict[str, Any]:
-    return {**_EMPTY, **_identity(cell), **_about(cell), "status": "failed", "error": error_record(error)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -32,6 +33,23 @@ def test_writing_replaces_and_makes_folders(tmp_path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     assert file.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_what_is_written_is_on_the_disk_before_its_name_and_the_name_after(tmp_path: Path, monkeypatch) -> None:
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"{os.fstat(handle).st_size} bytes")
+        fsync(handle)
+
+    def named(*paths: str) -> None:
+        done.append("name")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", named)
+    write_atomic(tmp_path / "cell.json", "seven b")
+    assert done == ["7 bytes", "name", "folder"]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,171 @@
+"""What is stored of a cell, and of a video."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+
+from ..core.annotation import Annotation
+from ..core.budget import Budget
+from ..core.cells import FORMAT, HUMAN, Cell
+from ..core.errors import VideoError
+from ..core.feature import opens_file
+from ..core.keyframes import KeyFrames
+from ..extractors._inferred import budget_features
+from ..extractors.base import Extractor
+from ..features.pixel_difference import PixelDifference
+from ..metrics.base import Metric
+from ..video.onepass import Pass
+from .failures import error_record, message_of
+from .plan import metric_versions
+from .provenance import package_versions
+from .spec import CONTROLS, Variant
+
+_EMPTY: dict[str, Any] = {
+    "label": "", "reference": "none", "budget_rule": "", "known_defects": "", "privileged": False, "control": False,
+    "k": None, "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
+    "warnings": [], "error": None,
+}  # fmt: skip
+
+
+def measured_record(
+    cell: Cell,
+    metrics: dict[str, float | None],
+    *,
+    n_sampled: int,
+    n_frames: int,
+    draws: int,
+    k: int | None = None,
+    keyframes: KeyFrames | None = None,
+    warnings: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the record of a cell that was computed.
+
+    Parameters
+    ----------
+    cell : Cell
+    metrics : dict
+        By column; None where it could not be measured.
+    n_sampled, n_frames, draws : int
+    k : int, optional
+        Key frames asked for.
+    keyframes : KeyFrames, optional
+        Of the first draw; none for what people chose.
+    warnings : iterable of str
+    """
+    if keyframes is not None:  # numbers a frame: too much for a table's file
+        keyframes = replace(keyframes, frame_scores=None, thresholds=None)
+    return {
+        **_about(cell),
+        "status": "ok",
+        "k": k,
+        "n_sampled": n_sampled,
+        "n_frames": n_frames,
+        "draws": draws,
+        "keyframes": None if keyframes is None else keyframes.to_json(),
+        "metrics": metrics,
+        "metric_versions": metric_versions(),
+        "warnings": list(warnings),
+    }
+
+
+def skipped_record(cell: Cell, error: Exception) -> dict[str, Any]:
+    """Return the record of a cell whose video, or what is said about it, is of no use."""
+    return {
+        **_about(cell),
+        "status": "skipped",
+        "error": {"type": type(error).__name__, "message": skipped_reason(error)},
+    }
+
+
+def skipped_reason(error: Exception) -> str:
+    """Return why a video was skipped, without its name."""
+    return error.reason if isinstance(error, VideoError) else str(error)
+
+
+def failed_record(cell: Cell, error: BaseException) -> dict[str, Any]:
+    """Return the record of a cell whose method failed."""
+    return {**_about(cell), "status": "failed", "error": error_record(error)}
+
+
+def failure_line(cell: Cell, error: BaseException) -> str:
+    """Return one line that says what failed, and where."""
+    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {message_of(error)}"
+
+
+def _about(cell: Cell) -> dict[str, Any]:
+    """Return what every record holds: the cell, what a table says of its method, and empty fields."""
+    extractor = build_extractor(cell)
+    told: dict[str, Any] = {"budget_rule": "as many as each person chose", "privileged": True}
+    if extractor is not None:
+        names = ("label", "reference", "budget_rule", "known_defects", "privileged")
+        told = {name: getattr(extractor, name) for name in names}
+    return {
+        **_EMPTY,
+        "format": FORMAT,
+        **cell.to_json(),
+        "control": cell.extractor in CONTROLS,
+        "versions": package_versions(),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        **told,
+    }
+
+
+def build_extractor(cell: Cell) -> Extractor | None:
+    """Return the method of a cell; None for what people chose."""
+    return None if cell.extractor == HUMAN else Variant(cell.extractor, cell.params).build()
+
+
+def mean_of(values: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Mean of each column over draws, None where a metric could not be measured."""
+
+    def mean(column: str) -> float | None:
+        present = [v[column] for v in values if v[column] is not None]
+        return float(np.mean(present)) if present else None
+
+    return {column: mean(column) for column in values[0]}
+
+
+def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> list[str]:
+    """Return a warning for every feature that ``extractor`` (or the budget) selects on and metrics judge by."""
+    # What a black box looks at is not known; its needs only find its answer among the frames.
+    name = extractor.name
+    own = {feature.name: name for feature in extractor.needs if not opens_file(extractor.needs)}
+    if budget.needs_support in extractor.supports:
+        own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
+    judges: dict[str, list[str]] = defaultdict(list)
+    for metric in metrics:
+        if any(column.direction != "none" for column in metric.columns.values()):
+            for feature in metric.needs:
+                judges[feature.name].append(metric.name)
+    return [
+        f"{', '.join(judges[feature])} look{'s' if len(judges[feature]) == 1 else ''} at {feature}, which {whose} "
+        f"selects on: that favours {name}"
+        for feature, whose in own.items()
+        if judges[feature]
+    ]
+
+
+def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> dict[str, Any]:
+    """Return what tables and the report need to know about a video."""
+    clip = read.clip(sampling, (PixelDifference(),))
+    change = np.round(clip[PixelDifference()].astype(float), 3)
+    shots = None
+    if annotation is not None and annotation.shots is not None:
+        ends = np.append(read.times, read.info.start_s + read.info.duration_s)
+        shots = ends[annotation.shots].round(4).tolist()
+    users = () if annotation is None else annotation.users
+    return {
+        "video": read.info.name,
+        "sha256": read.info.sha256,
+        **{n: getattr(read.info, n) for n in ("n_frames", "start_s", "duration_s", "fps", "width", "height")},
+        "health": {**read.health.to_json(), "problems": read.health.problems},
+        "change": {"times": clip.times.round(4).tolist(), "values": change.tolist()},
+        "shots_s": shots,
+        "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
+    }

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ..tables.build import natural
+from ..tables.caveats import unlike_asked
 from ..tables.format import one_line, shown, shown_interval
 from ..tables.paper import PaperTable
 from ..tables.rank import by_place, place_of
@@ -95,8 +96,14 @@ def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
     caption = escape(table.title)
     if any(value.low is not None for row in table.rows for value in row.values.values()):
         caption += r": means, and in brackets 95\,\% bootstrap intervals over videos; bold: the best"
-    made = environment(caption, label or table.title, align, head, list(blocks.values()))
+    made = environment(caption, label or table.title, align, head, list(blocks.values()), _below(table))
     return comments(table.title, sentence, *table.notes) + made
+
+
+def _below(table: Table) -> str:
+    """Return what stands in print below a table some of whose numbers are of a fallback, or of fewer key frames."""
+    said = [escape(text) for text in unlike_asked(table)]
+    return rf"$^{{*}}$ {'; '.join(said)}" if said else ""
 
 
 def comments(*texts: str) -> str:
@@ -105,14 +112,18 @@ def comments(*texts: str) -> str:
     return "".join(f"% {one_line(text)}\n" for text in lines)
 
 
-def environment(caption: str, label: str, align: str, head: Sequence[str], blocks: Sequence[Block]) -> str:
-    """Return a ``table`` environment with a rule between blocks of rows; caption and `Tex` are LaTeX already."""
+def environment(
+    caption: str, label: str, align: str, head: Sequence[str], blocks: Sequence[Block], below: str = ""
+) -> str:
+    """Return a ``table`` environment with a rule between blocks of rows; caption, below and `Tex` are LaTeX already."""
     name = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "table"
     body = "\\midrule\n".join("".join(_line(cells) for cells in block) for block in blocks)
     return (
         f"\\begin{{table}}\n\\centering\\footnotesize\n\\caption{{{caption}}}\n\\label{{tab:{name}}}\n"
         f"\\begin{{tabular}}{{{align}}}\n\\toprule\n{_line(head)}\\midrule\n{body}\\bottomrule\n"
-        "\\end{tabular}\n\\end{table}\n"
+        "\\end{tabular}\n"
+        + (f"\\par\\smallskip\\parbox{{\\linewidth}}{{{below}}}\n" if below else "")
+        + "\\end{table}\n"
     )
 
 
@@ -133,7 +144,8 @@ def _head(table: Table, column: ColumnSpec) -> Tex:
 
 
 def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
-    cells = [row.label + (f" ({row.role})" if row.role != "method" else "")]
+    label = _plain(row.label + (f" ({row.role})" if row.role != "method" else ""))
+    cells: list[str] = [Tex(label + "$^{*}$" if row.fallbacks or row.shortfalls else label)]
     cells += [*(str(getattr(row, attribute)) for attribute in extra), str(row.n_videos)]
     for column in table.columns:
         value = row.values.get(column.name)

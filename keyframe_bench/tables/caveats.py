@@ -61,8 +61,9 @@ def empty_users(cells: pd.DataFrame) -> list[str]:
     name = f"metric.{EMPTY_USERS}"
     if name not in cells:
         return []
-    counts = cells[cells["extractor"] != HUMAN].groupby("video")[name].max()  # without oneself, there are fewer
-    parts = [f"{int(n)} on {video}" for video, n in counts.items() if n > 0]
+    methods = cells[cells["extractor"] != HUMAN]  # without oneself, there are fewer
+    counts = methods.groupby(["dataset", "video"])[name].max().reset_index()
+    parts = [f"{int(n)} on {video}" for video, n in zip(counts["video"], counts[name], strict=True) if n > 0]
     return [f"human annotators without key frames are left out of cus and f1: {listed(parts)}"] if parts else []
 
 

@@ -5,7 +5,8 @@ corrected together by Holm (1979): the p-value of a claim is the two-sided one o
 the nearest limit (paired over videos or seeds; of a ratio over videos, of first minus limit times second), and a claim
 whose corrected p is not below .05 is undecided. What is exact needs no test, and what is measured on too few videos or
 seeds has none; both are left out of the correction. A claim with several measures has the largest of their p-values: it
-holds (or fails) by all of them or is undecided. A claim that holds is *not tested* when a control passes it too.
+holds (or fails) by all of them or is undecided. A claim that holds is *not tested* when a control passes it too, and
+undecided when it is not told apart from one that may.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
         )
         word, why = _decided(numbers, low, high, p)
         if word == "holds":
-            word, why = _against_controls(controls, low, high)
+            word, why = _against_controls(numbers[0], controls, low, high)
         note = "; ".join(part for part in (why, str(claim.get("note", ""))) if part)
         texts = str(claim["claim"]), str(claim.get("paper", ""))
         found.append(Verdict(*texts, numbers[0], expected, word, note, p, numbers[1:], beside, controls))
@@ -132,15 +133,34 @@ def _decided(numbers: Sequence[Estimate | None], low: float, high: float, p: flo
     return word, why
 
 
-def _against_controls(controls: Named, low: float, high: float) -> tuple[Word, str]:
-    """Return "not tested" when a control's whole interval is as expected too, or its number where it has none."""
-    known = {name: [one.value, one.value if one.low is None else one.low, one.value if one.high is None else one.high]
-             for name, one in controls if one is not None}  # fmt: skip
-    if passing := [name for name, ends in known.items() if low < min(ends) and max(ends) < high]:
+def _against_controls(found: Estimate | None, controls: Named, low: float, high: float) -> tuple[Word, str]:
+    """Return "not tested" when a control is wholly as expected too, and "undecided" where ``found`` is not told from it.
+
+    Two are told apart where one of them is not as expected at all, or their intervals share nothing.
+    """
+    passing, near, missing = [], [], []
+    least, most = _ends(found) if found else (-math.inf, math.inf)
+    for name, one in controls:
+        if one is None:
+            missing.append(name)
+            continue
+        lower, upper = _ends(one)
+        if low < lower and upper < high:
+            passing.append(name)
+        elif low < upper and lower < high and least <= upper and lower <= most:
+            near.append(name)
+    if passing:
         return "not tested", f"the control passes too: {', '.join(passing)}"
-    if missing := [name for name, _ in controls if name not in known]:
+    if near:
+        return "undecided", f"it is not told apart from the control: {', '.join(near)}"
+    if missing:
         return "undecided", f"the control is not measured in these results: {', '.join(missing)}"
     return "holds", ""
+
+
+def _ends(one: Estimate) -> tuple[float, float]:
+    ends = [one.value, one.value if one.low is None else one.low, one.value if one.high is None else one.high]
+    return min(ends), max(ends)
 
 
 def _p(numbers: Sequence[Estimate | None], low: float, high: float) -> float | None:

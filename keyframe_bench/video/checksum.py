@@ -16,21 +16,29 @@ _STEP = 3
 
 
 def checksum(frame: Frame) -> int:
-    """Return the CRC-32 of the sums of every third line, in words of eight bytes, of all planes as coded."""
+    """Return the CRC-32 of every third line of all planes as coded, added up in words of eight bytes.
+
+    They are added up along the lines and across them, so that what moves to the side is told as well.
+    """
     raw, value = frame.raw, 0
     for plane, width in zip(raw.planes, _visible_bytes(raw.format.name, raw.width, raw.height), strict=False):
         lines, whole = _rows(plane, plane.height)[::_STEP], width - width % 8
-        sums = lines[:, :whole].view(np.uint64).sum(axis=1)
+        words = lines[:, :whole].view(np.uint64)
+        value = zlib.crc32(words.sum(axis=0), zlib.crc32(words.sum(axis=1), value))
         if whole < width:
-            sums += lines[:, whole:width].sum(axis=1, dtype=np.uint64)
-        value = zlib.crc32(sums, value)
+            value = zlib.crc32(lines[:, whole:width].tobytes(), value)
+    if raw.format.name == "pal8":
+        value = zlib.crc32(memoryview(raw.planes[1]), value)  # some containers give it with the first packet only
     return value
 
 
 @lru_cache(maxsize=16)
 def _visible_bytes(pixel_format: str, width: int, height: int) -> list[int]:
     """Return how long the lines of each plane are without padding, which holds anything; a palette is no plane."""
+    layout = av.VideoFormat(pixel_format, width, height)
     lengths: Counter[int] = Counter()
-    for part in av.VideoFormat(pixel_format, width, height).components:
+    for part in layout.components:
         lengths[part.plane] += part.width * -(-part.bits // 8)
+    if len(lengths) == 1:  # its samples may share bytes, or have some between them
+        return [-(-width * layout.padded_bits_per_pixel // 8)]
     return [lengths[plane] for plane in sorted(lengths)]

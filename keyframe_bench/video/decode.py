@@ -87,7 +87,8 @@ def open_container(path: str | Path) -> av.container.InputContainer:
         if getattr(error, "errno", None) == errno.EINVAL:  # what `format_whitelist` answers
             raise VideoError(
                 path,
-                "it is a playlist or another list, and what it names is not opened; give the video files themselves",
+                "it is a playlist or another list, whose files are not opened, or a format that does not say what it "
+                "holds; give the video files themselves",
             ) from error
         raise VideoError(path, f"no video container ({_reason(error)})") from error
 

@@ -28,8 +28,15 @@ _PLANAR_YUV = frozenset(f"yuv{j}{sub}p" for j in ("", "j") for sub in ("420", "4
 _PACKED_RGB = {"rgb24": (0, 1, 2), "bgr24": (2, 1, 0), "rgba": (0, 1, 2), "bgra": (2, 1, 0), "rgb0": (0, 1, 2)}
 _PACKED_RGB |= {"bgr0": (2, 1, 0), "argb": (1, 2, 3), "abgr": (3, 2, 1), "0rgb": (1, 2, 3), "0bgr": (3, 2, 1)}
 
-# Planes of more than 8 bits in words of 16 (ya: grey beside alpha), which libswscale would truncate or dither.
-_DEEP_PLANAR = re.compile(r"(?:yuva?4(?:20|22|40|44)p|gbra?p|gray|ya)(9|10|12|14|16)([lb]e)")
+# Planes of 16-bit words (ya: grey beside alpha) or floats, which libswscale would truncate or dither.
+_DEEP_PLANAR = re.compile(r"(?:(?:yuva?4(?:20|22|40|44)p|gbra?p|gray|ya)(9|10|12|14|16)|(?:gbra?p|gray)f32)([lb]e)")
+
+# RGB in words that libswscale gives a cast: samples of 16 bits; fields of one word, from the lowest bit of each and
+# their widths.
+_DEEP_PACKED = re.compile(r"(rgba?|bgra?)(?:48|64)([lb]e)")
+_FIELDS = {"565": ((11, 5), (5, 6), (0, 5)), "555": ((10, 5), (5, 5), (0, 5)), "444": ((8, 4), (4, 4), (0, 4))}
+_FIELDS |= {"10": ((20, 10), (10, 10), (0, 10))}
+_PACKED_FIELDS = re.compile(r"x?2?(rgb|bgr)(565|555|444|10)([lb]e)")
 
 # Kr, Kb of the matrix coefficients, by AVColorSpace number; unspecified is read as BT.601, as FFmpeg and OpenCV do.
 _COEFFICIENTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087), 4: (0.30, 0.11)}
@@ -179,9 +186,12 @@ class Frame:
 
     def _planes(self) -> list[Image]:
         name, deep = self.raw.format.name, _DEEP_PLANAR.fullmatch(self.raw.format.name)
-        native = self.raw if deep or name == self._layout else self.raw.reformat(format=self._layout)
+        packed_rgb = _packed_rgb(self.raw)
+        native = self.raw if deep or packed_rgb or name == self._layout else self.raw.reformat(format=self._layout)
         if deep:
-            planes = self._reduced(int(deep[1]), np.dtype("<u2" if deep[2] == "le" else ">u2"))
+            planes = self._reduced(int(deep[1] or 0), "<" if deep[2] == "le" else ">")
+        elif packed_rgb:
+            planes = packed_rgb
         elif self.is_rgb:
             packed = _rows(native.planes[0], native.height)
             step = 3 if self._layout in ("rgb24", "bgr24") else 4
@@ -193,18 +203,45 @@ class Frame:
             plane.flags.writeable = False  # the decoder predicts the next pictures from it
         return planes
 
-    def _reduced(self, bits: int, words: np.dtype[Any]) -> list[Image]:
-        """Return the planes as 8-bit ones, rounded: limited range is shifted, full range scaled (ITU-T H.273)."""
-        scale = 255 / (2**bits - 1) if self.is_rgb or self._full_range else 2.0 ** (8 - bits)
+    def _reduced(self, bits: int, order: str) -> list[Image]:
+        """Return the planes as 8-bit ones, rounded: limited range is shifted, full range scaled (ITU-T H.273).
+
+        Parameters
+        ----------
+        bits : int
+            0: floats from 0 to 1.
+        order : {"<", ">"}
+            Of the bytes.
+        """
+        scale = 255 / max(2**bits - 1, 1) if self.is_rgb or self._full_range or not bits else 2.0 ** (8 - bits)
         middle = 128 - scale * 2 ** (bits - 1)  # what keeps chroma of grey at 128
         step = 2 if self.raw.format.name.startswith("ya") else 1
         reduced = []
         for index, plane in enumerate(self.raw.planes[:3]):
-            deep = _rows(plane, plane.height).view(words)[:, : plane.width * step : step]
+            deep = _rows(plane, plane.height).view(f"{order}u2" if bits else f"{order}f4")[
+                :, : plane.width * step : step
+            ]
             shift = middle if index and not self.is_rgb else 0.0
-            samples = deep.astype(np.uint16, copy=False)
+            samples = deep.astype(np.uint16, copy=False) if bits else np.clip(deep, 0, 1).astype(np.float32, copy=False)
             reduced.append(cast(Image, cv2.convertScaleAbs(samples, alpha=scale, beta=shift)))
         return [reduced[index] for index in (2, 0, 1)] if self.is_rgb else reduced  # stored as G, B, R
+
+
+def _packed_rgb(raw: VideoFrame) -> list[Image]:
+    """Return R, G, B of a format whose samples are not bytes of their own, 8 bits, rounded; empty for other formats."""
+    name, width = raw.format.name, raw.width
+    if deep := _DEEP_PACKED.fullmatch(name):
+        order, samples = deep[1], len(deep[1])
+        words = _rows(raw.planes[0], raw.height).view("<u2" if deep[2] == "le" else ">u2")
+        parts = [(words[:, n : width * samples : samples], 16) for n in range(3)]
+    elif fields := _PACKED_FIELDS.fullmatch(name):
+        order, size = fields[1], 4 if fields[2] == "10" else 2
+        words = _rows(raw.planes[0], raw.height)[:, : width * size].view(f"{'<' if fields[3] == 'le' else '>'}u{size}")
+        parts = [(words >> start & (1 << bits) - 1, bits) for start, bits in _FIELDS[fields[2]]]
+    else:
+        return []
+    scaled = [cv2.convertScaleAbs(part.astype(np.uint16), alpha=255 / (2**bits - 1)) for part, bits in parts]
+    return cast("list[Image]", scaled[::-1] if order.startswith("bgr") else scaled)
 
 
 def _rows(plane: Any, height: int) -> Image:

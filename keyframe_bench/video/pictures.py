@@ -1,4 +1,4 @@
-"""Pictures of chosen frames: sought where that gives provably the same ones, else by decoding from the start."""
+"""Pictures of chosen frames: sought where what that gives agrees with the pass, else by decoding from the start."""
 
 from __future__ import annotations
 

@@ -57,6 +57,8 @@ class DeclaredLength:
             # The length of each track is in a tag, but after remuxing it may be that of the file it comes from.
             tags = [_seconds(text) for key, text in stream.metadata.items() if key.split("-")[0].upper() == "DURATION"]
             own_s, whole_s = min(filter(None, tags), default=math.inf), container.duration / 1e6
+            if name == "asf" and stream.duration:  # to the length of the whole FFmpeg has added its start
+                whole_s = float(stream.duration * stream.time_base)
             self._end_s = start_s + min(own_s, whole_s)
             if own_s >= whole_s:
                 self._streams = tuple(container.streams)

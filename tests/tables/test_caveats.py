@@ -47,6 +47,8 @@ def test_fallbacks_are_counted_over_videos(table_of, cell, write):
     table = table_of(*cells, cell("uniform", "a", budget="free", metrics={"cus_a": 0.5}))
     (said,) = note(table, "3 of 4 videos: nothing above the threshold")
     assert said.startswith("ffmpeg_scene") and "uniform" not in said
+    (row, below) = (line for line in to_latex(table).splitlines() if not line.startswith("%") and "scene" in line)
+    assert row.startswith(r"ffmpeg\_scene$^{*}$ &") and "3 of 4 videos: nothing above the threshold" in below
     assert said in to_latex(table) and why in to_markdown(table)
     line = table.frame.set_index("extractor").loc["ffmpeg_scene"]
     assert (line["n_fallback"], line["n_short"]) == (3, 0)

@@ -133,14 +133,21 @@ def test_a_claim_with_two_measures_holds_by_both_or_is_undecided(second, word):
 
 
 @pytest.mark.parametrize(
-    ("control", "word"), [(0.5, "not tested"), (-0.5, "holds"), (0.0, "holds"), (None, "undecided")]
+    ("control", "spread", "word"),
+    [
+        (0.5, 1, "not tested"),
+        (-0.5, 1, "holds"),
+        (0.0, 1, "holds"),  # undecided, but far from the number of the claim
+        (0.5, 50, "undecided"),  # it may well pass, and be better
+        (None, 1, "undecided"),
+    ],
 )
-def test_a_claim_that_a_control_passes_too_is_not_tested(control, word):
+def test_a_claim_that_a_control_passes_too_is_not_tested(control, spread, word):
     noise = sample(4, 0.0) / 10
     noise -= noise.mean()
     cells = [cell(f"v{i}", "x", q=0.5 + noise[i]) for i in range(10)]
     if control is not None:
-        cells += [cell(f"v{i}", "uniform", q=control + noise[i]) for i in range(10)]
+        cells += [cell(f"v{i}", "uniform", q=control + spread * noise[i]) for i in range(10)]
     mine, theirs = ({"mean": "q", "where": {"extractor": name}} for name in ("x", "uniform"))
     claim = {"measure": mine, "controls": {"evenly spread": theirs}}
     (verdict,) = verdicts(claims_of(claim), frame(*cells))

@@ -148,7 +148,7 @@ def test_bytes_after_the_end_the_first_of_several_and_silence(tmp_path, capfd) -
         assert np.abs(colours(read_rgb(tmp_path / name)) - WANTED).max() <= 1
     (tmp_path / "x.tiff").write_bytes(b"II*\0\x08\0\0\0\x01\0" + b"\xff" * 30)
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tiff")
-    for name, said in (("x.tiff", "."), ("float.tiff", "32 bits")):
+    for name, said in (("x.tiff", "."), ("float.tiff", "whole numbers")):
         with pytest.raises(UnreadableError, match=said):
             read_rgb(tmp_path / name)
     assert capfd.readouterr() == ("", "")

@@ -194,6 +194,12 @@ def test_a_video_that_starts_after_its_sound_is_whole(encode: Encode, pictures: 
         assert not reader.health.truncated_tail and reader.health.declared_duration_s == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.parametrize("suffix", [".wmv", ".mkv", ".mp4"])
+def test_a_video_within_its_sound_is_whole(encode: Encode, pictures: Pictures, tmp_path: Path, suffix: str) -> None:
+    reader = read(copied(encode("v.mp4", pictures(50)), tmp_path / f"v{suffix}", start=3, sound_s=9))
+    assert not reader.health.truncated_tail and not any("declared" in text for text in reader.health.problems)
+
+
 def test_sound_that_goes_on_makes_no_truncated_video(encode: Encode, pictures: Pictures, tmp_path: Path) -> None:
     path = copied(encode("v.mp4", pictures(50)), tmp_path / "v.mkv", sound_s=9)
     assert read(path).health.declared_duration_s == pytest.approx(2, abs=0.1)

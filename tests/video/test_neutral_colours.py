@@ -89,11 +89,53 @@ def test_every_level_of_grey_in_planar_rgb(pix_fmt: str) -> None:
     assert_grey(grey(pix_fmt), LEVELS)
 
 
-@pytest.mark.parametrize("pix_fmt", ["rgb24", "bgr24", "rgba", "bgra", "argb", "abgr", "0rgb", "bgr0", "rgb48le"])
+@pytest.mark.parametrize("pix_fmt", ["rgb24", "bgr24", "rgba", "bgra", "argb", "abgr", "0rgb", "bgr0"])
 def test_every_level_of_grey_in_packed_rgb(pix_fmt: str) -> None:
     picture = np.broadcast_to(LEVELS.astype(np.uint8)[:, None], (16, 256, 3))
     raw = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format=pix_fmt)
     assert_grey(Frame(raw, 0, 0.0), LEVELS)
+
+
+def filled(pix_fmt: str, words: np.ndarray) -> Frame:
+    """Return a frame whose planes hold these words on every line."""
+    raw = av.VideoFrame(256, 16, pix_fmt)
+    for plane in raw.planes:
+        lines = np.zeros((16, plane.line_size), dtype=np.uint8)
+        lines[:, : words.nbytes] = np.ascontiguousarray(words).view(np.uint8)
+        plane.update(lines.tobytes())
+    return Frame(raw, 0, 0.0)
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize("name", ["rgb48", "bgr48", "rgba64", "bgra64"])
+def test_every_level_of_grey_in_16_bits_a_sample(name: str, order: str) -> None:
+    samples = np.repeat(LEVELS * 257, 4 if "64" in name else 3)
+    assert_grey(filled(name + order, samples.astype("<u2" if order == "le" else ">u2")), LEVELS)
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize(
+    ("name", "shifts", "bits"),
+    [("rgb444", (0, 4, 8), 4), ("bgr555", (0, 5, 10), 5), ("rgb555", (0, 5, 10), 5), ("x2rgb10", (0, 10, 20), 10)],
+)
+def test_every_level_of_grey_in_fields_of_a_word(name: str, shifts: tuple[int, ...], bits: int, order: str) -> None:
+    most = 2**bits - 1
+    levels = np.rint(LEVELS * most / 255).astype(np.int64)
+    word = ("<" if order == "le" else ">") + ("u4" if bits == 10 else "u2")
+    frame = filled(name + order, sum(levels << shift for shift in shifts).astype(word))
+    assert_grey(frame, np.rint(levels * 255 / most))
+
+
+@pytest.mark.parametrize(("name", "start"), [("rgb565le", 11), ("bgr565be", 0)])
+def test_fields_of_a_word_keep_their_colours(name: str, start: int) -> None:
+    levels = np.arange(256) % 32
+    found = filled(name, (levels << start).astype("<u2" if name.endswith("le") else ">u2")).full_rgb()
+    assert np.array_equal(found[0, :, 0], np.rint(levels * 255 / 31)) and not found[..., 1:].any()
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "gbrapf32be", "grayf32le"])
+def test_every_level_of_grey_in_floats(pix_fmt: str) -> None:
+    assert_grey(filled(pix_fmt, (LEVELS / 255).astype("<f4" if pix_fmt.endswith("le") else ">f4")), LEVELS)
 
 
 @pytest.mark.parametrize("span", [LIMITED, FULL])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -16,8 +19,10 @@ from keyframe_bench import extract
 from keyframe_bench.bench.thumbnails import write_thumbnails
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.video import pictures as pictures_module
+from keyframe_bench.video.checksum import checksum
 from keyframe_bench.video.clips import write_clips
 from keyframe_bench.video.decode import VideoReader
+from keyframe_bench.video.frame import Frame
 from keyframe_bench.video.images import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
 from keyframe_bench.video.pictures import fetch_pictures
@@ -26,6 +31,7 @@ Encode = Callable[..., Path]
 Pictures = Callable[..., list[np.ndarray]]
 
 SHORT_BYTES = 120_000
+FFMPEG = shutil.which("ffmpeg")
 
 
 def wanted_of(n: int) -> list[int]:
@@ -105,6 +111,37 @@ def test_sound_files_are_sought_in(
     read = passed(path)
     monkeypatch.setattr(pictures_module, "_by_decoding", forbidden)
     assert [f.ordinal for f in fetch_pictures(path, [31, 14], read)] == [14, 31]
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="there is no ffmpeg program")
+@pytest.mark.parametrize(
+    "how", ["-c:v rawvideo -pix_fmt pal8", "-c:v smc -pix_fmt pal8", "-c:v qtrle -pix_fmt gray -g 5"]
+)
+def test_palettes_are_those_of_the_picture(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "v.mov"  # such a file hands out its palette with the first packet only
+    source = "-v error -nostdin -f lavfi -i testsrc2=s=64x48:d=1"
+    subprocess.run([str(FFMPEG), *source.split(), *how.split(), path], check=True)
+    assert_equal_to_decoding(path, [3, 12, 20])
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="there is no ffmpeg program")
+@pytest.mark.parametrize("pix_fmt", ["rgb555le", "rgb565le", "rgb8", "pal8", "monob", "rgb4_byte", "bgr24", "yuv420p"])
+def test_samples_that_share_bytes_are_read(tmp_path: Path, pix_fmt: str) -> None:
+    path = tmp_path / "v.nut"
+    source = "-v error -nostdin -f lavfi -i testsrc2=s=102x60:d=1:r=10 -c:v rawvideo"
+    subprocess.run([str(FFMPEG), *source.split(), "-pix_fmt", pix_fmt, path], check=True)
+    read = passed(path)
+    assert len(read.times) == 10 and len(set(read.checksums.tolist())) == 10
+    assert_equal_to_decoding(path, [2, 7])
+
+
+def test_pictures_that_differ_by_where_a_box_stands_are_told_apart() -> None:
+    found = set()
+    for left in (16, 17, 24, 80):
+        picture = np.full((64, 128, 3), 40, np.uint8)
+        picture[20:36, left : left + 16] = (250, 30, 60)
+        found.add(checksum(Frame(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv444p"), 0, 0.0)))
+    assert len(found) == 4
 
 
 @pytest.mark.parametrize("coding", ["avi", "elementary"])

@@ -71,7 +71,8 @@ def read_rgb(path: Path) -> Image:
     Raises
     ------
     UnreadableError
-        If the file is no picture, cannot be read, ends early, has more pixels than Pillow takes or samples of 32 bits.
+        If the file is no picture, cannot be read, ends early, has more pixels than Pillow takes, or samples of 32 bits
+        or with a sign.
     MemoryError
     """
     import PIL
@@ -105,7 +106,7 @@ def _upright_rgb(file: ImageFile) -> PillowImage:
     tags = dict(getattr(file, "tag_v2", {}))  # of a TIFF file
     file.load()
     if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
-        raise UnreadableError("its samples have 32 bits, not 8 or 16")
+        raise UnreadableError("its samples are not whole numbers of 8 or 16 bits without a sign")
     if tags.get(_PLANES) == 2 and max(tags[_BITS]) > 8:  # Pillow takes the bytes of such planes for samples
         raise UnreadableError("its samples have more than 8 bits and lie in planes")
     if coded in ("L;2", "L;4") and isinstance(key, int):  # a PNG's samples are stretched to 8 bits, the key is not

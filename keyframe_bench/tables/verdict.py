@@ -134,7 +134,7 @@ def _decided(numbers: Sequence[Estimate | None], low: float, high: float, p: flo
 
 
 def _against_controls(found: Estimate | None, controls: Named, low: float, high: float) -> tuple[Word, str]:
-    """Return "not tested" when a control is wholly as expected too, and "undecided" where ``found`` is not told from it.
+    """Return "not tested" when a control is as expected too, and "undecided" where ``found`` is not told apart from it.
 
     Two are told apart where one of them is not as expected at all, or their intervals share nothing.
     """

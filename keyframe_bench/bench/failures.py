@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from ..core.errors import ContractError, KeyframeBenchError
 
+_LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4000, 20_000  # characters
+
 
 class WorkerDiedError(KeyframeBenchError):
     """The process that computed a video is gone."""
@@ -36,13 +38,19 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
     try:
-        return str(error)
+        return _kept(str(error), _LONGEST_MESSAGE)
     except Exception as second:  # noqa: BLE001 - a class of a plug-in may do anything
         return f"its message cannot be shown: {type(second).__name__}"
+
+
+def _kept(text: str, most: int) -> str:
+    """Return text that a cell can hold: its halves without what is between them, and no halves of characters."""
+    text = text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    return text.encode(errors="backslashreplace").decode()
 
 
 def error_record(error: BaseException) -> dict[str, str]:
     """Return type, message and traceback of an error, as a failed cell tells them."""
     own = isinstance(error, KeyframeBenchError)
-    text = "" if own else "".join(traceback.format_exception(error))
+    text = "" if own else _kept("".join(traceback.format_exception(error)), _LONGEST_TRACEBACK)
     return {"type": type(error).__name__, "message": message_of(error), "traceback": text}

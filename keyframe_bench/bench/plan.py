@@ -103,10 +103,16 @@ class Plan:
 
 def missing_part(job: VideoJob, out: Path, versions: Mapping[str, str], problems: list[str]) -> VideoJob:
     """Return the job with the cells of which ``out`` has no good result with today's metrics: one job of `missing`."""
+    columns = {column for name in versions for column in Metric.registry.get(name).columns}
 
     def is_done(cell: Cell) -> bool:
         found = read_cell(cell_path(out, cell.key), problems)
-        return found is not None and found["status"] == "ok" and versions.items() <= found["metric_versions"].items()
+        if found is None or found["status"] != "ok" or not versions.items() <= found["metric_versions"].items():
+            return False
+        missing = sorted(columns - found["metrics"].keys())
+        if missing:
+            problems.append(f"{str(cell_path(out, cell.key))!r} has no {', '.join(missing)}; it counts as missing")
+        return not missing
 
     cells = tuple(cell for cell in job.cells if not is_done(cell))
     if job.cells and read_video_record(record_path(out, job.cells[0]), job.item.id, job.sha256, problems) is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
 from ..core.files import cache_folder, one_line, write_atomic
 from ..core.memory import address_limit
+from ..core.registry import plugin_files
 
 USAGE = """\
 keyframe-bench: compare key-frame extractors on one decode
@@ -137,7 +138,9 @@ def _unforeseen(error: BaseException) -> str:
 
     text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    said = _shortened(one_line(f"{type(error).__name__}: {message_of(error)}"), 700)
+    lines = [line for line in traceback.extract_tb(error.__traceback__) if line.filename in plugin_files()]
+    where = f" in plug-in file {lines[-1].filename!r}, line {lines[-1].lineno}" if lines else ""
+    said = _shortened(one_line(f"{type(error).__name__}{where}: {message_of(error)}"), 700)
     places: list[Callable[[], Path]] = [lambda: cache_folder() / "logs", lambda: Path(tempfile.gettempdir())]
     for place in places:
         with suppress(KeyframeBenchError, OSError):

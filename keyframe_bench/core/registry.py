@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .errors import UnavailableError, UsageError, raise_out_of_memory
+from .errors import OutOfMemoryError, UnavailableError, UsageError, raise_out_of_memory
 from .params import check_params, parameters_of
 from .sources import forget, source_digest
 
@@ -209,6 +209,8 @@ def load_plugins(files: Iterable[str]) -> None:
             raise UsageError(f"plug-in file {str(file)!r}: {error}") from error
         except (Exception, SystemExit) as error:
             del sys.modules[name]
+            if isinstance(error, MemoryError):
+                raise OutOfMemoryError(f"importing plug-in file {str(file)!r}") from error
             raise UsageError(f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}") from error
         _loaded_plugins[path] = name
 

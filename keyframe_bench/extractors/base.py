@@ -208,13 +208,23 @@ class ScoreExtractor(Extractor):
     def score(self, clip: Clip) -> NDArray[np.floating]:
         """Return one finite number per sampled frame, float [N]; higher is more of a key frame."""
 
+    def _scores(self, clip: Clip) -> NDArray[np.float64]:
+        found = self.score(clip)
+        scores = np.asarray(found, dtype=np.float64)
+        if scores.shape != (len(clip),):
+            what = f"an array of shape {scores.shape}" if scores.ndim else f"one number ({type(found).__name__})"
+            raise ContractError(
+                f"score of extractor {self.name!r} gave {what}, not one number per sampled frame ({len(clip)})"
+            )
+        return scores
+
     def level(self, scores: NDArray[np.float64]) -> float:
         """Return what a score must exceed when there is no k: mean + standard deviation of all."""
         return float(scores.mean() + scores.std())
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the peaks of `score`."""
-        scores = np.asarray(self.score(clip), dtype=np.float64)
+        scores = self._scores(clip)
         thresholds, fallback = None, ""
         if k is None:
             chosen = peaks(scores, len(scores), self.min_gap, fill=False)
@@ -228,13 +238,13 @@ class ScoreExtractor(Extractor):
 
     def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:  # noqa: ARG002
         """Return the knee of the sorted scores, and how many peaks lie above it."""
-        scores = np.asarray(self.score(clip), dtype=np.float64)
+        scores = self._scores(clip)
         found, level = peaks(scores, len(scores), self.min_gap, fill=False), knee_level(scores)
         return Knee(level, int((scores[found] > level).sum()))
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
         """Compare the score with the threshold, with the lowest chosen one, and with higher ones nearby."""
-        scores = np.asarray(self.score(clip), dtype=np.float64)
+        scores = self._scores(clip)
         chosen = np.searchsorted(clip.ordinals, result.frames)
         score, rank = scores[position], f"number {rank_of(scores, position)} of {len(scores)}"
         near = chosen[(np.abs(chosen - position) < self.min_gap) & (scores[chosen] >= score)]

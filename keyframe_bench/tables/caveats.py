@@ -39,15 +39,16 @@ def unlike_asked(table: Table) -> list[str]:
     for row in table.rows:
         for reason, n in row.fallbacks.items():
             add(row, f"{reason} (a fallback, not a result)", f"{n} of {row.n_videos} video{'s' * (row.n_videos != 1)}")
-        for reason in row.shortfalls:
-            add(row, reason, f"{row.n_returned:.3g} of {row.n_asked:.3g} key frames")
+        for reason, n in row.shortfalls.items():
+            on = f", fewer on {n} of {row.n_videos} videos" if row.n_videos > 1 else ""
+            add(row, reason, f"{row.n_returned:.3g} of {row.n_asked:.3g} key frames{on}")
     colon = " " if {"dataset", "budget"} & set(table.settings) else ": "
     return [one_line(f"{label}{colon}{listed(parts)}: {reason}") for (label, reason), parts in found.items()]
 
 
 def copies(cells: pd.DataFrame) -> list[str]:
     """Say which videos have the bytes of another one."""
-    names = cells[["dataset", "video_id", "video"]].drop_duplicates()
+    names = cells.loc[cells["status"] != "skipped", ["dataset", "video_id", "video"]].drop_duplicates()
     again = names[names["video"] != names["video_id"]]
     if not len(again):
         return []

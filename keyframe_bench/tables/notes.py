@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.cells import HUMAN
 from . import caveats
 from .format import shown
-from .rank import Place, by_place, candidates, fewer_key_frames, is_ranked, with_all_videos
+from .rank import Place, by_place, candidates, fewer_key_frames, is_ranked, place_of, with_all_videos
 from .sanity import FLOOR
 from .significance import BASELINE, without_network
 from .spec import ColumnSpec, Comparison, Table
@@ -112,12 +112,11 @@ def _fewer(table: Table) -> list[str]:
     columns = [column.name for column in table.columns if column.fewer_helps]
     fewer = fewer_key_frames(table.rows)
     rows = [
-        f"{row.label} ({fewer[row.group][0]:.3g} of {fewer[row.group][1]:.3g})"
+        f"{row.label}{table.where(place_of(row))} ({fewer[row.group][0]:.3g} of {fewer[row.group][1]:.3g})"
         for row in table.rows
-        if row.group in fewer
+        if row.group in fewer and not row.budget.startswith(("free", "inferred"))
     ]
-    decided = (row.budget.startswith(("free", "inferred")) for row in table.rows if row.role != "ceiling")
-    if not columns or not rows or any(decided):
+    if not columns or not rows:
         return []
     return [f"fewer key frames alone lower {', '.join(columns)}: not ranked there are {', '.join(dict.fromkeys(rows))}"]
 

@@ -59,6 +59,8 @@ ENDS = {
     "exit": SystemExit(0),
     "memory": MemoryError("of tests"),
     "recursion": RecursionError("of tests"),
+    "surrogate": ValueError("no file f\\udcff"),
+    "long": ValueError("x" * 3_000_000),
     "generator": GeneratorExit(),
     "own": OwnEnd("of tests"),
     "interrupt": KeyboardInterrupt(),

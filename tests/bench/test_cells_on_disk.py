@@ -75,6 +75,16 @@ def test_what_is_no_cell_is_named_once_and_computed_again(cli, rendered, out, nu
     assert (status, err) == (0, "") and f"0 of {len(files)} cells computed now" in text
 
 
+def test_a_cell_that_lacks_a_number_is_computed_again(cli, rendered, out, numbers):
+    before, file = numbers(out), min((out / "cells").glob("*.json"))
+    cell = json.loads(file.read_text())
+    del cell["metrics"]["coverage_gray"]
+    file.write_text(json.dumps(cell))
+    status, text, err = cli(*words(rendered, out))
+    assert status == 0 and "1 of " in text and f"{str(file)!r} has no coverage_gray" in err
+    assert numbers(out) == before
+
+
 def test_a_plan_counts_what_a_run_would_compute(cli, rendered, out):
     KINDS["half"](min((out / "cells").glob("*.json")))
     assert "18 cells, 1 missing" in cli(*words(rendered, out), "--dry-run")[1]

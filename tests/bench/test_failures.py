@@ -175,7 +175,42 @@ def test_a_plug_in_that_fails_on_import_is_named(cli, folder, tmp_path, text):
     words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[uniform]", f"out={tmp_path}/out"]
     status, out, err = cli(*words, f"--plugin={tmp_path}/ends.py")
     said = "not enough memory" if "MemoryError" in text else "ends.py' fails on import"
-    assert (status, out, err.count("\n")) == (2, "", 1) and said in err
+    assert (status, out, err.count("\n")) == (2, "", 1) and said in err and "ends.py'" in err
+
+
+ENDS = """
+import sys
+from keyframe_bench import ScoreExtractor, register
+
+@register("ends_in_needs")
+class Ends(ScoreExtractor):
+    reference = "none"
+
+    @property
+    def needs(self):
+        sys.exit(0)
+
+    def score(self, clip):
+        return [0.0]
+"""
+
+
+def test_a_plug_in_that_ends_the_program_is_named_with_its_line(cli, folder, tmp_path):
+    (tmp_path / "ends.py").write_text(ENDS)
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[ends_in_needs]", f"out={tmp_path}/out"]
+    status, _, err = cli(*words, f"--plugin={tmp_path}/ends.py")
+    assert status == 1 and "ends.py', line 11" in err and "sys.exit(0)" in err
+
+
+def test_odd_and_endless_messages_are_failed_rows(cli, folder, tmp_path, plugin, cells):
+    words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]", f"--plugin={plugin}"]
+    words += ["grid.plugin_of_tests.mode=[surrogate,long]", "budget=2", f"out={tmp_path}/out"]
+    status, text, err = cli(*words)
+    assert status == 1 and "12 of 12 cells computed now" in text and "counts as missing" not in err
+    failed = [r for r in cells(tmp_path / "out").values() if r["status"] == "failed"]
+    assert len(failed) == 6 and {r["error"]["type"] for r in failed} == {"ValueError"}
+    assert max(len(r["error"]["message"] + r["error"]["traceback"]) for r in failed) < 50_000
+    assert "12 of 12" not in cli(*words)[1]  # failed ones are tried again, those of the controls are kept
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])

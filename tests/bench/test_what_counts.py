@@ -95,7 +95,7 @@ def test_copies_are_told_and_count_once(cli, folder, tmp_path, cells):
         (["budget=['15%','15.0%',free,free]"], 5),
         (["budget=2", "grid.pixel_distance.level=[0.0,-0.0,0]"], 3),
         (["budget=2", "grid.pixel_distance.level=[1,1.0]", "grid.uniform.phase=[start,start]"], 3),
-        (["budget=2", "seeds=[1,1]", "extractors=[pixel_distance,uniform,pixel_distance,random]"], 3),
+        (["budget=2", "seeds=[1,01,1]", "extractors=[pixel_distance,uniform,pixel_distance,random]"], 3),
     ],
     ids=str,
 )

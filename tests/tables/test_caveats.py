@@ -68,7 +68,7 @@ def test_shortfalls_are_told_with_both_numbers_and_the_reason(table_of, cell):
     ]
     table = table_of(*cells, cell("uniform", "a", k=10, metrics={"cus_a": 0.5}, **frames(10)))
     (said,) = note(table, "similar ones go")
-    assert said.startswith("vsumm: 7.8 of 10 key frames")
+    assert said.startswith("vsumm: 7.8 of 10 key frames, fewer on 3 of 5 videos: ")
     assert table.frame.set_index("extractor")["n_short"].to_dict() == {"uniform": 0, "vsumm": 3}
 
 

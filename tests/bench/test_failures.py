@@ -195,7 +195,7 @@ class Ends(ScoreExtractor):
 """
 
 
-def test_a_plug_in_that_ends_the_program_is_named_with_its_line(cli, folder, tmp_path):
+def test_a_plug_in_that_ends_the_program_is_named_with_its_line(cli, folder, tmp_path, own_registry):
     (tmp_path / "ends.py").write_text(ENDS)
     words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[ends_in_needs]", f"out={tmp_path}/out"]
     status, _, err = cli(*words, f"--plugin={tmp_path}/ends.py")

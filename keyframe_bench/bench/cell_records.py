@@ -105,6 +105,7 @@ def _about(cell: Cell) -> dict[str, Any]:
     if extractor is not None:
         names = ("label", "reference", "budget_rule", "known_defects", "privileged")
         told = {name: getattr(extractor, name) for name in names}
+        told = {name: value if isinstance(value, bool) else str(value) for name, value in told.items()}
     return {
         **_EMPTY,
         "format": FORMAT,

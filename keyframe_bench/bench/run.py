@@ -27,6 +27,7 @@ from ..core.feature import Feature
 from ..core.files import canonical_json, claimed, write_over
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
+from ..core.records import parse_cell
 from ..core.seeding import rng_for
 from ..core.sources import source_digest
 from ..extractors._inferred import budget_features, run_at_budget
@@ -193,6 +194,15 @@ def _metric_needs(metrics: Sequence[Metric]) -> tuple[Feature, ...]:
     return tuple(dict.fromkeys(feature for metric in metrics for feature in metric.needs))
 
 
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
+    """Return ``record`` if it can be read again; `ContractError` says why not: what a plug-in gives is in it."""
+    try:
+        parse_cell(canonical_json(record))
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"its result cannot be kept: {error}") from error
+    return record
+
+
 class _Video:
     def __init__(self, job: VideoJob, out: Path, on_error: OnError) -> None:
         self.job, self.out, self.on_error = job, out, on_error
@@ -228,7 +238,7 @@ class _Video:
                     for written in wrote:
                         if str(written).startswith((f"extractor {cell.extractor!r} ", "metric ")):
                             raise written
-                    records.append(self._cell(cell, built[cell.key], read, whole, annotation))
+                    records.append(_checked(self._cell(cell, built[cell.key], read, whole, annotation)))
                 except OutputError:
                     raise
                 except BaseException as error:  # noqa: BLE001 - a failing method is a recorded row; the others go on
@@ -244,11 +254,12 @@ class _Video:
         except KeyboardInterrupt:
             self._written(records, failures)  # what is finished need not be computed again
             raise
+        result = self._written(records, failures)
         shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
         write_thumbnails(item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
         told = video_record(read, self.run_sampling, annotation)
         write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
-        return self._written(records, failures)
+        return result
 
     def _whole(self, read: Pass) -> tuple[Clip, Annotation | None]:
         """Return what metrics look at: every frame, and a copy of what is known about the video."""

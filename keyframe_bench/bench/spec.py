@@ -69,7 +69,7 @@ class RunSpec:
             raise UsageError("seeds=[] is empty; give at least one, such as seeds=[0]")
         for seed in self.seeds:
             if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-                raise UsageError(f"seeds={seed!r} is not a whole number of at least 0")
+                raise UsageError(f"seeds={seed!r} is not a whole number of at least 0 and below 2^63")
         if not self.extractors:
             raise UsageError("extractors=[] is empty; give names such as extractors='[uniform,vsumm]', or all")
         if self.on_error not in get_args(OnError):

@@ -25,8 +25,8 @@ from .plan import VideoJob
 from .run import JobResult, run_apart, run_video
 from .spec import OnError, RunSpec
 
-# Called with (videos finished, videos in all, video id, share of the current video or 1.0).
-Report = Callable[[int, int, str, float], None]
+# Called with (videos finished, videos in all, video id, seconds that are decoded of it or None when it is finished).
+Report = Callable[[int, int, str, "float | None"], None]
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | None) -
     results = _on_cluster(spec, jobs) if spec.backend == "ray" else _on_this_machine(spec, jobs)
     for done, result in enumerate(results, start=1):
         if report is not None:
-            report(done, len(jobs), result.video, 1.0)
+            report(done, len(jobs), result.video, None)
         yield result
 
 
@@ -71,7 +71,7 @@ def _in_this_process(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | N
         for done, job in enumerate(jobs):
             yield run_video(job, spec.out, spec.on_error, _video_progress(report, done, total, job))
             if report is not None:
-                report(done + 1, total, job.item.id, 1.0)
+                report(done + 1, total, job.item.id, None)
 
 
 def _video_progress(report: Report | None, done: int, total: int, job: VideoJob) -> Callable[[float], None] | None:

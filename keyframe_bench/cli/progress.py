@@ -40,6 +40,10 @@ class MinuteLines:
         print(f"keyframe-bench: {one_line(text)}{about}", file=sys.stderr, flush=True)
 
 
+def _reached(video: str, seconds: float | None) -> str:
+    return "" if seconds is None else f"; {video}, {seconds:.0f} s decoded"
+
+
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     hours, rest = divmod(minutes, 60)
@@ -66,14 +70,15 @@ def run_progress() -> Iterator[Report | None]:
     if not console.is_terminal:
         tell = MinuteLines()
         yield lambda done, total, video, reached: tell(
-            done / total, f"{done} of {total} videos done; {video}, {reached:.0f} s decoded"
+            done / total, f"{done} of {total} videos done{_reached(video, reached)}"
         )
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("videos", total=None)
 
-        def report(done: int, total: int, video: str, reached: float) -> None:
-            bar.update(task, completed=done, total=total, description=f"{escape(one_line(video))} {reached:.0f} s")
+        def report(done: int, total: int, video: str, reached: float | None) -> None:
+            text = escape(one_line(video)) + ("" if reached is None else f" {reached:.0f} s")
+            bar.update(task, completed=done, total=total, description=text)
 
         yield report

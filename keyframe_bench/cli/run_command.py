@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from ..bench.cluster import Start
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
+from ..bench.failures import message_of
 from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import one_line, printable
@@ -163,13 +164,20 @@ def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None  # initialised by hydra_ready
         batches = hydra.multirun("run", task_function=task, overrides=[*lines, *told], with_log_configuration=False)
-    outcomes = [job.return_value for batch in batches for job in batch]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    if errors:
-        raise UsageError(errors[0])
-    summaries = [outcome for outcome in outcomes if isinstance(outcome, RunSummary)]
-    total = finish_sweep(summaries)
-    return _finish(total, specs[0].on_error, columns)
+    jobs = [job for batch in batches for job in batch]
+    failed = [(" ".join(job.overrides), job.return_value) for job in jobs if isinstance(job.return_value, str)]
+    summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
+    if not summaries:
+        raise UsageError(failed[0][1])
+    status = _finish(finish_sweep(summaries), specs[0].on_error, columns)
+    for words, reason in failed:
+        print(f"failed: {one_line(f'{words}: {reason}')}", file=sys.stderr)
+    if failed:
+        print(
+            f"keyframe-bench: {len(failed)} of {len(jobs)} runs failed; the same command runs them again",
+            file=sys.stderr,
+        )
+    return 1 if failed else status
 
 
 def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str, start: Start) -> RunSummary | str:
@@ -181,6 +189,8 @@ def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str
         return run_benchmark(spec, command=command)
     except KeyframeBenchError as error:
         return str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other runs go on
+        return f"{type(error).__name__}: {message_of(error)}"
 
 
 def _print_dry_run(plan: DryRun) -> None:

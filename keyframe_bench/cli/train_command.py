@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..bench.cluster import Start
+from ..bench.failures import message_of
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import file_name
 from ..core.params import check_params
@@ -262,7 +263,7 @@ def _job(config: Any, typed: _Typed, plugins: list[str], start: Start) -> Traine
     except KeyframeBenchError as error:
         return _Failed(str(error), folder)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other trainings go on
-        return _Failed(f"{type(error).__name__}: {error}", folder)
+        return _Failed(f"{type(error).__name__}: {message_of(error)}", folder)
 
 
 def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:

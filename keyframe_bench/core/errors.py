@@ -92,6 +92,9 @@ _NO_MEMORY = (
 )
 
 
+_TLS = "static tls block"  # of the loader, which has no room there whatever the machine has
+
+
 def raise_out_of_memory(error: BaseException) -> None:
     """Raise `OutOfMemoryError` if that is what ``error`` comes from, whoever ran out of memory; else do nothing."""
     cause: BaseException | None = error
@@ -102,7 +105,11 @@ def raise_out_of_memory(error: BaseException) -> None:
         if (
             isinstance(cause, MemoryError)
             or getattr(cause, "errno", None) == errno.ENOMEM
-            or (not isinstance(cause, KeyframeBenchError) and any(text in said for text in _NO_MEMORY))
+            or (
+                not isinstance(cause, KeyframeBenchError)
+                and any(text in said for text in _NO_MEMORY)
+                and _TLS not in said
+            )
         ):
             raise OutOfMemoryError(" ".join(str(cause).split())[:200]) from error
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .errors import ContractError
 from .params import Configurable
 from .registry import Registry
+from .sources import source_digest
 
 
 class FrameView(Protocol):
@@ -99,8 +100,32 @@ class Feature(Configurable, ABC):
         return hash(self.key)
 
 
+class _PrivateFrame:
+    """A frame whose pictures are copies: those of the frame are shared, and torch and ctypes write where they like."""
+
+    def __init__(self, frame: FrameView) -> None:
+        self._frame = frame
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._frame, name)
+
+    def luma(self, height: int, width: int) -> NDArray[np.uint8]:
+        return self._frame.luma(height, width).copy()
+
+    def rgb(self, height: int, width: int) -> NDArray[np.uint8]:
+        return self._frame.rgb(height, width).copy()
+
+    def planes(self) -> list[NDArray[np.uint8]]:
+        return [plane.copy() for plane in self._frame.planes()]
+
+
 def rows_of(feature: Feature, frames: Sequence[FrameView]) -> NDArray[Any]:
-    """Return what ``feature`` computes; `ContractError` names it and its file where that is not one row per frame."""
+    """Return what ``feature`` computes; `ContractError` names it and its file where that is not one row per frame.
+
+    A plug-in's feature is given copies of the pictures.
+    """
+    if source_digest(type(feature)):
+        frames = [_PrivateFrame(frame) for frame in frames]
     rows = np.asarray(feature.compute(frames))
     if rows.ndim and len(rows) == len(frames):
         return rows

@@ -34,13 +34,13 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 def write_together(files: Mapping[Path, bytes | str]) -> None:
     """Write files as `write_atomic` does: many are on the disk nearly as soon as one, which waits for the disk too."""
     temporaries: dict[Path, str] = {}
-    path = Path()
+    path, texts = Path(), {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
     try:
-        for path, data in files.items():
+        for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporaries[path] = tempfile.mkstemp(prefix=_HIDDEN, dir=path.parent)
             with os.fdopen(handle, "wb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+                file.write(text)
         for path in files:
             os.chmod(temporaries[path], 0o666 & ~_umask())  # mkstemp makes it private
             with open(temporaries[path], "rb+") as file:

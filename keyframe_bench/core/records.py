@@ -20,7 +20,7 @@ _MAX_BYTES = 256_000_000
 _MAX_DEPTH = 50  # far from where Python stops
 _IDENTITY = tuple(field.name for field in fields(Cell))
 _LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
-_STORED = (*_IDENTITY, "metric_versions")  # what a run's own cells have
+_STORED = (*_IDENTITY, "metric_versions", "warnings")  # what a run's own cells have
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 # What a part must be: a type, [form] for a list, {name: form} for an object ("" stands for every other name), and

@@ -175,6 +175,14 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
             raise TypeError(f"{cls.__name__} is no Extractor, Feature, Metric or Dataset; derive it from one of them")
         with contextlib.suppress(NameError):  # an annotation may use a name that the file defines further down
             parameters_of(cls)  # a signature that is no set of parameters is told now, by the file that has it
+        before = vars(cls).get("name")
+        if before != name and before in registry._entries and registry._entries[before].cls is cls:
+            raise UsageError(
+                f"{registry.kind} {before!r} is registered already and cannot be {name!r} too; derive from it"
+            )
+        version = getattr(cls, "version", 1)
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise UsageError(f"version={version!r} of {registry.kind} {name!r} is not a whole number")
         cls.name = name  # type: ignore[attr-defined]  # every registered base declares `name`
         registry.add(name, cls)
         source_digest(cls)  # type: ignore[arg-type]  # now, while the files are what was imported

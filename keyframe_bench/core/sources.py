@@ -20,6 +20,7 @@ _PACKAGE = __name__.partition(".")[0]
 _LIBRARIES = frozenset({"site-packages", "dist-packages"})
 _NAME = re.compile(r"[^\W\d]\w*(\.\w*)*")  # "helper", "methods." of an f-string, "parts.helper.py"
 _LONGEST = 200  # characters of a name in quotation marks
+_IMPORTERS = {"import_module": 0, "__import__": 0, "run_path": 0, "spec_from_file_location": 1, "SourceFileLoader": 1}
 UNSEEN = uuid.uuid4().hex[:12]
 """Digest, in this process only, of code that no file holds (a prompt, a notebook)."""
 
@@ -34,7 +35,8 @@ def source_digest(cls: type) -> str:
 
     A plug-in is edited all the time: results of its earlier text must not pass for those of the present one. Covered
     are the files that define the class and its bases, and all that these import wherever the statement stands, also by
-    a name in quotation marks, except the standard library, this package and installed libraries.
+    a name in quotation marks, except the standard library, this package and installed libraries. Where a name is put
+    together at run time, every module beside the file counts.
     """
     bases = [base for base in cls.__mro__ if _top(base.__module__) not in sys.stdlib_module_names]
     if all(_top(base.__module__) == _PACKAGE for base in bases):
@@ -115,6 +117,17 @@ def _in_library(file: Path) -> tuple[str, ...]:
     return file.parts[at + 1 :]
 
 
+def _imports_what_it_puts_together(call: ast.Call) -> bool:
+    """Say whether a call imports by a name that is not written out: it may be anything beside the file."""
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    place = _IMPORTERS.get(called, len(call.args))  # of what says which file, among the arguments
+    if place >= len(call.args):
+        return False
+    name = call.args[place]
+    begun = isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant)  # "methods." leads to a package
+    return not (begun or isinstance(name, ast.Constant))
+
+
 def _read(file: Path) -> tuple[str, set[tuple[int, str]], list[str]]:
     """Return the entry of `_seen`; one without a hash where the file cannot be read."""
     if file not in _seen:
@@ -130,6 +143,8 @@ def _read(file: Path) -> tuple[str, set[tuple[int, str]], list[str]]:
                     imports.update((0, alias.name) for alias in node.names)
                 elif isinstance(node, ast.ImportFrom):
                     imports.update((node.level, f"{node.module or ''}.{a.name}".lstrip(".")) for a in node.names)
+                elif isinstance(node, ast.Call) and _imports_what_it_puts_together(node):
+                    imports.add((1, "*"))
                 elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < _LONGEST:
                     name = node.value.replace("/", ".").lstrip(".")
                     if _NAME.fullmatch(name):

@@ -75,13 +75,14 @@ def test_what_is_no_cell_is_named_once_and_computed_again(cli, rendered, out, nu
     assert (status, err) == (0, "") and f"0 of {len(files)} cells computed now" in text
 
 
-def test_a_cell_that_lacks_a_number_is_computed_again(cli, rendered, out, numbers):
-    before, file = numbers(out), min((out / "cells").glob("*.json"))
-    cell = json.loads(file.read_text())
-    del cell["metrics"]["coverage_gray"]
-    file.write_text(json.dumps(cell))
+def test_a_cell_that_lacks_a_part_is_computed_again(cli, rendered, out, numbers):
+    before, (one, other, *_) = numbers(out), sorted((out / "cells").glob("*.json"))
+    for file, place, name in ((one, "metrics", "coverage_gray"), (other, "", "warnings")):
+        cell = json.loads(file.read_text())
+        del (cell[place] if place else cell)[name]
+        file.write_text(json.dumps(cell))
     status, text, err = cli(*words(rendered, out))
-    assert status == 0 and "1 of " in text and f"{str(file)!r} has no coverage_gray" in err
+    assert status == 0 and "2 of " in text and f"{str(one)!r} has no coverage_gray" in err and str(other) in err
     assert numbers(out) == before
 
 

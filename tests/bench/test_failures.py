@@ -202,6 +202,14 @@ def test_a_plug_in_that_ends_the_program_is_named_with_its_line(cli, folder, tmp
     assert status == 1 and "ends.py', line 11" in err and "sys.exit(0)" in err
 
 
+def test_a_failing_job_of_a_sweep_is_named_and_the_others_make_a_table(cli, folder, tmp_path, plugin):
+    words = ["run", "-m", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]"]
+    words += [f"--plugin={plugin}", "grid.plugin_of_tests.mode=[works],[exit]", "on_error=raise", "budget=2"]
+    status, text, err = cli(*words, f"out={tmp_path}/out")
+    assert status == 1 and "9 of 9 cells computed now" in text
+    assert err.count("failed: ") == 1 and "[exit]" in err and "1 of 2 runs failed" in err and "launcher" not in err
+
+
 def test_odd_and_endless_messages_are_failed_rows(cli, folder, tmp_path, plugin, cells):
     words = ["run", "dataset=folder", f"dataset.root={folder}", "extractors=[plugin_of_tests]", f"--plugin={plugin}"]
     words += ["grid.plugin_of_tests.mode=[surrogate,long]", "budget=2", f"out={tmp_path}/out"]

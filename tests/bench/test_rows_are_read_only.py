@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,50 @@ def told(cell: dict[str, Any]) -> Any:
     timed = ("_s", "_mb", "_per_s", "speed")
     numbers = {name: value for name, value in cell["metrics"].items() if not any(part in name for part in timed)}
     return cell["keyframes"]["frames"], cell["keyframes"]["times"], cell["keyframes"]["scores"], numbers
+
+
+FEATURE = """
+import ctypes
+import numpy as np
+import torch
+from keyframe_bench import Feature, ScoreExtractor, register
+
+@register("a_writing_feature")
+class Writes(Feature):
+    "Blackens what it sees."
+    def compute(self, frames):
+        for frame in frames:
+            for picture in (frame.luma(18, 32), frame.rgb(60, 80), *frame.planes()):
+                torch.from_numpy(picture).mul_(0)
+        return np.zeros((len(frames), 1))
+
+@register("a_blackening_method")
+class Blackens(ScoreExtractor):
+    reference = "none"
+    needs = (Writes(),)
+    def score(self, clip):
+        return clip[self.needs[0]][:, 0]
+"""
+
+
+def test_what_a_feature_does_to_its_pictures_reaches_no_other(video: Path, tmp_path: Path) -> None:
+    (folder := tmp_path / "videos").mkdir()
+    (folder / "a.mp4").write_bytes(video.read_bytes())
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(FEATURE)
+
+    def run(out: str, *more: str) -> dict[str, dict[str, Any]]:
+        words = ["run", "dataset=folder", f"dataset.root={folder}", "budget=3", "cache_gb=1", f"out={tmp_path / out}"]
+        environment = {**os.environ, "KEYFRAME_BENCH_CACHE": str(tmp_path / f"cache of {out[0]}")}
+        command = [sys.executable, "-m", "keyframe_bench", *words, *more]
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return results(tmp_path / out)
+
+    sound = run("sound", "extractors=[pixel_distance,vsumm]")
+    found = run("mixed", "extractors=[a_blackening_method,pixel_distance,vsumm]", "--plugin", str(plugin))
+    later = run("m", "extractors=[pixel_distance,vsumm]")  # from rows that are kept
+    for name in ("pixel_distance3", "vsumm3"):
+        assert told(found[name]) == told(later[name]) == told(sound[name])
 
 
 def test_methods_that_write_are_named_and_alone_fail(video: Path, tmp_path: Path) -> None:

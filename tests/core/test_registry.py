@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import keyframe_bench
 from keyframe_bench.core import registry as module
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.core.feature import Feature
@@ -134,6 +135,15 @@ def test_an_entry_point_that_is_being_imported_waits(filled: Registry[object], m
     made.append(Beta)
     assert filled.names() == ["alpha", "beta"]
     assert list(filled.entries()) == ["alpha", "beta", "broken"]
+
+
+def test_a_class_keeps_its_name_and_has_a_version_that_is_a_number(own_registry: None) -> None:
+    uniform = keyframe_bench.Extractor.registry.get("uniform")
+    with pytest.raises(UsageError, match=r"'uniform' is registered already"):
+        keyframe_bench.register("mine")(uniform)
+    assert uniform.name == "uniform"
+    with pytest.raises(UsageError, match=r"version='1\.0' of extractor 'mine'"):
+        keyframe_bench.register("mine")(type("Mine", (uniform,), {"version": "1.0"}))
 
 
 def test_only_registered_kinds_can_be_registered() -> None:

@@ -153,6 +153,35 @@ def test_edited_code_makes_stale(sources: tuple[Path, dict[str, str]], file: str
     assert {name for name in after if after[name] != before[name]} == stale
 
 
+def test_modules_under_a_name_that_is_put_together_count(tmp_path: Path) -> None:
+    loading = (
+        'importlib.import_module("hel" + "per")',
+        "[importlib.import_module(file.stem) for file in Path(__file__).parent.glob('hel*.py')]",
+        "importlib.util.spec_from_file_location('x', Path(__file__).with_name('hel' + 'per.py'))",
+    )
+    (tmp_path / "helper.py").write_text("x = 1\n")
+    method = METHOD.replace("NAME", "child").replace("BASE", "Extractor")
+    for word in ("plugin.py", "base.py"):
+        (tmp_path / word).write_text(METHOD.replace("NAME", word[:-3]).replace("BASE", "Extractor"))
+    for text in loading:
+        (tmp_path / "child.py").write_text(
+            f"import importlib.util\nfrom pathlib import Path\n{method}\n        {text}\n"
+        )
+        found = set()
+        for value in (1, 2):
+            (tmp_path / "helper.py").write_text(f"x = {value}\n")
+            found.add(run(tmp_path, ONE))
+        assert len(found) == 2, text
+
+
+ONE = """
+from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.core.sources import source_digest
+from keyframe_bench import Extractor
+load_plugins(["child.py"])
+print(source_digest(Extractor.registry.get("child")))
+"""
+
 MEASURED = """
 import numpy as np
 from keyframe_bench import Feature, ScoreExtractor, register

@@ -124,7 +124,9 @@ def _imports_what_it_puts_together(call: ast.Call) -> bool:
     if place >= len(call.args):
         return False
     name = call.args[place]
-    begun = isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant)  # "methods." leads to a package
+    begun = isinstance(name, ast.JoinedStr) and isinstance(
+        name.values[0], ast.Constant
+    )  # "methods." leads to a package
     return not (begun or isinstance(name, ast.Constant))
 
 

@@ -251,15 +251,14 @@ class _Video:
                         wrote.append(error)
                         read = self._read(None)
                         whole, annotation = self._whole(read)
+            shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
+            write_thumbnails(item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
+            told = video_record(read, self.run_sampling, annotation)
+            write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
         except KeyboardInterrupt:
             self._written(records, failures)  # what is finished need not be computed again
             raise
-        result = self._written(records, failures)
-        shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
-        write_thumbnails(item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
-        told = video_record(read, self.run_sampling, annotation)
-        write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
-        return result
+        return self._written(records, failures)
 
     def _whole(self, read: Pass) -> tuple[Clip, Annotation | None]:
         """Return what metrics look at: every frame, and a copy of what is known about the video."""

@@ -54,11 +54,7 @@ class KeyFrames:
         """Return plain lists and numbers; `from_json` restores the same key frames."""
         names = ("frames", "times", "scores", "segments", "frame_scores", "thresholds")
         arrays = {n: getattr(self, n) for n in names}
-        rest = {
-            "cost": {name: float(value) for name, value in self.cost.items()},
-            "fallback": self.fallback,
-            "shortfall": self.shortfall,
-        }
+        rest = {"cost": dict(self.cost), "fallback": self.fallback, "shortfall": self.shortfall}
         return {n: None if a is None else a.tolist() for n, a in arrays.items()} | rest
 
     @classmethod

@@ -25,6 +25,7 @@ def benchmark(tmp_path):
 PLUGIN = """
 import os
 import sys
+import dataclasses
 import threading
 import numpy as np
 import keyframe_bench as kb
@@ -96,6 +97,8 @@ class Plugin(kb.Extractor):
         if self.mode in ENDS:
             raise ENDS[self.mode]
         order = np.argsort(-clip[self.needs[0]], kind="stable")
+        if self.mode == "odd cost":
+            return dataclasses.replace(clip.pick(order[:k]), cost={"model_s": np.float32(0.5)})
         return clip.pick(order if self.mode == "too many" else order[:k])
 """
 

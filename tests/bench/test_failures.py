@@ -133,6 +133,7 @@ def test_failed_cells_are_tried_again(cli, folder, tmp_path, plugin, cells):
         ("feature fails", "the feature broke"),
         ("feature exits", "it called sys.exit(0)"),
         ("too many", "key frames for a budget of 2"),
+        ("odd cost", "its result cannot be kept: Object of type float32"),
     ],
 )
 def test_other_faults_of_a_method_are_its_own(cli, folder, tmp_path, plugin, cells, mode, says):

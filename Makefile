@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 STAMP := $(VENV)/.installed
+# A process a core, up to four: each takes files of tests one after the other.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb
 
 .PHONY: demo test coverage test-slow test-slurm tables lint install peers clean
@@ -24,7 +26,7 @@ demo: $(STAMP)
 	    weights=random budget=6 out=outputs/demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -q --nbmake tests keyframe_bench $(NOTEBOOKS)
+	$(BIN)/python -m pytest -q $(PARALLEL) --nbmake tests keyframe_bench $(NOTEBOOKS)
 
 # The same with the lines that no test reaches; it takes half as long again.
 coverage: $(STAMP)

@@ -85,7 +85,7 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
         grid=_grid(config["grid"], [] if "all" in names else names, paths.get("weights")),
         budgets=[str(b) for b in _listed(config["budget"])],
         sampling=str(config["sampling"]),
-        seeds=[int(s) if isinstance(s, str) and s.isdecimal() else s for s in _listed(config["seeds"])],
+        seeds=[int(s) if isinstance(s, str) and s.isdecimal() and len(s) < 20 else s for s in _listed(config["seeds"])],
         on_error=config["on_error"],
         limit=config["limit"],
         cache_gb=config["cache_gb"],

@@ -124,9 +124,8 @@ def _imports_what_it_puts_together(call: ast.Call) -> bool:
     if place >= len(call.args):
         return False
     name = call.args[place]
-    begun = isinstance(name, ast.JoinedStr) and isinstance(
-        name.values[0], ast.Constant
-    )  # "methods." leads to a package
+    # What an f-string begins with, such as "methods.", leads to a package, which counts as a name in quotation marks.
+    begun = isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant)
     return not (begun or isinstance(name, ast.Constant))
 
 

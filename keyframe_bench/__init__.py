@@ -16,6 +16,7 @@ from .core.version import VERSION
 if TYPE_CHECKING:
     from .api import Extraction, extract, sweep
     from .core.annotation import Annotation, UserSummary
+    from .core.checkpoint import Checkpoint
     from .core.clip import Clip, VideoInfo
     from .core.errors import KeyframeBenchError, OutOfMemoryError, UnavailableError, UsageError, VideoError
     from .core.feature import Feature
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
     from .explanation import Explanation, explain
     from .extractors.base import Extractor, ScoreExtractor
     from .extractors.checks import run_checks
+    from .extractors.trainable import Trainable
     from .features.gray import Gray
     from .features.hue_histogram import HueHistogram
-    from .metrics.base import Metric
+    from .metrics.base import Column, Metric
+    from .models.base import Loss, Network
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
+    from .training.clips import Clips
+    from .training.options import NetworkOptions, TrainerOptions
+    from .training.session import Session
     from .video.arrays import clip_from_images
     from .video.synthetic import demo_annotation, demo_video
 
@@ -39,8 +45,11 @@ __version__ = VERSION
 # Name to module: imported on first use, so that `import keyframe_bench` costs nothing.
 _WHERE = {
     "Annotation": ".core.annotation",
+    "Checkpoint": ".core.checkpoint",
     "Clip": ".core.clip",
     "ClipRules": ".selection.key_clips",
+    "Clips": ".training.clips",
+    "Column": ".metrics.base",
     "Dataset": ".datasets.base",
     "Explanation": ".explanation",
     "Extraction": ".api",
@@ -50,10 +59,16 @@ _WHERE = {
     "HueHistogram": ".features.hue_histogram",
     "KeyFrames": ".core.keyframes",
     "KeyframeBenchError": ".core.errors",
+    "Loss": ".models.base",
     "Metric": ".metrics.base",
+    "Network": ".models.base",
+    "NetworkOptions": ".training.options",
     "OutOfMemoryError": ".core.errors",
     "Range": ".core.params",
     "ScoreExtractor": ".extractors.base",
+    "Session": ".training.session",
+    "Trainable": ".extractors.trainable",
+    "TrainerOptions": ".training.options",
     "UnavailableError": ".core.errors",
     "UsageError": ".core.errors",
     "UserSummary": ".core.annotation",

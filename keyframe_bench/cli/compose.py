@@ -21,33 +21,26 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..api import extract
 from ..bench.spec import Backend
+from ..bench.train import Logger
 from ..core.errors import UnavailableError, UsageError
 from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
-from ..models.autoencoder_layers import NAMES, Network
-from ..models.losses import ReconstructionLoss
-from ..training.data import TrainingData
-from ..training.spec import Logger, TrainerOptions
+from ..extractors.trainable import Trainable
 
 CONFIG_MODULE = "keyframe_bench.conf"
 GROUPS: dict[str, Registry[Any]] = {
     "extractor": Extractor.registry,
     "dataset": Dataset.registry,
-    "data": TrainingData.registry,
 }
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 _MOST_BRACKETS = 100  # of lists in an option
 
 
-# Groups that are no registry: the class with their parameters, and the one of these that chooses.
-_CHOOSERS: dict[str, tuple[type, str]] = {"network": (Network, "name"), "loss": (ReconstructionLoss, "kind")}
-
-
 def store_groups() -> None:
-    """Put a node ``{name, **parameters}`` for every class, network and loss, and options of `extract`, into the store.
+    """Put a node ``{name, **parameters}`` for every class, and the options of `extract`, into the store.
 
     All defaults come from signatures.
     """
@@ -55,10 +48,6 @@ def store_groups() -> None:
     for group, registry in GROUPS.items():
         for name in registry.names():
             defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
-            store.store(group=group, name=name, node={"name": name, **defaults})
-    for group, (cls, chooser) in _CHOOSERS.items():
-        for name in _known(group):
-            defaults = {p.name: p.default for p in parameters_of(cls).values() if p.name != chooser}
             store.store(group=group, name=name, node={"name": name, **defaults})
     given = _extract_options()
     store.store(name="extract", node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
@@ -164,6 +153,8 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     groups = _GROUPS_OF[config]
     if key in groups:
         _check_choice(override, key)
+    elif config == "train" and group == "extractor":
+        raise UsageError(f"{line}: what a training can be told is trainer.OPTION=VALUE")
     elif config != "train" and group == "grid":
         check_grid_key(key)
         return f"++{line}"
@@ -183,12 +174,10 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
 _GROUPS_OF = {
     "extract": ("extractor",),
     "run": ("dataset", "executor"),
-    "train": ("network", "loss", "data", "trainer", "logger"),
+    "train": ("extractor", "dataset", "trainer", "logger"),
 }
 _CHOICES: dict[str, Callable[[], Sequence[str]]] = {
     "executor": lambda: get_args(Backend),
-    "network": lambda: NAMES,
-    "loss": lambda: parameters_of(ReconstructionLoss)["kind"].choices,
     "trainer": lambda: sorted(path.name[:-5] for path in (files(CONFIG_MODULE) / "trainer").iterdir()),
     "logger": lambda: get_args(Logger),
 }
@@ -243,8 +232,10 @@ def _groups_with(parameter: str, config: str) -> list[str]:
 def _classes(group: str) -> list[type]:
     if group in GROUPS:
         return [GROUPS[group].get(name) for name in GROUPS[group].names()]
-    others: dict[str, list[type]] = {"network": [Network], "loss": [ReconstructionLoss], "trainer": [TrainerOptions]}
-    return others.get(group, [])
+    if group == "trainer":
+        methods = (Extractor.registry.get(name) for name in Extractor.registry.names())
+        return [method.Options for method in methods if issubclass(method, Trainable)]
+    return []
 
 
 def check_grid_key(key: str) -> None:

@@ -1,4 +1,4 @@
-"""``keyframe-bench train``: an auto-encoder on pictures; ``-m`` sweeps with Hydra's launchers."""
+"""``keyframe-bench train``: any extractor that learns; ``-m`` sweeps with Hydra's launchers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..bench.cluster import Start
 from ..bench.failures import message_of
+from ..bench.train import Trained, Training, train, trainable
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import file_name
-from ..core.params import check_params
 from ..core.registry import load_plugins, plugin_files
-from ..models.autoencoder_layers import Network
-from ..models.losses import ReconstructionLoss
+from ..core.split import Split
+from ..datasets.base import Dataset
 from ..tables.format import one_line
-from ..training.data import TrainingData, defects
-from ..training.fit import fit
-from ..training.spec import Trained, TrainerOptions, TrainSpec
+from ..training.reading import TrainingData, defects
 from .arguments import Arguments, path_text, split
 from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
 from .launching import launcher_errors
@@ -36,8 +34,8 @@ from .progress import MinuteLines
 from .ray_sweep import ray_ready
 
 if TYPE_CHECKING:
-    from ..training.keeper import Progress as Reached
-    from ..training.keeper import Report
+    from ..training.session import Progress as Reached
+    from ..training.session import Report
 
 DEFAULT_OUT = "outputs/train"  # each training in a folder of its own there
 
@@ -48,14 +46,15 @@ class _Typed:
 
     Attributes
     ----------
-    out, init : str or None
-    data : dict
-        Parameters of the data that are text.
+    out, init, split : str or None
+    dataset : dict
+        Parameters of the data set that are text.
     """
 
     out: str | None
     init: str | None
-    data: Mapping[str, str]
+    split: str | None
+    dataset: Mapping[str, str]
 
 
 def run(arguments: list[str]) -> int:
@@ -65,93 +64,86 @@ def run(arguments: list[str]) -> int:
     typed, overrides = _typed(found)
     if {"-m", "--multirun"} & found.switches:
         return _sweep(typed, overrides)
-    spec = _placed(make_spec(composed("train", overrides), typed), typed.out)
-    _print_start(spec)
+    training = _placed(make_training(composed("train", overrides), typed), typed.out)
     with training_progress() as report:
-        trained = fit(spec, report=report)
-    _print_end(trained, spec.out)
+        trained = train(training, report=report, say=_say)
+    _print_end(trained, training.out)
     return 0
+
+
+def _say(text: str) -> None:
+    print(f"keyframe-bench: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _typed(found: Arguments) -> tuple[_Typed, list[str]]:
     """Take paths out of the arguments; what is left is Hydra's."""
-    out, init = found.paths.pop("out", None), None
+    given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
+    if old := sorted(given & {"network", "loss", "data"}):
+        raise UsageError(
+            f"train takes no {old[0]}= any more; write keyframe-bench train extractor=autoencoder dataset=NAME "
+            "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
+        )
+    out = found.paths.pop("out", None)
+    texts = {key.removeprefix("dataset."): found.paths.pop(key) for key in list(found.paths) if "dataset." in key}
     for unknown in found.paths:
-        raise UsageError(f"train takes no {unknown}=; pictures are given by data=NAME data.root=PATH")
-    left = []
+        raise UsageError(f"train takes no {unknown}=; what it learns from is dataset=NAME dataset.root=PATH")
+    left, values = [], {}
     for line in found.overrides:
         key, _, value = line.partition("=")
-        if key != "init":
-            left.append(line)
-        elif not value:
-            raise UsageError("init= is empty; give the path of a checkpoint after it, or leave it out")
+        if key == "init" or (key == "split" and value.endswith(".json")):
+            if not value:
+                raise UsageError(f"{key}= is empty; give the path of a file after it, or leave it out")
+            values[key] = None if value == "null" else value
         else:
-            init = None if value == "null" else value
-    texts, left = text_parameters("data", left)
-    for name, value in texts.items():
-        if not value:
-            raise UsageError(f"data.{name}= is empty; give a value after it, or leave it out")
-    return _Typed(out, init, texts), left
+            left.append(line)
+    more, left = text_parameters("dataset", left)
+    return _Typed(out, values.get("init"), values.get("split"), {**texts, **more}), left
 
 
-def make_spec(config: Mapping[str, Any], typed: _Typed) -> TrainSpec:
+def make_training(config: Mapping[str, Any], typed: _Typed) -> Training:
     """Return the training that a composed configuration describes, in the folder ``out`` itself."""
-    name, params = built_params(config["network"])
-    network = Network.build(name, params)
-    kind, params = built_params(config["loss"])
-    loss = ReconstructionLoss(**check_params(ReconstructionLoss, {**params, "kind": kind}, f"loss {kind!r}"))
-    name, params = built_params(config["data"])
-    data = TrainingData.registry.build(name, {**params, **typed.data})
-    _, params = built_params(config["trainer"])
-    options = TrainerOptions(**check_params(TrainerOptions, params, "trainer"))
+    if not config.get("extractor"):
+        raise UsageError("train needs extractor=NAME, a method that learns; keyframe-bench list shows which do")
+    name, _ = built_params(config["extractor"])
+    method = trainable(name)
+    _, given = built_params(config["trainer"])
+    dataset_name, params = built_params(config["dataset"])
+    dataset = Dataset.registry.build(dataset_name, {**params, **typed.dataset})
     logger, params = built_params(config["logger"])
     known = {"wandb_mode": params.pop("mode")} if logger == "wandb" and "mode" in params else {}
     for unknown in params:
         raise UsageError(f"logger={logger} has no option {unknown!r}; logger=wandb has mode")
-    return TrainSpec(
-        network=network,
-        loss=loss,
+    data = TrainingData(
+        dataset=dataset,
+        split=Split.parse(typed.split or config["split"] or dataset.usual_split),
+        **{key: config[key] for key in ("fold", "split_seed", "sampling", "limit", "limit_validation", "cache_gb")},
+    )
+    return Training(
+        extractor=name,
+        options=method.Options.build(given),
         data=data,
         out=Path(typed.out or DEFAULT_OUT),
-        trainer=options,
         init=typed.init,
         seed=config["seed"],
-        logger=logger,  # type: ignore[arg-type]  # TrainSpec checks it
+        logger=logger,  # type: ignore[arg-type]  # Training checks it
         **known,
     )
 
 
-def _placed(spec: TrainSpec, out: str | None) -> TrainSpec:
+def _placed(training: Training, out: str | None) -> Training:
     """Give a training without ``out=`` a folder of its own."""
-    return spec if out is not None else replace(spec, out=spec.out / file_name(spec.label))
-
-
-def _print_start(spec: TrainSpec) -> None:
-    network, console = spec.network, Console(highlight=False)
-    code = " x ".join(map(str, network.code_shape))
-    console.print(
-        f"[bold]{escape(network.name)}[/]  input {network.input_height} x {network.input_width}, code {code} "
-        f"({network.compression:.3g} : 1), {network.total_params:,} parameters, "
-        f"{network.total_macs / 1e6:,.2f} million multiply-accumulates a picture",
-        soft_wrap=True,
-    )
+    return training if out is not None else replace(training, out=training.out / file_name(training.label))
 
 
 def _print_end(trained: Trained, out: Path) -> None:
     console, record = Console(highlight=False), trained.record
-    data, history = record["data"], record["history"]
-    first, last, precision = history[0], history[-1], record["precision"]
-    start = "random weights" if record["init"] is None else one_line(str(record["init"]["path"]))
+    data = record["data"]
+    start = "" if record["init"] is None else f", from checkpoint {record['init'][:12]}"
     lines = [
-        f"data {data['name']}: {data['train']} pictures for training, {data['validation']} for validation",
+        f"data {data['name']}: {data['train']} frames for training, {data['validation']} for validation",
         *(f"data: {text}" for text in defects(data)),
-        f"loss {record['loss']['kind']}, seed {record['seed']}, {precision}, from {start}",
-        f"before training: training loss {first['train_loss']:.5f}, validation {first['validation_loss']:.5f}",
-        *_no_better(record),
-        f"best epoch {record['best_epoch']}: training loss {record['train_loss']:.5f}, "
-        f"validation {record['best_validation_loss']:.5f}",
-        f"last epoch {last['epoch']} of {record['trainer']['epochs']}: training loss {last['train_loss']:.5f}, "
-        f"validation {last['validation_loss']:.5f}",
+        f"{record['extractor']}: {_options(record['options'])}, seed {record['seed']}{start}",
+        *_losses(record),
         _computed(trained),
         f"written to {path_text(out)}: best.safetensors, last.safetensors, training.json, history.csv",
     ]
@@ -159,22 +151,35 @@ def _print_end(trained: Trained, out: Path) -> None:
         console.print(escape(one_line(line)), soft_wrap=True)
 
 
-def _no_better(record: Mapping[str, Any]) -> list[str]:
-    """Return a warning if training made nothing better: files hold the best epoch, not the start."""
-    start, best = record["history"][0]["validation_loss"], record["best_validation_loss"]
-    if best < start:
+def _options(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items() if value is not None) or "no options"
+
+
+def _losses(record: Mapping[str, Any]) -> list[str]:
+    """Return what the losses were at the start, at the best epoch and at the end; nothing where there are no epochs."""
+    if len(record["history"]) < 2:
         return []
-    return ["no epoch is better than the start: train longer, or with another trainer.lr"]
+    first, last = record["history"][0], record["history"][-1]
+    start, best = first["validation_loss"], record["best_validation_loss"]
+    worse = ["no epoch is better than the start: train longer, or with another trainer.lr"] if best >= start else []
+    return [
+        f"before training: training loss {first['train_loss']:.5f}, validation {start:.5f}",
+        *worse,
+        f"best epoch {record['best_epoch']}: training loss {record['train_loss']:.5f}, validation {best:.5f}",
+        f"last epoch {last['epoch']} of {record['options'].get('epochs', last['epoch'])}: training loss "
+        f"{last['train_loss']:.5f}, validation {last['validation_loss']:.5f}",
+    ]
 
 
 def _computed(trained: Trained) -> str:
     record, n = trained.record, trained.epochs_now
-    if not n:
+    if not trained.computed:
         return "0 epochs computed now: this training was finished before"
+    if len(record["history"]) < 2:
+        return "trained now"
     n_all = int(record["history"][-1]["epoch"])
-    early = ", stopped early: no better for so long" if n_all < record["trainer"]["epochs"] else ""
-    speed, seconds = record["images_per_s"], record["seconds"]
-    return f"{n} of {n_all} epochs computed now{early}; {speed:.1f} images/s, {seconds:.0f} s in all"
+    early = ", stopped early: no better for so long" if n_all < record["options"].get("epochs", n_all) else ""
+    return f"{n} of {n_all} epochs computed now{early}; {record['images_per_s']:.1f} rows/s, {record['seconds']:.0f} s in all"
 
 
 def line_a_minute() -> Report:
@@ -190,14 +195,14 @@ def line_a_minute() -> Report:
 
 @contextmanager
 def training_progress() -> Iterator[Report | None]:
-    """Show epoch, pictures and losses on a terminal."""
+    """Show epoch and losses on a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield line_a_minute()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[losses]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading pictures", total=None, losses="")
+        task = bar.add_task("reading", total=None, losses="")
 
         def report(reached: Reached) -> None:
             losses = f"training loss {reached.train_loss:.4f}"
@@ -215,7 +220,7 @@ def _sweep(typed: _Typed, overrides: Sequence[str]) -> int:
     parsed = parse(overrides)
     lines = [adapted(override, "train", sweep=True) for override in parsed]
     for config in jobs_of("train", overrides):  # a wrong value is told before the first job starts
-        make_spec(config, typed)
+        make_training(config, typed)
     lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
     out = Path(typed.out or DEFAULT_OUT)
     folder = out / "hydra"
@@ -257,9 +262,9 @@ def _job(config: Any, typed: _Typed, plugins: list[str], start: Start) -> Traine
         start.enter()
         load_plugins(plugins)
         plain = dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping
-        spec = _placed(make_spec(plain, typed), None)
-        folder = path_text(spec.out)
-        return fit(spec, report=line_a_minute())
+        training = _placed(make_training(plain, typed), None)
+        folder = path_text(training.out)
+        return train(training, report=line_a_minute())
     except KeyframeBenchError as error:
         return _Failed(str(error), folder)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other trainings go on
@@ -270,10 +275,11 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
     """Print a line for each training; plain, since a table of rich would shorten names of folders."""
     names = [one_line(trained.best.parent.name) for trained in trainings]
     width = max(map(len, names))
-    print(f"{'training':{width}}  best epoch  validation loss  training loss  images/s")
+    print(f"{'training':{width}}  best epoch  validation loss  training loss    rows/s")
     for name, record in zip(names, (trained.record for trained in trainings), strict=True):
-        losses = f"{record['best_validation_loss']:15.5f}  {record['train_loss']:13.5f}"
-        print(f"{name:{width}}  {record['best_epoch']:10}  {losses}  {record['images_per_s']:8.1f}")
+        known = [record.get(key) for key in ("best_epoch", "best_validation_loss", "train_loss", "images_per_s")]
+        texts = ["-" if v is None else f"{v:{form}}" for v, form in zip(known, (".0f", ".5f", ".5f", ".1f"), strict=True)]
+        print(f"{name:{width}}  {texts[0]:>10}  {texts[1]:>15}  {texts[2]:>13}  {texts[3]:>8}")
     data = [trained.record["data"] for trained in trainings]
     for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in defects(one)):
         print(one_line(line))

@@ -83,6 +83,16 @@ class Annotation:
                 _inside(spans[:, 1] - 1, n, name, video)
         return replace(self, users=tuple(users))
 
+    def within(self, start: int, end: int) -> Annotation:
+        """Return what an aligned annotation says of the frames ``start`` to ``end`` - 1; ordinals stay as they are."""
+        users = []
+        for user in self.users:
+            assert user.frames is not None and user.times is not None  # aligned
+            inside = (user.frames >= start) & (user.frames < end)
+            users.append(UserSummary(user.name, user.frames[inside], user.times[inside]))
+        clipped = {name: _clipped(getattr(self, name), start, end) for name in ("shots", "events")}
+        return replace(self, users=tuple(users), **clipped)
+
     @property
     def choosers(self) -> tuple[UserSummary, ...]:
         """Users with at least one key frame: agreement with the others is not defined."""
@@ -91,6 +101,13 @@ class Annotation:
     def without_user(self, index: int) -> Annotation:
         """Return the annotation of all other users (human leave-one-out)."""
         return replace(self, users=self.users[:index] + self.users[index + 1 :])
+
+
+def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[np.int64] | None:
+    if spans is None:
+        return None
+    found: NDArray[np.int64] = np.clip(spans, start, end)
+    return found[found[:, 0] < found[:, 1]]
 
 
 def _inside_times(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArray[np.float64]:

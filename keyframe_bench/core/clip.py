@@ -111,6 +111,24 @@ class Clip:
             columns={k: v[:n] for k, v in self.columns.items()},
         )
 
+    def taken(self, positions: NDArray[np.int64]) -> Clip:
+        """Return the clip of the sampled frames at ``positions``, increasing; the video stays the whole one.
+
+        Of the annotation only what lies between the first and the last of them is left.
+        """
+        if len(positions) == len(self):
+            return self
+        first, end = int(positions[0]), int(positions[-1]) + 1
+        part = slice(first, end) if end - first == len(positions) else positions  # neighbours are not copied
+        known = self.annotation
+        return replace(
+            self,
+            ordinals=self.ordinals[part],
+            times=self.times[part],
+            columns={k: v[part] for k, v in self.columns.items()},
+            annotation=known and known.within(int(self.ordinals[first]), int(self.ordinals[end - 1]) + 1),
+        )
+
     def pick(
         self,
         positions: ArrayLike,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import inspect
@@ -110,7 +111,8 @@ def _parameters_of(cls: type) -> dict[str, Parameter]:
     if init is object.__init__:
         return {}
     signature = inspect.signature(init)
-    hints = typing.get_type_hints(init, include_extras=True)
+    # A dataclass inherits fields, whose annotations are read where they were written.
+    hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else init, include_extras=True)
     found = {}
     for name, parameter in list(signature.parameters.items())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

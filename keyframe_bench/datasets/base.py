@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..core.annotation import Annotation
+from ..core.files import printable
 from ..core.params import Configurable
 from ..core.registry import Registry
 
@@ -24,11 +25,20 @@ class VideoItem:
         The file.
     annotation : Annotation or None
         What is known about it; frames and times not yet aligned with the decoded file.
+    group : str
+        Splits keep the videos of a group together; empty: the video is alone.
+    photographs : bool
+        Whether its frames are unrelated pictures, in no order, that may be mirrored in training.
+    part : {"", "train", "validation"}
+        The side it is on in the division that comes with the data set.
     """
 
     id: str
     path: Path
     annotation: Annotation | None = None
+    group: str = ""
+    photographs: bool = False
+    part: Literal["", "train", "validation"] = ""
 
 
 class Dataset(Configurable, ABC):
@@ -42,6 +52,8 @@ class Dataset(Configurable, ABC):
         One phrase for ``keyframe-bench list``.
     reference, licence : str
         BibTeX key or "none"; terms of use.
+    usual_split : str
+        How a training divides it when nothing is asked for.
     """
 
     registry: ClassVar[Registry[Dataset]] = Registry(
@@ -54,6 +66,13 @@ class Dataset(Configurable, ABC):
     description: ClassVar[str] = ""
     reference: ClassVar[str] = "none"
     licence: ClassVar[str] = ""
+    usual_split: ClassVar[str] = "videos:0.8"
+
+    @property
+    def caption(self) -> str:
+        """What captions call it."""
+        root = self.params.get("root")
+        return printable(Path(root).expanduser().resolve().name) if root else self.name
 
     @abstractmethod
     def videos(self) -> list[VideoItem]:

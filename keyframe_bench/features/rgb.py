@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ..core.feature import Feature, FrameView
 from ..core.params import Range
 from ..core.registry import register
+from ..video.image_files import fit
 
 
 @register("rgb")
 class Rgb(Feature):
-    """The upright colour picture, resized without keeping its aspect ratio.
+    """The upright colour picture at one size.
 
     What `Reconstruction` is to a network, this is without one: at a network's input size, its very input.
 
@@ -23,16 +24,27 @@ class Rgb(Feature):
     ----------
     height, width : int
         Size in pixels; by default the input of ``ae_final`` (Chen et al. 2021).
+    resize : {"stretch", "letterbox", "crop"}
+        All of the picture with another aspect ratio, all of it between black bars, or its middle.
     """
 
     summary = "uint8 [height, width, 3], red, green, blue, 0 to 255"
 
     def __init__(
-        self, height: Annotated[int, Range(1, 4320)] = 96, width: Annotated[int, Range(1, 7680)] = 192
+        self,
+        height: Annotated[int, Range(1, 4320)] = 96,
+        width: Annotated[int, Range(1, 7680)] = 192,
+        resize: Literal["stretch", "letterbox", "crop"] = "stretch",
     ) -> None:
         self.height = height
         self.width = width
+        self.resize = resize
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return uint8 [B, height, width, 3]."""
-        return np.stack([frame.rgb(self.height, self.width) for frame in frames])
+        return np.stack([self._picture(frame) for frame in frames])
+
+    def _picture(self, frame: FrameView) -> NDArray[np.uint8]:
+        if self.resize == "stretch":
+            return frame.rgb(self.height, self.width)
+        return fit(frame.rgb(frame.height, frame.width), self.height, self.width, self.resize)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UnavailableError, UsageError
+from ..core.tensor_files import read_tensors
 from .weights import (
     GRAMMAR,
     RANDOM_SEED,
@@ -17,7 +18,6 @@ from .weights import (
     BackboneName,
     known,
     load_strictly,
-    read_safetensors,
     timm_cached,
     weights_id,
     why_unavailable,
@@ -130,7 +130,7 @@ def _load(
         torch.manual_seed(RANDOM_SEED)
         module, settings = build(name, weights == "hub")
     if weights not in ("hub", "random"):
-        state, _ = read_safetensors(weights, "weights", WAYS_OUT)
+        state, _ = read_tensors(weights, "weights", WAYS_OUT, framework="pt")
         misfit = f"weights={weights!r} does not fit backbone={backbone}"
         load_strictly(module, state, misfit, "name its network with backbone=")
     module = _timm_layer(module, layer) if name.source == "timm" else _torchvision_layer(module, layer, name)

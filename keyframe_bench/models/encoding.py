@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checkpoint import checkpoint_id
 from ..core.errors import UnavailableError, UsageError
-from .checkpoint import checkpoint_id, load_autoencoder, why_unavailable
+from .checkpoint import METHOD, load_autoencoder, why_unavailable
 
 if TYPE_CHECKING:
     import torch
@@ -173,7 +174,7 @@ def load_encoding(checkpoint: str, precision: Precision) -> Encoding:
     UsageError
         If the file is no checkpoint of an auto-encoder.
     """
-    return _load(checkpoint, checkpoint_id(checkpoint), precision)
+    return _load(checkpoint, checkpoint_id(checkpoint, METHOD), precision)
 
 
 @lru_cache(maxsize=4)

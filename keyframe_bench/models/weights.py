@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import printable, sha256_of_file
+from ..core.files import sha256_of_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -190,53 +190,6 @@ def timm_cached(name: str) -> Path | None:
         return None
     file = folder / "snapshots" / current.read_text().strip() / "model.safetensors"
     return file if file.is_file() else None
-
-
-def read_safetensors(
-    path: str | Path, option: str, ways_out: str, *, tensors: bool = True
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a safetensors file by name, and its metadata. Nothing is ever unpickled.
-
-    Parameters
-    ----------
-    path : str or Path
-    option, ways_out : str
-        What the message calls the file, and what it says can be done.
-    tensors : bool
-        False: metadata only, without importing torch; the file is still looked at for completeness.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be read, is pickled, truncated, or something else.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    named = f"{option}={str(path)!r}"
-    if printable(str(path)) != str(path):
-        raise UsageError(f"{named} has a name that is not UTF-8, which safetensors does not open; rename it")
-    try:
-        with safe_open(path, framework="pt" if tensors else "numpy") as file:
-            names = file.keys() if tensors else ()
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except OSError as error:
-        raise UsageError(f"{named} cannot be read ({error.strerror or error}); {ways_out}") from error
-    except (SafetensorError, ValueError) as error:
-        # Only now: a safetensors file may begin with any byte, as it begins with a length.
-        if _is_pickled(path):
-            raise UsageError(
-                f"{named} is a pickled checkpoint, which could run code when loaded; "
-                "convert it with safetensors.torch.save_file"
-            ) from error
-        text = " ".join(str(error).split())[:100]
-        raise UsageError(f"{named} is no complete safetensors file ({text}); {ways_out}") from error
-
-
-def _is_pickled(path: str | Path) -> bool:
-    """Say whether a file is what ``torch.save`` writes, now (a zip archive) or before version 1.6."""
-    with open(path, "rb") as file:
-        head = file.read(2)
-    return head == b"PK" or head[:1] == b"\x80"
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, way_out: str) -> None:

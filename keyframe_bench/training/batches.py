@@ -1,4 +1,4 @@
-"""Batches of pictures: whole batches are indexed in memory, in an order that seed and epoch decide."""
+"""Batches of stored rows, in an order that seed and epoch decide."""
 
 from __future__ import annotations
 
@@ -13,33 +13,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..core.seeding import rng_for
-from .data import Pictures
+from .clips import Rows
 
 
 class Batch(NamedTuple):
-    """Pictures of one step.
+    """Rows of one step.
 
     Attributes
     ----------
-    pictures : uint8 [B, height, width, 3]
-        RGB.
+    rows : Tensor [B, ...]
     flips : bool [B] or None
-        Which are to be mirrored left to right; None where none ever is.
+        Which pictures are to be mirrored left to right; None where none ever is.
     indices : int64 [B]
-        Their places among all training, or validation, pictures; never moved to another device.
+        Their places among all rows; never moved to another device.
     """
 
-    pictures: Tensor
+    rows: Tensor
     flips: Tensor | None
     indices: NDArray[np.int64]
-
-    def as_input(self, *, channels_last: bool) -> Tensor:
-        """Return what a network takes: float32 [B, 3, height, width] in 0 to 1 on the device of the pictures."""
-        pictures = self.pictures.permute(0, 3, 1, 2)  # [B, 3, H, W], whose memory is channels_last
-        if self.flips is not None:
-            pictures = torch.where(self.flips[:, None, None, None], pictures.flip(-1), pictures)
-        layout = torch.channels_last if channels_last else torch.contiguous_format
-        return pictures.to(torch.float32, memory_format=layout).div_(255)
 
 
 class _Drawn(NamedTuple):
@@ -78,33 +69,33 @@ class _Order(Sampler[_Drawn]):
 
 
 class _Indexed(Dataset[Batch]):
-    """Pictures in memory, or mapped into it, by many indices at once."""
+    """Stored rows by many indices at once."""
 
-    def __init__(self, pictures: NDArray[np.uint8]) -> None:
-        self.pictures = pictures
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
 
     def __getitem__(self, drawn: _Drawn) -> Batch:
-        pictures = torch.from_numpy(np.take(self.pictures, drawn.indices, axis=0))
-        return Batch(pictures, None if drawn.flips is None else torch.from_numpy(drawn.flips), drawn.indices)
+        rows = torch.from_numpy(self.rows.take(drawn.indices))
+        return Batch(rows, None if drawn.flips is None else torch.from_numpy(drawn.flips), drawn.indices)
 
 
 def _as_it_is(batch: Batch) -> Batch:
     return batch
 
 
-def training_batches(pictures: Pictures, batch: int, seed: int) -> DataLoader[Batch]:
-    """Return the loader of training batches; the last one of an epoch may be smaller.
+def drawn_batches(rows: Rows, batch: int, seed: int, *, mirrored: bool = False) -> DataLoader[Batch]:
+    """Return the loader of training batches in random order; the last one of an epoch may be smaller.
 
     There are no worker processes: nothing is decoded here, and a batch is copied in far less time than a step takes
     (``experiments/speed/training.py`` measures both).
     """
-    return _loader(pictures.train, _Order(len(pictures.train), batch, seed=seed, flip=pictures.flip))
+    return _loader(rows, _Order(len(rows), batch, seed=seed, flip=mirrored))
 
 
-def plain_batches(pictures: NDArray[np.uint8], batch: int) -> DataLoader[Batch]:
-    """Return the loader of ``pictures``, uint8 [N, height, width, 3], in their own order and never mirrored."""
-    return _loader(pictures, _Order(len(pictures), batch, seed=None, flip=False))
+def plain_batches(rows: Rows, batch: int) -> DataLoader[Batch]:
+    """Return the loader of ``rows`` in their own order, never mirrored."""
+    return _loader(rows, _Order(len(rows), batch, seed=None, flip=False))
 
 
-def _loader(pictures: NDArray[np.uint8], order: _Order) -> DataLoader[Batch]:
-    return DataLoader(_Indexed(pictures), sampler=order, batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]
+def _loader(rows: Rows, order: _Order) -> DataLoader[Batch]:
+    return DataLoader(_Indexed(rows), sampler=order, batch_size=None, collate_fn=_as_it_is)  # type: ignore[arg-type]

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.checkpoint import read_record
 from ..core.errors import UsageError
 from ..core.files import write_atomic
 from ..core.records import read_json
-from ..models.checkpoint import read_record
+from .history import Row
 
-FORMAT = "keyframe_bench/training@1"
-Row = dict[str, float]  # of the history: epoch, train_loss, validation_loss, lr, seconds
+FORMAT = "keyframe_bench/training@2"
 
 
 class TrainingFolder:
@@ -67,7 +67,7 @@ class TrainingFolder:
             )
         return dict(record)
 
-    def has_checkpoints(self, key: str) -> bool:
+    def has_checkpoints(self, method: str, key: str) -> bool:
         """Whether both are there, of the training with this key.
 
         Raises
@@ -80,9 +80,9 @@ class TrainingFolder:
             return False
         for path in both:
             try:
-                if read_record(path)[1]["key"] != key:
+                if read_record(path, method).get("key") != key:
                     raise UsageError("its key is another one")
-            except (UsageError, KeyError) as error:
+            except UsageError as error:
                 raise UsageError(
                     f"{str(path)!r} is damaged, or a checkpoint of another training; put a copy of the right one in "
                     "its place, or remove it and the same command trains again"
@@ -97,7 +97,8 @@ class TrainingFolder:
     def write_history(self, history: Sequence[Row]) -> None:
         """Write ``history.csv``: one line per epoch, from 0; `OutputError` when that fails."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        fields = list(history[0]) if history else ["epoch"]
+        writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         write_atomic(self.history, text.getvalue())
@@ -106,8 +107,8 @@ class TrainingFolder:
 def differences(theirs: object, ours: object, where: str = "") -> list[str]:
     """Return in words what differs between two identities.
 
-    >>> differences({"seed": 0, "loss": {"kind": "mix"}}, {"seed": 0, "loss": {"kind": "l2"}})
-    ["loss.kind is 'mix' there and 'l2' here"]
+    >>> differences({"seed": 0, "options": {"loss": "mix"}}, {"seed": 0, "options": {"loss": "l2"}})
+    ["options.loss is 'mix' there and 'l2' here"]
     """
     if isinstance(theirs, dict) and isinstance(ours, dict):
         found = []

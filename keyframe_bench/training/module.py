@@ -1,22 +1,20 @@
-"""The thin Lightning module: an auto-encoder, its loss, Adam and half a cosine."""
+"""The base of what `fit_module` trains: a network, its loss of a batch, an optimiser."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.errors import UsageError
-from ..models.autoencoder import Autoencoder
-from ..models.losses import ReconstructionLoss
-from .batches import Batch
-from .spec import TrainerOptions
+from .options import NetworkOptions
 
 BETAS = (0.9, 0.999)
-_NAMED = 32  # pictures that a message lists
+_NAMED = 32  # rows that a message lists
 
 
 class NotFiniteError(UsageError):
@@ -24,13 +22,13 @@ class NotFiniteError(UsageError):
 
 
 class Mean:
-    """Mean over pictures of what is known per batch."""
+    """Mean over rows of what is known per batch."""
 
     def __init__(self) -> None:
         self.total, self.n = 0.0, 0
 
     def add(self, value: float, n: int) -> None:
-        """Count ``value`` for ``n`` pictures."""
+        """Count ``value`` for ``n`` rows."""
         self.total += value * n
         self.n += n
 
@@ -40,16 +38,14 @@ class Mean:
         return self.total / self.n if self.n else math.nan
 
 
-class Reconstruction(pl.LightningModule):
-    """Trains ``model`` to reproduce its input.
+class LossModule(pl.LightningModule):
+    """Trains ``model`` by the loss of its batches; subclasses give `loss_of`.
 
     Parameters
     ----------
-    model : Autoencoder
-    loss : ReconstructionLoss
-    options : TrainerOptions
-    n_steps : int
-        Of the whole training: what the learning rate's half cosine spans.
+    model : nn.Module
+        Its state is what checkpoints hold.
+    options : NetworkOptions
 
     Attributes
     ----------
@@ -57,27 +53,23 @@ class Reconstruction(pl.LightningModule):
         Of the epoch so far; the training loss is that of each batch before its step.
     lr : float
         Learning rate of the latest step; 0 before the first.
-
-    Notes
-    -----
-    The paper names no optimiser. Adam with these betas, and the cosine, are protocols A1's.
+    n_steps : int
+        Of the whole training: what the learning rate's half cosine spans.
     """
 
-    def __init__(self, model: Autoencoder, loss: ReconstructionLoss, options: TrainerOptions, n_steps: int) -> None:
+    def __init__(self, model: nn.Module, options: NetworkOptions) -> None:
         super().__init__()
         self.model = model
-        self.loss = loss
         self.options = options
-        self.n_steps = n_steps
+        self.n_steps = 1
         self.train_loss, self.validation_loss = Mean(), Mean()
         self.lr = 0.0
 
-    def loss_of(self, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch, a scalar."""
-        pictures = batch.as_input(channels_last=self.options.channels_last)  # [B, 3, H, W]
-        return self.loss(pictures, self.model(pictures))
+    @abstractmethod
+    def loss_of(self, batch: Any) -> Tensor:
+        """Return the mean loss of a batch, a scalar; a batch has ``indices`` [B], the places of its rows."""
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of one batch.
 
         Raises
@@ -94,7 +86,7 @@ class Reconstruction(pl.LightningModule):
         self.lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 - Lightning passes it
+    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning passes it
         """Add one batch to `validation_loss`.
 
         Raises
@@ -103,11 +95,10 @@ class Reconstruction(pl.LightningModule):
         """
         self.add_loss(self.validation_loss, batch, f"after epoch {self.current_epoch + 1}", "validation")
 
-    def add_loss(self, mean: Mean, batch: Batch, when: str, what: str) -> None:
+    def add_loss(self, mean: Mean, batch: Any, when: str, what: str) -> None:
         """Add the loss of a batch to ``mean``, in fp32 whatever the precision of the training.
 
-        It is then the loss of `keyframe_bench.training.evaluation`, and which epoch is the best does not depend on
-        rounding to bf16.
+        Which epoch is the best does not depend on rounding to bf16 then.
 
         Parameters
         ----------
@@ -120,13 +111,13 @@ class Reconstruction(pl.LightningModule):
         ------
         NotFiniteError
         """
-        with torch.autocast(batch.pictures.device.type, enabled=False):
+        with torch.autocast(self.device.type, enabled=False):
             value = float(self.loss_of(batch))
         if not math.isfinite(value):
             raise NotFiniteError(self._sentence(value, when, batch, what))
         mean.add(value, len(batch.indices))
 
-    def _sentence(self, value: float, when: str, batch: Batch, what: str) -> str:
+    def _sentence(self, value: float, when: str, batch: Any, what: str) -> str:
         indices = batch.indices.tolist()
         named = ", ".join(map(str, indices[:_NAMED]))
         if len(indices) > _NAMED:
@@ -135,7 +126,7 @@ class Reconstruction(pl.LightningModule):
         if self.options.precision != "fp32":
             ways += ", or trainer.precision=fp32"
         return (
-            f"the loss became {value} {when}, at {what} pictures {named}; try {ways}, and another folder with out=DIR; "
+            f"the loss became {value} {when}, at {what} rows {named}; try {ways}, and another folder with out=DIR; "
             "what earlier epochs reached is kept"
         )
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnavailableError
-from .spec import TrainSpec
+from .session import Session
 
 if TYPE_CHECKING:
     import wandb
@@ -19,8 +19,8 @@ _WAY_OUT = "logger.mode=offline needs neither network nor key, and history.csv i
 
 
 @contextmanager
-def tracked(spec: TrainSpec) -> Iterator[list[Logger]]:
-    """Start a run of W&B if ``spec`` asks for it, yield Lightning's loggers, and end the run.
+def tracked(session: Session) -> Iterator[list[Logger]]:
+    """Start a run of W&B if ``session`` asks for it, yield Lightning's loggers, and end the run.
 
     Offline, everything lies in ``wandb/`` of the training's folder, for ``wandb sync``.
 
@@ -29,10 +29,10 @@ def tracked(spec: TrainSpec) -> Iterator[list[Logger]]:
     UnavailableError
         When it is not installed, has no key, or refuses; nothing has been trained then.
     """
-    if spec.logger != "wandb":
+    if session.logger != "wandb":
         yield []
         return
-    if spec.wandb_mode != "online":
+    if session.wandb_mode != "online":
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read on import: it would use the network
     try:
         import wandb
@@ -44,7 +44,7 @@ def tracked(spec: TrainSpec) -> Iterator[list[Logger]]:
         ) from error
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, init_timeout=60)
     try:
-        run = _started(spec, quiet)
+        run = _started(session, quiet)
     except (wandb.Error, OSError) as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UnavailableError(f"W&B refuses: {reason}; {_WAY_OUT}") from error
@@ -56,10 +56,10 @@ def tracked(spec: TrainSpec) -> Iterator[list[Logger]]:
     run.finish()
 
 
-def _started(spec: TrainSpec, settings: wandb.Settings) -> wandb.Run:
+def _started(session: Session, settings: wandb.Settings) -> wandb.Run:
     import wandb
 
-    if spec.wandb_mode == "online":
+    if session.wandb_mode == "online":
         wandb.setup(settings)
         if not wandb.login(prompt=False):  # `init` would ask for a key
             raise UnavailableError(
@@ -67,9 +67,9 @@ def _started(spec: TrainSpec, settings: wandb.Settings) -> wandb.Run:
             )
     return wandb.init(
         project=PROJECT,
-        name=spec.label,
-        dir=str(spec.out),
-        mode=spec.wandb_mode,
-        config=spec.identity,
+        name=session.label,
+        dir=str(session.folder.path),
+        mode=session.wandb_mode,
+        config=dict(session.about),
         settings=settings,
     )

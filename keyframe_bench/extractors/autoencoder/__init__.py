@@ -7,27 +7,35 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core.cells import NO_NETWORK
-from ..core.clip import Clip
-from ..core.errors import KeyframeBenchError, UsageError
-from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
-from ..features.autoencoder_code import AutoencoderCode
-from ..features.reconstruction import Reconstruction
-from ..features.rgb import Rgb
-from ..selection.reference import Distances, ReferenceRule, earliest_after
-from .base import NOTHING_ABOVE, Extractor
+from ...core.cells import NO_NETWORK
+from ...core.checkpoint import Checkpoint
+from ...core.clip import Clip
+from ...core.errors import KeyframeBenchError, UsageError
+from ...core.feature import Feature
+from ...core.keyframes import KeyFrames
+from ...core.params import Range
+from ...core.registry import register
+from ...features.autoencoder_code import AutoencoderCode
+from ...features.reconstruction import Reconstruction
+from ...features.rgb import Rgb
+from ...selection.reference import Distances, ReferenceRule, earliest_after
+from ...training.clips import Clips
+from ...training.fit_module import require_lightning
+from ...training.options import TrainerOptions
+from ...training.session import Session
+from ..base import NOTHING_ABOVE
+from ..trainable import Trainable
+from .evaluation import COLUMNS
+from .options import AutoencoderOptions
 
 if TYPE_CHECKING:
-    from ..models.frame_distance import Space
+    from ...models.frame_distance import Space
 
 _PAPER_THRESHOLD = 0.03
 
 
 @register("autoencoder")
-class Autoencoder(Extractor):
+class Autoencoder(Trainable):
     """Frames that differ by more than a threshold from the latest key frame, as a trained auto-encoder sees them (A4).
 
     The first frame is the first reference. Each later one is compared with the latest reference; one further away than
@@ -78,6 +86,8 @@ class Autoencoder(Extractor):
     may_return_fewer = "frames that equal the latest key frame, or follow it within min_gap_s, are never key frames"
     stochastic = False
     without_network: ClassVar[dict[str, object]] = {"distance_space": "input"}
+    Options = AutoencoderOptions
+    numbers = COLUMNS
 
     def __init__(
         self,
@@ -126,9 +136,9 @@ class Autoencoder(Extractor):
 
     @property
     def _rgb(self) -> Rgb:
-        from ..models.checkpoint import read_record
+        from ...models.checkpoint import network_of
 
-        network, _ = read_record(self.checkpoint)
+        network = network_of(self.trained_record())
         return Rgb(height=network.input_height, width=network.input_width)
 
     @property
@@ -155,9 +165,27 @@ class Autoencoder(Extractor):
             return str(error)
         return None
 
+    def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:
+        """Return the network's input, and the pictures at the size at which networks are compared."""
+        assert isinstance(options, AutoencoderOptions)
+        return tuple(dict.fromkeys([options.pictures, options.common_pictures]))
+
+    def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
+        """Train the network to reproduce pictures, and calibrate a threshold for every distance space."""
+        require_lightning()
+        from .learning import fit_autoencoder
+
+        return fit_autoencoder(train, validation, session)
+
+    def evaluate(self, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
+        """Return losses, sharpness and colour of the reconstructions."""
+        from .evaluation import evaluate_checkpoint
+
+        return evaluate_checkpoint(checkpoint, clips)
+
     def prepare(self) -> None:
         """Import torch."""
-        from ..models import frame_distance  # noqa: F401 - importing it takes seconds that are not selection
+        from ...models import frame_distance  # noqa: F401 - importing it takes seconds that are not selection
 
     def level(self) -> float:
         """Return the threshold of a free budget, as a number.
@@ -169,10 +197,10 @@ class Autoencoder(Extractor):
         """
         if self.threshold != "auto":
             return self.threshold
-        from ..models.checkpoint import read_record, unfinished
+        from ...models.checkpoint import unfinished
 
-        record = read_record(self.checkpoint)[1]
-        calibrated = record.get("thresholds")
+        record = self.trained_record()
+        calibrated = record["numbers"].get("thresholds")
         value = calibrated.get(self.distance_space) if isinstance(calibrated, dict) else None
         if not isinstance(value, float | int) or not math.isfinite(value) or value < 0:
             raise UsageError(
@@ -207,8 +235,7 @@ class Autoencoder(Extractor):
         )
 
     def _distances(self, clip: Clip) -> Distances:
-        from ..models.checkpoint import read_record
-        from ..models.frame_distance import code_distances, picture_distances
+        from ...models.frame_distance import code_distances, picture_distances
 
         space: Space = self.distance_space
         if space in ("reconstruction", "input", "cross"):
@@ -216,8 +243,8 @@ class Autoencoder(Extractor):
             return picture_distances(frames, references)
         low, high = (), ()
         if space == "feature_mix":
-            record = read_record(self.checkpoint)[1]
-            low, high = record.get("code_low", ()), record.get("code_high", ())
+            numbers = self.trained_record()["numbers"]
+            low, high = numbers.get("code_low", ()), numbers.get("code_high", ())
         return code_distances(clip[self._code], space, low, high)
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:

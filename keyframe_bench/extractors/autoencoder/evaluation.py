@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
-from ..metrics.base import Column
-from ..models.losses import ReconstructionLoss
+from ...core.checkpoint import Checkpoint
+from ...core.errors import UsageError
+from ...metrics.base import Column
+from ...models.base import Loss
+from ...training.clips import Clips, Rows
+from .options import AutoencoderOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,7 +41,7 @@ _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at 
 
 
 def evaluate(
-    model: nn.Module, pictures: NDArray[np.uint8], loss: ReconstructionLoss, *, batch: int = BATCH
+    model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH
 ) -> dict[str, float]:
     """Return how well ``model`` reconstructs pictures: the `COLUMNS` from "loss" to "ab_error", all finite.
 
@@ -48,8 +51,8 @@ def evaluate(
         Pictures, float [B, 3, H, W] in 0 to 1, to pictures. It is used in evaluation mode, on the device it is on,
         and left as it was.
     pictures : uint8 [N, H, W, 3]
-        RGB, N at least 1. May be memory-mapped: read batch by batch.
-    loss : ReconstructionLoss
+        RGB, N at least 1; read batch by batch.
+    loss : Loss
         For "loss"; "l2", "ssim", "ms_ssim" and "mix" are those losses with default options.
     batch : int
         Pictures at a time.
@@ -65,7 +68,7 @@ def evaluate(
     so that a flat or grey picture does not decide. Luma, Cb and Cr are those of BT.601 in full range; CIELAB is of sRGB
     under D65. Reconstructions are not rounded to 8 bits.
     """
-    losses = {"loss": loss, **{kind: ReconstructionLoss(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
+    losses = {"loss": loss, **{kind: Loss.registry.build(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
     _check(pictures)
     means, amounts = _Sums(), _Sums()
     with _inference(model):
@@ -85,9 +88,9 @@ def evaluate(
 
 def evaluate_at(
     model: nn.Module,
-    pictures: NDArray[np.uint8],
-    originals: NDArray[np.uint8],
-    loss: ReconstructionLoss,
+    pictures: Rows,
+    originals: Rows,
+    loss: Loss,
     *,
     batch: int = BATCH,
 ) -> dict[str, float]:
@@ -147,7 +150,7 @@ class _Sums:
             self.total[name] = self.total.get(name, 0.0) + float(value.double().sum())
 
 
-def _reconstructions(model: nn.Module, pictures: NDArray[np.uint8], batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _reconstructions(model: nn.Module, pictures: Rows, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield pictures and their reconstructions, float32 [B, 3, H, W], batch by batch."""
     import torch
 
@@ -179,7 +182,7 @@ def _inference(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _check(pictures: NDArray[np.uint8]) -> None:
+def _check(pictures: Rows) -> None:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
         raise UsageError(
             f"pictures to be evaluated are uint8 [N, height, width, 3], not {pictures.dtype} {list(pictures.shape)}"
@@ -241,3 +244,21 @@ def _stacked(*channels: Tensor) -> Tensor:
     import torch
 
     return torch.stack(channels, dim=1)
+
+
+def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
+    """Return the `COLUMNS` of the network of ``checkpoint`` on all pictures of ``clips``.
+
+    Those at a common size are there where that is not the size of the network's own input.
+    """
+    import torch
+
+    from ...models.checkpoint import with_weights
+
+    options = AutoencoderOptions.build(checkpoint.record["options"])
+    model = with_weights(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    pictures, loss = clips.rows(options.pictures), options.built_loss
+    found = evaluate(model, pictures, loss)
+    if options.common_pictures != options.pictures:
+        found |= evaluate_at(model, pictures, clips.rows(options.common_pictures), loss)
+    return found

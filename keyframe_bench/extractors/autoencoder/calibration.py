@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
-from ..core.seeding import rng_for
-from ..selection.spread import spread
-from .data import Pictures
+from ...core.seeding import rng_for
+from ...selection.spread import spread
+from ...training.clips import Rows
 
 if TYPE_CHECKING:
-    from ..models.autoencoder import Autoencoder
-    from ..models.frame_distance import Distances
+    from ...models.autoencoder import Autoencoder
+    from ...models.frame_distance import Distances
 
 QUANTILE = 0.995  # of the distances of frames between which nothing happens
 MARGIN = 2.0  # times which they are a threshold
@@ -28,7 +27,7 @@ _RANGE = (0.1, 99.9)  # percentiles of the codes of training pictures
 _RANGE_PICTURES = 48
 
 
-def calibrated(model: Autoencoder, pictures: Pictures) -> dict[str, Any]:
+def calibrated(model: Autoencoder, train: Rows, validation: Rows, *, still_camera: bool) -> dict[str, Any]:
     """Return what the extractor `autoencoder` needs to know of the data: a threshold for each of its distance spaces.
 
     A threshold is `MARGIN` times the `QUANTILE` of the distances between a first picture and later ones in which
@@ -40,30 +39,28 @@ def calibrated(model: Autoencoder, pictures: Pictures) -> dict[str, Any]:
     Parameters
     ----------
     model : Autoencoder
-    pictures : Pictures
-        What it was trained and validated on.
+    train, validation : Rows
+        Pictures that it was trained and validated on, uint8 [N, H, W, 3].
+    still_camera : bool
+        Whether they are frames of videos.
 
     Returns
     -------
     dict
         ``thresholds``, distance space to threshold, above 0; ``code_low`` and ``code_high`` (`code_range`).
 
-    Raises
-    ------
-    UsageError
-        If there are no pictures.
 
     Notes
     -----
     The distance of pictures is ``mix`` with its own defaults whatever a network was trained with, as in
     `keyframe_bench.extractors.autoencoder`.
     """
-    low, high = code_range(model, pictures)
+    low, high = code_range(model, train)
     simulated, stretch = _Distances(model, low, high), _Distances(model, low, high)
-    for frames in _still_scenes(pictures.validation):
+    for frames in _still_scenes(validation):
         simulated.add(frames)
-    if not pictures.flip and len(pictures.validation) >= _STRETCH:
-        stretch.add(_quietest(pictures.validation, _STRETCH))
+    if still_camera and len(validation) >= _STRETCH:
+        stretch.add(_quietest(validation, _STRETCH))
     found = _with_margin(simulated.quantiles())
     for space, value in stretch.quantiles().items():
         found[space] = max(found[space], value)
@@ -82,7 +79,7 @@ def _with_margin(quantiles: dict[str, float]) -> dict[str, float]:
     return found
 
 
-def code_range(model: Autoencoder, pictures: Pictures) -> tuple[list[float], list[float]]:
+def code_range(model: Autoencoder, train: Rows) -> tuple[list[float], list[float]]:
     """Return what the codes of training pictures reach in each channel: their 0.1 and 99.9 percentiles.
 
     Returns
@@ -91,18 +88,10 @@ def code_range(model: Autoencoder, pictures: Pictures) -> tuple[list[float], lis
         One for each channel: ``code_low`` and ``code_high`` of a checkpoint's record, for
         ``distance_space=feature_mix``.
 
-    Raises
-    ------
-    UsageError
-        If there are no pictures.
     """
-    from ..models.encoding import Encoding
+    from ...models.encoding import Encoding
 
-    if len(pictures.train) == 0 or len(pictures.validation) == 0:
-        raise UsageError(f"data {pictures.name!r} has no pictures for training, or none for validation; give more")
-    codes = Encoding(model, "fp32").codes(
-        np.ascontiguousarray(pictures.train[spread(len(pictures.train), _RANGE_PICTURES)])
-    )
+    codes = Encoding(model, "fp32").codes(train.take(spread(len(train), _RANGE_PICTURES)))
     channels = np.moveaxis(codes, 1, 0).reshape(codes.shape[1], -1)
     low, high = np.percentile(channels, _RANGE, axis=1)
     return low.tolist(), high.tolist()
@@ -112,7 +101,7 @@ class _Distances:
     """Distances of later pictures to the first one, in every space."""
 
     def __init__(self, model: Autoencoder, low: list[float], high: list[float]) -> None:
-        from ..models.encoding import Encoding
+        from ...models.encoding import Encoding
 
         self._network = Encoding(model, "fp32")
         self._low, self._high = low, high
@@ -129,7 +118,7 @@ class _Distances:
         return {space: max(float(np.quantile(np.concatenate(v), QUANTILE)), tiny) for space, v in self._found.items()}
 
     def _spaces(self, frames: NDArray[np.uint8]) -> Iterator[tuple[str, Distances]]:
-        from ..models.frame_distance import CODE_SPACES, code_distances, picture_distances
+        from ...models.frame_distance import CODE_SPACES, code_distances, picture_distances
 
         outputs, codes = self._network.reconstructions(frames), self._network.codes(frames)
         yield "reconstruction", picture_distances(outputs, outputs)
@@ -139,18 +128,19 @@ class _Distances:
             yield space, code_distances(codes, space, self._low, self._high)
 
 
-def _still_scenes(pictures: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def _still_scenes(pictures: Rows) -> Iterator[NDArray[np.uint8]]:
     """Yield sequences of one scene each, uint8 [6, H, W, 3], as a fixed camera would record it."""
     rng = rng_for(0, "still scenes")
     exposures = np.array(EXPOSURES)[:, None, None, None]
-    for picture in pictures[spread(len(pictures), _SCENES)]:
+    for picture in pictures.take(spread(len(pictures), _SCENES)):
         levels = picture * exposures + rng.normal(0, NOISE, (len(exposures), *picture.shape))
         yield np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
-def _quietest(pictures: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+def _quietest(pictures: Rows, length: int) -> NDArray[np.uint8]:
     """Return the ``length`` pictures in a row that change least from one to the next."""
-    changes = [float(np.abs(after.astype(np.int16) - before).mean()) for before, after in pairwise(pictures)]
+    singly = (picture for batch in pictures.batches(_STRETCH) for picture in batch)
+    changes = [float(np.abs(after.astype(np.int16) - before).mean()) for before, after in pairwise(singly)]
     sums = np.convolve(changes, np.ones(length - 1), mode="valid")
     start = int(sums.argmin())
-    return np.ascontiguousarray(pictures[start : start + length])
+    return pictures[start : start + length]

@@ -1,0 +1,214 @@
+"""``train``: one training of a method that learns, found again where it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from ..core.checkpoint import Checkpoint, checkpoint_id, read_checkpoint
+from ..core.errors import ContractError, UsageError
+from ..core.files import digest, locked, make_folder, remove_leftovers
+from ..core.sources import source_digest
+from ..extractors.base import Extractor
+from ..extractors.trainable import Trainable
+from ..training.folder import TrainingFolder
+from ..training.options import TrainerOptions
+from ..training.reading import Parts, TrainingData
+from ..training.session import Report, Session
+from .provenance import package_versions
+
+VERSION = 2  # of training itself: raised when the same options give other weights
+Logger = Literal["csv", "wandb"]
+WandbMode = Literal["online", "offline", "disabled"]
+
+
+def trainable(name: str) -> Trainable:
+    """Return an instance of a method that learns, with its default parameters.
+
+    Raises
+    ------
+    UsageError
+        If there is no such extractor, or it does not learn.
+    """
+    method = Extractor.registry.build(name)
+    if not isinstance(method, Trainable):
+        registry = Extractor.registry
+        others = [other for other in registry.names() if issubclass(registry.get(other), Trainable)]
+        raise UsageError(f"extractor {name!r} does not learn; those that do are {', '.join(others) or 'none'}")
+    return method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One training.
+
+    Attributes
+    ----------
+    extractor : str
+        Registered name of a `Trainable`.
+    options : TrainerOptions
+    data : TrainingData
+    out : Path
+        Folder of checkpoints, history and record.
+    init : str or None
+        Checkpoint to start from, a path or "bundled".
+    seed : int
+    logger : {"csv", "wandb"}
+        CSV is always written.
+    wandb_mode : {"online", "offline", "disabled"}
+    """
+
+    extractor: str
+    options: TrainerOptions
+    data: TrainingData
+    out: Path
+    init: str | None = None
+    seed: int = 0
+    logger: Logger = "csv"
+    wandb_mode: WandbMode = "offline"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise UsageError(f"seed={self.seed!r} is not a whole number of at least 0")
+        for name, value, known in (("logger", self.logger, Logger), ("logger.mode", self.wandb_mode, WandbMode)):
+            if value not in get_args(known):
+                raise UsageError(f"{name}={value!r} is not one of {', '.join(get_args(known))}")
+
+    @cached_property
+    def method(self) -> Trainable:
+        """The method, before it has learned."""
+        return trainable(self.extractor)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything on which the result depends, as plain data: what `key` is the hash of.
+
+        Raises
+        ------
+        UsageError, UnavailableError
+            If the checkpoint to start from, or the data, cannot be read.
+        """
+        plugins = [source_digest(type(one)) for one in (self.method, *self.options.all_chosen)]
+        return {
+            "training": VERSION,
+            "extractor": [self.extractor, self.method.version, *filter(None, plugins)],
+            "options": self.options.identity,
+            "features": [feature.key for feature in self.method.train_needs(self.options)],
+            "data": self.data.identity,
+            "init": None if self.init is None else checkpoint_id(self.init, self.extractor),
+            "seed": self.seed if self.method.seeded else 0,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Return the hash of `identity`."""
+        return digest(self.identity)
+
+    @property
+    def label(self) -> str:
+        """Return a name for a folder: what one tells trainings apart by, and the start of `key`."""
+        chosen = [str(getattr(self.options, field)) for field in self.options.choices]
+        started = ["init"] if self.init is not None else []
+        parts = [self.extractor, *chosen, self.data.dataset.name, *started, f"seed{self.seed}", self.key[:8]]
+        return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind.
+
+    Attributes
+    ----------
+    best, last : Path
+        Checkpoints: of the epoch with the lowest validation loss, of the last epoch; the same where there are none.
+    record : dict
+        What ``training.json`` holds.
+    epochs_now : int
+        How many epochs this call computed; the others were there.
+    computed : bool
+        Whether anything was computed now.
+    """
+
+    best: Path
+    last: Path
+    record: dict[str, Any]
+    epochs_now: int = 0
+    computed: bool = False
+
+
+def train(training: Training, *, report: Report | None = None, say: Callable[[str], None] = lambda _: None) -> Trained:
+    """Train, or go on from the last finished epoch, or return what the folder holds already.
+
+    Parameters
+    ----------
+    training : Training
+    report : callable, optional
+        Called with a `keyframe_bench.training.session.Progress` after every step.
+    say : callable, optional
+        Told what is read.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds another training or a damaged checkpoint, data is wrong, or the method cannot learn from it.
+    UnavailableError
+        If a package is missing.
+    OutputError
+    KeyboardInterrupt
+        After Ctrl-C; what is finished is kept.
+    """
+    identity, method = training.identity, training.method
+    folder = TrainingFolder(make_folder(training.out))
+    with locked(folder.path):
+        remove_leftovers(folder.path)
+        record = folder.read(identity)
+        if folder.has_checkpoints(training.extractor, training.key) and record is not None and record["finished"]:
+            return Trained(folder.best, folder.last, record)
+        parts = training.data.read(method.train_needs(training.options), say)
+        session = _session(training, folder, parts, report)
+        if record is None or not folder.best.is_file():
+            folder.state.unlink(missing_ok=True)
+        best = method.fit(parts.train, parts.validation, session)
+        if not isinstance(best, Checkpoint):
+            raise ContractError(f"fit of {training.extractor!r} gave {type(best).__name__}, not session.checkpoint(...)")
+        best.write(folder.best)
+        (session.last or best).write(folder.last)
+        session.facts["numbers"] = best.numbers
+        session.write(finished=True)
+        folder.state.unlink(missing_ok=True)
+        final = folder.read(identity)  # as a later call will find it
+        assert final is not None
+        return Trained(folder.best, folder.last, final, session.epochs_now, computed=True)
+
+
+def _session(training: Training, folder: TrainingFolder, parts: Parts, report: Report | None) -> Session:
+    about = {
+        "extractor": training.extractor,
+        "version": training.method.version,
+        "options": training.options.params,
+        "features": [feature.key for feature in training.method.train_needs(training.options)],
+        "trained_on": parts.trained_on(),
+        "data": parts.facts,
+        "supervision": training.method.supervision,
+        "split": str(training.data.split),
+        "fold": training.data.fold,
+        "init": training.identity["init"],
+        "seed": training.seed,
+        "key": training.key,
+        "versions": package_versions(),
+    }
+    return Session(
+        options=training.options,
+        seed=training.seed,
+        folder=folder,
+        about=about,
+        identity=training.identity,
+        label=training.label,
+        init=None if training.init is None else read_checkpoint(training.init, training.extractor, "init"),
+        report=report,
+        logger=training.logger,
+        wandb_mode=training.wandb_mode,
+    )

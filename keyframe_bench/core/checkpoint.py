@@ -1,0 +1,182 @@
+"""Checkpoints: what a method has learned, tensors and a record in one safetensors file; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UnavailableError, UsageError
+from .files import canonical_json, sha256_of_file, write_atomic
+from .tensor_files import read_tensors
+
+FORMAT = "keyframe_bench/checkpoint@1"
+BUNDLED = "bundled"
+"""The name of the checkpoint that ships in the package, wherever the path of one is asked for."""
+
+_WAY_OUT = "train one with keyframe-bench train extractor={method}, and give {option}=DIR/best.safetensors"
+_FIELDS: Mapping[str, type] = {
+    **{"extractor": str, "version": int, "options": dict, "trained_on": list, "supervision": str},
+    "features": list,
+    **{"split": str, "chosen": str, "seed": int, "history": list, "numbers": dict, "versions": dict},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a method has learned.
+
+    Attributes
+    ----------
+    tensors : mapping
+        Name to array, of any shape.
+    record : mapping
+        Plain data: ``extractor`` and its ``version``; ``options`` of the training; ``features``, the keys of those it
+        was trained on; ``trained_on``, a list of mappings ``video``, ``sha256``, ``start_s``, ``end_s`` (the range of
+        time that was looked at), ``part`` ("train", or "validation" where it chose the epoch); ``supervision`` ("none",
+        or "users": learned from human annotators); ``split``; ``chosen`` ("best_val", "last" or "only": which epoch it
+        is of); ``history``, a mapping an epoch; ``numbers``, what else the method keeps by name; ``seed``;
+        ``versions``. Neither clock nor machine, so that equal trainings give equal files.
+    """
+
+    tensors: Mapping[str, NDArray[Any]]
+    record: Mapping[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Write it as one file, atomically; equal checkpoints give equal bytes.
+
+        Raises
+        ------
+        OutputError
+        """
+        from safetensors.numpy import save
+
+        tensors = {name: np.asarray(tensor, order="C") for name, tensor in self.tensors.items()}
+        data = save(tensors, {"format": FORMAT, "record": canonical_json(self.record)})
+        write_atomic(path, _in_one_order(data))
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What the method keeps besides tensors, by name."""
+        return dict(self.record["numbers"])
+
+
+def _in_one_order(data: bytes) -> bytes:
+    """Return a safetensors file with a sorted header: the library shuffles it, and equal weights need one sha256."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = canonical_json(json.loads(data[8:start])).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + data[start:]
+
+
+def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoint") -> Path:
+    """Return the file that ``checkpoint`` names: "bundled", or a path; whether a path exists is not looked at.
+
+    Raises
+    ------
+    UnavailableError
+        If none is bundled for ``method``.
+    """
+    if checkpoint != BUNDLED:
+        return Path(checkpoint)
+    file = files(__name__.partition(".")[0]) / BUNDLED / f"{method}.safetensors"
+    if not (isinstance(file, Path) and file.is_file()):
+        raise UnavailableError(
+            f"{option}={BUNDLED}: no checkpoint of {method!r} is in this installation of keyframe_bench; "
+            f"{_way_out(method, option)}"
+        )
+    return file
+
+
+def checkpoint_id(checkpoint: str | Path, method: str) -> str:
+    """Return the sha256 of the file: what identifies a checkpoint in keys.
+
+    Raises
+    ------
+    UnavailableError
+        If it cannot be read.
+    """
+    path = checkpoint_file(checkpoint, method)
+    try:
+        status = path.stat()
+        return _file_id(str(path), status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise UnavailableError(
+            f"checkpoint file {str(path)!r} cannot be read ({error.strerror}); {_way_out(method, 'checkpoint')}"
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def _file_id(path: str, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - a changed file must be hashed again
+    return sha256_of_file(path)
+
+
+def why_missing(checkpoint: str | Path, method: str) -> str | None:
+    """Return why there is no such checkpoint, or None; it is not opened."""
+    if not checkpoint:
+        return f"it is not trained; {_way_out(method, 'checkpoint')}"
+    try:
+        path = checkpoint_file(checkpoint, method)
+    except UnavailableError as error:
+        return str(error)
+    if path.is_file():
+        return None
+    reason = "is a folder: name the file in it" if path.is_dir() else "does not exist"
+    return f"checkpoint file {str(path)!r} {reason}; {_way_out(method, 'checkpoint')}"
+
+
+def read_record(checkpoint: str | Path, method: str, option: str = "checkpoint") -> dict[str, Any]:
+    """Return the record of a checkpoint of ``method`` without its tensors.
+
+    Raises
+    ------
+    UsageError
+        If the file is no complete checkpoint, or one of another method.
+    UnavailableError
+        If none is bundled.
+    """
+    path, way_out = checkpoint_file(checkpoint, method, option), _way_out(method, option)
+    _, metadata = read_tensors(path, option, way_out, framework=None)
+    return _record(path, metadata, method, option)
+
+
+def read_checkpoint(checkpoint: str | Path, method: str, option: str = "checkpoint") -> Checkpoint:
+    """Return a checkpoint of ``method``, with all its numbers finite; errors as `read_record`."""
+    path, way_out = checkpoint_file(checkpoint, method, option), _way_out(method, option)
+    tensors, metadata = read_tensors(path, option, way_out, framework="numpy")
+    record = _record(path, metadata, method, option)
+    bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
+    if bad:
+        raise UsageError(f"{option}={str(path)!r} has numbers that are not finite, first in {bad[0]}; {way_out}")
+    return Checkpoint(tensors, record)
+
+
+def _way_out(method: str, option: str) -> str:
+    return _WAY_OUT.format(method=method, option=option)
+
+
+def _record(path: Path, metadata: Mapping[str, str], method: str, option: str) -> dict[str, Any]:
+    named, way_out = f"{option}={str(path)!r}", _way_out(method, option)
+    written = metadata.get("format")
+    if written is None or "record" not in metadata:
+        raise UsageError(f"{named} is no checkpoint of keyframe_bench; {way_out}")
+    if written != FORMAT:
+        raise UsageError(f"{named} has the format {written[:60]!r}, this version reads {FORMAT!r}; {way_out}")
+    try:
+        record = json.loads(metadata["record"])
+        for field, kind in _FIELDS.items():
+            if not isinstance(record[field], kind):
+                raise ValueError(f"{field} is not of type {kind.__name__}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        text = " ".join(str(error).split())[:80]
+        raise UsageError(f"{named} has a damaged record ({text}); {way_out}") from error
+    if record["extractor"] != method:
+        raise UsageError(f"{named} is a checkpoint of extractor {record['extractor']!r}, not of {method!r}; {way_out}")
+    return dict(record)

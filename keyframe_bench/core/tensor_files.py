@@ -1,0 +1,56 @@
+"""The one reader of safetensors files that a user gives: weights and checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import UsageError
+from .files import printable
+
+
+def read_tensors(
+    path: str | Path, option: str, way_out: str, *, framework: Literal["numpy", "pt"] | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tensors of a safetensors file by name, and its metadata. Nothing is ever unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+    option, way_out : str
+        What the message calls the file, and what it says can be done.
+    framework : {"numpy", "pt"} or None
+        Whose tensors; None: metadata only. The file is looked at for completeness either way.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, is pickled, truncated, or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    named = f"{option}={str(path)!r}"
+    if printable(str(path)) != str(path):
+        raise UsageError(f"{named} has a name that is not UTF-8, which safetensors does not open; rename it")
+    try:
+        with safe_open(path, framework=framework or "numpy") as file:
+            names = file.keys() if framework else ()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except OSError as error:
+        raise UsageError(f"{named} cannot be read ({error.strerror or error}); {way_out}") from error
+    except (SafetensorError, ValueError) as error:
+        # Only now: a safetensors file may begin with any byte, as it begins with a length.
+        if _is_pickled(path):
+            raise UsageError(
+                f"{named} is a pickled checkpoint, which could run code when loaded; "
+                "convert it with safetensors.torch.save_file"
+            ) from error
+        text = " ".join(str(error).split())[:100]
+        raise UsageError(f"{named} is no complete safetensors file ({text}); {way_out}") from error
+
+
+def _is_pickled(path: str | Path) -> bool:
+    """Say whether a file is what ``torch.save`` writes, now (a zip archive) or before version 1.6."""
+    with open(path, "rb") as file:
+        head = file.read(2)
+    return head == b"PK" or head[:1] == b"\x80"

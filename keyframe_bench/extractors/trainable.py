@@ -1,0 +1,130 @@
+"""The interface of extractors that learn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
+
+from ..core.checkpoint import Checkpoint, checkpoint_file, checkpoint_id, read_checkpoint, read_record, why_missing
+from ..core.errors import KeyframeBenchError, UsageError
+from ..core.feature import Feature
+from ..metrics.base import Column
+from ..training.clips import Clips
+from ..training.options import TrainerOptions
+from ..training.session import Session
+from .base import Extractor
+
+
+class Trainable(Extractor):
+    """An extractor that learns: ``fit`` makes a `Checkpoint` of clips, ``select`` works with it.
+
+    A subclass takes a parameter ``checkpoint: str`` whose default is "" (not trained) or "bundled". What shapes weights
+    is an option of the training (`Options`) and is read back from the checkpoint; other parameters of the extractor may
+    change afterwards.
+
+    Attributes
+    ----------
+    checkpoint : str
+        "bundled", the path of a file that ``keyframe-bench train`` wrote, or "".
+    supervision : {"none", "users"}
+        "users": learns from what human annotators chose; such a checkpoint is never scored on a video that it has seen.
+    seeded : bool
+        False when `fit` gives the same for every seed: one training is then enough.
+    Options : type
+        What `fit` can be told; see `TrainerOptions`.
+    numbers : mapping
+        Name to `Column`: what `evaluate` returns, and ``history`` has.
+    """
+
+    checkpoint: str
+    supervision: ClassVar[Literal["none", "users"]] = "none"
+    seeded: ClassVar[bool] = True
+    Options: ClassVar[type[TrainerOptions]] = TrainerOptions
+    numbers: ClassVar[Mapping[str, Column]] = {}
+
+    def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:  # noqa: ARG002 - interface
+        """Return the features that `fit` and `evaluate` read; by default those of `select`."""
+        return self.needs
+
+    @abstractmethod
+    def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:  # type: ignore[override]
+        """Learn from ``train`` and return ``session.checkpoint(...)``.
+
+        ``validation`` may choose among epochs or values; it is no test data. Where there is a last epoch that is not
+        the best, its checkpoint goes into ``session.last``.
+        """
+
+    def evaluate(self, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:  # noqa: ARG002 - interface
+        """Return what the trained method is judged by on ``clips``: `numbers`, all finite; by default nothing."""
+        return {}
+
+    def learned(self) -> Checkpoint:
+        """Return what the checkpoint of this instance holds; a process reads a file once.
+
+        Raises
+        ------
+        UsageError
+            If it is damaged, or of another method, version or feature.
+        UnavailableError
+            If there is none.
+        """
+        self.trained_record()
+        path = checkpoint_file(self.checkpoint, self.name)
+        return _read(str(path), self.name, checkpoint_id(self.checkpoint, self.name))
+
+    def trained_record(self) -> Mapping[str, Any]:
+        """Return the record of the checkpoint, without reading its tensors; errors as `learned`."""
+        path = checkpoint_file(self.checkpoint, self.name)
+        return _checked_record(type(self), str(path), checkpoint_id(self.checkpoint, self.name))
+
+    def trained_options(self) -> Any:
+        """Return the options it was trained with."""
+        return self.Options.build(self.trained_record()["options"])
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The content of the checkpoint, wherever it lies."""
+        return (f"checkpoint={checkpoint_id(self.checkpoint, self.name)}",)
+
+    def unavailable(self) -> str | None:
+        """Return why there is no usable checkpoint, or None."""
+        reason = why_missing(self.checkpoint, self.name)
+        if reason is not None:
+            return reason
+        try:
+            self.trained_record()
+        except KeyframeBenchError as error:
+            return str(error)
+        return None
+
+
+@lru_cache(maxsize=64)
+def _checked_record(method: type[Trainable], path: str, identity: str) -> Mapping[str, Any]:  # noqa: ARG001 - a changed file is read again
+    """Return the record of a checkpoint that ``method`` can work with."""
+    record, name, named = read_record(path, method.name), method.name, f"checkpoint={path!r}"
+    if record["version"] != method.version:
+        raise UsageError(
+            f"{named} was trained by version {record['version']} of {name}, this is version {method.version}; "
+            f"train it again: keyframe-bench train extractor={name} ..."
+        )
+    try:
+        needs = method().train_needs(method.Options.build(record["options"]))
+    except KeyframeBenchError as error:
+        raise UsageError(
+            f"{named} was trained with what this installation does not have ({error}); a plug-in needs --plugin FILE "
+            "here too"
+        ) from error
+    needed = [feature.key for feature in needs]
+    if record["features"] != needed:
+        raise UsageError(
+            f"{named} was trained on {', '.join(record['features']) or 'no feature'}, and {name} reads "
+            f"{', '.join(needed) or 'none'} now; train it again"
+        )
+    return record
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, method: str, identity: str) -> Checkpoint:  # noqa: ARG001 - a changed file is read again
+    return read_checkpoint(path, method)

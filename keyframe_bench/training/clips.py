@@ -1,0 +1,123 @@
+"""The clips that a training reads: decoded once, kept in the feature store, read where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.clip import Clip
+from ..core.feature import Feature
+
+OPEN_CLIPS = 256  # each holds open files
+
+
+class Clips(Sequence[Clip]):
+    """Clips of one part of a split, opened when they are asked for.
+
+    Parameters
+    ----------
+    opened : callable
+        From the number of a video to the clip of all its sampled frames.
+    index : int64 [N, 2]
+        Of every frame of this part: the number of its video, and its place among the sampled frames of that video.
+    mirrored : bool
+        Whether frames may be mirrored left to right in training (photographs: yes).
+    name : str
+        Of the data, for messages and captions.
+
+    Attributes
+    ----------
+    index : int64 [N, 2]
+    n_frames : int
+        N.
+    """
+
+    def __init__(
+        self, opened: Callable[[int], Clip], index: NDArray[np.int64], *, mirrored: bool = False, name: str = ""
+    ) -> None:
+        self._opened = lru_cache(maxsize=OPEN_CLIPS)(opened)
+        self.index = index
+        self.mirrored = mirrored
+        self.name = name
+        self._videos = np.unique(index[:, 0])
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of all clips together."""
+        return len(self.index)
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    @overload
+    def __getitem__(self, which: int) -> Clip: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Clip]: ...
+    def __getitem__(self, which: int | slice) -> Clip | list[Clip]:
+        """Return the clip of the frames of one video that belong to this part, in order of time."""
+        if isinstance(which, slice):
+            return [self[i] for i in range(len(self))[which]]
+        video = int(self._videos[which])
+        return self._opened(video).taken(np.sort(self.index[self.index[:, 0] == video, 1]))
+
+    def __iter__(self) -> Iterator[Clip]:
+        return (self[i] for i in range(len(self)))
+
+    def rows(self, feature: Feature) -> Rows:
+        """Return the rows of ``feature`` of all frames of this part, in the order of `index`."""
+        return Rows(lambda video: self._opened(video)[feature], self.index)
+
+
+class Rows:
+    """Rows of a feature of many videos, read from where they are stored when they are asked for.
+
+    Parameters
+    ----------
+    opened : callable
+        From the number of a video to the rows of all its sampled frames, array [n, ...], often memory-mapped.
+    index : int64 [N, 2]
+        As in `Clips`.
+
+    Attributes
+    ----------
+    index : int64 [N, 2]
+    shape, ndim, dtype
+        Of all rows as one array.
+    """
+
+    def __init__(self, opened: Callable[[int], NDArray[Any]], index: NDArray[np.int64]) -> None:
+        self._opened = opened
+        self.index = index
+        first = opened(int(index[0, 0])) if len(index) else np.zeros((0,))
+        self.shape: tuple[int, ...] = (len(index), *first.shape[1:])
+        self.ndim, self.dtype = first.ndim, first.dtype
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, part: slice) -> NDArray[Any]:
+        """Return the rows of a slice, a new array."""
+        return self.take(np.arange(*part.indices(len(self))))
+
+    def take(self, places: ArrayLike) -> NDArray[Any]:
+        """Return the rows at ``places`` [n] of 0 to N - 1, a new array [n, ...]."""
+        index = self.index[np.asarray(places, dtype=np.int64)]
+        videos = np.unique(index[:, 0])
+        if len(videos) == 1:
+            return np.take(self._opened(int(videos[0])), index[:, 1], axis=0)
+        found: NDArray[Any] | None = None
+        for video in videos:
+            here = np.flatnonzero(index[:, 0] == video)
+            rows = np.take(self._opened(int(video)), index[here, 1], axis=0)
+            found = np.empty((len(index), *rows.shape[1:]), rows.dtype) if found is None else found
+            found[here] = rows
+        return np.zeros((0, *self.shape[1:]), self.dtype) if found is None else found
+
+    def batches(self, size: int) -> Iterator[NDArray[Any]]:
+        """Yield all rows in order, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self))))

@@ -1,0 +1,42 @@
+"""What is written of every epoch, and what is read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .options import NetworkOptions
+
+Row = dict[str, float]
+"""``epoch`` (0 is before the first step), ``train_loss``, ``validation_loss``, ``lr``, ``seconds``."""
+
+
+def history_row(epoch: int, train_loss: float, validation_loss: float, *, lr: float, seconds: float) -> Row:
+    """Return one row of a history."""
+    row: Row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
+    return row | {"lr": lr, "seconds": round(seconds, 3)}
+
+
+def best_row(history: Sequence[Row]) -> Row | None:
+    """Return the earliest row of lowest validation loss; weights before the first step are no result of training."""
+    return min(history[1:], key=lambda row: row["validation_loss"], default=None)
+
+
+def is_over(history: Sequence[Row], options: NetworkOptions) -> bool:
+    """Whether all epochs are done, or the last ``patience`` ones were not better than one before."""
+    best = best_row(history)
+    if best is None:
+        return False
+    last = history[-1]["epoch"]
+    return last >= options.epochs or 0 < options.patience <= last - best["epoch"]
+
+
+def summary(history: Sequence[Row]) -> dict[str, Any]:
+    """Return the history and its headlines: None before the first epoch is done, nothing where there are no epochs."""
+    if not history:
+        return {"history": []}
+    best, last = best_row(history), history[-1]
+    found = {"best_epoch": "epoch", "best_validation_loss": "validation_loss", "train_loss": "train_loss"}
+    headlines: dict[str, Any] = {name: None if best is None else best[key] for name, key in found.items()}
+    return {**headlines, "last_validation_loss": last["validation_loss"], "history": list(history)}

@@ -1,0 +1,360 @@
+"""What a training reads: a data set, how it is divided, and the clips of either part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.budget import Sampling
+from ..core.clip import Clip
+from ..core.errors import UsageError, VideoError
+from ..core.feature import Feature
+from ..core.files import sha256_of_file
+from ..core.split import Split
+from ..core.version import PASS_VERSION
+from ..datasets.base import Dataset, VideoItem
+from ..features.picture_id import PictureId
+from ..features.rgb import Rgb
+from ..selection.spread import spread
+from ..video.onepass import read_pass as picture_names  # FIXME
+from ..video.onepass import Pass, read_pass
+from ..video.store import FeatureStore, features_folder
+from ..video.stored_pass import read_stored_pass
+from .alike import LOOK_HEIGHT, LOOK_WIDTH
+from .clips import Clips
+from .division import Fold, divided_frames, folds_of, group_of, split_document
+from .photographs import divide_photographs
+
+Index = NDArray[np.int64]
+Report = Callable[[str], None]
+
+CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
+_BLACK = 24  # levels of 255 that the noise of a covered lens stays below
+_NAMED = 5  # files that a message names
+_SHOWN = 3  # files that a line about the data names
+_COUNTED = {  # facts, and what a line calls them
+    "unreadable": "unreadable",
+    "copies": "equal to others and left out",
+    "alike": "on the side of one that they look like",
+}
+
+LOOK = Rgb(height=LOOK_HEIGHT, width=LOOK_WIDTH)
+"""The small picture by which photographs are compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What a training reads.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    split : Split
+    fold : int
+        Of ``kfold``, and of a file with several.
+    split_seed : int
+        Which videos or frames go where.
+    sampling : str
+        Which frames are taken.
+    limit, limit_validation : int or None
+        At most so many frames of either part: of videos evenly spread in time, of photographs over the classes, so that
+        a smaller limit gives some of those of a larger one.
+    only : tuple of str or None
+        Ids of the videos to be used, such as the training videos of an outer fold.
+    cache_gb : float
+        Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
+    """
+
+    dataset: Dataset
+    split: Split
+    fold: int = 0
+    split_seed: int = 0
+    sampling: str = "every"
+    limit: int | None = None
+    limit_validation: int | None = None
+    only: tuple[str, ...] | None = None
+    cache_gb: float = CACHE_GB
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
+
+    @cached_property
+    def items(self) -> list[VideoItem]:
+        """The videos, before any is opened; copies of a file belong to one group.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        items = self.dataset.videos()
+        if self.only is not None:
+            items = [item for item in items if item.id in self.only]
+        if not items:
+            raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
+        first: dict[str, str] = {}
+        return [replace(item, group=first.setdefault(self.sha256_of(item), group_of(item))) for item in items]
+
+    def sha256_of(self, item: VideoItem) -> str:
+        """Return the hash of a video's bytes; empty where it cannot be read."""
+        try:
+            return sha256_of_file(item.path)
+        except OSError:
+            return ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return everything on which the clips depend, but the features, as plain data."""
+        split: Any = str(self.split)
+        if not self.split.by_frames:
+            folds = folds_of(self.split, self.items, self.split_seed)
+            split = split_document([self._fold(folds)])["folds"]
+        photographs = any(item.photographs for item in self.items)
+        return {
+            "dataset": self.dataset.name,
+            "videos": [[item.id, self.sha256_of(item)] for item in self.items],
+            "split": split,
+            "split_seed": self.split_seed if self.split.kind == "frames" or photographs else 0,
+            "sampling": self.sampling,
+            "limits": [self.limit, self.limit_validation],
+            "pass": PASS_VERSION,
+        }
+
+    def _fold(self, folds: Sequence[Fold]) -> Fold:
+        if not 0 <= self.fold < len(folds):
+            raise UsageError(f"fold={self.fold}: split={self.split} has the folds 0 to {len(folds) - 1}")
+        return folds[self.fold]
+
+    def read(self, features: Sequence[Feature], report: Report) -> Parts:
+        """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
+
+        Raises
+        ------
+        UsageError
+            If a part would be empty.
+        """
+        return _Reader(self, tuple(dict.fromkeys(features)), report).parts()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Clips that train, clips that are held out, and what is known of the data as plain data."""
+
+    train: Clips
+    validation: Clips
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def trained_on(self) -> list[dict[str, Any]]:
+        """Return for each video and part the range of time that is looked at: what leaks are told by."""
+        found = []
+        for part, clips in (("train", self.train), ("validation", self.validation)):
+            for clip in clips:
+                times = [float(clip.times.min()), float(clip.times.max())]
+                names = {"video": clip.video.name, "sha256": clip.video.sha256, "part": part}
+                found.append({**names, "start_s": times[0], "end_s": times[1]})
+        return found
+
+
+class _Reader:
+    """One reading of all videos of a training."""
+
+    def __init__(self, data: TrainingData, features: tuple[Feature, ...], report: Report) -> None:
+        self.data = data
+        self.features = features
+        self.report = report
+        self.store = FeatureStore(features_folder(), int(data.cache_gb * 1e9)) if data.cache_gb else None
+        self.photographs = all(item.photographs for item in data.items)
+        self.problems: dict[str, list[str]] = {}
+        self.unreadable: dict[str, str] = {}
+        self.copies: dict[str, str] = {}
+
+    def parts(self) -> Parts:
+        counts = self._counts()
+        if not counts:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.unreadable.items())[:_NAMED])
+            raise UsageError(f"data set {self.data.dataset.name!r}: nothing of it can be decoded ({reasons})")
+        train, validation, facts = self._divided(counts)
+        if not (len(train) and len(validation)):
+            raise UsageError(
+                f"data set {self.data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} for "
+                f"validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one of "
+                "either: add videos or frames"
+            )
+        name = self.data.dataset.caption
+        made = (Clips(self._clip, index, mirrored=self.photographs, name=name) for index in (train, validation))
+        facts = {**self._facts(counts), **facts, "train": len(train), "validation": len(validation)}
+        return Parts(*made, facts)
+
+    def _pass(self, item: VideoItem, features: Sequence[Feature]) -> Pass:
+        requests, sha256 = {self.data.sampling: features}, self.data.sha256_of(item)
+        if self.store is None:
+            return read_pass(item.path, requests, name=item.id, sha256=sha256)
+        return read_stored_pass(item.path, requests, self.store, name=item.id, sha256=sha256)
+
+    def _clip(self, number: int) -> Clip:
+        item = self.data.items[number]
+        read = self._pass(item, self.features)
+        known = None if item.annotation is None else item.annotation.aligned(read.times, item.id)
+        return read.clip(self.data.sampling, self.features, known)
+
+    def _counts(self) -> dict[int, int]:
+        """Decode every video, and return how many sampled frames each has that counts, by number."""
+        counts: dict[int, int] = {}
+        seen: dict[tuple[str, bytes], str] = {}
+        sizes: dict[str, tuple[str, int, int]] = {}
+        for number, item in enumerate(self.data.items):
+            self.report(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
+            try:
+                read = self._pass(item, self._wanted)
+            except VideoError as error:
+                self.unreadable[item.id] = error.reason
+                continue
+            clip = read.clip(self.data.sampling, self._wanted)
+            rows = clip[self.features[0]]
+            if not item.photographs:
+                self._same_view(item, read, sizes)
+                digest = hashlib.sha256(np.ascontiguousarray(rows)).digest()
+                first = seen.setdefault((item.group, digest), item.id)
+                if first != item.id and not (item.annotation and item.annotation.users):
+                    self.copies[item.id] = f"the frames of {first}"
+                    continue
+            counts[number] = len(clip)
+            if told := [*read.health.problems, *_monotonous(rows)]:
+                self.problems[item.id] = told
+        return counts
+
+    @property
+    def _wanted(self) -> tuple[Feature, ...]:
+        """Features of the pass: photographs are told apart by their pixels and looks as well."""
+        return (*self.features, PictureId(), LOOK) if self.photographs else self.features
+
+    def _same_view(self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, int, int]]) -> None:
+        """Refuse a group of videos, those of one fixed camera, whose pictures differ in size."""
+        if item.group == item.id:
+            return
+        size = read.info.height, read.info.width
+        first, *wanted = sizes.setdefault(item.group, (item.id, *size))
+        if (*size,) != (*wanted,) or read.health.size_changes:
+            raise UsageError(
+                f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels (height "
+                f"x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: the view "
+                "differs; cut the video there, train on a part of one size, or move the other files away"
+            )
+
+    def _divided(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
+        """Return the index of either part (`Clips.index`), and facts about the division."""
+        data, split = self.data, self.data.split
+        if self.photographs and split.kind == "frames":
+            return self._divided_photographs(counts)
+        sides: tuple[list[Index], list[Index]] = ([], [])
+        if split.by_frames:
+            for group in dict.fromkeys(data.items[number].group for number in counts):
+                frames = _frames([n for n in counts if data.items[n].group == group], counts)
+                parts = divided_frames(len(frames), split, data.split_seed) if len(frames) > 1 else (slice(None), [])
+                for side, part in zip(sides, parts, strict=True):
+                    side.append(frames[part])
+        else:
+            fold = data._fold(folds_of(split, data.items, data.split_seed))
+            for side, ids in zip(sides, (fold.train, fold.test), strict=True):
+                side.append(_frames([n for n in counts if data.items[n].id in ids], counts))
+        train, validation = (np.concatenate(side) for side in sides)
+        return _thinned(train, data.limit), _thinned(validation, data.limit_validation), {}
+
+    def _divided_photographs(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
+        names, pixels, looks, index = [], [], [], []
+        for number in counts:
+            item = self.data.items[number]
+            read = self._pass(item, self._wanted)
+            clip = read.clip(self.data.sampling, self._wanted)
+            names += [f"{item.id}/{name}" for name in picture_names(item.path, clip.times)]
+            pixels += [row.tobytes().hex() for row in clip[PictureId()]]
+            looks.append(clip[LOOK])
+            index.append(_frames([number], counts))
+        order = sorted(range(len(names)), key=names.__getitem__)
+        found = divide_photographs(
+            [names[i] for i in order],
+            [pixels[i] for i in order],
+            np.concatenate(looks)[order],
+            self.data.split.value,
+            self.data.split_seed,
+        )
+        sorted_index = np.concatenate(index)[order]
+        train = sorted_index[found.train[: self.data.limit]]
+        validation = sorted_index[found.validation[: self.data.limit_validation]]
+        return train, validation, found.facts
+
+    def _facts(self, counts: Mapping[int, int]) -> dict[str, Any]:
+        """Return what a record says of the data."""
+        data = self.data
+        facts: dict[str, Any] = {
+            "dataset": data.dataset.name,
+            "name": data.dataset.caption,
+            "videos": len(counts),
+            "frames": sum(counts.values()),
+            "split": str(data.split),
+            "sampling": data.sampling,
+            "mirrored": self.photographs,
+        }
+        for what, found in (("copies", self.copies), ("problems", self.problems), ("unreadable", self.unreadable)):
+            if found:
+                facts[what] = found
+        return facts
+
+
+def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:
+    """Return the index of all sampled frames of some videos, in order."""
+    parts = [np.stack([np.full(counts[n], n), np.arange(counts[n])], axis=1) for n in numbers]
+    return np.concatenate([np.zeros((0, 2), dtype=np.int64), *parts])
+
+
+def _thinned(index: Index, limit: int | None) -> Index:
+    return index if limit is None else index[spread(len(index), limit)]
+
+
+def _monotonous(rows: NDArray[Any]) -> list[str]:
+    """Say whether all frames look the same: a covered lens, or a camera that hangs."""
+    if rows.ndim == 4 and rows.dtype == np.uint8 and len(rows) and int(rows.max()) <= _BLACK:
+        return ["all its frames are black"]
+    if len(rows) > 1 and all(np.array_equal(row, rows[0]) for row in rows[1:]):
+        return ["all its frames are the same picture"]
+    return []
+
+
+def defects(facts: Mapping[str, Any]) -> list[str]:
+    """Count and name what could not be read or was left out, and where damage was found.
+
+    Parameters
+    ----------
+    facts : mapping
+        Of `Parts`: ``unreadable``, ``copies`` and ``alike`` are counts with ``unreadable_names`` and so on, or names
+        with what is to be said; ``problems`` are names with lists of reasons.
+
+    Returns
+    -------
+    list of str
+        ``5 unreadable: a.jpg: truncated, b.jpg: no picture, c.jpg: truncated and 2 more``; empty if all is well.
+    """
+    found = []
+    for key, what in _COUNTED.items():
+        told, names = facts.get(key), facts.get(f"{key}_names")
+        if isinstance(told, Mapping):
+            found.append(_named(what, len(told), [f"{name}: {why}" for name, why in told.items()]))
+        elif isinstance(told, int):
+            found.append(_named(what, told, list(names) if isinstance(names, Sequence) else []))
+    problems = facts.get("problems")
+    if isinstance(problems, Mapping):
+        found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
+    return [text for text in found if text]
+
+
+def _named(what: str, count: int, names: Sequence[str]) -> str:
+    if not count:
+        return ""
+    more = f" and {count - _SHOWN} more" if count > _SHOWN and names else ""
+    return f"{count} {what}: {', '.join(names[:_SHOWN])}{more}" if names else f"{count} {what}"

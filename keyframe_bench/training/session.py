@@ -1,0 +1,137 @@
+"""One training as a method's `fit` sees it: its options, its seed, its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.checkpoint import Checkpoint
+from ..core.seeding import rng_for
+from .folder import TrainingFolder
+from .history import Row, summary
+from .options import TrainerOptions
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        The present one, from 1; how many there are.
+    step, steps : int
+        Steps done of this epoch; how many it has.
+    train_loss : float
+        Of this epoch so far.
+    best : float or None
+        Lowest validation loss of the epochs before.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    train_loss: float
+    best: float | None
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass
+class Session:
+    """What `fit` works with besides clips.
+
+    Attributes
+    ----------
+    options : TrainerOptions
+    seed : int
+    folder : TrainingFolder
+    about : mapping
+        What the record of the checkpoint says before anything is learned.
+    identity : mapping
+        Everything on which the result depends.
+    label : str
+        A short name.
+    init : Checkpoint or None
+        What to start from.
+    report : callable or None
+        Told how far it is, with a `Progress`.
+    logger, wandb_mode : str
+        "csv" or "wandb", and "online", "offline" or "disabled".
+    history : list of dict
+        A mapping an epoch; what `fit` has added is in ``history.csv`` and ``training.json``.
+    facts : dict
+        What ``training.json`` says besides: speed, seconds.
+    last : Checkpoint or None
+        Of the last epoch, where that is not what `fit` returns.
+    epochs_now : int
+        Epochs trained by this process.
+    """
+
+    options: TrainerOptions
+    seed: int
+    folder: TrainingFolder
+    about: Mapping[str, Any]
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    init: Checkpoint | None = None
+    report: Report | None = None
+    logger: str = "csv"
+    wandb_mode: str = "offline"
+    history: list[Row] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    last: Checkpoint | None = None
+    epochs_now: int = 0
+
+    def rng(self, *parts: str | int) -> np.random.Generator:
+        """Return the generator that belongs to the seed and the named ``parts``."""
+        return rng_for(self.seed, "training", *parts)
+
+    def checkpoint(
+        self,
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        chosen: str = "only",
+        history: Sequence[Row] = (),
+        **numbers: Any,
+    ) -> Checkpoint:
+        """Return a checkpoint of this training.
+
+        Parameters
+        ----------
+        tensors : mapping
+            What was learned, arrays by name.
+        chosen : {"only", "best_val", "last"}
+            Which epoch it is of: the one with the lowest validation loss, the last, or there are none to choose from.
+        history : sequence of mapping
+        **numbers
+            What else the method will need, plain data.
+        """
+        plain = [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+        told = {**self.about, "chosen": chosen, "history": plain, "numbers": numbers}
+        return Checkpoint(dict(tensors), told)
+
+    def write(self, *, finished: bool = False) -> None:
+        """Write ``history.csv`` and ``training.json`` as they are now."""
+        seconds = round(sum(row.get("seconds", 0.0) for row in self.history), 3)
+        told = {"identity": self.identity, **self.about, **self.facts, **summary(self.history), "seconds": seconds, "finished": finished}
+        self.folder.write_history(self.history)
+        self.folder.write_record(told)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep what a killed training would go on from: nested mappings and lists of tensors and scalars."""
+        from .state import write_state
+
+        write_state(self.folder.state, state)
+
+    def restored(self) -> dict[str, Any] | None:
+        """Return what `save` kept last; None where there is nothing to go on from."""
+        from .state import read_state
+
+        return read_state(self.folder.state) if self.folder.state.is_file() else None

@@ -1,164 +1,134 @@
-"""The paper's data sets of a table of trainings: the user's own, or pictures rendered in their place."""
+"""The data sets of a table of trainings: the user's own, or what is rendered in their place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import printable
-from ..training.data import Pictures, TrainingData
-from ..training.paper_sets import PAPER_SETS
-from ..training.sources._image_files import find_images
-from ..training.sources.image_folder import looks_like_caltech_256
+from ..core.split import Split
+from ..datasets.base import Dataset
+from ..tables.experiment import Experiment
+from ..training.reading import Parts, TrainingData
 
 RENDERED = "rendered"
 """What ``data.NAME=`` takes instead of a path."""
 
-# Of every data set: the source that reads the user's files, and what is rendered in its place.
-_SOURCES: Mapping[str, tuple[str, str]] = {
-    "caltech256": ("image_folder", "scenes"),
-    "cam_a": ("camera", "camera_a"),
-    "cam_b": ("camera", "camera_b"),
-    "cam_c": ("camera", "camera_c"),
-}
-# Options of a scale by their names in the source that renders; others have no meaning there.
-_RENDERED_NAMES: Mapping[str, str] = {"limit": "n", "limit_validation": "n_validation", "split": "split"}
-
-
-@dataclass(frozen=True)
-class TrainingTable:
-    """A table of trainings at one scale: what its YAML file says (`keyframe_bench.tables.training_checks`).
-
-    Attributes
-    ----------
-    name, source : str
-        Of the table; BibTeX key of the paper.
-    scale : str
-    settings : mapping
-        Of the scale: ``network``, ``trainer``, ``data``, ``seeds``, ``missing``.
-    runs : list of mapping
-        Of the scale.
-    figure, keyframes : mapping
-        May be empty.
-    """
-
-    name: str
-    source: str
-    scale: str
-    settings: Mapping[str, Any]
-    runs: Sequence[Mapping[str, Any]]
-    figure: Mapping[str, Any] = field(default_factory=dict)
-    keyframes: Mapping[str, Any] = field(default_factory=dict)
+# Options of a scale by their names in the data set that renders; others have no meaning there.
+_RENDERED_NAMES: Mapping[str, str] = {"limit": "n", "limit_validation": "n_validation"}
+_OF_TRAINING = ("limit", "limit_validation", "sampling", "split_seed")
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """One of the paper's data sets, as it is had here.
+    """One of a table's data sets, as it is had here.
 
     Attributes
     ----------
-    slot : str
+    name : str
         As the table calls it: ``cam_a``, or a variant such as ``cam_a_random``.
     of : str
-        The paper's data set: ``cam_a``.
-    source : TrainingData
+        The data set that a variant is of, else ``name``.
+    about : mapping
+        What the table's file says of it: ``paper`` (what the paper calls it), ``public`` ...
+    data : TrainingData
     path : str
-        As the user gave it; empty for rendered pictures.
+        As the user gave it; empty for what is rendered.
     """
 
-    slot: str
+    name: str
     of: str
-    source: TrainingData
+    about: Mapping[str, Any]
+    data: TrainingData
     path: str = ""
 
     @property
     def paper(self) -> str:
         """The name in the paper; of a variant with what sets it apart."""
-        split = self.source.params.get("split")
-        return PAPER_SETS[self.of] if self.slot == self.of else f"{PAPER_SETS[self.of]}, {split} split"
+        name = str(self.about["paper"])
+        return name if self.name == self.of else f"{name}, {self.data.split} split"
 
     @property
-    def is_camera(self) -> bool:
-        """Whether it is the frames of a fixed camera."""
-        return _SOURCES[self.of][0] == "camera"
+    def caption(self) -> str:
+        """What it is called in captions."""
+        return self.data.dataset.caption
 
-    @property
-    def name(self) -> str:
-        """What it is called in captions, without reading it."""
-        if not self.path:
-            return f"rendered {self.source.params['kind'].replace('_', ' ')}"
-        return printable(Path(self.path).expanduser().resolve().name)
-
-    def about(self, pictures: Pictures) -> dict[str, Any]:
+    def facts(self, parts: Parts) -> dict[str, Any]:
         """Return what a caption says of it, as plain data."""
         return {
             "paper": self.paper,
-            "name": pictures.name,
-            "itself": self._is_the_papers(pictures),
+            "name": self.caption,
+            "itself": bool(self.path) and bool(self.about.get("public")) and self.caption == self.about["paper"],
             "rendered": not self.path,
-            "train": len(pictures.train),
-            "validation": len(pictures.validation),
-            "digest": pictures.digest,
-            "facts": pictures.facts,
+            "train": parts.train.n_frames,
+            "validation": parts.validation.n_frames,
+            "facts": parts.facts,
         }
 
-    def _is_the_papers(self, pictures: Pictures) -> bool:
-        """Whether it is the paper's data set: Caltech 256 by its layout, not by the folder's name.
 
-        The cameras are private: what is given for one is in its place, whatever the file is called.
-        """
-        if self.is_camera or not self.path or pictures.name != self.paper:
-            return False
-        return looks_like_caltech_256(find_images(Path(self.path).expanduser()))
-
-
-def training_sets(table: TrainingTable, given: Mapping[str, str]) -> dict[str, TrainingSet]:
-    """Return the data sets that a table needs, by name.
+def training_sets(
+    experiment: Experiment, scale: str, needed: Sequence[str], given: Mapping[str, str]
+) -> dict[str, TrainingSet]:
+    """Return the data sets ``needed`` by a table at a scale, by name.
 
     Parameters
     ----------
-    table : TrainingTable
+    experiment : Experiment
+    scale : str
+    needed : sequence of str
     given : mapping
         Name to a path, or to ``rendered``.
 
     Raises
     ------
     UsageError
-        For a name that the paper has not, and for a data set that is missing, with the layout that is expected.
+        For a name that the table does not have, and for a data set that is missing, with the layout that is expected.
     """
-    needed = list(dict.fromkeys(slot for run in table.runs for slot in slots_of(run)))
-    needed += [slot for slot in [table.keyframes.get("video")] if slot and slot not in needed]
     for name in given:
-        if name not in PAPER_SETS:
-            raise UsageError(f"data.{name}= is none of the data sets of the paper; there are {', '.join(PAPER_SETS)}")
-    found = {}
-    for slot in needed:
-        params = dict((table.settings.get("data") or {}).get(slot, {}))
-        of = str(params.pop("of", slot))
-        path = given.get(of, table.settings.get("missing", ""))
-        if not path:
-            layout = TrainingData.registry.get(_SOURCES[of][0]).layout
-            raise UsageError(
-                f"table {table.name} scale={table.scale} needs {PAPER_SETS[of]}: give data.{of}=PATH, {layout}; "
-                f"data.{of}={RENDERED} takes rendered pictures in its place"
-            )
-        source = _rendered(of, params) if path == RENDERED else _given(of, path, params)
-        found[slot] = TrainingSet(slot, of, source, "" if path == RENDERED else path)
-    return found
+        if name not in experiment.data_sets:
+            known = ", ".join(experiment.data_sets)
+            raise UsageError(f"data.{name}= is none of the data sets of table {experiment.name}; there are {known}")
+    return {name: _training_set(experiment, scale, name, given) for name in needed}
 
 
-def slots_of(run: Mapping[str, Any]) -> list[str]:
-    """Return the data sets of a run: what it is trained on, then what it is evaluated on besides."""
-    return list(dict.fromkeys([run["data"], *run.get("evaluate", [])]))
+def _training_set(experiment: Experiment, scale: str, name: str, given: Mapping[str, str]) -> TrainingSet:
+    settings = experiment.scale(scale)
+    params = dict((settings.get("data") or {}).get(name, {}))
+    of = str(params.pop("of", name))
+    about = experiment.data_sets[of]
+    path = given.get(of, str(settings.get("missing", "")))
+    if not path:
+        layout = Dataset.registry.get(about["dataset"]["name"]).layout
+        raise UsageError(
+            f"table {experiment.name} scale={scale} needs {about['paper']}: give data.{of}=PATH, {layout}; "
+            f"data.{of}={RENDERED} takes rendered pictures in its place"
+        )
+    split = Split.parse(params.pop("split", about["split"]))
+    if path == RENDERED:
+        return TrainingSet(name, of, about, _rendered(about["rendered"], params, split))
+    options = {key: params.pop(key) for key in _OF_TRAINING if key in params}
+    dataset = _built(about["dataset"], {**params, "root": path})
+    return TrainingSet(name, of, about, TrainingData(dataset=dataset, split=split, **options), path)
 
 
-def _given(of: str, path: str, params: Mapping[str, Any]) -> TrainingData:
-    return TrainingData.registry.build(_SOURCES[of][0], {**params, "root": path})
-
-
-def _rendered(of: str, params: Mapping[str, Any]) -> TrainingData:
+def _rendered(node: Mapping[str, Any], params: Mapping[str, Any], split: Split) -> TrainingData:
+    """Return what is rendered: as many pictures as are wanted, divided as the data set's own kind allows."""
     mine = {_RENDERED_NAMES[name]: value for name, value in params.items() if name in _RENDERED_NAMES}
-    return TrainingData.registry.build("rendered", {**mine, "kind": _SOURCES[of][1]})
+    dataset = _built(node, mine)
+    usual = Split.parse(dataset.usual_split)
+    if split.kind == "frames" and usual.kind == "temporal":
+        usual = Split("frames", usual.value)
+    return TrainingData(dataset=dataset, split=usual)
+
+
+def _built(node: Mapping[str, Any], params: Mapping[str, Any]) -> Dataset:
+    options = {key: value for key, value in node.items() if key != "name"}
+    return Dataset.registry.build(node["name"], {**options, **params})
+
+
+def shown_path(one: TrainingSet) -> str:
+    """Return the last part of the path that the user gave."""
+    return printable(Path(one.path).expanduser().resolve().name)

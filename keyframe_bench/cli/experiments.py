@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +32,7 @@ def _below(folder: Traversable, prefix: str) -> list[str]:
     for entry in folder.iterdir():
         if entry.is_dir():
             found += _below(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".yaml"):
+        elif entry.name.endswith(".yaml") and not entry.name.startswith("_"):
             found.append(prefix + entry.name.removesuffix(".yaml"))
     return found
 
@@ -44,13 +46,18 @@ def load_experiment(name: str) -> Experiment:
         For an unknown name (with the nearest ones) or a file that is not a table.
     """
     if name.endswith((".yaml", ".yml")):
-        return _parsed(Path(name).stem, read_text(Path(name)))
+        path = Path(name)
+        return _parsed(path.stem, read_text(path), lambda other: read_text(path.parent / other))
     known = names_of_experiments()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(known)}"
         raise UsageError(f"unknown table {name!r}; {hint} (`keyframe-bench table` lists all), or give a .yaml file")
-    return _parsed(name, files(EXPERIMENTS).joinpath(*f"{name}.yaml".split("/")).read_text("utf-8"))
+    folder = files(EXPERIMENTS).joinpath(*name.split("/")[:-1])
+    if (folder / "figures.py").is_file():  # a paper's own pictures: code of the package, as its tables are
+        import_module(".".join([EXPERIMENTS, *name.split("/")[:-1], "figures"]))
+    text = (folder / f"{name.rpartition('/')[2]}.yaml").read_text("utf-8")
+    return _parsed(name, text, lambda other: (folder / other).read_text("utf-8"))
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,9 +71,19 @@ class _Loader(yaml.SafeLoader):
         return dict(super().construct_mapping(node, deep=deep))
 
 
-def _parsed(name: str, text: str) -> Experiment:
+def _parsed(name: str, text: str, beside: Callable[[str], str]) -> Experiment:
+    """Return the table of a file; ``beside`` reads one in the same folder, in which tables may share their data sets."""
+    data = _loaded(name, text)
+    if isinstance(data, dict) and isinstance(shared := data.get("data_sets"), str):
+        try:
+            data["data_sets"] = _loaded(shared, beside(shared))
+        except OSError as error:
+            raise UsageError(f"table {name}: data_sets {shared!r} cannot be read ({error.strerror})") from error
+    return parse_experiment(name, data)
+
+
+def _loaded(name: str, text: str) -> Any:
     try:
-        data = yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits
         raise UsageError(f"table {name}: not YAML: {' '.join(str(error).split())}") from None
-    return parse_experiment(name, data)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..bench.change_graph import run_change_graph
 from ..bench.execute import finish_sweep, metric_columns, run_benchmark
+from ..bench.record_table import run_records
 from ..bench.spec import RunSpec
 from ..core.errors import UsageError
 from ..core.files import make_folder, printable, write_atomic
@@ -120,7 +120,9 @@ def replaced(text: str, name: str, markdown: str, file: str, what: str = "table"
 
 
 def _columns_of(experiment: Experiment) -> Iterable[str]:
-    return metric_columns() if experiment.kind == "comparison" else (str(c["name"]) for c in experiment.columns)
+    if experiment.kind == "comparison" and not experiment.rows:
+        return metric_columns()
+    return (str(column["name"]) for column in experiment.columns)
 
 
 def _scale(overrides: list[str]) -> tuple[str | None, list[str]]:
@@ -137,11 +139,11 @@ def _refuse_options(experiment: Experiment, found: Arguments, overrides: list[st
 def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: list[str], command: str) -> int:
     """Compute the missing cells of every run of the table, into one folder; return 1 when cells failed."""
     facts = {"table": experiment.name, "scale": scale}
-    if experiment.kind in ("training", "structure"):
-        return measure_trainings(experiment, scale, found, command=command, facts=facts)
+    if experiment.kind == "training":
+        return measure_trainings(experiment, scale, found, command=command)
     specs = specs_of(experiment, scale, found, overrides)
-    if experiment.kind == "change_graph":
-        run_change_graph(specs[0], command=command, facts=facts)
+    if experiment.records:
+        run_records(experiment, specs[0], command=command, facts=facts)
         return 0
     summaries = []
     for spec in specs:

@@ -1,27 +1,24 @@
-"""Tables of trainings and of structures for ``keyframe-bench table``: their options, which Hydra never sees."""
+"""Tables of trainings for ``keyframe-bench table``: their options, which Hydra never sees."""
 
 from __future__ import annotations
 
 import difflib
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..bench.training_sets import TrainingTable
+from ..bench.training_table import TableOptions, run_trainings
 from ..core.errors import UsageError
 from ..tables.experiment import Experiment
 from ..tables.format import one_line
 from .arguments import Arguments
 
 
-def measure_trainings(
-    experiment: Experiment, scale: str, found: Arguments, *, command: str, facts: Mapping[str, Any]
-) -> int:
-    """Make what a table of trainings or structures is of; return 1 when a training failed.
+def measure_trainings(experiment: Experiment, scale: str, found: Arguments, *, command: str) -> int:
+    """Make what a table of trainings is of; return 1 when a training failed.
 
     Options are ``data.NAME=PATH`` (or ``rendered``), ``trainings=DIR``, ``seeds=[0,1,2]`` and ``trainer.NAME=VALUE``.
 
@@ -30,39 +27,21 @@ def measure_trainings(
     UsageError
         For an option that there is not, or a wrong value.
     """
-    out = Path(found.paths["out"])
-    given = _given(found)
-    runs = experiment.runs_at(scale)
-    filmed = experiment.keyframes.get("run") in [run.get("name") for run in runs]  # not at every scale
-    table = TrainingTable(
-        experiment.name,
-        experiment.source,
-        scale,
-        experiment.scale(scale),
-        runs,
-        experiment.figure,
-        experiment.keyframes if filmed else {},
-    )
-    if experiment.kind == "structure":
-        if given:
-            raise UsageError(
-                f"table {experiment.name} is counted from code and takes no {next(iter(given))}=; leave it out"
-            )
-        from ..bench.structure import run_structure
-
-        run_structure(table, out, command=command, facts=facts)
-        return 0
-    from ..bench.training_plan import TrainingOptions
-    from ..bench.trainings import run_trainings
     from .train_command import line_a_minute
 
-    options = TrainingOptions(
+    given = _given(found)
+    if given and not experiment.runs:
+        raise UsageError(f"table {experiment.name} trains nothing and takes no {next(iter(given))}=; leave it out")
+    options = TableOptions(
         data={key.removeprefix("data."): text for key, text in given.items() if key.startswith("data.")},
         **({"trainings": Path(given["trainings"])} if "trainings" in given else {}),
         seeds=_seeds(given["seeds"]) if "seeds" in given else None,
         trainer={k.removeprefix("trainer."): _value(k, v) for k, v in given.items() if k.startswith("trainer.")},
     )
-    summary = run_trainings(table, out, options, command=command, facts=facts, report=_say, progress=line_a_minute())
+    out = Path(found.paths["out"])
+    summary = run_trainings(
+        experiment, scale, out, options, command=command, report=_say, progress=line_a_minute()
+    )
     for line in summary.failures:
         print(f"failed: {one_line(line)}", file=sys.stderr)
     return 1 if summary.failures else 0

@@ -52,6 +52,8 @@ class Dataset(Configurable, ABC):
         One phrase for ``keyframe-bench list``.
     reference, licence : str
         BibTeX key or "none"; terms of use.
+    layout : str
+        How the files must lie, in a phrase: printed where they are missing.
     usual_split : str
         How a training divides it when nothing is asked for.
     """
@@ -66,6 +68,7 @@ class Dataset(Configurable, ABC):
     description: ClassVar[str] = ""
     reference: ClassVar[str] = "none"
     licence: ClassVar[str] = ""
+    layout: ClassVar[str] = ""
     usual_split: ClassVar[str] = "videos:0.8"
 
     @property

@@ -56,6 +56,10 @@ class Trainable(Extractor):
         the best, its checkpoint goes into ``session.last``.
         """
 
+    def described(self, options: TrainerOptions) -> str:  # noqa: ARG002 - interface
+        """Return in one line what is trained with these options, for tables; by default nothing."""
+        return ""
+
     def evaluate(self, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:  # noqa: ARG002 - interface
         """Return what the trained method is judged by on ``clips``: `numbers`, all finite; by default nothing."""
         return {}

@@ -162,7 +162,7 @@ def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- data: {escape(', '.join(table.datasets) or 'none')}, {count}{escape(replaced)}; {escape(table.coverage)}"
     ]
-    if experiment.kind in ("training", "structure"):
+    if experiment.kind == "training":
         lines = training_provenance(table, run)
     lines += [f"- warning: {escape(str(text))}" for text in run.get("warnings") or ()]
     absent = [f"{n.get('extractor')}: {n.get('reason')}" for n in run.get("not_run") or ()]

@@ -9,14 +9,13 @@ from typing import Any
 from ..core.errors import UsageError
 from ..tables.build import comparison, narrowed
 from ..tables.experiment import Experiment
+from ..tables.figure import Figure
 from ..tables.load import cells_frame
 from ..tables.paper import paper_table
 from .bibliography import bibliography
-from .change_graph import change_graph_png
 from .latex import paper_latex, to_latex
 from .markdown import to_markdown
 from .paper import paper_markdown, provenance
-from .trainings import training_figure
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,13 @@ def rendered(
     chosen : sequence of str
         Columns to show, by default those of the experiment.
     """
-    if chosen and experiment.kind != "comparison":
+    plain = experiment.kind == "comparison" and not experiment.rows
+    if chosen and not plain:
         columns = {str(column["name"]): column for column in experiment.columns}
         experiment = replace(experiment, columns=[columns[name] for name in chosen])
     cells = cells_frame(stored)
     paper = paper_table(experiment, cells, run)
-    if experiment.kind == "comparison":
+    if plain:
         names = tuple(dict.fromkeys([*(experiment.headline or run["columns"]), *chosen]))
         unknown = [name for name in names if name not in run["columns"]]
         if unknown:
@@ -85,10 +85,11 @@ def rendered(
         latex = to_latex(table, sentence=paper.coverage, label=experiment.name)
     else:
         markdown, latex = paper_markdown(paper, run), paper_latex(paper)
-    drawable = [cell for cell in stored.values() if cell.get("layout") or cell.get("figure")]  # small files hold none
-    pictures = {"png": change_graph_png(drawable)} if experiment.kind == "change_graph" and drawable else {}
-    if drawn := training_figure(experiment, list(stored.values())):
-        pictures["png"] = drawn
+    pictures = {}
+    if settings := experiment.figure:
+        good = [cell for cell in stored.values() if cell.get("status") == "ok"]
+        drawn = Figure.registry.build(settings["draw"]).draw(good, settings)
+        pictures = {} if drawn is None else {"png": drawn}
     words = [asdict(verdict, dict_factory=_data) for verdict in paper.verdicts]
     return Rendered(experiment.name, markdown, markdown, latex, bibliography(paper.references), words, pictures)
 

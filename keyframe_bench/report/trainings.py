@@ -1,48 +1,23 @@
-"""Tables of trainings: what was trained on what, and their figures."""
+"""Tables of trainings: what was trained on what."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..models.autoencoder_layers import Network
-from ..tables.experiment import Experiment
 from ..tables.paper import PaperTable
-from ..training.data import defects
-from .convergence import convergence_png
-from .key_clips_figure import key_clips_png
+from ..training.reading import defects
 from .markdown import escape
-from .network_diagram import network_diagram_png
-from .reconstructions import reconstructions_png
-
-
-def training_figure(experiment: Experiment, stored: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Return the figure of a table of trainings or of structures as PNG; None where there is none to draw.
-
-    Pictures are not kept in small files: without them there is no figure that shows any.
-    """
-    good = [cell for cell in stored if cell.get("status") == "ok"]
-    figure = experiment.figure
-    draw = figure.get("draw")
-    if draw == "reconstructions":
-        return reconstructions_png(good, figure)
-    if draw == "convergence":
-        return convergence_png(good, figure)
-    if draw == "keyframes":
-        return key_clips_png(good)
-    if draw == "diagram":
-        run = experiment.runs[0]
-        return network_diagram_png(Network.build(str(run["network"]), run.get("params")))
-    return None
 
 
 def training_provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     """Return what stands for the paper's data, at which scale, and what the brackets are, as Markdown lines."""
-    if table.experiment.kind == "structure":
+    if table.unit == "exact":
         return ["- counted from the layer table of the code: exact, the same at every scale; nothing is trained"]
     lines = [f"- data: {escape(data_sentence(run))}; {escape(table.coverage)}"]
-    if video := (run.get("keyframes") or {}).get("video"):
-        lines.append(f"- key frames are of {escape(str(video))}")
+    videos = run.get("sources") or [(run.get("keyframes") or {}).get("video")]  # as earlier versions wrote it
+    if known := ", ".join(str(video) for video in videos if video):
+        lines.append(f"- key frames are of {escape(known)}")
     scale = _settings("scale " + str(run["scale"]), run.get("network")) if run.get("scale") else ""
     parts = [scale, _settings("", run.get("trainer")), _seeds(run.get("seeds")), _duration(run)]
     if known := "; ".join(part for part in parts if part):

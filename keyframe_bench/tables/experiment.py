@@ -22,15 +22,19 @@ class Experiment:
         What it shows; which data of the paper cannot be had and is replaced.
     source : str
         BibTeX key of the paper; empty for a table of our own.
-    kind : {"table", "comparison", "change_graph", "training", "structure"}
-        Rows and columns defined here; the comparison of `tables.comparison`; a figure of one video; trainings; networks
-        as they are listed.
+    kind : {"comparison", "training"}
+        Extractors on videos: the comparison of `tables.build`, or rows and columns that are defined here. Or trainings on
+        data, whose numbers are over seeds.
     scales : mapping
         Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...); of trainings see
         `keyframe_bench.tables.training_checks`.
+    extractor : str
+        Of trainings: the method that learns.
+    data_sets : mapping
+        Of trainings: what may be trained on, by name; see `keyframe_bench.tables.training_checks`.
     runs : list of mapping
-        Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some scales. For
-        ``training`` one training each, for ``structure`` one network each.
+        Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some scales. Of
+        trainings one training each, and there may be none.
     rows, columns : list of mapping
         See `keyframe_bench.tables.paper`.
     claims : list of mapping
@@ -42,10 +46,9 @@ class Experiment:
         For a comparison: its columns; empty for the usual ones.
     notes : list of str
     figure : mapping
-        Of trainings and structures: ``draw``, and what is drawn.
-    keyframes : mapping
-        Of trainings: ``run`` whose networks choose key frames, ``video`` (a data set), parameters of the extractor and
-        of the clips.
+        ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and what that wants to know.
+    records : mapping
+        ``make``, the name of a `Figure` whose cells come besides those of the runs, and what that wants to know.
     """
 
     name: str
@@ -53,7 +56,9 @@ class Experiment:
     source: str = ""
     about: str = ""
     substitute: str = ""
-    kind: Kind = "table"
+    kind: Kind = "comparison"
+    extractor: str = ""
+    data_sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scales: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     runs: Sequence[Mapping[str, Any]] = ()
     rows: Sequence[Mapping[str, Any]] = ()
@@ -62,7 +67,7 @@ class Experiment:
     headline: tuple[str, ...] = ()
     notes: Sequence[str] = ()
     figure: Mapping[str, Any] = field(default_factory=dict)
-    keyframes: Mapping[str, Any] = field(default_factory=dict)
+    records: Mapping[str, Any] = field(default_factory=dict)
 
     def scale(self, name: str) -> Mapping[str, Any]:
         """Return the options of a scale; `UsageError` lists those there are."""

@@ -25,21 +25,19 @@ from .checking import (
     wrong,
 )
 from .measure import KINDS as MEASURES
-from .training_checks import check_mapping_of_scales, check_structure, check_training
+from .training_checks import check_mapping_of_scales, check_named, check_training
 
-Kind = Literal["table", "comparison", "change_graph", "training", "structure"]
+Kind = Literal["comparison", "training"]
 
 _FIELDS = (
     *("title", "source", "about", "substitute", "kind", "scales", "runs"),
-    *("rows", "columns", "claims", "headline", "notes"),
+    *("rows", "columns", "claims", "headline", "notes", "figure", "records"),
 )
 # Fields that only some kinds have, by field.
 _OF_KINDS: Mapping[str, tuple[str, ...]] = {
-    "rows": ("table", "change_graph", "training", "structure"),
-    "columns": ("table", "change_graph", "training", "structure"),
     "headline": ("comparison",),
-    "figure": ("training", "structure"),
-    "keyframes": ("training",),
+    "extractor": ("training",),
+    "data_sets": ("training",),
 }
 # Options of `keyframe-bench run`; extractors and budget are those of each run.
 _SCALE = ("dataset", "seeds", "limit", "sampling", "grid", "on_error", "executor")
@@ -71,7 +69,7 @@ def check_experiment(name: str, data: Any) -> None:
     at = f"table {name}"
     if not isinstance(data, Mapping):
         raise wrong(at, "the file is not a mapping with title, scales and runs")
-    kind = data.get("kind", "table")
+    kind = data.get("kind", "comparison")
     own = [field for field in _OF_KINDS if field not in _FIELDS and kind in _OF_KINDS[field]]
     check_fields(data, (*_FIELDS, *own), at, required=("title", "scales", "runs"))
     check_text(data["title"], at, "title")
@@ -83,10 +81,13 @@ def check_experiment(name: str, data: Any) -> None:
     for listed in ("headline", "notes"):
         for i, entry in enumerate(check_list(data.get(listed, []), at, listed), start=1):
             check_text(entry, at, f"{listed} {i}")
-    {"training": check_training, "structure": check_structure}.get(kind, _check_runs)(data, at)
+    for named, word in (("figure", "draw"), ("records", "make")):
+        if named in data:
+            check_named(data[named], word, f"{at}: {named}")
+    (check_training if kind == "training" else _check_runs)(data, at)
     facts: dict[str, bool] = {}  # by column: is it a fact?
     for i, column in enumerate(check_mappings(data.get("columns", []), at, "columns"), start=1):
-        _column(column, facts, place_of(at, "column", i, column, "name"), kind)
+        _column(column, facts, place_of(at, "column", i, column, "name"))
     for i, row in enumerate(check_mappings(data.get("rows", []), at, "rows"), start=1):
         _row(row, facts, place_of(at, "row", i, row, "name"))
     for i, claim in enumerate(check_mappings(data.get("claims", []), at, "claims"), start=1):
@@ -105,8 +106,8 @@ def _check_runs(data: Mapping[str, Any], at: str) -> None:
         n_runs = sum(scale in run.get("scales", [scale]) for run in runs)
         if n_runs == 0:
             raise wrong(at, f"scale {scale} has no run; add one, or name it in the scales of a run")
-        if data.get("kind") == "change_graph" and n_runs > 1:
-            raise wrong(at, f"scale {scale} has {n_runs} runs, but a change_graph is made of one; leave the others out")
+        if "records" in data and n_runs > 1:
+            raise wrong(at, f"scale {scale} has {n_runs} runs, but records are made of one; leave the others out")
 
 
 def _scale(options: Any, at: str) -> None:
@@ -202,8 +203,8 @@ def _row(row: Mapping[str, Any], facts: Mapping[str, bool], at: str) -> None:
                 )
 
 
-def _column(column: Mapping[str, Any], facts: dict[str, bool], at: str, kind: str) -> None:
-    """Check a column and note in ``facts`` whether it is a fact; that of a structure may have a ``where``."""
+def _column(column: Mapping[str, Any], facts: dict[str, bool], at: str) -> None:
+    """Check a column and note in ``facts`` whether it is a fact."""
     check_fields(column, (*_COLUMN, *MEASURES), at, required=("name",))
     name = column["name"]
     check_text(name, at, "name")
@@ -214,8 +215,7 @@ def _column(column: Mapping[str, Any], facts: dict[str, bool], at: str, kind: st
     if not facts[name]:
         _measure(column, _COLUMN, at)
         return
-    where = () if kind == "structure" else ("where",)
-    if extra := [field for field in (*where, "over", *MEASURES) if field in column]:
+    if extra := [field for field in ("over", *MEASURES) if field in column]:
         raise wrong(at, f"a column has a fact or a measure, and {extra[0]} is of a measure; leave out one of them")
     check_one_of(column["fact"], _FACTS, at, "fact")
     _where(column.get("where", {}), f"{at}: where")

@@ -50,6 +50,10 @@ class Clips(Sequence[Clip]):
         """Frames of all clips together."""
         return len(self.index)
 
+    def thinned(self, places: NDArray[np.int64]) -> Clips:
+        """Return the clips of some of the frames, at ``places`` of `index`."""
+        return Clips(self._opened, self.index[places], mirrored=self.mirrored, name=self.name)
+
     def __len__(self) -> int:
         return len(self._videos)
 

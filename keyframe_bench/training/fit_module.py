@@ -78,14 +78,14 @@ def fit_module(
     """
     require_lightning()
     from .keeper import Keeper
-    from .machine import machine, undisturbed
+    from .machine import machine, resolved_precision, undisturbed
     from .state import read_state
     from .tracking import tracked
 
     options = session.options
     assert isinstance(options, NetworkOptions)
     with undisturbed(session.seed, threads):
-        session.facts["machine"] = machine()
+        session.facts |= {"machine": machine(), "precision": resolved_precision(options.precision)}
         keeper = Keeper(session, options, batches)
         resuming = session.folder.state.is_file()
         if resuming:

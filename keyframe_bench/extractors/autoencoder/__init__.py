@@ -177,6 +177,13 @@ class Autoencoder(Trainable):
 
         return fit_autoencoder(train, validation, session)
 
+    def described(self, options: TrainerOptions) -> str:
+        """Return the network: input size, then kernel and channels of every layer, where it is made of layers."""
+        assert isinstance(options, AutoencoderOptions)
+        network = options.built_network
+        layers = ", ".join(str(layer).rpartition(",")[0] for layer in getattr(network, "layers", ()))
+        return f"{network.input_height}*{network.input_width}: {layers}" if layers else network.name
+
     def evaluate(self, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
         """Return losses, sharpness and colour of the reconstructions."""
         from .evaluation import evaluate_checkpoint

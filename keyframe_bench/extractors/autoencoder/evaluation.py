@@ -247,10 +247,7 @@ def _stacked(*channels: Tensor) -> Tensor:
 
 
 def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
-    """Return the `COLUMNS` of the network of ``checkpoint`` on all pictures of ``clips``.
-
-    Those at a common size are there where that is not the size of the network's own input.
-    """
+    """Return the `COLUMNS` of the network of ``checkpoint`` on all pictures of ``clips``."""
     import torch
 
     from ...models.checkpoint import with_weights
@@ -259,6 +256,6 @@ def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float
     model = with_weights(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     pictures, loss = clips.rows(options.pictures), options.built_loss
     found = evaluate(model, pictures, loss)
-    if options.common_pictures != options.pictures:
-        found |= evaluate_at(model, pictures, clips.rows(options.common_pictures), loss)
-    return found
+    if options.common_pictures == options.pictures:
+        return found | {"common_loss": found["loss"], "common_psnr": found["psnr"]}
+    return found | evaluate_at(model, pictures, clips.rows(options.common_pictures), loss)

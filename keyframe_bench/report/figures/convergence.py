@@ -1,4 +1,4 @@
-"""Loss against epoch of trainings that begin differently: figure 4 (convergence) of Chen et al. 2021."""
+"""Loss against epoch of trainings that begin differently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .drawing import COLOURS, new_figure, png_bytes
+from ...core.registry import register
+from ...tables.figure import Figure
+from ..drawing import COLOURS, new_figure, png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,32 +17,31 @@ if TYPE_CHECKING:
 _KINDS = (("train_loss", "training"), ("validation_loss", "validation"))
 
 
-def convergence_png(records: Sequence[Mapping[str, Any]], figure: Mapping[str, Any]) -> bytes | None:
-    """Return training and validation loss of every panel's run: each seed thin, their geometric mean thick.
+@register("convergence")
+class Convergence(Figure):
+    """Training and validation loss against epoch: each seed thin, their geometric mean thick.
 
-    Parameters
-    ----------
-    records : sequence of mapping
-        Cells of trainings, of which some hold ``history`` (see `keyframe_bench.training.spec.Trained`).
-    figure : mapping
-        ``panels``: mappings with ``run`` and the ``name`` to be shown.
-
-    Returns
-    -------
-    bytes or None
-        PNG; None when the results hold no history.
-
-    Raises
-    ------
-    UnavailableError
-        If matplotlib is not installed.
+    ``panels`` are mappings with ``run`` and the ``name`` to be shown.
     """
-    curves = {
-        str(panel["name"]): [r["history"] for r in records if r.get("label") == panel["run"] and r.get("history")]
-        for panel in figure["panels"]
-    }
-    if not any(curves.values()):
-        return None
+
+    options = ("panels",)
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:
+        """Return the picture of cells that hold a ``history``; see `Figure.draw`.
+
+        Raises
+        ------
+        UnavailableError
+            If matplotlib is not installed.
+        """
+        curves = {
+            str(panel["name"]): [r["history"] for r in cells if r.get("label") == panel["run"] and r.get("history")]
+            for panel in settings["panels"]
+        }
+        return _drawn(curves) if any(curves.values()) else None
+
+
+def _drawn(curves: Mapping[str, Sequence[Any]]) -> bytes:
     page = new_figure(height=4.6, width=11.5)
     axes = page.subplots(1, len(_KINDS), sharey=True)
     for panel, (key, title) in zip(axes, _KINDS, strict=True):

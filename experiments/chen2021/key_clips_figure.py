@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..tables.format import clock, one_line
-from .drawing import COLOURS, decoded, new_figure, png_bytes, show_picture
+from keyframe_bench.report.drawing import COLOURS, decoded, new_figure, png_bytes, show_picture
+from keyframe_bench.tables.format import clock, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
-from ..metrics.base import Column
-from ..metrics.events import Events, event_agreement
-from ..models.losses import ReconstructionLoss
-from ..selection.key_clips import KeyClips
-from ..selection.spread import spread
-from ..video.onepass import Pass
+from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.metrics.events import Events, event_agreement
+from keyframe_bench.models.base import Loss
+from keyframe_bench.selection.key_clips import KeyClips
+from keyframe_bench.selection.spread import spread
+from keyframe_bench.video.onepass import Pass
 
 _POINTS = 2000  # of the curve
 _BATCH = 64
@@ -35,11 +35,11 @@ COLUMNS: Mapping[str, Column] = {
 }
 
 
-def neighbour_distances(frames: NDArray[np.uint8], loss: ReconstructionLoss | None = None) -> NDArray[np.float64]:
+def neighbour_distances(frames: NDArray[np.uint8], loss: Loss | None = None) -> NDArray[np.float64]:
     """Return the loss between each of ``frames`` [N, H, W, 3] and the one before it, [N - 1]; by default ``mix``."""
     import torch
 
-    loss = loss or ReconstructionLoss()
+    loss = loss or Loss.registry.build("mix")
     found = []
     with torch.inference_mode():
         for start in range(0, len(frames) - 1, _BATCH):

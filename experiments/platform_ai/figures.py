@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.cells import FORMAT
-from ..core.clip import Clip
-from ..core.errors import UsageError, VideoError
-from ..core.files import canonical_json, digest, write_atomic
-from ..core.keyframes import KeyFrames
-from ..core.seeding import rng_for
-from ..datasets.base import VideoItem
-from ..extractors.base import Extractor, run_extractor
-from ..features.pixel_difference import PixelDifference
-from ..metrics.base import Column
-from ..metrics.distances import GRAY
-from ..selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
-from ..video.images import encode_image, fit_width
-from ..video.onepass import read_pass
-from ..video.pictures import fetch_pictures
-from .provenance import ended_record, started_record
-from .spec import RunSpec
+from keyframe_bench.bench.record_table import VideoTable
+from keyframe_bench.core.cells import FORMAT
+from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.files import digest
+from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.registry import register
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.datasets.base import VideoItem
+from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.metrics.distances import GRAY
+from keyframe_bench.selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
+from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.images import encode_image, fit_width
+from keyframe_bench.video.onepass import read_pass
+from keyframe_bench.video.pictures import fetch_pictures
+
+from .change_graph_picture import change_graph_png
 
 _PICTURE_WIDTH = 64
+
+
+@register("change_graph")
+class ChangeGraph(Figure):
+    """Change over time, segments, and the layout of the frames with and without time, of every video; the first is drawn."""
+
+    columns = {  # noqa: RUF012 - never changed
+        "time_order": Column("higher", "1", "|Spearman's rho| of time and place along the layout's first axis"),
+        "time_gradient": Column("higher", "1", "multiple correlation of time with the layout's coordinates"),
+        "neighbours_kept": Column("higher", "1", "trustworthiness of the layout, 5 neighbours"),
+    }
+
+    def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+        """Yield two cells a seed of every video."""
+        spec = table.spec
+        yield from table.each(lambda item: change_graph(item, spec.dataset.name, spec.sampling, spec.seeds))
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+        """Return the picture; small files hold nothing to draw."""
+        drawable = [cell for cell in cells if cell.get("layout") or cell.get("figure")]
+        return change_graph_png(drawable) if drawable else None
 
 
 def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -105,42 +127,3 @@ def _pictures(path: Path, clip: Clip, read: Any) -> list[str]:
     frames: Iterable[Any] = fetch_pictures(path, clip.ordinals.tolist(), read)
     small = (frame.rgb(*fit_width(frame.height, frame.width, _PICTURE_WIDTH)) for frame in frames)
     return [base64.b64encode(encode_image(picture, ".jpg")).decode("ascii") for picture in small]
-
-
-def run_change_graph(spec: RunSpec, *, command: str = "", facts: Mapping[str, Any] | None = None) -> Path:
-    """Write ``results.jsonl`` and ``run.json`` with the records of the data set's videos into ``spec.out``.
-
-    Returns
-    -------
-    Path
-        The folder.
-    """
-    start, items = started_record(command), spec.dataset.videos()[: spec.limit]
-    records: list[dict[str, Any]] = []
-    skipped = []
-    for item in items:
-        try:
-            records += change_graph(item, spec.dataset.name, spec.sampling, spec.seeds)
-        except VideoError as error:
-            if spec.on_error == "raise":
-                raise
-            skipped.append({"video": item.id, "reason": error.reason})
-    if not records:
-        raise UsageError(f"none of the {len(items)} videos of data set {spec.dataset.name!r} can be read")
-    columns = {
-        "time_order": Column("higher", "1", "|Spearman's rho| of time and place along the layout's first axis"),
-        "time_gradient": Column("higher", "1", "multiple correlation of time with the layout's coordinates"),
-        "neighbours_kept": Column("higher", "1", "trustworthiness of the layout, 5 neighbours"),
-    }
-    run = {
-        **start,
-        **ended_record(),
-        **(facts or {}),
-        "dataset": spec.dataset.name,
-        "n_videos": len(items),
-        "skipped": skipped,
-        "columns": {name: {"metric": "layout", **vars(column)} for name, column in columns.items()},
-    }
-    write_atomic(spec.out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
-    write_atomic(spec.out / "run.json", json.dumps(run, indent=1))
-    return spec.out

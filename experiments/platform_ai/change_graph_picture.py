@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UnavailableError, UsageError
-from ..tables.format import clock
+from keyframe_bench.core.errors import UnavailableError, UsageError
+from keyframe_bench.tables.format import clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def change_graph_png(records: Sequence[Mapping[str, Any]]) -> bytes:
     Parameters
     ----------
     records : sequence of mapping
-        Cells as `bench.change_graph` wrote them.
+        Cells as `figures.change_graph` wrote them.
 
     Raises
     ------

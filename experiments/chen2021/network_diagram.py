@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..models.autoencoder_layers import Network
-from .drawing import new_figure, png_bytes
+from keyframe_bench.models.networks import ConvolutionalNetwork as Network
+from keyframe_bench.report.drawing import new_figure, png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

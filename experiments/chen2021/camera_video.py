@@ -1,4 +1,4 @@
-"""The video that a table of trainings chooses key frames from: its file, its events, and when something moves in it."""
+"""The video of a camera from which key frames are chosen: its file, its events, and when something moves in it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.annotation import Annotation
-from ..core.errors import UsageError, VideoError
-from ..core.files import cache_folder, sha256_of_file
-from ..datasets._annotations import FILE_NAME, read_annotations
-from ..training.sources.camera import Camera
-from ..training.sources.rendered import FPS, Rendered
-from ..video.decode import VideoReader
-from ..video.encode import write_h264
-from ..video.surveillance import make_camera
-from .training_sets import TrainingSet
+from keyframe_bench.bench.training_sets import TrainingSet
+from keyframe_bench.core.annotation import Annotation
+from keyframe_bench.core.errors import UsageError, VideoError
+from keyframe_bench.core.files import sha256_of_file
+from keyframe_bench.datasets._annotations import FILE_NAME, read_annotations
+from keyframe_bench.datasets.base import Dataset, VideoItem
+from keyframe_bench.video.decode import VideoReader
 
 _CHANGED = 8  # grey levels: sensor noise is below 1 in a cell that averages hundreds of pixels
 _LEAST = 3  # of 576 cells
@@ -64,55 +61,42 @@ class FilmedVideo:
 def filmed_video(one: TrainingSet) -> FilmedVideo:
     """Return the video of a camera: of several files the first that can be decoded, in the order of the training data.
 
-    Events are read from an ``annotations.json`` in the folder that was given, or beside the file.
+    Events are those of the data set, or of an ``annotations.json`` beside the file.
 
     Raises
     ------
     UsageError
         If it is no camera, no file can be decoded, or the annotation file is wrong.
     """
-    if isinstance(one.source, Rendered) and one.is_camera:
-        return _rendered_video(one)
-    if not isinstance(one.source, Camera):
-        raise UsageError(f"keyframes: video {one.slot!r} is no camera, and key frames are chosen from a camera's video")
-    root = Path(one.path).expanduser()
+    items = one.data.dataset.videos() if one.path else _as_h264(one.data.dataset).videos()
+    if any(item.photographs for item in items):
+        raise UsageError(f"records: data {one.name!r} is no camera, and key frames are chosen from a camera's video")
     reasons = []
-    for name, path in one.source.files().items():  # as the training data chooses and sorts them
+    for item in items:
         try:
-            _require_frame(path)
+            with VideoReader(item.path) as reader:
+                if next(iter(reader), None) is None:
+                    raise VideoError(item.path, "it holds no frame")
         except VideoError as error:
-            reasons.append(f"{name}: {error.reason}")
+            reasons.append(f"{item.id}: {error.reason}")
             continue
-        inside = root.is_dir()
-        shown = f"{one.name}/{name}" if inside else one.name
-        return FilmedVideo(path, shown, sha256_of_file(path), _events_of(root if inside else root.parent, name))
-    raise UsageError(f"data.{one.slot}={one.path!r} holds no video that can be decoded ({'; '.join(reasons[:5])})")
+        inside = bool(one.path) and Path(one.path).expanduser().is_dir()
+        shown = f"{one.caption}/{item.id}" if inside else one.caption
+        return FilmedVideo(Path(item.path), shown, sha256_of_file(item.path), _events(item))
+    raise UsageError(f"data.{one.name}={one.path!r} holds no video that can be decoded ({'; '.join(reasons[:5])})")
 
 
-def _require_frame(path: Path) -> None:
-    with VideoReader(path) as reader:
-        if next(iter(reader), None) is None:
-            raise VideoError(path, "it holds no frame")
+def _as_h264(dataset: Dataset) -> Dataset:
+    """Return the rendered camera as a camera would have written it: the sizes of clips are compared with its own."""
+    return Dataset.registry.build(dataset.name, {**dataset.params, "coded": "h264"})
 
 
-def _events_of(folder: Path, name: str) -> NDArray[np.int64] | None:
-    """Return what the annotation file of a folder, if it has one, says of the video at this path below it."""
-    file = folder / FILE_NAME
-    if not os.path.lexists(file):
-        return None
-    found = read_annotations(file).get(name)
-    return None if found is None else found.events
-
-
-def _rendered_video(one: TrainingSet) -> FilmedVideo:
-    """Return the video of the camera whose frames the source draws, in the user's cache."""
-    source = one.source
-    assert isinstance(source, Rendered)
-    camera = make_camera(source.kind[-1], source.seed, n_frames=source.n + source.n_validation, fps=FPS)
-    path = cache_folder() / f"{source.kind}-{source.digest()}.mp4"
-    if not path.is_file():  # a complete one is renamed into place
-        write_h264(path, camera.pictures(), FPS)
-    return FilmedVideo(path, one.name, sha256_of_file(path), camera.annotation().events)
+def _events(item: VideoItem) -> NDArray[np.int64] | None:
+    beside = Path(item.path).parent / FILE_NAME
+    known = item.annotation
+    if known is None and os.path.lexists(beside):
+        known = read_annotations(beside).get(Path(item.path).name)
+    return None if known is None else known.events
 
 
 def busy_frames(gray: NDArray[np.uint8], times: NDArray[np.float64]) -> NDArray[np.bool_]:

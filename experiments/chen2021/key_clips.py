@@ -5,33 +5,38 @@ from __future__ import annotations
 import base64
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.feature import Feature
-from ..core.files import canonical_json
-from ..core.keyframes import KeyFrames
-from ..core.params import check_params
-from ..core.seeding import rng_for
-from ..core.version import PASS_VERSION
-from ..extractors.base import Extractor, run_extractor
-from ..metrics.base import Column
-from ..metrics.distances import GRAY
-from ..selection.key_clips import ClipRules, KeyClips, key_clips
-from ..training.spec import Trained
-from ..video.clips import write_clips
-from ..video.images import encode_image, fit_width
-from ..video.onepass import Pass, read_pass
-from ..video.pictures import fetch_pictures
-from .keyframe_numbers import COLUMNS, clip_numbers, evenly_spread, neighbour_distances, some, time_line
-from .training_sets import TrainingSet
-from .training_video import FilmedVideo, busy_frames, filmed_video, spans_of
+from keyframe_bench.bench.train import Trained
+from keyframe_bench.bench.training_table import TrainingTable
+from keyframe_bench.core.errors import OutputError, UnavailableError
+from keyframe_bench.core.feature import Feature
+from keyframe_bench.core.files import canonical_json
+from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.params import check_params
+from keyframe_bench.core.registry import register
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.core.version import PASS_VERSION
+from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.metrics.distances import GRAY
+from keyframe_bench.selection.key_clips import ClipRules, KeyClips, key_clips
+from keyframe_bench.tables.checking import check_parameters, is_number, quoted, wrong
+from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.clips import write_clips
+from keyframe_bench.video.images import encode_image, fit_width
+from keyframe_bench.video.onepass import Pass, read_pass
+from keyframe_bench.video.pictures import fetch_pictures
+
+from .camera_video import FilmedVideo, busy_frames, filmed_video, spans_of
+from .key_clip_numbers import COLUMNS, clip_numbers, evenly_spread, neighbour_distances, some, time_line
+from .key_clips_figure import key_clips_png
 
 VERSION = 3
 """Bump it when the records of the same key frames may change."""
@@ -39,6 +44,59 @@ VERSION = 3
 _EVERY = "every"
 _SHOWN = 12  # key frames in the montage
 _WIDTH = 256
+
+
+@register("key_clips")
+class KeyClipsOfCamera(Figure):
+    """Key frames and key clips of a camera's video by the networks of one run, and by controls.
+
+    ``run`` names the run, ``data`` the camera, ``params`` are parameters of the extractor (a mapping, or a list of
+    them; a list of values is a row each), ``clips`` the rules of the clips. The first is drawn; the control has as many
+    frames as that, evenly spread.
+    """
+
+    columns = COLUMNS
+    options = ("run", "data", "params", "clips")
+
+    def check(self, settings: Mapping[str, Any], at: str) -> None:
+        """Check parameters and rules."""
+        params = settings.get("params", {})
+        if params == []:
+            raise wrong(at, "params is an empty list; give a mapping of parameters, a list of such, or leave it out")
+        for one in params if isinstance(params, list) else [params]:
+            check_parameters(one, f"{at}: params")
+        check_parameters(settings.get("clips", {}), f"{at}: clips")
+        for name, value in settings.get("clips", {}).items():
+            if value is not None and not is_number(value):
+                raise wrong(at, f"clips: {name} {quoted(value)} is not a number")
+
+    def cells(self, table: TrainingTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a cell for every plan and seed, where the run is trained at this scale."""
+        run = next((run for run in table.runs if run.name == settings["run"]), None)
+        if run is None:
+            return
+        plans = keyframes_plans(settings, filmed_video(table.sets[settings["data"]]))
+        for seed in table.seeds:
+            trained, about = table.trained(run.name, seed), table.about(run, seed)
+            if isinstance(trained, Trained):
+                yield from self._cells(table, plans, trained, about)
+
+    def _cells(
+        self, table: TrainingTable, plans: Sequence[KeyframesPlan], trained: Trained, about: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        reading = Reading(plans, trained)
+        for plan in plans:
+            try:
+                record = partial(plan.record, reading, about)
+                yield table.kept(plan.identity(trained), plan.about(about), record)
+            except (OutputError, UnavailableError):
+                raise
+            except Exception as error:  # noqa: BLE001 - a failing row is recorded; the others go on
+                yield table.failed(plan.about(about), error, COLUMNS)
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+        """Return montage, curve and time line; see `Figure.draw`."""
+        return key_clips_png(cells)
 
 
 @dataclass(frozen=True)
@@ -49,7 +107,7 @@ class KeyframesPlan:
     ----------
     run : str
         Whose best checkpoints are used.
-    slot : str
+    data : str
         Data set that the video is of.
     video : FilmedVideo
     params : dict
@@ -62,17 +120,12 @@ class KeyframesPlan:
     """
 
     run: str
-    slot: str
+    data: str
     video: FilmedVideo
     params: Mapping[str, Any]
     rules: ClipRules
     drawn: bool = True
     spread: bool = False
-
-    @property
-    def columns(self) -> Mapping[str, Column]:
-        """What the numbers of its records are."""
-        return COLUMNS
 
     def method(self, trained: Trained) -> Extractor:
         """Return the extractor with the network of a training."""
@@ -84,7 +137,7 @@ class KeyframesPlan:
         features = [*(feature.key for feature in (*method.needs, GRAY)), *method.depends_on]
         events = None if self.video.events is None else self.video.events.tolist()
         return [
-            *("keyframes", VERSION, PASS_VERSION, self.run, self.slot),
+            *("keyframes", VERSION, PASS_VERSION, self.run, self.data),
             *(method.name, method.version, features, dict(self.params)),
             *(self.rules.params, self.video.name, self.video.sha256, events, self.drawn, self.spread),
         ]
@@ -94,10 +147,9 @@ class KeyframesPlan:
         params = {**about["params"], **self.params}
         return {
             **about,
-            "extractor": "autoencoder",
             "label": "evenly spread" if self.spread else "key frames",
             "params": params,
-            "dataset": self.slot,
+            "dataset": self.data,
             "source": self.video.name,
         }
 
@@ -205,31 +257,20 @@ class Reading:
         return self._bytes[spans, snap_s]
 
 
-def keyframes_plans(asked: Mapping[str, Any], sets: Mapping[str, TrainingSet]) -> list[KeyframesPlan]:
-    """Return what a table's ``keyframes`` asks for: a plan for every combination of listed parameters, and a control.
-
-    Parameters
-    ----------
-    asked : mapping
-        ``run``, ``video``, ``params`` (a mapping, or a list of them), ``clips``; or empty. The first plan is
-        drawn, and the control is that of the first.
-    sets : mapping
-        Its data sets.
+def keyframes_plans(asked: Mapping[str, Any], video: FilmedVideo) -> list[KeyframesPlan]:
+    """Return a plan for every combination of listed parameters, and the control of the first, which is drawn.
 
     Raises
     ------
     UsageError
-        If the data set holds no video that can be decoded, or a parameter is wrong.
+        If a parameter is wrong.
     """
-    if not asked:
-        return []
     rules = ClipRules(**check_params(ClipRules, asked.get("clips") or {}, "clips"))
-    video = filmed_video(sets[asked["video"]])
     plans: list[KeyframesPlan] = []
     for given in settings_of(asked.get("params") or {}):
         method = Extractor.registry.build("autoencoder", given)
         params = {name: value for name, value in method.params.items() if name != "checkpoint"}
-        plans.append(KeyframesPlan(asked["run"], asked["video"], video, params, rules, drawn=not plans))
+        plans.append(KeyframesPlan(asked["run"], asked["data"], video, params, rules, drawn=not plans))
     return [*plans, replace(plans[0], drawn=False, spread=True)]
 
 

@@ -1,19 +1,21 @@
-"""Networks as they are listed in a paper: one record a layer, with parameters and multiply-accumulates; exact."""
+"""Networks as they are listed in the paper: one cell a layer, with parameters and multiply-accumulates; exact."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..core.cells import FORMAT
-from ..core.files import canonical_json, digest, write_atomic
-from ..models.autoencoder_layers import Network
-from .provenance import ended_record, started_record
-from .training_sets import TrainingTable
+from keyframe_bench.core.cells import FORMAT
+from keyframe_bench.core.files import digest
+from keyframe_bench.core.registry import register
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.models.base import Network
+from keyframe_bench.models.networks import ConvolutionalNetwork
+from keyframe_bench.tables.figure import Figure
 
-COLUMNS = {
+from .network_diagram import network_diagram_png
+
+_ABOUT = {
     "params": "trained numbers",
     "mmacs": "million multiply-accumulates a picture",
     "total_params": "trained numbers of encoder and decoder",
@@ -26,10 +28,40 @@ COLUMNS = {
 }
 
 
-def structure_records(network: Network, reference: str) -> list[dict[str, Any]]:
-    """Return the records of a network: its input, every layer of its encoder, and the whole.
+@register("structure")
+class Structure(Figure):
+    """The layers of ``networks``, as cells whose label says which ("input", "layer 1", "whole")."""
 
-    ``label`` says which ("input", "layer 1", "whole"), ``structure`` is the text that the paper's tables print there.
+    columns = {name: Column("none", "1", about) for name, about in _ABOUT.items()}  # noqa: RUF012 - never changed
+    options = ("networks",)
+
+    def cells(self, table: Any, settings: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+        """Return the cells of every network, counted from the layer table of the code."""
+        for name in settings["networks"]:
+            yield from _cells(_network(name), table.experiment.source)
+
+
+@register("diagram")
+class Diagram(Figure):
+    """The drawing of one ``network``: every map between its layers, with sizes, from input to output."""
+
+    options = ("network",)
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+        """Return the picture; it needs no results."""
+        return network_diagram_png(_network(settings["network"]))
+
+
+def _network(name: str) -> ConvolutionalNetwork:
+    network = Network.registry.build(name)
+    assert isinstance(network, ConvolutionalNetwork)
+    return network
+
+
+def _cells(network: ConvolutionalNetwork, reference: str) -> list[dict[str, Any]]:
+    """Return the cells of a network: its input, every layer of its encoder, and the whole.
+
+    ``structure`` is the text that the paper's tables print there.
     """
     size = {"height": network.input_height, "width": network.input_width, "channels": 3}
     parts: list[tuple[str, str, Mapping[str, float]]] = [("input", f"{size['height']}*{size['width']}", size)]
@@ -68,17 +100,3 @@ def structure_records(network: Network, reference: str) -> list[dict[str, Any]]:
         }
         for label, text, metrics in parts
     ]
-
-
-def run_structure(table: TrainingTable, out: Path, *, command: str, facts: Mapping[str, Any]) -> Path:
-    """Write ``results.jsonl`` and ``run.json`` of a table of kind ``structure`` into ``out`` and return it."""
-    record, shared = started_record(command), table.settings.get("network") or {}
-    records = []
-    for run in table.runs:
-        network = Network.build(run["network"], {**shared, **run.get("params", {})})
-        records += structure_records(network, table.source)
-    columns = {name: {"direction": "none", "unit": "1", "about": about} for name, about in COLUMNS.items()}
-    record |= {**facts, "columns": columns, **ended_record()}
-    write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
-    write_atomic(out / "run.json", json.dumps(record, indent=1) + "\n")
-    return out

@@ -1,0 +1,1 @@
+"""Tables and figures of Chen et al. 2021."""

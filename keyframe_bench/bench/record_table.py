@@ -1,0 +1,70 @@
+"""A comparison whose cells a figure makes itself, of the options of one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UsageError, VideoError
+from ..core.files import canonical_json, write_atomic
+from ..datasets.base import VideoItem
+from ..tables.experiment import Experiment
+from ..tables.figure import Figure
+from .provenance import ended_record, started_record
+from .spec import RunSpec
+
+
+class VideoTable:
+    """What a `Figure` makes cells of: the videos of a run, and its options.
+
+    Attributes
+    ----------
+    spec : RunSpec
+    items : list of VideoItem
+    skipped : list of dict
+        Videos that cannot be read, and why.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        self.items = spec.dataset.videos()[: spec.limit]
+        self.skipped: list[dict[str, str]] = []
+
+    def each(self, make: Callable[[VideoItem], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+        """Yield what ``make`` gives for every video that can be read; with ``on_error=raise`` others raise."""
+        for item in self.items:
+            try:
+                yield from list(make(item))
+            except VideoError as error:
+                if self.spec.on_error == "raise":
+                    raise
+                self.skipped.append({"video": item.id, "reason": error.reason})
+
+
+def run_records(experiment: Experiment, spec: RunSpec, *, command: str = "", facts: Mapping[str, Any]) -> Path:
+    """Write ``results.jsonl`` and ``run.json`` with the cells that `Experiment.records` names, and return the folder.
+
+    Raises
+    ------
+    UsageError
+        If no video can be read.
+    """
+    record, table = started_record(command), VideoTable(spec)
+    figure = Figure.registry.build(experiment.records["make"])
+    records = list(figure.cells(table, experiment.records))
+    if not records:
+        raise UsageError(f"none of the {len(table.items)} videos of data set {spec.dataset.name!r} can be read")
+    run = {
+        **record,
+        **ended_record(),
+        **facts,
+        "dataset": spec.dataset.name,
+        "n_videos": len(table.items),
+        "skipped": table.skipped,
+        "columns": {name: {"metric": figure.name, **vars(column)} for name, column in figure.columns.items()},
+    }
+    write_atomic(spec.out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
+    write_atomic(spec.out / "run.json", json.dumps(run, indent=1) + "\n")
+    return spec.out

@@ -1,0 +1,1 @@
+"""Figures that any table can name."""

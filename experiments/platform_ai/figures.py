@@ -34,7 +34,7 @@ _PICTURE_WIDTH = 64
 
 @register("change_graph")
 class ChangeGraph(Figure):
-    """Change over time, segments, and the layout of the frames with and without time, of every video; the first is drawn."""
+    """Change over time, segments, and layouts of the frames with and without time; the first video is drawn."""
 
     columns = {  # noqa: RUF012 - never changed
         "time_order": Column("higher", "1", "|Spearman's rho| of time and place along the layout's first axis"),

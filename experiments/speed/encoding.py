@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from keyframe_bench.models.autoencoder_layers import Network
 
 from keyframe_bench.core.files import write_atomic
 from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.encoding import Encoding, Precision, folded
 
 TARGET = 0.8

@@ -24,11 +24,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import torch
+from keyframe_bench.models.autoencoder_layers import Network
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.losses import ReconstructionLoss
 from keyframe_bench.models.similarity import C1, C2, SIGMAS
 

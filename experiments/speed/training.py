@@ -20,15 +20,15 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from keyframe_bench.models.autoencoder_layers import Network
+from keyframe_bench.training.data import Pictures
+from keyframe_bench.training.spec import TrainerOptions
 
 from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.losses import ReconstructionLoss
 from keyframe_bench.training.batches import Batch, training_batches
-from keyframe_bench.training.data import Pictures
 from keyframe_bench.training.machine import machine, resolved_precision, undisturbed, versions
 from keyframe_bench.training.module import Reconstruction
-from keyframe_bench.training.spec import TrainerOptions
 
 PARTS = ("data", "input", "forward", "loss", "backward", "optimiser")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, get_args
 
 from ..core.checkpoint import Checkpoint, checkpoint_id, read_checkpoint
 from ..core.errors import ContractError, UsageError
@@ -17,12 +17,10 @@ from ..extractors.trainable import Trainable
 from ..training.folder import TrainingFolder
 from ..training.options import TrainerOptions
 from ..training.reading import Parts, TrainingData
-from ..training.session import Report, Session
+from ..training.session import Logger, Report, Session, WandbMode
 from .provenance import package_versions
 
 VERSION = 2  # of training itself: raised when the same options give other weights
-Logger = Literal["csv", "wandb"]
-WandbMode = Literal["online", "offline", "disabled"]
 
 
 def trainable(name: str) -> Trainable:
@@ -91,7 +89,8 @@ class Training:
         UsageError, UnavailableError
             If the checkpoint to start from, or the data, cannot be read.
         """
-        plugins = [source_digest(type(one)) for one in (self.method, *self.options.all_chosen)]
+        parts: tuple[Any, ...] = (self.method, *self.options.all_chosen)
+        plugins = [source_digest(type(one)) for one in parts]
         return {
             "training": VERSION,
             "extractor": [self.extractor, self.method.version, *filter(None, plugins)],
@@ -173,7 +172,9 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
             folder.state.unlink(missing_ok=True)
         best = method.fit(parts.train, parts.validation, session)
         if not isinstance(best, Checkpoint):
-            raise ContractError(f"fit of {training.extractor!r} gave {type(best).__name__}, not session.checkpoint(...)")
+            raise ContractError(
+                f"fit of {training.extractor!r} gave {type(best).__name__}, not session.checkpoint(...)"
+            )
         best.write(folder.best)
         (session.last or best).write(folder.last)
         session.facts["numbers"] = best.numbers

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -248,11 +248,13 @@ class TrainingTable:
                 raise UsageError(f"it begins from {run.init}, whose training failed")
             init = str(first.best)
         data = self.sets[run.data].data
-        known = {"extractor": self.method.name, "options": run.options, "data": data, "init": init, "seed": seed}
-        key = Training(**known, out=Path()).key
-        trained = train(Training(**known, out=self.options.trainings / key), report=self.progress)
+        training = Training(
+            extractor=self.method.name, options=run.options, data=data, out=Path(), init=init, seed=seed
+        )
+        training = replace(training, out=self.options.trainings / training.key)
+        trained = train(training, report=self.progress)
         self.summary.n_trained += trained.computed
-        self._seconds[key] = float(trained.record.get("seconds") or 0.0)
+        self._seconds[training.key] = float(trained.record.get("seconds") or 0.0)
         return trained
 
     def _cell(self, run: Run, name: str, seed: int, trained: Trained) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..api import extract
 from ..bench.spec import Backend
-from ..bench.train import Logger
 from ..core.errors import UnavailableError, UsageError
 from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
+from ..training.session import Logger
 
 CONFIG_MODULE = "keyframe_bench.conf"
 GROUPS: dict[str, Registry[Any]] = {

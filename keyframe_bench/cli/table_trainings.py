@@ -39,9 +39,7 @@ def measure_trainings(experiment: Experiment, scale: str, found: Arguments, *, c
         trainer={k.removeprefix("trainer."): _value(k, v) for k, v in given.items() if k.startswith("trainer.")},
     )
     out = Path(found.paths["out"])
-    summary = run_trainings(
-        experiment, scale, out, options, command=command, report=_say, progress=line_a_minute()
-    )
+    summary = run_trainings(experiment, scale, out, options, command=command, report=_say, progress=line_a_minute())
     for line in summary.failures:
         print(f"failed: {one_line(line)}", file=sys.stderr)
     return 1 if summary.failures else 0

@@ -49,7 +49,7 @@ class Trainable(Extractor):
         return self.needs
 
     @abstractmethod
-    def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:  # type: ignore[override]
+    def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
         """Learn from ``train`` and return ``session.checkpoint(...)``.
 
         ``validation`` may choose among epochs or values; it is no test data. Where there is a last epoch that is not

@@ -51,7 +51,10 @@ class Figure(ABC):
         return ()
 
     def stored(
-        self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]  # noqa: ARG002 - interface
+        self,
+        checkpoint: Checkpoint,
+        clips: Clips,
+        settings: Mapping[str, Any],  # noqa: ARG002 - interface
     ) -> dict[str, Any]:
         """Return what a training's cell must hold for the picture: plain data, not kept in small files."""
         return {}

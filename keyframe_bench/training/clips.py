@@ -22,7 +22,7 @@ class Clips(Sequence[Clip]):
     ----------
     opened : callable
         From the number of a video to the clip of all its sampled frames.
-    index : int64 [N, 2]
+    places : int64 [N, 2]
         Of every frame of this part: the number of its video, and its place among the sampled frames of that video.
     mirrored : bool
         Whether frames may be mirrored left to right in training (photographs: yes).
@@ -31,28 +31,28 @@ class Clips(Sequence[Clip]):
 
     Attributes
     ----------
-    index : int64 [N, 2]
+    places : int64 [N, 2]
     n_frames : int
         N.
     """
 
     def __init__(
-        self, opened: Callable[[int], Clip], index: NDArray[np.int64], *, mirrored: bool = False, name: str = ""
+        self, opened: Callable[[int], Clip], places: NDArray[np.int64], *, mirrored: bool = False, name: str = ""
     ) -> None:
         self._opened = lru_cache(maxsize=OPEN_CLIPS)(opened)
-        self.index = index
+        self.places = places
         self.mirrored = mirrored
         self.name = name
-        self._videos = np.unique(index[:, 0])
+        self._videos = np.unique(places[:, 0])
 
     @property
     def n_frames(self) -> int:
         """Frames of all clips together."""
-        return len(self.index)
+        return len(self.places)
 
-    def thinned(self, places: NDArray[np.int64]) -> Clips:
-        """Return the clips of some of the frames, at ``places`` of `index`."""
-        return Clips(self._opened, self.index[places], mirrored=self.mirrored, name=self.name)
+    def thinned(self, positions: NDArray[np.int64]) -> Clips:
+        """Return the clips of some of the frames, at these ``positions`` of `places`."""
+        return Clips(self._opened, self.places[positions], mirrored=self.mirrored, name=self.name)
 
     def __len__(self) -> int:
         return len(self._videos)
@@ -66,14 +66,14 @@ class Clips(Sequence[Clip]):
         if isinstance(which, slice):
             return [self[i] for i in range(len(self))[which]]
         video = int(self._videos[which])
-        return self._opened(video).taken(np.sort(self.index[self.index[:, 0] == video, 1]))
+        return self._opened(video).taken(np.sort(self.places[self.places[:, 0] == video, 1]))
 
     def __iter__(self) -> Iterator[Clip]:
         return (self[i] for i in range(len(self)))
 
     def rows(self, feature: Feature) -> Rows:
-        """Return the rows of ``feature`` of all frames of this part, in the order of `index`."""
-        return Rows(lambda video: self._opened(video)[feature], self.index)
+        """Return the rows of ``feature`` of all frames of this part, in the order of `places`."""
+        return Rows(lambda video: self._opened(video)[feature], self.places)
 
 
 class Rows:
@@ -83,33 +83,33 @@ class Rows:
     ----------
     opened : callable
         From the number of a video to the rows of all its sampled frames, array [n, ...], often memory-mapped.
-    index : int64 [N, 2]
+    places : int64 [N, 2]
         As in `Clips`.
 
     Attributes
     ----------
-    index : int64 [N, 2]
+    places : int64 [N, 2]
     shape, ndim, dtype
         Of all rows as one array.
     """
 
-    def __init__(self, opened: Callable[[int], NDArray[Any]], index: NDArray[np.int64]) -> None:
+    def __init__(self, opened: Callable[[int], NDArray[Any]], places: NDArray[np.int64]) -> None:
         self._opened = opened
-        self.index = index
-        first = opened(int(index[0, 0])) if len(index) else np.zeros((0,))
-        self.shape: tuple[int, ...] = (len(index), *first.shape[1:])
+        self.places = places
+        first = opened(int(places[0, 0])) if len(places) else np.zeros((0,))
+        self.shape: tuple[int, ...] = (len(places), *first.shape[1:])
         self.ndim, self.dtype = first.ndim, first.dtype
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.places)
 
     def __getitem__(self, part: slice) -> NDArray[Any]:
         """Return the rows of a slice, a new array."""
         return self.take(np.arange(*part.indices(len(self))))
 
-    def take(self, places: ArrayLike) -> NDArray[Any]:
-        """Return the rows at ``places`` [n] of 0 to N - 1, a new array [n, ...]."""
-        index = self.index[np.asarray(places, dtype=np.int64)]
+    def take(self, positions: ArrayLike) -> NDArray[Any]:
+        """Return the rows at ``positions`` [n] of 0 to N - 1, a new array [n, ...]."""
+        index = self.places[np.asarray(positions, dtype=np.int64)]
         videos = np.unique(index[:, 0])
         if len(videos) == 1:
             return np.take(self._opened(int(videos[0])), index[:, 1], axis=0)

@@ -126,7 +126,7 @@ def _read_fold(fold: Any, ids: Sequence[str], at: str, layout: str) -> Fold:
     for side in sides:
         if not isinstance(side, list) or not side or not all(isinstance(name, str) for name in side):
             raise UsageError(f"{at} has no list of videos for train and for test; {layout}")
-    known, (train, test) = set(ids), map(set, sides)
+    known, train, test = set(ids), set(sides[0] or ()), set(sides[1] or ())
     for name in sorted((train | test) - known):
         raise UsageError(f"{at} names {name!r}, which the data set does not have; its videos are called {ids[0]!r} ...")
     for name in sorted(train & test):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from ..core.errors import UsageError
 from ..core.params import Configurable, Range, check_params, parameters_of
 from ..core.registry import Registry
+
+Self = TypeVar("Self", bound="TrainerOptions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class TrainerOptions(Configurable):
     without_effect: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
-    def build(cls, given: Mapping[str, Any] | None = None) -> TrainerOptions:
+    def build(cls: type[Self], given: Mapping[str, Any] | None = None) -> Self:
         """Return checked options; those that are not given have their defaults.
 
         Raises

@@ -69,8 +69,10 @@ def divide_photographs(
     facts: dict[str, Any] = {}
     for what, found in (("copies", copies), ("alike", alike)):
         facts |= {what: len(found), f"{what}_names": found[:_NAMED]}
-    sides = (_spread(set(own) - validation, rank), _spread(validation, rank))
-    return DividedPhotographs(*([place_of[name] for name in side] for side in sides), facts)
+    train, validated = (
+        [place_of[name] for name in _spread(side, rank)] for side in (set(own) - validation, validation)
+    )
+    return DividedPhotographs(train, validated, facts)
 
 
 def _held_out(first: Mapping[str, str], rank: Mapping[str, float], share: float) -> set[str]:

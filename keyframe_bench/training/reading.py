@@ -22,8 +22,8 @@ from ..datasets.base import Dataset, VideoItem
 from ..features.picture_id import PictureId
 from ..features.rgb import Rgb
 from ..selection.spread import spread
-from ..video.onepass import read_pass as picture_names  # FIXME
 from ..video.onepass import Pass, read_pass
+from ..video.onepass import read_pass as picture_names  # FIXME
 from ..video.store import FeatureStore, features_folder
 from ..video.stored_pass import read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH
@@ -186,10 +186,12 @@ class _Reader:
                 f"validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one of "
                 "either: add videos or frames"
             )
-        name = self.data.dataset.caption
-        made = (Clips(self._clip, index, mirrored=self.photographs, name=name) for index in (train, validation))
+        clips = [
+            Clips(self._clip, places, mirrored=self.photographs, name=self.data.dataset.caption)
+            for places in (train, validation)
+        ]
         facts = {**self._facts(counts), **facts, "train": len(train), "validation": len(validation)}
-        return Parts(*made, facts)
+        return Parts(clips[0], clips[1], facts)
 
     def _pass(self, item: VideoItem, features: Sequence[Feature]) -> Pass:
         requests, sha256 = {self.data.sampling: features}, self.data.sha256_of(item)
@@ -219,7 +221,7 @@ class _Reader:
             rows = clip[self.features[0]]
             if not item.photographs:
                 self._same_view(item, read, sizes)
-                digest = hashlib.sha256(np.ascontiguousarray(rows)).digest()
+                digest = hashlib.sha256(np.ascontiguousarray(rows).data).digest()
                 first = seen.setdefault((item.group, digest), item.id)
                 if first != item.id and not (item.annotation and item.annotation.users):
                     self.copies[item.id] = f"the frames of {first}"
@@ -248,7 +250,7 @@ class _Reader:
             )
 
     def _divided(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
-        """Return the index of either part (`Clips.index`), and facts about the division."""
+        """Return the places of either part (`Clips.places`), and facts about the division."""
         data, split = self.data, self.data.split
         if self.photographs and split.kind == "frames":
             return self._divided_photographs(counts)
@@ -256,8 +258,10 @@ class _Reader:
         if split.by_frames:
             for group in dict.fromkeys(data.items[number].group for number in counts):
                 frames = _frames([n for n in counts if data.items[n].group == group], counts)
-                parts = divided_frames(len(frames), split, data.split_seed) if len(frames) > 1 else (slice(None), [])
-                for side, part in zip(sides, parts, strict=True):
+                if len(frames) < 2:
+                    sides[0].append(frames)
+                    continue
+                for side, part in zip(sides, divided_frames(len(frames), split, data.split_seed), strict=True):
                     side.append(frames[part])
         else:
             fold = data._fold(folds_of(split, data.items, data.split_seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+Logger = Literal["csv", "wandb"]
+WandbMode = Literal["online", "offline", "disabled"]
 
 
 @dataclass
@@ -82,8 +84,8 @@ class Session:
     label: str = ""
     init: Checkpoint | None = None
     report: Report | None = None
-    logger: str = "csv"
-    wandb_mode: str = "offline"
+    logger: Logger = "csv"
+    wandb_mode: WandbMode = "offline"
     history: list[Row] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     last: Checkpoint | None = None
@@ -120,7 +122,14 @@ class Session:
     def write(self, *, finished: bool = False) -> None:
         """Write ``history.csv`` and ``training.json`` as they are now."""
         seconds = round(sum(row.get("seconds", 0.0) for row in self.history), 3)
-        told = {"identity": self.identity, **self.about, **self.facts, **summary(self.history), "seconds": seconds, "finished": finished}
+        told = {
+            "identity": self.identity,
+            **self.about,
+            **self.facts,
+            **summary(self.history),
+            "seconds": seconds,
+            "finished": finished,
+        }
         self.folder.write_history(self.history)
         self.folder.write_record(told)
 

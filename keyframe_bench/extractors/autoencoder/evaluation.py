@@ -40,9 +40,7 @@ _PSNR_FLOOR = 1e-10  # mean squared error: equal pictures count as 100 dB
 _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
 
 
-def evaluate(
-    model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH
-) -> dict[str, float]:
+def evaluate(model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH) -> dict[str, float]:
     """Return how well ``model`` reconstructs pictures: the `COLUMNS` from "loss" to "ab_error", all finite.
 
     Parameters

@@ -43,9 +43,7 @@ def fit_autoencoder(train: Clips, validation: Clips, session: Session) -> Checkp
         batches,
         session,
         threads=options.torch_threads,
-        finish=lambda model: calibrated(
-            cast("Autoencoder", model), rows, held_out, still_camera=not train.mirrored
-        ),
+        finish=lambda model: calibrated(cast("Autoencoder", model), rows, held_out, still_camera=not train.mirrored),
     )
 
 

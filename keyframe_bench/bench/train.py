@@ -89,8 +89,8 @@ class Training:
         UsageError, UnavailableError
             If the checkpoint to start from, or the data, cannot be read.
         """
-        parts: tuple[Any, ...] = (self.method, *self.options.all_chosen)
-        plugins = [source_digest(type(one)) for one in parts]
+        classes: list[type] = [type(one) for one in (self.method, *self.options.all_chosen)]
+        plugins = [source_digest(cls) for cls in classes]
         return {
             "training": VERSION,
             "extractor": [self.extractor, self.method.version, *filter(None, plugins)],

@@ -72,7 +72,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _parsed(name: str, text: str, beside: Callable[[str], str]) -> Experiment:
-    """Return the table of a file; ``beside`` reads one in the same folder, in which tables may share their data sets."""
+    """Return the table of a file; ``beside`` reads another in the same folder, where tables may share data sets."""
     data = _loaded(name, text)
     if isinstance(data, dict) and isinstance(shared := data.get("data_sets"), str):
         try:

@@ -179,7 +179,8 @@ def _computed(trained: Trained) -> str:
         return "trained now"
     n_all = int(record["history"][-1]["epoch"])
     early = ", stopped early: no better for so long" if n_all < record["options"].get("epochs", n_all) else ""
-    return f"{n} of {n_all} epochs computed now{early}; {record['images_per_s']:.1f} rows/s, {record['seconds']:.0f} s in all"
+    speed, seconds = record["images_per_s"], record["seconds"]
+    return f"{n} of {n_all} epochs computed now{early}; {speed:.1f} rows/s, {seconds:.0f} s in all"
 
 
 def line_a_minute() -> Report:
@@ -277,10 +278,8 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
     width = max(map(len, names))
     print(f"{'training':{width}}  best epoch  validation loss  training loss    rows/s")
     for name, record in zip(names, (trained.record for trained in trainings), strict=True):
-        known = [record.get(key) for key in ("best_epoch", "best_validation_loss", "train_loss", "images_per_s")]
-        texts = [
-            "-" if v is None else f"{v:{form}}" for v, form in zip(known, (".0f", ".5f", ".5f", ".1f"), strict=True)
-        ]
+        keys = {"best_epoch": ".0f", "best_validation_loss": ".5f", "train_loss": ".5f", "images_per_s": ".1f"}
+        texts = ["-" if record.get(key) is None else f"{record[key]:{form}}" for key, form in keys.items()]
         print(f"{name:{width}}  {texts[0]:>10}  {texts[1]:>15}  {texts[2]:>13}  {texts[3]:>8}")
     data = [trained.record["data"] for trained in trainings]
     for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in defects(one)):

@@ -23,8 +23,8 @@ class Experiment:
     source : str
         BibTeX key of the paper; empty for a table of our own.
     kind : {"comparison", "training"}
-        Extractors on videos: the comparison of `tables.build`, or rows and columns that are defined here. Or trainings on
-        data, whose numbers are over seeds.
+        Extractors on videos: the comparison of `tables.build`, or rows and columns that are defined here. Or trainings
+        on data, whose numbers are over seeds.
     scales : mapping
         Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...); of trainings see
         `keyframe_bench.tables.training_checks`.

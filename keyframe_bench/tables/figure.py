@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.registry import Registry
 
@@ -15,15 +15,8 @@ if TYPE_CHECKING:
 Cell = Mapping[str, Any]
 
 
-class Measured(Protocol):
-    """What a table hands to a figure that makes cells of its own; of kinds of tables each gives what it has."""
-
-    settings: Mapping[str, Any]
-    seeds: Sequence[int]
-
-
 class Figure(ABC):
-    """A picture of a table, and what must be measured for it; subclasses are registered under the name in the YAML file.
+    """A picture of a table, and what must be measured for it; registered under the name that YAML files use.
 
     A paper's own are in ``figures.py`` beside its YAML files; those that any table can name in
     `keyframe_bench.report.figures`; for other files they come with ``--plugin``, since they are code.
@@ -43,19 +36,18 @@ class Figure(ABC):
     columns: ClassVar[Mapping[str, Any]] = {}
     options: ClassVar[tuple[str, ...]] = ()
 
-    def check(self, settings: Mapping[str, Any], at: str) -> None:
+    def check(self, settings: Mapping[str, Any], at: str) -> None:  # noqa: B027 - most have nothing to check
         """Raise `UsageError` where the settings of the YAML file are wrong; ``at`` is their place."""
 
     def cells(self, table: Any, settings: Mapping[str, Any]) -> Iterable[dict[str, Any]]:  # noqa: ARG002 - interface
-        """Return further cells of a table that has been measured; by default none."""
+        """Return cells of a table: of trainings besides those of its runs, else in place of them; by default none.
+
+        ``table`` is a `keyframe_bench.bench.training_table.TrainingTable`, or a
+        `keyframe_bench.bench.record_table.VideoTable`.
+        """
         return ()
 
-    def stored(
-        self,
-        checkpoint: Checkpoint,
-        clips: Clips,
-        settings: Mapping[str, Any],  # noqa: ARG002 - interface
-    ) -> dict[str, Any]:
+    def stored(self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return what a training's cell must hold for the picture: plain data, not kept in small files."""
         return {}
 

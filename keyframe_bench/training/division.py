@@ -57,17 +57,14 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
     groups = list(dict.fromkeys(group_of(item) for item in items))
     n_folds = split.n_folds
     if len(groups) < max(2, n_folds):
-        what = "video" if len(groups) == len(items) else "group of videos"
+        one, many = ("video", "videos") if len(groups) == len(items) else ("group of videos", "groups of videos")
         raise UsageError(
-            f"split={split} needs at least {max(2, n_folds)} videos of different groups, and there "
-            f"{'is' if len(groups) == 1 else 'are'} {len(groups)} {what}{'s' if len(groups) != 1 else ''}; "
-            "add videos, or use temporal:0.8"
+            f"split={split} needs at least {max(2, n_folds)} {many}, and there "
+            f"{f'is 1 {one}' if len(groups) == 1 else f'are {len(groups)} {many}'}; add videos, or use temporal:0.8"
         )
     order = rng_for(seed, "split", len(groups)).permutation(len(groups))
-    if split.kind == "kfold":
-        held = np.array_split(order, n_folds)
-    else:
-        held = [order[n_training(len(groups), split.value) :]]
+    n_train = n_training(len(groups), split.value)
+    held = np.array_split(order, n_folds) if split.kind == "kfold" else [order[n_train:]]
     found = []
     for part in held:
         out = {groups[i] for i in part}

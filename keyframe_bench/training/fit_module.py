@@ -46,7 +46,7 @@ def fit_module(
     threads: int | None = None,
     finish: Callable[[nn.Module], Mapping[str, Any]] = lambda _: {},
 ) -> Checkpoint:
-    """Train, or go on from the last finished epoch; return the checkpoint of the best epoch, and leave that of the last.
+    """Train, or go on from the last finished epoch; return the checkpoint of the best one, leave that of the last.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ def fit_module(
 
 
 def require_lightning() -> None:
+    """Raise `UnavailableError` where Lightning is not installed."""
     try:
         import pytorch_lightning  # noqa: F401
     except ImportError as error:

@@ -99,7 +99,8 @@ class TrainingData:
         if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
         first: dict[str, str] = {}
-        return [replace(item, group=first.setdefault(self.sha256_of(item), group_of(item))) for item in items]
+        hashes = [self.sha256_of(item) or item.id for item in items]
+        return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]
 
     def sha256_of(self, item: VideoItem) -> str:
         """Return the hash of a video's bytes; empty where it cannot be read."""
@@ -182,8 +183,8 @@ class _Reader:
         train, validation, facts = self._divided(counts)
         if not (len(train) and len(validation)):
             raise UsageError(
-                f"data set {self.data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} for "
-                f"validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one of "
+                f"data set {self.data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} "
+                f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one of "
                 "either: add videos or frames"
             )
         clips = [
@@ -244,8 +245,8 @@ class _Reader:
         first, *wanted = sizes.setdefault(item.group, (item.id, *size))
         if (*size,) != (*wanted,) or read.health.size_changes:
             raise UsageError(
-                f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels (height "
-                f"x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: the view "
+                f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels "
+                f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: the view "
                 "differs; cut the video there, train on a part of one size, or move the other files away"
             )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from keyframe_bench.models.autoencoder_layers import NAMES, Network
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.models.autoencoder_layers import NAMES, Network
 
 # Name: encoder and all parameters, encoder and all multiply-accumulates in millions, input, code, compression.
 TABLE = {

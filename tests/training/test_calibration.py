@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from keyframe_bench.models.autoencoder_layers import Network
+from keyframe_bench.training.calibration import calibrated, code_range
+from keyframe_bench.training.data import Pictures
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.encoding import Encoding
 from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances
-from keyframe_bench.training.calibration import calibrated, code_range
-from keyframe_bench.training.data import Pictures
 
 HEIGHT, WIDTH = 24, 48
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from keyframe_bench.training.data import TrainingData, defects
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.training.data import TrainingData, defects
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.encode import write_h264
 

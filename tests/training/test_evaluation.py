@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from keyframe_bench.training.evaluation import COLUMNS, evaluate, evaluate_at
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models.losses import ReconstructionLoss
-from keyframe_bench.training.evaluation import COLUMNS, evaluate, evaluate_at
 
 MIX = ReconstructionLoss()
 COMMON = {"common_loss", "common_psnr"}

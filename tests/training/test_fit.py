@@ -14,15 +14,15 @@ import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 import torch
-
-from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.models.checkpoint import load_autoencoder, read_record, save_autoencoder, unfinished
-from keyframe_bench.models.losses import ReconstructionLoss
-from keyframe_bench.training.batches import plain_batches, training_batches
 from keyframe_bench.training.data import Pictures, TrainingData
 from keyframe_bench.training.fit import fit
 from keyframe_bench.training.spec import TrainerOptions, TrainSpec
+
+from keyframe_bench.core.errors import UnavailableError, UsageError
+from keyframe_bench.models.checkpoint import load_autoencoder, read_record, save_autoencoder, unfinished
+from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.training.batches import plain_batches, training_batches
 
 N_TRAIN, N_VALIDATION = 10, 3
 

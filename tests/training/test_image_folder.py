@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from keyframe_bench.training.data import TrainingData, defects
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.training import kept_pictures
-from keyframe_bench.training.data import TrainingData, defects
 from keyframe_bench.training.sources._image_files import fit, read_rgb
 from keyframe_bench.training.sources.image_folder import looks_like_caltech_256
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keyframe_bench.training.data import TrainingData
 from PIL import Image
 
-from keyframe_bench.training.data import TrainingData
 from keyframe_bench.training.sources._image_files import UnreadableError, read_rgb
 
 QUARTERS = np.zeros((40, 60, 3), np.uint8)

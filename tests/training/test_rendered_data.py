@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from keyframe_bench.training.data import TrainingData
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.training.data import TrainingData
 
 
 def rendered(**params):

@@ -14,16 +14,16 @@ import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 import torch
+from keyframe_bench.models.autoencoder_layers import Network
+from keyframe_bench.training.data import Pictures, TrainingData
+from keyframe_bench.training.fit import fit
+from keyframe_bench.training.spec import TrainerOptions, TrainSpec
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.checkpoint import load_autoencoder
 from keyframe_bench.models.losses import ReconstructionLoss
 from keyframe_bench.training import keeper
-from keyframe_bench.training.data import Pictures, TrainingData
-from keyframe_bench.training.fit import fit
 from keyframe_bench.training.module import Reconstruction
-from keyframe_bench.training.spec import TrainerOptions, TrainSpec
 from keyframe_bench.training.state import read_state, write_state
 
 EPOCHS = 4

@@ -20,15 +20,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.training.data import Pictures
-from keyframe_bench.training.spec import TrainerOptions
 
-from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.losses import ReconstructionLoss
-from keyframe_bench.training.batches import Batch, training_batches
-from keyframe_bench.training.machine import machine, resolved_precision, undisturbed, versions
-from keyframe_bench.training.module import Reconstruction
+from keyframe_bench.bench.provenance import package_versions
+from keyframe_bench.extractors.autoencoder.learning import Reconstruction, as_input
+from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
+from keyframe_bench.models.base import Network
+from keyframe_bench.training.batches import Batch, drawn_batches
+from keyframe_bench.training.clips import Rows
+from keyframe_bench.training.machine import machine, resolved_precision, undisturbed
 
 PARTS = ("data", "input", "forward", "loss", "backward", "optimiser")
 
@@ -48,7 +47,7 @@ class Cached:
 
 def moved(batch: Batch, device: torch.device) -> Batch:
     """Return the batch on ``device``."""
-    return Batch(batch.pictures.to(device), None if batch.flips is None else batch.flips.to(device), batch.indices)
+    return Batch(batch.rows.to(device), None if batch.flips is None else batch.flips.to(device), batch.indices)
 
 
 class Clock:
@@ -106,12 +105,12 @@ def by_hand(module: Reconstruction, batches: Iterable[Batch], precision: str, de
     clock = Clock(device)
     for batch in batches:
         clock.mark("data")
-        pictures = moved(batch, device).as_input(channels_last=module.options.channels_last)
+        pictures = as_input(moved(batch, device), channels_last=module.options.channels_last)
         clock.mark("input")
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             output = module.model(pictures)
             clock.mark("forward")
-            loss = module.loss(pictures, output)
+            loss = module.options.built_loss(pictures, output)
             float(loss.detach())
         clock.mark("loss")
         optimizer.zero_grad(set_to_none=True)
@@ -147,20 +146,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    network = Network.build(given.network, {"width": given.width, "geometry": given.geometry})
-    precision = resolved_precision(given.precision)
-    options = TrainerOptions(batch=given.batch, precision=given.precision)
+    chosen = {name: getattr(given, name) for name in ("network", "width", "geometry", "loss", "batch", "precision")}
+    options = AutoencoderOptions.build(chosen)
+    network, precision = options.built_network, resolved_precision(given.precision)
     shape = (given.pictures, network.input_height, network.input_width, 3)
-    pictures = Pictures(
-        np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), np.empty(0), "", "", flip=True
-    )
+    pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    places = np.stack([np.zeros(len(pictures), np.int64), np.arange(len(pictures))], axis=1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with undisturbed(0, given.threads):
-        batches = training_batches(pictures, given.batch, seed=0)
+        batches = drawn_batches(Rows(lambda _: pictures, places), given.batch, seed=0, mirrored=True)
         cached = Cached(batches, device)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
-        model = Autoencoder(network).to(memory_format=layout)
-        module = Reconstruction(model, ReconstructionLoss(given.loss), options, len(batches))
+        module = Reconstruction(network.module().to(memory_format=layout), options)
+        module.n_steps = len(batches)
         cases: dict[str, Callable[[], float]] = {
             "from the data module": lambda: epoch(module, batches, precision),
             "cached": lambda: epoch(module, cached, precision),
@@ -178,7 +176,7 @@ def main() -> None:
                 seconds[name].append(value)
             shares.append(parts)
             rates.append(rate)
-        print(", ".join(f"{k} {v}" for k, v in {**machine(), **versions()}.items()))
+        print(", ".join(f"{k} {v}" for k, v in {**machine(), **package_versions()}.items()))
     _print(given, network, precision, seconds, shares, rates)
 
 

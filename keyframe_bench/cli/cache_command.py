@@ -1,23 +1,18 @@
-"""``keyframe-bench cache``: features, training pictures and rendered cameras of tables, kept between runs."""
+"""``keyframe-bench cache``: features of runs and rows of trainings, kept from one to the next."""
 
 from __future__ import annotations
 
 import json
-import re
-from contextlib import suppress
 from importlib.resources import files
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from ..core.errors import UsageError
-from ..core.files import cache_folder, remove_leftovers, withdraw
-from ..training import kept_pictures
+from ..training.reading import rows_folder
 from ..video.store import FeatureStore, Usage, features_folder
 from .arguments import path_text, split
 from .compose import CONFIG_MODULE
-
-# As `bench.training_video` names them: the kind of `data=rendered`, and a digest.
-_CAMERA = re.compile(r"camera_[a-z]-[0-9a-f]{20}\.mp4")
 
 
 def run(arguments: list[str]) -> int:
@@ -26,57 +21,38 @@ def run(arguments: list[str]) -> int:
     found.refuse_options("cache")
     if found.positional not in ([], ["clear"]):
         raise UsageError(f"cache knows one thing to do, clear, not {found.positional[0]!r}")
-    limit_gb = float(OmegaConf.select(OmegaConf.load(str(files(CONFIG_MODULE) / "run.yaml")), "cache_gb"))
-    store = FeatureStore(features_folder(), round(limit_gb * 1e9))
     clear = bool(found.positional)
-    amount = store.clear() if clear else store.usage()
-    size, entries = kept_pictures.clear() if clear else kept_pictures.usage()
-    pictures = {"bytes": size, "entries": entries}
-    folder = kept_pictures.pictures_folder()
-    camera_bytes, n_cameras = _cameras(clear=clear)
-    cameras = {"bytes": camera_bytes, "files": n_cameras}
+    stores = {
+        "features": FeatureStore(features_folder(), _limit("run")),
+        "training rows": FeatureStore(rows_folder(), _limit("train")),
+    }
+    amounts = {what: store.clear() if clear else store.usage() for what, store in stores.items()}
     if "--json" in found.switches:
-        prefix = "removed_" if clear else ""
-        of_features = {f"{prefix}{k}": v for k, v in vars(amount).items()} | {"limit_bytes": store.limit_bytes}
-        of_pictures = {f"{prefix}{k}": v for k, v in pictures.items()} | {"limit_bytes": kept_pictures.LIMIT_BYTES}
-        told = {"folder": str(store.folder), **of_features, "pictures": {"folder": str(folder), **of_pictures}}
-        of_cameras = {f"{prefix}{k}": v for k, v in cameras.items()}
-        print(json.dumps(told | {"cameras": {"folder": str(cache_folder()), **of_cameras}}))
+        told = {what: _told(store, amounts[what], clear=clear) for what, store in stores.items()}
+        print(json.dumps({**told["features"], "pictures": told["training rows"]}))
         return 0
-    lines = [(_amount(amount), store.folder)]
-    if entries:
-        lines.append((f"training pictures, {_entries(entries)}, {size / 1e6:.1f} MB", folder))
-    if n_cameras:
-        lines.append((f"rendered cameras, {_counted(n_cameras, 'video')}, {camera_bytes / 1e6:.1f} MB", cache_folder()))
-    for text, where in lines:
-        print(f"removed {text} from {path_text(where)}" if clear else f"{text} in {path_text(where)}")
+    for what, store in stores.items():
+        if what == "features" or amounts[what].entries:
+            text, where = _amount(what, amounts[what]), path_text(store.folder)
+            print(f"removed {text} from {where}" if clear else f"{text} in {where}")
     if not clear:
+        limit_gb = stores["features"].limit_bytes / 1e9
         print(f"limit of a run: cache_gb={limit_gb:g}; keyframe-bench cache clear removes them")
     return 0
 
 
-def _cameras(*, clear: bool) -> tuple[int, int]:
-    """Return bytes and number of the cameras that tables rendered, and remove them if asked to."""
-    folder, found = cache_folder(), []
-    with suppress(FileNotFoundError):
-        for path in folder.iterdir():
-            if _CAMERA.fullmatch(path.name):
-                with suppress(OSError):  # another process was quicker
-                    size = path.stat().st_size
-                    if not clear or withdraw(path):
-                        found.append(size)
-        if clear:
-            remove_leftovers(folder)
-    return sum(found), len(found)
+def _limit(command: str) -> int:
+    """Return what a run, or a training, keeps at most by default, in bytes."""
+    config = OmegaConf.load(str(files(CONFIG_MODULE) / f"{command}.yaml"))
+    return round(float(OmegaConf.select(config, "cache_gb")) * 1e9)
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _told(store: FeatureStore, amount: Usage, *, clear: bool) -> dict[str, Any]:
+    counts = {f"removed_{name}" if clear else name: value for name, value in vars(amount).items()}
+    return {"folder": str(store.folder), **counts, "limit_bytes": store.limit_bytes}
 
 
-def _entries(count: int) -> str:
-    return f"{count} {'entry' if count == 1 else 'entries'}"
-
-
-def _amount(usage: Usage) -> str:
-    return f"features of {_counted(usage.videos, 'video')}, {_entries(usage.entries)}, {usage.bytes / 1e6:.1f} MB"
+def _amount(what: str, usage: Usage) -> str:
+    videos = f"{usage.videos} video{'' if usage.videos == 1 else 's'}"
+    entries = f"{usage.entries} {'entry' if usage.entries == 1 else 'entries'}"
+    return f"{what} of {videos}, {entries}, {usage.bytes / 1e6:.1f} MB"

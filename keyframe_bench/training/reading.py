@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..core.budget import Sampling
 from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
-from ..core.files import sha256_of_file
+from ..core.files import cache_folder, sha256_of_file
 from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
@@ -24,7 +25,7 @@ from ..features.rgb import Rgb
 from ..selection.spread import spread
 from ..video.onepass import Pass, read_pass
 from ..video.onepass import read_pass as picture_names  # FIXME
-from ..video.store import FeatureStore, features_folder
+from ..video.store import FeatureStore
 from ..video.stored_pass import read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH
 from .clips import Clips
@@ -43,6 +44,12 @@ _COUNTED = {  # facts, and what a line calls them
     "copies": "equal to others and left out",
     "alike": "on the side of one that they look like",
 }
+
+
+def rows_folder() -> Path:
+    """Return where rows of trainings are kept: apart from the features of runs, which would push them out."""
+    return cache_folder() / "rows"
+
 
 LOOK = Rgb(height=LOOK_HEIGHT, width=LOOK_WIDTH)
 """The small picture by which photographs are compared."""
@@ -169,7 +176,7 @@ class _Reader:
         self.data = data
         self.features = features
         self.report = report
-        self.store = FeatureStore(features_folder(), int(data.cache_gb * 1e9)) if data.cache_gb else None
+        self.store = FeatureStore(rows_folder(), int(data.cache_gb * 1e9)) if data.cache_gb else None
         self.photographs = all(item.photographs for item in data.items)
         self.problems: dict[str, list[str]] = {}
         self.unreadable: dict[str, str] = {}
@@ -177,6 +184,8 @@ class _Reader:
 
     def parts(self) -> Parts:
         counts = self._counts()
+        for problem in self.store.problems if self.store else ():
+            self.report(problem)
         if not counts:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.unreadable.items())[:_NAMED])
             raise UsageError(f"data set {self.data.dataset.name!r}: nothing of it can be decoded ({reasons})")

@@ -6,7 +6,7 @@ import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,9 +66,11 @@ class Clip:
     times : float64 [N]
         Their PTS in seconds.
     columns : mapping
-        Feature key to array [N, ...]; read them with ``clip[feature]``.
+        Feature key to array [N, ...], of a feature over windows [W, ...]; read them with ``clip[feature]``.
     annotation : Annotation or None
         Only ``fit``, metrics and privileged extractors see it.
+    spans : mapping
+        Key of each feature over windows to the positions its rows cover; read them with ``clip.windows(feature)``.
     """
 
     video: VideoInfo
@@ -76,17 +78,29 @@ class Clip:
     times: NDArray[np.float64]
     columns: Mapping[str, NDArray[Any]]
     annotation: Annotation | None = None
+    spans: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ordinals)
 
     def __getitem__(self, feature: Feature) -> NDArray[Any]:
-        """Return the rows of ``feature``, array [N, ...], read-only; `ContractError` if not declared in needs."""
+        """Return the rows of ``feature``, read-only: array [N, ...], or [W, ...] where it is one over windows.
+
+        `ContractError` if it was not declared in needs.
+        """
         try:
             return self.columns[feature.key]
         except KeyError:
             declared = ", ".join(self.columns) or "none"
             raise ContractError(f"feature {feature.key} was not declared in needs (declared: {declared})") from None
+
+    def windows(self, feature: Feature) -> NDArray[np.int64]:
+        """Return which positions each row of ``feature`` covers, int64 [W, 2], half-open: see `Feature.windows`.
+
+        `ContractError` if it was not declared in needs.
+        """
+        n_rows = len(self[feature])
+        return self.spans.get(feature.key, feature.windows(len(self)))[:n_rows]
 
     def restricted(self, needs: Iterable[Feature], *, annotation: bool) -> Clip:
         """Return a view with only the columns of ``needs``, with or without the annotation."""
@@ -98,17 +112,22 @@ class Clip:
         )
 
     def prefix(self, n: int) -> Clip:
-        """Return the clip of the first ``n`` sampled frames, as a live stream would have shown it."""
+        """Return the clip of the first ``n`` sampled frames, as a live stream would have shown it.
+
+        Of features over windows it has the rows of windows that lie wholly inside, perhaps none.
+        """
         video = self.video
         if n < len(self):  # the stream ends just before the next sampled frame
             seconds = float(self.times[n]) - video.start_s
             video = replace(video, n_frames=int(self.ordinals[n]), duration_s=seconds)
+        spans = {key: windows[windows[:, 1] <= n] for key, windows in self.spans.items()}
         return replace(
             self,
             video=video,
             ordinals=self.ordinals[:n],
             times=self.times[:n],
-            columns={k: v[:n] for k, v in self.columns.items()},
+            columns={k: v[: len(spans[k]) if k in spans else n] for k, v in self.columns.items()},
+            spans=spans,
         )
 
     def taken(self, positions: NDArray[np.int64]) -> Clip:

@@ -1,14 +1,16 @@
-"""The feature interface: decoded frames in, one row of numbers per frame out."""
+"""The feature interface: decoded frames in, one row of numbers per frame, or per window of frames, out."""
 
 from __future__ import annotations
 
+import itertools
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import ContractError
 from .params import Configurable
@@ -37,10 +39,14 @@ class FrameView(Protocol):
 
 
 class Feature(Configurable, ABC):
-    """A small array per frame, computed in the one decode pass.
+    """A small array per frame, or per window of frames, computed in the one decode pass.
 
     Subclasses are registered, take keyword scalars (see `Extractor`), and keep any state of a video in the instance:
     the runner makes a fresh one per video.
+
+    A feature over windows of sampled frames sets ``window``, and usually ``hop``, on the class, in ``__init__`` or as a
+    property, and gives `compute_window` beside `compute`. Parameters are part of the key; where these two are none,
+    bump ``version`` when they change.
 
     Attributes
     ----------
@@ -57,6 +63,10 @@ class Feature(Configurable, ABC):
         inflate.
     stateful : bool
         True when a row depends on earlier frames, hence on the sampling.
+    window : int or None
+        Sampled frames that a row covers, at least 1; None: there is a row for every frame.
+    hop : int or None
+        Sampled frames from the start of a window to the start of the next, at least 1; None: ``window``.
     summary : str
         What a row is: shape, unit, range.
     """
@@ -67,6 +77,8 @@ class Feature(Configurable, ABC):
     source: ClassVar[Literal["frames", "packets", "file"]] = "frames"
     elsewhere: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
+    window: int | None = None
+    hop: int | None = None
     summary: ClassVar[str] = ""
 
     @property
@@ -87,7 +99,48 @@ class Feature(Configurable, ABC):
 
     @abstractmethod
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
-        """Return one row per frame, array [B, ...], for a batch of frames in decode order."""
+        """Return one row per frame, array [B, ...], for a batch of frames in decode order.
+
+        A feature over windows gives a row for every sampled frame too: what `compute_window` must know of it.
+        """
+
+    def compute_window(self, rows: NDArray[Any]) -> ArrayLike:  # noqa: ARG002 - interface
+        """Return the row [...] of one window from what `compute` gave for its frames, array [n, ...], a copy.
+
+        n is ``window``, or all frames of a clip that is shorter. Windows come in order, each as soon as it is whole.
+        """
+        raise ContractError(f"feature {self.key} sets window={self.window}; give it compute_window(rows) as well")
+
+    def windows(self, n_frames: int) -> NDArray[np.int64]:
+        """Return the positions that each row covers in a clip of ``n_frames``, int64 [W, 2], half-open, read-only.
+
+        Windows start every ``hop`` frames. The one that the end of the clip would cut starts earlier instead, so that
+        it is whole and ends with the clip; a clip shorter than a window has one short window, which is the clip. With
+        ``hop <= window`` every frame is covered. Rows of frames cover one frame each.
+
+        Raises
+        ------
+        ContractError
+            If ``window`` or ``hop`` is not a whole number of at least 1.
+        """
+        window = 1 if self.window is None else self.window
+        hop = window if self.window is None or self.hop is None else self.hop
+        if any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in (window, hop)):
+            raise ContractError(
+                f"feature {self.key} has window={window!r} and hop={hop!r}; give whole numbers of at least 1"
+            )
+        ends = np.arange(window, n_frames + 1, hop, dtype=np.int64)
+        covered = int(ends[-1]) if ends.size else 0
+        if covered < n_frames and len(ends) * hop < n_frames:
+            ends = np.append(ends, n_frames)
+        found = np.stack([np.maximum(ends - window, 0), ends], axis=1)
+        found.flags.writeable = False
+        return found
+
+    @property
+    def depends_on_sampling(self) -> bool:
+        """Whether rows are those of one sampling: they look back, or are over windows."""
+        return self.stateful or self.window is not None
 
     def fresh(self) -> Feature:
         """Return a new instance with the same parameters and no state."""
@@ -129,11 +182,60 @@ def rows_of(feature: Feature, frames: Sequence[FrameView]) -> NDArray[Any]:
     rows = np.asarray(feature.compute(frames))
     if rows.ndim and len(rows) == len(frames):
         return rows
-    file = getattr(sys.modules.get(type(feature).__module__), "__file__", None) or type(feature).__module__
     given = f"{len(rows)} rows" if rows.ndim else f"a single {type(rows.item()).__name__}"
-    raise ContractError(
-        f"feature {feature.key} in {file} gave {given} for {len(frames)} frames; return an array with a row for each"
-    )
+    later = "" if feature.window is None else ", of which compute_window makes that of a window"
+    raise _broken(feature, f"gave {given} for {len(frames)} frames; return an array with a row for each{later}")
+
+
+def _broken(feature: Feature, what: str) -> ContractError:
+    file = getattr(sys.modules.get(type(feature).__module__), "__file__", None) or type(feature).__module__
+    return ContractError(f"feature {feature.key} in {file} {what}")
+
+
+class FeatureRows:
+    """The rows of one video as its frames arrive; of a feature over windows it holds those of the last frames.
+
+    Parameters
+    ----------
+    feature : Feature
+        Rows are computed by a fresh instance.
+    """
+
+    def __init__(self, feature: Feature) -> None:
+        self.feature = feature.fresh()
+        self.feature.windows(0)  # what is no window is refused before anything is decoded
+        self._recent: deque[Any] = deque(maxlen=self.feature.window)
+        self._n_frames = self._n_windows = 0
+        self._kinds: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+
+    def of(self, frames: Sequence[FrameView], *, last: bool) -> Iterator[NDArray[Any]]:
+        """Yield the rows, arrays [B, ...], that ``frames`` complete, and the ``last`` ones of the video."""
+        batches = [self._alike("frame", rows_of(self.feature, frames))] if frames else []
+        window = self.feature.window
+        if window is None:
+            yield from batches
+            return
+        hop = self.feature.hop or window
+        for row in itertools.chain(*batches):
+            self._recent.append(row)
+            self._n_frames += 1
+            if self._n_frames >= window and (self._n_frames - window) % hop == 0:
+                yield self._of_window()
+        if last and self._n_windows < len(self.feature.windows(self._n_frames)):
+            yield self._of_window()
+
+    def _of_window(self) -> NDArray[Any]:
+        row = np.array(self.feature.compute_window(np.stack(self._recent)))  # a copy: a view would keep the window
+        if row.dtype.hasobject:
+            raise _broken(self.feature, "gave no numbers for a window; return an array from compute_window")
+        self._n_windows += 1
+        return self._alike("window", row[np.newaxis])
+
+    def _alike(self, whose: str, rows: NDArray[Any]) -> NDArray[Any]:
+        shape, dtype = self._kinds.setdefault(whose, (rows.shape[1:], rows.dtype))
+        if (rows.shape[1:], rows.dtype) != (shape, dtype):
+            raise _broken(self.feature, f"changed the row of a {whose} from {dtype} {list(shape)}")
+        return rows
 
 
 def opens_file(features: Iterable[Feature]) -> bool:

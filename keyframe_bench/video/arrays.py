@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.annotation import Annotation
 from ..core.clip import Clip, VideoInfo, read_only
 from ..core.errors import UsageError
-from ..core.feature import Feature, rows_of
+from ..core.feature import Feature, FeatureRows
 
 _GOP = 12  # an I picture every 12 frames, as a small encoder would place them
 _FPS = 25.0
@@ -127,7 +127,11 @@ def clip_from_images(
         ArrayFrame(picture, int(ordinal), float(second), "I" if ordinal % _GOP == 0 else "P")
         for picture, ordinal, second in zip(pictures, where, seconds, strict=True)
     ]
-    columns = {feature.key: rows_of(feature.fresh(), frames) for feature in needs}
+    columns, spans = {}, {}
+    for feature in needs:
+        columns[feature.key] = np.concatenate(list(FeatureRows(feature).of(frames, last=True)))
+        if feature.window is not None:
+            spans[feature.key] = feature.windows(n)
     read_only([*columns.values(), where, seconds])
     n_frames = int(where[-1]) + 1
     step = float(seconds[-1] - seconds[0]) / int(where[-1] - where[0]) if n > 1 else 1 / _FPS
@@ -141,7 +145,7 @@ def clip_from_images(
     )
     if annotation is not None and n_frames == n:
         annotation = annotation.aligned(seconds, name)
-    return Clip(video, where, seconds, columns, annotation)
+    return Clip(video, where, seconds, columns, annotation, spans)
 
 
 def _increasing(values: ArrayLike, dtype: Any, n: int, what: str) -> NDArray[Any]:

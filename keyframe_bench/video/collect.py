@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.budget import Sampling
-from ..core.feature import Feature, rows_of
+from ..core.feature import Feature, FeatureRows
 from ..core.memory import anonymous_mb
 from .column import ColumnWriter
 from .frame import Frame
@@ -36,15 +36,16 @@ class PacketFrame:
 
 
 def column_id(feature: Feature, sampling: str) -> tuple[str, str]:
-    """A stateless feature has one column for all samplings; a stateful one has one for each."""
-    return (feature.key, sampling if feature.stateful else "")
+    """A feature has one column for all samplings, or one for each that its rows depend on."""
+    return (feature.key, sampling if feature.depends_on_sampling else "")
 
 
 class Collector:
     """One feature being computed: its frames of the current batch and its rows so far."""
 
     def __init__(self, feature: Feature, name: tuple[str, str], samplings: list[str], ledger: Ledger) -> None:
-        self.feature = feature.fresh()
+        self.rows = FeatureRows(feature)
+        self.feature = self.rows.feature
         self.feature.prepare()
         self.name = name
         self.samplings = samplings
@@ -54,16 +55,16 @@ class Collector:
         self.own_seconds = 0.0
         self.ledger = ledger
 
-    def flush(self) -> None:
-        """Compute the rows of the frames that wait, and let these go."""
-        if not self.frames:
+    def flush(self, *, last: bool = False) -> None:
+        """Compute the rows of the frames that wait, and let these go; with ``last`` no frames follow."""
+        if not self.frames and not last:
             return
         ledger = self.ledger
         ledger.active, ledger.converting_s = "|".join(self.name), 0.0
         ledger.clock = clock = time.perf_counter if self.feature.elsewhere else time.thread_time
         start = clock()
-        rows = rows_of(self.feature, self.frames)
-        self.writer.append(rows, len(self.frames))
+        for rows in self.rows.of(self.frames, last=last):
+            self.writer.append(rows, len(rows))
         self.own_seconds += clock() - start - ledger.converting_s
         self.frames = []
 
@@ -114,7 +115,7 @@ class Loop:
     def finish(self) -> None:
         """Compute what is still waiting."""
         for collector in self.collectors:
-            collector.flush()
+            collector.flush(last=True)
         self.peak_mb = max(self.peak_mb, anonymous_mb())
 
 

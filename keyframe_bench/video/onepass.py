@@ -74,8 +74,10 @@ class Pass:
     def clip(self, sampling: str, features: Iterable[Feature] = (), annotation: Annotation | None = None) -> Clip:
         """Return the clip of one sampling with the rows of ``features`` (all requested before)."""
         grid = self.grids[sampling]
-        columns = {}
+        columns, spans = {}, {}
         for feature in features:
+            if feature.window is not None:
+                spans[feature.key] = feature.windows(len(grid))
             if feature.source == "file":
                 columns[feature.key] = np.broadcast_to(np.array(self.path), len(grid))
                 continue
@@ -84,7 +86,7 @@ class Pass:
             columns[feature.key] = rows if same else rows[np.searchsorted(ordinals, grid)]
         for rows in columns.values():
             rows.flags.writeable = False
-        return Clip(self.info, grid, self.times[grid], columns, annotation)
+        return Clip(self.info, grid, self.times[grid], columns, annotation, spans)
 
     def cost(self, sampling: str, features: Iterable[Feature]) -> dict[str, float]:
         """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for.

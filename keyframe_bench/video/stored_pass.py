@@ -46,7 +46,7 @@ class _Column:
     def coverages(self) -> list[str]:
         """Which stored coverages will do, best first: rows of every frame are those of some as well."""
         exact = self.coverage
-        return [exact] if self.feature.stateful else list(dict.fromkeys([str(EVERY), exact]))
+        return [exact] if self.feature.depends_on_sampling else list(dict.fromkeys([str(EVERY), exact]))
 
 
 @memory_errors_named()
@@ -145,8 +145,8 @@ def _recall(store: FeatureStore, id_: _ID, column: _Column, done: Pass) -> bool:
             ordinals = np.arange(done.info.n_frames, dtype=np.int64)
         else:
             ordinals = np.unique(np.concatenate([done.grids[sampling] for sampling in column.samplings]))
-        rows = entry.arrays["rows"]
-        if len(rows) != len(ordinals) or not np.array_equal(entry.arrays["ordinals"], ordinals):
+        rows, n_rows = entry.arrays["rows"], len(column.feature.windows(len(ordinals)))
+        if len(rows) != n_rows or not np.array_equal(entry.arrays["ordinals"], ordinals):
             continue
         done._columns[id_] = ordinals, rows
         done._seconds[id_] = float(entry.facts["seconds"])

@@ -62,7 +62,7 @@ def clip_of(extractor: Extractor, kind: str) -> Clip:
     columns = {key: rows.copy() for key, rows in cached.columns.items()}
     ordinals, times = cached.ordinals.copy(), cached.times.copy()
     read_only([*columns.values(), ordinals, times])
-    return PickedClip(cached.video, ordinals, times, columns, cached.annotation)
+    return PickedClip(cached.video, ordinals, times, columns, cached.annotation, cached.spans)
 
 
 @lru_cache(maxsize=64)  # features of networks are slow: one computation serves all checks
@@ -72,7 +72,7 @@ def _clip(kind: str, needs: tuple[Feature, ...], every_frame: bool) -> Clip:
         return replace(
             clip,
             video=replace(clip.video, name=kind),
-            columns={key: np.repeat(rows[1:2], len(rows), axis=0) for key, rows in clip.columns.items()},
+            columns={k: np.repeat(rows[:2][-1:], len(rows), axis=0) for k, rows in clip.columns.items()},
         )
     pictures = _PICTURES[kind]()
     n = len(pictures)

@@ -133,18 +133,22 @@ class Clip:
     def taken(self, positions: NDArray[np.int64]) -> Clip:
         """Return the clip of the sampled frames at ``positions``, increasing; the video stays the whole one.
 
-        Of the annotation only what lies between the first and the last of them is left.
+        Of the annotation only what lies between the first and the last of them is left; of features over windows the
+        rows of windows that lie wholly inside.
         """
         if len(positions) == len(self):
             return self
         first, end = int(positions[0]), int(positions[-1]) + 1
         part = slice(first, end) if end - first == len(positions) else positions  # neighbours are not copied
+        before = np.append(0, np.cumsum(np.isin(np.arange(len(self)), positions)))  # taken ones before each position
+        whole = {key: before[w[:, 1]] - before[w[:, 0]] == w[:, 1] - w[:, 0] for key, w in self.spans.items()}
         known = self.annotation
         return replace(
             self,
             ordinals=self.ordinals[part],
             times=self.times[part],
-            columns={k: v[part] for k, v in self.columns.items()},
+            columns={key: rows[whole.get(key, part)] for key, rows in self.columns.items()},
+            spans={key: before[windows[whole[key]]] for key, windows in self.spans.items()},
             annotation=known and known.within(int(self.ordinals[first]), int(self.ordinals[end - 1]) + 1),
         )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .features.gray import Gray
     from .features.hue_histogram import HueHistogram
     from .metrics.base import Metric
+    from .models.base import Loss, Network
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
     from .video.arrays import clip_from_images
@@ -50,7 +51,9 @@ _WHERE = {
     "HueHistogram": ".features.hue_histogram",
     "KeyFrames": ".core.keyframes",
     "KeyframeBenchError": ".core.errors",
+    "Loss": ".models.base",
     "Metric": ".metrics.base",
+    "Network": ".models.base",
     "OutOfMemoryError": ".core.errors",
     "Range": ".core.params",
     "ScoreExtractor": ".extractors.base",

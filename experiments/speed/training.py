@@ -22,8 +22,8 @@ import pytorch_lightning as pl
 import torch
 
 from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.base import Loss
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.training.batches import Batch, training_batches
 from keyframe_bench.training.data import Pictures
 from keyframe_bench.training.machine import machine, resolved_precision, undisturbed, versions
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    network = Network.build(given.network, {"width": given.width, "geometry": given.geometry})
+    network = ConvolutionalNetwork.build(given.network, {"width": given.width, "geometry": given.geometry})
     precision = resolved_precision(given.precision)
     options = TrainerOptions(batch=given.batch, precision=given.precision)
     shape = (given.pictures, network.input_height, network.input_width, 3)
@@ -160,7 +160,7 @@ def main() -> None:
         cached = Cached(batches, device)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         model = Autoencoder(network).to(memory_format=layout)
-        module = Reconstruction(model, ReconstructionLoss(given.loss), options, len(batches))
+        module = Reconstruction(model, Loss.registry.build(given.loss), options, len(batches))
         cases: dict[str, Callable[[], float]] = {
             "from the data module": lambda: epoch(module, batches, precision),
             "cached": lambda: epoch(module, cached, precision),
@@ -184,7 +184,7 @@ def main() -> None:
 
 def _print(
     given: argparse.Namespace,
-    network: Network,
+    network: ConvolutionalNetwork,
     precision: str,
     seconds: dict[str, list[float]],
     shares: list[dict[str, float]],

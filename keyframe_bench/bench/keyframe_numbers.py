@@ -12,7 +12,7 @@ from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..metrics.base import Column
 from ..metrics.events import Events, event_agreement
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss
 from ..selection.key_clips import KeyClips
 from ..selection.spread import spread
 from ..video.onepass import Pass
@@ -35,11 +35,11 @@ COLUMNS: Mapping[str, Column] = {
 }
 
 
-def neighbour_distances(frames: NDArray[np.uint8], loss: ReconstructionLoss | None = None) -> NDArray[np.float64]:
+def neighbour_distances(frames: NDArray[np.uint8], loss: Loss | None = None) -> NDArray[np.float64]:
     """Return the loss between each of ``frames`` [N, H, W, 3] and the one before it, [N - 1]; by default ``mix``."""
     import torch
 
-    loss = loss or ReconstructionLoss()
+    loss = loss or Loss.registry.build("mix")
     found = []
     with torch.inference_mode():
         for start in range(0, len(frames) - 1, _BATCH):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.cells import FORMAT
 from ..core.files import canonical_json, digest, write_atomic
-from ..models.autoencoder_layers import Network
+from ..models.networks import ConvolutionalNetwork
 from .provenance import ended_record, started_record
 from .training_sets import TrainingTable
 
@@ -26,7 +26,7 @@ COLUMNS = {
 }
 
 
-def structure_records(network: Network, reference: str) -> list[dict[str, Any]]:
+def structure_records(network: ConvolutionalNetwork, reference: str) -> list[dict[str, Any]]:
     """Return the records of a network: its input, every layer of its encoder, and the whole.
 
     ``label`` says which ("input", "layer 1", "whole"), ``structure`` is the text that the paper's tables print there.
@@ -75,7 +75,7 @@ def run_structure(table: TrainingTable, out: Path, *, command: str, facts: Mappi
     record, shared = started_record(command), table.settings.get("network") or {}
     records = []
     for run in table.runs:
-        network = Network.build(run["network"], {**shared, **run.get("params", {})})
+        network = ConvolutionalNetwork.build(run["network"], {**shared, **run.get("params", {})})
         records += structure_records(network, table.source)
     columns = {name: {"direction": "none", "unit": "1", "about": about} for name, about in COLUMNS.items()}
     record |= {**facts, "columns": columns, **ended_record()}

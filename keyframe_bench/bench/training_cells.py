@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..metrics.base import Column
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss
 from ..selection.spread import spread
 from ..training.data import Pictures
 from ..training.evaluation import COLUMNS as EVALUATED
@@ -48,14 +48,14 @@ COLUMNS: Mapping[str, Column] = {
 
 
 def evaluated(
-    trained: Trained, loss: ReconstructionLoss, pictures: Pictures, common: Pictures | None, *, n_shown: int, own: bool
+    trained: Trained, loss: Loss, pictures: Pictures, common: Pictures | None, *, n_shown: int, own: bool
 ) -> tuple[Numbers, dict[str, Any]]:
     """Return the numbers of the best checkpoint on validation pictures, and some reconstructions.
 
     Parameters
     ----------
     trained : Trained
-    loss : ReconstructionLoss
+    loss : Loss
         Of the training.
     pictures, common : Pictures
         At the size of the network, and (or None) the same ones at the size at which networks are compared.

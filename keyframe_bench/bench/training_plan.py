@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.params import check_params
-from ..models.autoencoder_layers import Network
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss, Network
+from ..models.networks import ConvolutionalNetwork
 from .training_sets import slots_of
 
 Size = tuple[int, int]
@@ -45,7 +44,7 @@ class Run:
     ----------
     name : str
     network : Network
-    loss : ReconstructionLoss
+    loss : Loss
     data : str
         What it is trained on.
     slots : list of str
@@ -56,7 +55,7 @@ class Run:
 
     name: str
     network: Network
-    loss: ReconstructionLoss
+    loss: Loss
     data: str
     slots: list[str]
     init: str = ""
@@ -94,25 +93,29 @@ def run_of(run: Mapping[str, Any], settings: Mapping[str, Any]) -> Run:
     UsageError
         If network or loss are wrong.
     """
-    network = Network.build(run["network"], {**(settings.get("network") or {}), **run.get("params", {})})
-    loss = check_params(ReconstructionLoss, run.get("loss", {}), f"loss of run {run['name']!r}")
+    network = Network.registry.build(run["network"], {**(settings.get("network") or {}), **run.get("params", {})})
+    loss = {"kind": "mix", **run.get("loss", {})}
     others = {name: run.get(name, "") for name in ("init", "against")}
-    return Run(run["name"], network, ReconstructionLoss(**loss), run["data"], slots_of(run), **others)
+    built = Loss.registry.build(loss.pop("kind"), loss)
+    return Run(run["name"], network, built, run["data"], slots_of(run), **others)
 
 
 def common_size(runs: Sequence[Run], settings: Mapping[str, Any]) -> Size | None:
     """Return the size at which all are compared where inputs differ: that of ae_final at this geometry."""
     if len({run.size for run in runs}) < 2:
         return None
-    final = Network.build("ae_final", {"geometry": (settings.get("network") or {}).get("geometry", 1.0)})
+    final = Network.registry.build("ae_final", {"geometry": (settings.get("network") or {}).get("geometry", 1.0)})
     return final.input_height, final.input_width
 
 
 def structure_text(network: Network) -> str:
-    """Return a network in one line: input size, then kernel and channels of every layer.
+    """Return a network in one line: input size, then kernel and channels of every layer, or the size of the code.
 
-    >>> structure_text(Network.build("p1_3"))
+    >>> structure_text(ConvolutionalNetwork.build("p1_3"))
     '96*192: 3*3 conv-32, 3*3 conv-64, 4*4 conv-128'
     """
-    layers = ", ".join(str(layer).rpartition(",")[0] for layer in network.layers)
-    return f"{network.input_height}*{network.input_width}: {layers}"
+    if isinstance(network, ConvolutionalNetwork):
+        parts = ", ".join(str(layer).rpartition(",")[0] for layer in network.layers)
+    else:
+        parts = f"code {'*'.join(map(str, network.code_shape))}"
+    return f"{network.input_height}*{network.input_width}: {parts}"

@@ -230,7 +230,7 @@ class _Table:
     def _about(self, run: Run, seed: int) -> dict[str, Any]:
         """Return what a cell says of the run and the seed."""
         network = {name: value for name, value in run.network.params.items() if name != "name"}
-        params = {"run": run.name, "loss": run.loss.kind, "trained_on": run.data, "init": run.init or None, **network}
+        params = {"run": run.name, "loss": run.loss.name, "trained_on": run.data, "init": run.init or None, **network}
         return {
             "extractor": run.network.name,
             "params": params,

@@ -26,8 +26,7 @@ from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
-from ..models.autoencoder_layers import NAMES, Network
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss, Network
 from ..training.data import TrainingData
 from ..training.spec import Logger, TrainerOptions
 
@@ -36,18 +35,16 @@ GROUPS: dict[str, Registry[Any]] = {
     "extractor": Extractor.registry,
     "dataset": Dataset.registry,
     "data": TrainingData.registry,
+    "network": Network.registry,
+    "loss": Loss.registry,
 }
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 _MOST_BRACKETS = 100  # of lists in an option
 
 
-# Groups that are no registry: the class with their parameters, and the one of these that chooses.
-_CHOOSERS: dict[str, tuple[type, str]] = {"network": (Network, "name"), "loss": (ReconstructionLoss, "kind")}
-
-
 def store_groups() -> None:
-    """Put a node ``{name, **parameters}`` for every class, network and loss, and options of `extract`, into the store.
+    """Put a node ``{name, **parameters}`` for every registered class, and options of `extract`, into the store.
 
     All defaults come from signatures.
     """
@@ -55,10 +52,6 @@ def store_groups() -> None:
     for group, registry in GROUPS.items():
         for name in registry.names():
             defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
-            store.store(group=group, name=name, node={"name": name, **defaults})
-    for group, (cls, chooser) in _CHOOSERS.items():
-        for name in _known(group):
-            defaults = {p.name: p.default for p in parameters_of(cls).values() if p.name != chooser}
             store.store(group=group, name=name, node={"name": name, **defaults})
     given = _extract_options()
     store.store(name="extract", node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
@@ -187,8 +180,6 @@ _GROUPS_OF = {
 }
 _CHOICES: dict[str, Callable[[], Sequence[str]]] = {
     "executor": lambda: get_args(Backend),
-    "network": lambda: NAMES,
-    "loss": lambda: parameters_of(ReconstructionLoss)["kind"].choices,
     "trainer": lambda: sorted(path.name[:-5] for path in (files(CONFIG_MODULE) / "trainer").iterdir()),
     "logger": lambda: get_args(Logger),
 }
@@ -243,8 +234,7 @@ def _groups_with(parameter: str, config: str) -> list[str]:
 def _classes(group: str) -> list[type]:
     if group in GROUPS:
         return [GROUPS[group].get(name) for name in GROUPS[group].names()]
-    others: dict[str, list[type]] = {"network": [Network], "loss": [ReconstructionLoss], "trainer": [TrainerOptions]}
-    return others.get(group, [])
+    return [TrainerOptions] if group == "trainer" else []
 
 
 def check_grid_key(key: str) -> None:

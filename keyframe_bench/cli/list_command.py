@@ -13,7 +13,7 @@ from ..core.registry import Registry, load_plugins
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
-from ..models.autoencoder_layers import NAMES, Network
+from ..models.base import Loss, Network
 from ..training.data import TrainingData
 from .arguments import split
 
@@ -39,7 +39,8 @@ def describe() -> dict[str, list[dict[str, Any]]]:
         "metrics": _each(Metric.registry, _metric, {"reference": "", "wants": None, "needs": [], "columns": {}}),
         "datasets": _each(Dataset.registry, _dataset, {"reference": "", "description": "", "licence": ""}),
         "training_data": _each(TrainingData.registry, _training_data, {"description": "", "layout": ""}),
-        "networks": [_network(name) for name in NAMES],
+        "networks": _each(Network.registry, _network, {"trained_numbers": None, "macs": None}),
+        "losses": _each(Loss.registry, lambda _: {}, {}),
     }
 
 
@@ -103,25 +104,21 @@ def _training_data(cls: type[TrainingData]) -> dict[str, Any]:
     return {"description": cls.description, "layout": cls.layout}
 
 
-def _network(name: str) -> dict[str, Any]:
-    network = Network.build(name)
-    code = " x ".join(map(str, network.code_shape))
-    about = f"Auto-encoder for {network.input_height} x {network.input_width} pixels, code {code}."
-    return {
-        **{"name": name, "available": True, "reason": None, "about": about},
-        "parameters": [p.describe() for p in parameters_of(Network).values() if p.name != "name"],
-        **{"trained_numbers": network.total_params, "macs": network.total_macs},
-    }
+def _network(cls: type[Network]) -> dict[str, Any]:
+    network = cls()
+    known = cls.total_macs is not Network.total_macs  # else they are counted with torch, and listing is quick
+    return {"trained_numbers": network.total_params, "macs": network.total_macs} if known else {}
 
 
 def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
     for kind, rows in facts.items():
         print(f"{kind}:")
-        for row in rows:
+        for row, following in zip(rows, [*rows[1:], None], strict=True):
             print(f"  {row['name']:20} {row['about']}")
             if not row["available"]:
                 print(f"{'':23}not available: {one_line(row['reason'])}")
-            if row["parameters"] and kind != "networks":
+            shared = kind in ("networks", "losses") and following and following["parameters"] == row["parameters"]
+            if row["parameters"] and not shared:
                 print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
             if kind == "extractors" and row["reference"]:
                 needs = ", ".join(row["needs"]) or "no features"
@@ -130,6 +127,4 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
                     print(f"{'':23}known defects: {row['known_defects']}")
             elif row.get("columns"):
                 print(f"{'':23}" + ", ".join(row["columns"]))
-        if kind == "networks":
-            print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in rows[0]["parameters"]))
         print()

@@ -23,8 +23,7 @@ from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import file_name
 from ..core.params import check_params
 from ..core.registry import load_plugins, plugin_files
-from ..models.autoencoder_layers import Network
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss, Network
 from ..tables.format import one_line
 from ..training.data import TrainingData, defects
 from ..training.fit import fit
@@ -97,9 +96,9 @@ def _typed(found: Arguments) -> tuple[_Typed, list[str]]:
 def make_spec(config: Mapping[str, Any], typed: _Typed) -> TrainSpec:
     """Return the training that a composed configuration describes, in the folder ``out`` itself."""
     name, params = built_params(config["network"])
-    network = Network.build(name, params)
-    kind, params = built_params(config["loss"])
-    loss = ReconstructionLoss(**check_params(ReconstructionLoss, {**params, "kind": kind}, f"loss {kind!r}"))
+    network = Network.registry.build(name, params)
+    name, params = built_params(config["loss"])
+    loss = Loss.registry.build(name, params)
     name, params = built_params(config["data"])
     data = TrainingData.registry.build(name, {**params, **typed.data})
     _, params = built_params(config["trainer"])

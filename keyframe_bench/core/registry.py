@@ -1,4 +1,4 @@
-"""One registry for extractors, features, metrics and data sets: files of the package, entry points, plug-in files."""
+"""One registry for all that has a name: classes of the package, of entry points and of plug-in files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Registry(Generic[T]):
     kind : str
         What is registered, in the singular, for messages ("extractor").
     package : str
-        Package whose modules (names without a leading underscore) are imported on discovery.
+        Package whose modules (names without a leading underscore) are imported on discovery, or a single module.
     reserved : iterable of str
         Names that mean something else where names are given.
     columns : callable
@@ -95,7 +95,7 @@ class Registry(Generic[T]):
         if self._points is None:
             self._points = list(entry_points(group=self.package))
             package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
+            for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
                 if not module.name.startswith("_"):
                     path = f"{self.package}.{module.name}"
                     self._attempt(module.name, path, partial(importlib.import_module, path))
@@ -152,7 +152,7 @@ def _top(module: str) -> str:
 
 
 def register(name: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator: register an extractor, feature, metric or data set under ``name``.
+    """Class decorator: register an extractor, feature, metric, data set, network or loss under ``name``.
 
     The class says by its base which registry it belongs to.
 
@@ -172,7 +172,9 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         registry = getattr(cls, "registry", None)
         if not isinstance(registry, Registry):
-            raise TypeError(f"{cls.__name__} is no Extractor, Feature, Metric or Dataset; derive it from one of them")
+            raise TypeError(
+                f"{cls.__name__} is no Extractor, Feature, Metric, Dataset, Network or Loss; derive it from one of them"
+            )
         with contextlib.suppress(NameError):  # an annotation may use a name that the file defines further down
             parameters_of(cls)  # a signature that is no set of parameters is told now, by the file that has it
         before = vars(cls).get("name")
@@ -180,6 +182,8 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
             raise UsageError(
                 f"{registry.kind} {before!r} is registered already and cannot be {name!r} too; derive from it"
             )
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise UsageError(f"{registry.kind} {name!r}: class {cls.__name__} does not define {', '.join(missing)}")
         version = getattr(cls, "version", 1)
         if not isinstance(version, int) or isinstance(version, bool):
             raise UsageError(f"version={version!r} of {registry.kind} {name!r} is not a whole number")

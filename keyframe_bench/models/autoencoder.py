@@ -1,38 +1,30 @@
-"""The auto-encoders of Chen et al. 2021 as a torch module."""
+"""Auto-encoders as torch modules: what every network becomes, and the layers of stacks of convolutions."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
-from .autoencoder_layers import Layer, Network
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .base import Network
+    from .networks import Layer
 
 
 class Autoencoder(nn.Module):
-    """Encoder of the paper's layer table, and its mirror as decoder.
-
-    Every layer is a convolution without bias, batch normalisation and ReLU, except the code (no ReLU unless
-    ``network.code_act`` says so) and the last layer (bias and sigmoid, no normalisation).
+    """Encoder and decoder of a network.
 
     Parameters
     ----------
     network : Network
-
-    Notes
-    -----
-    Source: Chen et al. 2021, section 3.2 ("full convolution connection, and each layer of convolution uses a batch
-    normalization layer") and tables 1 to 4. Activations and the decoder's operator are not given there.
     """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        layers = network.layers
-        self.encoder = nn.Sequential(
-            *(_down(layer, relu=layer is not layers[-1] or network.code_act == "relu") for layer in layers)
-        )
-        self.decoder = nn.Sequential(
-            *(_up(layer, network.up, last=layer is layers[0]) for layer in reversed(layers)),
-        )
+        self.encoder, self.decoder = network.encoder_decoder()
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Return the codes, float [B, C, h, w], of float [B, 3, H, W] pictures, RGB in 0 to 1."""
@@ -47,6 +39,22 @@ class Autoencoder(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the reconstruction of float [B, 3, H, W] pictures, RGB in 0 to 1, of the same shape and range."""
         return self.decode(self.encode(pictures))
+
+
+def mirrored(layers: Sequence[Layer], *, code_act: str, up: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return the encoder of these layers, and its mirror as decoder.
+
+    Every layer is a convolution without bias, batch normalisation and ReLU, except the code (no ReLU unless
+    ``code_act`` says so) and the last layer (bias and sigmoid, no normalisation).
+
+    Notes
+    -----
+    Source: Chen et al. 2021, section 3.2 ("full convolution connection, and each layer of convolution uses a batch
+    normalization layer") and tables 1 to 4. Activations and the decoder's operator are not given there.
+    """
+    encoder = nn.Sequential(*(_down(layer, relu=layer is not layers[-1] or code_act == "relu") for layer in layers))
+    decoder = nn.Sequential(*(_up(layer, up, last=layer is layers[0]) for layer in reversed(layers)))
+    return encoder, decoder
 
 
 def _down(layer: Layer, *, relu: bool) -> nn.Sequential:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import KeyframeBenchError, UnavailableError, UsageError
 from ..core.files import canonical_json, write_atomic
-from .autoencoder_layers import Network
+from ..core.sources import source_digest
+from .base import Network
 from .weights import file_id, load_strictly, missing_package, read_safetensors
 
 if TYPE_CHECKING:
@@ -40,9 +42,14 @@ def save_autoencoder(path: Path, model: Autoencoder, record: Mapping[str, Any]) 
     ------
     OutputError
     """
+    import torch
     from safetensors.torch import save
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # Copies: halves may share a tensor, and the format has no way to say so.
+    state = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     metadata = {"format": FORMAT, "network": canonical_json(model.network.params), "record": canonical_json(record)}
     write_atomic(path, _in_one_order(save(state, metadata)))
 
@@ -86,14 +93,25 @@ def checkpoint_path(checkpoint: str | Path, option: str = "checkpoint") -> Path:
 
 
 def checkpoint_id(checkpoint: str | Path) -> str:
-    """Return the sha256 of the file: what identifies a checkpoint in a cache key.
+    """Return the sha256 of the file, and the hash of a plug-in's code: what identifies a checkpoint in a cache key.
 
     Raises
     ------
     UnavailableError
         If it cannot be read.
     """
-    return file_id(checkpoint_path(checkpoint), "checkpoint", _ways_out("checkpoint"))
+    path = checkpoint_path(checkpoint)
+    content = file_id(path, "checkpoint", _ways_out("checkpoint"))
+    try:
+        code = _code_of(path, content)
+    except KeyframeBenchError:  # who reads the network says it
+        code = ""
+    return f"{content}+{code}" if code else content
+
+
+@lru_cache(maxsize=64)
+def _code_of(path: Path, content: str) -> str:  # noqa: ARG001 - a changed file must be read again
+    return source_digest(type(read_record(path)[0]))
 
 
 def why_unavailable(checkpoint: str | Path) -> str | None:
@@ -166,17 +184,15 @@ def load_autoencoder(
     named, ways_out = f"{option}={str(path)!r}", _ways_out(option)
     state, metadata = read_safetensors(path, option, ways_out)
     found, record = _parsed(path, metadata, option)
-    if network is not None and _structure(network) != _structure(found):
+    if network is not None and network.structure != found.structure:
         raise UsageError(
             f"{named} is of network {_called(found)}, not of {_called(network)} that was asked for; "
             f"ask for {_called(found)}, or give a checkpoint of {_called(network)}"
         )
     import torch
 
-    from .autoencoder import Autoencoder
-
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and overwritten
-        model = Autoencoder(found)
+        model = found.module()
     load_strictly(model, state, f"{named} does not fit its own network {_called(found)}", ways_out)
     bad = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
     if bad:
@@ -197,7 +213,7 @@ def _parsed(path: Path, metadata: Mapping[str, str], option: str) -> tuple[Netwo
         text = " ".join(str(error).split())[:80]
         raise UsageError(f"{named} has a damaged record ({text}); {ways_out}") from error
     try:
-        return Network.build(str(params.pop("name", "")), params), record
+        return Network.registry.build(str(params.pop("name", "")), params), record
     except UsageError as error:
         raise UsageError(f"{named} names a network that this version does not have ({error}); {ways_out}") from error
 
@@ -209,12 +225,7 @@ def _mapping(text: str) -> dict[str, Any]:
     return value
 
 
-def _structure(network: Network) -> tuple[object, ...]:
-    """Return what two networks must share: parameters without a meaning for one (``p1_4_l2``) are not looked at."""
-    return network.layers, network.code_act, network.up
-
-
 def _called(network: Network) -> str:
-    usual = Network(network.name).params
+    usual = type(network)().params
     options = ", ".join(f"{name}={value}" for name, value in network.params.items() if value != usual[name])
     return f"{network.name} ({options})" if options else network.name

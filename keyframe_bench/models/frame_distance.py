@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import UsageError
-from .losses import ReconstructionLoss
+from .losses import MixLoss, ReconstructionLoss
 from .parallel import one_thread
 
 Space: TypeAlias = Literal["reconstruction", "input", "feature_mix", "feature_l1", "feature_l2", "feature_cos", "cross"]
@@ -80,7 +80,7 @@ def _loss_distances(
     loss: ReconstructionLoss | None, frames: Callable[[slice], Tensor], references: Callable[[slice], Tensor]
 ) -> Distances:
     """Return a loss as `Distances` of float32 [B, C, H, W] in 0 to 1, which are asked for by slices of rows."""
-    measure = loss or ReconstructionLoss()
+    measure = loss or MixLoss()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def distances(reference: int, start: int, stop: int) -> NDArray[np.float64]:

@@ -1,13 +1,16 @@
-"""The four losses of Chen et al. 2021: l2, ssim, ms_ssim and mix, as one configurable function of two pictures."""
+"""The losses that Chen et al. 2021 compare: l2, ssim, ms_ssim and mix."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from ..core.errors import UsageError
-from ..core.params import Configurable, Range
+from ..core.params import Range
+from ..core.registry import register
+from .base import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,20 +20,15 @@ if TYPE_CHECKING:
 Rows: TypeAlias = "slice | Sequence[int] | Tensor"
 
 
-class ReconstructionLoss(Configurable):
-    """How far a picture is from another; also the distance of frames in `autoencoder` (section 3.5).
+class ReconstructionLoss(Loss):
+    """How far a picture is from another; ``mix`` is also the distance of frames in `autoencoder` (section 3.5).
 
     Symmetric, 0 for equal pictures, with finite gradients everywhere. Computed in float32 (float64 pictures in
-    float64) whatever autocast says. Options that a kind does not name have no meaning for it.
+    float64) whatever autocast says. All take the same parameters, so that one sweep can go over losses and parameters;
+    those that a loss does not name have no meaning for it.
 
     Parameters
     ----------
-    kind : {"l2", "ssim", "ms_ssim", "mix"}
-        * ``l2``: mean squared difference of all values.
-        * ``ssim``: 1 - SSIM (Wang et al. 2004), 0 to 2.
-        * ``ms_ssim``: 1 - MS-SSIM of ``ms_kind``, with ``channel_reduce``, and ``padding`` or ``levels``.
-        * ``mix``: ``compensation * (alpha * ms_ssim + (1 - alpha) * L1)``, where L1 is the mean absolute difference
-          after the Gaussian of the coarsest scale (standard deviation 8, ``padding``) (Zhao et al. 2017).
     ms_kind : {"sigma", "pyramid"}
         Five ever wider windows at full size (Zhao et al. 2017), or one window on five ever smaller pictures (Wang et
         al. 2003). The default is what runs at the 96 x 192 pixels of ae_final: five levels need sides above 160.
@@ -59,7 +57,6 @@ class ReconstructionLoss(Configurable):
 
     def __init__(
         self,
-        kind: Literal["l2", "ssim", "ms_ssim", "mix"] = "mix",
         *,
         ms_kind: Literal["sigma", "pyramid"] = "sigma",
         alpha: Annotated[float, Range(0, 1)] = 0.025,
@@ -68,17 +65,12 @@ class ReconstructionLoss(Configurable):
         channel_reduce: Literal["mean", "product"] = "mean",
         levels: Literal["reduce", "five"] = "reduce",
     ) -> None:
-        self.kind = kind
         self.ms_kind = ms_kind
         self.alpha = alpha
         self.compensation = compensation
         self.padding = padding
         self.channel_reduce = channel_reduce
         self.levels = levels
-
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the mean of `per_picture`, a scalar."""
-        return self.per_picture(first, second).mean()
 
     def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss of every pair, float32 [B], of float [B, C, H, W] pictures in 0 to 1.
@@ -172,28 +164,63 @@ class ReconstructionLoss(Configurable):
         first, second = _float(first), _float(second)
         return self._combined(first, second, None if alike is None else alike(first, second))
 
-    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:
+    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:  # noqa: ARG002 - of some
         """Return the loss of each pair, [n], whose similarity is known."""
-        from . import similarity, windows
+        assert alike is not None
+        return 1 - alike
 
-        if alike is None:
-            return (first - second).square().mean(dim=(1, 2, 3))
-        if self.kind != "mix":
-            return 1 - alike
-        difference = (first - second).abs().mean(dim=1)
-        absolute = windows.mean_of_blurred(difference, similarity.sigma_window(self.padding))
-        return self.compensation * (self.alpha * (1 - alike) + (1 - self.alpha) * absolute)
-
+    @abstractmethod
     def _similarity(self) -> Similarity | None:
-        from .similarity import PyramidMsSsim, SigmaMsSsim, Ssim
+        """Return what compares the pictures' structure, if anything does."""
 
-        if self.kind == "l2":
-            return None
-        if self.kind == "ssim":
-            return Ssim()
+
+@register("l2")
+class L2Loss(ReconstructionLoss):
+    """Mean squared difference of all values."""
+
+    def _similarity(self) -> None:
+        return None
+
+    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:  # noqa: ARG002 - there is none
+        return (first - second).square().mean(dim=(1, 2, 3))
+
+
+@register("ssim")
+class SsimLoss(ReconstructionLoss):
+    """1 - SSIM (Wang et al. 2004), 0 to 2."""
+
+    def _similarity(self) -> Similarity:
+        from .similarity import Ssim
+
+        return Ssim()
+
+
+@register("ms_ssim")
+class MsSsimLoss(ReconstructionLoss):
+    """1 - MS-SSIM of ``ms_kind``, with ``channel_reduce``, and ``padding`` or ``levels``."""
+
+    def _similarity(self) -> Similarity:
+        from .similarity import PyramidMsSsim, SigmaMsSsim
+
         if self.ms_kind == "pyramid":
             return PyramidMsSsim(self.channel_reduce, self.levels)
         return SigmaMsSsim(self.padding, self.channel_reduce)
+
+
+@register("mix")
+class MixLoss(MsSsimLoss):
+    """``compensation * (alpha * ms_ssim + (1 - alpha) * L1)`` (Zhao et al. 2017).
+
+    L1 is the mean absolute difference after the Gaussian of the coarsest scale (standard deviation 8, ``padding``).
+    """
+
+    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:
+        from . import similarity, windows
+
+        assert alike is not None
+        difference = (first - second).abs().mean(dim=1)
+        absolute = windows.mean_of_blurred(difference, similarity.sigma_window(self.padding))
+        return self.compensation * (self.alpha * (1 - alike) + (1 - self.alpha) * absolute)
 
 
 @dataclass(frozen=True, eq=False)

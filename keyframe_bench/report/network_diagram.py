@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..models.autoencoder_layers import Network
+from ..models.networks import ConvolutionalNetwork
 from .drawing import new_figure, png_bytes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class _Box:
     made_by: str = ""
 
 
-def network_diagram_png(network: Network) -> bytes:
+def network_diagram_png(network: ConvolutionalNetwork) -> bytes:
     """Return the drawing of ``network`` as PNG: every map between its layers, with sizes, from input to output.
 
     Raises
@@ -82,7 +82,7 @@ def network_diagram_png(network: Network) -> bytes:
     return png_bytes(page)
 
 
-def _boxes(network: Network) -> list[_Box]:
+def _boxes(network: ConvolutionalNetwork) -> list[_Box]:
     layers = network.layers
     found = [_Box("picture", 3, network.input_height, network.input_width)]
     for i, layer in enumerate(layers, start=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..models.autoencoder_layers import Network
+from ..models.networks import ConvolutionalNetwork
 from ..tables.experiment import Experiment
 from ..tables.paper import PaperTable
 from ..training.data import defects
@@ -32,7 +32,7 @@ def training_figure(experiment: Experiment, stored: Sequence[Mapping[str, Any]])
         return key_clips_png(good)
     if draw == "diagram":
         run = experiment.runs[0]
-        return network_diagram_png(Network.build(str(run["network"]), run.get("params")))
+        return network_diagram_png(ConvolutionalNetwork.build(str(run["network"]), run.get("params")))
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import UsageError
-from ..models.autoencoder_layers import Network
+from ..models.base import Network
 from ..training.paper_sets import PAPER_SETS
 from .checking import (
     check_fields,
@@ -129,7 +129,7 @@ def _network(run: Mapping[str, Any], at: str) -> None:
     check_text(run["network"], at, "network")
     check_parameters(run.get("params", {}), f"{at}: params")
     try:
-        Network.build(run["network"], run.get("params"))
+        Network.registry.build(run["network"], run.get("params"))
     except UsageError as error:
         raise wrong(at, str(error)) from None
 

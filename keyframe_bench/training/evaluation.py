@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..metrics.base import Column
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,9 +37,7 @@ _PSNR_FLOOR = 1e-10  # mean squared error: equal pictures count as 100 dB
 _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
 
 
-def evaluate(
-    model: nn.Module, pictures: NDArray[np.uint8], loss: ReconstructionLoss, *, batch: int = BATCH
-) -> dict[str, float]:
+def evaluate(model: nn.Module, pictures: NDArray[np.uint8], loss: Loss, *, batch: int = BATCH) -> dict[str, float]:
     """Return how well ``model`` reconstructs pictures: the `COLUMNS` from "loss" to "ab_error", all finite.
 
     Parameters
@@ -49,7 +47,7 @@ def evaluate(
         and left as it was.
     pictures : uint8 [N, H, W, 3]
         RGB, N at least 1. May be memory-mapped: read batch by batch.
-    loss : ReconstructionLoss
+    loss : Loss
         For "loss"; "l2", "ssim", "ms_ssim" and "mix" are those losses with default options.
     batch : int
         Pictures at a time.
@@ -65,7 +63,7 @@ def evaluate(
     so that a flat or grey picture does not decide. Luma, Cb and Cr are those of BT.601 in full range; CIELAB is of sRGB
     under D65. Reconstructions are not rounded to 8 bits.
     """
-    losses = {"loss": loss, **{kind: ReconstructionLoss(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
+    losses = {"loss": loss, **{kind: Loss.registry.build(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
     _check(pictures)
     means, amounts = _Sums(), _Sums()
     with _inference(model):
@@ -87,7 +85,7 @@ def evaluate_at(
     model: nn.Module,
     pictures: NDArray[np.uint8],
     originals: NDArray[np.uint8],
-    loss: ReconstructionLoss,
+    loss: Loss,
     *,
     batch: int = BATCH,
 ) -> dict[str, float]:

@@ -51,6 +51,9 @@ def fit(spec: TrainSpec, *, report: Report | None = None) -> Trained:
         if record is not None and record["finished"] and folder.has_checkpoints(spec.key):
             return Trained(folder.best, folder.last, record)
         _require_lightning()  # it takes seconds to import: only where something is left to train
+        from ..models.contract import check_parts
+
+        check_parts(spec.network, spec.loss)
         pictures = spec.data.pictures(spec.network.input_height, spec.network.input_width)
         return _Training(spec, folder, pictures, resuming=record is not None).run(report)
 

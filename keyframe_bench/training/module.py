@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.errors import UsageError
 from ..models.autoencoder import Autoencoder
-from ..models.losses import ReconstructionLoss
+from ..models.base import Loss
 from .batches import Batch
 from .spec import TrainerOptions
 
@@ -46,7 +46,7 @@ class Reconstruction(pl.LightningModule):
     Parameters
     ----------
     model : Autoencoder
-    loss : ReconstructionLoss
+    loss : Loss
     options : TrainerOptions
     n_steps : int
         Of the whole training: what the learning rate's half cosine spans.
@@ -63,7 +63,7 @@ class Reconstruction(pl.LightningModule):
     The paper names no optimiser. Adam with these betas, and the cosine, are protocols A1's.
     """
 
-    def __init__(self, model: Autoencoder, loss: ReconstructionLoss, options: TrainerOptions, n_steps: int) -> None:
+    def __init__(self, model: Autoencoder, loss: Loss, options: TrainerOptions, n_steps: int) -> None:
         super().__init__()
         self.model = model
         self.loss = loss

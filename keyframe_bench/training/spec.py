@@ -11,9 +11,8 @@ from ..core.errors import UsageError
 from ..core.files import digest, sha256_of_file
 from ..core.params import Configurable, Range
 from ..core.sources import source_digest
-from ..models.autoencoder_layers import Network
+from ..models.base import Loss, Network
 from ..models.checkpoint import checkpoint_path
-from ..models.losses import ReconstructionLoss
 from .data import TrainingData
 
 SMALL_STEP_MACS = 1_000_000_000  # forward, below which threads wait for each other more than they compute
@@ -71,7 +70,7 @@ class TrainSpec:
     Attributes
     ----------
     network : Network
-    loss : ReconstructionLoss
+    loss : Loss
     data : TrainingData
     trainer : TrainerOptions
     out : Path
@@ -85,7 +84,7 @@ class TrainSpec:
     """
 
     network: Network
-    loss: ReconstructionLoss
+    loss: Loss
     data: TrainingData
     out: Path
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
@@ -116,8 +115,8 @@ class TrainSpec:
         plugin = source_digest(type(self.data))
         return {
             "version": VERSION,
-            "network": self.network.params,
-            "loss": self.loss.params,
+            "network": self.network.identity,
+            "loss": self.loss.identity,
             "data": [self.data.name, self.data.version, self.data.digest(), *([plugin] if plugin else [])],
             "trainer": trainer,
             "init": self._init_digest(),
@@ -150,7 +149,7 @@ class TrainSpec:
     def label(self) -> str:
         """Return a name for a folder: what one tells trainings apart by, and the start of `key`."""
         started = "-init" if self.init is not None else ""
-        return f"{self.network.name}-{self.data.name}-{self.loss.kind}{started}-seed{self.seed}-{self.key[:8]}"
+        return f"{self.network.name}-{self.data.name}-{self.loss.name}{started}-seed{self.seed}-{self.key[:8]}"
 
 
 @dataclass(frozen=True)

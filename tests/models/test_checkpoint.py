@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from keyframe_bench.core.errors import UnavailableError, UsageError
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.checkpoint import (
     BUNDLED,
     FORMAT,
@@ -27,8 +26,9 @@ from keyframe_bench.models.checkpoint import (
     save_autoencoder,
     why_unavailable,
 )
+from keyframe_bench.models.networks import ConvolutionalNetwork
 
-SMALL = Network("ae_final", width=0.25, geometry=0.25)
+SMALL = ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.25})
 RECORD = {"loss": {"kind": "mix", "alpha": 0.025}, "best_validation_loss": 0.0123, "data": "drawn"}
 
 
@@ -103,14 +103,26 @@ def test_a_file_may_begin_with_the_bytes_of_a_pickle(changed: Callable[..., Path
 @pytest.mark.parametrize(
     ("asked", "found_text", "asked_text"),
     [
-        (Network("p2_2", width=0.25, geometry=0.5), "ae_final (width=0.25, geometry=0.25)", "not of p2_2 (width=0.25"),
-        (Network("ae_final"), "ae_final (width=0.25, geometry=0.25)", "not of ae_final that"),
-        (Network("ae_final", width=0.25, geometry=0.5), "of network ae_final (width=0.25, geometry=0.25)", "=0.5)"),
-        (Network("ae_final", width=0.25, geometry=0.25, code_act="relu"), "of network ae_final (", "code_act=relu)"),
+        (
+            ConvolutionalNetwork.build("p2_2", {"width": 0.25, "geometry": 0.5}),
+            "ae_final (width=0.25, geometry=0.25)",
+            "not of p2_2 (width=0.25",
+        ),
+        (ConvolutionalNetwork.build("ae_final"), "ae_final (width=0.25, geometry=0.25)", "not of ae_final that"),
+        (
+            ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.5}),
+            "of network ae_final (width=0.25, geometry=0.25)",
+            "=0.5)",
+        ),
+        (
+            ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.25, "code_act": "relu"}),
+            "of network ae_final (",
+            "code_act=relu)",
+        ),
     ],
 )
 def test_another_network_is_named_in_both_directions(
-    file: Path, asked: Network, found_text: str, asked_text: str
+    file: Path, asked: ConvolutionalNetwork, found_text: str, asked_text: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
         load_autoencoder(file, asked)
@@ -121,14 +133,20 @@ def test_another_network_is_named_in_both_directions(
 def test_messages_name_the_option_that_was_given(file: Path, tmp_path: Path) -> None:
     """A training that starts from a checkpoint calls it init."""
     (tmp_path / "text").write_text("a text")
-    for path, network in ((tmp_path / "none", None), (tmp_path / "text", None), (file, Network("p2_2"))):
+    for path, network in (
+        (tmp_path / "none", None),
+        (tmp_path / "text", None),
+        (file, ConvolutionalNetwork.build("p2_2")),
+    ):
         with pytest.raises(UsageError) as caught:
             load_autoencoder(path, network, option="init")
         assert str(caught.value).startswith(f"init={str(path)!r}") and "checkpoint=" not in str(caught.value)
 
 
 def test_names_for_one_network_are_one_network(file: Path) -> None:
-    model, _ = load_autoencoder(file, Network("p2_1", width=0.25, geometry=0.25, p1_4_l2=64))
+    model, _ = load_autoencoder(
+        file, ConvolutionalNetwork.build("p2_1", {"width": 0.25, "geometry": 0.25, "p1_4_l2": 64})
+    )
     assert model.network.name == "ae_final"
 
 
@@ -296,6 +314,6 @@ def test_without_the_bundled_file_the_way_out_is_named(
 def test_the_bundled_checkpoint_is_an_ae_final() -> None:
     assert why_unavailable(BUNDLED) is None
     network, record = read_record(BUNDLED)
-    assert network.params == Network("ae_final").params and record
+    assert network.params == ConvolutionalNetwork.build("ae_final").params and record
     assert bundled_path().stat().st_size < 2_500_000
-    load_autoencoder(BUNDLED, Network("ae_final"))
+    load_autoencoder(BUNDLED, ConvolutionalNetwork.build("ae_final"))

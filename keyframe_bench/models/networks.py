@@ -1,15 +1,19 @@
-"""The auto-encoders of Chen et al. 2021 as a table of layers: sizes, parameters, multiply-accumulates. No torch."""
+"""Auto-encoders as tables of layers, those of Chen et al. 2021: sizes, parameters, multiply-accumulates."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..core.errors import UsageError
-from ..core.params import Configurable, Range, check_params
+from ..core.params import Range
+from ..core.registry import register
+from .base import Network
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Tables 1, 2, 3 and 4 of the paper: input height and width, then "kernel-channels" of every layer of the encoder. The
 # printed sizes fix the strides: a 3 x 3 layer keeps the size, a 4 x 4 layer halves it. P1_1 is printed with a width of
@@ -26,7 +30,6 @@ _TABLE: Mapping[str, tuple[int, int, str]] = {
     "p2_3": (96, 192, "3-32 3-64 4-128 4-64 4-32 4-32 4-8"),
     "ae_final": (96, 192, "3-32 3-64 4-128 4-64 4-8"),
 }
-NAMES = tuple(_TABLE)
 CODE_CHANNELS = 8  # of every network with a bottleneck
 
 
@@ -65,8 +68,8 @@ class Layer:
         return f"{self.kernel}*{self.kernel} conv-{self.outputs}, {self.height}*{self.width}"
 
 
-class Network(Configurable):
-    """One of the paper's auto-encoders, by name and parameters.
+class ConvolutionalNetwork(Network):
+    """A stack of convolutions and its mirror, as a row of the table of layers says; each row is a registered class.
 
     Parameters
     ----------
@@ -83,15 +86,26 @@ class Network(Configurable):
         How the decoder doubles a size: transposed convolution 4 x 4, or repeated pixels and a convolution 3 x 3. The
         paper does not say.
 
+    Attributes
+    ----------
+    row : tuple
+        Height and width of the input in pixels, and "kernel-channels" of every layer of the encoder.
+
+    Raises
+    ------
+    UsageError
+        For a geometry in which a halved size is not whole.
+
     Notes
     -----
     Source: Chen et al. 2021, tables 1 to 4 and section 3.4. The decoder is said there to have as many layers as the
     encoder; here it is its mirror.
     """
 
+    row: ClassVar[tuple[int, int, str]]
+
     def __init__(
         self,
-        name: str = "ae_final",
         *,
         width: Annotated[float, Range(0.01, 8)] = 1.0,
         geometry: Annotated[float, Range(0.05, 8)] = 1.0,
@@ -99,38 +113,36 @@ class Network(Configurable):
         code_act: Literal["none", "relu"] = "none",
         up: Literal["tconv", "nearest_conv"] = "tconv",
     ) -> None:
-        self.name = name
         self.width = width
         self.geometry = geometry
         self.p1_4_l2 = p1_4_l2
         self.code_act = code_act
         self.up = up
+        _ = self.layers
 
     @classmethod
-    def build(cls, name: str, params: Mapping[str, Any] | None = None) -> Network:
-        """Return the network with checked parameters.
+    def build(cls, name: str, params: Mapping[str, Any] | None = None) -> ConvolutionalNetwork:
+        """Return a registered network that has a table of layers, with checked parameters.
 
         Raises
         ------
         UsageError
-            For an unknown name or parameter, or a geometry in which a halved size is not whole.
+            For an unknown name or parameter, or a network of another kind.
         """
-        if name not in _TABLE:
-            near = difflib.get_close_matches(str(name), NAMES, n=3) or NAMES
-            raise UsageError(f"unknown network {name!r}; did you mean {', '.join(near)}")
-        network = cls(**check_params(cls, {**(params or {}), "name": name}, f"network {name!r}"))
-        _ = network.layers
+        network = cls.registry.build(name, params)
+        if not isinstance(network, cls):
+            raise UsageError(f"network {name!r} is no stack of convolutions: there are no layers to list or draw")
         return network
 
     @property
     def input_height(self) -> int:
         """In pixels."""
-        return round(_TABLE[self.name][0] * self.geometry)
+        return round(self.row[0] * self.geometry)
 
     @property
     def input_width(self) -> int:
         """In pixels."""
-        return round(_TABLE[self.name][1] * self.geometry)
+        return round(self.row[1] * self.geometry)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -143,7 +155,7 @@ class Network(Configurable):
         """
         found: list[Layer] = []
         inputs, height, width = 3, self.input_height, self.input_width
-        rows = _TABLE[self.name][2].split()
+        rows = self.row[2].split()
         for number, row in enumerate(rows, start=1):
             kernel, outputs = (int(part) for part in row.split("-"))
             if self.name == "p1_4" and number == 2:
@@ -163,7 +175,7 @@ class Network(Configurable):
 
     def _near_geometry(self) -> float:
         """Return the next larger geometry in which every halved size is whole."""
-        full, _, rows = _TABLE[self.name]
+        full, _, rows = self.row
         step = 1 << sum(row.startswith("4-") for row in rows.split())
         return math.ceil(self.input_height / step) * step / full
 
@@ -207,7 +219,25 @@ class Network(Configurable):
         return self.encoder_macs + macs
 
     @property
-    def compression(self) -> float:
-        """Numbers of the input over numbers of the code; below 1 the code is larger than the picture."""
-        channels, height, width = self.code_shape
-        return 3 * self.input_height * self.input_width / (channels * height * width)
+    def structure(self) -> tuple[object, ...]:
+        """Layers, not names: ``p2_1`` and ``ae_final`` are one network, and ``p1_4_l2`` has no meaning for them."""
+        return self.layers, self.code_act, self.up
+
+    def encoder_decoder(self) -> tuple[nn.Module, nn.Module]:
+        """Return both halves, each layer a convolution with what follows it."""
+        from .autoencoder import mirrored
+
+        return mirrored(self.layers, code_act=self.code_act, up=self.up)
+
+
+def _registered(name: str, row: tuple[int, int, str]) -> type[ConvolutionalNetwork]:
+    """Return the class of a row of the table, registered."""
+    cls: type[ConvolutionalNetwork] = type(name, (ConvolutionalNetwork,), {"row": row, "__module__": __name__})
+    register(name)(cls)
+    network = cls()
+    code = " x ".join(map(str, network.code_shape))
+    cls.__doc__ = f"Auto-encoder for {network.input_height} x {network.input_width} pixels, code {code}."
+    return cls
+
+
+globals().update({name: _registered(name, row) for name, row in _TABLE.items()})  # pickle looks classes up here

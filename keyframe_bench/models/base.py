@@ -1,0 +1,153 @@
+"""The interfaces of networks and losses: registered by name like features, with torch imported only where they run."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..core.errors import UsageError
+from ..core.params import Configurable
+from ..core.registry import Registry
+from ..core.sources import source_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from .autoencoder import Autoencoder
+
+
+class TrainingPart(Configurable, ABC):
+    """What networks and losses share: records of trainings hold the name beside the parameters.
+
+    Attributes
+    ----------
+    name : str
+        Set by `register`.
+    version : int
+        Bump it when the same parameters give other results.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    name_in_records: ClassVar[str] = "name"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        taken = {"name", cls.name_in_records} & inspect.signature(cls.__init__).parameters.keys()
+        if taken:
+            raise UsageError(f"{cls.__name__} has a parameter {min(taken)!r}, which means its own name; rename it")
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Name and parameters, as records and checkpoints hold them."""
+        return {self.name_in_records: self.name, **super().params}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a training depends on: `params`, a version above 1, and the code of a plug-in.
+
+        The keys added here are no identifiers, so that no parameter can have the same name.
+        """
+        version = {"class version": self.version} if self.version > 1 else {}
+        code = source_digest(type(self))
+        return self.params | version | ({"plug-in": code} if code else {})
+
+
+class Network(TrainingPart):
+    """An auto-encoder, described without torch: what goes in, what comes out, and how to build it.
+
+    Parameters are keyword scalars, as those of an `Extractor`. Sizes may be attributes of the class, or properties
+    that depend on parameters.
+
+    Attributes
+    ----------
+    input_height, input_width : int
+        Of a picture, in pixels.
+    code_shape : tuple of int
+        Channels, height and width of the code.
+    """
+
+    registry: ClassVar[Registry[Network]] = Registry("network", "keyframe_bench.models.networks")
+
+    @property
+    @abstractmethod
+    def input_height(self) -> int:
+        """In pixels."""
+
+    @property
+    @abstractmethod
+    def input_width(self) -> int:
+        """In pixels."""
+
+    @property
+    @abstractmethod
+    def code_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the code."""
+
+    @abstractmethod
+    def encoder_decoder(self) -> tuple[nn.Module, nn.Module]:
+        """Return both halves with initial weights, drawn from torch's own generator.
+
+        Returns
+        -------
+        encoder : nn.Module
+            Pictures, float [B, 3, input_height, input_width], RGB in 0 to 1, to codes [B, *code_shape].
+        decoder : nn.Module
+            Codes to pictures of that shape and range; what is outside the range is clipped in extraction.
+        """
+
+    def module(self) -> Autoencoder:
+        """Return the network with initial weights: ``encode``, ``decode``, and both by calling it."""
+        from .autoencoder import Autoencoder
+
+        return Autoencoder(self)
+
+    @property
+    def structure(self) -> object:
+        """What two networks must share for the weights of one to fit the other."""
+        return self.params
+
+    @property
+    def compression(self) -> float:
+        """Numbers of the input over numbers of the code; below 1 the code is larger than the picture."""
+        channels, height, width = self.code_shape
+        return 3 * self.input_height * self.input_width / (channels * height * width)
+
+    @cached_property
+    def _counts(self) -> tuple[int, int]:
+        from .contract import checked_counts
+
+        return checked_counts(self)
+
+    @property
+    def total_params(self) -> int:
+        """Trained numbers of encoder and decoder, counted from the module unless a class knows them."""
+        return self._counts[0]
+
+    @property
+    def total_macs(self) -> int:
+        """Multiply-accumulates of both for one picture, counted from the module unless a class knows them."""
+        return self._counts[1]
+
+
+class Loss(TrainingPart):
+    """How far a reconstruction is from its picture: 0 for equal pictures, with a finite gradient elsewhere.
+
+    Parameters are keyword scalars, as those of an `Extractor`.
+    """
+
+    registry: ClassVar[Registry[Loss]] = Registry("loss", "keyframe_bench.models.losses")
+    name_in_records: ClassVar[str] = "kind"
+
+    @abstractmethod
+    def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the loss of every pair, [B], of float [B, 3, H, W] pictures in 0 to 1.
+
+        With ``trainer.precision=bf16`` the reconstruction may come as bfloat16.
+        """
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the mean of `per_picture`, a scalar."""
+        return self.per_picture(first, second).mean()

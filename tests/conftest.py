@@ -80,9 +80,10 @@ def own_registry() -> Iterator[None]:
     from keyframe_bench.datasets.base import Dataset
     from keyframe_bench.extractors.base import Extractor
     from keyframe_bench.metrics.base import Metric
+    from keyframe_bench.models.base import Loss, Network
     from keyframe_bench.training.data import TrainingData
 
-    kinds: list[Any] = [kind.registry for kind in (Dataset, Extractor, Feature, Metric, TrainingData)]
+    kinds: list[Any] = [kind.registry for kind in (Dataset, Extractor, Feature, Loss, Metric, Network, TrainingData)]
     before = [kind.entries() for kind in kinds]
     files = dict(registry._loaded_plugins)
     yield

@@ -25,11 +25,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from keyframe_bench.models.autoencoder_layers import Network
 
 from keyframe_bench.core.files import write_atomic
 from keyframe_bench.models.autoencoder import Autoencoder
 from keyframe_bench.models.encoding import Encoding, Precision, folded
+from keyframe_bench.models.networks import ConvolutionalNetwork
 
 TARGET = 0.8
 MATRICES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (4608, 1024, 128), (1152, 2048, 64))
@@ -128,7 +128,7 @@ def matrix_rates(dtype: torch.dtype, seconds: float, clock: Callable[[], float])
     return found
 
 
-def model_of(network: Network) -> Autoencoder:
+def model_of(network: ConvolutionalNetwork) -> Autoencoder:
     """Return a network with batch statistics of its own: nothing is told by which weights it has."""
     torch.manual_seed(0)
     model = Autoencoder(network)
@@ -139,7 +139,7 @@ def model_of(network: Network) -> Autoencoder:
 
 
 def cases(
-    network: Network, precision: Precision, batches: list[int], ways: list[str]
+    network: ConvolutionalNetwork, precision: Precision, batches: list[int], ways: list[str]
 ) -> Iterator[tuple[str, str, int, Callable[[], Run]]]:
     """Yield part, way, batch and what makes the call."""
     size = (3, network.input_height, network.input_width)
@@ -162,7 +162,9 @@ def cases(
     yield "decoder", IN_USE, 1, lambda: partial(use._decoded, codes)
 
 
-def measure(given: argparse.Namespace, network: Network) -> tuple[dict[str, list[dict[str, float]]], list[Row]]:
+def measure(
+    given: argparse.Namespace, network: ConvolutionalNetwork
+) -> tuple[dict[str, list[dict[str, float]]], list[Row]]:
     """Return the matrix rates of every round by "precision threads", and the rows."""
     clock = time.perf_counter if given.clock == "wall" else time.process_time
     macs = {"encoder": network.encoder_macs, "decoder": network.total_macs - network.encoder_macs}
@@ -188,7 +190,9 @@ def measure(given: argparse.Namespace, network: Network) -> tuple[dict[str, list
     return matrices, rows
 
 
-def layers(network: Network, precision: Precision, seconds: float, clock: Callable[[], float]) -> dict[str, float]:
+def layers(
+    network: ConvolutionalNetwork, precision: Precision, seconds: float, clock: Callable[[], float]
+) -> dict[str, float]:
     """Return GFLOP/s of every convolution of the encoder with its ReLU, one picture at a time, by its text."""
     maps = torch.rand(1, 3, network.input_height, network.input_width)
     found = {}
@@ -225,7 +229,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     given = parser.parse_args()
     warnings.simplefilter("ignore")  # torch advises against torch.jit
-    network = Network.build(given.network)
+    network = ConvolutionalNetwork.build(given.network)
     about = machine() | {"network": network.params, "encoder_mmac": network.encoder_macs / 1e6, "clock": given.clock}
     print(", ".join(f"{name} {value}" for name, value in about.items() if name != "network"))
     matrices, rows = measure(given, network)

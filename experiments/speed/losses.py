@@ -24,12 +24,12 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import torch
-from keyframe_bench.models.autoencoder_layers import Network
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from keyframe_bench.models.autoencoder import Autoencoder
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.losses import L2Loss, MixLoss, SsimLoss
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.models.similarity import C1, C2, SIGMAS
 
 LIMIT = 1.0  # mix over network, forward and backward
@@ -82,7 +82,9 @@ def judged(loss: Callable[[Tensor, Tensor], Tensor], pictures: Tensor, output: T
     return run
 
 
-def cases_of(network: Network, batch: int) -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[], None]]]:
+def cases_of(
+    network: ConvolutionalNetwork, batch: int
+) -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[], None]]]:
     """Return what is timed: cases of training, and of comparing frames."""
     generator = torch.Generator().manual_seed(0)
     shape = (batch, 3, network.input_height, network.input_width)
@@ -94,11 +96,11 @@ def cases_of(network: Network, batch: int) -> tuple[dict[str, Callable[[], objec
     training = {"network, fp32": trained(model, pictures, upstream, bf16=False)}
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         training["network, bf16"] = trained(model, pictures, upstream, bf16=True)
-    loss = ReconstructionLoss()
+    loss = MixLoss()
     training["mix"] = judged(loss, pictures, output)
-    training["mix, pyramid"] = judged(ReconstructionLoss(ms_kind="pyramid"), pictures, output)
-    training["ssim"] = judged(ReconstructionLoss("ssim"), pictures, output)
-    training["l2"] = judged(ReconstructionLoss("l2"), pictures, output)
+    training["mix, pyramid"] = judged(MixLoss(ms_kind="pyramid"), pictures, output)
+    training["ssim"] = judged(SsimLoss(), pictures, output)
+    training["l2"] = judged(L2Loss(), pictures, output)
     training["mix by depthwise convolutions"] = judged(depthwise_mix, pictures, output)
     still = Autoencoder(network).to(memory_format=torch.channels_last).eval()
     kept, reference = loss.prepared(output), loss.prepared(pictures[:1])
@@ -150,7 +152,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    network = Network.build(given.network, {"width": given.width, "geometry": given.geometry})
+    network = ConvolutionalNetwork.build(given.network, {"width": given.width, "geometry": given.geometry})
     print(f"{network.name} {network.input_height} x {network.input_width}, width {network.width:g}, ", end="")
     print(
         f"batch {given.batch}, {given.rounds} rounds; {os.cpu_count()} cores, {torch.get_num_threads()} threads, ",

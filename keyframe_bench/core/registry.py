@@ -1,4 +1,4 @@
-"""One registry for extractors, features, metrics, data sets, networks and losses: files of the package, entry points, plug-in files."""
+"""One registry for all that has a name: classes of the package, of entry points and of plug-in files."""
 
 from __future__ import annotations
 
@@ -182,6 +182,8 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
             raise UsageError(
                 f"{registry.kind} {before!r} is registered already and cannot be {name!r} too; derive from it"
             )
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise UsageError(f"{registry.kind} {name!r}: class {cls.__name__} does not define {', '.join(missing)}")
         version = getattr(cls, "version", 1)
         if not isinstance(version, int) or isinstance(version, bool):
             raise UsageError(f"version={version!r} of {registry.kind} {name!r} is not a whole number")

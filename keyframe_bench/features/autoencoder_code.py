@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checkpoint import checkpoint_id
 from ..core.feature import Feature, FrameView
 from ..core.registry import register
 
@@ -32,9 +31,9 @@ class AutoencoderFeature(Feature):
     @property
     def key(self) -> str:
         """The sha256 of the checkpoint stands in for where it lies."""
-        from ..models.checkpoint import METHOD
+        from ..models.checkpoint import network_id
 
-        values = self.params | {"checkpoint": checkpoint_id(self.checkpoint, METHOD)}
+        values = self.params | {"checkpoint": network_id(self.checkpoint)}
         return f"{self.name}@{self.version}({','.join(f'{k}={v}' for k, v in values.items())})"
 
     def unavailable(self) -> str | None:

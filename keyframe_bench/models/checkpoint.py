@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.checkpoint import Checkpoint, read_checkpoint, why_missing
+from ..core.checkpoint import Checkpoint, checkpoint_file, checkpoint_id, read_checkpoint, read_record, why_missing
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.params import parameters_of
+from ..core.sources import source_digest
 from .base import Network
 from .weights import load_strictly, missing_package
 
@@ -39,6 +41,28 @@ def network_of(record: Mapping[str, Any]) -> Network:
         return Network.registry.build(name, {key: value for key, value in options.items() if key in known})
     except KeyframeBenchError as error:
         raise UsageError(f"a checkpoint names a network that is not here ({error})") from error
+
+
+def network_id(checkpoint: str | Path) -> str:
+    """Return what identifies a trained network in keys: the sha256 of its file, and a hash of a plug-in's code.
+
+    Raises
+    ------
+    UnavailableError
+        If the file cannot be read.
+    """
+    content = checkpoint_id(checkpoint, METHOD)
+    try:
+        code = _code_of(str(checkpoint_file(checkpoint, METHOD)), content)
+    except KeyframeBenchError:  # who reads the network says it
+        code = ""
+    return f"{content}+{code}" if code else content
+
+
+@lru_cache(maxsize=64)
+def _code_of(path: str, content: str) -> str:  # noqa: ARG001 - a changed file must be read again
+    cls: type = type(network_of(read_record(path, METHOD)))
+    return source_digest(cls)
 
 
 def unfinished(record: Mapping[str, Any]) -> str | None:

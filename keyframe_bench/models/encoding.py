@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checkpoint import checkpoint_id
 from ..core.errors import UnavailableError, UsageError
-from .checkpoint import METHOD, load_autoencoder, why_unavailable
+from .checkpoint import load_autoencoder, network_id, why_unavailable
+from .networks import ConvolutionalNetwork
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +34,8 @@ _AT_A_TIME = {"cpu": 1, "cuda": 16}  # a GPU needs several pictures to be busy; 
 
 class Encoding:
     """A network in evaluation mode: batch normalisation folded into the convolutions, channels last in memory.
+
+    Halves of a network whose layers are not known run as they are, with "bf16" under autocast.
 
     Parameters
     ----------
@@ -58,12 +60,19 @@ class Encoding:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.height, self.width = model.network.input_height, model.network.input_width
         self.named = named
-        exact = copy.deepcopy(model).eval().requires_grad_(False).to("cpu", torch.float64)
-        # Levels 0 to 255 are exact in 8 significant bits, their 255th parts are not: the first layer divides.
-        next(exact.encoder.parameters()).div_(255)
         inner = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._encoder = self._ready(exact.encoder, inner)
-        self._decoder = self._ready(exact.decoder, inner)
+        exact = copy.deepcopy(model).eval().requires_grad_(False)
+        self._encoder: Sequence[Callable[[Tensor], Tensor]]
+        self._decoder: Sequence[Callable[[Tensor], Tensor]]
+        if isinstance(model.network, ConvolutionalNetwork):
+            exact.to("cpu", torch.float64)
+            # Levels 0 to 255 are exact in 8 significant bits, their 255th parts are not: the first layer divides.
+            next(exact.encoder.parameters()).div_(255)
+            self._encoder, self._decoder = (self._ready(half, inner) for half in (exact.encoder, exact.decoder))
+        else:
+            exact.to(self.device)
+            self._encoder = [_whole(lambda levels: exact.encoder(levels / 255), inner)]
+            self._decoder = [_whole(lambda codes: exact.decoder(codes).clamp(0, 1), inner)]
         self._last: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
 
     def codes(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -113,7 +122,7 @@ class Encoding:
         levels = (self._through(self._decoder, torch.tensor(codes)) * 255).round().to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
-    def _through(self, layers: list[nn.Module], maps: Tensor) -> Tensor:
+    def _through(self, layers: Sequence[Callable[[Tensor], Tensor]], maps: Tensor) -> Tensor:
         """Return float32 maps, of finite numbers, in the layout of `torch.channels_last`."""
         import torch
 
@@ -131,16 +140,27 @@ class Encoding:
                 raise UsageError(f"{self.named} gives numbers that are not finite; choose another checkpoint")
             return maps
 
-    def _ready(self, part: nn.Sequential, inner: torch.dtype) -> list[nn.Module]:
+    def _ready(self, part: nn.Module, inner: torch.dtype) -> list[nn.Module]:
         """Return the layers of encoder or decoder, all of one kind: convolutions and functions without weights."""
         import torch
 
-        layers = [layer for block in part for layer in folded(block)]
+        layers = [layer for block in part.children() for layer in folded(block)]
         convolutions = [layer for layer in layers if hasattr(layer, "weight")]
         for layer in convolutions:
             dtype = torch.float32 if layer is convolutions[-1] else inner
             layer.to(self.device, dtype).to(memory_format=torch.channels_last)
         return layers
+
+
+def _whole(half: Callable[[Tensor], Tensor], inner: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Return half of a network as a function of maps of any type."""
+    import torch
+
+    def run(maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, torch.bfloat16, enabled=inner == torch.bfloat16):
+            return half(maps.float())
+
+    return run
 
 
 def folded(block: nn.Module) -> Iterator[nn.Module]:
@@ -174,7 +194,7 @@ def load_encoding(checkpoint: str, precision: Precision) -> Encoding:
     UsageError
         If the file is no checkpoint of an auto-encoder.
     """
-    return _load(checkpoint, checkpoint_id(checkpoint, METHOD), precision)
+    return _load(checkpoint, network_id(checkpoint), precision)
 
 
 @lru_cache(maxsize=4)

@@ -33,9 +33,9 @@ def check_training(data: Mapping[str, Any], at: str) -> None:
 
     A data set has a name in the ``paper``, a ``dataset`` (a name and parameters), a ``split``, what is ``rendered`` in
     its place, and is ``public`` where the user's can be the paper's own. A scale has ``trainer`` (options of all
-    trainings), ``data`` (limits, sampling, split and parameters, by data set; with ``of`` a name of the table's own is a
-    variant of a data set), ``seeds``, and ``missing: rendered`` where a data set that is not handed over is rendered. A
-    run is one training per seed: ``name``, ``options`` of the training, ``data``, ``init`` (the run whose best
+    trainings), ``data`` (limits, sampling, split and parameters, by data set; with ``of`` a name of the table's own is
+    a variant of a data set), ``seeds``, and ``missing: rendered`` where a data set that is not handed over is rendered.
+    A run is one training per seed: ``name``, ``options`` of the training, ``data``, ``init`` (the run whose best
     checkpoint it starts from), ``against`` (the run whose final loss it is timed to), ``evaluate`` (data sets).
     """
     scales, sets = check_mapping_of_scales(data["scales"], at), data.get("data_sets", {})

@@ -193,8 +193,8 @@ class _Reader:
         if not (len(train) and len(validation)):
             raise UsageError(
                 f"data set {self.data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} "
-                f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one of "
-                "either: add videos or frames"
+                f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one "
+                "of either: add videos or frames"
             )
         clips = [
             Clips(self._clip, places, mirrored=self.photographs, name=self.data.dataset.caption)
@@ -255,8 +255,8 @@ class _Reader:
         if (*size,) != (*wanted,) or read.health.size_changes:
             raise UsageError(
                 f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels "
-                f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: the view "
-                "differs; cut the video there, train on a part of one size, or move the other files away"
+                f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: the "
+                "view differs; cut the video there, train on a part of one size, or move the other files away"
             )
 
     def _divided(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:

@@ -183,12 +183,14 @@ def test_preset_of_a_paper(cli, video, tmp_path):
     network = tmp_path / "a=b,(c).safetensors"
     torch = pytest.importorskip("torch", reason="needs keyframe_bench[networks]")
     from keyframe_bench.models.autoencoder import Autoencoder
-    from keyframe_bench.models.autoencoder_layers import Network
     from keyframe_bench.models.checkpoint import save_autoencoder
+    from keyframe_bench.models.networks import ConvolutionalNetwork
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_autoencoder(network, Autoencoder(Network.build("ae_final", {"width": 0.1, "geometry": 0.25})), {})
+        save_autoencoder(
+            network, Autoencoder(ConvolutionalNetwork.build("ae_final", {"width": 0.1, "geometry": 0.25})), {}
+        )
     words = ["extractor=autoencoder_chen2021", f"extractor.checkpoint={network}", "budget=free", f"out={tmp_path}/out"]
     status, out, err = cli("extract", video, *words, "extractor.min_gap_s=1")
     assert (status, err) == (0, "") and "sampling every" in out

@@ -29,7 +29,7 @@ def listed(cli):
 
 
 def test_json_has_the_promised_keys(listed):
-    assert list(listed) == ["extractors", "features", "metrics", "datasets", "training_data", "networks"]
+    assert list(listed) == ["extractors", "features", "metrics", "datasets", "training_data", "networks", "losses"]
     for extractor in listed["extractors"]:
         assert extractor.keys() >= EXTRACTOR_KEYS
         assert set(extractor["supports"]) <= {"fixed", "free", "inferred"}
@@ -37,7 +37,7 @@ def test_json_has_the_promised_keys(listed):
         assert (extractor["reason"] is None) == extractor["available"]
         for parameter in extractor["parameters"]:
             assert parameter.keys() >= {"name", "default", "expects"}
-    for kind in ("features", "metrics", "datasets", "training_data"):
+    for kind in ("features", "metrics", "datasets", "training_data", "networks", "losses"):
         for entry in listed[kind]:
             assert entry.keys() >= {"name", "available", "reason", "about", "parameters"}
 

@@ -9,7 +9,7 @@ import pytest
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.models.autoencoder_layers import Network
+from keyframe_bench.models.networks import ConvolutionalNetwork
 
 pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
 
@@ -154,7 +154,7 @@ def settings(name, scale):
     options = experiment.scale(scale)
     found = {}
     for run in experiment.runs_at(scale):
-        network = Network.build(run["network"], {**options.get("network", {}), **run.get("params", {})})
+        network = ConvolutionalNetwork.build(run["network"], {**options.get("network", {}), **run.get("params", {})})
         data = (run["data"], (options.get("data") or {}).get(run["data"]))
         loss = {"kind": "mix", **run.get("loss", {})}
         found[run["name"]] = network.params, loss, data, options.get("trainer"), run.get("init"), options["seeds"]

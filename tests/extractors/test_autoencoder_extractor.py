@@ -18,8 +18,8 @@ from keyframe_bench.extractors.autoencoder import Autoencoder
 from keyframe_bench.extractors.base import Extractor, run_extractor
 from keyframe_bench.extractors.checks import run_check
 from keyframe_bench.extractors.checks.rule import CHECKS
-from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.losses import MixLoss
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.video.arrays import clip_from_images
 
 PICTURES = ("reconstruction", "input", "cross")
@@ -43,7 +43,7 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     def write(name: str, record: dict[str, Any]) -> str:
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            model = Model(Network.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
+            model = Model(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
             for _ in range(60):  # so that its normalisation fits pictures and codes have a range
                 model(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
         save_autoencoder(folder / name, model.eval(), record)
@@ -86,11 +86,11 @@ def plain_distance(extractor: Autoencoder, clip: Clip) -> Callable[[int, int], f
     space = extractor.distance_space
     if space in PICTURES:
         as_input = [torch.from_numpy(r.copy()).permute(0, 3, 1, 2).float() / 255 for r in rows]
-        return lambda t, r: float(ReconstructionLoss()(as_input[0][t : t + 1], as_input[-1][r : r + 1]))
+        return lambda t, r: float(MixLoss()(as_input[0][t : t + 1], as_input[-1][r : r + 1]))
     codes = rows[0].astype(np.float64)
     if space == "feature_mix":
         scaled = torch.from_numpy(np.clip((codes + 2) / 4, 0, 1))
-        return lambda t, r: float(ReconstructionLoss()(scaled[t : t + 1], scaled[r : r + 1]))
+        return lambda t, r: float(MixLoss()(scaled[t : t + 1], scaled[r : r + 1]))
     if space == "feature_cos":
         return lambda t, r: float(
             1 - (codes[t] * codes[r]).sum() / np.sqrt((codes[t] ** 2).sum() * (codes[r] ** 2).sum())

@@ -18,17 +18,17 @@ from keyframe_bench.features.autoencoder_code import AutoencoderCode
 from keyframe_bench.features.reconstruction import Reconstruction
 from keyframe_bench.features.rgb import Rgb
 from keyframe_bench.models import encoding
-from keyframe_bench.models.autoencoder_layers import Network
 from keyframe_bench.models.checkpoint import load_autoencoder, save_autoencoder
 from keyframe_bench.models.encoding import Encoding, load_encoding
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.video.arrays import ArrayFrame
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.onepass import read_pass
 
-NETWORK = Network("ae_final", width=0.25, geometry=0.5)  # 48 x 96 pixels, code 8 x 6 x 12
+NETWORK = ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.5})  # 48 x 96 pixels, code 8 x 6 x 12
 
 
-def checkpoint_of(network: Network, path: Path) -> Path:
+def checkpoint_of(network: ConvolutionalNetwork, path: Path) -> Path:
     """Weights as after some training: batch statistics of their own, and pictures that are not grey."""
     import torch
 
@@ -82,13 +82,15 @@ def by_the_module(checkpoint: str, frames: list[ArrayFrame]) -> tuple[np.ndarray
     "network",
     [
         NETWORK,
-        Network("ae_final", width=0.2, geometry=0.25, up="nearest_conv", code_act="relu"),
-        Network("p1_4", width=0.1, geometry=0.5),
-        Network("ae_test_01", geometry=0.125),
+        ConvolutionalNetwork.build(
+            "ae_final", {"width": 0.2, "geometry": 0.25, "up": "nearest_conv", "code_act": "relu"}
+        ),
+        ConvolutionalNetwork.build("p1_4", {"width": 0.1, "geometry": 0.5}),
+        ConvolutionalNetwork.build("ae_test_01", {"geometry": 0.125}),
     ],
     ids=lambda network: f"{network.name}-{network.up}",
 )
-def test_rows_are_what_the_network_gives(network: Network, tmp_path: Path) -> None:
+def test_rows_are_what_the_network_gives(network: ConvolutionalNetwork, tmp_path: Path) -> None:
     path = str(checkpoint_of(network, tmp_path / "x.safetensors"))
     frames = noise(3)
     codes, levels = by_the_module(path, frames)
@@ -159,7 +161,11 @@ def test_what_was_encoded_last_is_no_ones_to_change(checkpoint: str) -> None:
 def test_the_key_names_the_weights_not_their_place(checkpoint: str, tmp_path: Path) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(Path(checkpoint).read_bytes())
-    other = str(checkpoint_of(Network("ae_final", width=0.2, geometry=0.5), tmp_path / "other.safetensors"))
+    other = str(
+        checkpoint_of(
+            ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5}), tmp_path / "other.safetensors"
+        )
+    )
     assert AutoencoderCode(checkpoint=str(copy)) == AutoencoderCode(checkpoint=checkpoint)
     assert checkpoint not in AutoencoderCode(checkpoint=checkpoint).key
     keys = {
@@ -176,7 +182,7 @@ def test_a_checkpoint_that_is_replaced_is_loaded_again(checkpoint: str, tmp_path
     path.write_bytes(Path(checkpoint).read_bytes())
     feature, frames = AutoencoderCode(checkpoint=str(path)), noise(1)
     before, key = feature.compute(frames), feature.key
-    checkpoint_of(Network("ae_final", width=0.2, geometry=0.5), path)
+    checkpoint_of(ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5}), path)
     assert feature.key != key
     assert not np.allclose(feature.compute(frames), before)
 
@@ -242,7 +248,10 @@ def test_rgb_is_the_upright_picture_made_small(video: Path) -> None:
     np.testing.assert_array_equal(Rgb(height=48, width=64).compute(frames), full)
     means = full.reshape(3, 12, 4, 32, 2, 3).mean(axis=(2, 4))
     assert np.abs(rows - means).mean() < 2  # not all alike: planes are made small before their conversion
-    assert (Rgb().height, Rgb().width) == (Network("ae_final").input_height, Network("ae_final").input_width)
+    assert (Rgb().height, Rgb().width) == (
+        ConvolutionalNetwork.build("ae_final").input_height,
+        ConvolutionalNetwork.build("ae_final").input_width,
+    )
 
 
 def test_rgb_is_the_input_of_the_network(checkpoint: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from keyframe_bench.models.autoencoder_layers import NAMES, Network
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.models.base import Network
+from keyframe_bench.models.networks import ConvolutionalNetwork
 
 # Name: encoder and all parameters, encoder and all multiply-accumulates in millions, input, code, compression.
 TABLE = {
@@ -28,20 +29,20 @@ LAYERS = {
     "4*4 conv-32, 6*12; 4*4 conv-8, 3*6",
 }
 VARIANTS = [
-    Network("ae_final", width=0.25, geometry=0.5),
-    Network("p1_3", width=0.25),
-    Network("ae_final", up="nearest_conv", width=0.5),
-    Network("p1_1", up="nearest_conv", width=0.1),
-    Network("p1_4", p1_4_l2=64, width=0.5),
-    Network("p2_3", code_act="relu", width=0.1, geometry=2),
+    ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.5}),
+    ConvolutionalNetwork.build("p1_3", {"width": 0.25}),
+    ConvolutionalNetwork.build("ae_final", {"up": "nearest_conv", "width": 0.5}),
+    ConvolutionalNetwork.build("p1_1", {"up": "nearest_conv", "width": 0.1}),
+    ConvolutionalNetwork.build("p1_4", {"p1_4_l2": 64, "width": 0.5}),
+    ConvolutionalNetwork.build("p2_3", {"code_act": "relu", "width": 0.1, "geometry": 2}),
 ]
 
 
-def described(network: Network) -> str:
+def described(network: ConvolutionalNetwork) -> str:
     return f"{network.name} {network.params}"
 
 
-def counted(network: Network) -> dict[str, int]:
+def counted(network: ConvolutionalNetwork) -> dict[str, int]:
     """Parameters of the torch module and multiply-accumulates of its convolutions, told by hooks."""
     import torch
     from torch import nn
@@ -73,13 +74,13 @@ def counted(network: Network) -> dict[str, int]:
 
 
 def test_every_network_of_the_paper_is_in_the_table() -> None:
-    assert set(NAMES) == set(TABLE)
+    assert set(Network.registry.names()) == set(TABLE)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_counts_are_those_of_the_protocols(name: str) -> None:
     encoder, total, encoder_mmac, total_mmac, size, code, compression = TABLE[name]
-    network = Network.build(name)
+    network = ConvolutionalNetwork.build(name)
     assert (network.encoder_params, network.total_params) == (encoder, total)
     assert (round(network.encoder_macs / 1e6, 2), round(network.total_macs / 1e6, 2)) == (encoder_mmac, total_mmac)
     assert (network.input_height, network.input_width) == size
@@ -88,42 +89,54 @@ def test_counts_are_those_of_the_protocols(name: str) -> None:
 
 
 def test_p1_4_with_the_regular_second_layer() -> None:
-    network = Network.build("p1_4", {"p1_4_l2": 64})
+    network = ConvolutionalNetwork.build("p1_4", {"p1_4_l2": 64})
     assert (network.encoder_params, network.total_params) == (93_472, 186_691)
     assert (round(network.encoder_macs / 1e6, 2), round(network.total_macs / 1e6, 2)) == (428.65, 857.31)
-    assert Network.build("p1_3", {"p1_4_l2": 64}).layers == Network.build("p1_3").layers
+    assert ConvolutionalNetwork.build("p1_3", {"p1_4_l2": 64}).layers == ConvolutionalNetwork.build("p1_3").layers
 
 
 def test_layers_of_ae_final() -> None:
-    layers = Network.build("ae_final").layers
+    layers = ConvolutionalNetwork.build("ae_final").layers
     assert [layer.params for layer in layers] == [928, 18_560, 131_328, 131_200, 8_208]
     assert [layer.stride for layer in layers] == [1, 1, 2, 2, 2]
-    assert layers == Network.build("p2_1").layers
+    assert layers == ConvolutionalNetwork.build("p2_1").layers
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_read_as_the_paper_prints_them(name: str) -> None:
-    assert "; ".join(map(str, Network.build(name).layers)) == LAYERS[name]
+    assert "; ".join(map(str, ConvolutionalNetwork.build(name).layers)) == LAYERS[name]
 
 
-@pytest.mark.parametrize("network", [*map(Network, NAMES), *VARIANTS], ids=described)
-def test_the_torch_module_is_what_the_table_says(network: Network) -> None:
+@pytest.mark.parametrize("network", [*map(ConvolutionalNetwork.build, TABLE), *VARIANTS], ids=described)
+def test_the_torch_module_is_what_the_table_says(network: ConvolutionalNetwork) -> None:
     expected = {name: getattr(network, name) for name in ("encoder_params", "total_params")}
     expected |= {name: getattr(network, name) for name in ("encoder_macs", "total_macs")}
     assert counted(network) == expected
 
 
 def test_width_leaves_the_bottleneck_alone() -> None:
-    assert [layer.outputs for layer in Network.build("ae_final", {"width": 0.25}).layers] == [8, 16, 32, 16, 8]
-    assert [layer.outputs for layer in Network.build("p1_3", {"width": 0.25}).layers] == [8, 16, 32]
-    assert [layer.outputs for layer in Network.build("ae_test_02", {"width": 0.01}).layers] == [1, 1, 1, 1, 8]
+    assert [layer.outputs for layer in ConvolutionalNetwork.build("ae_final", {"width": 0.25}).layers] == [
+        8,
+        16,
+        32,
+        16,
+        8,
+    ]
+    assert [layer.outputs for layer in ConvolutionalNetwork.build("p1_3", {"width": 0.25}).layers] == [8, 16, 32]
+    assert [layer.outputs for layer in ConvolutionalNetwork.build("ae_test_02", {"width": 0.01}).layers] == [
+        1,
+        1,
+        1,
+        1,
+        8,
+    ]
     for name in ("ae_test_01", "p2_1", "p2_2", "p2_3"):
-        small = Network.build(name, {"width": 0.25, "geometry": 0.6667})
-        assert small.compression == Network.build(name).compression
+        small = ConvolutionalNetwork.build(name, {"width": 0.25, "geometry": 0.6667})
+        assert small.compression == ConvolutionalNetwork.build(name).compression
 
 
 def test_geometry_scales_input_and_code() -> None:
-    network = Network.build("p2_2", {"geometry": 0.5})
+    network = ConvolutionalNetwork.build("p2_2", {"geometry": 0.5})
     assert (network.input_height, network.input_width, network.code_shape) == (48, 96, (8, 3, 6))
 
 
@@ -131,7 +144,7 @@ def test_geometry_scales_input_and_code() -> None:
     ("name", "params", "message"),
     [
         ("ae_fina", {}, "unknown network 'ae_fina'; did you mean ae_final"),
-        ("vgg16", {}, "unknown network 'vgg16'; did you mean ae_test_01"),
+        ("vgg16", {}, "unknown network 'vgg16'; known are ae_final, ae_test_01"),
         ("ae_final", {"widht": 1}, "has no parameter 'widht'; did you mean width"),
         ("ae_final", {"width": 0}, "width=0 is not a number between 0.01 and 8"),
         ("ae_final", {"up": "bilinear"}, "is not one of tconv, nearest_conv"),
@@ -143,7 +156,7 @@ def test_geometry_scales_input_and_code() -> None:
 )
 def test_what_there_is_not_is_said_in_a_sentence(name: str, params: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        Network.build(name, params)
+        ConvolutionalNetwork.build(name, params)
     assert "\n" not in str(caught.value)
 
 
@@ -155,8 +168,10 @@ def test_ranges_of_code_and_output() -> None:
     torch.manual_seed(0)
     options = {"width": 0.1, "geometry": 0.25}
     pictures = torch.rand(2, 3, 24, 48)
-    signed = Autoencoder(Network("ae_final", **options))  # in training mode: batch normalisation centres the code
-    positive = Autoencoder(Network("ae_final", code_act="relu", **options))
+    signed = Autoencoder(
+        ConvolutionalNetwork.build("ae_final", options)
+    )  # in training mode: batch normalisation centres the code
+    positive = Autoencoder(ConvolutionalNetwork.build("ae_final", {"code_act": "relu", **options}))
     codes = signed.encode(pictures)
     torch.testing.assert_close(codes.mean(dim=(0, 2, 3)), torch.zeros(8), atol=1e-5, rtol=0)
     assert positive.encode(pictures).min() == 0
@@ -173,18 +188,23 @@ def test_every_weight_is_reached_by_the_gradient(up: str) -> None:
     from keyframe_bench.models.autoencoder import Autoencoder
 
     torch.manual_seed(0)
-    model = Autoencoder(Network("p2_1", width=0.1, geometry=0.25, up=up))
+    model = Autoencoder(ConvolutionalNetwork.build("p2_1", {"width": 0.1, "geometry": 0.25, "up": up}))
     model(torch.rand(2, 3, 24, 48)).square().mean().backward()
     assert all(p.grad is not None and bool((p.grad != 0).any()) for p in model.parameters())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLE)
 @pytest.mark.parametrize("geometry", [0.05, 0.3, 0.5, 0.9, 1.7])
 def test_the_geometry_that_is_proposed_is_one(name: str, geometry: float) -> None:
     try:
-        Network.build(name, {"geometry": geometry})
+        ConvolutionalNetwork.build(name, {"geometry": geometry})
     except UsageError as error:
         proposed = float(str(error).rpartition(" ")[2])
         assert (
-            abs(Network.build(name, {"geometry": proposed}).input_height / Network(name).input_height - proposed) < 1e-3
+            abs(
+                ConvolutionalNetwork.build(name, {"geometry": proposed}).input_height
+                / ConvolutionalNetwork.build(name).input_height
+                - proposed
+            )
+            < 1e-3
         )

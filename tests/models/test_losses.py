@@ -13,17 +13,18 @@ from torch import Tensor
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models import groups, similarity
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.base import Loss
+from keyframe_bench.models.losses import L2Loss, MixLoss, MsSsimLoss, ReconstructionLoss, SsimLoss
 
 LOSSES = [
-    ReconstructionLoss("l2"),
-    ReconstructionLoss("ssim"),
+    L2Loss(),
+    SsimLoss(),
     *(
-        ReconstructionLoss(kind, ms_kind=ms_kind, channel_reduce=reduce)
+        Loss.registry.build(kind, {"ms_kind": ms_kind, "channel_reduce": reduce})
         for kind, ms_kind, reduce in product(("ms_ssim", "mix"), ("sigma", "pyramid"), ("mean", "product"))
     ),
-    ReconstructionLoss(padding="zero"),
-    ReconstructionLoss(padding="valid", alpha=0.84),
+    MixLoss(padding="zero"),
+    MixLoss(padding="valid", alpha=0.84),
 ]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda x: "-".join(map(str, x.params.values())))
 
@@ -140,7 +141,7 @@ def test_neither_a_reference_nor_prepared_pictures_are_blurred_again(monkeypatch
     blurred: list[int] = []
     original = similarity.blur
     monkeypatch.setattr(similarity, "blur", lambda x, window: blurred.append(len(x)) or original(x, window))
-    loss, frames, reference = ReconstructionLoss(), pictures(6), pictures(1, seed=1)
+    loss, frames, reference = MixLoss(), pictures(6), pictures(1, seed=1)
     loss.per_picture(frames, reference)
     assert sum(blurred) == 2 * (6 + 1) + 6  # pictures, their squares; squared differences
     kept = loss.prepared(frames)
@@ -153,11 +154,11 @@ def test_mix_is_the_weighted_sum_with_its_factor() -> None:
     low, high = torch.full((1, 3, 40, 50), 0.3), torch.full((1, 3, 40, 50), 0.5)
     luminance = (2 * 0.3 * 0.5 + 1e-4) / (0.3**2 + 0.5**2 + 1e-4)
     expected = 0.025 * (1 - luminance) + 0.975 * 0.2
-    assert ReconstructionLoss()(low, high).item() == pytest.approx(expected, abs=1e-5)
-    assert ReconstructionLoss(compensation=200.0)(low, high).item() == pytest.approx(200 * expected, abs=1e-3)
+    assert MixLoss()(low, high).item() == pytest.approx(expected, abs=1e-5)
+    assert MixLoss(compensation=200.0)(low, high).item() == pytest.approx(200 * expected, abs=1e-3)
     x, y = pictures(), pictures(seed=1)
-    ms_ssim, absolute = ReconstructionLoss("ms_ssim")(x, y), ReconstructionLoss(alpha=0.0)(x, y)
-    torch.testing.assert_close(ReconstructionLoss(alpha=0.84)(x, y), 0.84 * ms_ssim + 0.16 * absolute)
+    ms_ssim, absolute = MsSsimLoss()(x, y), MixLoss(alpha=0.0)(x, y)
+    torch.testing.assert_close(MixLoss(alpha=0.84)(x, y), 0.84 * ms_ssim + 0.16 * absolute)
 
 
 @pytest.mark.parametrize(("padding", "mode"), [("reflect", "mirror"), ("zero", "constant"), ("valid", "valid")])
@@ -168,7 +169,7 @@ def test_the_absolute_difference_is_weighted_by_the_coarsest_window(padding: Any
     difference = (x - y).abs().double().mean(dim=1)[0].numpy()
     filtered = gaussian_filter(difference, 8, radius=16, mode="constant" if mode == "valid" else mode)
     expected = filtered[16:-16, 16:-16].mean() if mode == "valid" else filtered.mean()
-    assert ReconstructionLoss(alpha=0.0, padding=padding)(x, y).item() == pytest.approx(expected, abs=1e-6)
+    assert MixLoss(alpha=0.0, padding=padding)(x, y).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_noise_of_two_levels_stays_below_the_papers_threshold() -> None:
@@ -176,7 +177,7 @@ def test_noise_of_two_levels_stays_below_the_papers_threshold() -> None:
     x = pictures(2, 96, 192)
     generator = torch.Generator().manual_seed(1)
     a, b = ((x + (torch.rand(x.shape, generator=generator) - 0.5) * 4 / 255).clamp(0, 1) for _ in range(2))
-    assert 0.002 < ReconstructionLoss()(a, b) < 0.01
+    assert 0.002 < MixLoss()(a, b) < 0.01
 
 
 @every_loss
@@ -213,11 +214,11 @@ def test_bfloat16_pictures_are_judged_in_float32(loss: ReconstructionLoss) -> No
 )
 def test_pictures_that_cannot_be_compared(first: Tensor, second: Tensor, words: str) -> None:
     with pytest.raises(UsageError, match=r"^[^\n]+$") as raised:
-        ReconstructionLoss()(first, second)
+        MixLoss()(first, second)
     assert words in str(raised.value)
 
 
 def test_a_picture_too_small_for_five_levels_is_named() -> None:
-    loss = ReconstructionLoss(ms_kind="pyramid", levels="five")
+    loss = MixLoss(ms_kind="pyramid", levels="five")
     with pytest.raises(UsageError, match=r"96 x 192 .* ms_kind=sigma, or levels=reduce"):
         loss(torch.zeros(1, 3, 96, 192), torch.zeros(1, 3, 96, 192, requires_grad=True))

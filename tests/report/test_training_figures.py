@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.models.autoencoder_layers import NAMES, Network
+from keyframe_bench.models.base import Network
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.report.convergence import convergence_png
 from keyframe_bench.report.key_clips_figure import key_clips_png
 from keyframe_bench.report.network_diagram import network_diagram_png
@@ -112,9 +113,9 @@ def test_key_frames_lie_above_their_time_line(n):
     assert share(bare, RED) == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", Network.registry.names())
 @pytest.mark.parametrize("up", ["tconv", "nearest_conv"])
 def test_every_network_can_be_drawn(name, up):
-    picture = drawn(network_diagram_png(Network.build(name, {"up": up})))
+    picture = drawn(network_diagram_png(ConvolutionalNetwork.build(name, {"up": up})))
     assert picture.shape[1] > 2 * picture.shape[0]
     assert share(picture, (246, 200, 154), 3) > 0  # the code

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.training.calibration import calibrated, code_range
-from keyframe_bench.training.data import Pictures
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.models.autoencoder import Autoencoder
 from keyframe_bench.models.encoding import Encoding
 from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances
+from keyframe_bench.models.networks import ConvolutionalNetwork
+from keyframe_bench.training.calibration import calibrated, code_range
+from keyframe_bench.training.data import Pictures
 
 HEIGHT, WIDTH = 24, 48
 
@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 24, 48
 def model() -> Autoencoder:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(1)
-        made = Autoencoder(Network.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
+        made = Autoencoder(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
         for _ in range(60):
             made(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
     return made.eval()

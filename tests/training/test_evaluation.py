@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from keyframe_bench.training.evaluation import COLUMNS, evaluate, evaluate_at
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.losses import MixLoss, SsimLoss
+from keyframe_bench.training.evaluation import COLUMNS, evaluate, evaluate_at
 
-MIX = ReconstructionLoss()
+MIX = MixLoss()
 COMMON = {"common_loss", "common_psnr"}
 
 
@@ -50,7 +50,7 @@ def test_a_perfect_network(pictures: np.ndarray) -> None:
 
 def test_numbers_are_those_of_other_libraries(pictures: np.ndarray) -> None:
     swapped = Distort(lambda x: 0.2 + 0.6 * x.flip(1) ** 1.5)
-    found = evaluate(swapped, pictures, ReconstructionLoss("ssim"), batch=2)
+    found = evaluate(swapped, pictures, SsimLoss(), batch=2)
     source = (pictures / 255).astype(np.float32)
     output = (0.2 + 0.6 * source[..., ::-1] ** 1.5).astype(np.float32)
     pairs = list(zip(source, output, strict=True))

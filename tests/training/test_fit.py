@@ -14,15 +14,15 @@ import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 import torch
-from keyframe_bench.models.autoencoder_layers import Network
-from keyframe_bench.training.data import Pictures, TrainingData
-from keyframe_bench.training.fit import fit
-from keyframe_bench.training.spec import TrainerOptions, TrainSpec
 
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.models.checkpoint import load_autoencoder, read_record, save_autoencoder, unfinished
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.losses import L2Loss, MixLoss
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.training.batches import plain_batches, training_batches
+from keyframe_bench.training.data import Pictures, TrainingData
+from keyframe_bench.training.fit import fit
+from keyframe_bench.training.spec import TrainerOptions, TrainSpec
 
 N_TRAIN, N_VALIDATION = 10, 3
 
@@ -52,10 +52,10 @@ def spec(tmp_path):
     """A training of a second: 24 x 48 pixels, three steps an epoch."""
 
     def make(out="out", **changed):
-        network = Network.build(changed.pop("network", "ae_final"), {"width": 0.125, "geometry": 0.25})
+        network = ConvolutionalNetwork.build(changed.pop("network", "ae_final"), {"width": 0.125, "geometry": 0.25})
         given = {"epochs": 2, "batch": 4, "precision": "fp32", "threads": 1, "lr": 0.01}
         options = TrainerOptions(**(given | changed.pop("trainer", {})))
-        loss, data = changed.pop("loss", ReconstructionLoss("l2")), changed.pop("data", Blocks())
+        loss, data = changed.pop("loss", L2Loss()), changed.pop("data", Blocks())
         return TrainSpec(network=network, loss=loss, data=data, trainer=options, out=tmp_path / out, **changed)
 
     return make
@@ -74,7 +74,7 @@ def test_small_networks_train_in_one_thread(spec):
     small = spec(trainer={"threads": None, "epochs": 1})
     assert small.threads == 1 and fit(small).record["machine"]["threads"] == 1
     assert spec(trainer={"threads": 2}).threads == 2
-    large = replace(small, network=Network(), trainer=TrainerOptions(batch=16))
+    large = replace(small, network=ConvolutionalNetwork.build("ae_final"), trainer=TrainerOptions(batch=16))
     assert large.threads is None, "torch's own choice"
 
 
@@ -199,14 +199,14 @@ def test_a_folder_of_another_training_is_refused(spec, snapshot):
     fit(made)
     before = snapshot(made.out)
     with pytest.raises(UsageError, match=r"loss.kind is 'l2' there and 'mix' here; seed is 0 there and 2 here; choose"):
-        fit(spec(loss=ReconstructionLoss("mix"), seed=2))
+        fit(spec(loss=MixLoss(), seed=2))
     assert snapshot(made.out) == before
     (made.out / "training.json").write_text("{}")
     with pytest.raises(UsageError, match="not the record of a training"):
         fit(made)
 
 
-class Breaking(ReconstructionLoss):
+class Breaking(L2Loss):
     """NaN at its nth call."""
 
     calls = 0
@@ -219,7 +219,7 @@ class Breaking(ReconstructionLoss):
 
 def test_nan_stops_at_once_and_loses_nothing(spec):
     # 3 + 1 batches before the first step; 3 + 1 in the first epoch; the second step of the second epoch.
-    loss = Breaking("l2")
+    loss = Breaking()
     loss.breaks_at = 4 + 4 + 2
     made = spec(loss=loss, trainer={"epochs": 3})
     with pytest.raises(
@@ -239,13 +239,13 @@ def test_nan_stops_at_once_and_loses_nothing(spec):
 
 
 def test_nan_in_validation_is_named_too(spec):
-    loss = Breaking("l2")
+    loss = Breaking()
     loss.breaks_at = 4 + 4
     with pytest.raises(UsageError, match="became nan after epoch 1, at validation pictures 0, 1, 2; try"):
         fit(spec(loss=loss))
 
 
-class Flat(ReconstructionLoss):
+class Flat(L2Loss):
     """Nothing is ever better."""
 
     def per_picture(self, first, second):
@@ -253,7 +253,7 @@ class Flat(ReconstructionLoss):
 
 
 def test_patience(spec):
-    record = fit(spec(loss=Flat("l2"), trainer={"epochs": 9, "patience": 2})).record
+    record = fit(spec(loss=Flat(), trainer={"epochs": 9, "patience": 2})).record
     assert (record["best_epoch"], record["history"][-1]["epoch"], record["finished"]) == (1, 3, True)
 
 

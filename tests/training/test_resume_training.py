@@ -21,7 +21,8 @@ from keyframe_bench.training.spec import TrainerOptions, TrainSpec
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models.checkpoint import load_autoencoder
-from keyframe_bench.models.losses import ReconstructionLoss
+from keyframe_bench.models.losses import L2Loss
+from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.training import keeper
 from keyframe_bench.training.module import Reconstruction
 from keyframe_bench.training.state import read_state, write_state
@@ -46,8 +47,8 @@ class Stripes(TrainingData):
 def spec(tmp_path):
     def make(out, **changed):
         options = TrainerOptions(epochs=EPOCHS, batch=4, threads=1, precision="fp32", **changed)
-        network = Network.build("ae_final", {"width": 0.125, "geometry": 0.25})
-        return TrainSpec(network, ReconstructionLoss("l2"), Stripes(), tmp_path / out, options)
+        network = ConvolutionalNetwork.build("ae_final", {"width": 0.125, "geometry": 0.25})
+        return TrainSpec(network, L2Loss(), Stripes(), tmp_path / out, options)
 
     return make
 
@@ -208,8 +209,8 @@ sys.path.insert(0, {folder!r})
 from test_resume_training import *
 from pathlib import Path
 options = TrainerOptions(epochs=EPOCHS, batch=4, threads=1, precision="fp32")
-network = Network.build("ae_final", {{"width": 0.125, "geometry": 0.25}})
-fit(TrainSpec(network, ReconstructionLoss("l2"), Stripes(), Path({out!r}), options), report=lambda r: time.sleep(0.05))
+network = ConvolutionalNetwork.build("ae_final", {{"width": 0.125, "geometry": 0.25}})
+fit(TrainSpec(network, L2Loss(), Stripes(), Path({out!r}), options), report=lambda r: time.sleep(0.05))
 """
 
 

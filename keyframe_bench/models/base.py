@@ -143,11 +143,11 @@ class Loss(TrainingPart):
 
     @abstractmethod
     def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of every pair, [B], of float [B, 3, H, W] pictures in 0 to 1.
-
-        With ``trainer.precision=bf16`` the reconstruction may come as bfloat16.
-        """
+        """Return the loss of every pair, [B], of float32 [B, 3, H, W] pictures in 0 to 1."""
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the mean of `per_picture`, a scalar."""
-        return self.per_picture(first, second).mean()
+        """Return the mean of `per_picture`, a scalar, in float32 whatever the precision of the training."""
+        import torch
+
+        with torch.autocast(first.device.type, enabled=False):
+            return self.per_picture(first.float(), second.float()).mean()

@@ -11,23 +11,27 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..core.errors import ContractError, KeyframeBenchError, raise_out_of_memory
 from ..core.sources import source_digest
-from .base import Loss, Network, TrainingPart
+from .base import Loss, Network
 
 _ZERO = 1e-5  # what rounding may leave of the loss of equal pictures
 
 
 def check_parts(network: Network, loss: Loss) -> None:
-    """Try a plug-in's network and loss on two pictures; those of the package are proven by its tests.
+    """Try a registered network and loss of plug-ins on two pictures; those of the package are proven by its tests.
 
     Raises
     ------
     ContractError
         In one sentence that names the part, its file, and what it gave instead.
     """
-    if source_digest(type(network)):
+    if _is_plugin(network):
         checked_counts(network)
-    if source_digest(type(loss)):
+    if _is_plugin(loss):
         _check_loss(loss, network)
+
+
+def _is_plugin(part: Network | Loss) -> bool:
+    return bool(source_digest(type(part))) and part.registry.owner(part.name) is type(part)
 
 
 def checked_counts(network: Network) -> tuple[int, int]:
@@ -76,7 +80,7 @@ def _pictures(network: Network, seed: int) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _require_shape(part: TrainingPart, what: str, found: torch.Tensor, wanted: tuple[int, ...]) -> None:
+def _require_shape(part: Network | Loss, what: str, found: torch.Tensor, wanted: tuple[int, ...]) -> None:
     if not isinstance(found, torch.Tensor):
         raise _broken(part, f"{what} is a {type(found).__name__}, not a tensor")
     if tuple(found.shape) != wanted:
@@ -85,14 +89,14 @@ def _require_shape(part: TrainingPart, what: str, found: torch.Tensor, wanted: t
         raise _broken(part, f"{what} is not finite")
 
 
-def _broken(part: TrainingPart, reason: str) -> ContractError:
+def _broken(part: Network | Loss, reason: str) -> ContractError:
     module = type(part).__module__
     file = getattr(sys.modules.get(module), "__file__", None) or module
-    return ContractError(f"{type(part).registry.kind} {part.name!r} of {file}: {reason}")  # type: ignore[attr-defined]
+    return ContractError(f"{part.registry.kind} {part.name!r} of {file}: {reason}")
 
 
 @contextmanager
-def _named(part: TrainingPart) -> Iterator[None]:
+def _named(part: Network | Loss) -> Iterator[None]:
     try:
         yield
     except KeyframeBenchError:

@@ -72,6 +72,10 @@ class ReconstructionLoss(Loss):
         self.channel_reduce = channel_reduce
         self.levels = levels
 
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the mean of `per_picture`, a scalar; a gradient has the type of its pictures."""
+        return self.per_picture(first, second).mean()
+
     def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss of every pair, float32 [B], of float [B, C, H, W] pictures in 0 to 1.
 

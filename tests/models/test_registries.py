@@ -131,6 +131,8 @@ def test_own_and_other_parts_mix(train, tmp_path):
     assert train("network=tiny_ae", "loss=ssim", "trainer.epochs=1", f"out={tmp_path}/ssim")[0] == 0
     small = ("network=ae_final", "network.width=0.05", "network.geometry=0.25", "trainer.epochs=1")
     assert train(*small, "loss=huber", f"out={tmp_path}/huber")[0] == 0
+    precise = ("trainer.precision=bf16", "trainer.epochs=1", f"out={tmp_path}/bf16")
+    assert train(*OWN, *precise)[0] == 0
     start = f"init={tmp_path}/ssim/best.safetensors"
     assert train(*OWN, start, "trainer.epochs=1", f"out={tmp_path}/next")[0] == 0
     status, _, err = train(*OWN, "network.channels=7", start, f"out={tmp_path}/seven")

@@ -73,6 +73,7 @@ class ColumnWriter:
                 self._file.close()
             except OSError as error:
                 raise _disk_error(error) from error
+        rows = rows.view(np.ndarray)  # a plain array: pickling a memmap, to see whether it was written to, copies it
         rows.flags.writeable = False
         self._batches = []
         return rows

@@ -50,7 +50,7 @@ def test_workers_report_failures_and_broken_files(cli, folder, plugin, tmp_path)
     assert status == 2 and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("mode", ["killed", "ends its process"])
+@pytest.mark.parametrize("mode", ["killed", pytest.param("ends its process", marks=pytest.mark.slow)])
 def test_a_worker_that_dies_is_a_failed_row(cli, words, tmp_path, cells, undisturbed, mode):
     """The other methods' rows are there, of that video too."""
     words = [*words, "executor=loky", "executor.n_jobs=2", f"grid.plugin_of_tests.mode=[{mode}]"]

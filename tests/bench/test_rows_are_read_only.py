@@ -100,6 +100,7 @@ class Blackens(ScoreExtractor):
 """
 
 
+@pytest.mark.slow
 def test_what_a_feature_does_to_its_pictures_reaches_no_other(video: Path, tmp_path: Path) -> None:
     (folder := tmp_path / "videos").mkdir()
     (folder / "a.mp4").write_bytes(video.read_bytes())

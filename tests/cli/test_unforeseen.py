@@ -40,13 +40,15 @@ WORDS = [
 
 
 @pytest.mark.parametrize("line", [*COMMANDS, *WORDS])
-def test_hostile_values_are_one_sentence(cli, rendered, tmp_path, monkeypatch, line):
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_hostile_values_are_one_sentence(cli, rendered, tmp_path, monkeypatch, line, every):
+    """With ``every`` third value, each option meets others than the one before it."""
     monkeypatch.setenv("KEYFRAME_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     names = {"VIDEO": rendered / "static.mp4", "VIDEOS": rendered, "RESULTS": "none.jsonl", "OUT": tmp_path / "out"}
     words = [re.sub("VIDEOS?|RESULTS|OUT", lambda found: str(names[found[0]]), word) for word in line.split()]
-    for option in COMMANDS.get(line, "").split() or [None]:
-        for value in VALUES:
+    for number, option in enumerate(COMMANDS.get(line, "").split() or [None]):
+        for value in VALUES[number % every :: every if option else 1]:
             given = [word.replace("VALUE", value) for word in words]
             given += [] if option is None else [f"{option}={value}"]
             status, _, err = cli(*given)

@@ -148,7 +148,9 @@ def test_counts_of_a_large_plane_are_exact() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("pattern", ["edited/*", "surveillance/*", "action/[g-m]*"])
+@pytest.mark.parametrize(
+    "pattern", ["action/[g-m]*", *(pytest.param(p, marks=pytest.mark.slow) for p in ("edited/*", "surveillance/*"))]
+)
 def test_real_files_give_the_filters_frames(data_root: Path, pattern: str) -> None:
     seen = 0
     for path in sorted((data_root / "videos").glob(pattern)):

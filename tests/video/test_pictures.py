@@ -295,6 +295,7 @@ def real_files(root: Path) -> list[Path]:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_short_real_files_are_bit_equal(data_root: Path) -> None:
     assert check_real([p for p in real_files(data_root) if p.stat().st_size <= SHORT_BYTES]) >= 25
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
     from .video.arrays import clip_from_images
+    from .video.frame_folder import FrameFolder
     from .video.synthetic import demo_annotation, demo_video
 
 __version__ = VERSION
@@ -47,6 +48,7 @@ _WHERE = {
     "Extractor": ".extractors.base",
     "Feature": ".core.feature",
     "Gray": ".features.gray",
+    "FrameFolder": ".video.frame_folder",
     "HueHistogram": ".features.hue_histogram",
     "KeyFrames": ".core.keyframes",
     "KeyframeBenchError": ".core.errors",

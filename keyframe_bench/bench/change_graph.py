@@ -22,6 +22,7 @@ from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Column
 from ..metrics.distances import GRAY
 from ..selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
+from ..video.frame_folder import VideoPath
 from ..video.images import encode_image, fit_width
 from ..video.onepass import read_pass
 from ..video.pictures import fetch_pictures
@@ -100,7 +101,7 @@ def _figure(clip: Clip, method: Extractor, found: KeyFrames) -> dict[str, Any]:
     }
 
 
-def _pictures(path: Path, clip: Clip, read: Any) -> list[str]:
+def _pictures(path: VideoPath, clip: Clip, read: Any) -> list[str]:
     """Return a small JPEG of every sampled frame, base64."""
     frames: Iterable[Any] = fetch_pictures(path, clip.ordinals.tolist(), read)
     small = (frame.rgb(*fit_width(frame.height, frame.width, _PICTURE_WIDTH)) for frame in frames)

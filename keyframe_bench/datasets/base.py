@@ -10,6 +10,7 @@ from typing import ClassVar
 from ..core.annotation import Annotation
 from ..core.params import Configurable
 from ..core.registry import Registry
+from ..video.frame_folder import FrameFolder
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,21 @@ class VideoItem:
     ----------
     id : str
         Stable name inside the data set (its path below the root, with forward slashes).
-    path : Path
-        The file.
+    path : Path or FrameFolder
+        The file, or the folder of pictures.
     annotation : Annotation or None
         What is known about it; frames and times not yet aligned with the decoded file.
+    group : str
+        Videos of one group are kept together when a data set is split; empty: the video is a group of its own.
+    photographs : bool
+        The frames are unrelated pictures: sizes may differ, order means nothing, and they may be mirrored in training.
     """
 
     id: str
-    path: Path
+    path: Path | FrameFolder
     annotation: Annotation | None = None
+    group: str = ""
+    photographs: bool = False
 
 
 class Dataset(Configurable, ABC):

@@ -1,8 +1,10 @@
 """Any folder of videos, with an optional annotation file.
 
-Every file below the root whose name ends in one of `EXTENSIONS` (in any case) is a video; hidden files and folders are
-skipped, and so are linked folders. The annotation file, by default ``annotations.json`` in the root, is described in
-`keyframe_bench.datasets._annotations` and in ``data/README.md``::
+Every file below the root whose name ends in one of `EXTENSIONS` (in any case) is a video, and so is every folder below
+it that directly holds pictures and no video file; hidden files and folders are skipped, and so are linked folders and
+what ``extract`` and ``run`` wrote. Where there is nothing else, pictures in the root itself are a video. The annotation
+file, by default ``annotations.json`` in the root, is described in `keyframe_bench.datasets._annotations` and in
+``data/README.md``::
 
     {"format": "keyframe_bench/annotations@1",
      "videos": {"<relative path>": {"shots": [[first, end_exclusive], ...],
@@ -14,12 +16,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated, Literal
 
 from ..core.errors import UsageError
 from ..core.files import printable
+from ..core.params import Range
 from ..core.registry import register
+from ..video.frame_folder import Video, as_video
+from ..video.image_files import is_image_name
 from ._annotations import FILE_NAME, read_annotations
 from .base import Dataset, VideoItem
 
@@ -29,6 +36,11 @@ EXTENSIONS = frozenset(
         *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
     ]
 )
+
+
+# What tells a folder that `extract` or `run` wrote: their pictures are no videos.
+_WRITTEN = frozenset({"keyframes.json", "run.json"})
+_WRITTEN_FOLDERS = {"cells", "thumbs"}
 
 
 @register("folder")
@@ -44,15 +56,27 @@ class Folder(Dataset):
     pattern : str
         Shell pattern that the path below the root must match, such as ``day1/*.mp4`` (``*`` also matches ``/``); empty
         for all.
+    fps, times : optional
+        Of folders of pictures, as for `FrameFolder`: pictures per second (default: 25, and the health record says so),
+        and whether the numbers in the names are the times.
     """
 
     description = "any folder of videos, annotations.json optional"
     licence = "yours"
 
-    def __init__(self, root: str | None = None, annotations: str | None = None, pattern: str = "") -> None:
+    def __init__(
+        self,
+        root: str | None = None,
+        annotations: str | None = None,
+        pattern: str = "",
+        fps: Annotated[float, Range(1e-6, 1e6)] | None = None,
+        times: Literal["index", "names"] | None = None,
+    ) -> None:
         self.root = root
         self.annotations = annotations
         self.pattern = pattern
+        self.fps = fps
+        self.times = times
 
     def videos(self) -> list[VideoItem]:
         """Return the videos with what the annotation file says of them.
@@ -75,13 +99,23 @@ class Folder(Dataset):
         state.update(b"\0".join([b"", *(name.encode() for name in chosen)]))
         return state.hexdigest()[:20]
 
-    def _find(self) -> tuple[dict[str, Path], list[str]]:
+    def _find(self) -> tuple[dict[str, Video], list[str]]:
         """Return every video by id, and the sorted ids that match the pattern."""
-        files = find_videos(self._root())
+        root = self._root()
+        folders = find_frame_folders(root)
+        files: dict[str, Video] = {**find_videos(root)}
+        if files or len(folders) > 1:
+            folders.pop(".", None)
+        for name, path in folders.items():
+            files[name if name != "." else as_video(root).name] = as_video(path, self.fps, self.times)
         if not files:
             raise UsageError(
                 f"data set 'folder': there is no video below {self.root!r}; give another folder with dataset.root=DIR "
-                f"(video files end in {', '.join(sorted(EXTENSIONS))})"
+                f"(video files end in {', '.join(sorted(EXTENSIONS))}; a folder of pictures is a video too)"
+            )
+        if not folders and (self.fps or self.times):
+            raise UsageError(
+                f"data set 'folder': fps= and times= are for folders of pictures, and there is none below {self.root!r}"
             )
         chosen = sorted(name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
         if not chosen:
@@ -114,14 +148,8 @@ def find_videos(root: Path) -> dict[str, Path]:
     UsageError
         If a folder cannot be read: skipping it silently would shrink the data set.
     """
-
-    def refuse(error: OSError) -> None:
-        reason = error.strerror or str(error)
-        raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
-
     found = {}
-    for folder, below, names in os.walk(root, onerror=refuse):  # does not follow linked folders, so no loops
-        below[:] = [name for name in below if not name.startswith(".")]
+    for folder, _, names in _walk(root):
         for name in names:
             path = Path(folder, name)
             if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
@@ -129,6 +157,40 @@ def find_videos(root: Path) -> dict[str, Path]:
             if path.is_file() or path.is_symlink():  # no pipes or sockets; a broken link is reported when it is opened
                 found[printable(path.relative_to(root).as_posix())] = path
     return dict(sorted(found.items()))
+
+
+def find_frame_folders(root: Path) -> dict[str, Path]:
+    """Return the folders at and below ``root`` that are videos by their id, ``"."`` for the root itself.
+
+    Those are the folders that directly hold pictures. Where there are video files beside them, pictures are taken for
+    covers of these; what ``extract`` and ``run`` wrote is not looked at.
+
+    Raises
+    ------
+    UsageError
+        If a folder cannot be read.
+    """
+    found = {}
+    for folder, below, names in _walk(root):
+        if not _WRITTEN.isdisjoint(names) or set(below) >= _WRITTEN_FOLDERS:
+            below.clear()
+            continue
+        films = any(Path(name).suffix.lower() in EXTENSIONS for name in names)
+        if not films and any(is_image_name(name) for name in names):
+            found[printable(Path(folder).relative_to(root).as_posix())] = Path(folder)
+    return dict(sorted(found.items()))
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield folders as `os.walk` does, without hidden and linked ones."""
+
+    def refuse(error: OSError) -> None:
+        reason = error.strerror or str(error)
+        raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
+
+    for folder, below, names in os.walk(root, onerror=refuse):  # does not follow linked folders, so no loops
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield folder, below, names
 
 
 def _bytes_of(file: Path) -> bytes:

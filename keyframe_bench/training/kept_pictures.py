@@ -7,15 +7,13 @@ import hashlib
 import os
 import re
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +35,6 @@ from ..core.records import read_json
 Rows = NDArray[np.uint8]
 Append = Callable[[Rows], None]
 Facts = dict[str, object]
-T = TypeVar("T")
-R = TypeVar("R")
 
 FORMAT = "keyframe_bench/pictures@1"
 LIMIT_BYTES = 80_000_000_000  # Caltech 256 at the four sizes of the paper's table 3 takes 36 GB
@@ -48,6 +44,7 @@ DECODING = (
     "frame",
     "health",
     "ledger",
+    "reader",
     "stream",
 )  # modules of `keyframe_bench.video` that give frames
 RESERVE_BYTES = 500_000_000  # left free on the disk
@@ -233,26 +230,3 @@ def _trim(folder: Path, fresh: str) -> None:
             if path.name != fresh and withdraw(path):
                 total -= size
         remove_leftovers(folder)
-
-
-def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield ``function(item)`` in order, computed by a thread a core; few results wait at a time."""
-    threads = n_cores()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="keyframe_bench-pictures")
-    waiting: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= 4 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

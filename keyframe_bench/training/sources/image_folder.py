@@ -14,8 +14,9 @@ from ...core.errors import UsageError
 from ...core.files import digest, printable
 from ...core.params import Range
 from ...core.registry import register
+from ...core.threads import in_order
 from ..data import Pictures, TrainingData
-from ..kept_pictures import Append, Facts, Kept, in_order, keep
+from ..kept_pictures import Append, Facts, Kept, keep
 from ._alike import LOOK_HEIGHT, LOOK_WIDTH, first_alike, without_copies
 from ._hashes import sha256_of_all
 from ._image_files import EXTENSIONS, Image, UnreadableError, find_images, fit, read_rgb

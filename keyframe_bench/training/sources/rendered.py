@@ -14,8 +14,9 @@ from ...core.files import digest
 from ...core.params import Range
 from ...core.registry import register
 from ...core.seeding import rng_for
+from ...core.threads import in_order
 from ..data import Pictures, TrainingData
-from ..kept_pictures import Append, Facts, in_order, keep
+from ..kept_pictures import Append, Facts, keep
 from ._image_files import Image, fit
 from ._splits import Split, rows_of, split_rows
 

@@ -1,0 +1,177 @@
+"""Reading picture files of any kind as RGB of one size."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..core.files import printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+    from PIL.ImageFile import ImageFile
+
+Image = NDArray[np.uint8]
+Resize = Literal["stretch", "letterbox", "crop"]
+
+EXTENSIONS = frozenset(
+    [
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    ]
+)
+
+
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")  # others may start programs, as EPS Ghostscript
+_BITS, _MEANING, _PLANES = 258, 262, 284  # TIFF tags: bits of each sample, 0 where white is 0, 2 where planes are apart
+
+
+class UnreadableError(Exception):
+    """A file is no picture, or half of one; the message says why."""
+
+
+def is_image_name(name: str) -> bool:
+    """Say whether a file of this name is taken for a picture: it ends in one of `EXTENSIONS` and is not hidden."""
+    return Path(name).suffix.lower() in EXTENSIONS and not name.startswith(".")
+
+
+def find_images(root: Path) -> dict[str, Path]:
+    """Return the picture files below ``root`` by relative path with forward slashes, sorted.
+
+    Hidden files and folders are skipped; linked folders are not entered.
+
+    Raises
+    ------
+    UsageError
+        If a folder cannot be read: skipping it silently would shrink the data.
+    """
+
+    def refuse(error: OSError) -> None:
+        reason = error.strerror or str(error)
+        raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
+
+    found = {}
+    for folder, below, names in os.walk(root, onerror=refuse):
+        below[:] = [name for name in below if not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            if is_image_name(name):
+                found[printable(path.relative_to(root).as_posix())] = path
+    return dict(sorted(found.items()))
+
+
+def read_rgb(path: Path) -> Image:
+    """Return the picture of a file, uint8 [height, width, 3], RGB, upright as its EXIF orientation says.
+
+    Whatever Pillow reads: grey, palettes, CMYK and CIELAB become RGB, samples of up to 16 bits become 8, what is
+    transparent shows white; of several pictures in a file the first is taken.
+
+    Raises
+    ------
+    UnreadableError
+        If the file is no picture, cannot be read, ends early, has more pixels than Pillow takes, or samples of 32 bits
+        or with a sign.
+    MemoryError
+    """
+    import PIL
+    from PIL import Image as Pillow
+
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading from a pipe may never end
+            raise UnreadableError("it is no regular file")
+        data = path.read_bytes()
+        if not data:
+            raise UnreadableError("the file is empty")
+        with Pillow.open(
+            io.BytesIO(data), formats=_FORMATS
+        ) as file:  # TIFF files that it maps by name, Pillow 13 turns wrongly
+            return np.array(_upright_rgb(file))
+    except (UnreadableError, MemoryError):
+        raise
+    except PIL.UnidentifiedImageError as error:
+        raise UnreadableError("it is no picture, or of a kind that is not read") from error
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
+    except Exception as error:  # what Pillow's decoders raise over damaged files is not limited to anything
+        raise UnreadableError(f"it is damaged ({error or type(error).__name__})") from error
+
+
+def _upright_rgb(file: ImageFile) -> PillowImage:
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    coded, key = str(file.tile[0][3]) if file.tile else "", file.info.get("transparency")
+    tags = dict(getattr(file, "tag_v2", {}))  # of a TIFF file
+    file.load()
+    if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
+        raise UnreadableError("its samples are not whole numbers of 8 or 16 bits without a sign")
+    if tags.get(_PLANES) == 2 and max(tags[_BITS]) > 8:  # Pillow takes the bytes of such planes for samples
+        raise UnreadableError("its samples have more than 8 bits and lie in planes")
+    if coded in ("L;2", "L;4") and isinstance(key, int):  # a PNG's samples are stretched to 8 bits, the key is not
+        file.info["transparency"] = key * {"L;2": 85, "L;4": 17}[coded]
+    elif coded == "RGB;16B" and isinstance(key, tuple):
+        file.info["transparency"] = tuple(level >> 8 for level in key)
+    picture: PillowImage = ImageOps.exif_transpose(file)
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255; those of a PGM are already stretched
+        samples = np.asarray(picture).astype(np.int64)
+        levels = np.rint(samples * 255 / (2 ** tags.get(_BITS, (16,))[0] - 1)).astype(np.uint8)
+        picture = Pillow.fromarray(255 - levels if tags.get(_MEANING) == 0 else levels)
+        if isinstance(key, int):
+            picture.putalpha(Pillow.fromarray((samples != key).astype(np.uint8) * 255))
+    if picture.mode == "La":  # grey that is multiplied by its opacity, for which Pillow knows one way only
+        picture = picture.convert("LA")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Pillow.alpha_composite(Pillow.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow from warning of odd tags in files that are well, and of large ones, inside the ``with`` block."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def fit(picture: Image, height: int, width: int, resize: Resize) -> Image:
+    """Return ``picture`` [h, w, 3] at another size.
+
+    ``stretch`` changes the shape of things, ``letterbox`` leaves black bars, ``crop`` cuts off what is too much.
+    An axis that shrinks is averaged over what a pixel covers, as video frames are; one that grows is interpolated.
+    """
+    high, wide = picture.shape[:2]
+    if resize == "crop":
+        scale = min(high / height, wide / width)
+        keep_high, keep_wide = max(1, round(height * scale)), max(1, round(width * scale))
+        top, left = (high - keep_high) // 2, (wide - keep_wide) // 2
+        return _resized(picture[top : top + keep_high, left : left + keep_wide], height, width)
+    if resize == "letterbox":
+        scale = min(height / high, width / wide)
+        inner = _resized(picture, max(1, round(high * scale)), max(1, round(wide * scale)))
+        framed = np.zeros((height, width, 3), dtype=np.uint8)
+        top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
+        framed[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+        return framed
+    return _resized(picture, height, width)
+
+
+def _resized(picture: Image, height: int, width: int) -> Image:
+    import cv2
+
+    smaller = min(picture.shape[0], height), min(picture.shape[1], width)
+    if smaller != picture.shape[:2]:  # cv2 averages only where no axis grows
+        picture = cast(Image, cv2.resize(picture, smaller[::-1], interpolation=cv2.INTER_AREA))
+    if smaller != (height, width):
+        picture = cast(Image, cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.ascontiguousarray(picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..core.annotation import Annotation
 from ..core.params import Configurable
@@ -29,6 +29,8 @@ class VideoItem:
         Videos of one group are kept together when a data set is split; empty: the video is a group of its own.
     photographs : bool
         The frames are unrelated pictures: sizes may differ, order means nothing, and they may be mirrored in training.
+    part : {"", "train", "validation"}
+        What the video is for where the data set comes divided; empty: it does not.
     """
 
     id: str
@@ -36,6 +38,7 @@ class VideoItem:
     annotation: Annotation | None = None
     group: str = ""
     photographs: bool = False
+    part: Literal["", "train", "validation"] = ""
 
 
 class Dataset(Configurable, ABC):

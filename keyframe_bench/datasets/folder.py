@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ..core.errors import UsageError
-from ..core.files import printable
+from ..core.files import natural, printable
 from ..core.params import Range
 from ..core.registry import register
 from ..video.frame_folder import Video, as_video
@@ -56,6 +56,9 @@ class Folder(Dataset):
     pattern : str
         Shell pattern that the path below the root must match, such as ``day1/*.mp4`` (``*`` also matches ``/``); empty
         for all.
+    camera : bool
+        Whether all videos are of one fixed camera: they are a group, in natural order of names (``cam_2`` before
+        ``cam_10``), and the root may also be a single video.
     fps, times : optional
         Of folders of pictures, as for `FrameFolder`: pictures per second (default: 25, and the health record says so),
         and whether the numbers in the names are the times.
@@ -69,12 +72,14 @@ class Folder(Dataset):
         root: str | None = None,
         annotations: str | None = None,
         pattern: str = "",
+        camera: bool = False,
         fps: Annotated[float, Range(1e-6, 1e6)] | None = None,
         times: Literal["index", "names"] | None = None,
     ) -> None:
         self.root = root
         self.annotations = annotations
         self.pattern = pattern
+        self.camera = camera
         self.fps = fps
         self.times = times
 
@@ -88,8 +93,9 @@ class Folder(Dataset):
         """
         files, chosen = self._find()
         file = self._annotation_file()
-        known = {} if file is None else read_annotations(file, files)
-        return [VideoItem(name, files[name], known.get(name)) for name in chosen]
+        known = {} if file is None else read_annotations(file, files if self._root().is_dir() else None)
+        group = as_video(self._root()).name if self.camera else ""
+        return [VideoItem(name, files[name], known.get(name), group=printable(group)) for name in chosen]
 
     def revision(self) -> str:
         """Return a digest of the annotation file's bytes and the videos' names (not of their content)."""
@@ -102,12 +108,17 @@ class Folder(Dataset):
     def _find(self) -> tuple[dict[str, Video], list[str]]:
         """Return every video by id, and the sorted ids that match the pattern."""
         root = self._root()
-        folders = find_frame_folders(root)
-        files: dict[str, Video] = {**find_videos(root)}
+        folders: dict[str, Path] = {}
+        files: dict[str, Video] = {}
+        if root.is_dir():
+            folders = find_frame_folders(root)
+            files.update(find_videos(root))
+        else:
+            files[printable(root.name)] = root
         if files or len(folders) > 1:
             folders.pop(".", None)
         for name, path in folders.items():
-            files[name if name != "." else as_video(root).name] = as_video(path, self.fps, self.times)
+            files[name if name != "." else printable(as_video(root).name)] = as_video(path, self.fps, self.times)
         if not files:
             raise UsageError(
                 f"data set 'folder': there is no video below {self.root!r}; give another folder with dataset.root=DIR "
@@ -117,7 +128,8 @@ class Folder(Dataset):
             raise UsageError(
                 f"data set 'folder': fps= and times= are for folders of pictures, and there is none below {self.root!r}"
             )
-        chosen = sorted(name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
+        found = (name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
+        chosen = sorted(found, key=natural if self.camera else None)
         if not chosen:
             raise UsageError(f"data set 'folder': none of the {len(files)} videos matches pattern={self.pattern!r}")
         return files, chosen
@@ -126,7 +138,7 @@ class Folder(Dataset):
         if not self.root:
             raise UsageError("data set 'folder' needs the folder of the videos; give it with dataset.root=DIR")
         root = Path(self.root).expanduser()
-        if not root.is_dir():
+        if not root.is_dir() and not (self.camera and root.exists()):
             reason = "is not a folder" if root.exists() else "does not exist"
             raise UsageError(f"data set 'folder': {self.root!r} {reason}; give a folder with dataset.root=DIR")
         return root
@@ -134,7 +146,8 @@ class Folder(Dataset):
     def _annotation_file(self) -> Path | None:
         if self.annotations:
             return Path(self.annotations).expanduser()
-        file = self._root() / FILE_NAME
+        root = self._root()
+        file = (root if root.is_dir() else root.parent) / FILE_NAME
         return file if os.path.lexists(file) else None
 
 

@@ -205,3 +205,27 @@ def test_a_rate_for_video_files_is_refused(tmp_path, option):
     put(tmp_path, "film.mp4")
     with pytest.raises(UsageError, match="folders of pictures"):
         Dataset.registry.build("folder", {"root": str(tmp_path), **option}).videos()
+
+
+def test_videos_of_one_camera_are_a_group_in_natural_order(tmp_path):
+    put(tmp_path / "yard", "cam_10.mp4", "cam_2.mp4", "day/cam_1.mp4", "cam_3/1.jpg")
+    items = folder(root=tmp_path / "yard").videos()
+    assert [item.group for item in items] == [""] * 4
+    data = Dataset.registry.build("folder", {"root": str(tmp_path / "yard"), "camera": True})
+    items = data.videos()
+    assert [item.id for item in items] == ["cam_2.mp4", "cam_3", "cam_10.mp4", "day/cam_1.mp4"]
+    assert {item.group for item in items} == {"yard"}
+
+
+def test_a_camera_may_be_one_file(tmp_path):
+    put(tmp_path, "cam.mp4", "other.mp4")
+    known = {name: Annotation(shots=np.array([[0, 3]])) for name in ("cam.mp4", "other.mp4")}
+    write_annotations(tmp_path / "annotations.json", known)
+    data = Dataset.registry.build("folder", {"root": str(tmp_path / "cam.mp4"), "camera": True})
+    (item,) = data.videos()
+    assert (
+        item.id == "cam.mp4" and item.path == tmp_path / "cam.mp4" and item.annotation is not None and data.revision()
+    )
+    for root, camera in ((tmp_path / "cam.mp4", False), (tmp_path / "none.mp4", True)):
+        with pytest.raises(UsageError, match="root"):
+            Dataset.registry.build("folder", {"root": str(root), "camera": camera}).videos()

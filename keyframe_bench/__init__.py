@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .training.options import NetworkOptions, TrainerOptions
     from .training.session import Session
     from .video.arrays import clip_from_images
+    from .video.frame_folder import FrameFolder
     from .video.synthetic import demo_annotation, demo_video
 
 __version__ = VERSION
@@ -56,6 +57,7 @@ _WHERE = {
     "Extractor": ".extractors.base",
     "Feature": ".core.feature",
     "Gray": ".features.gray",
+    "FrameFolder": ".video.frame_folder",
     "HueHistogram": ".features.hue_histogram",
     "KeyFrames": ".core.keyframes",
     "KeyframeBenchError": ".core.errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import warnings
@@ -26,6 +27,7 @@ from .extractors.base import Extractor
 from .report.key_clips import clips_of, write_key_clips
 from .report.saved import replace_files
 from .selection.key_clips import ClipRules, KeyClips
+from .video.frame_folder import FrameFolder, Video, VideoPath, as_video
 from .video.images import encode_image, fit_width
 from .video.onepass import Pass, Progress, read_pass
 from .video.pictures import fetch_pictures
@@ -42,7 +44,7 @@ class Extraction:
 
     Attributes
     ----------
-    path : Path
+    path : Path or FrameFolder
         The video.
     keyframes : KeyFrames
     extractor : str
@@ -62,7 +64,7 @@ class Extraction:
         The pass over the file: its health, every PTS.
     """
 
-    path: Path
+    path: Video
     keyframes: KeyFrames
     extractor: str
     params: dict[str, Any]
@@ -168,6 +170,8 @@ class Extraction:
 
         target = Path(folder)
         is_new = not target.exists()
+        if isinstance(self.path, FrameFolder) and not is_new and target.samefile(self.path):
+            raise OutputError(target, "it is the folder of the video's pictures, and what is written would become some")
         staging = make_hidden_folder(target)
         try:
             names, small = [], []
@@ -201,9 +205,11 @@ def _shrunk(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def extract(
-    path: str | Path,
+    path: VideoPath,
     extractor: str | Extractor = "pixel_distance",
     *,
+    fps: float | None = None,
+    times: str | None = None,
     budget: str | int = 8,
     sampling: str = "2fps",
     params: Mapping[str, Any] | None = None,
@@ -214,10 +220,15 @@ def extract(
 
     Parameters
     ----------
-    path : str or Path
-        Video file.
+    path : str, Path or FrameFolder
+        Video file, or a folder whose pictures are its frames in natural order of their names.
     extractor : str or Extractor
         Registered name, or an instance.
+    fps : float, optional
+        Pictures per second of a folder of pictures; default: 25, and the health record says so.
+    times : {"index", "names"}, optional
+        Of a folder of pictures: when each is shown, in units of 1 / fps. "index" counts the picture files from 0,
+        "names" takes the last number in the name.
     budget : str or int
         ``8``, ``"15%"`` of the sampled frames, ``"4/min"``, ``"free"`` (the method's own rule), ``"inferred"`` (the
         knee of the sorted scores) or ``"inferred-coverage"`` (the smallest k that covers 95 % of the sampled frames).
@@ -237,7 +248,7 @@ def extract(
     Raises
     ------
     UsageError
-        Unknown extractor (with the nearest names), wrong parameter, budget or sampling.
+        Unknown extractor (with the nearest names), wrong parameter, budget or sampling; ``fps`` or ``times`` of a file.
     UnavailableError
         The extractor cannot run here.
     VideoError
@@ -262,18 +273,17 @@ def extract(
     reason = unsupported(method, wanted)
     if reason is not None:  # before the video is read
         raise UsageError(f"extractor {method.name!r}, budget={wanted}: {reason}")
+    video = as_video(path, fps, times)
     own, seen = method.sampling or grid, (*method.needs, *budget_features(wanted))
-    read = read_pass(path, {grid: (), own: seen} if own != grid else {grid: seen}, progress=progress)
+    read = read_pass(video, {grid: (), own: seen} if own != grid else {grid: seen}, progress=progress)
     rng = rng_for(seed, read.info.sha256, method.name, 0)
     found, k = run_at_budget(method, read.clip(own, seen), wanted, len(read.grids[grid]), rng=rng)
     found = replace(found, cost={**read.cost(own, seen), **found.cost})
-    return Extraction(
-        Path(path), found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read
-    )
+    return Extraction(video, found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read)
 
 
 def sweep(
-    videos: str | Path | Sequence[str | Path],
+    videos: VideoPath | Sequence[VideoPath],
     extractors: Sequence[str] | str = "all",
     *,
     budget: str | int | Sequence[str | int] = 8,
@@ -289,8 +299,9 @@ def sweep(
 
     Parameters
     ----------
-    videos : str, Path or list of them
-        A folder of videos (with ``annotations.json`` if there is one), ``"synthetic"``, or video files.
+    videos : str, Path, FrameFolder or list of them
+        A folder of videos (with ``annotations.json`` if there is one), ``"synthetic"``, or videos: files, and
+        folders of pictures in a list or as `FrameFolder`.
     extractors : list of str or "all"
         ``random`` and ``uniform`` are always added.
     budget : str, int or list of them
@@ -355,24 +366,24 @@ class _VideoFiles(Dataset):
 
     name = "files"
 
-    def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = list(dict.fromkeys(Path(p) for p in paths))
+    def __init__(self, paths: Sequence[VideoPath]) -> None:
+        self.paths = list(dict.fromkeys(as_video(p) for p in paths))
 
     def videos(self) -> list[VideoItem]:
         """Return the files; equal names keep their folders."""
         if not self.paths:
             raise UsageError("there are no videos; give a folder, or a list with at least one file")
         short = len({p.name for p in self.paths}) == len(self.paths)
-        return [VideoItem(printable(p.name if short else p.as_posix()), p) for p in self.paths]
+        return [VideoItem(printable(p.name if short else Path(p).as_posix()), p) for p in self.paths]
 
     def revision(self) -> str:
         """Return nothing: each cell knows its file's hash."""
         return ""
 
 
-def _dataset_of(videos: str | Path | Sequence[str | Path]) -> Dataset:
+def _dataset_of(videos: VideoPath | Sequence[VideoPath]) -> Dataset:
     if isinstance(videos, str) and videos == "synthetic":
         return Dataset.registry.build("synthetic")
     if isinstance(videos, (str, Path)) and Path(videos).is_dir():
         return Dataset.registry.build("folder", {"root": str(videos)})
-    return _VideoFiles([videos] if isinstance(videos, (str, Path)) else videos)
+    return _VideoFiles([videos] if isinstance(videos, (str, os.PathLike)) else videos)

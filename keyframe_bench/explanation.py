@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from .core.keyframes import KeyFrames
 from .core.seeding import rng_for
 from .extractors._inferred import Inferred, budget_features, what_decided
 from .extractors.base import Extractor, rank_of
+from .video.frame_folder import VideoPath
 from .video.onepass import Progress
 
 NEIGHBOURS = 5
@@ -109,9 +109,11 @@ class Explanation:
 
 
 def explain(
-    path: str | Path,
+    path: VideoPath,
     extractor: str | Extractor = "pixel_distance",
     *,
+    fps: float | None = None,
+    times: str | None = None,
     frame: int | None = None,
     time: float | None = None,
     budget: str | int = 8,
@@ -124,14 +126,14 @@ def explain(
 
     Parameters
     ----------
-    path : str or Path
-        Video file.
+    path : str, Path or FrameFolder
+        Video file, or folder of pictures.
     extractor : str or Extractor
     frame : int, optional
         Decoder ordinal of the frame, from 0; or give ``time``.
     time : float, optional
         Presentation time in seconds, as `keyframe_bench.extract` gives it: the frame on screen then.
-    budget, sampling, params, seed, progress
+    fps, times, budget, sampling, params, seed, progress
         As for `keyframe_bench.extract`.
 
     Returns
@@ -152,7 +154,7 @@ def explain(
     """
     _check_place(frame, time)
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
-    done = extract(path, method, budget=budget, sampling=sampling, seed=seed, progress=progress)
+    done = extract(path, method, fps=fps, times=times, budget=budget, sampling=sampling, seed=seed, progress=progress)
     ordinal = _ordinal(done, frame, time)
     wanted = Budget.parse(budget)
     clip = done.source.clip(done.sampling, (*method.needs, *budget_features(wanted)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
 from keyframe_bench.selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
 from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.frame_folder import VideoPath
 from keyframe_bench.video.images import encode_image, fit_width
 from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.pictures import fetch_pictures
@@ -122,7 +122,7 @@ def _figure(clip: Clip, method: Extractor, found: KeyFrames) -> dict[str, Any]:
     }
 
 
-def _pictures(path: Path, clip: Clip, read: Any) -> list[str]:
+def _pictures(path: VideoPath, clip: Clip, read: Any) -> list[str]:
     """Return a small JPEG of every sampled frame, base64."""
     frames: Iterable[Any] = fetch_pictures(path, clip.ordinals.tolist(), read)
     small = (frame.rgb(*fit_width(frame.height, frame.width, _PICTURE_WIDTH)) for frame in frames)

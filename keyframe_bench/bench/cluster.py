@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UnavailableError, UsageError
+from ..video.frame_folder import Video
 from .plan import VideoJob
 from .run import JobResult
 
@@ -200,12 +201,12 @@ class Start:
             raise _missing(self.folder, error.strerror or str(error)) from error
 
 
-def check_shared(out: Path, video: Path) -> None:
+def check_shared(out: Path, video: Video) -> None:
     """Raise `UsageError`, which names this machine, unless the run's folder and the video are there."""
     if not os.access(out / "cells", os.W_OK):
         raise _missing(out.absolute(), "the run's folder")
     if not os.access(video, os.R_OK):
-        raise _missing(video.absolute(), "a video")
+        raise _missing(Path(video).absolute(), "a video")
 
 
 def _missing(path: str | Path, what: str) -> UsageError:

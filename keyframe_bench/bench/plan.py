@@ -11,13 +11,13 @@ from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
-from ..core.files import digest, sha256_of_file
+from ..core.files import digest
 from ..core.records import read_cell, read_video_record
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features
 from ..metrics.base import Metric
-from ..video.decode import check_file
+from ..video.opening import check_video, sha256_of_video
 from .spec import NotRun, RunSpec, Variant, variants
 
 
@@ -175,8 +175,8 @@ def _without_privileged(spec: RunSpec, chosen: list[Variant]) -> tuple[list[Vari
 
 def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
     try:
-        check_file(item.path)
-        sha = sha256_of_file(item.path)
+        check_video(item.path)
+        sha = sha256_of_video(item.path)
     except (VideoError, OSError) as error:
         raise_out_of_memory(error)
         if spec.on_error == "raise":

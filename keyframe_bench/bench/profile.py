@@ -12,7 +12,8 @@ from typing import Any, Literal
 from ..core.budget import Budget, Sampling
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import printable
-from ..video.decode import check_file
+from ..video.frame_folder import Video, as_video
+from ..video.opening import check_video
 from .profile_cases import (
     DECODE,
     ONE_PASS,
@@ -52,7 +53,7 @@ class ProfileSpec:
         When a number, budget, sampling or list is wrong.
     """
 
-    video: Path
+    video: Video
     extractors: Sequence[str] | Literal["all"] = "all"
     budget: str = "10"
     sampling: str = "2fps"
@@ -72,7 +73,7 @@ class ProfileSpec:
         object.__setattr__(self, "budget", str(Budget.parse(self.budget)))
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         # The measuring processes have another current folder.
-        object.__setattr__(self, "video", Path(self.video).absolute())
+        object.__setattr__(self, "video", as_video(self.video).absolute())
         if self.weights is not None and Path(self.weights).is_file():
             object.__setattr__(self, "weights", str(Path(self.weights).absolute()))
 
@@ -113,7 +114,7 @@ def profile(spec: ProfileSpec, *, command: str = "", report: Report | None = Non
         When the video gives no frames or cannot be decoded to its end by a plain loop, or an option is wrong. A case
         that fails is a row with its reason.
     """
-    check_file(spec.video)
+    check_video(spec.video)
     record = started_record(command)
     load = [os.getloadavg()[0]]
     plan, facts = _planned(spec)

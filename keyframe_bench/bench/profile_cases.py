@@ -25,6 +25,7 @@ from ..extractors.base import Extractor
 from ..extractors.ffmpeg_scene import FfmpegScene
 from ..extractors.ffmpeg_thumbnail import FfmpegThumbnail
 from ..video.decode import open_container, video_stream
+from ..video.frame_folder import FrameFolder, Video
 from ..video.onepass import read_pass
 from .spec import NotRun
 
@@ -99,12 +100,14 @@ class Facts:
     from_packets: bool
 
 
-def facts_of(video: Path) -> Facts:
+def facts_of(video: Video) -> Facts:
     """Read the file once; raises `VideoError` where it gives no frames."""
     read = read_pass(video, {"every": ()}, sha256="not needed here")
-    with open_container(video) as container:
-        stream = video_stream(container, video)
-        index, codec = stream.index, stream.codec_context.codec.canonical_name
+    index, codec = 0, "pictures"
+    if not isinstance(video, FrameFolder):
+        with open_container(video) as container:
+            stream = video_stream(container, video)
+            index, codec = stream.index, stream.codec_context.codec.canonical_name
     keys = np.flatnonzero(read.keys)
     distance = float(np.median(np.diff(keys))) if len(keys) > 1 else float(len(read.times))
     info = read.info
@@ -185,7 +188,7 @@ class Work:
     """A piece of work of `profile_work` in a process of its own; ``question`` says which."""
 
     name: str
-    video: Path
+    video: Video
     question: dict[str, Any] = field(hash=False)
     kind: Literal["ours", "peer"] = "ours"
     like: str = ""
@@ -197,7 +200,7 @@ class Work:
         root = Path(__file__).resolve().parents[2]
         with tempfile.TemporaryDirectory(prefix="keyframe_bench-perf-") as folder:
             answer, printed = Path(folder) / "answer.json", Path(folder) / "printed.txt"
-            asked = {**self.question, "video": str(self.video), "plugins": plugin_files(), "answer": str(answer)}
+            asked = {**self.question, **_named(self.video), "plugins": plugin_files(), "answer": str(answer)}
             command = [sys.executable, "-m", f"{__package__}.profile_work", json.dumps(asked)]
             with printed.open("wb") as output:
                 finished = run_watched(command, output=output, cwd=root, env={"PYTHONPATH": _first(root)})
@@ -211,18 +214,30 @@ class Work:
         return Measured(data["wall_s"], data["cpu_s"], finished.wall_s, finished.peak_mb, data["parts"])
 
 
+def _named(video: Video) -> dict[str, Any]:
+    """Return the path, and what it does not say of a folder of pictures."""
+    options = {"fps": video.fps, "times": video.times} if isinstance(video, FrameFolder) else {}
+    return {"video": str(video), **options}
+
+
 def _first(root: Path) -> str:
     """Return the path that modules are looked for on, with ``root`` before what is there."""
     return os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def decode_case(video: Path) -> Work:
+def decode_case(video: Video) -> Work:
     """Return what ratios refer to."""
     return Work(DECODE, video, {"work": "decode"}, kind="peer")
 
 
 def extraction(
-    name: str, video: Path, methods: Sequence[Method], sampling: str, *, metrics: bool = False, limit: int | None = None
+    name: str,
+    video: Video,
+    methods: Sequence[Method],
+    sampling: str,
+    *,
+    metrics: bool = False,
+    limit: int | None = None,
 ) -> Work:
     """Return the case of ``methods`` in one pass over the video, or its first ``limit`` frames."""
     asked = [[method.name, method.params, method.budget] for method in methods]
@@ -233,7 +248,7 @@ def extraction(
     )
 
 
-def own_cases(video: Path, methods: Sequence[Method], sampling: str) -> list[Work]:
+def own_cases(video: Video, methods: Sequence[Method], sampling: str) -> list[Work]:
     """Return each extractor alone, all classical ones in one pass, and that with what the metrics need."""
     cases = [extraction(method.name, video, [method], sampling) for method in methods]
     classical = [method for method in methods if not method.network]
@@ -243,8 +258,13 @@ def own_cases(video: Path, methods: Sequence[Method], sampling: str) -> list[Wor
     return [*cases, Work(HASH, video, {"work": "hash"})]
 
 
-def library_cases(video: Path, facts: Facts, budget: str) -> list[Work]:
-    """Return what FFmpeg's libraries do inside this process, through PyAV: their own filters, and key frames alone."""
+def library_cases(video: Video, facts: Facts, budget: str) -> list[Work]:
+    """Return what FFmpeg's libraries do inside this process, through PyAV: their own filters, and key frames alone.
+
+    Nothing of a folder of pictures, which FFmpeg does not read alike.
+    """
+    if isinstance(video, FrameFolder):
+        return []
     threshold = FfmpegScene().threshold
     filters = [
         ("thumbnail", f"n={thumbnail_batch(facts, budget)}", "ffmpeg_thumbnail"),

@@ -16,6 +16,7 @@ from ..extractors.ffmpeg_scene import FfmpegScene
 from ..extractors.katna import Katna
 from ..extractors.pyscenedetect import PySceneDetect
 from ..features.gray import Gray
+from ..video.frame_folder import FrameFolder, Video
 from .profile_cases import ONE_PASS, Facts, Measured, thumbnail_batch
 from .spec import NotRun
 
@@ -81,14 +82,16 @@ class Ffmpeg(_Tool):
             return run_tool(self.name, command, folder, limit_s=self.limit_s)
 
 
-def peer_cases(video: Path, facts: Facts, budget: str) -> tuple[list[_Tool], list[NotRun], dict[str, str]]:
+def peer_cases(video: Video, facts: Facts, budget: str) -> tuple[list[_Tool], list[NotRun], dict[str, str]]:
     """Return the programs that can run here, those that are absent with the reason, and the versions of the former.
 
     Raises
     ------
     UnavailableError
-        When there is none of them; the message says how to get them.
+        When there is none of them, and the message says how to get them, or it is a folder of pictures.
     """
+    if isinstance(video, FrameFolder):
+        raise UnavailableError(f"--peers cannot run: {str(video)!r} is a folder of pictures, and they open video files")
     limit_s = time_limit(facts.duration_s)
     found: list[_Tool] = []
     versions: dict[str, str | None] = {}

@@ -20,13 +20,15 @@ import numpy as np
 from ..core.budget import Budget, Sampling
 from ..core.errors import KeyframeBenchError
 from ..core.feature import Feature
-from ..core.files import sha256_of_file, write_atomic
+from ..core.files import write_atomic
 from ..core.registry import load_plugins
 from ..core.seeding import rng_for
 from ..extractors._inferred import budget_features, run_at_budget
 from ..extractors.base import Extractor
 from ..video import plain
+from ..video.frame_folder import Video, as_video
 from ..video.onepass import read_pass
+from ..video.opening import sha256_of_video
 
 Parts = dict[str, float]
 _SHA256 = "not part of the work"
@@ -60,14 +62,14 @@ def prepared(question: Mapping[str, Any]) -> Callable[[], Parts]:
     too; ``limit``, frames or null).
     """
     load_plugins(question["plugins"])
-    video, kind = question["video"], question["work"]
+    video, kind = as_video(question["video"], question.get("fps"), question.get("times")), question["work"]
     if kind == "extract":
         return _extraction(video, question)
     works: dict[str, Callable[[], Any]] = {
         "decode": lambda: plain.decoded(video),
         "nokey": lambda: plain.key_frames(video),
         "filter": lambda: plain.filtered(video, question["filter"], question["arguments"]),
-        "hash": lambda: sha256_of_file(video),
+        "hash": lambda: sha256_of_video(video),
     }
     return partial(_alone, works[kind])
 
@@ -87,7 +89,7 @@ class _Method(NamedTuple):
         return [*self.extractor.needs, *budget_features(self.budget)]
 
 
-def _extraction(video: str, question: Mapping[str, Any]) -> Callable[[], Parts]:
+def _extraction(video: Video, question: Mapping[str, Any]) -> Callable[[], Parts]:
     import cv2  # noqa: F401 - features import it when they first compute
     import numpy.ma  # noqa: F401 - and NumPy this for its first median
 
@@ -110,7 +112,7 @@ def _extraction(video: str, question: Mapping[str, Any]) -> Callable[[], Parts]:
 
 
 def _extract(
-    video: str, methods: Sequence[_Method], wanted: Mapping[str, list[Feature]], grid: str, limit: int | None
+    video: Video, methods: Sequence[_Method], wanted: Mapping[str, list[Feature]], grid: str, limit: int | None
 ) -> Parts:
     """Do what `keyframe_bench.extract` does, for all ``methods`` in one pass; the hash of the file is left out."""
     start = time.perf_counter()

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.errors import KeyframeBenchError
 from ..core.files import make_folder, remove_leftovers, write_together
 from ..video.frame import Frame, Image
+from ..video.frame_folder import VideoPath
 from ..video.images import encode_image, fit_width
 from ..video.onepass import Pass
 from ..video.pictures import fetch_pictures
@@ -15,7 +16,7 @@ from ..video.pictures import fetch_pictures
 WIDTH = 160
 
 
-def write_thumbnails(path: Path, ordinals: Iterable[int], read: Pass, folder: Path) -> None:
+def write_thumbnails(path: VideoPath, ordinals: Iterable[int], read: Pass, folder: Path) -> None:
     """Write ``<ordinal>.jpg`` (160 pixels wide, upright) for each frame that has none yet.
 
     This is the run's second, short pass: it decodes only what leads to the wanted frames.

@@ -8,12 +8,16 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..core.errors import UsageError
 from ..core.files import printable
 from ..tables.format import one_line
+
+if TYPE_CHECKING:
+    from ..video.frame_folder import Video
 
 _OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 # Values that are paths: taken as they stand, so names with "=", ",", "(" or quotes work.
@@ -72,6 +76,36 @@ class Arguments:
             near = difflib.get_close_matches(wrong, known, n=3) or known
             raise UsageError(f"{given[-1]}: there is no column {wrong!r}; there are {', '.join(near)}")
         return list(dict.fromkeys(names))
+
+    def pop_video(self, example: str) -> Video:
+        """Take the video, and ``fps=`` and ``times=`` of a folder of pictures, out of the arguments.
+
+        Parameters
+        ----------
+        example : str
+            The command as it may be typed, such as "extract VIDEO extractor=uniform".
+
+        Raises
+        ------
+        UsageError
+            If there is no video, or an option is wrong.
+        """
+        from ..video.frame_folder import as_video
+
+        if not self.positional:
+            hint = " (a name with = in it must be that of an existing file)" if self.overrides else ""
+            raise UsageError(f"{example.partition(' ')[0]} needs a video{hint}: keyframe-bench {example}")
+        given: dict[str, Any] = {}
+        for name in ("fps", "times"):
+            for word in [word for word in self.overrides if word.partition("=")[0] == name]:
+                self.overrides.remove(word)
+                given[name] = word.partition("=")[2]
+        if "fps" in given:
+            try:
+                given["fps"] = float(given["fps"])
+            except ValueError:
+                raise UsageError(f"fps={given['fps']} is not a number of pictures per second") from None
+        return as_video(self.positional[0], **given)
 
     def refuse_options(self, command: str) -> None:
         """Raise `UsageError` if there is any ``key=value``, for a command that takes none."""

@@ -19,16 +19,15 @@ _BAR = 32
 def run(arguments: list[str]) -> int:
     """Extract as ``extract`` does, and explain one frame."""
     found = split(arguments, switches=("--json",), n_positional=1)
-    if not found.positional:
-        raise UsageError("explain needs a video: keyframe-bench explain VIDEO extractor=pixel_distance frame=180")
+    video = found.pop_video("explain VIDEO extractor=pixel_distance frame=180")
     place = {name: _number(found, name) for name in ("frame", "time")}
     if (place["frame"] is None) == (place["time"] is None):
         raise UsageError("explain needs one frame: frame=N, counted from 0, or time=SECONDS")
     if "out" in found.paths:
         raise UsageError("explain takes no out=; it writes nothing")
     name, options = extraction_options(found, "explain")
-    with video_progress(found.positional[0]) as progress:
-        result = explain(found.positional[0], name, **place, **options, progress=progress)  # type: ignore[arg-type]  # explain checks
+    with video_progress(video.name) as progress:
+        result = explain(video, name, **place, **options, progress=progress)  # type: ignore[arg-type]  # explain checks
     if "--json" in found.switches:
         print(json.dumps(result.to_json(), indent=1, allow_nan=False))
     else:

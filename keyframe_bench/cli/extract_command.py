@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,18 +27,15 @@ from .progress import video_progress
 def run(arguments: list[str]) -> int:
     """Extract, write and print."""
     found = split(arguments, n_positional=1)
-    if not found.positional:
-        hint = " (a name with = in it must be that of an existing file)" if found.overrides else ""
-        raise UsageError(f"extract needs a video{hint}: keyframe-bench extract VIDEO extractor=uniform")
-    video, chosen_out = found.positional[0], found.paths.pop("out", None)
+    video, chosen_out = found.pop_video("extract VIDEO extractor=uniform"), found.paths.pop("out", None)
     rules = _clip_rules(found)
     chosen_budget = any(line.startswith("budget=") for line in found.overrides)
     name, options = extraction_options(found, "extract")
     if rules is not None and not chosen_budget and "free" in Extractor.registry.get(name).supports:
         options["budget"] = "free"  # what happens decides how many clips there are
-    with video_progress(video) as progress:
+    with video_progress(video.name) as progress:
         result = extract(video, name, **options, progress=progress)
-    folder = result.save(chosen_out or file_name(f"{Path(video).stem}_{name}"), clips=rules)
+    folder = result.save(chosen_out or file_name(f"{video.stem}_{name}"), clips=rules)
     console = Console(highlight=False)
     _print(console, result)
     if rules is not None:

@@ -50,8 +50,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _spec(found: Arguments) -> ProfileSpec:
-    if not found.positional:
-        raise UsageError("perf needs a video: keyframe-bench perf VIDEO")
+    video = found.pop_video("perf VIDEO")
     options: dict[str, Any] = {}
     for override in parse(found.overrides):
         line, key = str(override.input_line), str(override.key_or_group)
@@ -73,7 +72,7 @@ def _spec(found: Arguments) -> ProfileSpec:
     weights = found.paths.pop("weights", None)
     for unknown in found.paths:
         raise UsageError(f"perf takes no {unknown}=")
-    return ProfileSpec(Path(found.positional[0]), weights=weights, peers="--peers" in found.switches, **options)
+    return ProfileSpec(video, weights=weights, peers="--peers" in found.switches, **options)
 
 
 def _read(found: Arguments) -> dict[str, Any]:

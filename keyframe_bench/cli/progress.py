@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -52,14 +51,14 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def video_progress(video: str) -> Iterator[Callable[[float], None] | None]:
-    """Show the time reached in one video while it is decoded."""
+    """Show the time reached in the video of this name while it is decoded."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
         return
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("")
-        name = escape(one_line(Path(video).name))
+        name = escape(one_line(video))
         yield lambda seconds: bar.update(task, description=f"{name}: {seconds:.0f} s decoded")
 
 

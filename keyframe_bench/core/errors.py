@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 
 
@@ -42,17 +43,17 @@ class RowsWrittenError(ContractError):
 
 
 class VideoError(KeyframeBenchError):
-    """A file gives no frames.
+    """A file, or a folder of pictures, gives no frames.
 
     Parameters
     ----------
-    path : str or Path
+    path : path-like
         The file, as the user named it.
     reason : str
         Why, in a few words.
     """
 
-    def __init__(self, path: str | Path, reason: str) -> None:
+    def __init__(self, path: str | PathLike[str], reason: str) -> None:
         super().__init__(str(path), reason)
         self.path = str(path)
         self.reason = reason

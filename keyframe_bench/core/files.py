@@ -266,6 +266,16 @@ def printable(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a key that sorts numbers in names by their value.
+
+    >>> sorted(["cam_10", "cam_2", "cam_02"], key=natural)
+    ['cam_02', 'cam_2', 'cam_10']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts], name
+
+
 # What a terminal obeys or a reader cannot see: control characters (but tab and line end), marks, embeddings and
 # isolates of the writing direction, line separators, zero-width characters that join nothing, single surrogates.
 _UNSEEN = re.compile(

@@ -11,6 +11,7 @@ from ..core.annotation import Annotation
 from ..core.files import printable
 from ..core.params import Configurable
 from ..core.registry import Registry
+from ..video.frame_folder import FrameFolder
 
 
 @dataclass(frozen=True)
@@ -21,20 +22,20 @@ class VideoItem:
     ----------
     id : str
         Stable name inside the data set (its path below the root, with forward slashes).
-    path : Path
-        The file.
+    path : Path or FrameFolder
+        The file, or the folder of pictures.
     annotation : Annotation or None
         What is known about it; frames and times not yet aligned with the decoded file.
     group : str
-        Splits keep the videos of a group together; empty: the video is alone.
+        Videos of one group are kept together when a data set is split; empty: the video is a group of its own.
     photographs : bool
-        Whether its frames are unrelated pictures, in no order, that may be mirrored in training.
+        The frames are unrelated pictures: sizes may differ, order means nothing, and they may be mirrored in training.
     part : {"", "train", "validation"}
-        The side it is on in the division that comes with the data set.
+        What the video is for where the data set comes divided; empty: it does not.
     """
 
     id: str
-    path: Path
+    path: Path | FrameFolder
     annotation: Annotation | None = None
     group: str = ""
     photographs: bool = False

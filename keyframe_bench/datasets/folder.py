@@ -1,8 +1,10 @@
 """Any folder of videos, with an optional annotation file.
 
-Every file below the root whose name ends in one of `EXTENSIONS` (in any case) is a video; hidden files and folders are
-skipped, and so are linked folders. The annotation file, by default ``annotations.json`` in the root, is described in
-`keyframe_bench.datasets._annotations` and in ``data/README.md``::
+Every file below the root whose name ends in one of `EXTENSIONS` (in any case) is a video, and so is every folder below
+it that directly holds pictures and no video file; hidden files and folders are skipped, and so are linked folders and
+what ``extract`` and ``run`` wrote. Where there is nothing else, pictures in the root itself are a video. The annotation
+file, by default ``annotations.json`` in the root, is described in `keyframe_bench.datasets._annotations` and in
+``data/README.md``::
 
     {"format": "keyframe_bench/annotations@1",
      "videos": {"<relative path>": {"shots": [[first, end_exclusive], ...],
@@ -14,12 +16,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated, Literal
 
 from ..core.errors import UsageError
-from ..core.files import printable
+from ..core.files import natural, printable
+from ..core.params import Range
 from ..core.registry import register
+from ..video.frame_folder import Video, as_video
+from ..video.image_files import is_image_name
 from ._annotations import FILE_NAME, read_annotations
 from .base import Dataset, VideoItem
 
@@ -29,6 +36,11 @@ EXTENSIONS = frozenset(
         *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
     ]
 )
+
+
+# What tells a folder that `extract` or `run` wrote: their pictures are no videos.
+_WRITTEN = frozenset({"keyframes.json", "run.json"})
+_WRITTEN_FOLDERS = {"cells", "thumbs"}
 
 
 @register("folder")
@@ -44,15 +56,36 @@ class Folder(Dataset):
     pattern : str
         Shell pattern that the path below the root must match, such as ``day1/*.mp4`` (``*`` also matches ``/``); empty
         for all.
+    camera : bool
+        Whether all videos are of one fixed camera: they are a group, in natural order of names (``cam_2`` before
+        ``cam_10``), and the root may also be a single video.
+    fps, times : optional
+        Of folders of pictures, as for `FrameFolder`: pictures per second (default: 25, and the health record says so),
+        and whether the numbers in the names are the times.
     """
 
     description = "any folder of videos, annotations.json optional"
     licence = "yours"
+    layout = (
+        "one video file, or a folder with the videos of ONE camera, named so that they sort by time "
+        f"(cam_a/2021-03-04.mp4); file names end in {', '.join(sorted(EXTENSIONS))}"
+    )
 
-    def __init__(self, root: str | None = None, annotations: str | None = None, pattern: str = "") -> None:
+    def __init__(
+        self,
+        root: str | None = None,
+        annotations: str | None = None,
+        pattern: str = "",
+        camera: bool = False,
+        fps: Annotated[float, Range(1e-6, 1e6)] | None = None,
+        times: Literal["index", "names"] | None = None,
+    ) -> None:
         self.root = root
         self.annotations = annotations
         self.pattern = pattern
+        self.camera = camera
+        self.fps = fps
+        self.times = times
 
     def videos(self) -> list[VideoItem]:
         """Return the videos with what the annotation file says of them.
@@ -64,8 +97,14 @@ class Folder(Dataset):
         """
         files, chosen = self._find()
         file = self._annotation_file()
-        known = {} if file is None else read_annotations(file, files)
-        return [VideoItem(name, files[name], known.get(name)) for name in chosen]
+        known = {} if file is None else read_annotations(file, files if self._root().is_dir() else None)
+        group = as_video(self._root()).name if self.camera else ""
+        return [VideoItem(name, files[name], known.get(name), group=printable(group)) for name in chosen]
+
+    @property
+    def usual_split(self) -> str:  # type: ignore[override]  # depends on a parameter here
+        """Earlier frames of a camera train, else whole videos."""
+        return "temporal:0.8" if self.camera else "videos:0.8"
 
     def revision(self) -> str:
         """Return a digest of the annotation file's bytes and the videos' names (not of their content)."""
@@ -75,15 +114,31 @@ class Folder(Dataset):
         state.update(b"\0".join([b"", *(name.encode() for name in chosen)]))
         return state.hexdigest()[:20]
 
-    def _find(self) -> tuple[dict[str, Path], list[str]]:
+    def _find(self) -> tuple[dict[str, Video], list[str]]:
         """Return every video by id, and the sorted ids that match the pattern."""
-        files = find_videos(self._root())
+        root = self._root()
+        folders: dict[str, Path] = {}
+        files: dict[str, Video] = {}
+        if root.is_dir():
+            folders = find_frame_folders(root)
+            files.update(find_videos(root))
+        else:
+            files[printable(root.name)] = root
+        if files or len(folders) > 1:
+            folders.pop(".", None)
+        for name, path in folders.items():
+            files[name if name != "." else printable(as_video(root).name)] = as_video(path, self.fps, self.times)
         if not files:
             raise UsageError(
                 f"data set 'folder': there is no video below {self.root!r}; give another folder with dataset.root=DIR "
-                f"(video files end in {', '.join(sorted(EXTENSIONS))})"
+                f"(video files end in {', '.join(sorted(EXTENSIONS))}; a folder of pictures is a video too)"
             )
-        chosen = sorted(name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
+        if not folders and (self.fps or self.times):
+            raise UsageError(
+                f"data set 'folder': fps= and times= are for folders of pictures, and there is none below {self.root!r}"
+            )
+        found = (name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
+        chosen = sorted(found, key=natural if self.camera else None)
         if not chosen:
             raise UsageError(f"data set 'folder': none of the {len(files)} videos matches pattern={self.pattern!r}")
         return files, chosen
@@ -92,7 +147,7 @@ class Folder(Dataset):
         if not self.root:
             raise UsageError("data set 'folder' needs the folder of the videos; give it with dataset.root=DIR")
         root = Path(self.root).expanduser()
-        if not root.is_dir():
+        if not root.is_dir() and not (self.camera and root.exists()):
             reason = "is not a folder" if root.exists() else "does not exist"
             raise UsageError(f"data set 'folder': {self.root!r} {reason}; give a folder with dataset.root=DIR")
         return root
@@ -100,7 +155,8 @@ class Folder(Dataset):
     def _annotation_file(self) -> Path | None:
         if self.annotations:
             return Path(self.annotations).expanduser()
-        file = self._root() / FILE_NAME
+        root = self._root()
+        file = (root if root.is_dir() else root.parent) / FILE_NAME
         return file if os.path.lexists(file) else None
 
 
@@ -114,14 +170,8 @@ def find_videos(root: Path) -> dict[str, Path]:
     UsageError
         If a folder cannot be read: skipping it silently would shrink the data set.
     """
-
-    def refuse(error: OSError) -> None:
-        reason = error.strerror or str(error)
-        raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
-
     found = {}
-    for folder, below, names in os.walk(root, onerror=refuse):  # does not follow linked folders, so no loops
-        below[:] = [name for name in below if not name.startswith(".")]
+    for folder, _, names in _walk(root):
         for name in names:
             path = Path(folder, name)
             if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
@@ -129,6 +179,40 @@ def find_videos(root: Path) -> dict[str, Path]:
             if path.is_file() or path.is_symlink():  # no pipes or sockets; a broken link is reported when it is opened
                 found[printable(path.relative_to(root).as_posix())] = path
     return dict(sorted(found.items()))
+
+
+def find_frame_folders(root: Path) -> dict[str, Path]:
+    """Return the folders at and below ``root`` that are videos by their id, ``"."`` for the root itself.
+
+    Those are the folders that directly hold pictures. Where there are video files beside them, pictures are taken for
+    covers of these; what ``extract`` and ``run`` wrote is not looked at.
+
+    Raises
+    ------
+    UsageError
+        If a folder cannot be read.
+    """
+    found = {}
+    for folder, below, names in _walk(root):
+        if not _WRITTEN.isdisjoint(names) or set(below) >= _WRITTEN_FOLDERS:
+            below.clear()
+            continue
+        films = any(Path(name).suffix.lower() in EXTENSIONS for name in names)
+        if not films and any(is_image_name(name) for name in names):
+            found[printable(Path(folder).relative_to(root).as_posix())] = Path(folder)
+    return dict(sorted(found.items()))
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield folders as `os.walk` does, without hidden and linked ones."""
+
+    def refuse(error: OSError) -> None:
+        reason = error.strerror or str(error)
+        raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
+
+    for folder, below, names in os.walk(root, onerror=refuse):  # does not follow linked folders, so no loops
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield folder, below, names
 
 
 def _bytes_of(file: Path) -> bytes:

@@ -14,6 +14,7 @@ from ..core.files import printable
 from ..core.records import read_json
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from ..video.clips import ClipFile, write_clips
+from ..video.frame_folder import Video
 from ..video.onepass import Pass
 
 CLIPS_FOLDER, CLIPS_RECORD = "clips", "clips.json"
@@ -26,13 +27,13 @@ def clips_of(keyframes: NDArray[np.int64], read: Pass, rules: ClipRules) -> KeyC
 
 
 def write_key_clips(
-    path: Path, keyframes: NDArray[np.int64], read: Pass, rules: ClipRules, folder: Path
+    path: Video, keyframes: NDArray[np.int64], read: Pass, rules: ClipRules, folder: Path
 ) -> dict[str, Any]:
     """Write every clip into ``folder/clips`` and their record as ``folder/clips.json``.
 
     Parameters
     ----------
-    path : Path
+    path : Path or FrameFolder
         The video.
     keyframes : int64 [K]
         Ordinals.

@@ -16,15 +16,16 @@ from ..core.budget import Sampling
 from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
-from ..core.files import cache_folder, sha256_of_file
+from ..core.files import cache_folder, printable
 from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
 from ..features.picture_id import PictureId
 from ..features.rgb import Rgb
 from ..selection.spread import spread
+from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, read_pass
-from ..video.onepass import read_pass as picture_names  # FIXME
+from ..video.opening import sha256_of_video
 from ..video.store import FeatureStore
 from ..video.stored_pass import read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH
@@ -112,8 +113,8 @@ class TrainingData:
     def sha256_of(self, item: VideoItem) -> str:
         """Return the hash of a video's bytes; empty where it cannot be read."""
         try:
-            return sha256_of_file(item.path)
-        except OSError:
+            return sha256_of_video(item.path)
+        except (OSError, VideoError):
             return ""
 
     @property
@@ -193,8 +194,8 @@ class _Reader:
         if not (len(train) and len(validation)):
             raise UsageError(
                 f"data set {self.data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} "
-                f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least one "
-                "of either: add videos or frames"
+                f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least "
+                "one of either: add videos or frames"
             )
         clips = [
             Clips(self._clip, places, mirrored=self.photographs, name=self.data.dataset.caption)
@@ -255,8 +256,8 @@ class _Reader:
         if (*size,) != (*wanted,) or read.health.size_changes:
             raise UsageError(
                 f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels "
-                f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: the "
-                "view differs; cut the video there, train on a part of one size, or move the other files away"
+                f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: "
+                "the view differs; cut the video there, train on a part of one size, or move the other files away"
             )
 
     def _divided(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
@@ -286,7 +287,7 @@ class _Reader:
             item = self.data.items[number]
             read = self._pass(item, self._wanted)
             clip = read.clip(self.data.sampling, self._wanted)
-            names += [f"{item.id}/{name}" for name in picture_names(item.path, clip.times)]
+            names += _names(item, clip)
             pixels += [row.tobytes().hex() for row in clip[PictureId()]]
             looks.append(clip[LOOK])
             index.append(_frames([number], counts))
@@ -319,6 +320,15 @@ class _Reader:
             if found:
                 facts[what] = found
         return facts
+
+
+def _names(item: VideoItem, clip: Clip) -> list[str]:
+    """Return the path of every picture of a clip below the root of its data set, or what stands for it in a video."""
+    below = "" if item.id == "." else f"{item.id}/"
+    if not isinstance(item.path, FrameFolder):
+        return [f"{below}{ordinal}" for ordinal in clip.ordinals.tolist()]
+    files = item.path.files()  # one that cannot be read has a time and no frame
+    return [below + printable(files[round(time * item.path.rate)].name) for time in clip.times.tolist()]
 
 
 def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:

@@ -12,8 +12,9 @@ from types import TracebackType
 
 from ..core.errors import OutOfMemoryError
 from ..core.memory import has_room
-from .decode import VideoReader, decoder_threads
+from .decode import decoder_threads
 from .frame import Frame
+from .reader import Reader
 
 CHUNK_FRAMES = 8  # handed over together: a hand-over of every single frame costs as much as a small feature
 CHUNKS = 3  # one that is filled, one that waits, one that is used
@@ -30,7 +31,7 @@ class DecodedAhead:
 
     Parameters
     ----------
-    reader : VideoReader
+    reader : Reader
         Nobody else may use it before this is closed.
     limit : int, optional
         Stop after so many frames.
@@ -41,7 +42,7 @@ class DecodedAhead:
         Seconds the decoder took. While features are computed beside it on the same cores it takes longer than alone.
     """
 
-    def __init__(self, reader: VideoReader, limit: int | None = None) -> None:
+    def __init__(self, reader: Reader, limit: int | None = None) -> None:
         self.reader = reader
         self.limit = limit
         self.decode_s = 0.0

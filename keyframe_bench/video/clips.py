@@ -22,7 +22,9 @@ from ..core.files import make_hidden_folder
 from .cut_points import Cut, CutPoints, packets_with_data, plan_cuts, read_cut_points
 from .decode import open_container, video_stream
 from .encode import _reason
-from .onepass import Pass, file_stamp
+from .frame_folder import VideoPath
+from .onepass import Pass
+from .opening import file_stamp
 from .packets import scan_packets
 from .pictures import fetch_pictures
 from .transcode import transcode
@@ -55,7 +57,7 @@ class ClipFile:
 
 
 def write_clips(
-    path: str | Path, spans: Sequence[tuple[int, int]], folder: str | Path, read: Pass, *, snap_s: float
+    path: VideoPath, spans: Sequence[tuple[int, int]], folder: str | Path, read: Pass, *, snap_s: float
 ) -> tuple[list[ClipFile], int]:
     """Write parts of a video to files in ``folder``: all of them, or none when anything fails (but a kill).
 
@@ -141,7 +143,7 @@ def _names(cuts: Sequence[Cut], points: CutPoints) -> list[str]:
 
 
 def _copied(
-    path: str | Path,
+    path: VideoPath,
     cuts: list[Cut],
     spans: Sequence[tuple[int, int]],
     points: CutPoints,
@@ -201,7 +203,7 @@ def _as_promised(path: Path, cut: Cut, read: Pass) -> bool:
     return same and shape == (read.info.height, read.info.width, read.info.rotation)
 
 
-def _encode(path: str | Path, cuts: Sequence[Cut], points: CutPoints, read: Pass, folder: Path) -> None:
+def _encode(path: VideoPath, cuts: Sequence[Cut], points: CutPoints, read: Pass, folder: Path) -> None:
     parts = [(cut, name) for cut, name in zip(cuts, _names(cuts, points), strict=True) if not cut.copied]
     frames = fetch_pictures(path, (n for cut, _ in parts for n in range(cut.first, cut.end)), read)
     for cut, name in parts:

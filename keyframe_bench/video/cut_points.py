@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,14 @@ from numpy.typing import NDArray
 
 from ..core.errors import VideoError
 from .decode import _READ_ERRORS, open_container, refuse_memory_error, video_stream
+from .frame_folder import FrameFolder, VideoPath, as_video
 from .onepass import Pass
 from .packets import scan_packets
 
 # Codecs whose packets can be proved to be one shown frame each, and the container that takes them.
 CONTAINERS = {"h264": "mp4", "hevc": "mp4", "vp8": "webm"}
 _ROUNDING_S = 1e-6
+_SLOWEST_S = 1000  # MP4 has 32 bits for how long a picture lasts
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class Cut:
     reason: str
 
 
-def packets_with_data(container: Any, stream: Any, path: str | Path) -> Iterator[Any]:
+def packets_with_data(container: Any, stream: Any, path: VideoPath) -> Iterator[Any]:
     """Yield the packets of ``stream`` that hold something, in the order of decoding; `VideoError` where that ends."""
     try:
         yield from (packet for packet in container.demux(stream) if packet.size)
@@ -73,7 +74,7 @@ def packets_with_data(container: Any, stream: Any, path: str | Path) -> Iterator
         raise VideoError(path, f"reading its packets stops early ({type(error).__name__})") from error
 
 
-def read_cut_points(path: str | Path, read: Pass) -> CutPoints:
+def read_cut_points(path: VideoPath, read: Pass) -> CutPoints:
     """Return where ``path`` can be cut, from its packets alone.
 
     A copy may begin at a key picture before which exactly those are decoded that are shown before it, and across which
@@ -90,27 +91,33 @@ def read_cut_points(path: str | Path, read: Pass) -> CutPoints:
     ------
     VideoError
     """
+    nowhere = np.zeros(0, dtype=np.int64)
+    if isinstance(video := as_video(path), FrameFolder):
+        if video.time_base > _SLOWEST_S:
+            raise VideoError(path, f"key clips show at least a picture in {_SLOWEST_S} s; give a larger fps")
+        return CutPoints(
+            nowhere, nowhere, "pictures of a folder are encoded", nowhere, video.time_base, "", None, video.stamp()[0]
+        )
     pts: list[int | None] = []
     keys: list[bool] = []
     size, doubt = 0, ""
-    with open_container(path) as container:
-        stream = video_stream(container, path)
+    with open_container(video) as container:
+        stream = video_stream(container, video)
         codec = stream.codec_context.codec.canonical_name
         time_base, pixel_shape = Fraction(stream.time_base or 1), stream.sample_aspect_ratio or None
         try:
-            for packet in packets_with_data(container, stream, path):
+            for packet in packets_with_data(container, stream, video):
                 pts.append(packet.pts)
                 keys.append(packet.is_keyframe)
                 size += packet.size
         except VideoError as error:
             doubt = error.reason
-    table = scan_packets(path)
+    table = scan_packets(video)
     doubt = doubt or table.reason
     if not doubt and codec not in CONTAINERS:
         doubt = f"codec {codec} is not copied"
     if not doubt and not (read.seekable and np.array_equal(table.pts, read.pts)):
         doubt = "decoding does not give the frames that the packets promise"
-    nowhere = np.zeros(0, dtype=np.int64)
     facts = (time_base, CONTAINERS.get(codec, ""), pixel_shape, size)
     if doubt:
         return CutPoints(nowhere, nowhere, doubt, nowhere, *facts)

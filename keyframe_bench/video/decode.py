@@ -11,19 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, cast
 
 import av
 import av.error
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.errors import OutOfMemoryError, VideoError, raise_out_of_memory
 from ..core.memory import has_room
 from .frame import Frame, has_known_matrix, is_mirrored
 from .health import Health
 from .ledger import Ledger
+from .reader import Reader
 from .stream import DeclaredLength, is_empty, main_video
 
 _READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
@@ -55,7 +54,7 @@ def decoder_threads() -> int | None:
     return _threads
 
 
-def check_file(path: str | Path) -> None:
+def check_file(path: str | os.PathLike[str]) -> None:
     """Raise `VideoError` with the reason when ``path`` is no readable, non-empty regular file."""
     try:
         status = os.stat(path)
@@ -75,7 +74,7 @@ def check_file(path: str | Path) -> None:
         raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
 
 
-def open_container(path: str | Path) -> av.container.InputContainer:
+def open_container(path: str | os.PathLike[str]) -> av.container.InputContainer:
     """Open ``path`` for reading; `VideoError` says why it cannot be."""
     check_file(path)
     _silence()
@@ -121,7 +120,7 @@ def _silence() -> None:
     av.logging.set_libav_level(av.logging.PANIC)
 
 
-def video_stream(container: av.container.InputContainer, path: str | Path) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer, path: str | os.PathLike[str]) -> av.VideoStream:
     """Return the main video stream (`main_video`), or raise `VideoError`."""
     stream = main_video(container.streams)
     if stream is None or stream.codec_context is None:
@@ -137,7 +136,7 @@ def decoded_frames(container: av.container.InputContainer, stream: av.VideoStrea
             yield from packet.decode()
 
 
-class VideoReader:
+class VideoReader(Reader):
     """Decode one file from start to end, once.
 
     Use it as a context manager and iterate; `health`, `times` and `pts` are complete after the last frame.
@@ -155,8 +154,7 @@ class VideoReader:
     """
 
     def __init__(self, path: str | Path, ledger: Ledger | None = None) -> None:
-        self.path = path
-        self.ledger = ledger
+        super().__init__(path, ledger)
         self.container = open_container(path)
         try:
             self.stream = video_stream(self.container, path)
@@ -178,32 +176,11 @@ class VideoReader:
         self._dts_delay = 0
         self._dts: deque[int] = deque(maxlen=_STEPS + 1)  # of the latest packets
         self._held = array("q")  # ticks at which the picture before is still shown
-        self.width = self.height = 0
         self._coded = (0, 0)
-        self._pts, self._seconds, self._keys = array("q"), array("d"), array("b")
 
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self.container.close()
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """PTS of the frames decoded so far, in seconds, float64 [N]."""
-        return np.array(self._seconds, dtype=np.float64)
-
-    @property
-    def pts(self) -> NDArray[np.int64]:
-        """PTS of the frames decoded so far in the stream's time base (continued where missing), int64 [N]."""
-        return np.array(self._pts, dtype=np.int64)
-
-    @property
-    def keys(self) -> NDArray[np.bool_]:
-        """Key flag of the frames decoded so far, bool [N]."""
-        return np.array(self._keys, dtype=np.bool_)
 
     @property
     def seekable(self) -> bool:
@@ -283,9 +260,7 @@ class VideoReader:
             self.health.size_changes += 1
         self._coded = (raw.width, raw.height)
         self.health.corrupt_frames += bool(raw.is_corrupt)
-        self._pts.append(pts)
-        self._seconds.append(frame.time)
-        self._keys.append(frame.key_frame)
+        self._note(frame, pts)
         return frame
 
     def _presentation_time(self, raw: av.VideoFrame, base: Fraction) -> int:

@@ -1,10 +1,10 @@
-"""Writing pictures as H.264 in MP4: streaming, reproducible, never leaving half a file."""
+"""Writing pictures as H.264 in MP4, or without loss: streaming, reproducible, never leaving half a file."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,10 @@ _LIMITED = 1
 # One thread: how x264 splits its rate control depends on the number of cores, and with it every byte. cpu-independent:
 # without it, assembly of its macroblock tree gave other bytes at every second call (seen with PyAV 18.1).
 _OPTIONS = {"preset": "veryfast", "crf": "21", "threads": "1", "x264-params": "cpu-independent=1"}
+
+# One thread: pictures of several sizes have an encoder each, and none may lag behind. More compression takes three
+# times as long and saves a tenth.
+_PNG_OPTIONS = {"threads": "1", "compression_level": "1", "pred": "mixed"}
 
 
 def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
@@ -49,17 +53,49 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
     OutputError
         If the file cannot be written.
     """
+    return _write(path, ".mp4", lambda file: _encode(file, frames, Fraction(fps).limit_denominator(1001)))
+
+
+def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
+    """Encode ``frames`` as PNG in a QuickTime file, from which exactly these pixels are decoded; see `write_h264`.
+
+    Sizes may differ from picture to picture: other lossless codecs have one for the whole stream.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where; the name ends in ``.mov``.
+    frames : iterable of uint8 [H, W, 3]
+        RGB pictures.
+    fps : float
+
+    Returns
+    -------
+    int
+        Frames written, at least 1.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in ``.mov``, or there is no picture.
+    OutputError
+        If the file cannot be written.
+    """
+    return _write(path, ".mov", lambda file: _encode_png(file, frames, Fraction(fps).limit_denominator(1001)))
+
+
+def _write(path: str | Path, suffix: str, encode: Callable[[Any], int]) -> int:
     import av
 
     target = Path(path)
-    if target.suffix.lower() != ".mp4":
-        raise UsageError(f"rendered videos are MP4 files; {target.name!r} must end in .mp4")
+    if target.suffix.lower() != suffix:
+        raise UsageError(f"rendered videos are {suffix[1:].upper()} files; {target.name!r} must end in {suffix}")
     # A file object keeps FFmpeg from reading protocols into names such as "a:b.mp4".
-    temporary = target.parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}.mp4"
+    temporary = target.parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            count = _encode(file, frames, Fraction(fps).limit_denominator(1001))
+            count = encode(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -97,6 +133,31 @@ def _encode(file: Any, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:
         if size is None:
             raise UsageError("a video needs at least one picture")
         container.mux(stream.encode())
+    return count
+
+
+def _encode_png(file: Any, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:
+    import av
+
+    count = 0
+    encoders: dict[tuple[int, ...], Any] = {}
+    with av.open(file, "w", format="mov") as container:
+        for count, picture in enumerate(frames, start=1):
+            if not encoders:
+                stream: Any = container.add_stream("png", rate=rate)
+            size = picture.shape[:2]
+            if size not in encoders:
+                context: Any = av.CodecContext.create("png", "w") if encoders else stream.codec_context
+                (context.height, context.width), context.pix_fmt = size, "rgb24"
+                context.time_base, context.options = 1 / rate, dict(_PNG_OPTIONS)
+                encoders[size] = context
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = count - 1, 1 / rate
+            for packet in encoders[size].encode(frame):
+                packet.stream = stream
+                container.mux(packet)
+        if not count:
+            raise UsageError("a video needs at least one picture")
     return count
 
 

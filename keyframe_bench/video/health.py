@@ -16,7 +16,7 @@ class Health:
     Attributes
     ----------
     declared_frames, decoded_frames : int or None
-        What the container says (None: nothing) and what came out of the decoder.
+        What the container says (None: nothing), or the readable pictures of a folder, and what came out of the decoder.
     declared_duration_s, decoded_duration_s : float or None
         The container's (None where it tells of the sound's only), and last PTS plus one frame minus first PTS.
     missing_pts, non_monotonic_pts, duplicate_pts : int
@@ -31,7 +31,7 @@ class Health:
     rotation : int
         Display rotation in degrees, counter-clockwise.
     decode_errors, corrupt_frames : int
-        Packets the decoder refused, and frames it marked damaged.
+        Packets the decoder refused or pictures of a folder that cannot be read, and frames it marked damaged.
     truncated_tail : bool
         Whether decoding ended clearly before the declared end.
     size_changes : int
@@ -71,7 +71,7 @@ class Health:
         if self.declared_frames not in (None, self.decoded_frames, self.decoded_frames + self.empty_packets):
             found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
         for count, one, many in (
-            (self.decode_errors, "packet could not be decoded", "packets could not be decoded"),
+            (self.decode_errors, *(f"{n} could not be decoded" for n in ("packet or picture", "packets or pictures"))),
             (self.corrupt_frames, "frame is damaged", "frames are damaged"),
             (self.missing_pts, "frame has no time stamp", "frames have no time stamp"),
             (self.non_monotonic_pts, "time stamp steps back", "time stamps step back"),

@@ -42,7 +42,7 @@ class UnreadableError(Exception):
 
 def is_image_name(name: str) -> bool:
     """Say whether a file of this name is taken for a picture: it ends in one of `EXTENSIONS` and is not hidden."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
+    return Path(name).suffix.lower() in EXTENSIONS and not name.startswith(".")
 
 
 def find_images(root: Path) -> dict[str, Path]:

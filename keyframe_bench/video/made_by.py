@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = __name__.partition(".")[0]
 _PARTS = ("core", "features", "models", "video")  # what a row of a feature of the package can depend on
-_LIBRARIES = ("av", "numpy", "torch", "torchvision", "timm")  # OpenCV's distribution has four names
+_LIBRARIES = ("av", "numpy", "torch", "torchvision", "timm", "pillow")  # OpenCV's distribution has four names
 
 
 @functools.cache

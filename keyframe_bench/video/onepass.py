@@ -6,7 +6,6 @@ import time
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,12 @@ from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature, opens_file
-from ..core.files import printable, sha256_of_file
 from .ahead import DecodedAhead
 from .checksum import checksum
 from .collect import Loop, PacketFrame, Progress, column_id
-from .decode import VideoReader, check_file
+from .frame_folder import VideoPath, as_video
 from .health import Health
+from .opening import check_tools, check_video, file_stamp, open_video, sha256_of_video, video_name
 from .packets import PacketTable, scan_packets
 
 __all__ = ["Pass", "Progress", "file_stamp", "packets_seconds", "read_pass"]
@@ -106,7 +105,7 @@ class Pass:
 
 @memory_errors_named()
 def read_pass(
-    path: str | Path,
+    path: VideoPath,
     requests: Mapping[str, Iterable[Feature]],
     *,
     name: str | None = None,
@@ -121,7 +120,7 @@ def read_pass(
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or FrameFolder
     requests : mapping
         Sampling text ("2fps", "every") to the features wanted on it (may be none: the grid alone).
     name, sha256 : str, optional
@@ -139,38 +138,26 @@ def read_pass(
     ------
     VideoError
         When the file gives no frame, or changes while it is read.
+    UnavailableError
+        When a feature opens the file itself, and it is a folder of pictures.
     OutputError
         When features must be kept on disk and it is full.
     """
-    check_file(path)
+    check_video(path)
     wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
+    check_tools(path, (feature for features in wanted.values() for feature in features))
     stamp = file_stamp(path)
-    info = VideoInfo(name or printable(Path(path).name), 0, sha256=sha256 or sha256_of_file(path))
+    info = VideoInfo(name or video_name(path), 0, sha256=sha256 or sha256_of_video(path))
     done = _read(path, wanted, info, progress, limit)
     done.stamp = file_stamp(path)
-    done.path = str(Path(path).absolute())
+    done.path = str(as_video(path).absolute())
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
     return done
 
 
-def file_stamp(path: str | Path) -> tuple[int, int]:
-    """Return size in bytes and time of change in ns of ``path``, which tell whether it was written to since.
-
-    Raises
-    ------
-    VideoError
-        When it is gone.
-    """
-    try:
-        status = Path(path).stat()
-    except OSError as error:
-        raise VideoError(path, error.strerror or str(error)) from error
-    return status.st_size, status.st_mtime_ns
-
-
 def _read(
-    path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
+    path: VideoPath, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
     if all(feature.source != "frames" for features in wanted.values() for feature in features):
         start = time.perf_counter()
@@ -180,17 +167,17 @@ def _read(
     return _pass_from_frames(path, wanted, info, progress, limit)
 
 
-def packets_seconds(path: str | Path) -> float | None:
+def packets_seconds(path: VideoPath) -> float | None:
     """Return what a pass over the packets alone takes, in seconds; None where they do not prove frame identity."""
     start = time.perf_counter()
     return time.perf_counter() - start if scan_packets(path).trusted else None
 
 
 def _pass_from_frames(
-    path: str | Path, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
+    path: VideoPath, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
 ) -> Pass:
     loop, checksums = Loop(wanted, progress), array("L")
-    with VideoReader(path, loop.ledger) as reader:
+    with open_video(path, loop.ledger) as reader:
         with DecodedAhead(reader, limit) as frames:
             for frame in frames:
                 checksums.append(checksum(frame))

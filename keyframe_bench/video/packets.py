@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.errors import VideoError
 from .decode import _READ_ERRORS, open_container, refuse_memory_error, video_stream
 from .frame import Frame, is_mirrored
+from .frame_folder import FrameFolder, VideoPath, as_video
 from .stream import DeclaredLength
 
 # Containers that store whole access units with their own presentation time and key flag.
@@ -73,10 +73,11 @@ class PacketTable:
         return len(self.pts)
 
 
-def scan_packets(path: str | Path) -> PacketTable:
+def scan_packets(path: VideoPath) -> PacketTable:
     """Demux ``path`` and say whether packet order can stand for decoder order.
 
-    Only packets up to the first frame are decoded (for size and rotation); the rest is read, not decoded.
+    Only packets up to the first frame are decoded (for size and rotation); the rest is read, not decoded. Every
+    picture of a folder is a key frame, and nothing is proved: which can be read is known when they are.
 
     Parameters
     ----------
@@ -91,17 +92,19 @@ def scan_packets(path: str | Path) -> PacketTable:
     VideoError
         As decoding does: no readable file, no container, no video stream, no decoder, or no frame in it.
     """
-    with open_container(path) as container:
-        stream = video_stream(container, path)
+    if isinstance(video := as_video(path), FrameFolder):
+        return _table_of(video)
+    with open_container(video) as container:
+        stream = video_stream(container, video)
         rate = stream.average_rate or stream.guessed_rate
         time_base = Fraction(stream.time_base or 1)
         # The delay is read before decoding starts: the decoder raises it when surprised, and drops a frame.
         scan = _Scan(container.format.name, stream.frames, stream.codec_context.reorder_depth, _picture_check(stream))
-        length = DeclaredLength(container, stream, path)
+        length = DeclaredLength(container, stream, video)
         scan.read(length)
         if not scan.pts:
             refuse_memory_error()
-            raise VideoError(path, "it holds no frame")
+            raise VideoError(video, "it holds no frame")
         given = np.array([p for p in scan.pts if p is not None], dtype=np.int64)
         keys = np.array([k for p, k in zip(scan.pts, scan.keys, strict=True) if p is not None], dtype=bool)
         order = np.argsort(given, kind="stable")
@@ -122,6 +125,20 @@ def scan_packets(path: str | Path) -> PacketTable:
             height=first.height if first else 0,
             rotation=90 * first.turns if first else 0,
         )
+
+
+def _table_of(folder: FrameFolder) -> PacketTable:
+    pts = np.sort(folder.ticks(folder.files()))
+    return PacketTable(
+        pts=pts,
+        times=pts / folder.rate,
+        keys=np.ones(len(pts), dtype=bool),
+        time_base=folder.time_base,
+        trusted=False,
+        reason="pictures are known to be readable only when they are read",
+        declared_frames=len(pts),
+        frame_s=1 / folder.rate,
+    )
 
 
 @dataclass

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from ..core.errors import VideoError
 from .checksum import checksum
 from .decode import _READ_ERRORS, VideoReader
+from .folder_reader import read_pictures
 from .frame import Frame, is_mirrored
-from .onepass import Pass, file_stamp
+from .frame_folder import FrameFolder, VideoPath, as_video
+from .onepass import Pass
+from .opening import file_stamp
 from .stream import is_empty
 
 
-def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
+def fetch_pictures(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
     """Yield the frames with the given ordinals, in order.
 
     Seeks to the key frame before each wanted frame when a PTS names one frame of an undamaged file and that decodes
@@ -41,14 +44,17 @@ def fetch_pictures(path: str | Path, ordinals: Iterable[int], read: Pass) -> Ite
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")
     wanted = sorted({int(n) for n in ordinals})
+    if isinstance(video := as_video(path), FrameFolder):
+        yield from read_pictures(video, wanted, read.pts, read.checksums)
+        return
     groups = _by_key_frame(wanted, read.keys)
     cost = sum(group[-1] - key + 1 for key, group in groups)
     if read.seekable and cost < 0.6 * len(read.pts):
-        for frame in _by_seeking(path, groups, read):
+        for frame in _by_seeking(video, groups, read):
             yield frame
             wanted.pop(0)
     if wanted:
-        yield from _by_decoding(path, wanted, read)
+        yield from _by_decoding(video, wanted, read)
 
 
 def _by_key_frame(wanted: list[int], keys: NDArray[np.bool_]) -> list[tuple[int, list[int]]]:

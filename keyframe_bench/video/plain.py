@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import av
@@ -13,22 +12,27 @@ import av.filter
 
 from ..core.errors import VideoError
 from .decode import _READ_ERRORS, _reason, decoded_frames, open_container, refuse_memory_error, video_stream
+from .folder_reader import FolderReader
+from .frame_folder import FrameFolder, VideoPath, as_video
 
 
-def decoded(path: str | Path) -> int:
+def decoded(path: VideoPath) -> int:
     """Decode every frame, threads on, look at none; return their number."""
-    with _opened(path) as (container, stream):
+    if isinstance(video := as_video(path), FrameFolder):
+        with FolderReader(video) as frames:
+            return sum(1 for _ in frames)
+    with _opened(video) as (container, stream):
         return sum(1 for _ in decoded_frames(container, stream))
 
 
-def key_frames(path: str | Path) -> int:
+def key_frames(path: VideoPath) -> int:
     """Let the decoder skip all but key frames (FFmpeg's ``skip_frame=nokey``); return their number."""
     with _opened(path) as (container, stream):
         stream.codec_context.skip_frame = "NONKEY"
         return sum(1 for _ in decoded_frames(container, stream))
 
 
-def filtered(path: str | Path, name: str, arguments: str) -> int:
+def filtered(path: VideoPath, name: str, arguments: str) -> int:
     """Push every decoded frame, in the decoder's format, through a filter of libavfilter.
 
     Parameters
@@ -67,7 +71,7 @@ def _pulled(graph: Any) -> int:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, Any]]:
+def _opened(path: VideoPath) -> Iterator[tuple[Any, Any]]:
     """Open the main video stream with the decoder's threads on; what stops the loop becomes a `VideoError`."""
     with open_container(path) as container:
         stream = video_stream(container, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,12 @@ from ..core.budget import EVERY, Sampling
 from ..core.clip import VideoInfo
 from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature
-from ..core.files import printable, sha256_of_file
 from .collect import Progress, column_id
-from .decode import check_file
+from .frame_folder import VideoPath, as_video
 from .health import Health
 from .made_by import made_by, package_digest
-from .onepass import Pass, file_stamp, read_pass
+from .onepass import Pass, read_pass
+from .opening import check_tools, check_video, file_stamp, sha256_of_video, video_name
 from .store import Entry, EntryKey, FeatureStore
 
 __all__ = ["read_stored_pass"]
@@ -51,7 +50,7 @@ class _Column:
 
 @memory_errors_named()
 def read_stored_pass(
-    path: str | Path,
+    path: VideoPath,
     requests: Mapping[str, Iterable[Feature]],
     store: FeatureStore,
     *,
@@ -84,15 +83,16 @@ def read_stored_pass(
     package = package_digest()
     if limit is not None or package is None:
         return read_pass(path, requests, name=name, sha256=sha256, progress=progress, limit=limit)
-    check_file(path)
+    check_video(path)
     stamp = file_stamp(path)
-    sha256 = sha256 or sha256_of_file(path)
+    sha256 = sha256 or sha256_of_video(path)
     wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
+    check_tools(path, (feature for features in wanted.values() for feature in features))
     columns = _columns_of(wanted)
     # A pass over packets is no pass that decoded: it takes another time.
     pixels = any(feature.source == "frames" for features in wanted.values() for feature in features)
     told = EntryKey(sha256, "pass over frames" if pixels else "pass over packets", "", package)
-    done = _recalled(store.load(told, _ARRAYS), name or printable(Path(path).name), sha256)
+    done = _recalled(store.load(told, _ARRAYS), name or video_name(path), sha256)
     if done is None:
         done = read_pass(path, wanted, name=name, sha256=sha256, progress=progress)
         _keep(store, path, sha256, {told: _told(done)} | _entries(columns, done, sha256))
@@ -107,7 +107,7 @@ def read_stored_pass(
         _keep(store, path, sha256, _entries(missing, fresh, sha256))
     elif progress is not None:
         progress(float(done.times[-1]))
-    done.stamp, done.path = file_stamp(path), str(Path(path).absolute())
+    done.stamp, done.path = file_stamp(path), str(as_video(path).absolute())
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
     return done
@@ -202,8 +202,8 @@ def _entries(columns: Mapping[_ID, _Column], done: Pass, sha256: str) -> dict[En
     return found
 
 
-def _keep(store: FeatureStore, path: str | Path, sha256: str, entries: Mapping[EntryKey, Entry]) -> None:
+def _keep(store: FeatureStore, path: VideoPath, sha256: str, entries: Mapping[EntryKey, Entry]) -> None:
     """Write entries; what is kept under a hash must be of these bytes, so that is looked at again."""
-    if sha256_of_file(path) != sha256:
+    if sha256_of_video(path) != sha256:
         raise VideoError(path, "the file changed since its hash was taken")
     store.save(entries)

@@ -35,7 +35,7 @@ def undecoded(monkeypatch):
     """From the call on, a pass that decodes fails the test (pictures of newly chosen frames are still fetched)."""
 
     def forbid():
-        monkeypatch.setattr(onepass, "VideoReader", lambda *_: pytest.fail("it was decoded"))
+        monkeypatch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))
 
     return forbid
 

@@ -81,7 +81,8 @@ def test_plain_data(cli, video):
         (["frame=3", "extractor=unifrom"], "did you mean uniform"),
         (["frame=3", "budget=none"], "is not a positive budget"),
         (["frame=3", "out=x"], "explain takes no out="),
-        (["frame=3", "fps=2"], "unknown option fps="),
+        (["frame=3", "fps=2"], "folders of pictures"),
+        (["frame=3", "rate=2"], "unknown option rate="),
         (["frame=3", "extractor=uniform", "budget=inferred"], "takes no inferred budget"),
     ],
 )

@@ -12,6 +12,7 @@ from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets._annotations import write_annotations
 from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.video.frame_folder import FrameFolder
 
 
 def folder(**params):
@@ -171,3 +172,60 @@ def test_real_folders_are_listed(data_root):
     assert "surveillance/one_by_one_person.mp4" in by_id
     assert "edited/big_buck_bunny_30s.mp4" in by_id
     assert any(Path(name).name.startswith("-") for name in by_id)
+
+
+def test_folders_of_pictures_are_videos_beside_files(tmp_path):
+    put(tmp_path, "film.mp4", "film.jpg", "a/1.jpg", "b/deep/2.PNG", "b/notes.txt", "films/x.mkv", "films/cover.jpg")
+    put(tmp_path, "c/.1.jpg", ".d/1.jpg", "out/keyframes.json", "out/1.jpg", "run/run.json", "run/thumbs/0/1.jpg")
+    put(tmp_path, "new/cells/1.json", "new/thumbs/0/1.jpg")
+    (tmp_path / "e").symlink_to(tmp_path / "a")
+    items = folder(root=tmp_path).videos()
+    assert [item.id for item in items] == ["a", "b/deep", "film.mp4", "films/x.mkv"]
+    assert items[0].path == FrameFolder(tmp_path / "a")
+    chosen = Dataset.registry.build("folder", {"root": str(tmp_path), "fps": 12, "times": "names", "pattern": "b*"})
+    assert [item.path for item in chosen.videos()] == [FrameFolder(tmp_path / "b" / "deep", 12, "names")]
+
+
+def test_pictures_in_the_root_are_one_video_where_there_is_nothing_else(tmp_path):
+    root = tmp_path / "frames"
+    put(root, "1.jpg", "2.jpg")
+    assert ids(folder(root=root)) == ["frames"]
+    put(root, "more/1.jpg")
+    assert ids(folder(root=root)) == ["more"]
+
+
+def test_annotations_of_folders_of_pictures(tmp_path):
+    put(tmp_path, "a/1.jpg")
+    write_annotations(tmp_path / "annotations.json", {"a": Annotation(shots=np.array([[0, 1]]))})
+    assert folder(root=tmp_path).videos()[0].annotation is not None
+
+
+@pytest.mark.parametrize("option", [{"fps": 25}, {"times": "names"}])
+def test_a_rate_for_video_files_is_refused(tmp_path, option):
+    put(tmp_path, "film.mp4")
+    with pytest.raises(UsageError, match="folders of pictures"):
+        Dataset.registry.build("folder", {"root": str(tmp_path), **option}).videos()
+
+
+def test_videos_of_one_camera_are_a_group_in_natural_order(tmp_path):
+    put(tmp_path / "yard", "cam_10.mp4", "cam_2.mp4", "day/cam_1.mp4", "cam_3/1.jpg")
+    items = folder(root=tmp_path / "yard").videos()
+    assert [item.group for item in items] == [""] * 4
+    data = Dataset.registry.build("folder", {"root": str(tmp_path / "yard"), "camera": True})
+    items = data.videos()
+    assert [item.id for item in items] == ["cam_2.mp4", "cam_3", "cam_10.mp4", "day/cam_1.mp4"]
+    assert {item.group for item in items} == {"yard"}
+
+
+def test_a_camera_may_be_one_file(tmp_path):
+    put(tmp_path, "cam.mp4", "other.mp4")
+    known = {name: Annotation(shots=np.array([[0, 3]])) for name in ("cam.mp4", "other.mp4")}
+    write_annotations(tmp_path / "annotations.json", known)
+    data = Dataset.registry.build("folder", {"root": str(tmp_path / "cam.mp4"), "camera": True})
+    (item,) = data.videos()
+    assert (
+        item.id == "cam.mp4" and item.path == tmp_path / "cam.mp4" and item.annotation is not None and data.revision()
+    )
+    for root, camera in ((tmp_path / "cam.mp4", False), (tmp_path / "none.mp4", True)):
+        with pytest.raises(UsageError, match="root"):
+            Dataset.registry.build("folder", {"root": str(root), "camera": camera}).videos()

@@ -83,7 +83,7 @@ def test_the_record_is_plain_data() -> None:
 
 def test_counts_are_told_in_words() -> None:
     assert Health(decode_errors=1, corrupt_frames=2).problems == [
-        "1 packet could not be decoded",
+        "1 packet or picture could not be decoded",
         "2 frames are damaged",
     ]
     assert Health(missing_pts=3, size_changes=1).problems == ["3 frames have no time stamp", "1 change of picture size"]

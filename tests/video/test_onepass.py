@@ -331,7 +331,7 @@ def test_packets_are_enough_where_they_are_trusted(path: Path, monkeypatch: pyte
     keys = CodedPicture(key_only=True)
     decoded = read_pass(path, {"every": [keys, Gray(2, 2)], "2fps": []})
     with monkeypatch.context() as patch:
-        patch.setattr(onepass, "VideoReader", lambda *_: pytest.fail("it was decoded"))
+        patch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))
         packets = read_pass(path, {"every": [keys], "2fps": []})
     assert packets.health.from_packets and not decoded.health.from_packets
     assert_same_facts(packets, decoded, keys)

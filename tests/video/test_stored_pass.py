@@ -70,7 +70,7 @@ def undecoded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From the call on, whoever decodes or demuxes fails the test."""
 
     def forbid() -> None:
-        for name in ("VideoReader", "scan_packets"):
+        for name in ("open_video", "scan_packets"):
             monkeypatch.setattr(onepass, name, lambda *_: pytest.fail("the file was read"))
 
     return forbid

@@ -1,0 +1,155 @@
+"""Rendered pictures as videos: training that works everywhere, in the place of photographs and of private cameras.
+
+The folder holds ``camera_a.mov``, or ``scenes-train.mov`` and ``scenes-validation.mov``, their ``annotations.json``,
+and ``rendered_pictures.json``, the record of what each file was rendered with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UsageError
+from ..core.files import cache_folder, digest
+from ..core.params import Range
+from ..core.registry import register
+from ..video.encode import write_h264, write_lossless
+from ..video.rendered_pictures import FPS, camera_pictures, mixed_pictures, scene_pictures
+from ..video.surveillance import SURVEILLANCE_VERSION, Camera, make_camera
+from ..video.synthetic import RENDERER_VERSION
+from ._rendered import RenderedFolder
+from .base import Dataset, VideoItem
+
+_RECORD = "rendered_pictures.json"
+
+
+@register("rendered")
+class Rendered(Dataset):
+    """Rendered pictures: diverse scenes, a surveillance camera, or a mixture of scenes and many cameras.
+
+    Parameters
+    ----------
+    root : str, optional
+        Folder for the files, empty or rendered by this data set before; by default one in the user's cache
+        (``KEYFRAME_BENCH_CACHE``). One folder holds one set: other parameters render it anew.
+    kind : {"scenes", "camera_a", "camera_b", "camera_c", "mixed"}
+        "scenes": every picture another place, in the place of photographs. "camera_a", "camera_b", "camera_c": one
+        video of a fixed camera, quiet, medium, or busy under changing light (`keyframe_bench.video.surveillance`),
+        5 frames per second, with its events. "mixed": one third scenes, two thirds frames of many cameras. Scenes and
+        mixture are two videos, for training and for validation, which share no place and no camera.
+    n, n_validation : int
+        Pictures to train and to validate on; a camera has as many frames as both.
+    seed : int
+        Other places, other visitors.
+    coded : {"lossless", "h264"}
+        How they are stored: the very pictures (PNG, about 0.1 to 0.3 MB each), or as a camera would send them.
+
+    Notes
+    -----
+    In the place of Caltech 256 and of the private cameras A, B and C of Chen et al. 2021, section 3.1; protocols D. The
+    same parameters give the same pictures up to rounding in the drawing libraries.
+    """
+
+    description = "rendered scenes or surveillance cameras to train on; works everywhere"
+    licence = "CC0"
+    layout = "nothing to prepare"
+
+    def __init__(
+        self,
+        root: str | None = None,
+        kind: Literal["scenes", "camera_a", "camera_b", "camera_c", "mixed"] = "scenes",
+        n: Annotated[int, Range(1)] = 1000,
+        n_validation: Annotated[int, Range(1)] = 200,
+        seed: Annotated[int, Range(0)] = 0,
+        coded: Literal["lossless", "h264"] = "lossless",
+    ) -> None:
+        self.root = root
+        self.kind = kind
+        self.n = n
+        self.n_validation = n_validation
+        self.seed = seed
+        self.coded = coded
+
+    def videos(self) -> list[VideoItem]:
+        """Return the videos, after rendering those that are missing.
+
+        Two processes may do so at once: files are renamed into place complete.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds files that this data set did not render, or a mixture is to be H.264.
+        OutputError
+            If the folder cannot be written.
+        """
+        if self.kind == "mixed" and self.coded == "h264":
+            raise UsageError("data set 'rendered': kind=mixed has pictures of two sizes, which H.264 does not take")
+        camera = self._camera()
+        parts: dict[Literal["", "train", "validation"], int]
+        parts = {"": self.n + self.n_validation} if camera else {"train": self.n, "validation": self.n_validation}
+        names = {part: f"{self.kind}{part and f'-{part}'}.{'mov' if self._lossless else 'mp4'}" for part in parts}
+        wanted = {names[part]: self._entry(part, count) for part, count in parts.items()}
+        annotations = {names[""]: camera.annotation()} if camera else {}
+
+        def render(name: str, path: Path) -> None:
+            write = write_lossless if self._lossless else write_h264
+            write(path, self._pictures(wanted[name]["part"], wanted[name]["n"]), FPS if camera else 1)
+
+        root = self._root()
+        RenderedFolder(root, "rendered", _RECORD).bring_to(wanted, annotations, render)
+        return [
+            VideoItem(name, root / name, annotations.get(name), photographs=camera is None, part=part)
+            for part, name in names.items()
+        ]
+
+    @property
+    def caption(self) -> str:
+        """What a table calls the data."""
+        named = {"scenes": "rendered scenes", "mixed": "rendered mixture"}
+        return named.get(self.kind, f"rendered camera {self.kind[-1].upper()}")
+
+    @property
+    def usual_split(self) -> str:  # type: ignore[override]  # depends on a parameter here
+        """The parts that it has, or as many earlier frames of a camera as are to train."""
+        camera = self.kind.startswith("camera")
+        return f"temporal:{self.n / (self.n + self.n_validation):.15g}" if camera else "given"
+
+    def revision(self) -> str:
+        """Return a digest of the parameters and of the versions of the renderers."""
+        params = {name: value for name, value in self.params.items() if name != "root"}
+        return digest([self.version, params, RENDERER_VERSION, SURVEILLANCE_VERSION])
+
+    def _root(self) -> Path:
+        if self.root:
+            return Path(self.root).expanduser()
+        return cache_folder() / "rendered" / self.revision()
+
+    @property
+    def _lossless(self) -> bool:
+        return self.coded == "lossless"
+
+    def _camera(self) -> Camera | None:
+        if not self.kind.startswith("camera"):
+            return None
+        return make_camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=FPS)
+
+    def _entry(self, part: str, count: int) -> dict[str, Any]:
+        """Return the record of one video: everything its pictures depend on."""
+        versions = [self.version, RENDERER_VERSION, SURVEILLANCE_VERSION]
+        return {
+            "kind": self.kind,
+            "part": part,
+            "n": count,
+            "seed": self.seed,
+            "coded": self.coded,
+            "made_by": versions,
+        }
+
+    def _pictures(self, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
+        if camera := self._camera():
+            return camera_pictures(camera)
+        return (scene_pictures if self.kind == "scenes" else mixed_pictures)(self.seed, part, count)

@@ -1,1 +1,0 @@
-"""Sources of training data, one a file; found by the registry."""

@@ -1,0 +1,193 @@
+"""Reading a folder of pictures as a video: several pictures side by side, in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import VideoError
+from ..core.files import printable
+from ..core.threads import in_order, n_cores
+from .checksum import checksum
+from .decode import decoder_threads
+from .frame import Frame
+from .frame_folder import DEFAULT_FPS, NAMED, FrameFolder, listed, numbering_notes
+from .health import Health
+from .image_files import UnreadableError, quiet_pillow, read_rgb
+from .ledger import Ledger
+from .reader import Reader
+
+_HELD_BYTES = 128_000_000  # of pictures that are read ahead; of larger ones there is one
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class FolderReader(Reader):
+    """Read the pictures of a folder in order; see `Reader` and `FrameFolder`.
+
+    Parameters
+    ----------
+    path : FrameFolder
+    ledger : Ledger, optional
+
+    Raises
+    ------
+    VideoError
+        When there is no picture, or (at the end of iteration) none could be read.
+    """
+
+    def __init__(self, path: FrameFolder, ledger: Ledger | None = None) -> None:
+        super().__init__(path, ledger)
+        self.folder = path
+        self._files = path.files()
+        self._ticks = path.ticks(self._files)
+        self.frame_s = 1 / path.rate
+        self.health = Health(declared_frames=len(self._files))
+        self._size = (0, 0)  # of the picture before
+        self._unreadable: list[str] = []
+        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._examples: dict[tuple[int, int], str] = {}
+        self._quiet = ExitStack()
+
+    def __enter__(self) -> FolderReader:
+        self._quiet.enter_context(quiet_pillow())
+        return self
+
+    def close(self) -> None:
+        """Let Pillow warn again; files are open only while they are read."""
+        self._quiet.close()
+
+    @property
+    def seekable(self) -> bool:
+        """Whether no time repeats or steps back; each picture is a file of its own."""
+        return len(self._pts) > 0 and bool(np.all(np.diff(self.pts) > 0))
+
+    def __iter__(self) -> Iterator[Frame]:
+        pictures = _side_by_side(_read, self._files, _bytes_of)
+        for file, tick, found in zip(self._files, self._ticks.tolist(), pictures, strict=True):
+            if isinstance(found, str):
+                self._unreadable.append(f"{printable(file.name)} ({found})")
+                self.health.decode_errors += 1
+                self.health.declared_frames = len(self._files) - len(self._unreadable)
+            else:
+                yield self._frame(file, tick, found)
+        if not self._pts:
+            raise VideoError(
+                self.folder, f"none of its {len(self._files)} pictures can be read: {listed(self._unreadable)}"
+            )
+        self.health.judge_times(self.times, self.frame_s)
+        self.health.notes += self._notes()
+
+    def _frame(self, file: Path, tick: int, raw: av.VideoFrame) -> Frame:
+        frame = _frame(raw, len(self._pts), tick / self.folder.rate, self.ledger)
+        size = (frame.height, frame.width)
+        if not self._pts:
+            self.width, self.height = frame.width, frame.height
+        elif size != self._size and not self.folder.photographs:
+            self.health.size_changes += 1
+        self._size = size
+        self._sizes[size] += 1
+        self._examples.setdefault(size, printable(file.name))
+        self._note(frame, tick)
+        return frame
+
+    def _notes(self) -> list[str]:
+        notes = [f"pictures that cannot be read: {listed(self._unreadable)}"] if self._unreadable else []
+        if self.folder.photographs:
+            return notes
+        if len(self._sizes) > 1:
+            shown = self._sizes.most_common(NAMED)
+            sizes = [f"{h} x {w} ({n}, such as {self._examples[h, w]})" for (h, w), n in shown]
+            notes.append(f"pictures have {len(self._sizes)} sizes (height x width): {', '.join(sizes)}")
+        notes += numbering_notes(self._files)
+        if self.folder.fps is None:
+            notes.append(f"times are by the default of {DEFAULT_FPS:g} pictures per second; fps=N says another")
+        return notes
+
+
+def read_pictures(
+    folder: FrameFolder, wanted: Iterable[int], pts: NDArray[np.int64], sums: NDArray[np.uint32]
+) -> Iterator[Frame]:
+    """Yield single frames of a folder that was read before, in the order of ``wanted``.
+
+    Parameters
+    ----------
+    folder : FrameFolder
+    wanted : iterable of int
+        Ordinals.
+    pts, sums : int64 [N], uint32 [N]
+        Of all frames of that pass: which file a frame is, its time and its checksum tell.
+
+    Raises
+    ------
+    VideoError
+        When one of them is not there any more.
+    """
+    files = folder.files()
+    ticks = folder.ticks(files)
+    order = list(wanted)
+    places = [np.flatnonzero(ticks == pts[ordinal]).tolist() for ordinal in order]
+
+    def find(place: tuple[int, list[int]]) -> Frame | None:
+        ordinal, candidates = place
+        for candidate in candidates:  # several where a number repeats
+            found = _read(files[candidate])
+            if not isinstance(found, str):
+                frame = _frame(found, ordinal, int(pts[ordinal]) / folder.rate)
+                if checksum(frame) == int(sums[ordinal]):
+                    return frame
+        return None
+
+    with quiet_pillow():
+        found = _side_by_side(find, zip(order, places, strict=True), lambda frame: frame.held_bytes if frame else 0)
+        for ordinal, frame in zip(order, found, strict=True):
+            if frame is None:
+                raise VideoError(folder, f"picture {ordinal} cannot be read any more, or shows something else")
+            yield frame
+
+
+def _read(file: Path) -> av.VideoFrame | str:
+    """Return the picture of a file, or why there is none."""
+    try:
+        return av.VideoFrame.from_ndarray(read_rgb(file), format="rgb24")
+    except UnreadableError as error:
+        return str(error)
+    except (ValueError, av.error.FFmpegError) as error:
+        return f"its size is not taken ({error})"
+
+
+def _bytes_of(picture: av.VideoFrame | str) -> int:
+    return 0 if isinstance(picture, str) else 3 * picture.width * picture.height
+
+
+def _frame(raw: av.VideoFrame, ordinal: int, time: float, ledger: Ledger | None = None) -> Frame:
+    frame = Frame(raw, ordinal, time, ledger)
+    frame.key_frame, frame.picture_type = True, "I"  # each is coded by itself
+    return frame
+
+
+def _side_by_side(read: Callable[[T], R], items: Iterable[T], n_bytes: Callable[[R], int]) -> Iterator[R]:
+    """Yield ``read(item)`` in order, by as many threads as a decoder has, and fewer at a time where results are large.
+
+    With one decoder thread there are no others: a worker is then one core.
+    """
+    threads = decoder_threads() or n_cores()
+    if threads == 1:
+        yield from map(read, items)
+        return
+    largest = 1
+
+    def measured(item: T) -> R:
+        nonlocal largest
+        found = read(item)
+        largest = max(largest, n_bytes(found))
+        return found
+
+    yield from in_order(measured, items, threads=threads, room=lambda: min(2 * threads, _HELD_BYTES // largest))

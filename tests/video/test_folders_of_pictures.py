@@ -1,0 +1,344 @@
+"""Folders of pictures as videos: order, times, health, identity, and everything that takes the path of a video."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+import keyframe_bench as kb
+from keyframe_bench.core.errors import OutputError, UnavailableError, UsageError, VideoError
+from keyframe_bench.features.gray import Gray
+from keyframe_bench.features.rgb import Rgb
+from keyframe_bench.features.source_file import SourceFile
+from keyframe_bench.video.decode import set_decoder_threads
+from keyframe_bench.video.image_files import fit, read_rgb
+from keyframe_bench.video.onepass import read_pass
+from keyframe_bench.video.opening import sha256_of_video
+from keyframe_bench.video.packets import scan_packets
+from keyframe_bench.video.store import FeatureStore
+from keyframe_bench.video.stored_pass import read_stored_pass
+
+
+def scene(n, height=24, width=32, seed=0):
+    """Pictures that all differ, with a change of scene in the middle."""
+    rng = np.random.default_rng(seed)
+    flat = rng.integers(0, 200, (2, 3))
+    made = []
+    for i in range(n):
+        picture = np.full((height, width, 3), flat[int(i >= n // 2)], dtype=np.uint8)
+        picture[i % height] += 1 + i % 50
+        made.append(picture)
+    return made
+
+
+def put(folder, names, pictures=None, **how):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in zip(names, pictures or scene(len(names)), strict=True):
+        Image.fromarray(picture).save(folder / name, **how)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return put(tmp_path / "frames", [f"frame_{i}.png" for i in range(1, 21)])
+
+
+def problems(path, **options):
+    return " | ".join(kb.extract(path, "uniform", budget=1, **options).source.health.problems)
+
+
+def test_frames_are_the_pictures_in_natural_order(folder):
+    found = kb.extract(folder, "uniform", budget=20, sampling="every", fps=10)
+    assert found.frames.tolist() == list(range(20))  # frame_2 before frame_10
+    assert found.times.tolist() == [i / 10 for i in range(20)]
+    for shown, drawn in zip(found.pictures(), scene(20), strict=True):
+        assert np.array_equal(shown, drawn)
+    assert (found.video.width, found.video.height, found.video.n_frames) == (32, 24, 20)
+    assert found.video.duration_s == pytest.approx(2) and found.video.name == "frames"
+    assert found.source.health.problems == []
+
+
+def test_it_is_the_same_video_as_a_film_of_the_same_pictures(folder, encode):
+    film = encode("film.mkv", scene(20), codec="ffv1", pix_fmt="bgr0")
+    for name in ("pixel_distance", "vsumm", "histogram_distance", "spectral"):
+        ours, theirs = (kb.extract(path, name, budget=3, sampling="every") for path in (folder, film))
+        assert ours.frames.tolist() == theirs.frames.tolist()
+        assert ours.times == pytest.approx(theirs.times)
+
+
+def test_leading_zeros_and_none_sort_by_value(tmp_path):
+    names = ["f_010.png", "f_2.png", "f_001.png", "f_9.jpg"]
+    read = read_pass(put(tmp_path / "f", names), {"every": [Rgb(height=24, width=32)]})
+    shown = read.clip("every", [Rgb(height=24, width=32)])[Rgb(height=24, width=32)]
+    assert np.array_equal(shown[0], scene(4)[2]) and np.array_equal(shown[3], scene(4)[0])
+
+
+def test_what_cannot_be_read_leaves_a_gap_and_is_named(tmp_path):
+    folder = put(tmp_path / "f", [f"a{i:02d}.jpg" for i in range(12)], quality=95)
+    (folder / "a03.jpg").write_bytes((folder / "a03.jpg").read_bytes()[:400])
+    (folder / "a05.jpg").write_bytes(b"")
+    (folder / "a07.jpg").write_text("no picture")
+    (folder / "a09.jpg").unlink()
+    os.mkfifo(folder / "a09.jpg")
+    (folder / "a99.jpg").mkdir()
+    (folder / "a50.json").write_text("{}")
+    (folder / ".a00.jpg").write_bytes(b"hidden")
+    found = kb.extract(folder, "uniform", budget=8, sampling="every", fps=10)
+    assert found.times.tolist() == pytest.approx([0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.1])
+    assert found.frames.tolist() == list(range(8))
+    assert np.array_equal(next(iter(found.pictures())), read_rgb(folder / "a00.jpg"))
+    told = " ".join(found.health["problems"])
+    assert found.health["decode_errors"] == 4
+    assert all(text in told for text in ("a03.jpg", "a05.jpg", "empty", "a07.jpg", "a09.jpg", "no regular file"))
+    assert "a99" not in told and "json" not in told
+
+
+def test_names_that_are_not_utf8_and_links(tmp_path):
+    folder = put(tmp_path / "f", ["a.png", "b.png"])
+    try:
+        (folder / "a.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    (folder / "d.png").symlink_to(folder / "b.png")
+    (folder / "e.png").symlink_to("nowhere.png")
+    found = kb.extract(folder, "uniform", budget=3, sampling="every", fps=1)
+    assert found.video.n_frames == 3
+    assert "e.png" in " ".join(found.health["problems"])
+    json.dumps(found.to_json())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_picture_without_permission(folder):
+    (folder / "frame_4.png").chmod(0)
+    assert "frame_4.png (Permission denied)" in problems(folder, fps=5)
+
+
+def test_times_by_the_numbers_in_the_names(tmp_path):
+    folder = put(tmp_path / "f", ["cam1_0100.png", "cam1_0101.png", "cam1_0105.png"])
+    found = kb.extract(folder, "uniform", budget=3, sampling="every", fps=10, times="names")
+    assert found.times.tolist() == pytest.approx([10.0, 10.1, 10.5])
+    put(folder, ["cover.png"])
+    with pytest.raises(VideoError, match=r"cover\.png.*no number"):
+        kb.extract(folder, "uniform", fps=10, times="names")
+    assert kb.extract(folder, "uniform", budget=1, fps=10).video.n_frames == 4
+
+
+def test_numbers_that_repeat_as_times_are_told_and_pictures_found_again(tmp_path):
+    folder = put(tmp_path / "f", ["a_1.png", "a_2.png", "b_1.png", "b_2.png"])
+    found = kb.extract(folder, "uniform", budget=4, sampling="every", fps=10, times="names")
+    assert found.health["non_monotonic_pts"] == 1
+    for shown, drawn in zip(found.pictures(), scene(4), strict=True):
+        assert np.array_equal(shown, drawn)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["f1.png", "f2.png", "f3.png", "f6.png"], "4 to 5"),
+        (["f10.png", "f20.png", "f40.png", "f50.png"], "30"),
+        (["f1.png", "f01.png", "f2.png"], "f01.png"),
+        (["f1.png", "f1.jpg", "f2.png"], "f1.jpg"),
+        (["a1.png", "a2.png", "b1.png", "b2.png"], "2 numberings"),
+        (["f1.png", "f2.png", "f3.png"], ""),
+        (["f10.png", "f20.png", "f30.png"], ""),
+        (["one.png", "two.png"], ""),
+        ([f"f{'9' * 200}.png", "f1.png"], ""),
+    ],
+)
+def test_gaps_and_repeats_in_the_numbering(tmp_path, names, said):
+    told = problems(put(tmp_path / "f", names), fps=10)
+    assert said in told and bool(told) == bool(said)
+
+
+def test_sizes_that_differ_are_named(tmp_path):
+    folder = put(tmp_path / "f", ["1.png", "2.png"])
+    put(folder, ["3.jpg"], scene(1, 48, 40))
+    found = kb.extract(folder, "pixel_distance", budget=2, sampling="every", fps=2)
+    assert found.health["size_changes"] == 1
+    assert "24 x 32 (2" in (told := " ".join(found.health["problems"])) and "48 x 40 (1, such as 3.jpg" in told
+    assert [picture.shape for picture in kb.extract(folder, "uniform", budget=3, sampling="every").pictures()] == [
+        (24, 32, 3),
+        (24, 32, 3),
+        (48, 40, 3),
+    ]
+
+
+def test_without_a_rate_25_is_taken_and_said(folder):
+    assert "25" in problems(folder)
+    assert kb.extract(folder, "uniform", budget=1).video.fps == pytest.approx(25)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), "25", True])
+def test_a_wrong_rate(folder, fps):
+    with pytest.raises(UsageError, match="fps"):
+        kb.extract(folder, "uniform", fps=fps)
+
+
+def test_wrong_options_and_folders(folder, encode, tmp_path):
+    film = encode("film.mp4", scene(5))
+    for options in ({"fps": 25}, {"times": "names"}):
+        with pytest.raises(UsageError, match="folders of pictures"):
+            kb.extract(film, "uniform", **options)
+    with pytest.raises(UsageError, match="times"):
+        kb.extract(folder, "uniform", times="ptses")
+    with pytest.raises(VideoError, match="no such file"):
+        kb.extract(tmp_path / "nothing", "uniform", fps=25)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VideoError, match="no picture"):
+        kb.extract(tmp_path / "empty", "uniform", fps=25)
+    (tmp_path / "empty" / "a.jpg").write_bytes(b"")
+    with pytest.raises(VideoError, match=r"a\.jpg"):
+        kb.extract(tmp_path / "empty", "uniform", fps=25)
+
+
+def test_identity_is_names_bytes_and_rate(folder):
+    def sha(**options):
+        return sha256_of_video(kb.FrameFolder(folder, **options))
+
+    before = sha(fps=25)
+    (folder / "notes.txt").write_text("not a picture")
+    assert sha(fps=25) == before == kb.extract(folder, "uniform", fps=25).video.sha256
+    assert len({before, sha(fps=24), sha(fps=25, times="names")}) == 3
+    (folder / "frame_3.png").rename(folder / "frame_33.png")
+    renamed = sha(fps=25)
+    assert renamed != before
+    (folder / "frame_33.png").rename(folder / "frame_3.png")
+    assert sha(fps=25) == before
+    Image.fromarray(scene(1, seed=9)[0]).save(folder / "frame_3.png")
+    assert sha(fps=25) != before
+
+
+def test_what_was_kept_is_used_again_and_equal(folder, tmp_path):
+    store, features = FeatureStore(tmp_path / "store", 10**8), {"every": [Gray(height=6, width=8)]}
+    video = kb.FrameFolder(folder, fps=12.5)
+    first = read_stored_pass(video, features, store)
+    again = read_stored_pass(video, features, store)
+    plain = read_pass(video, features)
+    for read in (first, again):
+        assert read.info == plain.info and read.health == plain.health
+        assert np.array_equal(read.checksums, plain.checksums) and np.array_equal(read.times, plain.times)
+        ours, theirs = (r.clip("every", features["every"])[Gray(height=6, width=8)] for r in (read, plain))
+        assert np.array_equal(ours, theirs)
+    assert again.decode_s == first.decode_s  # not read again
+
+
+def test_one_thread_reads_the_same(folder):
+    wanted = {"every": [Gray(height=6, width=8)]}
+    many = read_pass(folder, wanted)
+    set_decoder_threads(1)
+    try:
+        one = read_pass(folder, wanted)
+    finally:
+        set_decoder_threads(None)
+    assert np.array_equal(one.checksums, many.checksums)
+    ours, theirs = (read.clip("every", wanted["every"])[Gray(height=6, width=8)] for read in (one, many))
+    assert np.array_equal(ours, theirs)
+
+
+def test_a_folder_that_changes_is_told(folder, tmp_path):
+    found = kb.extract(folder, "uniform", budget=2, fps=25)
+    (folder / "frame_1.png").unlink()
+    with pytest.raises(VideoError, match="changed"):
+        found.save(tmp_path / "out")
+    with pytest.raises(VideoError):
+        list(found.pictures())
+
+
+def test_every_picture_is_a_key_frame_and_packets_prove_nothing(folder):
+    table = scan_packets(kb.FrameFolder(folder, fps=5))
+    assert table.keys.all() and len(table) == 20 and not table.trusted
+    found = kb.extract(folder, "coded_frames", budget=20, fps=5)
+    assert len(found.frames) == 20
+
+
+def test_tools_that_open_files_say_that_they_cannot(folder):
+    with pytest.raises(UnavailableError, match="folder of pictures"):
+        read_pass(folder, {"every": [SourceFile(tool="tool")]})
+
+
+def test_saving_and_key_clips(folder, tmp_path):
+    found = kb.extract(folder, "pixel_distance", budget=2, fps=10)
+    out = found.save(tmp_path / "out", clips=kb.ClipRules(quiet_s=0.2, post_roll_s=0.3))
+    record = json.loads((out / "clips.json").read_text())
+    assert record["n_clips"] >= 1
+    for clip in record["clips"]:
+        with av.open(str(out / clip["file"])) as container:
+            shown = [float(frame.time) for frame in container.decode(video=0)]
+        assert len(shown) == clip["frames"][1] - clip["frames"][0]
+        assert np.diff(shown) == pytest.approx(0.1, abs=1e-3)
+    slow = kb.extract(folder, "uniform", budget=2, fps=1e-6)
+    with pytest.raises(VideoError, match="fps"):
+        slow.save(tmp_path / "slow", clips=kb.ClipRules())
+    assert not (tmp_path / "slow").exists()
+    with pytest.raises(OutputError, match="pictures"):
+        found.save(folder)
+    assert not (folder / "keyframes.json").exists()
+
+
+@pytest.mark.parametrize("fps", [1e-3, 0.5, 23.976, 29.97, 1000, 1e6])
+def test_key_clips_at_odd_rates(folder, tmp_path, fps):
+    found = kb.extract(folder, "uniform", budget=2, sampling="every", fps=fps)
+    found.save(tmp_path / "out", clips=kb.ClipRules(quiet_s=4 / fps, post_roll_s=4 / fps))
+    assert json.loads((tmp_path / "out" / "clips.json").read_text())["n_clips"] >= 1
+
+
+def test_a_folder_travels_to_workers_and_back(folder):
+    video = kb.FrameFolder(folder, fps=30, times="names")
+    assert pickle.loads(pickle.dumps(video)) == video
+    assert os.fspath(video) == str(folder) and Path(video) == folder
+
+
+def test_explain_takes_folders(folder):
+    found = kb.explain(folder, "pixel_distance", frame=10, fps=10, sampling="every")
+    assert found.time == pytest.approx(1) and found.video == "frames"
+
+
+def test_sweep_takes_folders(folder, tmp_path):
+    other = put(tmp_path / "more", ["a.jpg", "b.jpg", "c.jpg"])
+    table = kb.sweep([kb.FrameFolder(folder, fps=10), other], ["pixel_distance"], budget=2, n_jobs=2)
+    assert set(table["video"]) == {"frames", "more"} and (table["status"] == "ok").all()
+    assert set(kb.sweep(folder, ["uniform"], budget=2)["video"]) == {"frames"}
+
+
+def test_one_pixel_and_kinds_of_pictures(tmp_path):
+    folder = put(tmp_path / "f", ["1.png"], scene(1, 1, 1))
+    Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 257).save(folder / "2.png")
+    Image.new("RGBA", (7, 5), (255, 0, 0, 0)).save(folder / "3.png")
+    Image.new("P", (7, 5)).save(folder / "4.gif")
+    found = kb.extract(folder, "uniform", budget=4, sampling="every", fps=1)
+    for shown, name in zip(found.pictures(), ("1.png", "2.png", "3.png", "4.gif"), strict=True):
+        assert np.array_equal(shown, read_rgb(folder / name))
+
+
+@pytest.mark.data
+def test_resized_as_pictures_of_a_training_are(data_root):
+    """Bit for bit, shrinking, growing and both, on a thousand photographs of many sizes."""
+    root = data_root / "images" / "imagenet_sample"
+    features = [Rgb(height=h, width=w) for h, w in ((72, 144), (18, 32), (300, 60), (40, 700), (260, 520))]
+    video = kb.FrameFolder(root, fps=1, photographs=True)
+    read = read_pass(video, {"every": features})
+    assert read.info.n_frames == 1000 and not read.health.problems
+    clip = read.clip("every", features)
+    for place, file in enumerate(video.files()):
+        picture = read_rgb(file)
+        for feature in features:
+            assert np.array_equal(clip[feature][place], fit(picture, feature.height, feature.width, "stretch"))
+
+
+@pytest.mark.slow
+def test_ten_thousand_small_pictures(tmp_path):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    blank = scene(1)[0]
+    for i in range(10_000):
+        blank[0, 0] = i % 256
+        Image.fromarray(blank).save(folder / f"{i}.png", compress_level=1)
+    found = kb.extract(folder, "uniform", budget=5, fps=25)
+    assert found.video.n_frames == 10_000 and found.keyframes.cost["peak_mb"] < 400

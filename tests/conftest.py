@@ -81,9 +81,9 @@ def own_registry() -> Iterator[None]:
     from keyframe_bench.extractors.base import Extractor
     from keyframe_bench.metrics.base import Metric
     from keyframe_bench.models.base import Loss, Network
-    from keyframe_bench.training.data import TrainingData
+    from keyframe_bench.tables.figure import Figure
 
-    kinds: list[Any] = [kind.registry for kind in (Dataset, Extractor, Feature, Loss, Metric, Network, TrainingData)]
+    kinds: list[Any] = [kind.registry for kind in (Dataset, Extractor, Feature, Figure, Loss, Metric, Network)]
     before = [kind.entries() for kind in kinds]
     files = dict(registry._loaded_plugins)
     yield

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.budget import Sampling
+from ..core.budget import EVERY, Sampling
 from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
@@ -25,7 +25,8 @@ from ..features.rgb import Rgb
 from ..selection.spread import spread
 from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, read_pass
-from ..video.opening import sha256_of_video
+from ..video.opening import open_video, sha256_of_video
+from ..video.reader import Reader
 from ..video.store import FeatureStore
 from ..video.stored_pass import read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH
@@ -39,6 +40,7 @@ Report = Callable[[str], None]
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 _NAMED = 5  # files that a message names
+_MUCH_BYTES = 1e9
 _SHOWN = 3  # files that a line about the data names
 _COUNTED = {  # facts, and what a line calls them
     "unreadable": "unreadable",
@@ -184,6 +186,7 @@ class _Reader:
         self.copies: dict[str, str] = {}
 
     def parts(self) -> Parts:
+        self._announce()
         counts = self._counts()
         for problem in self.store.problems if self.store else ():
             self.report(problem)
@@ -215,6 +218,22 @@ class _Reader:
         read = self._pass(item, self.features)
         known = None if item.annotation is None else item.annotation.aligned(read.times, item.id)
         return read.clip(self.data.sampling, self.features, known)
+
+    def _announce(self) -> None:
+        """Say how much disk the rows will take, where that is much."""
+        total, row_bytes, every = 0.0, 0, str(EVERY)
+        for item in self.data.items:
+            try:
+                with open_video(item.path) as reader:
+                    total += _expected(reader, Sampling.parse(self.data.sampling))
+                if not row_bytes:
+                    clip = read_pass(item.path, {every: self._wanted}, limit=1).clip(every, self._wanted)
+                    row_bytes = sum(rows.nbytes for rows in clip.columns.values())
+            except VideoError:  # told when it is decoded
+                continue
+        if (size := total * row_bytes) > _MUCH_BYTES:
+            left = "" if size < self.data.cache_gb * 1e9 else f", more than cache_gb={self.data.cache_gb:g} keeps"
+            self.report(f"rows of about {total:.0f} frames take {size / 1e9:.1f} GB in {str(rows_folder())!r}{left}")
 
     def _counts(self) -> dict[int, int]:
         """Decode every video, and return how many sampled frames each has that counts, by number."""
@@ -320,6 +339,13 @@ class _Reader:
             if found:
                 facts[what] = found
         return facts
+
+
+def _expected(reader: Reader, sampling: Sampling) -> float:
+    """Return about how many frames a video gives, by what it declares."""
+    told = reader.health.declared_duration_s or (reader.health.declared_frames or 0) * reader.frame_s
+    usual = 1 / reader.frame_s
+    return told * min(sampling.value if sampling.kind == "fps" else usual / sampling.value, usual)
 
 
 def _names(item: VideoItem, clip: Clip) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..tables.paper import PaperTable
-from ..training.reading import defects
+from ..training.defects import defects
 from .markdown import escape
 
 

@@ -41,12 +41,6 @@ CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 _NAMED = 5  # files that a message names
 _MUCH_BYTES = 1e9
-_SHOWN = 3  # files that a line about the data names
-_COUNTED = {  # facts, and what a line calls them
-    "unreadable": "unreadable",
-    "copies": "equal to others and left out",
-    "alike": "on the side of one that they look like",
-}
 
 
 def rows_folder() -> Path:
@@ -374,37 +368,3 @@ def _monotonous(rows: NDArray[Any]) -> list[str]:
     if len(rows) > 1 and all(np.array_equal(row, rows[0]) for row in rows[1:]):
         return ["all its frames are the same picture"]
     return []
-
-
-def defects(facts: Mapping[str, Any]) -> list[str]:
-    """Count and name what could not be read or was left out, and where damage was found.
-
-    Parameters
-    ----------
-    facts : mapping
-        Of `Parts`: ``unreadable``, ``copies`` and ``alike`` are counts with ``unreadable_names`` and so on, or names
-        with what is to be said; ``problems`` are names with lists of reasons.
-
-    Returns
-    -------
-    list of str
-        ``5 unreadable: a.jpg: truncated, b.jpg: no picture, c.jpg: truncated and 2 more``; empty if all is well.
-    """
-    found = []
-    for key, what in _COUNTED.items():
-        told, names = facts.get(key), facts.get(f"{key}_names")
-        if isinstance(told, Mapping):
-            found.append(_named(what, len(told), [f"{name}: {why}" for name, why in told.items()]))
-        elif isinstance(told, int):
-            found.append(_named(what, told, list(names) if isinstance(names, Sequence) else []))
-    problems = facts.get("problems")
-    if isinstance(problems, Mapping):
-        found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
-    return [text for text in found if text]
-
-
-def _named(what: str, count: int, names: Sequence[str]) -> str:
-    if not count:
-        return ""
-    more = f" and {count - _SHOWN} more" if count > _SHOWN and names else ""
-    return f"{count} {what}: {', '.join(names[:_SHOWN])}{more}" if names else f"{count} {what}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UnavailableError, UsageError
-from .files import canonical_json, sha256_of_file, write_atomic
+from .files import canonical_json, write_atomic
+from .hashes import remembered_sha256
 from .tensor_files import read_tensors
 
 FORMAT = "keyframe_bench/checkpoint@1"
@@ -105,17 +105,12 @@ def checkpoint_id(checkpoint: str | Path, method: str) -> str:
     """
     path = checkpoint_file(checkpoint, method)
     try:
-        status = path.stat()
-        return _file_id(str(path), status.st_mtime_ns, status.st_size)
+        return remembered_sha256(path)
     except OSError as error:
+        reason = error.strerror or error
         raise UnavailableError(
-            f"checkpoint file {str(path)!r} cannot be read ({error.strerror}); {_way_out(method, 'checkpoint')}"
+            f"checkpoint file {str(path)!r} cannot be read ({reason}); {_way_out(method, 'checkpoint')}"
         ) from error
-
-
-@lru_cache(maxsize=64)
-def _file_id(path: str, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - a changed file must be hashed again
-    return sha256_of_file(path)
 
 
 def why_missing(checkpoint: str | Path, method: str) -> str | None:

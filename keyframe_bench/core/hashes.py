@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from .files import sha256_of_file
 from .threads import in_order
 
-_known: dict[tuple[str, int, int], str] = {}
+
+def remembered_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the hash of a file; one whose size and time of change are as before is not read again.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file: reading from a pipe may never end.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{os.fspath(path)!r} is no regular file")
+    return _sha256(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _sha256(path: str, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - a changed file is hashed again
+    return sha256_of_file(path)
 
 
 def sha256_of_all(paths: Sequence[Path]) -> list[str | None]:
-    """Return the hashes of files in order, None where one cannot be read.
-
-    A file whose size and time of change are as before is not read again.
-    """
-    return list(in_order(_sha256, paths))
+    """Return the hashes of files in order (`remembered_sha256`), None where one cannot be read."""
+    return list(in_order(_or_none, paths))
 
 
-def _sha256(path: Path) -> str | None:
+def _or_none(path: Path) -> str | None:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading from a pipe may never end
-            return None
-        key = str(path.absolute()), status.st_size, status.st_mtime_ns
-        found = _known.get(key)
-        if found is None:
-            found = _known[key] = sha256_of_file(path)
+        return remembered_sha256(path)
     except OSError:
         return None
-    return found

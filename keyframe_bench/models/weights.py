@@ -7,12 +7,11 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import sha256_of_file
+from ..core.hashes import remembered_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -148,15 +147,10 @@ def file_id(path: str | Path, option: str, ways_out: str) -> str:
         If it cannot be read.
     """
     try:
-        status = Path(path).stat()
-        return _file_id(str(path), status.st_mtime_ns, status.st_size)
+        return remembered_sha256(path)
     except OSError as error:
-        raise UnavailableError(f"{option} file {str(path)!r} cannot be read ({error.strerror}); {ways_out}") from error
-
-
-@lru_cache(maxsize=64)
-def _file_id(path: str, mtime_ns: int, size: int) -> str:  # noqa: ARG001 - a changed file must be hashed again
-    return sha256_of_file(path)
+        reason = error.strerror or error
+        raise UnavailableError(f"{option} file {str(path)!r} cannot be read ({reason}); {ways_out}") from error
 
 
 def _hub_id(backbone: str) -> str:

@@ -17,6 +17,7 @@ from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import cache_folder, printable
+from ..core.hashes import remembered_sha256
 from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
@@ -25,7 +26,7 @@ from ..features.rgb import Rgb
 from ..selection.spread import spread
 from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, read_pass
-from ..video.opening import open_video, sha256_of_video
+from ..video.opening import open_video
 from ..video.reader import Reader
 from ..video.store import FeatureStore
 from ..video.stored_pass import read_stored_pass
@@ -109,7 +110,7 @@ class TrainingData:
     def sha256_of(self, item: VideoItem) -> str:
         """Return the hash of a video's bytes; empty where it cannot be read."""
         try:
-            return sha256_of_video(item.path)
+            return item.path.sha256() if isinstance(item.path, FrameFolder) else remembered_sha256(item.path)
         except (OSError, VideoError):
             return ""
 

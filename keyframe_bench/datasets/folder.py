@@ -25,18 +25,12 @@ from ..core.errors import UsageError
 from ..core.files import natural, printable
 from ..core.params import Range
 from ..core.registry import register
-from ..video.frame_folder import Video, as_video
+from ..video.frame_folder import VIDEO_EXTENSIONS, Video, as_video
 from ..video.image_files import is_image_name
 from ._annotations import FILE_NAME, read_annotations
 from .base import Dataset, VideoItem
 
-EXTENSIONS = frozenset(
-    [
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-        *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-    ]
-)
-
+EXTENSIONS = VIDEO_EXTENSIONS
 
 # What tells a folder that `extract` or `run` wrote: their pictures are no videos.
 _WRITTEN = frozenset({"keyframes.json", "run.json"})

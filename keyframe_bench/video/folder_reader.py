@@ -156,7 +156,7 @@ def read_pictures(
 def _read(file: Path) -> av.VideoFrame | str:
     """Return the picture of a file, or why there is none."""
     try:
-        return av.VideoFrame.from_ndarray(read_rgb(file), format="rgb24")
+        return av.VideoFrame.from_numpy_buffer(read_rgb(file), format="rgb24")  # not copied
     except UnreadableError as error:
         return str(error)
     except (ValueError, av.error.FFmpegError) as error:
@@ -182,7 +182,7 @@ def _side_by_side(read: Callable[[T], R], items: Iterable[T], n_bytes: Callable[
     if threads == 1:
         yield from map(read, items)
         return
-    largest = 1
+    largest = 0
 
     def measured(item: T) -> R:
         nonlocal largest
@@ -190,4 +190,7 @@ def _side_by_side(read: Callable[[T], R], items: Iterable[T], n_bytes: Callable[
         largest = max(largest, n_bytes(found))
         return found
 
-    yield from in_order(measured, items, threads=threads, room=lambda: min(2 * threads, _HELD_BYTES // largest))
+    def room() -> int:
+        return min(2 * threads, _HELD_BYTES // largest) if largest else 1
+
+    yield from in_order(measured, items, threads=threads, room=room)

@@ -26,6 +26,13 @@ from .image_files import is_image_name
 DEFAULT_FPS = 25.0
 NAMED = 5  # things of a kind that a note names
 
+VIDEO_EXTENSIONS = frozenset(
+    [
+        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
+        *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    ]
+)
+
 _NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 _LARGEST = 2**62
 _OPTIONS = (
@@ -66,7 +73,7 @@ class FrameFolder:
     def __post_init__(self) -> None:
         for parameter in _OPTIONS:
             value = getattr(self, parameter.name)
-            if value is not None:
+            if value is not None or parameter.name != "fps":
                 object.__setattr__(self, parameter.name, parameter.check(value, "folder of pictures"))
         object.__setattr__(self, "path", Path(self.path))
 
@@ -108,18 +115,22 @@ class FrameFolder:
         Raises
         ------
         VideoError
-            If the folder cannot be read, or no picture lies in it.
+            If the folder cannot be read, no picture lies in it, or video files do too and ``fps`` is not given: then
+            pictures are taken for covers.
         """
         try:
             with os.scandir(self.path) as entries:
-                names = [entry.name for entry in entries if is_image_name(entry.name) and not entry.is_dir()]
+                found = [entry.name for entry in entries if not entry.is_dir()]
         except (OSError, ValueError) as error:
             raise VideoError(self.path, getattr(error, "strerror", None) or str(error)) from error
-        if not names:
+        names = [name for name in found if is_image_name(name)]
+        doubt = "" if names else "no picture lies directly in it"
+        if names and self.fps is None and any(Path(name).suffix.lower() in VIDEO_EXTENSIONS for name in found):
+            doubt = "there are video files in it; fps=N takes its pictures all the same"
+        if doubt:
             raise VideoError(
                 self.path,
-                "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos "
-                "(no picture lies directly in it)",
+                f"it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos ({doubt})",
             )
         return [self.path / name for name in sorted(names, key=natural)]
 
@@ -192,10 +203,14 @@ def as_video(path: VideoPath, fps: float | None = None, times: str | None = None
     ------
     UsageError
         When an option is wrong, or given for a file: that states its times itself.
+    VideoError
+        When the path is empty.
     """
     given: dict[str, Any] = {name: value for name, value in (("fps", fps), ("times", times)) if value is not None}
     if isinstance(path, FrameFolder):
         return replace(path, **given)
+    if not os.fspath(path):  # `Path` takes it for the current folder
+        raise VideoError(path, "no such file")
     if _is_folder(path):
         return FrameFolder(Path(path), **given)
     if given:

@@ -198,6 +198,13 @@ def test_wrong_options_and_folders(folder, encode, tmp_path):
         kb.extract(tmp_path / "empty", "uniform", fps=25)
 
 
+def test_covers_of_films_are_no_film(folder, encode):
+    film = encode("frames/film.mp4", scene(5))
+    with pytest.raises(VideoError, match="video files"):
+        kb.extract(film.parent, "uniform")
+    assert kb.extract(film.parent, "uniform", fps=5).video.n_frames == 20
+
+
 def test_identity_is_names_bytes_and_rate(folder):
     def sha(**options):
         return sha256_of_video(kb.FrameFolder(folder, **options))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ from ..core.params import Configurable
 from ..core.registry import Registry
 from ..selection.inferred import knee_level
 from ..selection.peaks import peaks
-
-Self = TypeVar("Self", bound="Extractor")
 
 NOTHING_ABOVE = "nothing above the threshold"
 """`KeyFrames.fallback` of a method that compares with a threshold."""
@@ -128,10 +125,6 @@ class Extractor(Configurable, ABC):
 
     def prepare(self) -> None:
         """Import what is heavy, before the selection is timed."""
-
-    def fit(self: Self, clips: Sequence[Clip], *, rng: np.random.Generator) -> Self:  # noqa: ARG002 - interface
-        """Learn from clips that carry ``.annotation``; the default learns nothing."""
-        return self
 
     @abstractmethod
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:

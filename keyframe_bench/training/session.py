@@ -13,7 +13,6 @@ from ..core.checkpoint import Checkpoint
 from ..core.seeding import rng_for
 from .folder import TrainingFolder
 from .history import Row, summary
-from .options import TrainerOptions
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Session:
     Attributes
     ----------
     options : TrainerOptions
+        Of the method's own class ``Options``.
     seed : int
     folder : TrainingFolder
     about : mapping
@@ -74,7 +74,7 @@ class Session:
         Epochs trained by this process.
     """
 
-    options: TrainerOptions
+    options: Any  # the method's own class of options
     seed: int
     folder: TrainingFolder
     about: Mapping[str, Any]

@@ -40,9 +40,7 @@ _PSNR_FLOOR = 1e-10  # mean squared error: equal pictures count as 100 dB
 _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
 
 
-def evaluate(
-    model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH
-) -> dict[str, float]:
+def evaluate(model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH) -> dict[str, float]:
     """Return how well ``model`` reconstructs pictures: the `COLUMNS` from "loss" to "ab_error", all finite.
 
     Parameters
@@ -247,10 +245,7 @@ def _stacked(*channels: Tensor) -> Tensor:
 
 
 def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
-    """Return the `COLUMNS` of the network of ``checkpoint`` on all pictures of ``clips``.
-
-    Those at a common size are there where that is not the size of the network's own input.
-    """
+    """Return the `COLUMNS` of the network of ``checkpoint`` on all pictures of ``clips``."""
     import torch
 
     from ...models.checkpoint import with_weights
@@ -259,6 +254,6 @@ def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float
     model = with_weights(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     pictures, loss = clips.rows(options.pictures), options.built_loss
     found = evaluate(model, pictures, loss)
-    if options.common_pictures != options.pictures:
-        found |= evaluate_at(model, pictures, clips.rows(options.common_pictures), loss)
-    return found
+    if options.common_pictures == options.pictures:
+        return found | {"common_loss": found["loss"], "common_psnr": found["psnr"]}
+    return found | evaluate_at(model, pictures, clips.rows(options.common_pictures), loss)

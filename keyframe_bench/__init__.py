@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation, explain
     from .extractors.base import Extractor, ScoreExtractor
     from .extractors.checks import run_checks
+    from .extractors.in_memory import fit_clips
     from .extractors.trainable import Trainable
     from .features.gray import Gray
     from .features.hue_histogram import HueHistogram
@@ -81,6 +82,7 @@ _WHERE = {
     "demo_video": ".video.synthetic",
     "explain": ".explanation",
     "extract": ".api",
+    "fit_clips": ".extractors.in_memory",
     "register": ".core.registry",
     "run_checks": ".extractors.checks",
     "storyboard": ".report.storyboard",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +13,7 @@ from ..core.errors import ContractError, UsageError
 from ..core.files import digest, locked, make_folder, remove_leftovers
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
-from ..extractors.trainable import Trainable
+from ..extractors.trainable import Trainable, about_method
 from ..training.folder import TrainingFolder
 from ..training.options import TrainerOptions
 from ..training.reading import Parts, TrainingData
@@ -74,6 +74,8 @@ class Training:
         for name, value, known in (("logger", self.logger, Logger), ("logger.mode", self.wandb_mode, WandbMode)):
             if value not in get_args(known):
                 raise UsageError(f"{name}={value!r} is not one of {', '.join(get_args(known))}")
+        if self.method.supervision == "users":
+            object.__setattr__(self, "data", replace(self.data, annotated=True))
 
     @cached_property
     def method(self) -> Trainable:
@@ -178,6 +180,8 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         best.write(folder.best)
         (session.last or best).write(folder.last)
         session.facts["numbers"] = best.numbers
+        if not session.history:  # else its losses tell how good it is
+            session.facts["validation"] = method.evaluate(best, parts.validation)
         session.write(finished=True)
         folder.state.unlink(missing_ok=True)
         final = folder.read(identity)  # as a later call will find it
@@ -187,13 +191,9 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
 
 def _session(training: Training, folder: TrainingFolder, parts: Parts, report: Report | None) -> Session:
     about = {
-        "extractor": training.extractor,
-        "version": training.method.version,
-        "options": training.options.params,
-        "features": [feature.key for feature in training.method.train_needs(training.options)],
+        **about_method(training.method, training.options),
         "trained_on": parts.trained_on(),
         "data": parts.facts,
-        "supervision": training.method.supervision,
         "split": str(training.data.split),
         "fold": training.data.fold,
         "init": training.identity["init"],

@@ -7,7 +7,7 @@ from ..core.files import visible
 from ..core.registry import load_plugins
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
-from ..extractors.checks import run_checks
+from ..extractors.checks import run_checks, uncheckable
 from .arguments import split
 from .compose import built_params, composed, text_parameters
 
@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
         for key, value in found.paths.items():
             params[key.removeprefix("extractor.")] = value
         extractor = Extractor.registry.build(name, params | texts)
-        reason = extractor.unavailable() or extractor.must_download()
+        reason = uncheckable(extractor) or extractor.must_download()
         if reason is not None:
             raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")
         results = run_checks(extractor)

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..core.errors import KeyframeBenchError
 from ..core.feature import Feature
 from ..core.files import one_line
-from ..core.params import parameters_of
+from ..core.params import Parameter, parameters_of
 from ..core.registry import Registry, load_plugins
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
+from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
 from ..models.base import Loss, Network
 from .arguments import split
@@ -44,7 +46,7 @@ def describe() -> dict[str, list[dict[str, Any]]]:
 
 _NO_EXTRACTOR: dict[str, Any] = {
     **{"reference": "", "supports": [], "budget_rule": "", "may_return_fewer": "", "needs": [], "sampling": None},
-    **{"privileged": False, "known_defects": ""},
+    **{"privileged": False, "known_defects": "", "learns": False, "supervision": None, "trainer": []},
 }
 
 
@@ -81,11 +83,29 @@ def _extractor(cls: type[Extractor]) -> dict[str, Any]:
         "supports": sorted(cls.supports),
         "budget_rule": cls.budget_rule,
         "may_return_fewer": cls.may_return_fewer,
-        "needs": [feature.name for feature in extractor.needs],
+        "needs": _needs(extractor),
         "sampling": extractor.sampling,
         "privileged": cls.privileged,
         "known_defects": cls.known_defects,
+        **(_learning(cls) if issubclass(cls, Trainable) else {}),
     }
+
+
+def _needs(extractor: Extractor) -> list[str]:
+    try:
+        return [feature.name for feature in extractor.needs]
+    except KeyframeBenchError:
+        if extractor.unavailable() is None:
+            raise
+        return []  # it reads them off a checkpoint that is not there
+
+
+def _learning(cls: type[Trainable]) -> dict[str, Any]:
+    options = cls.Options.build()
+    known: dict[str, Parameter] = {}
+    for one in (options, *options.all_chosen):
+        known |= parameters_of(type(one))
+    return {"learns": True, "supervision": cls.supervision, "trainer": [p.describe() for p in known.values()]}
 
 
 def _metric(cls: type[Metric]) -> dict[str, Any]:
@@ -117,6 +137,10 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
             if kind == "extractors" and row["reference"]:
                 needs = ", ".join(row["needs"]) or "no features"
                 print(f"{'':23}[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
+                if row["learns"]:
+                    teacher = "human annotators" if row["supervision"] == "users" else "videos alone"
+                    options = "  ".join(f"trainer.{p['name']}={p['default']}" for p in row["trainer"])
+                    print(f"{'':23}learns from {teacher} (keyframe-bench train): {options or 'no options'}")
                 if row["known_defects"]:
                     print(f"{'':23}known defects: {row['known_defects']}")
             elif row.get("columns"):

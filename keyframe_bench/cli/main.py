@@ -50,8 +50,8 @@ keyframe-bench: compare key-frame extractors on one decode
       seconds and memory against plain decoding, measured in rounds; --peers: other tools too, as whole processes
   keyframe-bench check NAME | --plugin FILE
       the contract checks, a verdict each
-  keyframe-bench new NAME [--in-tree]
-      a working extractor to start from
+  keyframe-bench new NAME [--learned] [--in-tree]
+      a working extractor to start from; --learned: one that learns from human annotators
 
 Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1,
 and so do errors that nobody foresaw: their sentence names a file that tells where they happened.

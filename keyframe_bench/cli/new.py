@@ -1,4 +1,4 @@
-"""``keyframe-bench new NAME``: a working extractor and its test, to be changed by its author."""
+"""``keyframe-bench new NAME``: a working extractor, or one that learns, and its test, to be changed by its author."""
 
 from __future__ import annotations
 
@@ -25,7 +25,29 @@ class NewExtractor(NamedTuple):
     commands: list[str]
 
 
-def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False) -> NewExtractor:
+class _Texts(NamedTuple):
+    """Templates of a file and of its test, with what differs between the checkout and elsewhere."""
+
+    code: str
+    imports: str
+    imports_in_tree: str
+    test: str
+    test_in_tree: str
+
+
+_PLAIN = _Texts(
+    _template.EXTRACTOR, _template.IMPORTS, _template.IMPORTS_IN_TREE, _template.TEST, _template.TEST_IN_TREE
+)
+_LEARNED = _Texts(
+    _template.LEARNED,
+    _template.IMPORTS_LEARNED,
+    _template.IMPORTS_LEARNED_IN_TREE,
+    _template.TEST_LEARNED,
+    _template.TEST_LEARNED_IN_TREE,
+)
+
+
+def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False, learned: bool = False) -> NewExtractor:
     """Write a working extractor ``name`` and its test.
 
     Parameters
@@ -37,11 +59,13 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False) -> Ne
     in_tree : bool
         Write into the checkout this package runs from (``extractors/`` and ``tests/extractors/``), where the extractor
         is registered with no other edit.
+    learned : bool
+        Write one that learns from human annotators.
 
     Returns
     -------
     NewExtractor
-        The files, and shell commands that check, test and run it.
+        The files, and shell commands that check, test, train and run it.
 
     Raises
     ------
@@ -49,25 +73,30 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False) -> Ne
         If the name cannot be used, a file exists or cannot be written, or there is no checkout.
     """
     _check_name(name)
+    chosen = _LEARNED if learned else _PLAIN
     if in_tree:
         root = _checkout()
         package, tests = Path(base.__file__).parent, root / "tests" / "extractors"
         _unique_test(name, root / "tests")
-        imports, test = _template.IMPORTS_IN_TREE, _template.TEST_IN_TREE
+        imports, test = chosen.imports_in_tree, chosen.test_in_tree
     else:
         package = tests = folder
         _check_not_importable(name)
-        imports, test = _template.IMPORTS, _template.TEST
+        imports, test = chosen.imports, chosen.test
     code_file, test_file = package / f"{name}.py", tests / f"test_{name}.py"
     gap = "\n" if _inside_checkout(package) else ""  # import sorters part a project's own packages from others
     words = {"name": name, "class_name": _class_name(name), "test_file": test_file.name, "gap": gap}
     words["imports"] = Template(imports).substitute(words)
     texts = {
-        code_file: Template(_template.EXTRACTOR).substitute(words),
+        code_file: Template(chosen.code).substitute(words),
         test_file: Template(test).substitute(words),
     }
     _write_all(texts)
-    return NewExtractor(list(texts), _commands(name, code_file, test_file, in_tree))
+    plugin = "" if in_tree else f" --plugin {shlex.quote(str(code_file))}"
+    check = f"keyframe-bench check{f' {name}' if in_tree else plugin}"
+    test_it = f"python -m pytest {shlex.quote(str(test_file))}"
+    use = _learned(name) if learned else _plain(name)
+    return NewExtractor(list(texts), [check, test_it, *(line + plugin for line in use)])
 
 
 def _check_name(name: str) -> None:
@@ -140,13 +169,21 @@ def _remove(files: list[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
-def _commands(name: str, code_file: Path, test_file: Path, in_tree: bool) -> list[str]:
-    code, test = shlex.quote(str(code_file)), shlex.quote(str(test_file))
-    plugin = "" if in_tree else f" --plugin {code}"
-    check = f"keyframe-bench check {name}" if in_tree else f"keyframe-bench check --plugin {code}"
+def _plain(name: str) -> list[str]:
+    """Return the commands that use an extractor, without its file."""
     return [
-        check,
-        f"python -m pytest {test}",
-        f"keyframe-bench extract VIDEO extractor={name} budget=8 out=outputs/{name}{plugin}",
-        f"keyframe-bench run dataset=synthetic extractors=all budget=6 out=outputs/compare_{name}{plugin}",
+        f"keyframe-bench extract VIDEO extractor={name} budget=8 out=outputs/{name}",
+        f"keyframe-bench run dataset=synthetic extractors=all budget=6 out=outputs/compare_{name}",
+    ]
+
+
+def _learned(name: str) -> list[str]:
+    """Return the same for one that learns."""
+    trained = f"outputs/train_{name}"
+    return [
+        f"keyframe-bench train extractor={name} dataset=synthetic split=videos:0.8 out={trained}",
+        f"keyframe-bench extract VIDEO extractor={name} extractor.checkpoint={trained}/best.safetensors budget=8 "
+        f"out=outputs/{name}",
+        f"keyframe-bench run dataset=synthetic split=kfold:4 extractors='[{name},pixel_distance]' budget=6 "
+        f"out=outputs/compare_{name}",
     ]

@@ -145,6 +145,7 @@ def _print_end(trained: Trained, out: Path) -> None:
         *(f"data: {text}" for text in defects(data)),
         f"{record['extractor']}: {_options(record['options'])}, seed {record['seed']}{start}",
         *_losses(record),
+        *_validated(record),
         _computed(trained),
         f"written to {path_text(out)}: best.safetensors, last.safetensors, training.json, history.csv",
     ]
@@ -170,6 +171,12 @@ def _losses(record: Mapping[str, Any]) -> list[str]:
         f"last epoch {last['epoch']} of {record['options'].get('epochs', last['epoch'])}: training loss "
         f"{last['train_loss']:.5f}, validation {last['validation_loss']:.5f}",
     ]
+
+
+def _validated(record: Mapping[str, Any]) -> list[str]:
+    """Return what the method is judged by on the validation part, where there are no epochs that tell."""
+    found = record.get("validation")
+    return ["validation: " + ", ".join(f"{name} {value:.5g}" for name, value in found.items())] if found else []
 
 
 def _computed(trained: Trained) -> str:

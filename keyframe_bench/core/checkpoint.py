@@ -63,6 +63,11 @@ class Checkpoint:
         write_atomic(path, _in_one_order(data))
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Every option of the training, by name."""
+        return dict(self.record["options"])
+
+    @property
     def numbers(self) -> dict[str, Any]:
         """What the method keeps besides tensors, by name."""
         return dict(self.record["numbers"])
@@ -109,7 +114,8 @@ def checkpoint_id(checkpoint: str | Path, method: str) -> str:
     except OSError as error:
         reason = error.strerror or error
         raise UnavailableError(
-            f"checkpoint file {str(path)!r} cannot be read ({reason}); {_way_out(method, 'checkpoint')}"
+            why_missing(checkpoint, method)
+            or f"checkpoint file {str(path)!r} cannot be read ({reason}); {_way_out(method, 'checkpoint')}"
         ) from error
 
 

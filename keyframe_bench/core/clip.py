@@ -152,6 +152,20 @@ class Clip:
             annotation=known and known.within(int(self.ordinals[first]), int(self.ordinals[end - 1]) + 1),
         )
 
+    def chosen(self, within_s: float) -> NDArray[np.bool_]:
+        """Return which sampled frames lie within ``within_s`` seconds of one that a human annotator chose, bool [N].
+
+        Raises
+        ------
+        ContractError
+            If the clip has no annotation: only ``fit``, ``evaluate`` and privileged extractors see it.
+        """
+        if self.annotation is None:
+            raise ContractError(f"the clip of {self.video.name!r} has no annotation; only fit and evaluate see it")
+        chosen = [user.times for user in self.annotation.choosers if user.times is not None]
+        gaps = np.abs(self.times[:, None] - np.concatenate([np.zeros(0), *chosen]))
+        return np.asarray(gaps.min(axis=1, initial=np.inf) <= within_s)
+
     def pick(
         self,
         positions: ArrayLike,

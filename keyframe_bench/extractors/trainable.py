@@ -34,6 +34,8 @@ class Trainable(Extractor):
         False when `fit` gives the same for every seed: one training is then enough.
     Options : type
         What `fit` can be told; see `TrainerOptions`.
+    tiny : mapping
+        Options with which the contract checks train it, in seconds.
     numbers : mapping
         Name to `Column`: what `evaluate` returns, and ``history`` has.
     """
@@ -42,6 +44,7 @@ class Trainable(Extractor):
     supervision: ClassVar[Literal["none", "users"]] = "none"
     seeded: ClassVar[bool] = True
     Options: ClassVar[type[TrainerOptions]] = TrainerOptions
+    tiny: ClassVar[Mapping[str, Any]] = {}
     numbers: ClassVar[Mapping[str, Column]] = {}
 
     def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:  # noqa: ARG002 - interface
@@ -102,6 +105,17 @@ class Trainable(Extractor):
         except KeyframeBenchError as error:
             return str(error)
         return None
+
+
+def about_method(method: Trainable, options: TrainerOptions) -> dict[str, Any]:
+    """Return what the record of a checkpoint says of the method that made it."""
+    return {
+        "extractor": method.name,
+        "version": method.version,
+        "options": options.params,
+        "features": [feature.key for feature in method.train_needs(options)],
+        "supervision": method.supervision,
+    }
 
 
 @lru_cache(maxsize=64)

@@ -45,6 +45,12 @@ class Clips(Sequence[Clip]):
         self.name = name
         self._videos = np.unique(places[:, 0])
 
+    @classmethod
+    def of(cls, clips: Sequence[Clip], name: str = "") -> Clips:
+        """Return clips in memory as a part of a split that takes all their frames."""
+        places = [(number, place) for number, clip in enumerate(clips) for place in range(len(clip))]
+        return cls(clips.__getitem__, np.array(places, dtype=np.int64).reshape(-1, 2), name=name)
+
     @property
     def n_frames(self) -> int:
         """Frames of all clips together."""

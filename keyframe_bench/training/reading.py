@@ -72,6 +72,8 @@ class TrainingData:
         a smaller limit gives some of those of a larger one.
     only : tuple of str or None
         Ids of the videos to be used, such as the training videos of an outer fold.
+    annotated : bool
+        Use only videos in which human annotators chose key frames: what methods learn from that have supervision.
     cache_gb : float
         Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
     """
@@ -84,6 +86,7 @@ class TrainingData:
     limit: int | None = None
     limit_validation: int | None = None
     only: tuple[str, ...] | None = None
+    annotated: bool = False
     cache_gb: float = CACHE_GB
 
     def __post_init__(self) -> None:
@@ -103,6 +106,13 @@ class TrainingData:
             items = [item for item in items if item.id in self.only]
         if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
+        if self.annotated:
+            items = [item for item in items if item.annotation is not None and item.annotation.choosers]
+            if not items:
+                raise UsageError(
+                    f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
+                    "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
+                )
         first: dict[str, str] = {}
         hashes = [self.sha256_of(item) or item.id for item in items]
         return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]

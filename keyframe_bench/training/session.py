@@ -13,7 +13,6 @@ from ..core.checkpoint import Checkpoint
 from ..core.seeding import rng_for
 from .folder import TrainingFolder
 from .history import Row, summary
-from .options import TrainerOptions
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Session:
     Attributes
     ----------
     options : TrainerOptions
+        Of the method's own class ``Options``.
     seed : int
     folder : TrainingFolder
     about : mapping
@@ -76,7 +76,7 @@ class Session:
         Epochs trained by this process.
     """
 
-    options: TrainerOptions
+    options: Any  # the method's own class of options
     seed: int
     folder: TrainingFolder
     about: Mapping[str, Any]

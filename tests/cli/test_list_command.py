@@ -107,3 +107,51 @@ def test_broken_entry_stays_listed_with_its_reason(cli, tmp_path, own_registry):
     assert entries["raising_of_tests"]["reason"] == "RuntimeError: no such sensor"
     assert entries["raising_of_tests"].keys() >= EXTRACTOR_KEYS
     assert entries["uniform"]["available"] is True
+
+
+LEARNED = """
+from dataclasses import dataclass
+import keyframe_bench as kb
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(kb.TrainerOptions):
+    order: int = 3
+
+
+@kb.register("learned_of_tests")
+class Learned(kb.Trainable):
+    '''Reads off its checkpoint what it needs.'''
+
+    supervision = "users"
+    Options = Options
+
+    def __init__(self, checkpoint: str = "") -> None:
+        self.checkpoint = checkpoint
+
+    @property
+    def needs(self):
+        return (kb.Gray(height=self.learned().options["order"]),)
+
+    def fit(self, train, validation, session):
+        return session.checkpoint({})
+
+    def select(self, clip, k=None, *, rng):
+        return clip.pick([0])
+"""
+
+
+def test_what_learns_is_listed_with_its_supervision_and_options(cli, listed, tmp_path, own_registry):
+    plugin = tmp_path / "learned_of_tests.py"
+    plugin.write_text(LEARNED)
+    status, out, _ = cli("list", "--json", "--plugin", plugin)
+    found = {e["name"]: e for e in json.loads(out)["extractors"]}
+    mine, others = found["learned_of_tests"], found["autoencoder"]
+    assert status == 0 and not mine["available"] and "it is not trained" in mine["reason"]
+    assert (mine["learns"], mine["supervision"], mine["needs"]) == (True, "users", [])
+    assert [(p["name"], p["default"]) for p in mine["trainer"]] == [("order", 3)]
+    assert others["learns"] and others["supervision"] == "none"
+    assert {p["name"] for p in others["trainer"]} >= {"epochs", "network", "width", "loss", "alpha"}
+    assert found["uniform"]["learns"] is False and found["uniform"]["trainer"] == []
+    text = cli("list", "--plugin", plugin)[1]
+    assert "learns from human annotators" in text and "trainer.order=3" in text

@@ -1,6 +1,8 @@
 """``keyframe-bench new NAME`` writes files that work as they are."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,9 +15,11 @@ from keyframe_bench.cli import new
 from keyframe_bench.cli.new import new_extractor
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.datasets._annotations import FORMAT
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.checks import run_checks
 from keyframe_bench.video.arrays import clip_from_images
+from keyframe_bench.video.synthetic import render_video
 
 ROOT = Path(new.__file__).parents[2]
 
@@ -35,36 +39,44 @@ def registered():
     Extractor.registry._entries = before
 
 
-def test_written_file_is_a_sound_extractor(tmp_path, registered):
-    files, _ = new_extractor("my_method_2", tmp_path)
-    assert [file.name for file in files] == ["my_method_2.py", "test_my_method_2.py"]
+both = pytest.mark.parametrize("learned", [False, True], ids=["plain", "learned"])
+
+
+@pytest.mark.parametrize(("learned", "params"), [(False, {"height": 60}), (True, {})], ids=["plain", "learned"])
+def test_written_file_is_a_sound_extractor(learned, params, tmp_path, registered):
+    name = f"my_method_{2 + learned}"  # a file is loaded once in a process
+    files, _ = new_extractor(name, tmp_path, learned=learned)
+    assert [file.name for file in files] == [f"{name}.py", f"test_{name}.py"]
     load_plugins([str(files[0])])
-    extractor = Extractor.registry.build("my_method_2", {"height": 60})
-    assert type(extractor).__name__ == "MyMethod2"
+    extractor = Extractor.registry.build(name, params)
+    assert type(extractor).__name__ == f"MyMethod{2 + learned}"
     assert [r for r in run_checks(extractor) if r.status == "failed"] == []
 
 
-def test_written_file_is_short(tmp_path):
-    code = new_extractor("my_method", tmp_path).files[0].read_text()
-    _, _, body = code.partition("@register")
+@pytest.mark.parametrize(("learned", "most"), [(False, 20), (True, 40)], ids=["plain", "learned"])
+def test_written_file_is_short(learned, most, tmp_path):
+    code = new_extractor("my_method", tmp_path, learned=learned).files[0].read_text()
+    _, _, body = code.partition("@dataclass" if learned else "@register")
     inside_docstring, lines = False, 0
     for line in body.splitlines():
         marks = line.count('"""')
         lines += bool(line.strip()) and not marks and not inside_docstring
         inside_docstring ^= marks == 1
-    assert lines <= 20
+    assert lines <= most
 
 
-def test_written_test_passes(tmp_path):
-    new_extractor("my_method", tmp_path)
+@both
+def test_written_test_passes(learned, tmp_path):
+    new_extractor("my_method", tmp_path, learned=learned)
     done = _python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_method.py", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@both
 @pytest.mark.parametrize("where", ["own folder", "in a checkout", "in tree"])
-def test_written_code_is_clean(tmp_path, where, checkout):
+def test_written_code_is_clean(tmp_path, where, learned, checkout):
     cwd = tmp_path if where == "own folder" else checkout
-    files = new_extractor("my_method", cwd, in_tree=where == "in tree").files
+    files = new_extractor("my_method", cwd, in_tree=where == "in tree", learned=learned).files
     rules = ["--select", "E,F,W,I,B,UP,SIM,C4,N,NPY,PTH,RUF,PL,ARG", "--ignore", "PLR2004,PLC0415"]
     numpydoc = ["--select", "D", "--ignore", "D107", "--config", 'lint.pydocstyle.convention = "numpy"']
     for command in (["check", *rules], ["check", *numpydoc], ["format", "--check"]):
@@ -85,8 +97,9 @@ def checkout(tmp_path, monkeypatch):
     return root
 
 
-def test_in_tree_file_needs_no_other_edit(checkout):
-    files = new_extractor("my_method", in_tree=True).files
+@both
+def test_in_tree_file_needs_no_other_edit(learned, checkout):
+    files = new_extractor("my_method", in_tree=True, learned=learned).files
     assert [str(file.relative_to(checkout)) for file in files] == [
         "keyframe_bench/extractors/my_method.py",
         "tests/extractors/test_my_method.py",
@@ -185,3 +198,35 @@ def test_sharpness_prefers_texture(tmp_path, registered):
     scores = extractor.score(clip_from_images(images, extractor.needs))
     assert scores[0] == 0
     assert scores[1] > 1000
+
+
+def test_a_learned_extractor_is_trained_and_used_as_the_printed_commands_say(tmp_path, cli, registered, monkeypatch):
+    """`new --learned`, then its commands, on three small videos."""
+    root = tmp_path / "videos"
+    shots = []
+    for seed in range(3):
+        shots.append(render_video(root / f"{seed}.mp4", "cuts", seed, height=48, width=64, duration_s=6.0).users[0])
+    told = {f"{i}.mp4": {"users": {"someone": {"frames": user.frames.tolist()}}} for i, user in enumerate(shots)}
+    (root / "annotations.json").write_text(json.dumps({"format": FORMAT, "videos": told}))
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = cli("new", "my_choice", "--learned")
+    assert status == 0
+    _, train, extract, _ = (shlex.split(line)[1:] for line in out.splitlines() if line.startswith("  keyframe-bench"))
+    data = ["dataset=folder", f"dataset.root={root}"]
+    train = [word for word in train if not word.startswith("dataset=")] + data
+    status, out, err = cli(*train, "trainer.near_s=0.3")
+    assert status == 0 and "near_s 0.3" in out and "validation: log_loss" in out, err
+    status, again, _ = cli(*train, "trainer.near_s=0.3")
+    assert status == 0 and "finished before" in again
+    extract[extract.index("VIDEO")] = str(root / "0.mp4")
+    assert cli(*extract)[0] == 0
+    record = json.loads((tmp_path / "outputs" / "my_choice" / "keyframes.json").read_text())
+    assert record["extractor"] == "my_choice" and len(record["frames"]) == 8
+    status, _, err = cli(*[word for word in extract if "checkpoint=" not in word])
+    assert status == 2 and "it is not trained" in err and err.count("\n") == 1
+    for wrong, says in (("trainer.near=1", "did you mean near_s"), ("trainer.near_s=10", "try another")):
+        status, _, err = cli(*train, wrong, f"out={tmp_path}/other")
+        assert status == 2 and says in err.splitlines()[-1]
+    (root / "annotations.json").unlink()
+    status, _, err = cli(*train, f"out={tmp_path}/other")
+    assert status == 2 and "no video in which human annotators chose key frames" in err

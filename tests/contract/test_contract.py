@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.extractors.checks import CHECKS, run_check
+from keyframe_bench.extractors.checks import CHECKS, run_check, uncheckable
 
 # Parameters that let a method run without weights from elsewhere, or in less time; everything else has its defaults.
 PARAMS: dict[str, dict[str, Any]] = {
@@ -22,7 +22,7 @@ def _extractors() -> dict[str, Extractor | str]:
             found[name] = str(entry.error)
             continue
         extractor = Extractor.registry.build(name, PARAMS.get(name, {}))
-        found[name] = extractor.unavailable() or extractor
+        found[name] = uncheckable(extractor) or extractor
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from keyframe_bench.core.annotation import Annotation
+from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.core.keyframes import KeyFrames
@@ -66,6 +66,16 @@ def test_undeclared_features_cannot_be_read() -> None:
     assert narrow.annotation is None and clip.annotation is not None
     with pytest.raises(ContractError, match="not declared"):
         narrow[Gray(1, 1)]
+
+
+def test_frames_near_those_that_annotators_chose() -> None:
+    clip = make_clip()  # frames at 5.0, 5.3, 5.6, 5.9, 6.2, 6.5 and 6.8 s
+    users = [UserSummary(name, times=np.array(times)) for name, times in (("a", [5.2]), ("b", []), ("c", [6.8]))]
+    chosen = replace(clip, annotation=Annotation(users=tuple(users)))
+    assert chosen.chosen(0.15).tolist() == [False, True, False, False, False, False, True]
+    assert chosen.chosen(10).all() and not clip.chosen(10).any()
+    with pytest.raises(ContractError, match="no annotation"):
+        replace(clip, annotation=None).chosen(1)
 
 
 def test_a_prefix_is_what_a_live_stream_would_have_shown() -> None:

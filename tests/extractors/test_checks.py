@@ -4,12 +4,14 @@ import contextlib
 import random
 import sys
 import types
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pytest
 
+from keyframe_bench.core.checkpoint import read_checkpoint
 from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.core.keyframes import KeyFrames
@@ -17,6 +19,9 @@ from keyframe_bench.core.params import Range
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor
 from keyframe_bench.extractors.checks import CHECKS, check_budget_met, run_check, run_checks
+from keyframe_bench.extractors.trainable import Trainable
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.training.options import TrainerOptions
 from keyframe_bench.video.arrays import ArrayFrame, clip_from_images
 
 
@@ -475,6 +480,261 @@ def _helper_imports_torch() -> Extractor:
     return type("Mine", (Sound,), {"__module__": "mine_too_of_test", "__doc__": "Mine."})()
 
 
+# ---- methods that learn ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedOptions(TrainerOptions):
+    """One option."""
+
+    scale: Annotated[float, Range(0, 10)] = 2.0
+
+
+class Learned(Trainable, ScoreExtractor):
+    """Frames about as bright as those that were chosen."""
+
+    name = "learned_of_tests"
+    reference = "none"
+    supervision = "users"
+    seeded = False
+    Options = LearnedOptions
+    numbers: ClassVar = {"gap": Column("lower", "1", "mean difference from the level")}
+
+    def __init__(self, checkpoint: str = "") -> None:
+        self.checkpoint = checkpoint
+
+    @property
+    def needs(self):
+        return (MeanLuma(),)
+
+    def brightness(self, clips, rng):
+        return np.concatenate([clip[MeanLuma()][clip.chosen(0.3)] for clip in clips]).mean()
+
+    def fit(self, train, validation, session):
+        level = self.brightness(train, session.rng("level"))
+        return session.checkpoint({"level": np.array([session.options.scale * level])}, offset=1)
+
+    def evaluate(self, checkpoint, clips):
+        return {"gap": float(np.abs(clips.rows(MeanLuma())[:] - checkpoint.tensors["level"]).mean())}
+
+    def score(self, clip):
+        return clip[MeanLuma()] * self.learned().tensors["level"] / 1000
+
+
+class LearnedSeeded(Learned):
+    """The same, with a draw."""
+
+    name = "learned_seeded_of_tests"
+    seeded = True
+
+    def brightness(self, clips, rng):
+        return super().brightness(clips, rng) + rng.random()
+
+
+class TakesNoCheckpoint(Learned):
+    """Has no way to be given what it learned."""
+
+    def __init__(self) -> None:
+        self.checkpoint = ""
+
+
+class UnknownSupervision(Learned):
+    """Learns from people, whatever that is."""
+
+    supervision = "people"
+
+
+class PlainOptions(Learned):
+    """Options without types."""
+
+    Options = dict
+
+
+class NumbersAsTuple(Learned):
+    """Names of numbers alone."""
+
+    numbers = ("gap",)
+
+
+class FitReadsUndeclared(Learned):
+    """Trains on what it does not declare, and hides the error."""
+
+    def fit(self, train, validation, session):
+        with contextlib.suppress(ContractError):
+            train.rows(Undeclared())
+        return super().fit(train, validation, session)
+
+
+class FitWritesRows(Learned):
+    """Normalises in place."""
+
+    def fit(self, train, validation, session):
+        for clip in train:
+            clip[MeanLuma()][:] /= 255
+        return super().fit(train, validation, session)
+
+
+class FitWritesAfterUnlocking(Learned):
+    """Makes the rows writable first."""
+
+    def fit(self, train, validation, session):
+        for clip in train:
+            clip[MeanLuma()].flags.writeable = True
+            clip[MeanLuma()][:] /= 255
+        return super().fit(train, validation, session)
+
+
+class FitReturnsNothing(Learned):
+    """Forgets to return."""
+
+    def fit(self, train, validation, session):
+        super().fit(train, validation, session)
+
+
+class FitReturnsArray(Learned):
+    """Returns weights without a record."""
+
+    def fit(self, train, validation, session):
+        return np.zeros(3)
+
+
+class FitReturnsObjects(Learned):
+    """Keeps an object in the checkpoint."""
+
+    def fit(self, train, validation, session):
+        return session.checkpoint({"level": np.array([0.5])}, model=object())
+
+
+class FitReturnsNan(Learned):
+    """Divides by zero."""
+
+    def fit(self, train, validation, session):
+        return session.checkpoint({"level": np.array([np.nan])})
+
+
+class FitRaises(Learned):
+    """Is not finished."""
+
+    def fit(self, train, validation, session):
+        raise NotImplementedError("later")
+
+
+class FitDrawsElsewhere(Learned):
+    """Draws from another generator than the session's."""
+
+    seeded = True
+
+    def brightness(self, clips, rng):
+        return super().brightness(clips, rng) + random.random()
+
+
+class FitIsSeeded(LearnedSeeded):
+    """Draws, and says that it does not."""
+
+    name = "learned_of_tests"
+    seeded = False
+
+
+class KeepsBesideCheckpoint(Learned):
+    """Writes what it learned beside the checkpoint."""
+
+    def fit(self, train, validation, session):
+        (session.folder.path / "level.txt").write_text("2")
+        return super().fit(train, validation, session)
+
+    def score(self, clip):
+        return clip[MeanLuma()] * float((Path(self.checkpoint).parent / "level.txt").read_text())
+
+
+class KeepsInMemory(Learned):
+    """Remembers what it learned in the instance."""
+
+    def fit(self, train, validation, session):
+        self.scale = 2.0
+        return super().fit(train, validation, session)
+
+    def score(self, clip):
+        return clip[MeanLuma()] * self.scale
+
+
+class TakesAnyCheckpoint(Learned):
+    """Says that all is well."""
+
+    def unavailable(self):
+        return None
+
+
+class ReadsAnyCheckpoint(Learned):
+    """Reads the file without looking at whose it is."""
+
+    def learned(self):
+        return read_checkpoint(self.checkpoint, "learned_of_tests")
+
+
+class ForgetsCheckpoint(Learned):
+    """Depends on nothing, it says."""
+
+    @property
+    def depends_on(self):
+        return ()
+
+
+class DependsOnPath(Learned):
+    """Results of a moved checkpoint are computed again."""
+
+    @property
+    def depends_on(self):
+        return (*super().depends_on, self.checkpoint)
+
+
+class EvaluatesLess(Learned):
+    """Declares a number that it does not give."""
+
+    def evaluate(self, checkpoint, clips):
+        return {}
+
+
+class EvaluatesToNan(Learned):
+    """Has nothing to count."""
+
+    def evaluate(self, checkpoint, clips):
+        return {"gap": float("nan")}
+
+
+class LearnedReadsAnnotation(Learned):
+    """Has learned, and takes the answer all the same."""
+
+    def score(self, clip):
+        scores = super().score(clip)
+        return scores if clip.annotation is None else scores + clip.chosen(0.1)
+
+
+BROKEN_LEARNING = [
+    ("training_declared", TakesNoCheckpoint, "take a parameter checkpoint"),
+    ("training_declared", UnknownSupervision, 'supervision is "none"'),
+    ("training_declared", PlainOptions, "derived from TrainerOptions"),
+    ("training_declared", NumbersAsTuple, "name to Column"),
+    ("fit_reads_train_needs", FitReadsUndeclared, "add that feature to train_needs"),
+    ("fit_writes_no_rows", FitWritesRows, "is read-only"),
+    ("fit_writes_no_rows", FitWritesAfterUnlocking, "work on a copy"),
+    ("fit_gives_checkpoint", FitReturnsNothing, "fit returns nothing"),
+    ("fit_gives_checkpoint", FitReturnsArray, "fit returns ndarray"),
+    ("fit_gives_checkpoint", FitReturnsObjects, "put arrays into tensors"),
+    ("fit_gives_checkpoint", FitReturnsNan, "no array of finite numbers"),
+    ("fit_gives_checkpoint", FitRaises, "fit raises NotImplementedError: later"),
+    ("fit_repeatable", FitDrawsElsewhere, "draw only from session.rng()"),
+    ("fit_repeatable", FitIsSeeded, "leave out seeded = False"),
+    ("checkpoint_round_trip", KeepsBesideCheckpoint, "FileNotFoundError"),
+    ("checkpoint_round_trip", KeepsInMemory, "AttributeError"),
+    ("other_checkpoints_refused", TakesAnyCheckpoint, "another method"),
+    ("other_checkpoints_refused", ReadsAnyCheckpoint, "another version"),
+    ("checkpoint_in_key", ForgetsCheckpoint, "super().depends_on"),
+    ("checkpoint_in_key", DependsOnPath, "changes with the path"),
+    ("evaluate_gives_numbers", EvaluatesLess, "evaluate returns nothing, and numbers declares gap"),
+    ("evaluate_gives_numbers", EvaluatesToNan, "no finite number"),
+    ("reads_no_annotation", LearnedReadsAnnotation, "learn from it in fit"),
+]
+
 BROKEN = [
     ("parameters_declared", UntypedParameter, "needs a type annotation"),
     ("parameters_declared", MutableDefault, "allowed are bool"),
@@ -531,17 +791,24 @@ BROKEN = [
 
 def test_number_of_checks():
     """A check that is dropped, or added without a broken class here, is noticed."""
-    assert len(CHECKS) == 35
-    assert {name for name, _, _ in BROKEN} == set(CHECKS)
+    assert len(CHECKS) == 44
+    assert {name for name, _, _ in [*BROKEN, *BROKEN_LEARNING]} == set(CHECKS)
 
 
-@pytest.mark.parametrize("extractor", [Sound(), SoundScore(), SoundOnline()], ids=lambda e: type(e).__name__)
+SOUND = [Sound(), SoundScore(), SoundOnline(), Learned(), LearnedSeeded()]
+
+
+@pytest.mark.parametrize("extractor", SOUND, ids=lambda e: type(e).__name__)
 def test_sound_extractor_passes(extractor):
     failed = [result for result in run_checks(extractor) if result.status not in ("passed", "not applicable")]
     assert failed == []
 
 
-@pytest.mark.parametrize(("name", "make", "hint"), BROKEN, ids=[f"{n}:{m.__name__}" for n, m, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("name", "make", "hint"),
+    [*BROKEN, *BROKEN_LEARNING],
+    ids=[f"{n}:{m.__name__}" for n, m, _ in [*BROKEN, *BROKEN_LEARNING]],
+)
 def test_broken_extractor_fails(name, make, hint):
     result = run_check(name, make())
     assert (result.name, result.status) == (name, "failed")
@@ -601,6 +868,19 @@ class Absent(Sound):
 def test_unavailable_extractor_is_not_judged():
     with pytest.raises(UnavailableError, match="package x is missing"):
         run_checks(Absent())
+
+
+class LearnsElsewhere(Learned):
+    """Cannot train here."""
+
+    def fit(self, train, validation, session):
+        raise UnavailableError("package y is missing")
+
+
+def test_method_that_cannot_train_here_is_not_judged():
+    with pytest.raises(UnavailableError, match="package y is missing"):
+        run_checks(LearnsElsewhere())
+    assert run_check("fit_repeatable", LearnsElsewhere()).message == "package y is missing"
 
 
 def test_plugin_file_is_found_by_another_process(tmp_path):
@@ -740,6 +1020,8 @@ class FailsOnOneFrame(Sound):
         (NeedsRaise(), "needs_are_features", ["features"]),
         (ReadsOneNumber(), "reads_declared_needs", ["one_number_of_tests", "test_checks.py", "a single float"]),
         (FailsOnOneFrame(), None, ["IndexError", "one frame"]),
+        (FitRaises(), "fit_gives_checkpoint", ["NotImplementedError: later"]),
+        (FitReturnsNothing(), "fit_gives_checkpoint", ["return session.checkpoint"]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Extractor) else "",
 )

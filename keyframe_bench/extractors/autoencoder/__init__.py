@@ -87,6 +87,7 @@ class Autoencoder(Trainable):
     stochastic = False
     without_network: ClassVar[dict[str, object]] = {"distance_space": "input"}
     Options = AutoencoderOptions
+    tiny: ClassVar[dict[str, object]] = {"width": 0.125, "geometry": 0.25}
     numbers = COLUMNS
 
     def __init__(

@@ -8,8 +8,8 @@ Authors of plug-ins call them in their own tests::
     def test_contract(rule):
         CHECKS[rule](MyMethod())
 
-`run_checks` runs all of them and honours ``expected_failures``, strictly: a failure that was announced and does not
-come is a failure.
+A method that learns, and has no checkpoint, is trained on clips of the checks, once in a process. `run_checks` runs all
+of them and honours ``expected_failures``, strictly: a failure that was announced and does not come is a failure.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import Literal
 
 from ...core.errors import ContractError, UnavailableError
 from ..base import Extractor
-from . import declarations, reading, repeats, results  # noqa: F401 - each adds its rules, in this order
+from . import declarations, learning, reading, repeats, results  # noqa: F401 - each adds its rules
 from .clips import TYPICAL, clip_of
 from .rule import CHECKS, SELECTING, WHY_NOT, Check, select, some_budgets
+from .training import ready, untrained
 
-__all__ = ["CHECKS", "CheckResult", "run_check", "run_checks"]
+__all__ = ["CHECKS", "CheckResult", "run_check", "run_checks", "uncheckable"]
 
 
 def __getattr__(name: str) -> Check:
@@ -82,7 +83,7 @@ def run_checks(extractor: Extractor) -> list[CheckResult]:
     UnavailableError
         If the extractor cannot run here.
     """
-    reason = extractor.unavailable()
+    reason = uncheckable(extractor)
     if reason:
         name = getattr(extractor, "name", type(extractor).__name__)
         raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")
@@ -104,8 +105,21 @@ def run_checks(extractor: Extractor) -> list[CheckResult]:
     return verdicts
 
 
+def uncheckable(extractor: Extractor) -> str | None:
+    """Return why a method cannot be checked here, or None; one that has not learned yet is trained for the checks."""
+    if not untrained(extractor):
+        return extractor.unavailable()
+    try:
+        return ready(extractor).unavailable()
+    except UnavailableError as error:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the checks tell what it is
+        return None
+
+
 def _can_select(extractor: Extractor) -> bool:
     try:
+        extractor = ready(extractor)
         for k in some_budgets(extractor):
             select(extractor, clip_of(extractor, TYPICAL[0]), k)
     except Exception:  # noqa: BLE001 - a check has told what it is

@@ -58,7 +58,12 @@ EXTREME = ("one frame", "two frames", "a static picture", "a black picture", "co
 
 def clip_of(extractor: Extractor, kind: str) -> Clip:
     """Return a fresh copy of the clip ``kind`` with the features of ``extractor``, read-only, with its annotation."""
-    cached = _clip(kind, tuple(extractor.needs), str(extractor.sampling or "").startswith("every"))
+    return clip_with(tuple(extractor.needs), kind, every_frame=str(extractor.sampling or "").startswith("every"))
+
+
+def clip_with(needs: tuple[Feature, ...], kind: str, *, every_frame: bool = False) -> Clip:
+    """Return a fresh copy of the clip ``kind`` with these features, as `clip_of`."""
+    cached = _clip(kind, needs, every_frame)
     columns = {key: rows.copy() for key, rows in cached.columns.items()}
     ordinals, times = cached.ordinals.copy(), cached.times.copy()
     read_only([*columns.values(), ordinals, times])

@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 from ...core.errors import ContractError, UsageError
-from ...core.feature import Feature
 from ...core.params import Parameter, parameters_of
 from ..base import Extractor, ScoreExtractor
 from .rule import CHECKS, require, rule
@@ -165,14 +164,3 @@ def check_expected_failures_explained(extractor: Extractor) -> None:
     for name, reason in extractor.expected_failures.items():
         require(name in CHECKS, f"expected_failures names {name!r}, which is none of the checks: {', '.join(CHECKS)}")
         require(isinstance(reason, str) and reason.strip(), f"expected_failures[{name!r}] must give the reason")
-
-
-@rule(selects=False)
-def check_needs_are_features(extractor: Extractor) -> None:
-    """``needs`` is a tuple of features, the same at every look."""
-    needs = extractor.needs
-    require(
-        isinstance(needs, tuple) and all(isinstance(feature, Feature) for feature in needs),
-        "needs is a tuple of features such as (Gray(height=60, width=80),); mind the comma of a single one",
-    )
-    require(needs == extractor.needs, "needs changes from look to look; it may depend on parameters only")

@@ -9,10 +9,22 @@ import numpy as np
 
 from ...core.clip import watched
 from ...core.errors import ContractError
+from ...core.feature import Feature
 from ...core.seeding import rng_for
 from ..base import Extractor
 from .clips import TYPICAL, AnnotationTrap, ReadColumns, clip_of
 from .rule import only, require, results, rule, same, select, some_budgets, view_of
+
+
+@rule(selects=False, trained=True)
+def check_needs_are_features(extractor: Extractor) -> None:
+    """``needs`` is a tuple of features, the same at every look."""
+    needs = extractor.needs
+    require(
+        isinstance(needs, tuple) and all(isinstance(feature, Feature) for feature in needs),
+        "needs is a tuple of features such as (Gray(height=60, width=80),); mind the comma of a single one",
+    )
+    require(needs == extractor.needs, "needs changes from look to look; it may depend on parameters only")
 
 
 @rule()

@@ -14,6 +14,7 @@ from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
 from ..base import Extractor
 from .clips import TYPICAL, AnnotationTrap, clip_of
+from .training import ready
 
 Check = Callable[[Extractor], None]
 CHECKS: dict[str, Check] = {}
@@ -21,14 +22,18 @@ WHY_NOT: dict[str, Callable[[Extractor], str]] = {}  # rule to "why it does not 
 SELECTING: set[str] = set()  # rules that can only be judged where ``select`` works
 
 
-def rule(unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True) -> Callable[[Check], Check]:
+def rule(
+    unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True, trained: bool | None = None
+) -> Callable[[Check], Check]:
     """Collect a check under its name without ``check_``; where ``unless`` gives a reason it has nothing to check.
 
-    A check that ``selects`` has nothing to check of a black box: the clips of the checks are no files.
+    A check that ``selects`` has nothing to check of a black box: the clips of the checks are no files. It gets a method
+    that has not learned yet after a training (`ready`), unless ``trained`` says otherwise.
     """
+    trained = selects if trained is None else trained
 
     def why_not(extractor: Extractor) -> str:
-        if selects and opens_file(extractor.needs):
+        if selects and opens_file(ready(extractor).needs if trained else extractor.needs):
             return "it opens the video file itself; the clips of the checks are pictures in memory"
         return unless(extractor)
 
@@ -36,7 +41,7 @@ def rule(unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = T
         @wraps(check)
         def guarded(extractor: Extractor) -> None:
             if not why_not(extractor):
-                check(extractor)
+                check(ready(extractor) if trained else extractor)
 
         name = check.__name__.removeprefix("check_")
         CHECKS[name], WHY_NOT[name] = guarded, why_not

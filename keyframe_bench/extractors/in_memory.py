@@ -1,0 +1,87 @@
+"""Training on clips in memory, for tests, notebooks and the contract checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..core.checkpoint import Checkpoint
+from ..core.clip import Clip
+from ..core.errors import ContractError
+from ..core.files import make_folder
+from ..core.version import VERSION
+from ..training.clips import Clips
+from ..training.folder import TrainingFolder
+from ..training.session import Session
+from .trainable import Trainable, about_method
+
+AnyTrainable = TypeVar("AnyTrainable", bound=Trainable)
+
+
+def fit_clips(
+    method: AnyTrainable,
+    train: Sequence[Clip],
+    out: str | Path,
+    *,
+    validation: Sequence[Clip] = (),
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> AnyTrainable:
+    """Train a method on clips in memory and return it with the checkpoint, ``out/best.safetensors``.
+
+    Parameters
+    ----------
+    method : Trainable
+        With the parameters that the trained one shall have.
+    train, validation : sequence of Clip
+        With the features of its ``train_needs``, and annotations if it learns from them. Without clips for validation
+        those that train are used.
+    out : str or Path
+    options : mapping, optional
+        The ``trainer.NAME=VALUE`` of the command line.
+    seed : int
+
+    Raises
+    ------
+    UsageError, UnavailableError, OutputError
+        As of the method; for a wrong option.
+    ContractError
+        If ``fit`` returns something else.
+    """
+    best, _ = fit_in_memory(method, train, validation or train, Path(out), options or {}, seed)
+    folder = TrainingFolder(Path(out))
+    best.write(folder.best)
+    return type(method)(**{**method.params, "checkpoint": str(folder.best)})
+
+
+def fit_in_memory(
+    method: Trainable,
+    train: Sequence[Clip],
+    validation: Sequence[Clip],
+    out: Path,
+    options: Mapping[str, Any],
+    seed: int,
+) -> tuple[Checkpoint, Checkpoint]:
+    """Return the best and the last checkpoint of a training on clips in memory; errors as `fit_clips`."""
+    from ..training.reading import Parts
+
+    built, parts = method.Options.build(options), Parts(Clips.of(train), Clips.of(validation))
+    about = {
+        **about_method(method, built),
+        "trained_on": parts.trained_on(),
+        "split": "in memory",
+        "seed": seed,
+        "versions": {"keyframe_bench": VERSION},
+    }
+    folder = TrainingFolder(make_folder(out))
+    folder.state.unlink(missing_ok=True)  # of other clips, perhaps
+    session = Session(options=built, seed=seed, folder=folder, about=about)
+    best = method.fit(parts.train, parts.validation, session)
+    folder.state.unlink(missing_ok=True)
+    for made in (best, session.last):
+        if made is not None and not isinstance(made, Checkpoint):
+            raise ContractError(f"fit returns {type(made).__name__}; return session.checkpoint(tensors)")
+    if best is None:
+        raise ContractError("fit returns nothing; return session.checkpoint(tensors)")
+    return best, session.last or best

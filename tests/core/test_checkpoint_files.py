@@ -135,7 +135,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
         assert said in (why_missing(missing, "mine") or "") and "keyframe-bench train extractor=mine" in str(
             why_missing(missing, "mine")
         )
-    with pytest.raises(UnavailableError, match=r"checkpoint file .* cannot be read"):
+    with pytest.raises(UnavailableError, match=r"checkpoint file .* does not exist"):
         checkpoint_id(tmp_path / "none", "mine")
 
 

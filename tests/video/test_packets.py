@@ -12,6 +12,7 @@ import pytest
 
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.video.decode import VideoReader
+from keyframe_bench.video.opening import open_video
 from keyframe_bench.video.packets import PacketTable, _only_frames, _reordering, scan_packets
 
 
@@ -134,7 +135,7 @@ def test_errors_are_those_of_decoding(tmp_path: Path) -> None:
         with pytest.raises(VideoError) as scanned:
             scan_packets(tmp_path / name)
         with pytest.raises(VideoError) as read:
-            VideoReader(tmp_path / name)
+            open_video(tmp_path / name)
         assert str(scanned.value) == str(read.value)
 
 

@@ -148,7 +148,7 @@ def test_pictures_are_let_go_before_a_long_window_is_whole(path: Path) -> None:
 
 
 def test_windows_of_packets_need_no_decoding(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onepass, "VideoReader", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))
     wanted: dict[str, list[Feature]] = {"every3": [Packets(5, 5), CodedPicture(key_only=True)]}
     assert_windows(read_pass(path, wanted), wanted)
 
@@ -165,7 +165,7 @@ def test_stored_rows_are_read_back(path: Path, store: FeatureStore, monkeypatch:
     first = read_stored_pass(path, WANTED, store)
     assert_equal(read_pass(path, WANTED), first, WANTED)
     with monkeypatch.context() as patch:
-        patch.setattr(onepass, "VideoReader", lambda *_: pytest.fail("it was decoded"))
+        patch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))
         second = read_stored_pass(path, WANTED, store)
     assert_equal(first, second, WANTED)
     assert_windows(second, WANTED)
@@ -184,7 +184,7 @@ def test_rows_of_every_frame_serve_no_other_sampling(path: Path, store: FeatureS
 
 
 def test_an_empty_window_is_refused_before_decoding(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onepass, "VideoReader", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(ContractError, match="hop=0"):
         read_pass(path, {"every": [Ordinals(4, 0)]})
 

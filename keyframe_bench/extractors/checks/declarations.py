@@ -148,7 +148,8 @@ _HEAVY = frozenset({"jax", "lightning", "pandas", "sklearn", "tensorflow", "timm
 def _imported(module: ModuleType, seen: set[str]) -> Iterator[str]:
     """Yield the packages that ``module``, and modules beside it that it imports, have names of."""
     folder = str(Path(module.__file__ or "").parent)
-    values = list(vars(module).values())
+    # What a function of a package imports from its own folder becomes an attribute of it, too.
+    values = [v for name, v in vars(module).items() if getattr(v, "__name__", "") != f"{module.__name__}.{name}"]
     names = {v.__name__ if isinstance(v, ModuleType) else str(getattr(v, "__module__", "")) for v in values}
     for name in sorted(names - seen):
         seen.add(name)

@@ -187,7 +187,7 @@ def test_run_twice_decodes_once(
     assert cli(*words, "cache_gb=0", f"out={tmp_path}/plain")[0] == 0
     assert cli(*words, "cache_gb=1", f"out={tmp_path}/first")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(onepass, "VideoReader", lambda *_: pytest.fail("it was decoded"))
+        patch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))
         status, _, err = cli(*words, "cache_gb=1", f"out={tmp_path}/second")
         assert status == 0, err
     found = numbers(tmp_path / "second")

@@ -167,6 +167,8 @@ def test_a_finished_training_is_not_computed_again(training, snapshot, monkeypat
     assert (again.epochs_now, again.computed, told) == (0, False, []), "nothing is read"
     assert again.record == json.loads(first.best.with_name("training.json").read_text()) == first.record
     assert written == {p.name: p.stat().st_mtime_ns for p in first.best.parent.iterdir()}
+    first.best.with_name("state.safetensors").touch()  # of a process that was killed at the very end
+    assert not train(training()).computed and not first.best.with_name("state.safetensors").exists()
     first.best.unlink()
     assert train(training()).epochs_now == 2, "a checkpoint that was removed is made again"
 

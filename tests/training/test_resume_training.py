@@ -217,28 +217,32 @@ def training(out):
     return Training(extractor="autoencoder", options=options_, data=data, out=base / out)
 
 
-def in_a_child(out, kill_at=0):
-    "Train in a process of its own that is killed before its nth file appears."
+def counted(out, kill_at=0):
+    "Train, count the files that appear, and be killed before the nth of them."
+    replace, seen = os.replace, []
+
+    def replaced(source, target):
+        if Path(target).parent == base / out:
+            seen.append(target)
+            if len(seen) == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+
+    os.replace = replaced
+    train(training(out))
+    os.replace = replace
+    return len(seen)
+
+
+def in_a_child(*how):
     pid = os.fork()
     if pid == 0:
-        replace, seen = os.replace, []
-
-        def counted(source, target):
-            if Path(target).parent == base / out:
-                seen.append(target)
-                if len(seen) == kill_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            replace(source, target)
-
-        os.replace = counted
-        train(training(out))
-        (base / f"{out}.count").write_text(str(len(seen)))
+        counted(*how)
         os._exit(0)
     return os.waitpid(pid, 0)[1]
 
 
-assert in_a_child("whole") == 0
-for moment in range(1, 1 + int((base / "whole.count").read_text()), every):
+for moment in range(1, 1 + counted("whole"), every):
     assert in_a_child(f"killed{moment}", moment) == signal.SIGKILL
     assert in_a_child(f"killed{moment}") == 0
 """

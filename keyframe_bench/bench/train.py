@@ -167,6 +167,7 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         remove_leftovers(folder.path)
         record = folder.read(identity)
         if folder.has_checkpoints(training.extractor, training.key) and record is not None and record["finished"]:
+            folder.state.unlink(missing_ok=True)  # of a process that was killed after its last word
             return Trained(folder.best, folder.last, record)
         parts = training.data.read(method.train_needs(training.options), say)
         session = _session(training, folder, parts, report)

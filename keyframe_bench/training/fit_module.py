@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import UnavailableError
-from .history import Row, best_row, is_over
+from .history import Row, best_row, headlines, is_over
 from .options import NetworkOptions
 from .session import Session
 
@@ -163,6 +163,7 @@ def _finished(session: Session, model: nn.Module, finish: Callable[[nn.Module], 
         if _epoch_of(written.record["history"], chosen) != _epoch_of(history, chosen):
             # A process was killed between this file and the state, and the epoch was repeated with other sums.
             history = written.record["history"]
+            session.facts |= headlines(history) if chosen == "best_val" else {}
         weights = b"".join(tensor.tobytes() for tensor in written.tensors.values())
         if weights not in numbers:
             model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in written.tensors.items()})

@@ -32,11 +32,15 @@ def is_over(history: Sequence[Row], options: NetworkOptions) -> bool:
     return last >= options.epochs or 0 < options.patience <= last - best["epoch"]
 
 
+def headlines(history: Sequence[Row]) -> dict[str, Any]:
+    """Return the best epoch with its losses, None before the first one is done."""
+    best = best_row(history)
+    found = {"best_epoch": "epoch", "best_validation_loss": "validation_loss", "train_loss": "train_loss"}
+    return {name: None if best is None else best[key] for name, key in found.items()}
+
+
 def summary(history: Sequence[Row]) -> dict[str, Any]:
-    """Return the history and its headlines: None before the first epoch is done, nothing where there are no epochs."""
+    """Return the history and its headlines; nothing but an empty history where there are no epochs."""
     if not history:
         return {"history": []}
-    best, last = best_row(history), history[-1]
-    found = {"best_epoch": "epoch", "best_validation_loss": "validation_loss", "train_loss": "train_loss"}
-    headlines: dict[str, Any] = {name: None if best is None else best[key] for name, key in found.items()}
-    return {**headlines, "last_validation_loss": last["validation_loss"], "history": list(history)}
+    return {**headlines(history), "last_validation_loss": history[-1]["validation_loss"], "history": list(history)}

@@ -93,6 +93,11 @@ class TrainingData:
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
 
     @cached_property
+    def listed(self) -> list[VideoItem]:
+        """The videos to be used, as the data set lists them."""
+        return [item for item in self.dataset.videos() if self.only is None or item.id in self.only]
+
+    @cached_property
     def items(self) -> list[VideoItem]:
         """The videos, before any is opened; copies of a file belong to one group.
 
@@ -101,10 +106,7 @@ class TrainingData:
         UsageError
             If there is none.
         """
-        items = self.dataset.videos()
-        if self.only is not None:
-            items = [item for item in items if item.id in self.only]
-        if not items:
+        if not self.listed:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
         if self.annotated:
             items = [item for item in items if item.annotation is not None and item.annotation.choosers]
@@ -114,8 +116,10 @@ class TrainingData:
                     "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
                 )
         first: dict[str, str] = {}
-        hashes = [self.sha256_of(item) or item.id for item in items]
-        return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]
+        hashes = [self.sha256_of(item) or item.id for item in self.listed]
+        return [
+            replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(self.listed, hashes, strict=True)
+        ]
 
     def sha256_of(self, item: VideoItem) -> str:
         """Return the hash of a video's bytes; empty where it cannot be read."""
@@ -186,6 +190,7 @@ class _Reader:
         self.report = report
         self.store = FeatureStore(rows_folder(), int(data.cache_gb * 1e9)) if data.cache_gb else None
         self.photographs = all(item.photographs for item in data.items)
+        self.cameras = {item.id: item.group for item in data.listed if item.group}
         self.problems: dict[str, list[str]] = {}
         self.unreadable: dict[str, str] = {}
         self.copies: dict[str, str] = {}
@@ -272,11 +277,12 @@ class _Reader:
         return (*self.features, PictureId(), LOOK) if self.photographs else self.features
 
     def _same_view(self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, int, int]]) -> None:
-        """Refuse a group of videos, those of one fixed camera, whose pictures differ in size."""
-        if item.group == item.id:
+        """Refuse a group of the data set, the videos of one fixed camera, whose pictures differ in size."""
+        camera = self.cameras.get(item.id)
+        if camera is None:
             return
         size = read.info.height, read.info.width
-        first, *wanted = sizes.setdefault(item.group, (item.id, *size))
+        first, *wanted = sizes.setdefault(camera, (item.id, *size))
         if (*size,) != (*wanted,) or read.health.size_changes:
             raise UsageError(
                 f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels "
@@ -302,7 +308,7 @@ class _Reader:
             fold = data._fold(folds_of(split, data.items, data.split_seed))
             for side, ids in zip(sides, (fold.train, fold.test), strict=True):
                 side.append(_frames([n for n in counts if data.items[n].id in ids], counts))
-        train, validation = (np.concatenate(side) for side in sides)
+        train, validation = (np.concatenate([_frames([], counts), *side]) for side in sides)
         return _thinned(train, data.limit), _thinned(validation, data.limit_validation), {}
 
     def _divided_photographs(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:

@@ -125,8 +125,8 @@ class Session:
         told = {
             "identity": self.identity,
             **self.about,
-            **self.facts,
             **summary(self.history),
+            **self.facts,
             "seconds": seconds,
             "finished": finished,
         }

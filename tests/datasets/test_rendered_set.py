@@ -11,11 +11,22 @@ import keyframe_bench as kb
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.rgb import Rgb
-from keyframe_bench.training.sources.rendered import Rendered as Source
 from keyframe_bench.video.encode import write_lossless
+from keyframe_bench.video.image_files import fit
 from keyframe_bench.video.onepass import read_pass
+from keyframe_bench.video.rendered_pictures import camera_pictures, mixed_pictures, scene_pictures
+from keyframe_bench.video.surveillance import make_camera
 
 SIZES = [(72, 144), (300, 600)]  # smaller and larger than what is drawn
+# Mean grey levels of 5 + 3 pictures of 72 x 144 pixels with seed 2, as the first implementation drew and resized them.
+LEVELS = {
+    "scenes": [106.096, 93.119, 94.051, 107.708, 111.442, 130.644, 111.049, 86.288],
+    "camera_a": [140.037, 140.423, 140.698, 139.342, 139.866, 140.025, 139.917, 138.92],
+    "camera_b": [132.344, 131.991, 133.303, 133.725, 133.262, 133.024, 133.784, 132.771],
+    "camera_c": [113.621, 113.481, 113.475, 111.725, 114.965, 113.589, 114.202, 111.506],
+    "mixed": [114.938, 111.869, 109.4, 110.462, 105.521, 105.737, 165.928, 163.851],
+}
+ROUNDING = 0.05  # of the drawing libraries
 
 
 def rendered(root, **params):
@@ -27,15 +38,36 @@ def shown(item, height, width):
     return read_pass(item.path, {"every": [feature]}).clip("every", [feature])[feature]
 
 
-@pytest.mark.parametrize("kind", ["scenes", "camera_a", "camera_b", "camera_c", "mixed"])
-def test_pixels_are_those_of_the_training_source(tmp_path, kind):
-    options = {"kind": kind, "n": 5, "n_validation": 3, "seed": 2}
-    items = rendered(tmp_path, **options).videos()
+def drawn(kind):
+    """The pictures as they are drawn, without any file."""
+    if kind.startswith("camera"):
+        return [*camera_pictures(make_camera(kind[-1], 2, n_frames=8, fps=5.0))]
+    draw = scene_pictures if kind == "scenes" else mixed_pictures
+    return [*draw(2, "train", 5), *draw(2, "validation", 3)]
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_pixels_are_those_that_are_drawn_and_always_were(tmp_path, kind):
+    items = rendered(tmp_path, kind=kind, n=5, n_validation=3, seed=2).videos()
+    pictures = drawn(kind)
     for size in SIZES:
-        pictures = Source(**options).pictures(*size)
-        drawn = [pictures.train, pictures.validation]
-        found = [shown(item, *size) for item in items]
-        assert np.array_equal(np.concatenate(found), np.concatenate(drawn))
+        found = np.concatenate([shown(item, *size) for item in items])
+        assert np.array_equal(found, [fit(picture, *size, "stretch") for picture in pictures])
+        if size == SIZES[0]:
+            assert [float(picture.mean()) for picture in found] == pytest.approx(LEVELS[kind], abs=ROUNDING)
+
+
+def test_more_pictures_are_those_of_before_and_others(tmp_path):
+    few, many = (rendered(tmp_path / str(n), n=n, n_validation=1).videos() for n in (3, 5))
+    assert np.array_equal(shown(few[0], 16, 32), shown(many[0], 16, 32)[:3])
+    assert np.array_equal(shown(few[1], 16, 32), shown(many[1], 16, 32))
+
+
+@pytest.mark.parametrize("kind", ["scenes", "mixed"])
+def test_training_and_validation_share_no_picture(tmp_path, kind):
+    items = rendered(tmp_path, kind=kind, n=6, n_validation=6).videos()
+    train, validation = ({picture.tobytes() for picture in shown(item, 12, 24)} for item in items)
+    assert len(train) == 6 and train.isdisjoint(validation)
 
 
 def test_scenes_come_divided_and_cameras_with_events(tmp_path):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
-from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.extractors.autoencoder.calibration import calibrated, code_range
 from keyframe_bench.models.autoencoder import Autoencoder
 from keyframe_bench.models.encoding import Encoding
 from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances
 from keyframe_bench.models.networks import ConvolutionalNetwork
-from keyframe_bench.training.calibration import calibrated, code_range
-from keyframe_bench.training.data import Pictures
+from keyframe_bench.training.clips import Rows
 
 HEIGHT, WIDTH = 24, 48
 
@@ -30,8 +27,13 @@ def model() -> Autoencoder:
     return made.eval()
 
 
-def thresholds(model: Autoencoder, data: Pictures) -> dict[str, float]:
-    return calibrated(model, data)["thresholds"]
+def rows(pictures: np.ndarray) -> Rows:
+    places = np.stack([np.zeros(len(pictures), dtype=np.int64), np.arange(len(pictures))], axis=1)
+    return Rows(lambda _: pictures, places)
+
+
+def thresholds(model: Autoencoder, validation: np.ndarray, *, photographs: bool = False) -> dict[str, float]:
+    return calibrated(model, rows(rooms(20, 1)), rows(validation), still_camera=not photographs)["thresholds"]
 
 
 def rooms(n: int, seed: int = 0) -> np.ndarray:
@@ -49,19 +51,15 @@ def camera(n: int, noise: float, still: slice = slice(0, 0)) -> np.ndarray:
     return np.clip(frames, 0, 255).astype(np.uint8)
 
 
-def pictures(validation: np.ndarray, *, flip: bool = False) -> Pictures:
-    return Pictures(rooms(20, 1), validation, "test", "digest", flip=flip)
-
-
 def test_every_space_has_a_threshold_and_the_same_each_time(model: Autoencoder) -> None:
-    found = thresholds(model, pictures(rooms(15), flip=True))
+    found = thresholds(model, rooms(15), photographs=True)
     assert set(found) == {*PICTURE_SPACES, *CODE_SPACES}
     assert all(type(value) is float and 0 < value < 5 for value in found.values())
-    assert found == thresholds(model, pictures(rooms(15), flip=True))
+    assert found == thresholds(model, rooms(15), photographs=True)
 
 
 def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoencoder) -> None:
-    found = thresholds(model, pictures(rooms(12, 5), flip=True))
+    found = thresholds(model, rooms(12, 5), photographs=True)
     still, busy = camera(40, 1.2, slice(None)), camera(40, 1.2, slice(0, 1))
     outputs = [Encoding(model, "fp32").reconstructions(frames) for frames in (still, busy)]
     for space, (quiet, changed) in {"input": (still, busy), "reconstruction": outputs}.items():
@@ -71,27 +69,19 @@ def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoenco
 
 def test_noise_of_the_camera_itself_counts_where_it_is_stronger(model: Autoencoder) -> None:
     """Sixteen frames without an event among many with one decide; photographs and short data have no such stretch."""
-    quiet = thresholds(model, pictures(camera(60, 0.5, slice(20, 40))))
+    quiet = thresholds(model, camera(60, 0.5, slice(20, 40)))
     noisy_frames = camera(60, 9.0, slice(20, 40))
-    noisy = thresholds(model, pictures(noisy_frames))
+    noisy = thresholds(model, noisy_frames)
     assert noisy["input"] > 1.3 * quiet["input"]
     assert picture_distances(noisy_frames, noisy_frames)(20, 21, 40).max() < 1.3 * noisy["input"]
     assert np.median(picture_distances(noisy_frames, noisy_frames)(20, 41, 60)) > noisy["input"]
-    for other in (pictures(noisy_frames, flip=True), pictures(noisy_frames[:15])):
-        assert thresholds(model, other)["input"] < noisy["input"] / 1.2
+    for other in (thresholds(model, noisy_frames, photographs=True), thresholds(model, noisy_frames[:15])):
+        assert other["input"] < noisy["input"] / 1.2
 
 
 def test_range_of_codes_holds_nearly_all_of_them(model: Autoencoder) -> None:
-    data = pictures(rooms(3))
-    low, high = code_range(model, data)
-    codes = Encoding(model, "fp32").codes(data.train)
+    low, high = code_range(model, rows(rooms(20, 1)))
+    codes = Encoding(model, "fp32").codes(rooms(20, 1))
     assert len(low) == len(high) == 8
     inside = (codes >= np.array(low)[:, None, None]) & (codes <= np.array(high)[:, None, None])
     assert 0.99 < inside.mean() < 1.0
-
-
-@pytest.mark.parametrize("empty", ["train", "validation"])
-def test_no_pictures_is_one_sentence(model: Autoencoder, empty: str) -> None:
-    parts: dict[str, Any] = {"train": rooms(2), "validation": rooms(2), empty: rooms(0)}
-    with pytest.raises(UsageError, match="'nothing' has no pictures"):
-        thresholds(model, Pictures(**parts, name="nothing", digest=""))

@@ -1,197 +1,252 @@
-"""Frames of fixed cameras for training: which frames, in which part, and what is said about damage."""
+"""Frames of videos for training: which frames, in which part, and what is said about damage."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from keyframe_bench.training.data import TrainingData, defects
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.features.rgb import Rgb
+from keyframe_bench.training.reading import defects
 from keyframe_bench.video.decode import VideoReader
-from keyframe_bench.video.encode import write_h264
+from keyframe_bench.video.encode import write_h264, write_lossless
 
 HEIGHT, WIDTH = 12, 24
 
 
-def camera(root, **params):
-    return TrainingData.registry.build("camera", {"root": None if root is None else str(root), **params})
+@pytest.fixture
+def camera(data):
+    """Data of one fixed camera."""
+    return lambda root, split=None, **given: data("folder", root, split, camera=True, **given)
 
 
-def film(path: Path, n: int, *, first: int = 0, height: int = 48, width: int = 64, fps: float = 25) -> Path:
-    """A video whose frame ``i`` is as bright as ``first + i``."""
-    ramp = np.linspace(0, 40, width)[None, :, None]
-    pictures = [np.broadcast_to(2 * (first + i) + ramp, (height, width, 3)).astype(np.uint8) for i in range(n)]
-    write_h264(path, pictures, fps)
-    return path
+@pytest.fixture
+def frames(pictures, shown):
+    """Which frames train, which are held out."""
+
+    def read(found):
+        train, validation, _ = pictures(found)
+        return shown(train), shown(validation)
+
+    return read
 
 
-def shown(pictures: np.ndarray) -> list[int]:
-    """Which frames these are, by their brightness."""
-    return [round((float(picture.mean()) - 20) / 2) for picture in pictures]
-
-
-def test_earlier_frames_train_later_ones_validate(tmp_path) -> None:
-    found = camera(film(tmp_path / "cam_a.mp4", 50)).pictures(HEIGHT, WIDTH)
-    assert shown(found.train) == list(range(40))
-    assert shown(found.validation) == list(range(40, 50))
-    assert found.name == "cam_a.mp4" and not found.flip
-    assert found.facts["frames"] == 50 and found.facts["split"] == "temporal"
-    third = camera(tmp_path / "cam_a.mp4", validation_share=1 / 3).pictures(HEIGHT, WIDTH)
-    assert len(third.train) == 33
-
-
-def test_frames_are_those_of_inference(tmp_path) -> None:
-    path = film(tmp_path / "a.mp4", 6)
-    found = camera(path).pictures(HEIGHT, WIDTH)
-    with VideoReader(path) as reader:
-        wanted = [np.array(frame.rgb(HEIGHT, WIDTH)) for frame in reader]
-    assert np.array_equal(np.concatenate([found.train, found.validation]), wanted)
-
-
-def test_limits_are_even_in_time(tmp_path) -> None:
-    path = film(tmp_path / "a.mp4", 50)
-    found = camera(path, limit=4, limit_validation=2).pictures(HEIGHT, WIDTH)
-    assert shown(found.train) == [5, 15, 25, 35]
-    assert shown(found.validation) == [42, 47]
-    assert shown(camera(path, limit=100).pictures(HEIGHT, WIDTH).train) == list(range(40))
-
-
-def test_sampling(tmp_path) -> None:
-    path = film(tmp_path / "a.mp4", 50)
-    assert shown(camera(path, sampling="every10").pictures(HEIGHT, WIDTH).train) == [0, 10, 20, 30]
-    found = camera(path, sampling="5fps").pictures(HEIGHT, WIDTH)
-    assert shown(np.concatenate([found.train, found.validation])) == list(range(0, 50, 5))
-    with pytest.raises(UsageError, match="sampling"):
-        camera(path, sampling="often").pictures(HEIGHT, WIDTH)
-
-
-def test_a_random_split_is_one_and_leaks(tmp_path) -> None:
-    path = film(tmp_path / "a.mp4", 50)
-    one, again, other = (camera(path, split="random", seed=seed).pictures(HEIGHT, WIDTH) for seed in (0, 0, 1))
-    validation = shown(one.validation)
-    assert len(validation) == 10 and sorted(shown(one.train) + validation) == list(range(50))
-    assert np.array_equal(one.validation, again.validation)
-    assert validation != shown(other.validation)
-    neighbours = [min(abs(v - t) for t in shown(one.train)) for v in validation]
-    assert np.mean(neighbours) < 2  # what it is there to show
-
-
-def test_several_files_are_one_sequence_in_natural_order(tmp_path) -> None:
-    for name, first in (("cam_10.mp4", 40), ("cam_2.mp4", 20), ("cam_1.mp4", 0)):
-        film(tmp_path / "cam" / name, 20, first=first)
-    (tmp_path / "cam" / "notes.txt").write_text("no video")
-    found = camera(tmp_path / "cam").pictures(HEIGHT, WIDTH)
-    assert shown(np.concatenate([found.train, found.validation])) == list(range(60))
-    assert found.name == "cam" and found.facts["files"] == 3
-
-
-def test_a_video_that_is_there_twice_counts_once(tmp_path) -> None:
-    film(tmp_path / "cam_1.mp4", 20)
-    film(tmp_path / "cam_2.mp4", 20, first=50)
-    (tmp_path / "cam_3.mp4").write_bytes((tmp_path / "cam_1.mp4").read_bytes())
-    with av.open(tmp_path / "cam_2.mp4") as source, av.open(tmp_path / "cam_4.mkv", "w") as copy:
-        stream = copy.add_stream_from_template(source.streams.video[0])
+def remuxed(path: Path, copy: Path) -> None:
+    """The same packets in another container."""
+    with av.open(path) as source, av.open(copy, "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.size:
                 packet.stream = stream
-                copy.mux(packet)
-    (tmp_path / "cam_5.mp4").write_bytes((tmp_path / "cam_2.mp4").read_bytes())
-    found = camera(tmp_path).pictures(HEIGHT, WIDTH)
+                target.mux(packet)
+
+
+def test_earlier_frames_train_later_ones_validate(camera, pictures, frames, shade, tmp_path) -> None:
+    path = shade(tmp_path / "cam_a.mp4", 50)
+    assert frames(camera(path)) == ([*range(40)], [*range(40, 50)])
+    _, _, facts = pictures(camera(path))
+    told = {"dataset": "folder", "name": "cam_a.mp4", "videos": 1, "frames": 50, "split": "temporal:0.8"}
+    assert told | {"sampling": "every", "mirrored": False, "train": 40, "validation": 10} == facts
+    assert len(frames(camera(path, "temporal:0.667"))[0]) == 33
+
+
+def test_frames_are_those_of_inference(camera, pictures, shade, tmp_path) -> None:
+    path = shade(tmp_path / "a.mp4", 6)
+    train, validation, _ = pictures(camera(path), HEIGHT, WIDTH)
+    with VideoReader(path) as reader:
+        wanted = [np.array(frame.rgb(HEIGHT, WIDTH)) for frame in reader]
+    assert np.array_equal(np.concatenate([train, validation]), wanted)
+
+
+def test_limits_are_even_in_time(camera, frames, shade, tmp_path) -> None:
+    path = shade(tmp_path / "a.mp4", 50)
+    assert frames(camera(path, limit=4, limit_validation=2)) == ([5, 15, 25, 35], [42, 47])
+    assert frames(camera(path, limit=7, limit_validation=3)) == ([2, 8, 14, 20, 25, 31, 37], [41, 45, 48])
+    assert frames(camera(path, limit=100))[0] == [*range(40)]
+
+
+def test_sampling(camera, frames, shade, tmp_path) -> None:
+    path = shade(tmp_path / "a.mp4", 50)
+    assert frames(camera(path, sampling="every10")) == ([0, 10, 20, 30], [40])
+    train, validation = frames(camera(path, sampling="5fps"))
+    assert train + validation == [*range(0, 50, 5)]
+    with pytest.raises(UsageError, match="sampling"):
+        camera(path, sampling="often")
+
+
+def test_a_random_split_is_one_and_leaks(camera, frames, shade, tmp_path) -> None:
+    path = shade(tmp_path / "a.mp4", 50)
+    train, validation = frames(camera(path, "frames:0.8"))
+    assert validation == [6, 10, 15, 17, 18, 23, 34, 37, 41, 42], "as in every version before"
+    assert sorted(train + validation) == list(range(50))
+    assert frames(camera(path, "frames:0.8", split_seed=1))[1] == [1, 5, 11, 13, 14, 20, 32, 33, 40, 47]
+    neighbours = [min(abs(v - t) for t in train) for v in validation]
+    assert np.mean(neighbours) < 2  # what it is there to show
+
+
+def test_several_files_are_one_sequence_in_natural_order(camera, pictures, frames, shade, tmp_path) -> None:
+    for name, first in (("cam_10.mp4", 40), ("cam_2.mp4", 20), ("cam_1.mp4", 0)):
+        shade(tmp_path / "cam" / name, 20, first=first)
+    (tmp_path / "cam" / "notes.txt").write_text("no video")
+    assert frames(camera(tmp_path / "cam")) == ([*range(48)], [*range(48, 60)])
+    facts = pictures(camera(tmp_path / "cam"))[2]
+    assert (facts["name"], facts["videos"]) == ("cam", 3)
+
+
+@pytest.fixture
+def videos(shade, tmp_path):
+    """Six videos of ten frames each, which tell their number: frames 16 i to 16 i + 9."""
+    for i in range(6):
+        shade(tmp_path / "videos" / f"v{i}.mp4", 10, first=16 * i)
+    return tmp_path / "videos"
+
+
+def numbers(side: list[int]) -> set[int]:
+    return {frame // 16 for frame in side}
+
+
+def test_whole_videos_train_or_are_held_out(data, frames, videos, tmp_path) -> None:
+    train, validation = frames(data("folder", videos, "videos:0.67"))
+    assert (len(train), len(validation)) == (40, 20) and numbers(train) | numbers(validation) == set(range(6))
+    assert not numbers(train) & numbers(validation)
+    folds = [frames(data("folder", videos, "kfold:3", fold=fold)) for fold in range(3)]
+    assert [len(held) for _, held in folds] == [20, 20, 20]
+    assert set.union(*(numbers(held) for _, held in folds)) == set(range(6))
+    assert all(numbers(train) == set(range(6)) - numbers(held) for train, held in folds)
+    assert frames(data("folder", videos, "kfold:3", fold=1, split_seed=1)) != folds[1]
+    with pytest.raises(UsageError, match="fold=3: split=kfold:3 has the folds 0 to 2"):
+        frames(data("folder", videos, "kfold:3", fold=3))
+    some = data("folder", videos, "videos:0.5", only=("v1.mp4", "v4.mp4"))
+    assert {*map(tuple, map(numbers, frames(some)))} == {(1,), (4,)}
+
+
+def test_a_file_says_what_trains(data, frames, videos, tmp_path) -> None:
+    folds = [{"train": ["v0.mp4"], "test": ["v5.mp4"]}, {"train": ["v5.mp4", "v2.mp4"], "test": ["v0.mp4"]}]
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"format": "keyframe_bench/split@1", "folds": folds}))
+    assert frames(data("folder", videos, str(path))) == ([*range(10)], [*range(80, 90)])
+    second = data("folder", videos, str(path), fold=1)
+    assert frames(second) == ([*range(32, 42), *range(80, 90)], [*range(10)])
+    shutil.copy(path, tmp_path / "other.json")
+    assert data("folder", videos, f"{tmp_path}/other.json", fold=1).identity == second.identity, "the name is no matter"
+    with pytest.raises(UsageError, match="brings no division of its own"):
+        frames(data("folder", videos, "given"))
+
+
+def test_every_video_is_divided_in_time_unless_it_is_a_camera(data, frames, videos) -> None:
+    train, validation = frames(data("folder", videos, "temporal:0.8"))
+    assert validation == [16 * i + j for i in range(6) for j in (8, 9)] and len(train) == 48
+    assert numbers(frames(data("folder", videos, "temporal:0.8", camera=True))[1]) == {4, 5}
+
+
+def test_copies_are_on_one_side_and_those_of_a_camera_count_once(
+    data, camera, pictures, shade, tmp_path, shown
+) -> None:
+    shade(tmp_path / "cam_1.mp4", 20)
+    shade(tmp_path / "cam_2.mp4", 20, first=50)
+    shutil.copy(tmp_path / "cam_1.mp4", tmp_path / "cam_3.mp4")
+    remuxed(tmp_path / "cam_2.mp4", tmp_path / "cam_4.mkv")
+    shutil.copy(tmp_path / "cam_2.mp4", tmp_path / "cam_5.mp4")
+    train, validation, facts = pictures(camera(tmp_path))
     wanted = [*range(20), *range(50, 70)]
-    assert shown(found.train) == wanted[:32] and shown(found.validation) == wanted[32:]
-    assert found.facts["frames"] == 40
-    assert any("left out" in text and "cam_3.mp4: the frames of cam_1.mp4" in text for text in defects(found.facts))
+    assert shown(train) == wanted[:32] and shown(validation) == wanted[32:]
+    assert facts["frames"] == 40
+    assert any("left out" in text and "cam_3.mp4: the frames of cam_1.mp4" in text for text in defects(facts))
+    (tmp_path / "cam_4.mkv").unlink()
+    for seed in range(4):
+        train, validation, _ = pictures(data("folder", tmp_path, "videos:0.5", split_seed=seed))
+        assert not {*shown(train)} & {*shown(validation)}, "copies of a file are on one side"
 
 
-def test_damage_is_used_as_far_as_it_goes_and_told(tmp_path) -> None:
+def test_damage_is_used_as_far_as_it_goes_and_told(camera, pictures, shade, tmp_path) -> None:
     folder = tmp_path / "cam"
-    film(folder / "1.mp4", 20)
-    whole = film(folder / "2.ts.mp4", 20, first=20)
+    shade(folder / "1.mp4", 20)
+    whole = shade(tmp_path / "whole.mp4", 20, first=20)
     (folder / "3.mp4").write_bytes(b"no video at all")
-    (folder / "2.mp4").write_bytes(whole.read_bytes()[:-2000])
-    found = camera(folder).pictures(HEIGHT, WIDTH)
-    assert len(found.train) + len(found.validation) == found.facts["frames"] >= 40
-    assert "3.mp4" in found.facts["unreadable"]
+    remuxed(whole, folder / "2.mkv")
+    (folder / "2.mkv").write_bytes((folder / "2.mkv").read_bytes()[: -(folder / "2.mkv").stat().st_size // 3])
+    train, validation, facts = pictures(camera(folder))
+    assert 20 < len(train) + len(validation) == facts["frames"] < 40 and facts["videos"] == 2
+    unreadable, problems = defects(facts)
+    assert unreadable.startswith("1 unreadable: 3.mp4: ") and problems.startswith("1 with problems: 2.mkv: ")
 
 
 @pytest.mark.parametrize("where", ["in the file", "between files"])
-def test_another_size_is_an_error_that_names_place_and_sizes(tmp_path, where) -> None:
-    import av
-
-    def transport_stream(path: Path, height: int) -> Path:
-        with av.open(str(path), "w", format="mpegts") as container:
-            stream = container.add_stream("mpeg2video", rate=25)
-            stream.height, stream.width, stream.pix_fmt = height, 64, "yuv420p"
-            for _ in range(6):
-                picture = np.full((height, 64, 3), 90, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode(None))
-        return path
-
+def test_another_size_is_an_error_that_names_place_and_sizes(camera, pictures, tmp_path, where) -> None:
     folder = tmp_path / "cam"
     folder.mkdir()
-    one, two = transport_stream(folder / "1.ts", 32), transport_stream(folder / "2.ts", 48)
+    small, large = ([np.full((height, 64, 3), 90, np.uint8)] * 6 for height in (32, 48))
     if where == "in the file":
-        one.write_bytes(one.read_bytes() + two.read_bytes())
-        with pytest.raises(UsageError, match=r"frame \d of '1.ts' has 48 x 64 .* those before it have 32 x 64.*cut"):
-            camera(one).pictures(HEIGHT, WIDTH)
+        write_lossless(folder / "1.mov", [*small, *large], 25)
     else:
-        with pytest.raises(
-            UsageError, match=r"frame 0 of '2.ts' has 48 x 64 .* those before it of '1.ts' have 32 x 64"
-        ):
-            camera(folder).pictures(HEIGHT, WIDTH)
+        write_lossless(folder / "1.mov", small, 25)
+        write_lossless(folder / "2.mov", large, 25)
+    named = "'1.mov' has pictures of 32 x 64" if where == "in the file" else "'2.mov' has pictures of 48 x 64"
+    for root in (folder, folder / "1.mov") if where == "in the file" else (folder,):
+        with pytest.raises(UsageError, match=rf"{named} .*the view differs; cut the video there"):
+            pictures(camera(root))
 
 
-def test_missing_empty_and_one_frame(tmp_path) -> None:
-    for root, said in ((None, "root=PATH"), (tmp_path / "no.mp4", "does not exist"), (tmp_path, "no video below")):
-        with pytest.raises(UsageError, match=said) as error:
-            camera(root).digest()
-        assert "ONE camera" in str(error.value)
+def test_missing_empty_and_one_frame(camera, pictures, shade, tmp_path) -> None:
+    for root, said in ((None, "dataset.root=DIR"), (tmp_path / "no.mp4", "does not exist"), (tmp_path, "no video")):
+        with pytest.raises(UsageError, match=said):
+            _ = camera(root).identity
     (tmp_path / "empty.mp4").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"no frame can be decoded.*empty"):
-        camera(tmp_path / "empty.mp4").pictures(HEIGHT, WIDTH)
-    with pytest.raises(UsageError, match="one frame"):
-        camera(film(tmp_path / "one.mp4", 1)).pictures(HEIGHT, WIDTH)
-    two = camera(film(tmp_path / "two.mp4", 2)).pictures(HEIGHT, WIDTH)
-    assert (len(two.train), len(two.validation)) == (1, 1)
+    with pytest.raises(UsageError, match=r"nothing of it can be decoded.*empty\.mp4"):
+        pictures(camera(tmp_path / "empty.mp4"))
+    with pytest.raises(UsageError, match="1 frames for training and 0 for validation"):
+        pictures(camera(shade(tmp_path / "one.mp4", 1)))
+    train, validation, _ = pictures(camera(shade(tmp_path / "two.mp4", 2)))
+    assert (len(train), len(validation)) == (1, 1)
 
 
 @pytest.mark.parametrize(("level", "said"), [(0, "black"), (12, "black"), (140, "the same picture")])
-def test_a_covered_or_frozen_camera_is_told(tmp_path, level, said) -> None:
+def test_a_covered_or_frozen_camera_is_told(camera, pictures, shade, tmp_path, level, said) -> None:
     path = tmp_path / "covered.mp4"
     write_h264(path, [np.full((48, 64, 3), level, np.uint8)] * 10)
-    (told,) = defects(camera(path).pictures(HEIGHT, WIDTH).facts)
+    (told,) = defects(pictures(camera(path))[2])
     assert "covered.mp4" in told and said in told
-    assert defects(camera(film(tmp_path / "a.mp4", 10)).pictures(HEIGHT, WIDTH).facts) == []
+    assert defects(pictures(camera(shade(tmp_path / "a.mp4", 10)))[2]) == []
 
 
-def test_decoded_once_for_every_split(tmp_path, monkeypatch) -> None:
-    path = film(tmp_path / "a.mp4", 20)
-    first = camera(path).pictures(HEIGHT, WIDTH)
-    monkeypatch.setattr("keyframe_bench.video.ahead.DecodedAhead", None)
-    other = camera(path, split="random", limit=5).pictures(HEIGHT, WIDTH)
-    assert len(other.train) == 5
-    assert other.digest != first.digest == camera(path).digest() == camera(path, seed=3).digest()
-    assert camera(film(tmp_path / "b.mp4", 20, first=1)).digest() != first.digest
+def test_decoded_once_for_every_split(camera, pictures, shade, tmp_path, monkeypatch) -> None:
+    path = shade(tmp_path / "a.mp4", 20)
+    train, _, _ = pictures(camera(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoReader, "__iter__", None)
+        patch.setattr("keyframe_bench.video.stored_pass.read_pass", None)
+        assert len(pictures(camera(path, "frames:0.8", limit=5))[0]) == 5
+        assert np.array_equal(pictures(camera(path))[0], train)
+    assert camera(path).identity == camera(path, split_seed=3).identity != camera(path, "frames:0.8").identity
+    assert camera(shade(tmp_path / "b.mp4", 20, first=1)).identity != camera(path).identity
 
 
-def test_other_conversions_of_frames_are_other_data(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("cache_gb", [0.0, 1e-5])
+def test_a_cache_without_room_changes_nothing(camera, pictures, shade, tmp_path, cache_gb) -> None:
+    path = shade(tmp_path / "a.mp4", 20)
+    ours, theirs = (pictures(camera(path, cache_gb=size)) for size in (cache_gb, 80.0))
+    assert np.array_equal(ours[0], theirs[0]) and np.array_equal(ours[1], theirs[1]) and ours[2] == theirs[2]
+
+
+def test_other_conversions_of_frames_are_other_data(camera, shade, tmp_path, monkeypatch) -> None:
     """Whatever is trained on frames is trained again when the version of the pass over videos rises."""
-    path = film(tmp_path / "a.mp4", 4)
-    first = camera(path).digest()
-    monkeypatch.setattr("keyframe_bench.training.sources.camera.PASS_VERSION", -1)
-    assert camera(path).digest() != first
-    assert camera(path).pictures(HEIGHT, WIDTH).digest == camera(path).digest()
+    path = shade(tmp_path / "a.mp4", 4)
+    first = camera(path).identity
+    monkeypatch.setattr("keyframe_bench.training.reading.PASS_VERSION", -1)
+    assert camera(path).identity != first
 
 
 @pytest.mark.data
-def test_real_cameras(data_root) -> None:
+def test_real_cameras(camera, pictures, data_root) -> None:
     folder = data_root / "videos" / "surveillance"
-    found = camera(folder / "vtest.avi", limit=60, limit_validation=15).pictures(48, 96)
-    assert found.facts["frames"] == 795 and found.facts["frame_size"] == [360, 480]
-    assert (len(found.train), len(found.validation)) == (60, 15)
+    train, validation, facts = pictures(camera(folder / "vtest.avi", limit=60, limit_validation=15), 48, 96)
+    assert facts["frames"] == 795 and (len(train), len(validation)) == (60, 15)
+    parts = camera(folder / "vtest.avi").read((Rgb(height=48, width=96),), lambda _: None)
+    assert parts.trained_on()[0]["end_s"] < parts.trained_on()[1]["start_s"]
     with pytest.raises(UsageError, match="the view differs"):
-        camera(folder, sampling="every200").pictures(48, 96)  # four cameras are not one
+        pictures(camera(folder, sampling="every200"))  # four cameras are not one

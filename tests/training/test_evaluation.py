@@ -14,8 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.extractors.autoencoder.evaluation import COLUMNS, evaluate, evaluate_at
 from keyframe_bench.models.losses import MixLoss, SsimLoss
-from keyframe_bench.training.evaluation import COLUMNS, evaluate, evaluate_at
 
 MIX = MixLoss()
 COMMON = {"common_loss", "common_psnr"}

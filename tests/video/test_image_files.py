@@ -1,0 +1,294 @@
+"""Reading picture files: every format, depth and orientation as RGB, damage as one sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from keyframe_bench.video.image_files import UnreadableError, fit, read_rgb
+
+QUARTERS = np.zeros((40, 60, 3), np.uint8)  # RGB: red, green above blue, grey
+QUARTERS[:20, :30], QUARTERS[:20, 30:], QUARTERS[20:, :30], QUARTERS[20:, 30:] = (
+    (200, 0, 0),
+    (0, 180, 0),
+    (0, 0, 220),
+    (90, 90, 90),
+)
+
+
+def colours(picture: np.ndarray) -> np.ndarray:
+    """The four quarters' middles, int [4, 3]."""
+    high, wide = picture.shape[:2]
+    places = [(high // 4, wide // 4), (high // 4, 3 * wide // 4), (3 * high // 4, wide // 4), (-high // 4, -wide // 4)]
+    return np.array([picture[place] for place in places]).astype(int)
+
+
+WANTED = colours(QUARTERS)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tiff", ".ppm", ".JPG"])
+def test_formats_give_rgb(tmp_path, suffix) -> None:
+    path = tmp_path / f"x{suffix}"
+    cv2.imwrite(str(path), QUARTERS[..., ::-1])
+    assert np.abs(colours(read_rgb(path)) - WANTED).max() <= 6
+
+
+def test_grey_alpha_and_16_bits(tmp_path) -> None:
+    grey = tmp_path / "grey.png"
+    cv2.imwrite(str(grey), QUARTERS[..., 0])
+    assert read_rgb(grey).shape == (40, 60, 3)
+    assert np.array_equal(read_rgb(grey)[..., 2], QUARTERS[..., 0])
+    deep = tmp_path / "deep.png"
+    cv2.imwrite(str(deep), QUARTERS[..., ::-1].astype(np.uint16) * 257)
+    assert np.abs(colours(read_rgb(deep)) - WANTED).max() <= 1
+    for name, full in (("alpha.png", 255), ("deep alpha.png", 65535)):
+        opacity = np.full((40, 60, 1), full)
+        opacity[:20] = 0
+        kind = np.uint8 if full == 255 else np.uint16
+        clear = np.concatenate([QUARTERS[..., ::-1].astype(np.int64) * (full // 255), opacity], axis=2).astype(kind)
+        cv2.imwrite(str(tmp_path / name), clear)
+        found = colours(read_rgb(tmp_path / name))
+        assert np.all(found[:2] == 255) and np.abs(found[2:] - WANTED[2:]).max() <= 1
+
+
+GRADIENT = np.add.outer(np.arange(40) * 3, np.arange(60) * 2).astype(np.uint8)  # 0 to 235
+COLOURED = np.dstack([GRADIENT, 255 - GRADIENT, QUARTERS[..., 2]])
+OPACITY = np.tile(np.linspace(0, 255, 60).round().astype(np.uint8), (40, 1))
+TURNS = {  # EXIF orientation: what makes a stored picture upright
+    1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
+    5: lambda p: p.swapaxes(0, 1), 6: lambda p: np.rot90(p, -1), 7: lambda p: np.rot90(p, 2).swapaxes(0, 1),
+    8: np.rot90,
+}  # fmt: skip
+
+
+def before_white(colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    share = opacity[..., None] / 255
+    return colour * share + 255 * (1 - share)
+
+
+def grey_to_rgb(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+KINDS = {  # mode: what Pillow saves, and what it looks like
+    "1": (Image.fromarray(GRADIENT > 100), grey_to_rgb((GRADIENT > 100) * 255)),
+    "L": (Image.fromarray(GRADIENT), grey_to_rgb(GRADIENT)),
+    "LA": (Image.merge("LA", [Image.fromarray(GRADIENT), Image.fromarray(OPACITY)]),
+           before_white(grey_to_rgb(GRADIENT), OPACITY)),
+    "I;16": (Image.fromarray(GRADIENT.astype(np.uint16) * 257), grey_to_rgb(GRADIENT)),
+    "P": (Image.fromarray(COLOURED).quantize(60), np.array(Image.fromarray(COLOURED).quantize(60).convert("RGB"))),
+    "RGB": (Image.fromarray(COLOURED), COLOURED),
+    "RGBA": (Image.fromarray(np.dstack([COLOURED, OPACITY])), before_white(COLOURED, OPACITY)),
+    "CMYK": (Image.fromarray(COLOURED).convert("CMYK"), COLOURED),
+    "YCbCr": (Image.fromarray(COLOURED).convert("YCbCr"), COLOURED),
+}  # fmt: skip
+WRITES = {
+    "png": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"),
+    "tiff": ("1", "L", "LA", "I;16", "P", "RGB", "RGBA", "CMYK", "YCbCr"),
+    "webp": ("RGB", "RGBA"),
+    "jpeg": ("L", "RGB", "CMYK"),
+    "bmp": ("1", "L", "P", "RGB"),
+    "gif": ("L", "P"),
+    "ppm": ("1", "L", "I;16", "RGB"),
+}
+UPRIGHT_ONLY = ("bmp", "gif", "ppm")  # they cannot say how they are turned
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode", "orientation"),
+    [(s, m, turn) for s, modes in WRITES.items() for m in modes for turn in ([1] if s in UPRIGHT_ONLY else TURNS)],
+)
+def test_every_kind_depth_and_orientation(tmp_path, suffix, mode, orientation) -> None:
+    picture, wanted = KINDS[mode]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    how = {"lossless": True} if suffix == "webp" else {"quality": 95} if suffix == "jpeg" else {}
+    picture.save(tmp_path / f"x.{suffix}", **({} if suffix in UPRIGHT_ONLY else {"exif": exif}), **how)
+    found = read_rgb(tmp_path / f"x.{suffix}").astype(float)
+    upright = TURNS[orientation](wanted)
+    assert found.shape == upright.shape
+    difference = np.abs(found - upright)
+    assert (difference.mean() if suffix == "jpeg" else difference.max()) <= (
+        4 if suffix == "jpeg" else 3 if mode == "YCbCr" else 1.01
+    )
+
+
+def png_bytes(samples: np.ndarray, bits: int, key: tuple[int, ...]) -> bytes:
+    """A PNG, grey or RGB by its shape, with a colour that is transparent."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    high, wide = samples.shape[:2]
+    rows = (format(int(v), f"0{bits}b") for v in samples.reshape(-1))
+    text = "".join(rows)
+    per_row = len(text) // high
+    lines = [int(text[i * per_row : (i + 1) * per_row], 2).to_bytes(per_row // 8, "big") for i in range(high)]
+    header = struct.pack(">IIBBBBB", wide, high, bits, 2 if samples.ndim == 3 else 0, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + line for line in lines))
+    transparent = struct.pack(f">{len(key)}H", *key)
+    chunks = ((b"IHDR", header), (b"tRNS", transparent), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_of_a_png_shows_white(tmp_path, bits, channels) -> None:
+    if channels == 3 and bits < 8:
+        pytest.skip("PNG has no such pictures")
+    full = 2**bits - 1
+    shape = (4, 16) if channels == 1 else (4, 16, 3)
+    samples = np.random.default_rng(0).integers(0, full + 1, shape)
+    key = tuple(np.atleast_1d(samples[1, 2]).tolist())
+    (tmp_path / "x.png").write_bytes(png_bytes(samples, bits, key))
+    levels = samples * 255 / full
+    colour = grey_to_rgb(levels) if channels == 1 else levels
+    clear = samples == key[0] if channels == 1 else (samples == key).all(axis=2)
+    assert np.abs(read_rgb(tmp_path / "x.png") - np.where(clear[..., None], 255, colour)).max() <= 1
+
+
+@pytest.mark.parametrize("full", [15, 100, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize("plain", [False, True])
+def test_portable_maps_of_any_depth(tmp_path, full, plain) -> None:
+    for name, shape in (("x.pgm", (5, 7)), ("x.ppm", (5, 7, 3))):
+        samples = np.random.default_rng(1).integers(0, full + 1, shape)
+        kind = {("x.pgm", False): 5, ("x.ppm", False): 6, ("x.pgm", True): 2, ("x.ppm", True): 3}[name, plain]
+        data = " ".join(map(str, samples.reshape(-1))).encode() if plain else samples.astype(
+            ">u2" if full > 255 else "u1").tobytes()  # fmt: skip
+        (tmp_path / name).write_bytes(f"P{kind}\n# by hand\n7 5\n{full}\n".encode() + data)
+        wanted = samples * 255 / full
+        found = read_rgb(tmp_path / name)
+        assert np.abs(found - (grey_to_rgb(wanted) if wanted.ndim == 2 else wanted)).max() <= 1
+
+
+def test_kinds_of_tiff(tmp_path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    path, deep = tmp_path / "x.tif", GRADIENT.astype(np.uint16) * 257
+    covered = (COLOURED * (OPACITY[..., None] / 255)).round().astype(np.uint8)
+    seen = before_white(COLOURED, OPACITY)
+    for pixels, options, wanted in (
+        (np.dstack([COLOURED, OPACITY]), {"photometric": "rgb", "extrasamples": ["unassalpha"]}, seen),
+        (np.dstack([covered, OPACITY]), {"photometric": "rgb", "extrasamples": ["assocalpha"]}, seen),
+        (np.dstack([COLOURED, OPACITY]), {"photometric": "rgb", "extrasamples": ["unspecified"]}, COLOURED),
+        (deep, {"photometric": "miniswhite"}, grey_to_rgb(255 - GRADIENT)),
+        (deep, {"byteorder": ">"}, grey_to_rgb(GRADIENT)),
+        (COLOURED.transpose(2, 0, 1), {"photometric": "rgb", "planarconfig": "separate"}, COLOURED),
+        (COLOURED.astype(np.uint16) * 257, {"photometric": "rgb"}, COLOURED),
+    ):
+        tifffile.imwrite(path, pixels, **options)
+        assert np.abs(read_rgb(path) - wanted).max() <= 2.01, options
+    for pixels in (deep.astype(np.float32), deep.astype(np.uint32), np.stack([deep] * 3)):
+        tifffile.imwrite(
+            path, pixels, **({"photometric": "rgb", "planarconfig": "separate"} if pixels.ndim > 2 else {})
+        )
+        with pytest.raises(UnreadableError, match="bits"):
+            read_rgb(path)
+
+
+def test_lab_becomes_srgb(tmp_path) -> None:
+    convert = pytest.importorskip("skimage.color").lab2rgb
+    lab = np.array([[[60, 0, 0], [50, 40, 30], [70, -30, 20], [40, 10, -40], [100, 0, 0], [0, 0, 0]]], float)
+    stored = np.dstack([lab[..., 0] * 2.55, lab[..., 1], lab[..., 2]]).round().astype(np.int64) & 255
+    stored = stored.astype(np.uint8)
+    Image.frombytes("LAB", (6, 1), stored.tobytes()).save(tmp_path / "x.tif")
+    assert np.abs(read_rgb(tmp_path / "x.tif") - convert(lab) * 255).max() <= 17  # its white is adapted otherwise
+    grey = read_rgb(tmp_path / "x.tif")[0, 0].astype(int)
+    assert np.ptp(grey) <= 2 and abs(grey.mean() - 145) <= 2  # L* 60
+
+
+def test_transparent_levels_and_ten_bits(tmp_path) -> None:
+    ramp = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    Image.fromarray(ramp).save(tmp_path / "key.png", transparency=7)
+    deep = ramp.astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / "deep key.png", transparency=7 * 257)
+    expected = np.where(ramp == 7, 255, ramp)
+    for name in ("key.png", "deep key.png"):
+        assert np.array_equal(read_rgb(tmp_path / name), np.repeat(expected[..., None], 3, axis=2)), name
+    levels = np.linspace(0, 1023, 240).astype(">u2").reshape(12, 20)
+    (tmp_path / "ten.pgm").write_bytes(b"P5 20 12 1023\n" + levels.tobytes())
+    assert np.abs(read_rgb(tmp_path / "ten.pgm") - levels[..., None] * (255 / 1023)).max() <= 0.51
+
+
+def test_colours_before_the_background_are_not_darkened_twice(tmp_path) -> None:
+    """A TIFF whose colours are already multiplied by their opacity says so; white shines through once."""
+    alpha = OPACITY[..., None] / 255
+    multiplied = np.concatenate([QUARTERS * alpha, OPACITY[..., None]], axis=2).round().astype(np.uint8)
+    coded = io.BytesIO()
+    Image.fromarray(multiplied).save(coded, "tiff")
+    entry = struct.pack("<HHI", 338, 3, 1)  # ExtraSamples, of which Pillow writes 2 only: colours as they are
+    assert entry + b"\2" in coded.getvalue()
+    (tmp_path / "x.tiff").write_bytes(coded.getvalue().replace(entry + b"\2", entry + b"\1"))
+    expected = QUARTERS * alpha + 255 * (1 - alpha)
+    assert np.abs(colours(read_rgb(tmp_path / "x.tiff")) - colours(expected)).max() <= 2
+
+
+def test_bytes_after_the_end_the_first_of_several_and_silence(tmp_path, capfd) -> None:
+    upright = Image.fromarray(QUARTERS)
+    upright.save(tmp_path / "x.png")
+    with open(tmp_path / "x.png", "ab") as file:
+        file.write(b"bytes of another program" * 9)
+    upright.save(tmp_path / "x.gif", save_all=True, append_images=[Image.fromarray(255 - QUARTERS)])
+    for name in ("x.png", "x.gif"):
+        assert np.abs(colours(read_rgb(tmp_path / name)) - WANTED).max() <= 1
+    (tmp_path / "x.tiff").write_bytes(b"II*\0\x08\0\0\0\x01\0" + b"\xff" * 30)
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tiff")
+    for name, said in (("x.tiff", "."), ("float.tiff", "whole numbers")):
+        with pytest.raises(UnreadableError, match=said):
+            read_rgb(tmp_path / name)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp"])
+def test_damaged_files_are_refused(tmp_path, suffix) -> None:
+    path = tmp_path / f"x{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    if suffix == ".gif":
+        path.write_bytes(b"GIF89a nothing")
+    else:
+        cv2.imwrite(str(path), noise)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UnreadableError):
+        read_rgb(path)
+    path.write_bytes(b"")
+    with pytest.raises(UnreadableError, match="empty"):
+        read_rgb(path)
+    with pytest.raises(UnreadableError, match="No such file"):
+        read_rgb(tmp_path / "missing.jpg")
+
+
+def test_a_preview_is_not_taken_for_the_end_of_a_cut_off_picture(tmp_path) -> None:
+    _, preview = cv2.imencode(".jpg", QUARTERS[:8, :8])
+    _, whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    thumbnail = preview.tobytes()
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    data = whole.tobytes()[:2] + segment + whole.tobytes()[2:]
+    (tmp_path / "whole.jpg").write_bytes(data)
+    (tmp_path / "half.jpg").write_bytes(data[: len(data) - 900])
+    assert read_rgb(tmp_path / "whole.jpg").shape == (64, 64, 3)
+    with pytest.raises(UnreadableError, match="truncated"):
+        read_rgb(tmp_path / "half.jpg")
+
+
+def test_resizing() -> None:
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    halved = fit(picture, 20, 30, "stretch")
+    assert (
+        np.abs(halved - picture.reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))).max() <= 0.76
+    )  # the mean of what is covered
+    mixed = fit(picture, 80, 30, "stretch")  # one axis grows, one shrinks
+    columns = picture.reshape(40, 30, 2, 3).mean(axis=2)
+    assert np.abs(mixed[::2].astype(float) - columns)[1:-1].mean() < np.abs(np.diff(columns, axis=0)).mean() / 3
+    boxed = fit(np.full((40, 40, 3), 200, np.uint8), 20, 60, "letterbox")
+    assert boxed.shape == (20, 60, 3)
+    assert np.all(boxed[:, 20:40] == 200) and np.all(boxed[:, :20] == 0) and np.all(boxed[:, 40:] == 0)
+    cropped = fit(QUARTERS, 40, 20, "crop")  # the middle third
+    assert np.array_equal(cropped, QUARTERS[:, 20:40])
+    thin = fit(np.full((1, 5000, 3), 9, np.uint8), 24, 48, "letterbox")
+    assert thin.shape == (24, 48, 3) and thin.max() == 9

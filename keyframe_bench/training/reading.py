@@ -67,6 +67,8 @@ class TrainingData:
         a smaller limit gives some of those of a larger one.
     only : tuple of str or None
         Ids of the videos to be used, such as the training videos of an outer fold.
+    until : mapping or None
+        Id to the ordinal before which frames may be used, where a later part of each video is held out altogether.
     cache_gb : float
         Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
     """
@@ -79,6 +81,7 @@ class TrainingData:
     limit: int | None = None
     limit_validation: int | None = None
     only: tuple[str, ...] | None = None
+    until: Mapping[str, int] | None = None
     cache_gb: float = CACHE_GB
 
     def __post_init__(self) -> None:
@@ -124,6 +127,7 @@ class TrainingData:
             "sampling": self.sampling,
             "limits": [self.limit, self.limit_validation],
             "pass": PASS_VERSION,
+            **({} if self.until is None else {"until": dict(self.until)}),
         }
 
     def _fold(self, folds: Sequence[Fold]) -> Fold:
@@ -224,10 +228,11 @@ class _Reader:
                 if first != item.id and not (item.annotation and item.annotation.users):
                     self.copies[item.id] = f"the frames of {first}"
                     continue
-            counts[number] = len(clip)
+            end = read.info.n_frames if self.data.until is None else self.data.until[item.id]
+            counts[number] = int(np.searchsorted(clip.ordinals, end))
             if told := [*read.health.problems, *_monotonous(rows)]:
                 self.problems[item.id] = told
-        return counts
+        return {number: count for number, count in counts.items() if count}
 
     @property
     def _wanted(self) -> tuple[Feature, ...]:

@@ -24,6 +24,7 @@ from .core.seeding import rng_for
 from .datasets.base import Dataset, VideoItem
 from .extractors._inferred import budget_features, run_at_budget, unsupported
 from .extractors.base import Extractor
+from .extractors.trainable import Trainable
 from .report.key_clips import clips_of, write_key_clips
 from .report.saved import replace_files
 from .selection.key_clips import ClipRules, KeyClips
@@ -62,6 +63,8 @@ class Extraction:
     seed : int
     source : Pass
         The pass over the file: its health, every PTS.
+    trained_on_this_video : bool or None
+        Whether the extractor was trained, or its epoch chosen, on this very file; None where it does not learn.
     """
 
     path: Video
@@ -75,6 +78,7 @@ class Extraction:
     label: str
     seed: int
     source: Pass
+    trained_on_this_video: bool | None = None
 
     def __repr__(self) -> str:
         return f"Extraction({printable(self.path.name)!r}, {self.extractor!r}, frames={self.frames.tolist()})"
@@ -141,6 +145,7 @@ class Extraction:
             "run_sampling": self.run_sampling,
             "label": self.label,
             "seed": self.seed,
+            "trained_on_this_video": self.trained_on_this_video,
             "health": self.health,
             "versions": package_versions(),
         }
@@ -279,7 +284,10 @@ def extract(
     rng = rng_for(seed, read.info.sha256, method.name, 0)
     found, k = run_at_budget(method, read.clip(own, seen), wanted, len(read.grids[grid]), rng=rng)
     found = replace(found, cost={**read.cost(own, seen), **found.cost})
-    return Extraction(video, found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read)
+    trained_on = method.has_seen(read.info.sha256) if isinstance(method, Trainable) else None
+    return Extraction(
+        video, found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read, trained_on
+    )
 
 
 def sweep(
@@ -294,6 +302,10 @@ def sweep(
     n_jobs: int = 1,
     on_error: str = "raise",
     cache_gb: float = 0,
+    split: str = "",
+    trainer: Mapping[str, Mapping[str, Any]] | None = None,
+    trainings: str | Path = "outputs/trainings",
+    leak: str = "refuse",
 ) -> pd.DataFrame:
     """Compare extractors on videos, one decode a video, and return one row per cell.
 
@@ -317,6 +329,15 @@ def sweep(
     cache_gb : float
         Gigabytes of features kept on disk, for all videos together, so that the next call (another budget, other
         parameters) decodes nothing; 0 keeps and uses none. ``keyframe-bench cache`` shows them.
+    split : str
+        ``"kfold:5"``, ``"videos:0.8"``, ``"temporal:0.8"``, ``"given"`` or the path of a JSON file: extractors that
+        learn are trained on the training videos of each fold, once per seed, and all are scored on what is held out.
+    trainer : mapping, optional
+        ``{"autoencoder": {"epochs": [5, 40]}}``: options of trainings to sweep.
+    trainings : str or Path
+        Folder of the checkpoints; what is there is not trained again.
+    leak : {"refuse", "allow"}
+        Whether what learned from human annotators may be scored on videos that it has seen.
 
     Returns
     -------
@@ -352,6 +373,10 @@ def sweep(
             backend="loky" if n_jobs > 1 else "serial",
             n_jobs=n_jobs,
             cache_gb=cache_gb,
+            split=split,
+            trainer=trainer or {},
+            trainings=Path(trainings),
+            leak=leak,  # type: ignore[arg-type]  # RunSpec checks it
         )
         summary = run_benchmark(spec, command="keyframe_bench.sweep(...)")
         for note in summary.notes:

@@ -114,12 +114,16 @@ def _about(cell: Cell) -> dict[str, Any]:
         "versions": package_versions(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         **told,
+        **({} if cell.training is None else {"trained_on_this_video": cell.seen}),
     }
 
 
 def build_extractor(cell: Cell) -> Extractor | None:
     """Return the method of a cell; None for what people chose."""
-    return None if cell.extractor == HUMAN else Variant(cell.extractor, cell.params).build()
+    if cell.extractor == HUMAN:
+        return None
+    variant = Variant(cell.extractor, cell.params)
+    return (variant if cell.training is None else variant.with_checkpoint(cell.path)).build()
 
 
 def mean_of(values: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -17,10 +17,11 @@ from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
 from .cell_records import shared_features
+from .learned import Say
 from .plan import Plan, Scope, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results
-from .spec import NotRun, RunSpec
+from .spec import CHECKPOINT, NotRun, RunSpec
 from .workers import Report, map_videos, workers_ready
 
 
@@ -47,6 +48,8 @@ class RunSummary:
         Which cells of the folder are up to date.
     record : dict
         What ``run.json`` holds.
+    n_trainings : int
+        Trainings that cells rest on.
     notes : list of str
         What the user should know about this machine or the folder; results are the same.
     lost : int
@@ -62,6 +65,7 @@ class RunSummary:
     not_run: list[NotRun] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     record: dict[str, Any] = field(default_factory=dict)
+    n_trainings: int = 0
     notes: list[str] = field(default_factory=list)
     lost: int = 0
 
@@ -81,8 +85,10 @@ class RunSummary:
         return [*lost[: self.lost], *self.failed.values()]
 
 
-def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = None) -> RunSummary:
-    """Compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
+def run_benchmark(
+    spec: RunSpec, *, command: str = "", report: Report | None = None, say: Say = lambda _: None
+) -> RunSummary:
+    """Train what a split asks for, compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
 
     Parameters
     ----------
@@ -91,6 +97,8 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         How the run was started, for the report.
     report : callable, optional
         Progress.
+    say : callable
+        Told what is trained.
 
     Returns
     -------
@@ -105,9 +113,11 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
     start = started_record(command)
     problems: list[str] = []
     with workers_ready(spec):
-        plan = make_plan(spec)
+        plan = make_plan(spec, say=say)
         for folder in ("", "cells", "videos", "thumbs"):
             remove_leftovers(make_folder(spec.out / folder))
+        if plan.division is not None:
+            write_atomic(spec.out / "split.json", json.dumps(plan.division.document, indent=1) + "\n")
         results = list(map_videos(spec, plan.missing(problems), report))
     unreadable = [job for job in plan.jobs if job.unreadable]
     skipped = {job.item.id: job.unreadable for job in unreadable} | {r.video: r.skipped for r in results if r.skipped}
@@ -120,6 +130,7 @@ def run_benchmark(spec: RunSpec, *, command: str = "", report: Report | None = N
         {key: line for r in results for key, line in r.failures.items()},
         plan.not_run,
         plan.scope(),
+        n_trainings=len({one.path for one in plan.trainings if one.path}),
         notes=list(dict.fromkeys([*problems, *(note for r in results for note in r.notes)])),
     )
     return _written(replace(summary, record=start | _run_record(plan, summary)))
@@ -153,7 +164,8 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
         not_run,
         scope,
         record,
-        list(dict.fromkeys(note for s in summaries for note in s.notes)),
+        n_trainings=max(s.n_trainings for s in summaries),
+        notes=list(dict.fromkeys(note for s in summaries for note in s.notes)),
     )
     return _written(total)
 
@@ -212,6 +224,7 @@ def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
         "budget": ",".join(spec.budgets),
         "sampling": spec.sampling,
         "seeds": list(spec.seeds),
+        **({} if plan.division is None else {"split": plan.division.name, "folds": len(plan.division.folds)}),
         "n_videos": summary.n_videos,
         "columns": metric_columns(),
         "extractors": {n: {name: getattr(c, name) for name in _ABOUT} for n, c in classes.items()},
@@ -221,6 +234,7 @@ def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
             dict.fromkeys(
                 w
                 for v in plan.variants
+                if v.options is None or v.params[CHECKPOINT]
                 for b in spec.budgets
                 for w in shared_features(v.build(), measured, Budget.parse(b))
             )
@@ -252,7 +266,10 @@ class DryRun:
     per_extractor : dict
         Name to (cells, missing cells).
     seconds, megabytes : float
-        Estimates: speed measured on each video's first frames with the features needed; disk from typical sizes.
+        Estimates: speed measured on each video's first frames with the features needed; disk from typical sizes. Of
+        trainings nothing is known before.
+    n_trainings, n_untrained : int
+        Trainings that cells rest on, and how many of them are not finished.
     """
 
     n_videos: int
@@ -262,6 +279,8 @@ class DryRun:
     seconds: float
     megabytes: float
     not_run: list[NotRun]
+    n_trainings: int = 0
+    n_untrained: int = 0
 
 
 def dry_run(spec: RunSpec) -> DryRun:
@@ -269,7 +288,7 @@ def dry_run(spec: RunSpec) -> DryRun:
     from .estimate import estimate_disk_mb, estimate_seconds
 
     load_plugins(spec.plugins)
-    plan = make_plan(spec)
+    plan = make_plan(spec, only_found=True)
     missing = plan.missing([])
     gone = {cell.key for job in missing for cell in job.cells}
     counts: dict[str, tuple[int, int]] = {}
@@ -277,4 +296,14 @@ def dry_run(spec: RunSpec) -> DryRun:
         all_, lacking = counts.get(cell.extractor, (0, 0))
         counts[cell.extractor] = (all_ + 1, lacking + (cell.key in gone))
     seconds = estimate_seconds(missing) / (spec.n_jobs or 1)
-    return DryRun(len(plan.jobs), len(plan.cells), len(gone), counts, seconds, estimate_disk_mb(missing), plan.not_run)
+    return DryRun(
+        len(plan.jobs),
+        len(plan.cells),
+        len(gone),
+        counts,
+        seconds,
+        estimate_disk_mb(missing),
+        plan.not_run,
+        len(plan.trainings),
+        sum(bool(one.untrained) for one in plan.trainings),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,17 @@ from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
+from ..core.feature import Feature
 from ..core.files import digest
 from ..core.records import read_cell, read_video_record
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features
+from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
 from ..video.opening import check_video, sha256_of_video
-from .spec import NotRun, RunSpec, Variant, variants
+from .learned import Division, Learned, Say, divide, given, has_seen, learn, refuse_leaks
+from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,24 @@ class Scope:
         (data set, video) to (sha256, digest of the annotation).
     keys : frozenset of str
         Cells that were asked for.
+    divided : dict
+        (data set, split) to hashes of its divisions: what was trained on other folds is out of date.
     """
 
     videos: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
+    divided: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def __or__(self, other: Scope) -> Scope:
-        return Scope(self.videos | other.videos, self.keys | other.keys)
+        both = {at: self.divided.get(at, frozenset()) | other.divided.get(at, frozenset()) for at in self.divided}
+        return Scope(self.videos | other.videos, self.keys | other.keys, other.divided | both)
 
     def __contains__(self, record: Mapping[str, Any]) -> bool:
         """Say whether a cell is about a video of this run as it is now: a table is about one data set."""
         now = self.videos.get((record["dataset"], record["video"]))
-        return now == (record["video_sha256"], record["annotation"])
+        division = record.get("division")
+        current = {division} if division is None else self.divided.get((record["dataset"], record["split"]), {division})
+        return division in current and now == (record["video_sha256"], record["annotation"])
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,12 @@ class Plan:
     not_run : list of NotRun
     revision : str
         Of the data set.
+    variants : list of Variant
+        With a checkpoint, where there is one.
+    division : Division or None
+        Of a run with a split.
+    trainings : list of Learned
+        Of all folds and seeds, each once.
     """
 
     spec: RunSpec
@@ -78,6 +93,8 @@ class Plan:
     not_run: list[NotRun]
     revision: str
     variants: list[Variant] = field(default_factory=list)
+    division: Division | None = None
+    trainings: list[Learned] = field(default_factory=list)
 
     @property
     def cells(self) -> list[Cell]:
@@ -88,7 +105,8 @@ class Plan:
         """Return which cells of the output folder are up to date."""
         name = self.spec.dataset.name
         videos = {(name, job.item.id): (job.sha256, annotation_digest(job.item.annotation)) for job in self.jobs}
-        return Scope(videos, frozenset(cell.key for cell in self.cells))
+        divided = {} if self.division is None else {(name, self.division.name): frozenset({self.division.digest})}
+        return Scope(videos, frozenset(cell.key for cell in self.cells), divided)
 
     def missing(self, problems: list[str]) -> list[VideoJob]:
         """Return the jobs reduced to cells that have no usable result yet; complete videos are left out.
@@ -141,13 +159,21 @@ def metric_versions() -> dict[str, str]:
     }
 
 
-def make_plan(spec: RunSpec) -> Plan:
-    """List the data set's videos and every cell of the run.
+def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: None) -> Plan:
+    """List the data set's videos and every cell of the run, after training what its split asks for.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    only_found : bool
+        Train nothing: cells of trainings that are not there count as missing.
+    say : callable
+        Told what is trained.
 
     Raises
     ------
     UsageError, UnavailableError
-        When the data set, an extractor or an option is wrong.
+        When the data set, an extractor or an option is wrong, or a method would be scored on what it learned from.
     VideoError
         When ``on_error=raise`` and a file cannot be read.
     """
@@ -158,9 +184,41 @@ def make_plan(spec: RunSpec) -> Plan:
     if not any(_known(item.annotation) for item in items):
         chosen, left_out = _without_privileged(spec, chosen)
         not_run = [*not_run, *left_out]
-    jobs = [_job(spec, item, chosen) for item in items]
+    jobs = [_job(spec, item) for item in items]
+    division, learned = None, {}
+    if spec.split:
+        division = divide(spec, [job.item for job in jobs], [job.sha256 for job in jobs])
+        learned = learn(spec, chosen, division, only_found=only_found, say=say)
+        jobs = [job for job in jobs if job.unreadable or job.item.id in division.tested]
+    else:
+        chosen, left_out = _without_leaks(spec, chosen, jobs)
+        not_run = [*not_run, *left_out]
+    for number, variant in enumerate(chosen):
+        if variant.options is None and isinstance(method := variant.build(), Trainable):
+            learned[number] = [given(method)]
+    jobs = [replace(job, cells=tuple(_cells(spec, job, chosen, learned, division))) for job in jobs]
     revision = f"{spec.dataset.revision()} {source_digest(type(spec.dataset))}".strip()
-    return Plan(spec, jobs, not_run, revision, chosen)
+    trainings = {id(one): one for several in learned.values() for one in several if division is not None}
+    ready = [v.with_checkpoint(_first_path(learned[i])) if v.options else v for i, v in enumerate(chosen)]
+    return Plan(spec, jobs, not_run, revision, ready, division, list(trainings.values()))
+
+
+def _first_path(learned: Iterable[Learned]) -> str:
+    return next((one.path for one in learned if one.path), "")
+
+
+def _without_leaks(spec: RunSpec, chosen: list[Variant], jobs: list[VideoJob]) -> tuple[list[Variant], list[NotRun]]:
+    """Leave out methods that would be scored on what they learned from annotators of; one asked for by name raises."""
+    kept, left_out = [], []
+    for variant in chosen:
+        try:
+            refuse_leaks(spec, variant, {job.item.id: job.sha256 for job in jobs})
+            kept.append(variant)
+        except UsageError as error:
+            if variant.name in spec.named or variant.name in spec.grid:
+                raise
+            left_out.append(NotRun(variant.name, str(error)))
+    return kept, left_out
 
 
 def _without_privileged(spec: RunSpec, chosen: list[Variant]) -> tuple[list[Variant], list[NotRun]]:
@@ -173,7 +231,7 @@ def _without_privileged(spec: RunSpec, chosen: list[Variant]) -> tuple[list[Vari
     return [v for v in chosen if v not in privileged], [NotRun(name, reason) for name in names]
 
 
-def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
+def _job(spec: RunSpec, item: VideoItem) -> VideoJob:
     try:
         check_video(item.path)
         sha = sha256_of_video(item.path)
@@ -183,42 +241,81 @@ def _job(spec: RunSpec, item: VideoItem, chosen: list[Variant]) -> VideoJob:
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)
         return VideoJob(item, "", (), reason)
-    return VideoJob(item, sha, tuple(_cells(spec, item, sha, chosen)), cache_bytes=round(spec.cache_gb * 1e9))
+    return VideoJob(item, sha, (), cache_bytes=round(spec.cache_gb * 1e9))
 
 
-def _cells(spec: RunSpec, item: VideoItem, sha: str, chosen: list[Variant]) -> Iterable[Cell]:
-    annotation = annotation_digest(item.annotation)
+def _cells(
+    spec: RunSpec,
+    job: VideoJob,
+    chosen: list[Variant],
+    learned: Mapping[int, list[Learned]],
+    division: Division | None,
+) -> Iterable[Cell]:
+    """Yield the cells of one video; none where it cannot be read."""
+    item = job.item
+    if job.unreadable:
+        return
+    part = None if division is None else division.part(item.id)
     common: dict[str, Any] = {
         "dataset": spec.dataset.name,
-        "annotation": annotation,
+        "annotation": annotation_digest(item.annotation),
         "video": item.id,
-        "video_sha256": sha,
+        "video_sha256": job.sha256,
         "run_sampling": spec.sampling,
+        "part": part,
     }
-    for variant in chosen:
-        extractor = variant.build()
-        if extractor.privileged and not _known(item.annotation):
+    where: dict[str, Any] = {} if part is None or division is None else {"split": division.name}
+    for number, variant in enumerate(chosen):
+        if number not in learned:
+            yield from _cells_of(spec, variant, item, spec.seeds, {**common, **where})
             continue
-        for budget in spec.budgets:
-            wanted = Budget.parse(budget)
-            if wanted.needs_support not in extractor.supports:
+        for one in learned[number]:
+            if one.fold is not None and division is not None and one.fold not in division.folds_testing(item.id):
                 continue
-            features = dict.fromkeys([*extractor.needs, *budget_features(wanted)])
-            for seed in spec.seeds if extractor.stochastic else (0,):
-                yield Cell(
-                    extractor=variant.name,
-                    version=extractor.version,
-                    params=variant.params,
-                    features=(*(f.key + source_digest(type(f)) for f in features), *extractor.depends_on),
-                    budget=budget,
-                    sampling=extractor.sampling or spec.sampling,
-                    seed=seed,
-                    source=source_digest(type(extractor)),
-                    **common,
-                )
+            ready = variant.with_checkpoint(one.path)
+            start_s = None if part is None or division is None else division.starts[item.id][1]
+            method = ready.build()
+            assert isinstance(method, Trainable)  # others learn nothing
+            seen = has_seen(one, method, job.sha256, start_s)
+            told = {**common, **one.fields(division), "seen": seen}
+            seeds = spec.seeds if one.fold is None or one.seed is None else (one.seed,)
+            yield from _cells_of(spec, ready, item, seeds, told, once=one.seed is None or one.fold is None)
     if item.annotation is not None and len(item.annotation.choosers) > 1:
         # The people's own choice against each other: it has no budget, so it stands once.
-        yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, **common)
+        yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, **common, **where)
+
+
+def _cells_of(
+    spec: RunSpec, variant: Variant, item: VideoItem, seeds: Sequence[int], common: Mapping[str, Any], once: bool = True
+) -> Iterable[Cell]:
+    """Yield the cells of one method on one video; with ``once``, seed 0 alone where the selection draws nothing."""
+    extractor = variant.build()
+    if extractor.privileged and not _known(item.annotation):
+        return
+    params = variant.params
+    if isinstance(extractor, Trainable):  # where the checkpoint lies is of no matter
+        params = {name: value for name, value in params.items() if name != CHECKPOINT}
+    for budget in spec.budgets:
+        wanted = Budget.parse(budget)
+        if wanted.needs_support not in extractor.supports:
+            continue
+        features: dict[Feature, None] = {}
+        depends_on: tuple[str, ...] = ()
+        if not common.get("untrained"):
+            features = dict.fromkeys([*extractor.needs, *budget_features(wanted)])
+            depends_on = extractor.depends_on
+        for seed in seeds if extractor.stochastic or not once else (0,):
+            yield Cell(
+                extractor=variant.name,
+                version=extractor.version,
+                params=params,
+                features=(*(f.key + source_digest(type(f)) for f in features), *depends_on),
+                budget=budget,
+                sampling=extractor.sampling or spec.sampling,
+                seed=seed,
+                source=source_digest(type(extractor)),
+                **common,
+            )
 
 
 def _known(annotation: Annotation | None) -> bool:

@@ -9,10 +9,14 @@ from typing import Any
 from ..core.files import canonical_json, write_atomic
 from ..core.records import read_cell
 from ..extractors.base import Extractor
+from ..extractors.trainable import Trainable
 from .plan import Scope, metric_versions
 
 # What can stand only once in a table; features and their weights may have been others before.
-_PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
+_PLACE = (
+    *("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed"),
+    *("split", "fold", "training", "training_seed"),
+)
 
 
 def collect_results(out: Path, scope: Scope) -> tuple[list[dict[str, Any]], list[str]]:
@@ -27,7 +31,7 @@ def collect_results(out: Path, scope: Scope) -> tuple[list[dict[str, Any]], list
     for path in sorted((out / "cells").glob("*.json")):
         record = read_cell(path, problems)
         if record is not None and record in scope and _is_current(record, versions):
-            place = tuple(canonical_json(record[name]) for name in _PLACE)
+            place = tuple(canonical_json(_place(record, name)) for name in _PLACE)
             rival = current.get(place)
             if rival is None or _rank(record, scope) > _rank(rival, scope):
                 current[place] = record
@@ -40,6 +44,10 @@ def collect_results(out: Path, scope: Scope) -> tuple[list[dict[str, Any]], list
             canonical_json(r["params"]),
             r["budget"],
             r["seed"],
+            str(r.get("split") or ""),
+            canonical_json(r.get("training")),
+            r.get("fold") or 0,
+            r.get("training_seed") or 0,
             r["key"],
         )
     )
@@ -47,10 +55,18 @@ def collect_results(out: Path, scope: Scope) -> tuple[list[dict[str, Any]], list
     return records, problems
 
 
+def _place(record: Mapping[str, Any], name: str) -> Any:
+    """Return a field; of a training its options alone, since one that failed has no more."""
+    found = record.get(name)
+    return found["options"] if name == "training" and found and record.get("division") else found
+
+
 def _is_current(record: Mapping[str, Any], versions: Mapping[str, str]) -> bool:
     entry = Extractor.registry.entries().get(record["extractor"])
-    if entry is not None and entry.cls is not None and entry.cls.version != record["version"]:
-        return False
+    if entry is not None and entry.cls is not None:
+        nameless = issubclass(entry.cls, Trainable) and record.get("training") is None  # of older versions
+        if nameless or entry.cls.version != record["version"]:
+            return False
     return all(versions.get(name, version) == version for name, version in record["metric_versions"].items())
 
 

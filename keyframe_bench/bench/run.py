@@ -49,6 +49,7 @@ from .cell_records import (
     video_record,
 )
 from .failures import WorkerDiedError, raise_interrupt, raise_plain
+from .learned import why_untrained
 from .plan import VideoJob, cell_path, metric_versions, missing_part, record_path
 from .spec import OnError
 from .thumbnails import write_thumbnails
@@ -164,7 +165,7 @@ def run_apart(
 def _by_method(job: VideoJob) -> list[VideoJob]:
     methods: dict[str, list[Cell]] = defaultdict(list)
     for cell in job.cells:
-        methods[canonical_json([cell.extractor, cell.params])].append(cell)
+        methods[canonical_json([cell.extractor, cell.params, cell.path])].append(cell)
     return [replace(job, cells=tuple(cells)) for cells in methods.values()]
 
 
@@ -173,7 +174,7 @@ def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
     requests = requests_of_any_run(cells[0].run_sampling)
     for cell in cells:
         extractor = build_extractor(cell)
-        requests[cell.sampling] += () if extractor is None else _seen(cell, extractor)
+        requests[cell.sampling] += () if extractor is None or cell.untrained else _seen(cell, extractor)
     return requests
 
 
@@ -188,6 +189,10 @@ def requests_of_any_run(sampling: str) -> dict[str, list[Feature]]:
 def _seen(cell: Cell, extractor: Extractor) -> tuple[Feature, ...]:
     """Features that the method reads, and those that its budget is inferred from."""
     return tuple(dict.fromkeys([*extractor.needs, *budget_features(Budget.parse(cell.budget))]))
+
+
+def _later(clip: Clip, start: int, read: Pass) -> Clip:
+    return clip.later(start, float(read.times[start]))
 
 
 def _metric_needs(metrics: Sequence[Metric]) -> tuple[Feature, ...]:
@@ -294,10 +299,26 @@ class _Video:
     def _cell(
         self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None
     ) -> dict[str, Any]:
+        if (error := why_untrained(cell)) is not None:
+            raise error
+        start, _ = cell.part or (0, 0)
+        known = annotation
+        if start:  # metrics see a part as a video of its own, whose first frame is 0
+            later = _later(whole, start, read)
+            whole = replace(later, ordinals=later.ordinals - start)
+            annotation = annotation and annotation.within(start, read.info.n_frames)
+            known = annotation and annotation.moved(-start)
         if extractor is None:
-            return self._human(cell, read, whole, annotation)
-        n_run, seen = len(read.grids[cell.run_sampling]), _seen(cell, extractor)
-        clip = read.clip(cell.sampling, seen, annotation)
+            return self._human(cell, whole, known)
+        seen = _seen(cell, extractor)
+        clip, n_run = read.clip(cell.sampling, seen, annotation), len(read.grids[cell.run_sampling])
+        if start:
+            clip, n_run = _later(clip, start, read), int((read.grids[cell.run_sampling] >= start).sum())
+            if not len(clip):
+                raise UsageError(
+                    f"no frame of the part that is scored, from frame {start}, is sampled at {cell.sampling}; sample "
+                    "more often, or hold out more"
+                )
         cost = read.cost(cell.sampling, seen)
         if self.packets_s is not None and all(feature.source == "packets" for feature in seen):
             cost["decode_s"] = self.packets_s  # alone, it would not have decoded
@@ -307,7 +328,7 @@ class _Video:
             found, k = run_at_budget(extractor, clip, Budget.parse(cell.budget), n_run, rng=rng)
             peak = max(cost["peak_mb"], anonymous_mb() if draw == 0 else 0.0, found.cost.get("peak_mb", 0.0))
             draws.append(replace(found, cost={**cost, **found.cost, "peak_mb": peak}))
-            values.append(self._measure(draws[-1], whole, annotation))
+            values.append(self._measure(draws[-1].moved(-start) if start else draws[-1], whole, known))
         fallback, shortfall = (
             next(filter(None, said), "") for said in ([d.fallback for d in draws], [d.shortfall for d in draws])
         )
@@ -323,18 +344,23 @@ class _Video:
             warnings=shared_features(extractor, self.metrics, Budget.parse(cell.budget)),
         )
 
-    def _human(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
+    def _human(self, cell: Cell, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         """Score each person who chose key frames against the others (A22), never against themself."""
         assert annotation is not None  # planned only for videos with users
         values = []
         for index, user in enumerate(annotation.users):
-            if not len(user):
+            if not len(user) or len(annotation.choosers) < 2:
                 continue
             assert user.frames is not None and user.times is not None  # aligned
             values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
         untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # people are not timed
+        nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
         return measured_record(
-            cell, mean_of(values) | untimed, n_sampled=len(whole), n_frames=read.info.n_frames, draws=len(values)
+            cell,
+            (mean_of(values) if values else nobody) | untimed,
+            n_sampled=len(whole),
+            n_frames=whole.video.n_frames,
+            draws=len(values),
         )
 
     def _measure(self, result: KeyFrames, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:

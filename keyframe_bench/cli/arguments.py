@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 # Values that are paths: taken as they stand, so names with "=", ",", "(" or quotes work.
-_PATHS = re.compile(r"out|weights|extractor\.weights|dataset\.(root|annotations|clips)")
+_PATHS = re.compile(r"out|weights|trainings|extractor\.weights|dataset\.(root|annotations|clips)")
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Arguments:
     values : dict
         Flags with a value, such as "--from", as typed.
     paths : dict
-        ``out``, ``weights``, ``dataset.root`` ... as typed.
+        ``out``, ``weights``, ``dataset.root``, a ``split`` that is a file ... as typed.
     overrides : list of str
         Everything else, for Hydra.
     """
@@ -53,7 +53,7 @@ class Arguments:
 
     def set(self, key: str, value: str, word: str) -> None:
         """Keep ``word``, which is ``key=value``, as a path or for Hydra."""
-        if not _PATHS.fullmatch(key):
+        if not _PATHS.fullmatch(key) and not (key == "split" and value.endswith(".json")):
             self.overrides.append(word)
         elif value:
             self.paths[key] = value

@@ -158,6 +158,9 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     elif config != "train" and group == "grid":
         check_grid_key(key)
         return f"++{line}"
+    elif config == "run" and group == "trainer":
+        check_trainer_key(key)
+        return f"++{line}"
     elif group in groups:
         if parameter == "name":
             raise UsageError(f"{line}: choose it with {group}=NAME")
@@ -246,6 +249,14 @@ def check_grid_key(key: str) -> None:
     known = parameters_of(Extractor.registry.get(parts[1]))
     if parts[2] not in known:
         raise UsageError(f"{key}: {parts[1]} has no parameter {parts[2]!r}; it has {', '.join(known) or 'none'}")
+
+
+def check_trainer_key(key: str) -> None:
+    """Raise `UsageError` unless ``key`` is ``trainer.<extractor>.<option>``; which options exist is looked at later."""
+    parts = key.split(".")
+    if len(parts) != 3:
+        raise UsageError(f"{key}= is not trainer.<extractor>.<option>=[values]")
+    Extractor.registry.get(parts[1])
 
 
 def built_params(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
         _print_dry_run(dry_run(spec))
         return 0
     with run_progress() as report:
-        summary = run_benchmark(spec, command=command, report=report)
+        summary = run_benchmark(spec, command=command, report=report, say=say)
     return _finish(summary, spec.on_error, columns)
 
 
@@ -63,7 +63,7 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
     config : mapping
         Of ``conf/run.yaml`` with its groups.
     paths : mapping
-        ``out``, ``weights``, ``dataset.root`` and the like as typed.
+        ``out``, ``weights``, ``trainings``, ``dataset.root`` and the like as typed; ``split`` if it is a file.
     """
     name, params = built_params(config["dataset"])
     params |= {key.removeprefix("dataset."): text for key, text in paths.items() if key.startswith("dataset.")}
@@ -89,10 +89,20 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
         on_error=config["on_error"],
         limit=config["limit"],
         cache_gb=config["cache_gb"],
+        split=str(paths.get("split") or config["split"] or ""),
+        split_seed=config["split_seed"],
+        trainings=Path(paths.get("trainings") or config["trainings"]),
+        trainer={name: dict(axes) for name, axes in config["trainer"].items()},
+        leak=config["leak"],
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
         plugins=plugin_files(),
         **options,
     )
+
+
+def say(text: str) -> None:
+    """Tell what is being trained."""
+    print(f"keyframe-bench: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -124,7 +134,8 @@ def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
             print(f"keyframe-bench: warning: skipped {one_line(video)}: {one_line(reason)}", file=sys.stderr)
     print_notes(summary)
     report = path_text(summary.out / "report.html")
-    print(f"{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
+    trained = f"{summary.n_trainings} trainings; " if summary.n_trainings else ""
+    print(f"{trained}{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
     return print_failures(summary)
 
 
@@ -195,6 +206,8 @@ def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str
 
 def _print_dry_run(plan: DryRun) -> None:
     print(f"{plan.n_videos} videos, {plan.n_cells} cells, {plan.n_missing} missing")
+    if plan.n_trainings:
+        print(f"{plan.n_trainings} trainings, {plan.n_untrained} to be done first; the time below is without them")
     for name, (cells, missing) in plan.per_extractor.items():
         print(f"  {name:24} {cells:6} cells, {missing:6} missing")
     for left_out in plan.not_run:

@@ -25,7 +25,7 @@ from .arguments import Arguments, path_text, split
 from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
 from .progress import run_progress
-from .run_command import make_spec, print_failures, print_notes
+from .run_command import make_spec, print_failures, print_notes, say
 from .table_trainings import measure_trainings
 
 DEFAULT_SCALE = "cpu"
@@ -148,7 +148,7 @@ def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: li
     summaries = []
     for spec in specs:
         with run_progress() as report:
-            summaries.append(run_benchmark(spec, command=command, report=report))
+            summaries.append(run_benchmark(spec, command=command, report=report, say=say))
     total = finish_sweep(summaries, facts)
     print_notes(total)
     return print_failures(total)

@@ -84,21 +84,21 @@ def _typed(found: Arguments) -> tuple[_Typed, list[str]]:
             f"train takes no {old[0]}= any more; write keyframe-bench train extractor=autoencoder dataset=NAME "
             "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
         )
-    out = found.paths.pop("out", None)
+    out, split_file = found.paths.pop("out", None), found.paths.pop("split", None)
     texts = {key.removeprefix("dataset."): found.paths.pop(key) for key in list(found.paths) if "dataset." in key}
     for unknown in found.paths:
         raise UsageError(f"train takes no {unknown}=; what it learns from is dataset=NAME dataset.root=PATH")
     left, values = [], {}
     for line in found.overrides:
         key, _, value = line.partition("=")
-        if key == "init" or (key == "split" and value.endswith(".json")):
+        if key == "init":
             if not value:
                 raise UsageError(f"{key}= is empty; give the path of a file after it, or leave it out")
             values[key] = None if value == "null" else value
         else:
             left.append(line)
     more, left = text_parameters("dataset", left)
-    return _Typed(out, values.get("init"), values.get("split"), {**texts, **more}), left
+    return _Typed(out, values.get("init"), split_file, {**texts, **more}), left
 
 
 def make_training(config: Mapping[str, Any], typed: _Typed) -> Training:

@@ -93,6 +93,12 @@ class Annotation:
         clipped = {name: _clipped(getattr(self, name), start, end) for name in ("shots", "events")}
         return replace(self, users=tuple(users), **clipped)
 
+    def moved(self, by: int) -> Annotation:
+        """Return what an aligned annotation says where every ordinal is ``by`` larger; times stay as they are."""
+        users = tuple(replace(user, frames=None if user.frames is None else user.frames + by) for user in self.users)
+        spans = {name: getattr(self, name) for name in ("shots", "events")}
+        return replace(self, users=users, **{name: None if s is None else s + by for name, s in spans.items()})
+
     @property
     def choosers(self) -> tuple[UserSummary, ...]:
         """Users with at least one key frame: agreement with the others is not defined."""

@@ -130,6 +130,18 @@ class Clip:
             spans=spans,
         )
 
+    def later(self, start: int, start_s: float) -> Clip:
+        """Return the clip of the frames from ordinal ``start`` on, perhaps none, as if the video began there.
+
+        ``start_s`` is the PTS of that frame; ordinals and times stay as they are.
+        """
+        positions = np.flatnonzero(self.ordinals >= start)
+        if not len(positions):
+            return replace(self, ordinals=self.ordinals[:0], times=self.times[:0], columns={}, annotation=None)
+        video = replace(self.video, start_s=start_s, duration_s=self.video.start_s + self.video.duration_s - start_s)
+        known = self.annotation
+        return replace(self.taken(positions), video=video, annotation=known and known.within(start, video.n_frames))
+
     def taken(self, positions: NDArray[np.int64]) -> Clip:
         """Return the clip of the sampled frames at ``positions``, increasing; the video stays the whole one.
 

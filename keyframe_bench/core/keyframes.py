@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,11 @@ class KeyFrames:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def moved(self, by: int) -> KeyFrames:
+        """Return the same where every ordinal is ``by`` larger."""
+        segments = None if self.segments is None else self.segments + by
+        return replace(self, frames=self.frames + by, segments=segments)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_json` restores the same key frames."""

@@ -11,14 +11,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from .cells import FORMAT, Cell
+from .cells import FORMAT, NO_IDENTITY, Cell
 from .files import read_file
 
 STATUSES = ("ok", "failed", "skipped")
 
 _MAX_BYTES = 256_000_000
 _MAX_DEPTH = 50  # far from where Python stops
-_IDENTITY = tuple(field.name for field in fields(Cell))
+_FIELDS = tuple(field for field in fields(Cell) if field.name not in NO_IDENTITY)
+_IDENTITY = tuple(field.name for field in _FIELDS if field.default is not None)
 _LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
 _STORED = (*_IDENTITY, "metric_versions", "warnings")  # what a run's own cells have
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -29,9 +30,12 @@ _CELL: dict[str, Any] = {
     **dict.fromkeys(("key", "status", "extractor", "video", "format"), str),
     **dict.fromkeys(("label", "reference", "budget_rule", "known_defects", "structure", "unit", "finished"), (str,)),
     **dict.fromkeys(("dataset", "revision", "annotation", "video_sha256", "video_record", "source"), (str,)),
-    **dict.fromkeys(("budget", "sampling", "run_sampling"), (str,)),
+    **dict.fromkeys(("budget", "sampling", "run_sampling", "checkpoint", "split", "division"), (str,)),
     **dict.fromkeys(("version", "pass_version", "seed", "k", "n_sampled", "n_frames", "draws"), (int,)),
-    **dict.fromkeys(("privileged", "control", "exported"), (bool,)),
+    **dict.fromkeys(("training_seed", "fold"), (int,)),
+    **dict.fromkeys(("privileged", "control", "exported", "trained_on_this_video"), (bool,)),
+    "training": ({"options": {}},),
+    "part": ([int],),
     **dict.fromkeys(("features", "warnings"), ([str],)),
     **dict.fromkeys(("versions", "metric_versions"), ({"": str},)),
     "params": ({},),
@@ -95,8 +99,8 @@ def parse_cell(text: str) -> dict[str, Any]:
         raise ValueError("its key frames are not in order")
     if any(found.get(name) is not None and len(found[name]) != len(frames) for name in ("times", "scores")):
         raise ValueError("its key frames have other times or scores than frames")
-    identity = {name: cell[name] for name in _IDENTITY if cell.get(name) is not None}
-    if len(identity) == len(_IDENTITY) and not Cell(**identity).to_json().items() <= cell.items():
+    identity = {field.name: cell[field.name] for field in _FIELDS if cell.get(field.name) is not None}
+    if identity.keys() >= set(_IDENTITY) and not Cell(**identity).to_json().items() <= cell.items():
         raise ValueError("its key is not the hash of what it says it is about")
     return cell
 

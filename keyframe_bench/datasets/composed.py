@@ -64,6 +64,9 @@ class Composed(Dataset):
         Annotators see one frame in so many seconds: 1 as the people of the Open Video set did, 0 for every frame.
     height, width : int
         Pixels, even.
+    groups : int
+        Into so many parts the clips are dealt, and video i shows clips of part i % groups only: a split that keeps the
+        videos of a part together shows no clip on both sides. Every part needs two clips.
     """
 
     description = "videos edited from a folder of clips: exact cuts and dissolves, simulated annotators"
@@ -83,6 +86,7 @@ class Composed(Dataset):
         users_every_s: Annotated[float, Range(0, 10)] = 1.0,
         height: Annotated[int, Range(16, 4096)] = 180,
         width: Annotated[int, Range(16, 4096)] = 320,
+        groups: Annotated[int, Range(1, 1000)] = 1,
     ) -> None:
         self.root = root
         self.clips = clips
@@ -96,6 +100,7 @@ class Composed(Dataset):
         self.users_every_s = users_every_s
         self.height = height
         self.width = width
+        self.groups = groups
 
     def videos(self) -> list[VideoItem]:
         """Return the videos, after composing those that are missing.
@@ -110,23 +115,37 @@ class Composed(Dataset):
             If the folder cannot be written.
         """
         clips = self._material()
-        root = self._root(clips)
-        edits = {f"{self.split}-{i:03d}.mp4": self._edit(clips, i) for i in range(self.n_videos)}
+        root, dealt = self._root(clips), self._dealt(clips)
+        names = [f"{self.split}-{i:03d}.mp4" for i in range(self.n_videos)]
+        shown = {name: dealt[i % self.groups] for i, name in enumerate(names)}
+        edits = {name: self._edit(shown[name], i) for i, name in enumerate(names)}
         annotations = {name: self._annotation(name, edit) for name, edit in edits.items()}
 
         def render(name: str, path: Path) -> None:
-            compose_video(path, edits[name], clips, height=self.height, width=self.width)
+            compose_video(path, edits[name], shown[name], height=self.height, width=self.width)
 
-        wanted = {name: self._entry(edit, clips) for name, edit in edits.items()}
+        wanted = {name: self._entry(edit, shown[name]) for name, edit in edits.items()}
         RenderedFolder(root, "composed", _RECORD).bring_to(wanted, annotations, render)
-        return [VideoItem(name, root / name, annotations[name]) for name in edits]
+        groups = [f"clips {i % self.groups + 1} of {self.groups}" if self.groups > 1 else "" for i in range(len(names))]
+        return [VideoItem(n, root / n, annotations[n], group) for n, group in zip(names, groups, strict=True)]
+
+    def _dealt(self, clips: Sequence[Material]) -> list[list[Material]]:
+        """Return the clips of each group, in order of name; as in the parts of a split, their bytes decide."""
+        if len(clips) < 2 * self.groups:
+            raise UsageError(
+                f"data set 'composed': groups={self.groups} needs at least {2 * self.groups} different clips, two for "
+                f"each, and there are {len(clips)}; add clips, or ask for fewer groups"
+            )
+        ranked = sorted(clips, key=lambda clip: clip.read.info.sha256)
+        return [[clip for clip in clips if clip in ranked[i :: self.groups]] for i in range(self.groups)]
 
     def revision(self) -> str:
         """Return a digest of the used clips' names and bytes, the parameters, and the versions of the models."""
         return self._revision(self._material())
 
     def _revision(self, clips: Sequence[Material]) -> str:
-        params = {name: value for name, value in self.params.items() if name not in ("root", "clips", "exclude")}
+        without = ["root", "clips", "exclude", *["groups"] * (self.groups == 1)]  # one group: as before there were any
+        params = {name: value for name, value in self.params.items() if name not in without}
         used = [[clip.name, clip.read.stamp[0], clip.read.info.sha256] for clip in clips]
         return digest([COMPOSER_VERSION, ANNOTATORS_VERSION, asdict(Annotators()), params, used])
 

@@ -90,6 +90,14 @@ class Trainable(Extractor):
         """Return the options it was trained with."""
         return self.Options.build(self.trained_record()["options"])
 
+    def has_seen(self, sha256: str, start_s: float | None = None) -> bool:
+        """Say whether training, or what chose its epoch, looked at the video with this hash (at ``start_s`` or later).
+
+        Errors as `learned`.
+        """
+        mine = [part for part in self.trained_record()["trained_on"] if part.get("sha256") == sha256]
+        return any(start_s is None or float(part["end_s"]) >= start_s for part in mine)
+
     @property
     def depends_on(self) -> tuple[str, ...]:
         """The content of the checkpoint, wherever it lies."""

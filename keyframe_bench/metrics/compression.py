@@ -23,8 +23,8 @@ class Compression(Metric):
     }
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
-        """Return the columns; N is ``clip.video.n_frames``."""
-        k, n, minutes = len(keyframes), clip.video.n_frames, clip.video.duration_s / 60
+        """Return the columns; N is ``len(clip)``: all frames, or those of the part that is looked at."""
+        k, n, minutes = len(keyframes), len(clip), clip.video.duration_s / 60
         return {
             "n_keyframes": float(k),
             "compression": 1 - k / n if n else 0.0,

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.cells import HUMAN
 from .format import shown
+from .learned import seen_text
 from .notes import notes_for
 from .rank import best_row, by_place, candidates, is_ranked, with_all_videos
 from .sanity import normalise_rows, sanity_report
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+_SET = ("params", "training", "split")
 _VERSION = "@version"  # no parameter can be called so
 _ORDER: dict[Role, int] = {"control": 0, "method": 1, "ceiling": 2}
 
@@ -32,10 +34,11 @@ def comparison(
 ) -> Table:
     """Return one row per extractor as it was run.
 
-    Cells are averaged when they share data set, extractor, version, parameters, label, budget and sampling: first the
-    seeds of a video, then the videos, so that a video with more seeds does not weigh more. If a cell was computed twice
-    (another revision of the data set, another sampling of the run) the one finished last counts. Videos of equal bytes
-    are one video; the numbers of the copies are averaged, as their annotations may differ.
+    Cells are averaged when they share data set, extractor, version, parameters, label, budget and sampling (and, of
+    what learned, options of the training and split): first the seeds and folds of a video, then the videos, so that a
+    video with more seeds does not weigh more. If a cell was computed twice (another revision of the data set, another
+    sampling of the run) the one finished last counts. Videos of equal bytes are one video; the numbers of the copies
+    are averaged, as their annotations may differ.
 
     A value is best when no row of the same data set and budget is better as shown (ties are all best; nothing is best
     alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
@@ -88,9 +91,9 @@ def narrowed(table: Table, names: Sequence[str], results: pd.DataFrame) -> Table
 
 
 def latest(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells without repetitions: of one group, video and seed the one finished last."""
+    """Return the cells without repetitions: of one group, video, seed and training the one finished last."""
     ordered = results.sort_values("finished", kind="stable")
-    return ordered.drop_duplicates(["group", "video", "seed"], keep="last").sort_index()
+    return ordered.drop_duplicates(["group", "video", "seed", "fold", "training_seed"], keep="last").sort_index()
 
 
 def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
@@ -115,18 +118,25 @@ def _shared(cells: pd.DataFrame) -> dict[str, set[str]]:
     """Parameters (and the version) that are the same in all rows of each extractor, and so need not be shown."""
     shared: dict[str, set[str]] = {}
     for extractor, part in cells.groupby("extractor", sort=False):
-        settings = [json.loads(p) for p in part["params"].unique()]
+        settings = [_setting(line) for _, line in part.drop_duplicates(list(_SET)).iterrows()]
         names = {name for setting in settings for name in setting}
         same = {n for n in names if len({json.dumps(s.get(n, "<absent>"), sort_keys=True) for s in settings}) == 1}
         shared[str(extractor)] = same | ({_VERSION} if part["version"].nunique() == 1 else set())
     return shared
 
 
+def _setting(line: pd.Series[Any]) -> dict[str, Any]:
+    """Return what may have to be said of a row: parameters, and of what learned its training."""
+    training = json.loads(line["training"])
+    learned = {"split": line["split"]} if training and line["split"] else {}
+    return {**json.loads(line["params"]), **training, **learned}
+
+
 def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str, set[str]]) -> Row:
     first = part.iloc[-1]
     extractor = str(first["extractor"])
     hidden = shared[extractor]
-    params = [f"{n}={_plain(v)}" for n, v in sorted(json.loads(first["params"]).items()) if n not in hidden]
+    params = [f"{n}={_plain(v)}" for n, v in sorted(_setting(first).items()) if n not in hidden]
     if _VERSION not in hidden:
         params.append(f"version={first['version']}")
     videos = {str(status): int(cells["video_id"].nunique()) for status, cells in part.groupby("status")}
@@ -154,7 +164,8 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
         n_videos=videos.get("ok", 0),
         n_failed=videos.get("failed", 0),
         n_skipped=videos.get("skipped", 0),
-        n_seeds=int(part["seed"].nunique()),
+        seen=seen_text(part),
+        n_seeds=max(int(part[name].nunique()) for name in ("seed", "training_seed")),
         draws=int(part["draws"].max()),
         values=values,
         fallbacks=fallbacks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ _EXPORTED = 1e-5  # relative: small files keep six digits
 
 # What makes two cells the same place in a table, as in `bench.results`.
 _PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
+_LEARNED = ("split", "fold", "training", "training_seed")  # cells of older versions have the path in params instead
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,10 @@ def diff_results(
     costs : collection of str
         Columns left out: seconds and memory differ in every run.
     """
-    before, after = _by_place(first), _by_place(second)
+    sides = list(first), list(second)
+    told = [any(cell.get("training") is not None for cell in side) for side in sides]
+    place = (*_PLACE, *_LEARNED) if all(told) else _PLACE
+    before, after = (_by_place(side, place, with_path=not any(told)) for side in sides)
     common = [(before[place], after[place]) for place in before if place in after]
     statuses = [(a, b) for a, b in common if a["status"] != b["status"]]
     keyframes = [(a, b) for a, b in common if not _same_frames(a, b, tolerance)]
@@ -149,10 +153,12 @@ def _apart(first: Collection[Record], second: Collection[Record]) -> dict[str, t
     return found
 
 
-def _by_place(cells: Iterable[Record]) -> dict[tuple[str, ...], Record]:
+def _by_place(cells: Iterable[Record], place: Sequence[str], *, with_path: bool) -> dict[tuple[str, ...], Record]:
     found: dict[tuple[str, ...], Record] = {}
     for cell in sorted(cells, key=lambda cell: str(cell.get("finished") or "")):
-        found[tuple(canonical_json(cell.get(name)) for name in _PLACE)] = cell
+        params = {name: value for name, value in _object(cell, "params").items() if with_path or name != "checkpoint"}
+        about = {**cell, "params": params}
+        found[tuple(canonical_json(about.get(name)) for name in place)] = cell
     return dict(sorted(found.items()))
 
 

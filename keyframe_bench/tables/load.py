@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import UsageError
 from ..core.files import canonical_json, read_file
 from ..core.records import parse_cell, parse_json
+from .learned import training_facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,7 @@ _FACTS = (
     ),
     *("dataset", "revision", "video", "video_sha256", "video_record", "budget", "sampling", "run_sampling", "seed"),
     *("k", "n_sampled", "n_frames", "draws", "finished", "unit", "structure"),
+    *("split", "fold", "training_seed", "trained_on_this_video"),
 )
 _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(
@@ -44,6 +46,7 @@ _DEFAULTS: dict[str, Any] = {
             "video_record",
             "finished",
             "structure",
+            "split",
         ),
         "",
     ),
@@ -68,7 +71,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
         keep their names, ``params`` is canonical JSON, ``n_keyframes`` the number of key frames returned,
         ``error_type`` and ``error_message`` text. Numbers are ``metric.<name>`` and ``cost.<name>``, NaN where not
         measurable. ``video_id`` tells videos apart: the name in the data set, of videos of equal bytes the first one's.
-        ``group`` tells the rows of a table apart, ``fallback`` and ``shortfall`` are reasons (`KeyFrames`) or "".
+        ``training`` is canonical JSON of what tells trainings apart but their seeds: ``trainer.<option>`` and the like.
+    ``group`` tells the rows of a table apart, ``fallback`` and ``shortfall`` are reasons (`KeyFrames`) or "".
 
     Raises
     ------
@@ -104,7 +108,7 @@ def cells_frame(cells: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     lines = [_flat(cell) for cell in cells.values()]
     _count_copies_once(lines)
     fixed = [*_FACTS, "params", "n_keyframes", "fallback", "shortfall"]
-    fixed += ["error_type", "error_message", "video_id", "group"]
+    fixed += ["error_type", "error_message", "video_id", "group", "training", "chosen", "inner", "learned_from"]
     numbers = sorted({name for line in lines for name in line} - set(fixed))
     frame = pd.DataFrame(lines, columns=[*fixed, *numbers])
     return frame.astype(dict.fromkeys(numbers, "float64"))
@@ -151,7 +155,12 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
     flat["shortfall"] = str(keyframes.get("shortfall") or ("no reason was recorded" if short else ""))
     flat["error_type"] = str(error.get("type") or "")
     flat["error_message"] = str(error.get("message") or error.get("reason") or "")
-    flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"]])
+    if cell.get("part"):  # numbers of a part and of whole videos are never compared
+        flat["dataset"] = f"{flat['dataset']}, later part ({flat['split']})"
+    flat |= training_facts(cell)
+    learned = [flat["training"], flat["split"]] if flat["training"] else []
+    flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"], *learned])
+    flat["training"] = canonical_json(flat["training"])
     for prefix, numbers in (("metric", cell.get("metrics")), ("cost", keyframes.get("cost"))):
         for name, value in (numbers or {}).items():
             flat[f"{prefix}.{name}"] = None if value is None else float(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.cells import HUMAN
 from . import caveats
 from .format import shown
+from .learned import training_notes
 from .rank import Place, by_place, candidates, fewer_key_frames, is_ranked, place_of, with_all_videos
 from .sanity import FLOOR
 from .significance import BASELINE, without_network
@@ -28,6 +29,7 @@ def notes_for(table: Table, cells: pd.DataFrame) -> tuple[str, ...]:
     if "budget" in table.settings:
         notes.append("best values are marked within one budget")
     notes += _draws(table)
+    notes += training_notes(cells)
     notes += list(dict.fromkeys(f"{r.extractor} as it is: {r.known_defects}" for r in table.rows if r.known_defects))
     notes += _fewer(table)
     if any(row.extractor == "oracle" for row in table.rows):

@@ -133,13 +133,15 @@ class Row:
     n_failed, n_skipped : int
         Videos with at least one failed or skipped cell.
     n_seeds, draws : int
-        Different seeds, and random draws averaged within each cell.
+        Different seeds (of selections, or of trainings), and random draws averaged within each cell.
     values : mapping
         Column name to `Value`; a column that is not measurable for any video of this row is absent.
     known_defects : str
         Of other people's tools, run as they are.
     fallbacks, shortfalls : mapping
         Why key frames are a fallback, or fewer than asked for (`KeyFrames`), to the number of such videos.
+    seen : str
+        Whether it was trained on videos that it is scored on.
     n_returned, n_asked : float
         Mean number of key frames returned and asked for, where there are shortfalls; else 0.
     """
@@ -165,6 +167,7 @@ class Row:
     shortfalls: Mapping[str, int] = field(default_factory=dict)
     n_returned: float = 0.0
     n_asked: float = 0.0
+    seen: str = ""
 
     @property
     def n_fallback(self) -> int:
@@ -179,7 +182,7 @@ class Row:
     @property
     def label(self) -> str:
         """Name, differing parameters and note in one line."""
-        extra = ", ".join(part for part in (self.params, self.note) if part)
+        extra = ", ".join(part for part in (self.params, self.note, self.seen) if part)
         return f"{self.extractor} ({extra})" if extra else self.extractor
 
 

@@ -74,6 +74,8 @@ class TrainingData:
         Ids of the videos to be used, such as the training videos of an outer fold.
     annotated : bool
         Use only videos in which human annotators chose key frames: what methods learn from that have supervision.
+    until : mapping or None
+        Id to the ordinal before which frames may be used, where a later part of each video is held out altogether.
     cache_gb : float
         Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
     """
@@ -87,6 +89,7 @@ class TrainingData:
     limit_validation: int | None = None
     only: tuple[str, ...] | None = None
     annotated: bool = False
+    until: Mapping[str, int] | None = None
     cache_gb: float = CACHE_GB
 
     def __post_init__(self) -> None:
@@ -106,7 +109,8 @@ class TrainingData:
         UsageError
             If there is none.
         """
-        if not self.listed:
+        items = self.listed
+        if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
         if self.annotated:
             items = [item for item in items if item.annotation is not None and item.annotation.choosers]
@@ -116,10 +120,8 @@ class TrainingData:
                     "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
                 )
         first: dict[str, str] = {}
-        hashes = [self.sha256_of(item) or item.id for item in self.listed]
-        return [
-            replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(self.listed, hashes, strict=True)
-        ]
+        hashes = [self.sha256_of(item) or item.id for item in items]
+        return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]
 
     def sha256_of(self, item: VideoItem) -> str:
         """Return the hash of a video's bytes; empty where it cannot be read."""
@@ -144,6 +146,7 @@ class TrainingData:
             "sampling": self.sampling,
             "limits": [self.limit, self.limit_validation],
             "pass": PASS_VERSION,
+            **({} if self.until is None else {"until": dict(self.until)}),
         }
 
     def _fold(self, folds: Sequence[Fold]) -> Fold:
@@ -266,10 +269,11 @@ class _Reader:
                 if first != item.id and not (item.annotation and item.annotation.users):
                     self.copies[item.id] = f"the frames of {first}"
                     continue
-            counts[number] = len(clip)
+            end = read.info.n_frames if self.data.until is None else self.data.until[item.id]
+            counts[number] = int(np.searchsorted(clip.ordinals, end))
             if told := [*read.health.problems, *_monotonous(rows)]:
                 self.problems[item.id] = told
-        return counts
+        return {number: count for number, count in counts.items() if count}
 
     @property
     def _wanted(self) -> tuple[Feature, ...]:

@@ -318,3 +318,22 @@ def test_on_the_command_line(clips, tmp_path, cli):
     assert (status, "human" in output) == (0, True), errors
     status, _, errors = cli("run", "dataset=composed", "extractors=[uniform]", f"out={tmp_path / 'o2'}")
     assert status == 2 and "give dataset.clips=DIR" in errors
+
+
+def test_groups_share_no_clip_and_one_group_changes_nothing(clips, tmp_path):
+    plain = composed(clips, n_videos=2, root=str(tmp_path / "plain"))
+    one = composed(clips, n_videos=2, groups=1, root=str(tmp_path / "one"))
+    assert one.revision() == plain.revision()
+    pairs = zip(one.videos(), plain.videos(), strict=True)
+    assert all(a.path.read_bytes() == b.path.read_bytes() for a, b in pairs)
+    assert {item.group for item in one.videos()} == {""}
+
+    root = tmp_path / "dealt"
+    items = composed(clips, n_videos=4, groups=2, root=str(root)).videos()
+    record = json.loads((root / "composed.json").read_text())["videos"]
+    shown = {item.id: {shot["clip"] for shot in record[item.id]["shots"]} for item in items}
+    assert items[0].group == items[2].group != items[1].group == items[3].group
+    of_group = [shown[items[i].id] | shown[items[i + 2].id] for i in (0, 1)]
+    assert not of_group[0] & of_group[1]
+    with pytest.raises(UsageError, match="groups=4"):
+        composed(clips, groups=4, root=str(tmp_path / "four")).videos()

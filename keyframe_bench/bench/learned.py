@@ -1,0 +1,361 @@
+"""What the methods of a run have learned: trained on each fold's training videos, or read from a given checkpoint."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..core.cells import Cell
+from ..core.checkpoint import checkpoint_id
+from ..core.errors import KeyframeBenchError, OutputError, UsageError, VideoError
+from ..core.files import digest, file_name
+from ..core.split import Split
+from ..datasets.base import VideoItem
+from ..extractors.trainable import Trainable
+from ..training.division import Fold, folds_of, group_of, n_training, split_document
+from ..training.folder import TrainingFolder
+from ..training.reading import TrainingData
+from ..video.onepass import read_pass
+from .failures import message_of, raise_interrupt, raise_plain
+from .spec import RunSpec, Variant
+from .train import Training, train
+
+INNER = 0.8
+"""Share of what an outer fold trains on that trains; the rest chooses the epoch."""
+
+Say = Callable[[str], None]
+
+
+class UntrainedError(KeyframeBenchError):
+    """There is no checkpoint, since its training failed."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """How a run divides its data set.
+
+    Attributes
+    ----------
+    split : Split
+    name : str
+        As rows call it; of a file its name and what it holds, not where it is.
+    folds : tuple of Fold
+    starts : mapping
+        Where a part of each video is scored: id to the first ordinal of that part, and its PTS in seconds.
+    ends : mapping
+        Id to the number of decoded frames, where there are ``starts``.
+    """
+
+    split: Split
+    name: str
+    folds: tuple[Fold, ...]
+    starts: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    ends: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Hash of which videos train in which fold, and up to which frame."""
+        scored = {name: start for name, (start, _) in self.starts.items()}
+        return digest([split_document(self.folds), scored])[:12]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What ``split.json`` holds: of whole videos what ``split=FILE.json`` reads again."""
+        if self.starts:
+            return {"split": self.name, "scored_from_frame": {name: start for name, (start, _) in self.starts.items()}}
+        return {"split": self.name, **split_document(self.folds)}
+
+    @property
+    def tested(self) -> frozenset[str]:
+        """Ids of the videos that are scored."""
+        return frozenset(name for fold in self.folds for name in fold.test)
+
+    def folds_testing(self, video: str) -> list[int]:
+        """Return the numbers of the folds in which a video is held out."""
+        return [number for number, fold in enumerate(self.folds) if video in fold.test]
+
+    def part(self, video: str) -> tuple[int, int] | None:
+        """Return the half-open range of the ordinals that are scored; None for all."""
+        return (self.starts[video][0], self.ends[video]) if self.starts else None
+
+
+def divide(spec: RunSpec, items: Sequence[VideoItem], hashes: Sequence[str]) -> Division:
+    """Return how ``spec`` divides its videos; copies of a file, and the videos of a group, stay together.
+
+    Raises
+    ------
+    UsageError
+        If a side would be empty, or a file does not fit the data set.
+    VideoError
+        If frames must be counted and a file has none.
+    """
+    split = Split.parse(spec.split)
+    first: dict[str, str] = {}
+    grouped = [
+        replace(item, group=first.setdefault(sha256 or item.id, group_of(item)))
+        for item, sha256 in zip(items, hashes, strict=True)
+    ]
+    if split.kind == "temporal":
+        return _by_time(split, grouped)
+    folds = tuple(folds_of(split, grouped, spec.split_seed))
+    name = str(split)
+    if split.kind == "file":
+        name = f"{Path(split.path).name}@{digest(split_document(folds))[:8]}"
+    elif spec.split_seed and split.kind != "given":
+        name = f"{split} (split_seed {spec.split_seed})"
+    return Division(split, name, folds)
+
+
+def _by_time(split: Split, items: Sequence[VideoItem]) -> Division:
+    times = {}
+    for item in items:
+        try:
+            times[item.id] = read_pass(item.path, {"every": ()}, name=item.id).times
+        except VideoError:
+            continue  # the run tells of it
+    starts, trained = {}, set()
+    for group in dict.fromkeys(item.group for item in items):
+        mine = [item.id for item in items if item.group == group and item.id in times]
+        total = sum(len(times[name]) for name in mine)
+        left = n_training(total, split.value) if total > 1 else total
+        for name in mine:
+            n = len(times[name])
+            if left > 0:
+                trained.add(name)
+            if left < n:
+                start = max(left, 0)
+                starts[name] = start, float(times[name][start])
+            left -= n
+    if not starts:
+        raise UsageError(f"split={split}: no video has two frames, so that nothing is left to score")
+    fold = Fold(*(tuple(item.id for item in items if item.id in side) for side in (trained, starts)))
+    return Division(split, str(split), (fold,), starts, {name: len(found) for name, found in times.items()})
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a method has learned, as cells name it.
+
+    Attributes
+    ----------
+    path : str
+        Of the checkpoint; empty where there is none.
+    sha256 : str or None
+    record : mapping
+        Of the checkpoint.
+    options : mapping
+        Of the training.
+    seed, fold : int or None
+    untrained : str
+        Why there is no checkpoint.
+    """
+
+    path: str = ""
+    sha256: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    fold: int | None = None
+    untrained: str = ""
+
+    def fields(self, division: Division | None) -> dict[str, Any]:
+        """Return the fields of a `Cell` that say so."""
+        split = _without_folder(str(self.record.get("split", ""))) if division is None else division.name
+        training: dict[str, Any] = {"options": dict(self.options)}
+        if self.record:
+            told = {"data": self.record.get("data", {}).get("name"), "init": self.record.get("init")}
+            if division is not None:
+                told["inner"] = self.record["split"]
+            training |= {"chosen": self.record["chosen"], **{k: v for k, v in told.items() if v is not None}}
+        return {
+            "checkpoint": self.sha256,
+            "path": self.path,
+            "untrained": self.untrained,
+            "training": training,
+            "training_seed": self.seed,
+            "split": split,
+            "fold": self.fold,
+            "division": None if division is None else division.digest,
+        }
+
+
+def _without_folder(split: str) -> str:
+    return Path(split).name if split.endswith(".json") else split
+
+
+def given(method: Trainable) -> Learned:
+    """Return what the checkpoint holds that ``method`` was given."""
+    record = method.trained_record()
+    options = method.trained_options().identity
+    seed = int(record["seed"]) if method.seeded else None
+    return Learned(method.checkpoint, checkpoint_id(method.checkpoint, method.name), record, options, seed)
+
+
+def refuse_leaks(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> None:
+    """Raise `UsageError` if a method that learned from human annotators has seen a video that it is scored on.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    variant : Variant
+        With a checkpoint.
+    shas : mapping
+        Id to sha256 of the videos that are scored.
+    """
+    method = variant.build()
+    if spec.leak == "allow" or not isinstance(method, Trainable):
+        return
+    record = method.trained_record()
+    if record["supervision"] != "users":
+        return
+    known = [name for name, sha256 in shas.items() if method.has_seen(sha256)]
+    if known:
+        others = f" and {len(known) - 1} more of these videos" if len(known) > 1 else ""
+        raise UsageError(
+            f"{variant.name!r} learned from what human annotators chose on {known[0]!r}{others}, and is not scored on "
+            "what it was trained on: give split=kfold:5 instead of a checkpoint, or leak=allow, which labels the row"
+        )
+
+
+def learn(
+    spec: RunSpec, variants: Iterable[Variant], division: Division, *, only_found: bool = False, say: Say
+) -> dict[int, list[Learned]]:
+    """Train every method that learns on each fold's training videos, once per seed, or find what was trained before.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    variants : iterable of Variant
+        Those with options of a training are looked at.
+    division : Division
+    only_found : bool
+        Train nothing.
+    say : callable
+        Told what is trained.
+
+    Returns
+    -------
+    dict
+        Number of the variant to what it has learned, of every fold and seed; where a training fails, and ``on_error``
+        is not "raise", it says why.
+    """
+    data: dict[tuple[int, str], TrainingData] = {}
+    asked: dict[str, _Ask] = {}
+    of_variant: dict[int, list[str]] = {}
+    for number, variant in enumerate(variants):
+        if variant.options is None:
+            continue
+        method = variant.build()
+        assert isinstance(method, Trainable)  # `variants` gives options to no other
+        if method.supervision == "users" and division.starts and spec.leak == "refuse":
+            raise UsageError(
+                f"split={division.name} would score {variant.name!r}, which learns from human annotators, on videos "
+                "that it was trained on; use split=kfold:5 or videos:0.8, or leak=allow, which labels the row"
+            )
+        sampling = method.sampling or spec.sampling
+        for fold, seed in itertools.product(range(len(division.folds)), spec.seeds if method.seeded else (None,)):
+            # Settings of the extractor itself share a training.
+            key = digest([variant.name, variant.options.identity, fold, seed, sampling])
+            if (fold, sampling) not in data:
+                data[fold, sampling] = _training_data(spec, division, fold, sampling)
+            asked.setdefault(key, _Ask(spec, variant, data[fold, sampling], fold, len(division.folds), seed))
+            of_variant.setdefault(number, []).append(key)
+    found: dict[str, Learned] = {}
+    for i, (key, ask) in enumerate(asked.items(), start=1):
+        begun = None if only_found else partial(say, f"training {i} of {len(asked)}: {ask.told}")
+        found[key] = ask.learned(begun)
+    return {number: [found[key] for key in keys] for number, keys in of_variant.items()}
+
+
+def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str) -> TrainingData:
+    """Return what a fold trains on; an inner part of it chooses the epoch."""
+    ids = division.folds[fold].train
+    data = TrainingData(
+        dataset=spec.dataset,
+        split=Split("videos", INNER),
+        sampling=sampling,
+        only=ids,
+        until={name: division.starts.get(name, (division.ends[name],))[0] for name in ids} if division.starts else None,
+        cache_gb=spec.cache_gb,
+    )
+    alone = len({item.group for item in data.items}) < 2
+    return replace(data, split=Split("temporal", INNER)) if alone or division.starts else data
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """One training that cells rest on: of a method, on one fold, with one seed."""
+
+    spec: RunSpec
+    variant: Variant
+    data: TrainingData
+    fold: int
+    n_folds: int
+    seed: int | None
+
+    @property
+    def told(self) -> str:
+        """What messages call it."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.variant.name}, fold {self.fold + 1} of {self.n_folds}{seed}"
+
+    def learned(self, begun: Callable[[], None] | None) -> Learned:
+        """Train, or find what was trained; ``begun`` is called before training, and without it nothing is trained."""
+        options = self.variant.options
+        assert options is not None
+        mine: dict[str, Any] = {"options": options.identity, "seed": self.seed, "fold": self.fold}
+        try:
+            training = Training(
+                extractor=self.variant.name,
+                options=options,
+                data=self.data,
+                out=self.spec.trainings,
+                seed=self.seed or 0,
+            )
+            training = replace(training, out=self.spec.trainings / file_name(training.label))
+            best = _finished(training)
+            if best is None and begun is not None:
+                begun()
+                best = train(training).best
+            if best is None:
+                return Learned(**mine, untrained=f"{self.told}: it is not trained yet")
+            method = self.variant.with_checkpoint(str(best)).build()
+            assert isinstance(method, Trainable)
+            if (reason := method.unavailable()) is not None:
+                raise UntrainedError(reason)
+            return replace(given(method), **mine)
+        except OutputError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a training that fails is a failed row; the others go on
+            raise_interrupt(error)
+            if self.spec.on_error == "raise":
+                raise_plain(error)
+            kind = "" if isinstance(error, KeyframeBenchError) else f"{type(error).__name__}: "
+            return Learned(**mine, untrained=f"training of {self.told} failed: {kind}{message_of(error)}")
+
+
+def _finished(training: Training) -> Path | None:
+    """Return the checkpoint of a training that was finished before."""
+    folder = TrainingFolder(training.out)
+    record = folder.read(training.identity)
+    done = record is not None and record["finished"] and folder.has_checkpoints(training.extractor, training.key)
+    return folder.best if done else None
+
+
+def has_seen(learned: Learned, method: Trainable, sha256: str, start_s: float | None) -> bool | None:
+    """Say whether training has looked at what is scored of a video; None where there was no training.
+
+    Of one that learned from annotators any part of the video counts.
+    """
+    if learned.sha256 is None:
+        return None
+    return method.has_seen(sha256, None if method.supervision == "users" else start_s)
+
+
+def why_untrained(cell: Cell) -> UntrainedError | None:
+    """Return the error of a cell that lacks its checkpoint."""
+    return UntrainedError(cell.untrained) if cell.untrained else None

@@ -181,9 +181,8 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     items = spec.dataset.videos()[: spec.limit]
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
-    if not any(_known(item.annotation) for item in items):
-        chosen, left_out = _without_privileged(spec, chosen)
-        not_run = [*not_run, *left_out]
+    chosen, left_out = _without_blind(spec, chosen, items)
+    not_run = [*not_run, *left_out]
     jobs = [_job(spec, item) for item in items]
     division, learned = None, {}
     if spec.split:
@@ -221,14 +220,27 @@ def _without_leaks(spec: RunSpec, chosen: list[Variant], jobs: list[VideoJob]) -
     return kept, left_out
 
 
-def _without_privileged(spec: RunSpec, chosen: list[Variant]) -> tuple[list[Variant], list[NotRun]]:
-    reason = f"it looks at annotations, and data set {spec.dataset.name!r} has none"
-    privileged = [v for v in chosen if v.build().privileged]
-    for variant in privileged:
+def _without_blind(
+    spec: RunSpec, chosen: list[Variant], items: Sequence[VideoItem]
+) -> tuple[list[Variant], list[NotRun]]:
+    """Leave out methods that look at annotations which there are not; one asked for by name raises."""
+    known = any(_known(item.annotation) for item in items)
+    users = any(item.annotation is not None and item.annotation.choosers for item in items)
+    kept, left_out = [], []
+    for variant in chosen:
+        method = variant.build()
+        reason = "it looks at annotations" if method.privileged and not known else ""
+        by_users = isinstance(method, Trainable) and method.supervision == "users"
+        if by_users and variant.options is not None and not users:
+            reason = "it learns from human annotators"
+        if not reason:
+            kept.append(variant)
+            continue
+        reason += f", and data set {spec.dataset.name!r} has none"
         if variant.name in spec.named or variant.name in spec.grid:
             raise UnavailableError(f"extractor {variant.name!r} cannot run: {reason}")
-    names = dict.fromkeys(v.name for v in privileged)
-    return [v for v in chosen if v not in privileged], [NotRun(name, reason) for name in names]
+        left_out.append(NotRun(variant.name, reason))
+    return kept, list(dict.fromkeys(left_out))
 
 
 def _job(spec: RunSpec, item: VideoItem) -> VideoJob:

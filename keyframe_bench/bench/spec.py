@@ -47,7 +47,7 @@ class RunSpec:
     once per seed, with options that ``trainer`` names as ``grid`` names parameters; checkpoints are kept in
     ``trainings``. All extractors are then scored on the videos, or the later part of each, that are held out.
     ``split_seed`` decides which videos those are. ``leak`` says whether a checkpoint that learned from human annotators
-    may be scored on a video it has seen.
+    may be scored on a video it has seen. Trainings run one after another in this process, whatever the ``backend``.
 
     ``backend`` runs up to ``n_jobs`` videos at a time (None: as many as the cluster has room for) and each with
     ``threads`` threads (None: FFmpeg's choice in one process, the share of the cores of a worker, one on a cluster).

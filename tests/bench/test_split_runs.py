@@ -406,6 +406,12 @@ def test_other_folds_replace_those_before(run, tmp_path):
     assert len(cells) == 4 and len({cell["division"] for cell in cells}) == 1
 
 
+def test_who_learns_from_annotators_needs_some(run, rendered, tmp_path):
+    base = ["dataset=folder", f"dataset.root={rendered}", "budget=2"]
+    status, _, errors = run("extractors=[choosers]", "split=kfold:3", base=base)
+    assert status == 2 and "human annotators" in errors and run.n_fits() == 0
+
+
 @pytest.mark.slow
 def test_the_auto_encoder_on_folds(run, tmp_path):
     words = [f"trainer.autoencoder.{option}" for option in ("epochs=1", "geometry=0.5", "width=0.25")]

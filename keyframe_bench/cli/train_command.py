@@ -286,7 +286,8 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
     for name, record in zip(names, (trained.record for trained in trainings), strict=True):
         known = [record.get(key) for key in ("best_epoch", "best_validation_loss", "train_loss", "images_per_s")]
         texts = ["-" if v is None else f"{v:{form}}" for v, form in zip(known, (".0f", ".5f", ".5f", ".1f"), strict=True)]
-        print(f"{name:{width}}  {texts[0]:>10}  {texts[1]:>15}  {texts[2]:>13}  {texts[3]:>8}")
+        judged = "".join(f"  {line}" for line in _validated(record))
+        print(f"{name:{width}}  {texts[0]:>10}  {texts[1]:>15}  {texts[2]:>13}  {texts[3]:>8}{judged}")
     data = [trained.record["data"] for trained in trainings]
     for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in defects(one)):
         print(one_line(line))

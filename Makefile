@@ -6,7 +6,7 @@ PEERS := .venv-peers
 STAMP := $(VENV)/.installed
 # A process a core, up to four: each takes files of tests one after the other.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb
+NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb notebooks/03_a_learned_extractor.ipynb
 
 .PHONY: demo test coverage test-slow test-slurm tables lint install peers clean
 

@@ -288,7 +288,8 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
     for name, record in zip(names, (trained.record for trained in trainings), strict=True):
         keys = {"best_epoch": ".0f", "best_validation_loss": ".5f", "train_loss": ".5f", "images_per_s": ".1f"}
         texts = ["-" if record.get(key) is None else f"{record[key]:{form}}" for key, form in keys.items()]
-        print(f"{name:{width}}  {texts[0]:>10}  {texts[1]:>15}  {texts[2]:>13}  {texts[3]:>8}")
+        judged = "".join(f"  {line}" for line in _validated(record))
+        print(f"{name:{width}}  {texts[0]:>10}  {texts[1]:>15}  {texts[2]:>13}  {texts[3]:>8}{judged}")
     data = [trained.record["data"] for trained in trainings]
     for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in defects(one)):
         print(one_line(line))

@@ -86,6 +86,7 @@ class $class_name(Trainable, ScoreExtractor):
     reference = "none"  # BibTeX key of the article, if there is one
     supervision = "users"  # learns from human annotators: never scored on a video that it was trained on
     seeded = False  # fit draws nothing at random
+    min_gap = 3  # sampled frames from one key frame to the next, at least
     Options = ${class_name}Options
     numbers: ClassVar = {"log_loss": Column("lower", "nat", "mean log loss of chosen or not, over frames")}
 

@@ -150,6 +150,26 @@ def numbers(cells: Callable[[Path], dict[str, dict[str, Any]]]) -> Callable[[Pat
 
 
 @pytest.fixture(scope="session")
+def checkpoint_of() -> Callable[..., str]:
+    """Write the weights of an auto-encoder as a checkpoint, with the ``numbers`` that go with them; return its path."""
+
+    def write(path: Path, model: Any, **numbers: Any) -> str:
+        from keyframe_bench.core.checkpoint import BUNDLED, Checkpoint, read_record
+        from keyframe_bench.extractors.autoencoder import Autoencoder
+
+        own = {"network" if name == "name" else name: value for name, value in model.network.params.items()}
+        options = Autoencoder.Options.build(own)
+        features = [feature.key for feature in Autoencoder().train_needs(options)]
+        tensors = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+        own = {"options": options.params, "features": features, "numbers": numbers}
+        record = read_record(BUNDLED, "autoencoder") | own
+        Checkpoint(tensors, record).write(path)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def snapshot() -> Callable[[Path], dict[str, bytes | None]]:
     """Every file below a folder with its bytes, and every folder with None."""
 

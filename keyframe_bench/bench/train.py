@@ -169,6 +169,7 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         if folder.has_checkpoints(training.extractor, training.key) and record is not None and record["finished"]:
             folder.state.unlink(missing_ok=True)  # of a process that was killed after its last word
             return Trained(folder.best, folder.last, record)
+        method.check_options(training.options)
         parts = training.data.read(method.train_needs(training.options), say)
         session = _session(training, folder, parts, report)
         if record is None or not folder.best.is_file():

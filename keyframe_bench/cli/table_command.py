@@ -120,7 +120,7 @@ def replaced(text: str, name: str, markdown: str, file: str, what: str = "table"
 
 
 def _columns_of(experiment: Experiment) -> Iterable[str]:
-    if experiment.kind == "comparison" and not experiment.rows:
+    if experiment.plain:
         return metric_columns()
     return (str(column["name"]) for column in experiment.columns)
 

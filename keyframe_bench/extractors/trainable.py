@@ -51,6 +51,9 @@ class Trainable(Extractor):
         """Return the features that `fit` and `evaluate` read; by default those of `select`."""
         return self.needs
 
+    def check_options(self, options: TrainerOptions) -> None:
+        """Raise where it could not learn with these options, or a package is missing: before any data is read."""
+
     @abstractmethod
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
         """Learn from ``train`` and return ``session.checkpoint(...)``.

@@ -64,13 +64,12 @@ def rendered(
     chosen : sequence of str
         Columns to show, by default those of the experiment.
     """
-    plain = experiment.kind == "comparison" and not experiment.rows
-    if chosen and not plain:
+    if chosen and not experiment.plain:
         columns = {str(column["name"]): column for column in experiment.columns}
         experiment = replace(experiment, columns=[columns[name] for name in chosen])
     cells = cells_frame(stored)
     paper = paper_table(experiment, cells, run)
-    if plain:
+    if experiment.plain:
         names = tuple(dict.fromkeys([*(experiment.headline or run["columns"]), *chosen]))
         unknown = [name for name in names if name not in run["columns"]]
         if unknown:

@@ -69,6 +69,11 @@ class Experiment:
     figure: Mapping[str, Any] = field(default_factory=dict)
     records: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is the comparison of `tables.build`, without rows of its own."""
+        return self.kind == "comparison" and not self.rows
+
     def scale(self, name: str) -> Mapping[str, Any]:
         """Return the options of a scale; `UsageError` lists those there are."""
         if name not in self.scales:

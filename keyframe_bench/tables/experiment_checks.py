@@ -31,7 +31,7 @@ Kind = Literal["comparison", "training"]
 
 _FIELDS = (
     *("title", "source", "about", "substitute", "kind", "scales", "runs"),
-    *("rows", "columns", "claims", "headline", "notes", "figure", "records"),
+    *("rows", "columns", "claims", "notes", "figure", "records"),
 )
 # Fields that only some kinds have, by field.
 _OF_KINDS: Mapping[str, tuple[str, ...]] = {
@@ -70,14 +70,16 @@ def check_experiment(name: str, data: Any) -> None:
     if not isinstance(data, Mapping):
         raise wrong(at, "the file is not a mapping with title, scales and runs")
     kind = data.get("kind", "comparison")
-    own = [field for field in _OF_KINDS if field not in _FIELDS and kind in _OF_KINDS[field]]
-    check_fields(data, (*_FIELDS, *own), at, required=("title", "scales", "runs"))
+    check_fields(data, (*_FIELDS, *_OF_KINDS), at, required=("title", "scales", "runs"))
     check_text(data["title"], at, "title")
     check_texts(data, ("source", "about", "substitute"), at)
     check_one_of(kind, get_args(Kind), at, "kind")
     for unread, kinds in _OF_KINDS.items():
         if unread in data and kind not in kinds:
             raise wrong(at, f"{unread} is not read for kind {kind}; leave it out")
+    useless, how = ("headline", "beside") if data.get("rows") else ("columns", "without")
+    if kind == "comparison" and useless in data:
+        raise wrong(at, f"{useless} is not read {how} rows; leave it out")
     for listed in ("headline", "notes"):
         for i, entry in enumerate(check_list(data.get(listed, []), at, listed), start=1):
             check_text(entry, at, f"{listed} {i}")

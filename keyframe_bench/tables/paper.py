@@ -112,7 +112,7 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
     good = cells[cells["status"] == "ok"]
     coverage = trainings_sentence if experiment.kind == "training" else functools.partial(coverage_sentence, run=run)
     facts = [coverage(cells)]
-    if experiment.kind == "comparison" and not experiment.records:
+    if experiment.kind == "comparison" and experiment.rows and not experiment.records:  # a plain one has them as notes
         facts += [*caveats.copies(good), *caveats.unlike_asked(comparison(good, {})), *caveats.empty_users(good)]
     references = [experiment.source, *sorted(set(good["reference"]) - {"none", ""})]
     return PaperTable(

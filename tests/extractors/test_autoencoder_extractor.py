@@ -33,21 +33,19 @@ LEVELS |= {"feature_l1": 0.07, "feature_l2": 0.1, "feature_cos": 0.01}
 
 
 @pytest.fixture(scope="module")
-def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Write an untrained network of a quarter of ae_final's size with this record."""
+def save(tmp_path_factory: pytest.TempPathFactory, checkpoint_of: Callable[..., str]) -> Callable[..., str]:
+    """Write an untrained network of a quarter of ae_final's size with these numbers."""
     from keyframe_bench.models.autoencoder import Autoencoder as Model
-    from keyframe_bench.models.checkpoint import save_autoencoder
 
     folder = tmp_path_factory.mktemp("checkpoints")
 
-    def write(name: str, record: dict[str, Any]) -> str:
+    def write(name: str, numbers: dict[str, Any]) -> str:
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
             model = Model(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
             for _ in range(60):  # so that its normalisation fits pictures and codes have a range
                 model(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
-        save_autoencoder(folder / name, model.eval(), record)
-        return str(folder / name)
+        return checkpoint_of(folder / name, model.eval(), **numbers)
 
     return write
 
@@ -139,7 +137,7 @@ def test_a_threshold_sweep_needs_nothing_else(checkpoint: str) -> None:
     assert Autoencoder(checkpoint=checkpoint).sampling is None
     assert Autoencoder(checkpoint=checkpoint, rate="every").sampling == "every"
     (picture,) = Autoencoder(checkpoint=checkpoint, distance_space="input").needs
-    assert picture.params == {"height": HEIGHT, "width": WIDTH}
+    assert (picture.params["height"], picture.params["width"]) == (HEIGHT, WIDTH)
 
 
 def test_threshold_that_selects_nothing_gives_the_first_frame_and_says_so(checkpoint: str, images: np.ndarray) -> None:

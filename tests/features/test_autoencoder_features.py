@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from keyframe_bench.features.autoencoder_code import AutoencoderCode
 from keyframe_bench.features.reconstruction import Reconstruction
 from keyframe_bench.features.rgb import Rgb
 from keyframe_bench.models import encoding
-from keyframe_bench.models.checkpoint import load_autoencoder, save_autoencoder
+from keyframe_bench.models.checkpoint import load_autoencoder
 from keyframe_bench.models.encoding import Encoding, load_encoding
 from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.video.arrays import ArrayFrame
@@ -26,30 +25,34 @@ from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.onepass import read_pass
 
 NETWORK = ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.5})  # 48 x 96 pixels, code 8 x 6 x 12
+OTHER = ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5})
 
 
-def checkpoint_of(network: ConvolutionalNetwork, path: Path) -> Path:
-    """Weights as after some training: batch statistics of their own, and pictures that are not grey."""
+@pytest.fixture(scope="module")
+def trained(checkpoint_of: Callable[..., str]) -> Callable[..., str]:
+    """Write weights as after some training: batch statistics of their own, and pictures that are not grey."""
     import torch
 
     from keyframe_bench.models.autoencoder import Autoencoder
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(7)
-        model = Autoencoder(network)
-        for part in model.modules():
-            if isinstance(part, torch.nn.BatchNorm2d):
-                torch.nn.init.uniform_(part.weight, 0.8, 1.6)
-                torch.nn.init.normal_(part.bias, 0, 0.3)
-        for _ in range(20):
-            model(torch.rand(2, 3, network.input_height, network.input_width))
-    save_autoencoder(path, model, {"note": "of tests"})
-    return path
+    def write(network: ConvolutionalNetwork, path: Path) -> str:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(7)
+            model = Autoencoder(network)
+            for part in model.modules():
+                if isinstance(part, torch.nn.BatchNorm2d):
+                    torch.nn.init.uniform_(part.weight, 0.8, 1.6)
+                    torch.nn.init.normal_(part.bias, 0, 0.3)
+            for _ in range(20):
+                model(torch.rand(2, 3, network.input_height, network.input_width))
+        return checkpoint_of(path, model)
+
+    return write
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(checkpoint_of(NETWORK, tmp_path_factory.mktemp("weights") / "half.safetensors"))
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, trained: Callable[..., str]) -> str:
+    return trained(NETWORK, tmp_path_factory.mktemp("weights") / "half.safetensors")
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +93,10 @@ def by_the_module(checkpoint: str, frames: list[ArrayFrame]) -> tuple[np.ndarray
     ],
     ids=lambda network: f"{network.name}-{network.up}",
 )
-def test_rows_are_what_the_network_gives(network: ConvolutionalNetwork, tmp_path: Path) -> None:
-    path = str(checkpoint_of(network, tmp_path / "x.safetensors"))
+def test_rows_are_what_the_network_gives(
+    network: ConvolutionalNetwork, tmp_path: Path, trained: Callable[..., str]
+) -> None:
+    path = trained(network, tmp_path / "x.safetensors")
     frames = noise(3)
     codes, levels = by_the_module(path, frames)
     rows = AutoencoderCode(checkpoint=path, precision="fp32").compute(frames)
@@ -158,14 +163,12 @@ def test_what_was_encoded_last_is_no_ones_to_change(checkpoint: str) -> None:
     assert not np.array_equal(network.codes(pictures)[0], expected[0])
 
 
-def test_the_key_names_the_weights_not_their_place(checkpoint: str, tmp_path: Path) -> None:
+def test_the_key_names_the_weights_not_their_place(
+    checkpoint: str, tmp_path: Path, trained: Callable[..., str]
+) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(Path(checkpoint).read_bytes())
-    other = str(
-        checkpoint_of(
-            ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5}), tmp_path / "other.safetensors"
-        )
-    )
+    other = trained(OTHER, tmp_path / "other.safetensors")
     assert AutoencoderCode(checkpoint=str(copy)) == AutoencoderCode(checkpoint=checkpoint)
     assert checkpoint not in AutoencoderCode(checkpoint=checkpoint).key
     keys = {
@@ -177,12 +180,14 @@ def test_the_key_names_the_weights_not_their_place(checkpoint: str, tmp_path: Pa
     assert len(keys) == 8
 
 
-def test_a_checkpoint_that_is_replaced_is_loaded_again(checkpoint: str, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_replaced_is_loaded_again(
+    checkpoint: str, tmp_path: Path, trained: Callable[..., str]
+) -> None:
     path = tmp_path / "now.safetensors"
     path.write_bytes(Path(checkpoint).read_bytes())
     feature, frames = AutoencoderCode(checkpoint=str(path)), noise(1)
     before, key = feature.compute(frames), feature.key
-    checkpoint_of(ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5}), path)
+    trained(OTHER, path)
     assert feature.key != key
     assert not np.allclose(feature.compute(frames), before)
 
@@ -204,15 +209,16 @@ def test_bad_checkpoints_are_one_sentence(checkpoint: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_numbers_that_overflow_are_said(checkpoint: str, tmp_path: Path, part: str) -> None:
+def test_numbers_that_overflow_are_said(
+    checkpoint: str, tmp_path: Path, part: str, checkpoint_of: Callable[..., str]
+) -> None:
     import torch
 
-    model, record = load_autoencoder(checkpoint)
+    model, _ = load_autoencoder(checkpoint)
     with torch.no_grad():
         for layer in getattr(model, part)[:2]:
             layer[1].weight.fill_(3e38)
-    path = str(tmp_path / "large.safetensors")
-    save_autoencoder(Path(path), model, record)
+    path = checkpoint_of(tmp_path / "large.safetensors", model)
     with pytest.raises(UsageError, match=r"large\.safetensors' gives numbers that are not finite; choose"):
         Reconstruction(checkpoint=path).compute(noise(1))
 
@@ -220,11 +226,14 @@ def test_numbers_that_overflow_are_said(checkpoint: str, tmp_path: Path, part: s
 def test_the_bundled_checkpoint_is_the_default(
     checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.resources, "files", lambda package: tmp_path)
-    assert "checkpoint=bundled is not in this installation" in (Reconstruction().unavailable() or "")
+    monkeypatch.setattr("keyframe_bench.core.checkpoint.files", lambda package: tmp_path)
+    missing = Reconstruction().unavailable() or ""
+    assert missing.startswith("checkpoint=bundled: no checkpoint of 'autoencoder' is in this installation")
+    assert "keyframe-bench train extractor=autoencoder" in missing
     with pytest.raises(UnavailableError, match="checkpoint=bundled"):
         AutoencoderCode().prepare()
-    (tmp_path / "ae_final.safetensors").write_bytes(Path(checkpoint).read_bytes())
+    (tmp_path / "bundled").mkdir()
+    (tmp_path / "bundled" / "autoencoder.safetensors").write_bytes(Path(checkpoint).read_bytes())
     assert AutoencoderCode().unavailable() is None
     assert AutoencoderCode() == AutoencoderCode(checkpoint=checkpoint)
 

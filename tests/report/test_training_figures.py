@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 
 import cv2
+import keyframe_bench.experiments.chen2021.figures  # noqa: F401 - registers
 import numpy as np
 import pytest
+from keyframe_bench.experiments.chen2021.network_diagram import network_diagram_png
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models.base import Network
 from keyframe_bench.models.networks import ConvolutionalNetwork
-from keyframe_bench.report.convergence import convergence_png
-from keyframe_bench.report.key_clips_figure import key_clips_png
-from keyframe_bench.report.network_diagram import network_diagram_png
-from keyframe_bench.report.reconstructions import reconstructions_png
+from keyframe_bench.tables.figure import Figure
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
+
+
+def figure_png(name, records, **settings):
+    """The picture that a table with ``draw: NAME`` has."""
+    return Figure.registry.build(name).draw(records, settings)
 
 
 def stored(colour, height=24, width=48):
@@ -44,8 +48,8 @@ def test_reconstructions_stand_beside_their_inputs():
         },
         {"label": "b", "pictures": {"input": [stored(RED)] * 2, "output": [stored(RED)] * 2}, "metrics": {}},
     ]
-    figure = {"panels": [{"run": "a", "name": "first"}, {"run": "b", "name": "second"}, {"run": "c", "name": "absent"}]}
-    picture = drawn(reconstructions_png(records, figure))
+    panels = [{"run": "a", "name": "first"}, {"run": "b", "name": "second"}, {"run": "c", "name": "absent"}]
+    picture = drawn(figure_png("reconstructions", records, panels=panels))
     red, blue = share(picture, RED), share(picture, BLUE)
     assert red == pytest.approx(2 * blue, rel=0.05)  # input and the second panel, against the first
     assert blue > 0.1
@@ -55,16 +59,16 @@ def test_reconstructions_stand_beside_their_inputs():
 
 def test_without_pictures_there_is_no_figure():
     records = [{"label": "a", "metrics": {"psnr": 20.5}, "history": []}]
-    figure = {"panels": [{"run": "a", "name": "first"}]}
-    assert reconstructions_png(records, figure) is None
-    assert convergence_png(records, figure) is None
-    assert key_clips_png(records) is None
+    panels = [{"run": "a", "name": "first"}]
+    assert figure_png("reconstructions", records, panels=panels) is None
+    assert figure_png("convergence", records, panels=panels) is None
+    assert figure_png("key_clips", records) is None
 
 
 def test_a_damaged_picture_is_one_sentence():
     records = [{"label": "a", "pictures": {"input": ["AAAA"], "output": ["AAAA"]}}]
     with pytest.raises(UsageError, match="a picture in these results is damaged"):
-        reconstructions_png(records, {"panels": [{"run": "a", "name": "first"}]})
+        figure_png("reconstructions", records, panels=[{"run": "a", "name": "first"}])
 
 
 def history(start, factor, n=6):
@@ -76,8 +80,9 @@ def test_curves_of_both_runs_are_drawn():
     records = [
         {"label": run, "history": history(s, f)} for run, f in (("a", 0.7), ("b", 0.9)) for s in (0.1, 0.12, 0.09)
     ]
-    both = drawn(convergence_png(records, {"panels": [{"run": "a", "name": "x"}, {"run": "b", "name": "y"}]}))
-    one = drawn(convergence_png(records, {"panels": [{"run": "a", "name": "x"}]}))
+    panels = [{"run": "a", "name": "x"}, {"run": "b", "name": "y"}]
+    both = drawn(figure_png("convergence", records, panels=panels))
+    one = drawn(figure_png("convergence", records, panels=panels[:1]))
     first, second = (31, 78, 121), (209, 105, 28)
     assert share(both, first) > 0.001
     assert share(both, second) > 0.001
@@ -87,7 +92,7 @@ def test_curves_of_both_runs_are_drawn():
 def test_a_curve_that_is_shorter_or_has_gaps_is_drawn():
     torn = [*history(0.1, 0.8)[:3], {"epoch": 3, "train_loss": None, "validation_loss": 0.0}]
     records = [{"label": "a", "history": history(0.1, 0.8)}, {"label": "a", "history": torn}]
-    assert convergence_png(records, {"panels": [{"run": "a", "name": "x"}]}) is not None
+    assert figure_png("convergence", records, panels=[{"run": "a", "name": "x"}]) is not None
 
 
 def timeline(n_keyframes):
@@ -106,10 +111,10 @@ def timeline(n_keyframes):
 @pytest.mark.parametrize("n", [0, 1, 6, 7])
 def test_key_frames_lie_above_their_time_line(n):
     shown = {"keyframes": [stored(RED, 36, 64)] * n, "times": list(range(n))}
-    picture = drawn(key_clips_png([{"timeline": timeline(n), "pictures": shown, "source": "cam a.mp4"}]))
+    picture = drawn(figure_png("key_clips", [{"timeline": timeline(n), "pictures": shown, "source": "cam a.mp4"}]))
     assert (share(picture, RED) > 0) == (n > 0)
     assert share(picture, (209, 105, 28)) > 0  # the event
-    bare = drawn(key_clips_png([{"timeline": timeline(n)}]))  # small files keep no pictures
+    bare = drawn(figure_png("key_clips", [{"timeline": timeline(n)}]))  # small files keep no pictures
     assert share(bare, RED) == 0
 
 

@@ -76,11 +76,23 @@ FILE = [
     ("notes", None, "notes is empty"),
     ("notes", "n", "notes 'n' is not a list"),
     ("notes", [{"a": 1}], "notes 1 {'a': 1} is not text"),
-    ("kind", "plot", "kind 'plot' is unknown; there are table"),
-    ("kind", ["table"], "kind ['table'] is unknown"),
-    ("kind", "comparison", "rows is not read for kind comparison"),
-    ("kind", "change_graph", "scale cpu has 2 runs, but a change_graph is made of one"),
-    ("headline", ["q"], "headline is not read for kind table"),
+    ("kind", "plot", "kind 'plot' is unknown; there are comparison, training"),
+    ("kind", ["comparison"], "kind ['comparison'] is unknown"),
+    ("kind", "table", "kind 'table' is unknown"),
+    ("headline", ["q"], "headline is not read beside rows"),
+    ("rows", GONE, "columns is not read without rows"),
+    ("extractor", "uniform", "extractor is not read for kind comparison"),
+    ("data_sets", {}, "data_sets is not read for kind comparison"),
+    ("records", {"make": "convergence"}, "scale cpu has 2 runs, but records are made of one"),
+    ("records", "convergence", "records: 'convergence' is not a mapping with make"),
+    ("records", {"draw": "convergence"}, "records: {'draw': 'convergence'} is not a mapping with make"),
+    ("records", {"make": "convergense"}, "records: unknown figure 'convergense'; did you mean convergence"),
+    ("records", {"make": "convergence", "panel": []}, "records: there is no field 'panel'; did you mean panels"),
+    ("figure", {"make": "convergence"}, "figure: {'make': 'convergence'} is not a mapping with draw"),
+    ("figure", {"draw": "nothing_like_it"}, "figure: unknown figure 'nothing_like_it'"),
+    ("figure", {"draw": ["convergence"]}, "figure: unknown figure ['convergence']"),
+    ("figure", {"draw": "convergence", "panels": [{"name": "x"}]}, "figure: panel 1: field 'run' is missing"),
+    ("figure", {"draw": "convergence", "panels": [{"run": "a", "name": 3}]}, "figure: panel 1: name 3 is not text"),
 ]
 SCALES = [
     ("scales", {}, "scales {} is not a mapping of names"),
@@ -168,7 +180,8 @@ COLUMNS = [
     ("columns.0.maen", "q", "column 1 ('frames'): there is no field 'maen'; did you mean mean"),
     ("columns.0.mean", "q", "column 1 ('frames'): has mean and sum; give exactly one"),
     ("columns.0.fact", "label", "column 1 ('frames'): a column has a fact or a measure, and sum is of a measure"),
-    ("columns.2.where", {"k": 4}, "column 3 ('rule'): a column has a fact or a measure, and where is of a measure"),
+    ("columns.2.over", ["k"], "column 3 ('rule'): a column has a fact or a measure, and over is of a measure"),
+    ("columns.2.where", {"q": 4}, "column 3 ('rule'): where: there is no field 'q'"),
     ("columns.2.fact", "budgetrule", "column 3 ('rule'): fact 'budgetrule' is unknown; did you mean budget_rule"),
     ("columns.2.fact", ["label"], "column 3 ('rule'): fact ['label'] is unknown"),
     ("columns.1.over", "run_sampling", "column 2 ('growth'): over 'run_sampling' is not a list"),
@@ -217,7 +230,7 @@ def test_a_mistake_is_one_sentence_that_names_its_place(place, value, what):
 
 
 def test_a_headline_is_a_list_of_texts():
-    data = {**changed("rows", GONE), "kind": "comparison", "headline": ["q", 3]}
+    data = {**changed("rows", GONE), "headline": ["q", 3]}
     del data["columns"]
     with pytest.raises(UsageError, match=r"table mine: headline 2 3 is not text"):
         parse_experiment("mine", data)

@@ -171,9 +171,16 @@ class Autoencoder(Trainable):
         assert isinstance(options, AutoencoderOptions)
         return tuple(dict.fromkeys([options.pictures, options.common_pictures]))
 
+    def check_options(self, options: TrainerOptions) -> None:
+        """Try a network and a loss of plug-ins on two pictures."""
+        assert isinstance(options, AutoencoderOptions)
+        require_lightning()
+        from ...models.contract import check_parts
+
+        check_parts(options.built_network, options.built_loss)
+
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
         """Train the network to reproduce pictures, and calibrate a threshold for every distance space."""
-        require_lightning()
         from .learning import fit_autoencoder
 
         return fit_autoencoder(train, validation, session)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ...core.checkpoint import Checkpoint
 from ...models.checkpoint import with_weights
-from ...models.contract import check_parts
 from ...training.batches import Batch, drawn_batches, plain_batches
 from ...training.clips import Clips
 from ...training.fit_module import Batches, fit_module
@@ -31,7 +30,6 @@ def fit_autoencoder(train: Clips, validation: Clips, session: Session) -> Checkp
         If the checkpoint to start from is of another network.
     """
     options = cast(AutoencoderOptions, session.options)
-    check_parts(options.built_network, options.built_loss)
     rows, held_out = train.rows(options.pictures), validation.rows(options.pictures)
     batches = Batches(
         train=drawn_batches(rows, options.batch, session.seed, mirrored=train.mirrored),

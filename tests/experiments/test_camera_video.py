@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from keyframe_bench.bench.training_video import busy_frames, spans_of
+from keyframe_bench.experiments.chen2021.camera_video import busy_frames, spans_of
 
 
 def film(n: int = 50, fps: float = 10.0) -> tuple[np.ndarray, np.ndarray]:

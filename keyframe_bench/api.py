@@ -8,21 +8,20 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .core.budget import Budget, Sampling
 from .core.clip import VideoInfo
 from .core.errors import KeyframeBenchError, OutputError, UnavailableError, UsageError
 from .core.files import make_hidden_folder, printable, remove_leftovers
 from .core.keyframes import KeyFrames
-from .core.seeding import rng_for
 from .datasets.base import Dataset, VideoItem
-from .extractors._inferred import budget_features, run_at_budget, unsupported
+from .extractors._inferred import unsupported
+from .extractors.asked import Asked
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
 from .report.key_clips import clips_of, write_key_clips
@@ -267,7 +266,7 @@ def extract(
     ((3,), 25.0)
     """
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
-    wanted, grid = Budget.parse(budget), str(Sampling.parse(sampling))
+    asked = Asked.of(method, budget, sampling)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
     reason = method.unavailable()
@@ -275,18 +274,26 @@ def extract(
         reason = "it looks at annotations, which a single video has not; use keyframe-bench run on a data set"
     if reason is not None:
         raise UnavailableError(f"extractor {method.name!r} cannot run: {reason}")
-    reason = unsupported(method, wanted)
+    reason = unsupported(method, asked.budget)
     if reason is not None:  # before the video is read
-        raise UsageError(f"extractor {method.name!r}, budget={wanted}: {reason}")
+        raise UsageError(f"extractor {method.name!r}, budget={asked.budget}: {reason}")
     video = as_video(path, fps, times)
-    own, seen = method.sampling or grid, (*method.needs, *budget_features(wanted))
-    read = read_pass(video, {grid: (), own: seen} if own != grid else {grid: seen}, progress=progress)
-    rng = rng_for(seed, read.info.sha256, method.name, 0)
-    found, k = run_at_budget(method, read.clip(own, seen), wanted, len(read.grids[grid]), rng=rng)
-    found = replace(found, cost={**read.cost(own, seen), **found.cost})
+    read = read_pass(video, asked.requests, progress=progress)
+    found, k = asked.answer(read, seed)
     trained_on = method.has_seen(read.info.sha256) if isinstance(method, Trainable) else None
     return Extraction(
-        video, found, method.name, method.params, str(wanted), k, own, grid, method.label, seed, read, trained_on
+        path=video,
+        keyframes=found,
+        extractor=method.name,
+        params=method.params,
+        budget=str(asked.budget),
+        k=k,
+        sampling=asked.sampling,
+        run_sampling=asked.run_sampling,
+        label=method.label,
+        seed=seed,
+        source=read,
+        trained_on_this_video=trained_on,
     )
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .api import Extraction, extract
-from .core.budget import Budget
 from .core.clip import Clip, watched
 from .core.errors import UsageError
 from .core.keyframes import KeyFrames
 from .core.seeding import rng_for
-from .extractors._inferred import Inferred, budget_features, what_decided
+from .extractors._inferred import Inferred, what_decided
+from .extractors.asked import Asked
 from .extractors.base import Extractor, rank_of
 from .video.frame_folder import VideoPath
 from .video.onepass import Progress
@@ -156,10 +156,10 @@ def explain(
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
     done = extract(path, method, fps=fps, times=times, budget=budget, sampling=sampling, seed=seed, progress=progress)
     ordinal = _ordinal(done, frame, time)
-    wanted = Budget.parse(budget)
-    clip = done.source.clip(done.sampling, (*method.needs, *budget_features(wanted)))
+    asked = Asked.of(method, budget, sampling)
+    clip = asked.clip(done.source)
     rng = rng_for(done.seed, done.video.sha256, method.name, 0)  # as `extract` draws
-    return _explained(method, done, clip, ordinal, what_decided(method, clip, wanted, done.k, rng=rng))
+    return _explained(method, done, clip, ordinal, what_decided(method, clip, asked.budget, done.k, rng=rng))
 
 
 def _check_place(frame: int | None, time: float | None) -> None:

@@ -22,9 +22,9 @@ from keyframe_bench.core.files import canonical_json
 from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.params import check_params
 from keyframe_bench.core.registry import register
-from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.core.version import PASS_VERSION
-from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.extractors.asked import Asked
+from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.metrics.distances import GRAY
 from keyframe_bench.selection.key_clips import ClipRules, KeyClips, key_clips
 from keyframe_bench.tables.checking import check_parameters, is_number, quoted, wrong
@@ -131,6 +131,10 @@ class KeyframesPlan:
         """Return the extractor with the network of a training."""
         return Extractor.registry.build("autoencoder", {**self.params, "checkpoint": str(trained.best)})
 
+    def asked(self, trained: Trained) -> Asked:
+        """Return the same with the budget that the method decides itself, on every frame where it says nothing else."""
+        return Asked.of(self.method(trained), "free", _EVERY)
+
     def identity(self, trained: Trained) -> Any:
         """Return what the record depends on, as plain data; the features' keys hold that of the network."""
         method = self.method(trained)
@@ -163,9 +167,8 @@ class KeyframesPlan:
         UsageError
             If an annotated event lies outside the video.
         """
-        method = self.method(reading.trained)
-        read = reading.read
-        clip = read.clip(method.sampling or _EVERY, method.needs)
+        asked, read = self.asked(reading.trained), reading.read
+        method, clip = asked.extractor, asked.clip(read)
         found = reading.chosen(self)
         if self.spread:
             found = evenly_spread(len(found), read.times)
@@ -221,8 +224,8 @@ class Reading:
         """Every feature that a plan needs, and small grey pictures of every frame."""
         requests: dict[str, list[Feature]] = {_EVERY: [GRAY]}
         for plan in self.plans:
-            method = plan.method(self.trained)
-            requests.setdefault(method.sampling or _EVERY, []).extend(method.needs)
+            asked = plan.asked(self.trained)
+            requests.setdefault(asked.sampling, []).extend(asked.features)
         video = self.plans[0].video
         return read_pass(video.path, requests, name=video.name, sha256=video.sha256)
 
@@ -240,10 +243,7 @@ class Reading:
         """Return the key frames of a plan's method; its control asks for them too."""
         key = canonical_json(plan.params)
         if key not in self._chosen:
-            method = plan.method(self.trained)
-            clip = self.read.clip(method.sampling or _EVERY, method.needs)
-            rng = rng_for(0, plan.video.sha256, method.name, 0)
-            self._chosen[key] = run_extractor(method, clip, None, rng=rng)
+            self._chosen[key], _ = plan.asked(self.trained).answer(self.read, 0)
         return self._chosen[key]
 
     def byte_ratio(self, clips: KeyClips, snap_s: float) -> float:

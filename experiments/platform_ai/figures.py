@@ -14,9 +14,9 @@ from keyframe_bench.core.clip import Clip
 from keyframe_bench.core.files import digest
 from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.registry import register
-from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets.base import VideoItem
-from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.extractors.asked import Asked
+from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
@@ -72,10 +72,10 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
         If the file gives no frames.
     """
     method = Extractor.registry.build("pixel_distance")
-    features = (*method.needs, GRAY)
+    asked, features = Asked.of(method, "free", sampling), (*method.needs, GRAY)
     read = read_pass(item.path, {sampling: features}, name=item.id)
     clip = read.clip(sampling, features)
-    found = run_extractor(method, clip, None, rng=rng_for(0, read.info.sha256, method.name, 0))
+    found, _ = asked.answer(read, 0)
     rows = clip[GRAY].astype(np.float64).reshape(len(clip), -1)
     records = []
     for time in (False, True):

@@ -13,17 +13,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from ..core.budget import Budget, Sampling
+from ..core.budget import Sampling
 from ..core.errors import KeyframeBenchError
 from ..core.feature import Feature
 from ..core.files import write_atomic
 from ..core.registry import load_plugins
 from ..core.seeding import rng_for
-from ..extractors._inferred import budget_features, run_at_budget
+from ..extractors.asked import Asked
 from ..extractors.base import Extractor
 from ..video import plain
 from ..video.frame_folder import Video, as_video
@@ -79,25 +77,16 @@ def _alone(work: Callable[[], Any]) -> Parts:
     return {}
 
 
-class _Method(NamedTuple):
-    extractor: Extractor
-    budget: Budget
-    rng: np.random.Generator  # making the first one imports modules
-
-    @property
-    def seen(self) -> list[Feature]:
-        return [*self.extractor.needs, *budget_features(self.budget)]
-
-
 def _extraction(video: Video, question: Mapping[str, Any]) -> Callable[[], Parts]:
     import cv2  # noqa: F401 - features import it when they first compute
     import numpy.ma  # noqa: F401 - and NumPy this for its first median
 
     grid = str(Sampling.parse(question["sampling"]))
     methods = [
-        _Method(Extractor.registry.build(name, params), Budget.parse(budget), rng_for(0, _SHA256, name, 0))
+        Asked.of(Extractor.registry.build(name, params), budget, grid)
         for name, params, budget in question["extractors"]
     ]
+    rng_for(0)  # making the first one imports modules
     wanted: dict[str, list[Feature]] = defaultdict(list, {grid: []})
     if question["metrics"]:
         from .run import requests_of_any_run
@@ -105,22 +94,19 @@ def _extraction(video: Video, question: Mapping[str, Any]) -> Callable[[], Parts
         wanted = requests_of_any_run(grid)
     for method in methods:
         method.extractor.prepare()
-        wanted[method.extractor.sampling or grid] += method.seen
+        wanted[method.sampling] += method.features
     for feature in {feature for features in wanted.values() for feature in features}:
         feature.prepare()
-    return partial(_extract, video, methods, wanted, grid, question["limit"])
+    return partial(_extract, video, methods, wanted, question["limit"])
 
 
-def _extract(
-    video: Video, methods: Sequence[_Method], wanted: Mapping[str, list[Feature]], grid: str, limit: int | None
-) -> Parts:
+def _extract(video: Video, methods: Sequence[Asked], wanted: Mapping[str, list[Feature]], limit: int | None) -> Parts:
     """Do what `keyframe_bench.extract` does, for all ``methods`` in one pass; the hash of the file is left out."""
     start = time.perf_counter()
     read = read_pass(video, wanted, sha256=_SHA256, limit=limit)
     pass_s, start = time.perf_counter() - start, time.perf_counter()
     for method in methods:
-        clip = read.clip(method.extractor.sampling or grid, method.seen)
-        run_at_budget(method.extractor, clip, method.budget, len(read.grids[grid]), rng=method.rng)
+        method.answer(read, 0)
     return {"pass_s": pass_s, "select_s": time.perf_counter() - start}
 
 

@@ -28,9 +28,8 @@ from ..core.files import canonical_json, claimed, write_over
 from ..core.keyframes import KeyFrames
 from ..core.memory import anonymous_mb
 from ..core.records import parse_cell
-from ..core.seeding import rng_for
 from ..core.sources import source_digest
-from ..extractors._inferred import budget_features, run_at_budget
+from ..extractors.asked import Asked
 from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
@@ -174,7 +173,8 @@ def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
     requests = requests_of_any_run(cells[0].run_sampling)
     for cell in cells:
         extractor = build_extractor(cell)
-        requests[cell.sampling] += () if extractor is None or cell.untrained else _seen(cell, extractor)
+        if extractor is not None and not cell.untrained:
+            requests[cell.sampling] += Asked.of(extractor, cell.budget, cell.run_sampling).features
     return requests
 
 
@@ -184,11 +184,6 @@ def requests_of_any_run(sampling: str) -> dict[str, list[Feature]]:
     requests[EVERY] += _metric_needs([Metric.registry.build(name) for name in Metric.registry.names()])
     requests[sampling].append(PixelDifference())
     return requests
-
-
-def _seen(cell: Cell, extractor: Extractor) -> tuple[Feature, ...]:
-    """Features that the method reads, and those that its budget is inferred from."""
-    return tuple(dict.fromkeys([*extractor.needs, *budget_features(Budget.parse(cell.budget))]))
 
 
 def _later(clip: Clip, start: int, read: Pass) -> Clip:
@@ -310,8 +305,8 @@ class _Video:
             known = annotation and annotation.moved(-start)
         if extractor is None:
             return self._human(cell, whole, known)
-        seen = _seen(cell, extractor)
-        clip, n_run = read.clip(cell.sampling, seen, annotation), len(read.grids[cell.run_sampling])
+        asked = Asked.of(extractor, cell.budget, cell.run_sampling)
+        clip, n_run = asked.clip(read, annotation), len(read.grids[cell.run_sampling])
         if start:
             clip, n_run = _later(clip, start, read), int((read.grids[cell.run_sampling] >= start).sum())
             if not len(clip):
@@ -319,15 +314,10 @@ class _Video:
                     f"no frame of the part that is scored, from frame {start}, is sampled at {cell.sampling}; sample "
                     "more often, or hold out more"
                 )
-        cost = read.cost(cell.sampling, seen)
-        if self.packets_s is not None and all(feature.source == "packets" for feature in seen):
-            cost["decode_s"] = self.packets_s  # alone, it would not have decoded
         draws, values, k = [], [], None
         for draw in range(extractor.draws):
-            rng = rng_for(cell.seed, cell.video_sha256, cell.extractor, draw)
-            found, k = run_at_budget(extractor, clip, Budget.parse(cell.budget), n_run, rng=rng)
-            peak = max(cost["peak_mb"], anonymous_mb() if draw == 0 else 0.0, found.cost.get("peak_mb", 0.0))
-            draws.append(replace(found, cost={**cost, **found.cost, "peak_mb": peak}))
+            found, k = asked.answer(read, cell.seed, draw=draw, clip=clip, n_run=n_run)
+            draws.append(replace(found, cost={**found.cost, **self._own_cost(asked, read, found, first=draw == 0)}))
             values.append(self._measure(draws[-1].moved(-start) if start else draws[-1], whole, known))
         fallback, shortfall = (
             next(filter(None, said), "") for said in ([d.fallback for d in draws], [d.shortfall for d in draws])
@@ -343,6 +333,12 @@ class _Video:
             keyframes=marked,
             warnings=shared_features(extractor, self.metrics, Budget.parse(cell.budget)),
         )
+
+    def _own_cost(self, asked: Asked, read: Pass, found: KeyFrames, *, first: bool) -> dict[str, float]:
+        """Return the highest memory seen, and what a method that needs packets alone would have spent on them."""
+        peaks = [read.peak_mb, found.cost.get("peak_mb", 0.0), anonymous_mb() if first else 0.0]
+        packets = self.packets_s is not None and all(feature.source == "packets" for feature in asked.features)
+        return {"peak_mb": max(peaks), **({"decode_s": self.packets_s or 0.0} if packets else {})}
 
     def _human(self, cell: Cell, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         """Score each person who chose key frames against the others (A22), never against themself."""

@@ -42,6 +42,7 @@ _COUNTED = {  # facts, and what a line calls them
     "unreadable": "unreadable",
     "copies": "equal to others and left out",
     "alike": "on the side of one that they look like",
+    "unannotated": "without key frames of human annotators and left out",
 }
 
 LOOK = Rgb(height=LOOK_HEIGHT, width=LOOK_WIDTH)
@@ -102,7 +103,7 @@ class TrainingData:
         if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
         if self.annotated:
-            items = [item for item in items if item.annotation is not None and item.annotation.choosers]
+            items = [item for item in items if _is_annotated(item)]
             if not items:
                 raise UsageError(
                     f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
@@ -311,10 +312,18 @@ class _Reader:
             "sampling": data.sampling,
             "mirrored": self.photographs,
         }
+        if data.annotated:
+            known = {item.id for item in data.items}
+            left_out = [i.id for i in data.dataset.videos() if i.id not in known and i.id in (data.only or (i.id,))]
+            facts |= {"unannotated": len(left_out), "unannotated_names": left_out}
         for what, found in (("copies", self.copies), ("problems", self.problems), ("unreadable", self.unreadable)):
             if found:
                 facts[what] = found
         return facts
+
+
+def _is_annotated(item: VideoItem) -> bool:
+    return item.annotation is not None and bool(item.annotation.choosers)
 
 
 def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:

@@ -243,7 +243,7 @@ def learn(
         Number of the variant to what it has learned, of every fold and seed; where a training fails, and ``on_error``
         is not "raise", it says why.
     """
-    data: dict[tuple[int, str], TrainingData] = {}
+    data: dict[tuple[int, str, bool], TrainingData] = {}
     asked: dict[str, _Ask] = {}
     of_variant: dict[int, list[str]] = {}
     for number, variant in enumerate(variants):
@@ -260,9 +260,10 @@ def learn(
         for fold, seed in itertools.product(range(len(division.folds)), spec.seeds if method.seeded else (None,)):
             # Settings of the extractor itself share a training.
             key = digest([variant.name, variant.options.identity, fold, seed, sampling])
-            if (fold, sampling) not in data:
-                data[fold, sampling] = _training_data(spec, division, fold, sampling)
-            asked.setdefault(key, _Ask(spec, variant, data[fold, sampling], fold, len(division.folds), seed))
+            room = (fold, sampling, method.supervision == "users")
+            if room not in data:
+                data[room] = _training_data(spec, division, fold, sampling, annotated=room[-1])
+            asked.setdefault(key, _Ask(spec, variant, data[room], fold, len(division.folds), seed))
             of_variant.setdefault(number, []).append(key)
     found: dict[str, Learned] = {}
     for i, (key, ask) in enumerate(asked.items(), start=1):
@@ -271,7 +272,7 @@ def learn(
     return {number: [found[key] for key in keys] for number, keys in of_variant.items()}
 
 
-def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str) -> TrainingData:
+def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str, *, annotated: bool) -> TrainingData:
     """Return what a fold trains on; an inner part of it chooses the epoch."""
     ids = division.folds[fold].train
     data = TrainingData(
@@ -279,6 +280,7 @@ def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str) 
         split=Split("videos", INNER),
         sampling=sampling,
         only=ids,
+        annotated=annotated,
         until={name: division.starts.get(name, (division.ends[name],))[0] for name in ids} if division.starts else None,
         cache_gb=spec.cache_gb,
     )

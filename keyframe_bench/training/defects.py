@@ -10,6 +10,7 @@ _COUNTED = {  # facts, and what a line calls them
     "unreadable": "unreadable",
     "copies": "equal to others and left out",
     "alike": "on the side of one that they look like",
+    "unannotated": "without key frames of human annotators and left out",
 }
 
 

@@ -113,7 +113,7 @@ class TrainingData:
         if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
         if self.annotated:
-            items = [item for item in items if item.annotation is not None and item.annotation.choosers]
+            items = [item for item in items if _is_annotated(item)]
             if not items:
                 raise UsageError(
                     f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
@@ -350,6 +350,10 @@ class _Reader:
             "sampling": data.sampling,
             "mirrored": self.photographs,
         }
+        if data.annotated:
+            known = {item.id for item in data.items}
+            left_out = [i.id for i in data.dataset.videos() if i.id not in known and i.id in (data.only or (i.id,))]
+            facts |= {"unannotated": len(left_out), "unannotated_names": left_out}
         for what, found in (("copies", self.copies), ("problems", self.problems), ("unreadable", self.unreadable)):
             if found:
                 facts[what] = found
@@ -370,6 +374,10 @@ def _names(item: VideoItem, clip: Clip) -> list[str]:
         return [f"{below}{ordinal}" for ordinal in clip.ordinals.tolist()]
     files = item.path.files()  # one that cannot be read has a time and no frame
     return [below + printable(files[round(time * item.path.rate)].name) for time in clip.times.tolist()]
+
+
+def _is_annotated(item: VideoItem) -> bool:
+    return item.annotation is not None and bool(item.annotation.choosers)
 
 
 def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:

@@ -227,6 +227,10 @@ def test_a_learned_extractor_is_trained_and_used_as_the_printed_commands_say(tmp
     for wrong, says in (("trainer.near=1", "did you mean near_s"), ("trainer.near_s=10", "try another")):
         status, _, err = cli(*train, wrong, f"out={tmp_path}/other")
         assert status == 2 and says in err.splitlines()[-1]
+    told["0.mp4"] = {"users": {}}
+    (root / "annotations.json").write_text(json.dumps({"format": FORMAT, "videos": told}))
+    status, out, _ = cli(*train, f"out={tmp_path}/fewer")
+    assert status == 0 and "1 without key frames of human annotators and left out: 0.mp4" in out
     (root / "annotations.json").unlink()
     status, _, err = cli(*train, f"out={tmp_path}/other")
     assert status == 2 and "no video in which human annotators chose key frames" in err

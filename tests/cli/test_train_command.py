@@ -11,13 +11,14 @@ import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 
+from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.spec import TrainSpec
+
 from keyframe_bench.cli.compose import built_params, composed
 from keyframe_bench.cli.train_command import _Typed, make_spec
 from keyframe_bench.models.checkpoint import load_autoencoder
 from keyframe_bench.models.losses import MixLoss
 from keyframe_bench.models.networks import ConvolutionalNetwork
-from keyframe_bench.training.data import TrainingData
-from keyframe_bench.training.spec import TrainSpec
 
 PLUGIN = """
 import numpy as np

@@ -21,9 +21,8 @@ DRAWN = [name for name in NAMES if load_experiment(name).figure]
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
     """Import what takes seconds once."""
-    import pytorch_lightning  # noqa: F401
-
     import keyframe_bench.training.fit  # noqa: F401
+    import pytorch_lightning  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +230,9 @@ def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, cap
 
 
 def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkeypatch):
-    from keyframe_bench.bench import training_sets
     from keyframe_bench.training.data import Pictures, TrainingData
+
+    from keyframe_bench.bench import training_sets
 
     def itself(root, n):
         for i in range(1, n + 1):
@@ -326,13 +326,13 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
     from dataclasses import replace
 
     import numpy as np
-
     from keyframe_bench.bench.training_keyframes import keyframes_plans
+    from keyframe_bench.training.spec import Trained
+
     from keyframe_bench.bench.training_sets import training_sets
     from keyframe_bench.extractors.autoencoder import Autoencoder
     from keyframe_bench.features.gray import Gray
     from keyframe_bench.features.reconstruction import Reconstruction
-    from keyframe_bench.training.spec import Trained
 
     made("chen2021/figure4b")
     table = table_with({"video": "cam_a"})

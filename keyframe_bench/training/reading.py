@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -37,6 +38,7 @@ Index = NDArray[np.int64]
 Report = Callable[[str], None]
 
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
+TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 _NAMED = 5  # files that a message names
 _SHOWN = 3  # files that a line about the data names
@@ -187,6 +189,7 @@ class _Reader:
         self.problems: dict[str, list[str]] = {}
         self.unreadable: dict[str, str] = {}
         self.copies: dict[str, str] = {}
+        self._told = time.monotonic()
 
     def parts(self) -> Parts:
         counts = self._counts()
@@ -227,7 +230,7 @@ class _Reader:
         seen: dict[tuple[str, bytes], str] = {}
         sizes: dict[str, tuple[str, int, int]] = {}
         for number, item in enumerate(self.data.items):
-            self.report(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
+            self._tell(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
             try:
                 read = self._pass(item, self._wanted)
             except VideoError as error:
@@ -246,6 +249,13 @@ class _Reader:
             if told := [*read.health.problems, *_monotonous(rows)]:
                 self.problems[item.id] = told
         return counts
+
+    def _tell(self, text: str) -> None:
+        """Report how far it is, if the time for it has come."""
+        now = time.monotonic()
+        if now - self._told >= TOLD_EVERY_S:
+            self._told = now
+            self.report(text)
 
     @property
     def _wanted(self) -> tuple[Feature, ...]:

@@ -18,6 +18,7 @@ from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import cache_folder, printable
+from ..core.params import Parameter, Range
 from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
@@ -39,6 +40,11 @@ Report = Callable[[str], None]
 
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
 TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
+_NUMBERS = (
+    *(Parameter(name, (int,), range=Range(0)) for name in ("fold", "split_seed")),
+    *(Parameter(name, (int,), optional=True, range=Range(1)) for name in ("limit", "limit_validation")),
+    Parameter("cache_gb", (float,), range=Range(0, 1e9)),
+)
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 _NAMED = 5  # files that a message names
 _SHOWN = 3  # files that a line about the data names
@@ -93,6 +99,10 @@ class TrainingData:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
+        for number in _NUMBERS:
+            object.__setattr__(self, number.name, number.check(getattr(self, number.name), "training"))
+        if self.fold and self.split.by_frames:
+            raise UsageError(f"fold={self.fold}: split={self.split} has no folds; use kfold:5, or leave fold out")
 
     @cached_property
     def listed(self) -> list[VideoItem]:

@@ -18,6 +18,9 @@ from keyframe_bench.core.errors import ContractError, UnavailableError, UsageErr
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.gray_histogram import GrayHistogram
+from keyframe_bench.training.folder import TrainingFolder
+from keyframe_bench.training.options import TrainerOptions
+from keyframe_bench.training.session import Session
 
 FILE = Path(__file__).with_name("usual_histogram.txt")
 NAME = "usual_histogram"
@@ -161,12 +164,46 @@ def test_a_long_reading_says_how_far_it_is(learning, monkeypatch):
     assert told == ["reading 1 of 1: blocks.mov"]
 
 
+def test_what_was_saved_comes_back(tmp_path):
+    session = Session(TrainerOptions(), 0, TrainingFolder(tmp_path), {})
+    assert session.restored() is None
+    rng = session.rng("draws")
+    state = {"weights": rng.random((3, 2)).T, "counts": [np.arange(4), 3, "text", None], "rng": rng.bit_generator.state}
+    session.save(state)
+    found = session.restored()
+    assert (found["weights"] == state["weights"]).all() and (found["counts"][0] == np.arange(4)).all()
+    assert found["counts"][1:] == state["counts"][1:] and found["rng"] == state["rng"]
+
+
+def test_a_state_goes_on_and_one_of_another_training_does_not(learning, monkeypatch):
+    """It is looked at what is computed again; the values show in the tests that kill."""
+    whole = train(learning("whole"))
+    saved = []
+    save = Session.save
+
+    def stopped(self, state):
+        save(self, state)
+        saved.append(state["epoch"])
+        if len(saved) in (2, 3):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "save", stopped)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(learning("stopped"))
+    assert train(learning("stopped")).best.read_bytes() == whole.best.read_bytes()
+    assert saved == [0, 1, 2, 3]
+    (learning("new").out).mkdir()
+    (learning("new").out / "state.safetensors").write_bytes(b"of something else, without a record")
+    assert train(learning("new")).best.read_bytes() == whole.best.read_bytes()
+
+
 KILLS = """
 import os, signal, sys
 from pathlib import Path
 from keyframe_bench.cli.main import main
 
-plugin, film, base = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+plugin, film, base, every = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
 
 
 def in_a_child(out, kill_at):
@@ -188,19 +225,22 @@ def in_a_child(out, kill_at):
 
 
 assert in_a_child("whole", 0) == 0
-for moment in range(1, 5):
+for moment in range(1, 11, every):  # history and record, the state of four epochs, and what is written at the end
     assert in_a_child(f"killed{moment}", moment) == signal.SIGKILL
+    assert (base / f"killed{moment}" / "state.safetensors").exists() == (moment > 3)
     assert in_a_child(f"killed{moment}", 0) == 0
 sys.exit(any(name in sys.modules for name in ("torch", "pytorch_lightning", "wandb")))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_killed_before_any_of_its_files_it_ends_the_same(film, tmp_path):
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_before_any_of_its_files_it_ends_the_same(film, tmp_path, every):
     plugin = tmp_path / "usual_histogram.py"
     plugin.write_text(FILE.read_text())
-    subprocess.run([sys.executable, "-c", KILLS, str(plugin), str(film), str(tmp_path)], check=True)
-    for moment in range(1, 5):
+    program = [sys.executable, "-c", KILLS, str(plugin), str(film), str(tmp_path), str(every)]
+    subprocess.run(program, check=True)
+    for moment in range(1, 11, every):
         for name in ("best.safetensors", "last.safetensors", "history.csv"):
             ours, theirs = (tmp_path / out / name for out in (f"killed{moment}", "whole"))
             assert ours.read_bytes() == theirs.read_bytes()

@@ -172,8 +172,8 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         method.check_options(training.options)
         parts = training.data.read(method.train_needs(training.options), say)
         session = _session(training, folder, parts, report)
-        if record is None or not folder.best.is_file():
-            folder.state.unlink(missing_ok=True)
+        if record is None or record["finished"]:
+            folder.state.unlink(missing_ok=True)  # not of this training, or a checkpoint was removed
         best = method.fit(parts.train, parts.validation, session)
         if not isinstance(best, Checkpoint):
             raise ContractError(

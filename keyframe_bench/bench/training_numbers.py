@@ -43,16 +43,17 @@ def history_numbers(record: Mapping[str, Any], other: Sequence[Mapping[str, Any]
     if not history:
         return {}
     losses = [float(row["validation_loss"]) for row in history]
+    trained = losses[1:]
     found = {
         "train_loss": record["train_loss"],
         "validation_loss": record["best_validation_loss"],
         "last_validation_loss": record["last_validation_loss"],
         "start_loss": losses[0],
-        "first_loss": losses[1] if len(losses) > 1 else math.nan,
-        "mean_loss": math.exp(sum(map(math.log, losses[1:])) / len(losses[1:])) if min(losses) > 0 else math.nan,
+        "first_loss": trained[0] if trained else math.nan,
+        "mean_loss": math.exp(sum(map(math.log, trained)) / len(trained)) if trained and min(losses) > 0 else math.nan,
         "best_epoch": record["best_epoch"],
         "epochs": history[-1]["epoch"],
-        "images_per_s": record["images_per_s"],
+        "images_per_s": record.get("images_per_s"),  # of a network
     }
     if len(other) > 1:
         wanted = min(float(row["validation_loss"]) for row in other[1:])

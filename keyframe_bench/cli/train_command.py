@@ -183,7 +183,7 @@ def _computed(trained: Trained) -> str:
     record, n = trained.record, trained.epochs_now
     if not trained.computed:
         return "0 epochs computed now: this training was finished before"
-    if len(record["history"]) < 2:
+    if "images_per_s" not in record:  # it was trained without `fit_module`
         return "trained now"
     n_all = int(record["history"][-1]["epoch"])
     early = ", stopped early: no better for so long" if n_all < record["options"].get("epochs", n_all) else ""
@@ -293,5 +293,6 @@ def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:
     data = [trained.record["data"] for trained in trainings]
     for line in dict.fromkeys(f"data {one['name']}: {line}" for one in data for line in defects(one)):
         print(one_line(line))
-    n = sum(trained.epochs_now for trained in trainings)
-    print(f"{n} epochs computed now; written to {path_text(out)}")
+    n, made = sum(trained.epochs_now for trained in trainings), sum(trained.computed for trained in trainings)
+    now = f"{n} epochs" if n or not made else f"{made} trainings"
+    print(f"{now} computed now; written to {path_text(out)}")

@@ -87,9 +87,12 @@ def fit_module(
     with undisturbed(session.seed, threads):
         session.facts |= {"machine": machine(), "precision": resolved_precision(options.precision)}
         keeper = Keeper(session, options, batches)
-        resuming = session.folder.state.is_file()
-        if resuming:
-            keeper.load_state_dict(read_state(session.folder.state)["callbacks"][keeper.state_key])
+        folder = session.folder
+        resuming = all(path.is_file() for path in (folder.state, folder.best, folder.last))
+        if not resuming:
+            folder.state.unlink(missing_ok=True)  # checkpoints of its epochs are gone
+        else:
+            keeper.load_state_dict(read_state(folder.state)["callbacks"][keeper.state_key])
         module = made()
         module.n_steps = len(batches.train) * options.epochs
         if not is_over(session.history, options):
@@ -128,8 +131,8 @@ def _trainer(session: Session, keeper: Keeper, loggers: list[Logger]) -> Trainer
     import pytorch_lightning as pl
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+    from .keeper import StateFile
     from .machine import resolved_precision
-    from .state import StateFile
 
     options = session.options
     assert isinstance(options, NetworkOptions)

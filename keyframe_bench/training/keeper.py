@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 - the signatures are those of Lightning
 """What is kept of a training while it runs: losses of every epoch, checkpoints, the state to go on from."""
 
 from __future__ import annotations
@@ -5,15 +6,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from .history import Row, best_row, history_row, is_over
 from .module import LossModule, Mean
 from .session import Progress
+from .state import read_state, write_state
 
 if TYPE_CHECKING:
     from .fit_module import Batches
@@ -82,7 +86,7 @@ class Keeper(pl.Callback):
             module.add_loss(mean, there, "before the first step", what)
         return mean.value
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]  # noqa: ARG002
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]
         """Start the clock and the means."""
         pl_module.train_loss, pl_module.validation_loss = Mean(), Mean()
         self._started = self._trained = time.perf_counter()
@@ -91,8 +95,8 @@ class Keeper(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: LossModule,
-        outputs: object,  # noqa: ARG002
-        batch: object,  # noqa: ARG002
+        outputs: object,
+        batch: object,
         batch_idx: int,
     ) -> None:
         """Tell how far it is."""
@@ -133,3 +137,29 @@ class Keeper(pl.Callback):
     def _log(self, trainer: pl.Trainer, row: Row) -> None:
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+
+class StateFile(CheckpointIO):
+    """One file, always the same: the path that Lightning names is ignored, since its grammar would misread some.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: object, storage_options: object = None) -> None:
+        """Replace the file, atomically."""
+        write_state(self.path, checkpoint)
+
+    def load_checkpoint(
+        self, path: object, map_location: object = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Return what was saved, on the CPU; Lightning moves it."""
+        return read_state(self.path)
+
+    def remove_checkpoint(self, path: object) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)

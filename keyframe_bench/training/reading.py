@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import cache_folder, printable
 from ..core.hashes import remembered_sha256
+from ..core.params import Parameter, Range
 from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
@@ -39,6 +41,12 @@ Index = NDArray[np.int64]
 Report = Callable[[str], None]
 
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
+TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
+_NUMBERS = (
+    *(Parameter(name, (int,), range=Range(0)) for name in ("fold", "split_seed")),
+    *(Parameter(name, (int,), optional=True, range=Range(1)) for name in ("limit", "limit_validation")),
+    Parameter("cache_gb", (float,), range=Range(0, 1e9)),
+)
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 _NAMED = 5  # files that a message names
 _MUCH_BYTES = 1e9
@@ -94,6 +102,10 @@ class TrainingData:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
+        for number in _NUMBERS:
+            object.__setattr__(self, number.name, number.check(getattr(self, number.name), "training"))
+        if self.fold and self.split.by_frames:
+            raise UsageError(f"fold={self.fold}: split={self.split} has no folds; use kfold:5, or leave fold out")
 
     @cached_property
     def listed(self) -> list[VideoItem]:
@@ -197,6 +209,7 @@ class _Reader:
         self.problems: dict[str, list[str]] = {}
         self.unreadable: dict[str, str] = {}
         self.copies: dict[str, str] = {}
+        self._told = time.monotonic()
 
     def parts(self) -> Parts:
         self._announce()
@@ -254,7 +267,7 @@ class _Reader:
         seen: dict[tuple[str, bytes], str] = {}
         sizes: dict[str, tuple[str, int, int]] = {}
         for number, item in enumerate(self.data.items):
-            self.report(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
+            self._tell(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
             try:
                 read = self._pass(item, self._wanted)
             except VideoError as error:
@@ -274,6 +287,13 @@ class _Reader:
             if told := [*read.health.problems, *_monotonous(rows)]:
                 self.problems[item.id] = told
         return {number: count for number, count in counts.items() if count}
+
+    def _tell(self, text: str) -> None:
+        """Report how far it is, if the time for it has come."""
+        now = time.monotonic()
+        if now - self._told >= TOLD_EVERY_S:
+            self._told = now
+            self.report(text)
 
     @property
     def _wanted(self) -> tuple[Feature, ...]:

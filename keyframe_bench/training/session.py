@@ -134,9 +134,11 @@ class Session:
         self.folder.write_record(told)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keep what a killed training would go on from: nested mappings and lists of tensors and scalars."""
+        """Keep what a killed training would go on from: nested mappings and lists of arrays, tensors and scalars."""
         from .state import write_state
 
+        if not self.folder.record.is_file():
+            self.write()  # it says whose state this is
         write_state(self.folder.state, state)
 
     def restored(self) -> dict[str, Any] | None:

@@ -1,10 +1,7 @@
 """``keyframe-bench cache``: what is kept between runs, and how to be rid of it."""
 
 import json
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
@@ -27,15 +24,32 @@ def filled(cli, cache, rendered, tmp_path):
     return cache
 
 
+@pytest.fixture
+def data_of_a_training(video):
+    """Read a small video as a training does; return its clips and their rows."""
+    from keyframe_bench.core.split import Split
+    from keyframe_bench.datasets.base import Dataset
+    from keyframe_bench.features.rgb import Rgb
+    from keyframe_bench.training.reading import TrainingData
+
+    def read(clips=None):
+        feature = Rgb(height=12, width=24)
+        dataset = Dataset.registry.build("folder", {"root": str(video), "camera": True})
+        data = TrainingData(dataset=dataset, split=Split.parse("temporal:0.8"))
+        clips = clips or data.read((feature,), lambda _: None).train
+        return clips, clips.rows(feature)
+
+    return read
+
+
 def test_empty_cache(cli, cache):
     status, out, err = cli("cache", "--json")
     assert (status, err) == (0, "")
     folder = str(cache / "features")
     told = json.loads(out)
-    pictures = told.pop("pictures")
-    assert told.pop("cameras") == {"folder": str(cache), "bytes": 0, "files": 0}
-    assert told == {"folder": folder, "bytes": 0, "entries": 0, "videos": 0, "limit_bytes": 10_000_000_000}
-    assert (pictures["folder"], pictures["bytes"], pictures["entries"]) == (str(cache / "pictures"), 0, 0)
+    empty = {"bytes": 0, "entries": 0, "videos": 0}
+    assert told.pop("pictures") == {"folder": str(cache / "rows"), **empty, "limit_bytes": 80_000_000_000}
+    assert told == {"folder": folder, **empty, "limit_bytes": 10_000_000_000}
     assert cli("cache", "clear")[0] == 0
     assert not cache.exists(), "looking creates nothing"
 
@@ -93,70 +107,33 @@ def test_wrong_limit_in_python(rendered):
         kb.sweep(rendered, ["uniform"], cache_gb=-1)
 
 
-def test_rendered_cameras_of_tables_are_told_and_removed(cli, cache):
-    from keyframe_bench.training.data import TrainingData
-
-    source = TrainingData.registry.build("rendered", {"kind": "camera_a", "n": 4, "n_validation": 2})
-    cache.mkdir()
-    path = cache / f"{source.kind}-{source.digest()}.mp4"  # as keyframe_bench.bench.training_video names it
-    path.write_text("rendered")
-    other = path.with_name("demo-seed0.mp4")
-    other.write_text("of somebody else")
-    size = path.stat().st_size
-    told = json.loads(cli("cache", "--json")[1])["cameras"]
-    assert told == {"folder": str(cache), "bytes": size, "files": 1}
-    assert f"rendered cameras, 1 video, {size / 1e6:.1f} MB in" in cli("cache")[1]
-    removed = json.loads(cli("cache", "clear", "--json")[1])["cameras"]
-    assert (removed["removed_bytes"], removed["removed_files"]) == (size, 1)
-    assert not path.exists() and other.exists() and "rendered cameras" not in cli("cache", "clear")[1]
+def test_rows_of_trainings_are_told_and_removed_apart(cli, filled, data_of_a_training):
+    features = json.loads(cli("cache", "--json")[1])["bytes"]
+    assert "training rows" not in cli("cache")[1]
+    data_of_a_training()
+    told = json.loads(cli("cache", "--json")[1])
+    rows, files = told["pictures"], [file for file in (filled / "rows").rglob("*") if file.is_file()]
+    assert rows["bytes"] == sum(file.stat().st_size for file in files) > 30 * 12 * 24 * 3 and rows["videos"] == 1
+    assert told["bytes"] == features, "a training pushes no features of runs out"
+    assert "training rows of 1 video, " in cli("cache")[1]
+    removed = json.loads(cli("cache", "clear", "--json")[1])
+    assert removed["pictures"]["removed_bytes"] == rows["bytes"] and removed["removed_bytes"] == features
+    assert "training rows" not in cli("cache")[1]
 
 
-def test_pictures_kept_by_other_code_are_not_taken(cache, monkeypatch):
-    """What decodes frames is part of their key."""
-    from keyframe_bench.training import kept_pictures
-
-    made = []
-
-    def produce(append):
-        made.append(len(made))
-        append(np.full((2, 3, 3), len(made), np.uint8))
-        return {}
-
-    def kept():
-        kept_pictures._made_with.cache_clear()
-        return int(kept_pictures.keep({"frames": "x"}, 2, 3, 1, produce).rows[0, 0, 0, 0])
-
-    assert (kept(), kept()) == (1, 1)
-    with monkeypatch.context() as patch:
-        patch.setattr("av.__version__", "0.0")
-        assert (kept(), kept()) == (2, 2)
-    with monkeypatch.context() as patch:
-        patch.setattr(kept_pictures, "DECODING", kept_pictures.DECODING[1:])  # other text
-        assert kept() == 3
-    with monkeypatch.context() as patch:
-        patch.setattr(kept_pictures, "LOADED_NS", 0)  # as if a file was edited since
-        assert (kept(), kept()) == (4, 4)
-    assert kept() == 1
-    kept_pictures._made_with.cache_clear()
+def test_rows_that_were_removed_are_still_read(cli, cache, data_of_a_training):
+    """A training that runs goes on: what it has opened stays readable, what it has not is decoded again."""
+    read, rows = data_of_a_training()
+    before = rows.take(range(len(rows)))
+    assert cli("cache", "clear")[0] == 0
+    _, others = data_of_a_training(read)
+    assert (rows.take(range(len(rows))) == before).all() and (others.take(range(len(others))) == before).all()
 
 
-def test_all_code_that_decodes_is_part_of_the_key():
-    from keyframe_bench.training.kept_pictures import DECODING
-
-    code = (
-        "import sys, keyframe_bench.video.ahead, keyframe_bench.video.decode; "
-        "print(*(m for m in sys.modules if m.startswith('keyframe_bench.video.')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {f"keyframe_bench.video.{name}" for name in DECODING}
-
-
-def test_training_pictures_are_told_and_removed(cli, cache):
-    from keyframe_bench.training.data import TrainingData
-
-    TrainingData.registry.build("rendered", {"kind": "camera_a", "n": 4, "n_validation": 2}).pictures(12, 24)
-    told = json.loads(cli("cache", "--json")[1])["pictures"]
-    assert told["entries"] == 1 and told["bytes"] > 6 * 12 * 24 * 3
-    assert "training pictures, 1 entry" in cli("cache")[1]
-    assert json.loads(cli("cache", "clear", "--json")[1])["pictures"]["removed_bytes"] == told["bytes"]
-    assert "training pictures" not in cli("cache")[1]
+def test_a_torn_row_file_is_read_again(cache, data_of_a_training):
+    _, rows = data_of_a_training()
+    before = rows.take(range(len(rows)))
+    largest = max((cache / "rows").rglob("*.np*"), key=lambda file: file.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-100])
+    _, rows = data_of_a_training()
+    assert (rows.take(range(len(rows))) == before).all()

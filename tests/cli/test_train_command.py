@@ -1,6 +1,9 @@
 """``keyframe-bench train``: from a command line to checkpoints, errors as one sentence, sweeps."""
 
+from __future__ import annotations
+
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,42 +14,14 @@ import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 
-from keyframe_bench.training.data import TrainingData
-from keyframe_bench.training.spec import TrainSpec
-
-from keyframe_bench.cli.compose import built_params, composed
-from keyframe_bench.cli.train_command import _Typed, make_spec
+from keyframe_bench.cli.compose import composed
+from keyframe_bench.cli.train_command import _Typed, make_training
+from keyframe_bench.core.checkpoint import read_record
+from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.models.checkpoint import load_autoencoder
-from keyframe_bench.models.losses import MixLoss
-from keyframe_bench.models.networks import ConvolutionalNetwork
 
-PLUGIN = """
-import numpy as np
-import keyframe_bench as kb
-from keyframe_bench.core.errors import UsageError
-from keyframe_bench.training.data import Pictures, TrainingData
-
-
-@kb.register("noise_of_tests")
-class Noise(TrainingData):
-    '''Noise, or what a file of grey levels says.'''
-
-    description = "noise"
-
-    def __init__(self, root: str | None = None, n: int = 6) -> None:
-        self.root = root
-        self.n = n
-
-    def digest(self):
-        return f"{self.root} {self.n}"
-
-    def pictures(self, height, width):
-        if self.n < 3:
-            raise UsageError(f"n={self.n} pictures are too few")
-        levels = 256 if self.root is None else int(open(self.root).read())
-        found = np.random.default_rng(0).integers(0, levels, (self.n, height, width, 3), dtype=np.uint8)
-        return Pictures(found[:-2], found[-2:], "noise", self.digest(), flip=True)
-"""
+# An extractor that learns and needs no network: most of these tests are about the command, not about what it trains.
+PLUGIN = Path(__file__).parents[1] / "training" / "usual_histogram.txt"
 REMUX = """
 import sys, av
 with av.open(sys.argv[1]) as source, av.open(sys.argv[2], "w") as out:
@@ -56,116 +31,196 @@ with av.open(sys.argv[1]) as source, av.open(sys.argv[2], "w") as out:
             packet.stream = stream
             out.mux(packet)
 """
-SMALL = ("network.width=0.125", "network.geometry=0.25", "loss=l2", "trainer=smoke", "trainer.threads=1")
+SMALL = ("extractor=autoencoder", "trainer.width=0.125", "trainer.geometry=0.25", "trainer.loss=l2", "trainer=smoke")
 
 
 @pytest.fixture
 def plugin(tmp_path, own_registry):
-    from keyframe_bench.training.data import TrainingData
-
-    before = TrainingData.registry.entries()
-    file = tmp_path / "noise_of_tests.py"
-    file.write_text(PLUGIN)
-    yield file
-    TrainingData.registry._entries = before
+    file = tmp_path / "usual_histogram.py"
+    file.write_text(PLUGIN.read_text())
+    return file
 
 
 @pytest.fixture
-def train(cli, plugin):
+def train(cli, plugin, video):
+    """Train the plug-in on a small video."""
+
     def run(*words):
-        return cli("train", f"--plugin={plugin}", "data=noise_of_tests", *SMALL, *words)
+        return cli("train", f"--plugin={plugin}", "extractor=usual_histogram", *camera(video), *words)
 
     return run
 
 
-def test_a_training_from_a_command_line(train, tmp_path):
+@pytest.fixture
+def autoencoder(cli, video):
+    """Train a tiny auto-encoder on a small video."""
+    return lambda *words: cli("train", *SMALL, "trainer.threads=1", *camera(video), *words)
+
+
+def camera(path):
+    return ("dataset=folder", f"dataset.root={path}", "dataset.camera=true")
+
+
+def test_a_training_from_a_command_line(autoencoder, tmp_path):
     out = tmp_path / "a=b, (c)"
-    status, text, err = train("trainer.epochs=3", "seed=4", f"out={out}")
+    words = ("trainer.epochs=3", "seed=4", f"out={out}")
+    status, text, err = autoencoder(*words)
     assert (status, err) == (0, "")
-    for told in ("ae_final", "input 24 x 48", "4 pictures for training, 2 for validation", "3 of 3 epochs", "images/s"):
+    for told in ("network ae_final", "24 frames for training, 6 for validation", "3 of 3 epochs", "rows/s", "loss l2"):
         assert told in text
-    model, record = load_autoencoder(out / "best.safetensors")
-    assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in text
+    _, record = load_autoencoder(out / "best.safetensors")
     identity = json.loads((out / "training.json").read_text())["identity"]
-    assert (identity["seed"], identity["trainer"]["epochs"], identity["trainer"]["batch"]) == (4, 3, 8)
-    assert identity["loss"]["kind"] == "l2" and record["key"]
-    status, text, err = train("trainer.epochs=3", "seed=4", f"out={out}")
+    assert (identity["seed"], identity["options"]["epochs"], identity["options"]["batch"]) == (4, 3, 8)
+    assert identity["options"]["loss"] == "l2" and record["key"] and record["split"] == "temporal:0.8"
+    status, text, err = autoencoder(*words)
     assert (status, err) == (0, "") and "0 epochs computed now" in text
 
 
-def test_paths_are_taken_as_they_stand(train, tmp_path):
-    root, start = tmp_path / "levels, [1]=${x}.txt", tmp_path / "first"
-    root.write_text("9")
-    assert train(f"out={start}", f"data.root={root}")[0] == 0
-    moved = (start / "best.safetensors").rename(tmp_path / "it's {a: 1}.safetensors")
-    status, _, err = train(f"out={tmp_path}/second", f"data.root={root}", f"init={moved}")
+def test_any_extractor_that_learns_trains_and_is_used(train, cli, plugin, video, folder, tmp_path):
+    out = tmp_path / "out"
+    status, text, err = train("trainer.epochs=2", "trainer.rate=0.25", "sampling=5fps", "limit=9", f"out={out}")
     assert (status, err) == (0, "")
-    assert json.loads((tmp_path / "second" / "training.json").read_text())["init"]["path"] == str(moved)
+    assert "9 frames for training, 3 for validation" in text and "epochs 2, rate 0.25" in text and "trained now" in text
+    assert sorted(p.name for p in out.iterdir() if p.name[0] != ".") == [
+        *("best.safetensors", "history.csv", "last.safetensors", "training.json"),
+    ]
+    chosen, used = f"--plugin={plugin}", (f"extractor.checkpoint={out}/best.safetensors", "extractor=usual_histogram")
+    assert cli("extract", chosen, video, *used, "budget=2", f"out={tmp_path}/frames")[0] == 0
+    assert len(json.loads((tmp_path / "frames" / "keyframes.json").read_text())["frames"]) == 2
+    both = f"[{out}/best.safetensors,{out}/last.safetensors]"
+    run = ("run", chosen, "dataset=folder", f"dataset.root={folder}", "extractors=[usual_histogram]", "budget=2")
+    status, _, err = cli(*run, f"grid.usual_histogram.checkpoint={both}", f"out={tmp_path}/run")
+    assert (status, err) == (0, "")
+    status, _, err = cli("extract", chosen, video, "extractor=usual_histogram", f"out={tmp_path}/none")
+    assert status == 2 and "keyframe-bench train extractor=usual_histogram" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sides"),
+    [
+        ((), (2, 1)),
+        (("split=videos:0.34",), (1, 2)),
+        (("split=kfold:3", "fold=1"), (2, 1)),
+        (("split=temporal:0.5",), (3, 3)),
+        (("split=frames:0.5",), (3, 3)),
+    ],
+)
+def test_every_split(cli, plugin, rendered, tmp_path, words, sides):
+    command = ("train", f"--plugin={plugin}", "extractor=usual_histogram", "dataset=folder", f"dataset.root={rendered}")
+    status, _, err = cli(*command, *words, f"out={tmp_path}/out")
+    assert (status, err) == (0, "")
+    record = read_record(tmp_path / "out" / "best.safetensors", "usual_histogram")
+    parts = [{one["video"] for one in record["trained_on"] if one["part"] == part} for part in ("train", "validation")]
+    assert (len(parts[0]), len(parts[1])) == sides and parts[0] | parts[1] == {"cuts.mp4", "mixed.mp4", "static.mp4"}
+
+
+def test_paths_are_taken_as_they_stand(train, cli, plugin, video, tmp_path):
+    root, start = tmp_path / "levels, [1]=${x}.mp4", tmp_path / "first"
+    shutil.copy(video, root)
+    split = tmp_path / "my, split=1.json"
+    document = {"format": "keyframe_bench/split@1", "folds": [{"train": ["a.mp4"], "test": ["b.mp4"]}]}
+    split.write_text(json.dumps(document))
+    assert train(f"out={start}", f"dataset.root={root}")[0] == 0
+    moved = (start / "best.safetensors").rename(tmp_path / "it's {a: 1}.safetensors")
+    (tmp_path / "two").mkdir()
+    for name, film in (("a.mp4", "cuts.mp4"), ("b.mp4", "mixed.mp4")):
+        shutil.copy(video.with_name(film), tmp_path / "two" / name)
+    words = ("train", f"--plugin={plugin}", "extractor=usual_histogram", "dataset=folder")
+    status, text, err = cli(
+        *words, f"dataset.root={root.parent}/two", f"split={split}", f"init={moved}", f"out={tmp_path}/x=y"
+    )
+    assert (status, err) == (0, "")
+    assert "30 frames for training, 40 for validation" in text and "from checkpoint" in text
 
 
 def test_without_out_every_training_has_its_own_folder(train, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train()[0] == train("seed=1")[0] == 0
     found = sorted(p.name for p in (tmp_path / "outputs" / "train").iterdir())
-    assert len(found) == 2 and all(name.startswith("ae_final-noise_of_tests-l2-seed") for name in found)
+    assert len(found) == 2 and all(name.startswith("usual_histogram-folder-seed") for name in found)
 
 
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("network=ae_finel", "unknown network 'ae_finel'"),
-        ("network.widht=1", "no parameter 'widht'; did you mean width"),
-        ("network.name=p1_1", "choose it with network=NAME"),
-        ("network.geometry=0.33", "geometry=0.33 makes layer"),
-        ("loss=l3", "unknown loss 'l3'; did you mean l2"),
-        ("loss.alpha=2", "loss 'l2': alpha=2 is not a number between 0 and 1"),
-        ("loss=[l2,mix]", "loss is one name"),
-        ("data=nois_of_tests", "did you mean noise_of_tests"),
-        ("data.n=2", "n=2 pictures are too few"),
-        ("data.m=2", "no parameter 'm'"),
+        ("trainer.network=ae_finel", "unknown network 'ae_finel'"),
+        ("trainer.widht=1", "no option 'widht'; did you mean width"),
+        ("trainer.geometry=0.33", "geometry=0.33 makes layer"),
+        ("trainer.loss=l3", "unknown loss 'l3'; did you mean l2"),
+        ("trainer.loss=[l2,mix]", "loss=['l2', 'mix'] is not text"),
+        ("trainer.resize=squash", "resize='squash' is not one of stretch, letterbox, crop"),
+        ("extractor=autoencodr", "did you mean autoencoder"),
+        ("extractor=vsumm", "'vsumm' does not learn; those that do are autoencoder"),
+        ("extractor.checkpoint=x", "what a training can be told is trainer.OPTION=VALUE"),
+        ("dataset=foldr", "did you mean folder"),
+        ("dataset.m=2", "no parameter 'm'"),
+        ("dataset.root=", "dataset.root= is empty"),
         ("trainer=fast", "unknown trainer 'fast'; known are default, smoke"),
         ("trainer.epochs=0", "epochs=0 is not a whole number at least 1"),
         ("logger=tensorboard", "unknown logger 'tensorboard'; known are csv, wandb"),
         ("logger.mode=offline", "logger=csv has no option 'mode'"),
         ("seed=-1", "seed=-1 is not a whole number"),
         ("sed=1", "did you mean seed="),
-        ("limit=50", "unknown option limit=; did you mean data.limit="),
         ("epochs=1", "unknown option epochs=; did you mean trainer.epochs="),
         ("seed=1,2", "or -m to sweep"),
-        ("dataset=folder", "unknown option dataset="),
+        ("split=randomly", "split=randomly is no split; use temporal:0.8"),
+        ("split=kfold:3", "needs at least 3"),
+        ("split=/missing.json", "split='/missing.json' cannot be read"),
+        ("fold=1", "fold=1: split=temporal:0.8 has no folds"),
+        ("sampling=often", "sampling"),
+        ("limit=0", "limit"),
+        ("limit=some", "limit"),
+        ("limit_validation=-3", "limit_validation"),
+        ("cache_gb=-1", "cache_gb"),
+        ("cache_gb=1e300", "cache_gb"),
+        ("split_seed=-1", "split_seed"),
+        ("fold=x", "fold='x' is not a whole number"),
         ("grid.uniform.phase=1", "unknown option grid.uniform.phase="),
         ("weights=x", "train takes no weights="),
         ("init=", "init= is empty"),
         ("init=/missing.safetensors", "'/missing.safetensors' cannot be read"),
-        ("data.root=", "data.root= is empty"),
         ("hydra.verbose=true", "keyframe-bench train -m"),
+        ("network=p1_1", "train takes no network= any more; write keyframe-bench train extractor=autoencoder dataset="),
+        ("data=image_folder", "train takes no data= any more"),
+        ("data.root=/x", "any more"),
+        ("loss.alpha=1", "train takes no loss= any more"),
     ],
 )
-def test_bad_input_is_one_sentence(train, tmp_path, word, told):
-    status, _, err = train(f"out={tmp_path}/out", word)
+def test_bad_input_is_one_sentence(autoencoder, tmp_path, word, told):
+    status, _, err = autoencoder(f"out={tmp_path}/out", word)
     assert status == 2 and err.count("\n") == 1 and told in err, err
     assert not (tmp_path / "out" / "training.json").exists()
 
 
-def test_unreadable_pictures_are_told(cli, tmp_path):
+def test_the_old_command_line_says_the_new_one(cli, tmp_path):
+    status, _, err = cli("train", "network=ae_final", "data=image_folder", f"data.root={tmp_path}", f"out={tmp_path}/o")
+    assert status == 2 and err.count("\n") == 1
+    assert "extractor=autoencoder dataset=NAME dataset.root=PATH trainer.network=NAME" in err
+
+
+def test_without_an_extractor_it_says_what_is_missing(cli, tmp_path):
+    status, _, err = cli("train", f"out={tmp_path}/out")
+    assert status == 2 and err.count("\n") == 1 and "extractor=NAME" in err
+
+
+def test_unreadable_pictures_are_told(cli, plugin, tmp_path):
     root = tmp_path / "photographs"
     root.mkdir()
     for n in range(12):
         assert cv2.imwrite(str(root / f"{n}.png"), np.full((24, 48, 3), 20 * n, np.uint8))
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
         (root / name).write_text(f"the text {name}")
-    words = ("train", "data=image_folder", f"data.root={root}", *SMALL)
+    words = ("train", f"--plugin={plugin}", "extractor=usual_histogram", "dataset=image_folder", f"dataset.root={root}")
     for _ in ("trained now", "trained before"):
         status, text, err = cli(*words, f"out={tmp_path}/out")
         assert (status, err) == (0, "")
-        (line,) = (line for line in text.splitlines() if " unreadable: " in line)
-        assert line.startswith("data: 4 unreadable: ") and line.endswith(" and 1 more")
-        assert line.count(".jpg: ") == 3
+        (line,) = (line for line in text.splitlines() if line.startswith("data: "))
+        assert "4 packets or pictures" in line and all(f"{name}.jpg (it is no picture" in line for name in "abcd")
     status, text, err = cli(*words, "-m", f"out={tmp_path}/sweep")
-    assert (status, err) == (0, "") and "data photographs: 4 unreadable: " in text
+    assert (status, err) == (0, "") and "data photographs: 1 with problems: " in text
 
 
-def test_damaged_videos_are_told(cli, video, tmp_path):
+def test_damaged_videos_are_told(train, video, tmp_path):
     folder = tmp_path / "camera"
     folder.mkdir()
     (folder / "1.mp4").write_bytes(video.read_bytes())
@@ -173,28 +228,36 @@ def test_damaged_videos_are_told(cli, video, tmp_path):
     mkv = folder / "3.mkv"
     subprocess.run([sys.executable, "-c", REMUX, str(video), str(mkv)], check=True)
     mkv.write_bytes(mkv.read_bytes()[: mkv.stat().st_size * 2 // 3])
-    status, text, err = cli("train", "data=camera", f"data.root={folder}", *SMALL, f"out={tmp_path}/out")
+    status, text, err = train(f"dataset.root={folder}", f"out={tmp_path}/out")
     assert (status, err) == (0, "")
     assert "data: 1 unreadable: 2.mp4: " in text
     assert "data: 1 with problems: 3.mkv: " in text
 
 
-def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures(train):
-    config = composed("train", [])
-    spec = TrainSpec(
-        ConvolutionalNetwork.build("ae_final"), MixLoss(), TrainingData.registry.build("rendered", {}), Path()
-    )
-    name, params = built_params(config["network"])
-    assert ConvolutionalNetwork.build(name, params).params == spec.network.params
-    kind, params = built_params(config["loss"])
-    assert {**params, "kind": kind} == spec.loss.params
-    assert (config["data"]["name"], config["seed"], config["logger"]) == ("rendered", spec.seed, {"name": spec.logger})
-    assert make_spec(composed("train", ["logger=wandb"]), _Typed(None, None, {})).wandb_mode == spec.wandb_mode
-    chosen = composed("train", ["logger=wandb", "logger.mode=disabled"])
-    assert make_spec(chosen, _Typed(None, None, {})).wandb_mode == "disabled"
+def test_a_cache_that_cannot_be_written_is_told_and_stops_nothing(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("KEYFRAME_BENCH_CACHE", "/dev/null/x")
+    status, text, err = train(f"out={tmp_path}/out")
+    assert status == 0 and "written to" in text and err.count("\n") == 1 and "cache_gb=0" in err
+    status, text, err = train("cache_gb=0", f"out={tmp_path}/other")
+    assert (status, err) == (0, "")
+    ours, theirs = (tmp_path / out / "best.safetensors" for out in ("out", "other"))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
-def test_ctrl_c_keeps_what_is_finished(train, tmp_path, monkeypatch):
+def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures():
+    words = ["extractor=autoencoder"]
+    made = make_training(composed("train", words), _Typed(None, None, None, {}))
+    assert made.options.params == AutoencoderOptions.build({}).params
+    assert (made.data.dataset.name, made.seed, made.logger, str(made.data.split)) == ("rendered", 0, "csv", "given")
+    defaults = {name: field.default for name, field in type(made.data).__dataclass_fields__.items()}
+    told = {name: getattr(made.data, name) for name in defaults}
+    assert {**told, "dataset": None, "split": None} == {**defaults, "dataset": None, "split": None}
+    assert made.logger == type(made).logger and made.wandb_mode == type(made).wandb_mode
+    for more, mode in ((["logger=wandb"], "offline"), (["logger=wandb", "logger.mode=disabled"], "disabled")):
+        assert make_training(composed("train", [*words, *more]), _Typed(None, None, None, {})).wandb_mode == mode
+
+
+def test_ctrl_c_keeps_what_is_finished(autoencoder, tmp_path, monkeypatch):
     from keyframe_bench.training.keeper import Keeper
 
     end = Keeper.on_train_epoch_end
@@ -205,81 +268,90 @@ def test_ctrl_c_keeps_what_is_finished(train, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Keeper, "on_train_epoch_end", pressed)
-        status, _, err = train(f"out={tmp_path}/out")
+        status, _, err = autoencoder(f"out={tmp_path}/out")
     assert status == 130 and "the same command goes on from there" in err and err.count("\n") == 1
-    status, text, _ = train(f"out={tmp_path}/out")
+    status, text, _ = autoencoder(f"out={tmp_path}/out")
     assert status == 0 and "1 of 2 epochs computed now" in text
 
 
-@pytest.mark.slow
 def test_a_sweep_trains_each_in_a_folder_of_its_own(train, tmp_path):
-    words = ("-m", "seed=0,1", "loss=l2,ssim", f"out={tmp_path}/out")
+    words = ("-m", "seed=0,1", "trainer.epochs=1,2", f"out={tmp_path}/out")
     status, text, err = train(*words)
     assert (status, err) == (0, "")
     records = [json.loads(p.read_text()) for p in (tmp_path / "out").glob("*/training.json")]
-    assert {(r["seed"], r["loss"]["kind"]) for r in records} == {(0, "l2"), (0, "ssim"), (1, "l2"), (1, "ssim")}
-    assert all(f"{r['best_validation_loss']:.5f}" in text for r in records) and "8 epochs computed now" in text
+    assert {(r["seed"], r["options"]["epochs"]) for r in records} == {(0, 1), (0, 2), (1, 1), (1, 2)}
+    assert all(f"{r['best_validation_loss']:.5f}" in text for r in records) and "4 trainings computed now" in text
     assert all(p.parent.name in text for p in (tmp_path / "out").glob("*/training.json")), "names in full"
     status, text, err = train(*words)
     assert (status, err) == (0, "") and "0 epochs computed now" in text
 
 
+@pytest.mark.slow
+def test_a_sweep_over_networks_counts_epochs(autoencoder, tmp_path):
+    words = ("-m", "seed=0,1", "trainer.loss=l2,ssim", f"out={tmp_path}/out")
+    status, text, err = autoencoder(*words)
+    assert (status, err) == (0, "") and "8 epochs computed now" in text
+    names = {p.name.partition("-folder-")[0] for p in (tmp_path / "out").iterdir() if "-folder-" in p.name}
+    assert names == {"autoencoder-ae_final-l2", "autoencoder-ae_final-ssim"}
+
+
 @pytest.mark.slow  # worker processes import torch and Lightning
-def test_a_sweep_with_joblib_gives_the_same(train, tmp_path):
+def test_a_sweep_with_joblib_gives_the_same(autoencoder, tmp_path):
     words = ("-m", "seed=0,1")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.launcher.verbose=0")
-    assert train(*words, f"out={tmp_path}/one")[0] == 0
-    status, _, err = train(*words, *launcher, f"out={tmp_path}/two")
+    assert autoencoder(*words, f"out={tmp_path}/one")[0] == 0
+    status, _, err = autoencoder(*words, *launcher, f"out={tmp_path}/two")
     assert (status, err) == (0, "")
-    for path in (tmp_path / "one").glob("*/best.safetensors"):
+    found = [*(tmp_path / "one").glob("*/best.safetensors")]
+    assert len(found) == 2
+    for path in found:
         assert (tmp_path / "two" / path.parent.name / path.name).read_bytes() == path.read_bytes()
 
 
 def test_one_failure_in_a_sweep_leaves_the_others(train, tmp_path):
-    status, text, err = train("-m", "data.n=2,6", f"out={tmp_path}/out")
+    status, text, err = train("-m", "sampling=every,every30", f"out={tmp_path}/out")
     failed, summed_up = err.splitlines()
-    assert status == 1 and failed.startswith("failed: data.n=2 (") and "n=2 pictures are too few" in failed
+    assert status == 1 and failed.startswith("failed: sampling=every30 (") and "0 for validation" in failed
     assert f"{tmp_path}/out" in failed and "1 of 2 trainings failed" in summed_up
-    assert "2 epochs computed now" in text
+    assert "1 trainings computed now" in text
     assert not any(word in err for word in ("launcher", "cells", "Traceback"))
     status, _, err = train("-m", "seed=0,-1", f"out={tmp_path}/none")
     assert status == 2 and "seed=-1" in err and not (tmp_path / "none").exists()
 
 
 def test_a_crash_in_a_sweep_leaves_the_others(train, tmp_path, monkeypatch):
-    from keyframe_bench.training.keeper import Keeper
-
-    def crashes(self, *_):
+    def crashes(*_, **__):
         raise ZeroDivisionError("of tests")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_epoch_end", crashes)
+        patch.setattr("keyframe_bench.training.session.Session.checkpoint", crashes)
         status, text, err = train("-m", "seed=0,1", f"out={tmp_path}/out")
     assert status == 1 and text == ""
     assert [line.partition(" (")[0] for line in err.splitlines()[:2]] == ["failed: seed=0", "failed: seed=1"]
     assert "ZeroDivisionError: of tests" in err and "2 of 2 trainings failed" in err
 
 
-def test_what_is_finished_needs_no_lightning(train, tmp_path, monkeypatch):
-    assert train(f"out={tmp_path}/out")[0] == 0
+def test_what_is_finished_needs_no_lightning(autoencoder, tmp_path, monkeypatch):
+    assert autoencoder(f"out={tmp_path}/out")[0] == 0
     monkeypatch.setitem(sys.modules, "pytorch_lightning", None)  # importing it fails
-    status, text, err = train(f"out={tmp_path}/out")
+    status, text, err = autoencoder(f"out={tmp_path}/out")
     assert (status, err) == (0, "") and "0 epochs computed now" in text
-    assert train(f"out={tmp_path}/other")[0] == 2
+    status, _, err = autoencoder(f"out={tmp_path}/other")
+    assert status == 2 and "pip install 'keyframe_bench[training]'" in err
 
 
-def test_a_line_a_minute_where_there_is_no_terminal(train, tmp_path, monkeypatch):
-    assert train(f"out={tmp_path}/short")[2] == ""
+def test_a_line_a_minute_where_there_is_no_terminal(autoencoder, tmp_path, monkeypatch):
+    assert autoencoder(f"out={tmp_path}/short")[2] == ""
     monkeypatch.setattr("keyframe_bench.cli.progress.LINE_EVERY_S", 0.0)
-    lines = train(f"out={tmp_path}/long")[2].splitlines()
+    lines = autoencoder(f"out={tmp_path}/long")[2].splitlines()
     assert any("epoch 2 of 2" in line and "left" in line for line in lines)
 
 
-def test_the_command_alone_loads_no_torch(plugin):
+def test_the_command_alone_loads_no_torch(video):
     """Wrong options are told at once."""
     code = (
         "import sys; from keyframe_bench.cli.main import main; "
-        f"main(['train', '--plugin', {str(plugin)!r}, 'data=noise_of_tests', 'network=x']); "
+        "main(['train', 'extractor=autoencoder', 'dataset=rendered', 'trainer.network=x']); "
         "print([m for m in ('torch', 'pytorch_lightning', 'wandb') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

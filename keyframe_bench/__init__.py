@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .models.base import Loss, Network
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
+    from .tables.figure import Figure
     from .training.clips import Clips
     from .training.options import NetworkOptions, TrainerOptions
     from .training.session import Session
@@ -57,6 +58,7 @@ _WHERE = {
     "Extractor": ".extractors.base",
     "Feature": ".core.feature",
     "Gray": ".features.gray",
+    "Figure": ".tables.figure",
     "FrameFolder": ".video.frame_folder",
     "HueHistogram": ".features.hue_histogram",
     "KeyFrames": ".core.keyframes",

@@ -103,14 +103,24 @@ def test_wheel_holds_the_package_and_nothing_else(sources, names):
     """Every file of the package: a sub-package or template that setup.cfg does not name would be missing."""
     expected = {f"keyframe_bench/{name}" for name in _files(sources / "keyframe_bench")}
     expected |= {f"keyframe_bench/conf/{name}" for name in _files(sources / "conf")}
-    # Scripts, pictures and texts beside the tables are for readers of the repository.
+    # Pictures, texts and scripts of measurements are for readers of the repository; a paper's figures are code of it.
+    papers = {path.parent.name for path in (sources / "experiments").glob("*/figures.py")}
+    code = {
+        f"{paper}/{name}" for paper in papers for name in _files(sources / "experiments" / paper) if name[-3:] == ".py"
+    }
     shipped = {n for n in _files(sources / "experiments") if n.endswith(".yaml") or n.startswith("results/")}
-    expected |= {f"keyframe_bench/experiments/{name}" for name in {"__init__.py", *shipped}}
+    expected |= {f"keyframe_bench/experiments/{name}" for name in {"__init__.py", *code, *shipped}}
     assert {name for name in names if ".dist-info/" not in name} == expected
     for name in ("py.typed", "references.bib", "conf/run.yaml", "conf/executor/loky.yaml", "experiments/main.yaml"):
         assert f"keyframe_bench/{name}" in names
-    for name in ("report/templates/report.html.j2", "experiments/results/main.jsonl", "models/ae_final.safetensors"):
+    for name in (
+        "report/templates/report.html.j2",
+        "experiments/results/main.jsonl",
+        "bundled/autoencoder.safetensors",
+    ):
         assert f"keyframe_bench/{name}" in names
+    for name in ("chen2021/figures.py", "chen2021/key_clips.py", "chen2021/_data.yaml", "platform_ai/figures.py"):
+        assert f"keyframe_bench/experiments/{name}" in names
 
 
 def _files(folder):
@@ -173,6 +183,8 @@ def test_installed_run_extract_and_tables(environment, installed, rendered, tmp_
     (results,) = environment.glob("lib/*/site-packages/keyframe_bench/experiments/results/main.jsonl")
     table = installed("keyframe-bench", "table", "main", "--from", results, f"out={tmp_path}/table")
     assert "| pixel_distance |" in table and "composed" in table
+    drawn = installed("keyframe-bench", "table", "chen2021/figure3", f"out={tmp_path}/figure3")
+    assert "AE_final" in drawn.replace("\\", "") and (tmp_path / "figure3" / "figure3.png").exists()
 
 
 @pytest.fixture

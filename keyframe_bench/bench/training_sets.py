@@ -111,7 +111,9 @@ def _training_set(experiment: Experiment, scale: str, name: str, given: Mapping[
         return TrainingSet(name, of, about, _rendered(about["rendered"], params, split))
     options = {key: params.pop(key) for key in _OF_TRAINING if key in params}
     dataset = _built(about["dataset"], {**params, "root": path})
-    return TrainingSet(name, of, about, TrainingData(dataset=dataset, split=split, **options), path)
+    data = TrainingData(dataset=dataset, split=split, **options)
+    _ = data.items  # a path that leads nowhere is told before other sets are rendered or decoded
+    return TrainingSet(name, of, about, data, path)
 
 
 def _rendered(node: Mapping[str, Any], params: Mapping[str, Any], split: Split) -> TrainingData:

@@ -29,7 +29,7 @@ def listed(cli):
 
 
 def test_json_has_the_promised_keys(listed):
-    assert list(listed) == ["extractors", "features", "metrics", "datasets", "training_data", "networks", "losses"]
+    assert list(listed) == ["extractors", "features", "metrics", "datasets", "networks", "losses"]
     for extractor in listed["extractors"]:
         assert extractor.keys() >= EXTRACTOR_KEYS
         assert set(extractor["supports"]) <= {"fixed", "free", "inferred"}
@@ -37,7 +37,7 @@ def test_json_has_the_promised_keys(listed):
         assert (extractor["reason"] is None) == extractor["available"]
         for parameter in extractor["parameters"]:
             assert parameter.keys() >= {"name", "default", "expects"}
-    for kind in ("features", "metrics", "datasets", "training_data", "networks", "losses"):
+    for kind in ("features", "metrics", "datasets", "networks", "losses"):
         for entry in listed[kind]:
             assert entry.keys() >= {"name", "available", "reason", "about", "parameters"}
 
@@ -48,7 +48,7 @@ def test_every_method_is_listed_with_what_it_needs(listed):
     assert by_name["uniform"]["needs"] == []
     assert by_name["vsumm"]["needs"]
     assert [p["name"] for p in by_name["uniform"]["parameters"]] == ["every_s", "phase"]
-    assert {d["name"] for d in listed["datasets"]} >= {"folder", "synthetic"}
+    assert {d["name"] for d in listed["datasets"]} >= {"folder", "synthetic", "image_folder", "rendered"}
     assert {m["name"] for m in listed["metrics"]} >= {"cus", "temporal", "cost"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
 import pytest
 
@@ -80,7 +81,12 @@ def test_into_replaces_what_is_between_the_markers(made, tmp_path, capsys):
 
 def test_without_a_name_the_tables_are_listed(capsys):
     assert main(["table"]) == 0
-    assert "platform_ai/counts" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "platform_ai/counts" in listed and "chen2021/table5" in listed
+    assert "_data" not in listed  # data sets that tables share
+    for name in ("chen2021/_data", "_data"):
+        assert main(["table", name]) == 2
+        assert f"unknown table '{name}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -109,14 +115,14 @@ def test_bad_input_is_one_sentence(words, what, capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", names_of_experiments())
 def test_every_packaged_table_is_well_formed(name):
     experiment = load_experiment(name)
-    assert all(experiment.runs_at(scale) for scale in experiment.scales)
-    assert experiment.kind != "table" or (experiment.rows and experiment.columns and experiment.claims)
+    assert all(experiment.runs_at(scale) or not experiment.runs for scale in experiment.scales)
+    assert experiment.plain or (experiment.rows and experiment.columns and (experiment.claims or not experiment.runs))
 
 
 def runs_methods(name):
     """Whether a table runs extractors on videos at a scale for tests; those of trainings have tests of their own."""
     experiment = load_experiment(name)
-    return "smoke" in experiment.scales and experiment.kind not in ("training", "structure")
+    return "smoke" in experiment.scales and experiment.kind == "comparison"
 
 
 @pytest.mark.parametrize("name", [name for name in names_of_experiments() if runs_methods(name)])
@@ -124,7 +130,7 @@ def test_every_packaged_table_runs_at_smoke_scale(name, tmp_path, capsys):
     assert main(["table", name, "scale=smoke", f"out={tmp_path / 'out'}", f"dataset.root={tmp_path / 'v'}"]) == 0
     page = capsys.readouterr().out
     experiment = load_experiment(name)
-    title = "synthetic, budget" if experiment.kind == "comparison" else experiment.title.split(":")[0]
+    title = "synthetic, budget" if experiment.plain else experiment.title.split(":")[0]
     assert title in page.replace("\\", "")
     verdicts = tmp_path / "out" / f"{name.split('/')[-1]}.verdicts.json"
     assert verdicts.exists() == bool(experiment.claims)
@@ -163,6 +169,70 @@ def test_a_damaged_video_is_left_out_and_named(name, tmp_path, capsys):
     assert "scored 2 of 3 videos; 1 skipped: torn.mp4" in page
     assert main([*words, "limit=3", "on_error=raise", f"out={tmp_path / 'p'}"]) == 2
     assert "torn.mp4" in capsys.readouterr().err
+
+
+LENGTHS = '''
+import keyframe_bench as kb
+
+
+@kb.register("lengths_of_tests")
+class Lengths(kb.Figure):
+    """How long videos are."""
+
+    columns = {"bytes": kb.Column("none", "1", "of the file")}
+
+    def cells(self, table, settings):
+        yield from table.each(self.cell)
+
+    def cell(self, item):
+        size = item.path.stat().st_size
+        if size < 100:
+            raise kb.VideoError(item.path, "it is tiny")
+        about = {"format": "keyframe_bench/cell@1", "status": "ok", "extractor": "none", "params": {}, "label": "size"}
+        about |= {"dataset": "folder", "video": item.id, "budget": "", "sampling": "", "run_sampling": "", "seed": 0}
+        yield {**about, "key": item.id, "reference": "none", "metrics": {"bytes": float(size)}}
+
+    def draw(self, cells, settings):
+        return b"PNG of " + str(len(cells)).encode()
+'''
+RECORDS = """
+title: How large
+scales: {smoke: {dataset: {name: folder}, seeds: [0]}}
+runs: [{extractors: [uniform], budget: free}]
+records: {make: lengths_of_tests}
+figure: {draw: lengths_of_tests}
+rows: [{name: sizes, where: {label: size}}]
+columns: [{name: bytes, mean: bytes}]
+"""
+
+
+def test_a_figure_of_a_plugin_makes_the_cells_of_a_comparison(folder, tmp_path, capsys, own_registry):
+    plugin, table, out = tmp_path / "lengths_of_tests.py", tmp_path / "mine.yaml", tmp_path / "out"
+    plugin.write_text(LENGTHS)
+    table.write_text(RECORDS)
+    (folder / "torn.mp4").write_bytes(b"no video")
+    words = ["table", str(table), "scale=smoke", f"dataset.root={folder}", f"out={out}"]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "unknown figure 'lengths_of_tests'" in error and "--plugin" in error
+    assert main([*words, f"--plugin={plugin}"]) == 0
+    page = capsys.readouterr().out
+    assert "| sizes |" in page and "scored 3 of 4 videos; 1 skipped: torn.mp4" in page
+    assert (out / "mine.png").read_bytes() == b"PNG of 3"
+    assert main(["table", str(table), f"--plugin={plugin}", "--from", str(out)]) == 0
+    assert capsys.readouterr().out == page.partition("written:")[0]
+    assert main([*words, f"--plugin={plugin}", "on_error=raise"]) == 2
+    assert "torn.mp4" in capsys.readouterr().err
+
+
+def test_results_of_earlier_versions_still_render(tmp_path, capsys):
+    results = files("keyframe_bench.experiments") / "results"
+    for name, row in (("chen2021/table5", "| Cam A, validated on Cam A |"), ("chen2021/figure4b", "| key frames |")):
+        source = str(results / f"{name.replace('/', '_')}.jsonl")
+        assert main(["table", name, "--from", source, f"out={tmp_path}"]) == 0
+        page = capsys.readouterr().out.replace("\\", "")
+        assert row in page and "not measured in these results" not in page and "command: `keyframe-bench" in page
+    assert (tmp_path / "figure4b.png").exists()  # curves are kept, pictures are not
 
 
 def test_a_table_carries_the_warnings_of_its_run(tmp_path, capsys):

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import keyframe_bench.experiments.chen2021
+import numpy as np
 import pytest
+import yaml
 
+from keyframe_bench.bench.training_sets import training_sets
+from keyframe_bench.bench.training_table import TableOptions, run_trainings
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.models.networks import ConvolutionalNetwork
+from keyframe_bench.extractors.autoencoder import Autoencoder
+from keyframe_bench.tables.experiment import parse_experiment
 
 pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
 
 NAMES = [name for name in names_of_experiments() if name.startswith("chen2021/")]
-TRAINED = [name for name in NAMES if load_experiment(name).kind == "training"]
+TRAINED = [name for name in NAMES if load_experiment(name).runs]
 DRAWN = [name for name in NAMES if load_experiment(name).figure]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
     """Import what takes seconds once."""
-    import keyframe_bench.training.fit  # noqa: F401
     import pytorch_lightning  # noqa: F401
+
+    import keyframe_bench.training.fit_module  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +40,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(folder):
-    """Make a table at scale=smoke, once; all of them share their trainings."""
+    """Make a table at scale=smoke, once; all of them share their trainings, and one cache of rows."""
     known = {}
 
     def make(name):
@@ -109,10 +117,11 @@ def test_the_same_command_again_trains_and_evaluates_nothing(made, folder, monke
     _, out = made("chen2021/figure4a")
     before = trainings(folder), (out / "figure4a.md").read_text("utf-8")
 
-    def evaluated(*_args, **_more):
-        raise AssertionError("evaluated again")
+    def again(*_args, **_more):
+        raise AssertionError("computed again")
 
-    monkeypatch.setattr("keyframe_bench.bench.trainings.evaluated", evaluated)
+    for name in ("fit", "evaluate"):
+        monkeypatch.setattr(Autoencoder, name, again)
     words = [f"out={out}", f"trainings={folder / 'trainings'}"]
     assert main(["table", "chen2021/figure4a", "scale=smoke", *words]) == 0
     table = [line for line in before[1].splitlines() if line.startswith("|")]
@@ -121,17 +130,17 @@ def test_the_same_command_again_trains_and_evaluates_nothing(made, folder, monke
 
 
 def test_a_training_that_fails_is_a_row_and_so_is_what_begins_from_it(folder, made, monkeypatch, capsys, tmp_path):
-    import keyframe_bench.training.fit as module
+    import keyframe_bench.bench.training_table as module
 
     made("chen2021/figure4a")
-    fit = module.fit
+    train = module.train
 
-    def failing(spec, **more):
-        if spec.data.params["kind"] == "scenes":
+    def failing(training, **more):
+        if training.data.dataset.params["kind"] == "scenes":
             raise RuntimeError("no luck")
-        return fit(spec, **more)
+        return train(training, **more)
 
-    monkeypatch.setattr(module, "fit", failing)
+    monkeypatch.setattr(module, "train", failing)
     words = [f"out={tmp_path / 'out'}", f"trainings={folder / 'trainings'}"]
     capsys.readouterr()
     assert main(["table", "chen2021/figure4a", "scale=smoke", *words]) == 1
@@ -143,7 +152,7 @@ def test_a_training_that_fails_is_a_row_and_so_is_what_begins_from_it(folder, ma
     assert [" - |" in row for row in rows] == [False, True]
     cells = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()]
     assert sorted(cell["status"] for cell in cells) == ["failed", "failed", "ok"]
-    monkeypatch.setattr(module, "fit", fit)
+    monkeypatch.setattr(module, "train", train)
     assert main(["table", "chen2021/figure4a", "scale=smoke", *words]) == 0  # what failed is tried again
 
 
@@ -153,10 +162,9 @@ def settings(name, scale):
     options = experiment.scale(scale)
     found = {}
     for run in experiment.runs_at(scale):
-        network = ConvolutionalNetwork.build(run["network"], {**options.get("network", {}), **run.get("params", {})})
+        trainer = Autoencoder.Options.build({**options.get("trainer", {}), **run["options"]})
         data = (run["data"], (options.get("data") or {}).get(run["data"]))
-        loss = {"kind": "mix", **run.get("loss", {})}
-        found[run["name"]] = network.params, loss, data, options.get("trainer"), run.get("init"), options["seeds"]
+        found[run["name"]] = trainer.identity, data, run.get("init"), options["seeds"]
     return found
 
 
@@ -174,7 +182,7 @@ def test_three_seeds_decide_beyond_smoke_scale(name):
     experiment = load_experiment(name)
     assert all(len(experiment.scale(scale)["seeds"]) >= 3 for scale in ("cpu", "paper"))
     full = settings(name, "paper").values()
-    assert all(params["width"] == params["geometry"] == 1 for params, *_ in full)
+    assert all(options["width"] == options["geometry"] == 1 for options, *_ in full)
 
 
 MISSING = "needs Caltech 256: give data.caltech256=PATH"
@@ -189,15 +197,15 @@ MISSING = "needs Caltech 256: give data.caltech256=PATH"
         (["chen2021/figure1"], "data.caltech256=rendered takes rendered pictures in its place"),
         (["chen2021/table5", "data.caltech256=rendered"], "needs Cam A: give data.cam_a=PATH"),
         (["chen2021/table4", "data.cam_a=nowhere.mp4"], "'nowhere.mp4' does not exist"),
-        (["chen2021/table4", "data.cam_d=x"], "data.cam_d= is none of the data sets of the paper"),
+        (["chen2021/table4", "data.cam_d=x"], "data.cam_d= is none of the data sets of table chen2021/table4"),
         (["chen2021/figure4b", "data.caltech256=rendered", "data.cam_a=nowhere.mp4"], "nowhere.mp4"),
         (["chen2021/table4", "dataset=folder"], "have no option dataset="),
         (["chen2021/table4", "training=x"], "did you mean trainings="),
         (["chen2021/table4", "data.cam_a="], "data.cam_a"),
         (["chen2021/table4", "scale=smoke", "seeds=[a]"], "seeds=[a] is not a list of whole numbers"),
         (["chen2021/table4", "scale=smoke", "trainer.epoch=3"], "did you mean epochs"),
-        (["chen2021/table4", "scale=smoke", "trainer.epochs=0"], "trainer: epochs=0 is not a whole number at least 1"),
-        (["chen2021/table1", "seeds=0"], "is counted from code and takes no seeds="),
+        (["chen2021/table4", "scale=smoke", "trainer.epochs=0"], "epochs=0 is not a whole number at least 1"),
+        (["chen2021/table1", "seeds=0"], "trains nothing and takes no seeds="),
         (["chen2021/table4", "scale=huge"], "has no scale=huge; it has smoke, cpu, paper"),
     ],
 )
@@ -217,32 +225,46 @@ def camera_video(path, seed=1):
     render_camera(path, "a", seed, height=48, width=96, fps=10, duration_s=4)
 
 
+def of_few_runs(name, runs, folder):
+    """A copy of a table's file with some of its runs, and their data sets in it."""
+    packaged = Path(keyframe_bench.experiments.chen2021.__file__).parent
+    data = yaml.safe_load((packaged / f"{name}.yaml").read_text("utf-8"))
+    data["data_sets"] = yaml.safe_load((packaged / data["data_sets"]).read_text("utf-8"))
+    data["runs"] = [run for run in data["runs"] if run["name"] in runs]
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(data), "utf-8")
+    return str(file)
+
+
 def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, capsys):
     """Beside the paper's, whatever its file is called: the paper's cameras are private."""
-    words = ["table", "chen2021/table4", "scale=smoke", f"trainings={folder / 'trainings'}"]
+    table = of_few_runs("table4", ["p2_1", "leak"], tmp_path)
+    words = ["table", table, "scale=smoke", f"trainings={folder / 'trainings'}", "trainer.threads=1"]
     for name in ("corridor.mp4", "Cam_A.mp4"):
         camera_video(tmp_path / name)
         assert main([*words, f"data.cam_a={tmp_path / name}", f"out={tmp_path / 'o'}"]) == 0
         page = capsys.readouterr().out.replace("\\", "")
         assert f"{name} in place of Cam A (8 pictures for training, 4 for validation)" in page
-        assert f"{name} in place of Cam A, random split (8 pictures for training, 4 for validation)" in page
+        assert f"{name} in place of Cam A, frames:0.8 split (8 pictures for training, 4 for validation)" in page
         assert "| P2_1, frames split at random |" in page
 
 
 def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkeypatch):
-    from keyframe_bench.training.data import Pictures, TrainingData
+    from keyframe_bench.training.clips import Clips
+    from keyframe_bench.training.reading import Parts
 
-    from keyframe_bench.bench import training_sets
+    experiment = load_experiment("chen2021/figure1")
+    clips = Clips(lambda _: None, np.zeros((1, 2), np.int64))
+
+    monkeypatch.setattr("keyframe_bench.datasets.image_folder._CALTECH_PICTURES", 257)  # of 30,607
 
     def itself(root, n):
         for i in range(1, n + 1):
             name = {1: "001.ak47", 256: "256.toad"}.get(i, f"{i:03}.things")
             (root / name).mkdir(parents=True)
             (root / name / f"{i:03}_0001.jpg").write_bytes(b"")
-        source = TrainingData.registry.build("image_folder", {"root": str(root)})
-        one = training_sets.TrainingSet("caltech256", "caltech256", source, str(root))
-        pictures = Pictures([1], [2], "Caltech 256", "digest")  # the source counts the pictures before it says so
-        return one.about(pictures)["itself"]
+        (one,) = training_sets(experiment, "paper", ["caltech256"], {"caltech256": str(root)}).values()
+        return one.facts(Parts(clips, clips))["itself"]
 
     assert itself(tmp_path / "256_ObjectCategories", 257)
     assert not itself(tmp_path / "Caltech 256", 3)
@@ -263,7 +285,8 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
     (cam / "day_1.mp4").write_bytes(b"no video")
     entry = {"format": "keyframe_bench/annotations@1", "videos": {"day_2.mp4": {"events": [[3, 9]]}}}
     (cam / "annotations.json").write_text(json.dumps(entry))
-    words = [*WORDS_4B, f"trainings={folder / 'trainings'}", f"data.cam_a={cam}", f"out={tmp_path / 'out'}"]
+    words = [f"trainings={folder / 'trainings'}", "trainer.threads=1", f"data.cam_a={cam}", f"out={tmp_path / 'out'}"]
+    words = [*WORDS_4B, *words]
     assert main(words) == 0
     page = capsys.readouterr().out.replace("\\", "")
     assert "cam in place of Cam A (24 pictures for training, 12 for validation; 1 unreadable: day_1.mp4:" in page
@@ -283,7 +306,7 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
     (cam / "annotations.json").write_text(json.dumps(entry))
     assert main(words) == 1
     page = capsys.readouterr()
-    assert "failed: key frames of own_a (reconstruction), seed 0: UsageError: " in page.err
+    assert "failed: key frames, seed 0: UsageError: annotation of 'cam/day_2.mp4'" in page.err
     said = "2 trainings; 2 failed: key frames, seed 0 (UsageError: annotation of 'cam/day_2.mp4'"
     assert said in page.out.replace("\\", "")
     status = {(cell["label"], cell["status"]) for cell in cells_of(tmp_path / "out")}
@@ -294,49 +317,44 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
 def test_losses_of_the_record_and_of_the_table_are_one_quantity(tmp_path, folder):
     """Also where training itself is in bf16."""
     words = [f"trainings={folder / 'trainings'}", f"out={tmp_path}", "trainer.precision=bf16"]
-    assert main(["table", "chen2021/table4", "scale=smoke", *words]) == 0
+    assert main(["table", of_few_runs("table4", ["p2_1"], tmp_path), "scale=smoke", *words]) == 0
     for cell in cells_of(tmp_path):
         assert cell["metrics"]["validation_loss"] == pytest.approx(cell["metrics"]["loss"], rel=1e-5)
 
 
-def table_with(keyframes):
-    from keyframe_bench.bench.training_sets import TrainingTable
-
-    settings = {**load_experiment("chen2021/figure4b").scale("smoke")}
-    run = {"name": "generic", "network": "ae_final", "data": "caltech256"}
-    return TrainingTable("mine", "", "smoke", settings, [run], {}, {"run": "generic", **keyframes})
+def table_with(**records):
+    """A table with one training on pictures, and key frames of a camera by its network."""
+    data = yaml.safe_load(Path(of_few_runs("figure4b", ["generic"], records.pop("folder"))).read_text("utf-8"))
+    data |= {"records": {"make": "key_clips", "run": "generic", **records}, "rows": [], "columns": [], "claims": []}
+    return parse_experiment("mine", data)
 
 
 @pytest.mark.slow
 def test_key_frames_of_a_camera_that_no_run_uses(tmp_path, folder):
-    from keyframe_bench.bench.training_plan import TrainingOptions
-    from keyframe_bench.bench.trainings import run_trainings
-
-    options = TrainingOptions(trainings=folder / "trainings")
-    asked = {"params": {"threshold": 0.03, "rate": "every"}}
-    summary = run_trainings(table_with({"video": "cam_b", **asked}), tmp_path, options)
+    options = TableOptions(trainings=folder / "trainings")
+    asked = {"folder": tmp_path, "params": {"threshold": 0.03, "rate": "every"}}
+    summary = run_trainings(table_with(data="cam_b", **asked), "smoke", tmp_path, options)
     assert summary.failures == []
     assert [cell["label"] for cell in cells_of(tmp_path)] == ["generic", "key frames", "evenly spread"]
     assert set(json.loads((tmp_path / "run.json").read_text("utf-8"))["data"]) == {"caltech256", "cam_b"}
-    with pytest.raises(UsageError, match="keyframes: video 'caltech256' is no camera"):
-        run_trainings(table_with({"video": "caltech256", **asked}), tmp_path, options)
+    with pytest.raises(UsageError, match="records: data 'caltech256' is no camera"):
+        run_trainings(table_with(data="caltech256", **asked), "smoke", tmp_path, options)
 
 
 def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monkeypatch):
     from dataclasses import replace
 
-    import numpy as np
-    from keyframe_bench.bench.training_keyframes import keyframes_plans
-    from keyframe_bench.training.spec import Trained
+    from keyframe_bench.experiments.chen2021.camera_video import filmed_video
+    from keyframe_bench.experiments.chen2021.key_clips import keyframes_plans
 
-    from keyframe_bench.bench.training_sets import training_sets
-    from keyframe_bench.extractors.autoencoder import Autoencoder
+    from keyframe_bench.bench.train import Trained
     from keyframe_bench.features.gray import Gray
     from keyframe_bench.features.reconstruction import Reconstruction
 
     made("chen2021/figure4b")
-    table = table_with({"video": "cam_a"})
-    plan, control = keyframes_plans({**table.keyframes, "params": {"threshold": 0.03}}, training_sets(table, {}))
+    table = table_with(folder=tmp_path, data="cam_a", params={"threshold": 0.03})
+    video = filmed_video(training_sets(table, "smoke", ["cam_a"], {})["cam_a"])
+    plan, control = keyframes_plans(table.records, video)
     checkpoint = next((folder / "trainings").glob("*/best.safetensors"))
     trained = Trained(checkpoint, checkpoint, {})
     assert control == replace(plan, drawn=False, spread=True)
@@ -346,7 +364,7 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
             patched.setattr(cls, "version", cls.version + 1)
             keys.append(plan.identity(trained))
     with monkeypatch.context() as patched:  # frames are converted otherwise
-        patched.setattr("keyframe_bench.bench.training_keyframes.PASS_VERSION", -1)
+        patched.setattr("keyframe_bench.experiments.chen2021.key_clips.PASS_VERSION", -1)
         keys.append(plan.identity(trained))
     keys.append(replace(plan, spread=True).identity(trained))
     free = replace(plan, params={**plan.params, "distance_space": "input", "threshold": "auto"})
@@ -361,8 +379,6 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
 
 
 def committed_verdicts(name):
-    from pathlib import Path
-
     from keyframe_bench.tables.load import load_results
     from keyframe_bench.tables.verdict import verdicts
 
@@ -389,7 +405,7 @@ def test_what_is_sharper_is_so_by_both_measures():
 @pytest.mark.parametrize("scale", ["smoke", "cpu", "paper"])
 def test_the_leak_is_measured_with_every_network_of_table_4(scale):
     experiment = load_experiment("chen2021/table4")
-    runs = {(run["network"], run["data"]) for run in experiment.runs_at(scale)}
+    runs = {(run["options"]["network"], run["data"]) for run in experiment.runs_at(scale)}
     assert {(f"p2_{i}", data) for i in (1, 2, 3) for data in ("cam_a", "cam_a_random")} == runs
     assert sum("random split" in claim["claim"] for claim in experiment.claims) == 3
 

@@ -48,8 +48,8 @@ class RunSummary:
         Which cells of the folder are up to date.
     record : dict
         What ``run.json`` holds.
-    n_trainings : int
-        Trainings that cells rest on.
+    trainings : frozenset of str
+        Checkpoints of the trainings that cells rest on.
     notes : list of str
         What the user should know about this machine or the folder; results are the same.
     lost : int
@@ -65,7 +65,7 @@ class RunSummary:
     not_run: list[NotRun] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     record: dict[str, Any] = field(default_factory=dict)
-    n_trainings: int = 0
+    trainings: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
     lost: int = 0
 
@@ -130,7 +130,7 @@ def run_benchmark(
         {key: line for r in results for key, line in r.failures.items()},
         plan.not_run,
         plan.scope(),
-        n_trainings=len({one.path for one in plan.trainings if one.path}),
+        trainings=frozenset(one.path for one in plan.trainings if one.path),
         notes=list(dict.fromkeys([*problems, *(note for r in results for note in r.notes)])),
     )
     return _written(replace(summary, record=start | _run_record(plan, summary)))
@@ -164,7 +164,7 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
         not_run,
         scope,
         record,
-        n_trainings=max(s.n_trainings for s in summaries),
+        trainings=frozenset().union(*(s.trainings for s in summaries)),
         notes=list(dict.fromkeys(note for s in summaries for note in s.notes)),
     )
     return _written(total)

@@ -134,7 +134,8 @@ def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
             print(f"keyframe-bench: warning: skipped {one_line(video)}: {one_line(reason)}", file=sys.stderr)
     print_notes(summary)
     report = path_text(summary.out / "report.html")
-    trained = f"{summary.n_trainings} trainings; " if summary.n_trainings else ""
+    n = len(summary.trainings)
+    trained = f"{n} training{'s' * (n > 1)}; " if n else ""
     print(f"{trained}{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
     return print_failures(summary)
 

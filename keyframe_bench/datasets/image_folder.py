@@ -20,6 +20,7 @@ _LAYOUT = (
 )
 _CALTECH_FOLDER = re.compile(r"(\d{3})\.[^/]+")
 _CALTECH_ENDS = {"001.ak47", "256.toad"}
+_CALTECH = "Caltech 256"
 _CALTECH_PICTURES = 29_000  # published are 30,607 in 257 folders, the last of which (clutter) is often left out
 
 
@@ -67,8 +68,9 @@ class ImageFolder(Dataset):
         """What a table calls the data: "Caltech 256" for nothing else than that, else the folder's name."""
         files = self._find()
         if not looks_like_caltech_256(files):
-            return printable(Path(str(self.root)).expanduser().resolve().name) or "pictures"
-        return "Caltech 256" if len(files) >= _CALTECH_PICTURES else "part of Caltech 256"
+            name = printable(Path(str(self.root)).expanduser().resolve().name) or "pictures"
+            return f"folder {name}" if name == _CALTECH else name
+        return _CALTECH if len(files) >= _CALTECH_PICTURES else "part of Caltech 256"
 
     def _folders(self) -> dict[str, Path]:
         folders: defaultdict[str, list[Path]] = defaultdict(list)

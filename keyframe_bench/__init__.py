@@ -60,7 +60,6 @@ _WHERE = {
     "Feature": ".core.feature",
     "Figure": ".tables.figure",
     "Gray": ".features.gray",
-    "Figure": ".tables.figure",
     "FrameFolder": ".video.frame_folder",
     "HueHistogram": ".features.hue_histogram",
     "KeyFrames": ".core.keyframes",

@@ -9,7 +9,6 @@ from PIL import Image
 import keyframe_bench as kb
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.datasets.image_folder import picture_names
 
 
 def image_folder(root):
@@ -29,7 +28,7 @@ def test_one_video_per_folder_that_holds_pictures(tmp_path):
     items = image_folder(tmp_path).videos()
     assert [item.id for item in items] == [".", "cats", "cats/old", "dogs"]
     assert all(item.photographs and item.group == "" and item.part == "" for item in items)
-    assert [name for item in items for name in picture_names(item)] == [
+    assert [file.relative_to(tmp_path).as_posix() for item in items for file in item.path.files()] == [
         "top.jpg",
         "cats/1.jpg",
         "cats/2.png",
@@ -54,14 +53,14 @@ def test_revision_and_caption(tmp_path):
     put(tmp_path / "photos", "1.jpg")
     data = image_folder(tmp_path / "photos")
     before = data.revision()
-    assert data.caption() == "photos"
+    assert data.caption == "photos"
     put(tmp_path / "photos", "1.jpg", "2.jpg")
     assert data.revision() != before
     names = ["001.ak47", *(f"{i:03d}.x" for i in range(2, 256)), "256.toad"]
     for name in names:
         (tmp_path / "c" / name).mkdir(parents=True)
         (tmp_path / "c" / name / "1.jpg").write_bytes(b"not looked at")
-    assert image_folder(tmp_path / "c").caption() == "part of Caltech 256"
+    assert image_folder(tmp_path / "c").caption == "part of Caltech 256"
 
 
 def test_bad_folders(tmp_path):

@@ -16,9 +16,9 @@ from ..core.files import digest, file_name
 from ..core.split import Split
 from ..datasets.base import VideoItem
 from ..extractors.trainable import Trainable
+from ..training.data import TrainingData
 from ..training.division import Fold, folds_of, group_of, n_training, split_document
 from ..training.folder import TrainingFolder
-from ..training.reading import TrainingData
 from ..video.onepass import read_pass
 from .failures import message_of, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant

@@ -14,9 +14,10 @@ from ..core.files import digest, locked, make_folder, remove_leftovers
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable, about_method
+from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
 from ..training.options import TrainerOptions
-from ..training.reading import Parts, TrainingData
+from ..training.reading import Parts
 from ..training.session import Logger, Report, Session, WandbMode
 from .provenance import package_versions
 
@@ -93,11 +94,15 @@ class Training:
         """
         classes: list[type] = [type(one) for one in (self.method, *self.options.all_chosen)]
         plugins = [source_digest(cls) for cls in classes]
+        needs = self.method.train_needs(self.options)
+        if self.method.must_download() is not None:
+            for feature in needs:  # fetched first: the weights' hash is part of the key
+                feature.prepare()
         return {
             "training": VERSION,
             "extractor": [self.extractor, self.method.version, *filter(None, plugins)],
             "options": self.options.identity,
-            "features": [feature.key for feature in self.method.train_needs(self.options)],
+            "features": [feature.key for feature in needs],
             "data": self.data.identity,
             "init": None if self.init is None else checkpoint_id(self.init, self.extractor),
             "seed": self.seed if self.method.seeded else 0,

@@ -12,7 +12,8 @@ from ..core.files import printable
 from ..core.split import Split
 from ..datasets.base import Dataset
 from ..tables.experiment import Experiment
-from ..training.reading import Parts, TrainingData
+from ..training.data import TrainingData
+from ..training.reading import Parts
 
 RENDERED = "rendered"
 """What ``data.NAME=`` takes instead of a path."""

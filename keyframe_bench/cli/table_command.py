@@ -184,12 +184,13 @@ def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], pa
     mine = {**config, **{k: v for k, v in run.items() if k not in keys}}
     names = mine["extractors"]
     everything = names in ("all", ["all"])
-    grids = [config["grid"], run.get("grid", {})]
-    mine["grid"] = {
-        name: {**grids[1].get(name, {}), **grids[0].get(name, {})}
-        for name in {**grids[0], **grids[1]}
-        if everything or name in names
-    }
+    for option in ("grid", "trainer"):
+        given, own = config[option], run.get(option, {})
+        mine[option] = {
+            name: {**own.get(name, {}), **given.get(name, {})}
+            for name in {**given, **own}
+            if everything or name in names
+        }
     if "weights" in paths and not everything and not any(_takes_weights(name) for name in names):
         paths = {k: v for k, v in paths.items() if k != "weights"}
     return make_spec(mine, paths)

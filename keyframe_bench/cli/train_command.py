@@ -26,8 +26,8 @@ from ..core.registry import load_plugins, plugin_files
 from ..core.split import Split
 from ..datasets.base import Dataset
 from ..tables.format import one_line
+from ..training.data import TrainingData
 from ..training.defects import defects
-from ..training.reading import TrainingData
 from .arguments import Arguments, path_text, split
 from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
 from .launching import launcher_errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +67,8 @@ def fit_in_memory(
     """Return the best and the last checkpoint of a training on clips in memory; errors as `fit_clips`."""
     from ..training.reading import Parts
 
+    if method.supervision == "none":
+        train, validation = ([replace(clip, annotation=None) for clip in clips] for clips in (train, validation))
     built, parts = method.Options.build(options), Parts(Clips.of(train), Clips.of(validation))
     about = {
         **about_method(method, built),

@@ -22,7 +22,8 @@ class Trainable(Extractor):
 
     A subclass takes a parameter ``checkpoint: str`` whose default is "" (not trained) or "bundled". What shapes weights
     is an option of the training (`Options`) and is read back from the checkpoint; other parameters of the extractor may
-    change afterwards.
+    change afterwards. Before it has learned, with ``checkpoint=""``, its ``supports``, ``sampling``, ``label`` and
+    ``train_needs`` must work too: a run is planned with them.
 
     Attributes
     ----------
@@ -58,6 +59,7 @@ class Trainable(Extractor):
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
         """Learn from ``train`` and return ``session.checkpoint(...)``.
 
+        Clips have an ``annotation`` only where `supervision` is "users", and then key frames that people chose.
         ``validation`` may choose among epochs or values; it is no test data. Where there is a last epoch that is not
         the best, its checkpoint goes into ``session.last``.
         """

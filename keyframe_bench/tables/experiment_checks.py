@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from ..core.budget import Budget, Sampling
+from ..core.split import Split
 from .checking import (
     check_fields,
     check_list,
@@ -40,18 +41,22 @@ _OF_KINDS: Mapping[str, tuple[str, ...]] = {
     "data_sets": ("training",),
 }
 # Options of `keyframe-bench run`; extractors and budget are those of each run.
-_SCALE = ("dataset", "seeds", "limit", "sampling", "grid", "on_error", "executor")
+_SCALE = (
+    *("dataset", "seeds", "limit", "sampling", "grid", "on_error", "executor"),
+    *("split", "split_seed", "trainer", "leak"),
+)
 _RUN = ("extractors", "budget", "scales", *_SCALE)
 _ROW = ("name", "each", "where", "paper", "measures", "note")
 _COLUMN = ("name", "about", "fact", "where", "over")
 _CLAIM = ("claim", "measure", "expect", "controls", "beside", "paper", "note")
 _EXPECT = ("above", "below", "between")
 _ON_ERROR = ("raise", "warn", "skip")
+_LEAK = ("refuse", "allow")
 _FACTS = ("budget_rule", "sampling", "extractor", "reference", "label", "dataset", "budget", "structure")
 _WHOLE = ("version", "seed", "k")
 _TRUTH = ("control", "privileged")
 _WHERE = (
-    *("dataset", "extractor", "version", "label", "budget", "sampling", "run_sampling", "seed", "k"),
+    *("dataset", "extractor", "version", "label", "budget", "sampling", "run_sampling", "split", "seed", "k"),
     *(*_TRUTH, "video_id", "params"),
 )
 
@@ -136,9 +141,10 @@ def _run(run: Mapping[str, Any], scales: Collection[str], at: str) -> None:
     for budget in budgets:
         check_parsed(Budget.parse, budget, at)
     _options(run, at)
-    for name in run.get("grid", {}):
-        if names not in ("all", ["all"]) and name not in names:
-            raise wrong(at, f"grid: {name!r} is none of the run's extractors; {nearest(name, names)}")
+    for option in ("grid", "trainer"):
+        for name in run.get(option, {}):
+            if names not in ("all", ["all"]) and name not in names:
+                raise wrong(at, f"{option}: {name!r} is none of the run's extractors; {nearest(name, names)}")
 
 
 def _options(options: Mapping[str, Any], at: str) -> None:
@@ -155,12 +161,20 @@ def _options(options: Mapping[str, Any], at: str) -> None:
         check_parsed(Sampling.parse, options["sampling"], at)
     if "on_error" in options:
         check_one_of(options["on_error"], _ON_ERROR, at, "on_error")
-    grid = options.get("grid", {})
-    if not isinstance(grid, Mapping):
-        raise wrong(at, f"grid {quoted(grid)} is not a mapping of extractors to their parameters")
-    for extractor, axes in grid.items():
-        check_text(extractor, at, "the extractor of grid")
-        check_parameters(axes, f"{at}: grid: {extractor}")
+    if "split" in options:
+        check_parsed(Split.parse, options["split"], at)
+    seed = options.get("split_seed", 0)
+    if not (is_whole(seed) and seed >= 0):
+        raise wrong(at, f"split_seed {quoted(seed)} is not a whole number of at least 0")
+    if "leak" in options:
+        check_one_of(options["leak"], _LEAK, at, "leak")
+    for option in ("grid", "trainer"):
+        of_extractors = options.get(option, {})
+        if not isinstance(of_extractors, Mapping):
+            raise wrong(at, f"{option} {quoted(of_extractors)} is not a mapping of extractors to their parameters")
+        for extractor, axes in of_extractors.items():
+            check_text(extractor, at, f"the extractor of {option}")
+            check_parameters(axes, f"{at}: {option}: {extractor}")
 
 
 def _component(given: Any, what: str, at: str) -> None:

@@ -1,14 +1,13 @@
-"""What a training reads: a data set, how it is divided, and the clips of either part."""
+"""The clips of either part of a training's data: decoded where they are not stored, counted, divided."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +17,7 @@ from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import cache_folder, printable
-from ..core.hashes import remembered_sha256
-from ..core.params import Parameter, Range
-from ..core.split import Split
-from ..core.version import PASS_VERSION
-from ..datasets.base import Dataset, VideoItem
+from ..datasets.base import VideoItem
 from ..features.picture_id import PictureId
 from ..features.rgb import Rgb
 from ..selection.spread import spread
@@ -34,19 +29,16 @@ from ..video.store import FeatureStore
 from ..video.stored_pass import read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH
 from .clips import Clips
-from .division import Fold, divided_frames, folds_of, group_of, split_document
+from .division import divided_frames
 from .photographs import divide_photographs
+
+if TYPE_CHECKING:
+    from .data import TrainingData
 
 Index = NDArray[np.int64]
 Report = Callable[[str], None]
 
-CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
 TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
-_NUMBERS = (
-    *(Parameter(name, (int,), range=Range(0)) for name in ("fold", "split_seed")),
-    *(Parameter(name, (int,), optional=True, range=Range(1)) for name in ("limit", "limit_validation")),
-    Parameter("cache_gb", (float,), range=Range(0, 1e9)),
-)
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
 _NAMED = 5  # files that a message names
 _MUCH_BYTES = 1e9
@@ -59,122 +51,6 @@ def rows_folder() -> Path:
 
 LOOK = Rgb(height=LOOK_HEIGHT, width=LOOK_WIDTH)
 """The small picture by which photographs are compared."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """What a training reads.
-
-    Attributes
-    ----------
-    dataset : Dataset
-    split : Split
-    fold : int
-        Of ``kfold``, and of a file with several.
-    split_seed : int
-        Which videos or frames go where.
-    sampling : str
-        Which frames are taken.
-    limit, limit_validation : int or None
-        At most so many frames of either part: of videos evenly spread in time, of photographs over the classes, so that
-        a smaller limit gives some of those of a larger one.
-    only : tuple of str or None
-        Ids of the videos to be used, such as the training videos of an outer fold.
-    annotated : bool
-        Use only videos in which human annotators chose key frames: what methods learn from that have supervision.
-    until : mapping or None
-        Id to the ordinal before which frames may be used, where a later part of each video is held out altogether.
-    cache_gb : float
-        Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
-    """
-
-    dataset: Dataset
-    split: Split
-    fold: int = 0
-    split_seed: int = 0
-    sampling: str = "every"
-    limit: int | None = None
-    limit_validation: int | None = None
-    only: tuple[str, ...] | None = None
-    annotated: bool = False
-    until: Mapping[str, int] | None = None
-    cache_gb: float = CACHE_GB
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
-        for number in _NUMBERS:
-            object.__setattr__(self, number.name, number.check(getattr(self, number.name), "training"))
-        if self.fold and self.split.by_frames:
-            raise UsageError(f"fold={self.fold}: split={self.split} has no folds; use kfold:5, or leave fold out")
-
-    @cached_property
-    def listed(self) -> list[VideoItem]:
-        """The videos to be used, as the data set lists them."""
-        return [item for item in self.dataset.videos() if self.only is None or item.id in self.only]
-
-    @cached_property
-    def items(self) -> list[VideoItem]:
-        """The videos, before any is opened; copies of a file belong to one group.
-
-        Raises
-        ------
-        UsageError
-            If there is none.
-        """
-        items = self.listed
-        if not items:
-            raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
-        if self.annotated:
-            items = [item for item in items if _is_annotated(item)]
-            if not items:
-                raise UsageError(
-                    f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
-                    "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
-                )
-        first: dict[str, str] = {}
-        hashes = [self.sha256_of(item) or item.id for item in items]
-        return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]
-
-    def sha256_of(self, item: VideoItem) -> str:
-        """Return the hash of a video's bytes; empty where it cannot be read."""
-        try:
-            return item.path.sha256() if isinstance(item.path, FrameFolder) else remembered_sha256(item.path)
-        except (OSError, VideoError):
-            return ""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Return everything on which the clips depend, but the features, as plain data."""
-        split: Any = str(self.split)
-        if not self.split.by_frames:
-            folds = folds_of(self.split, self.items, self.split_seed)
-            split = split_document([self._fold(folds)])["folds"]
-        photographs = any(item.photographs for item in self.items)
-        return {
-            "dataset": self.dataset.name,
-            "videos": [[item.id, self.sha256_of(item)] for item in self.items],
-            "split": split,
-            "split_seed": self.split_seed if self.split.kind == "frames" or photographs else 0,
-            "sampling": self.sampling,
-            "limits": [self.limit, self.limit_validation],
-            "pass": PASS_VERSION,
-            **({} if self.until is None else {"until": dict(self.until)}),
-        }
-
-    def _fold(self, folds: Sequence[Fold]) -> Fold:
-        if not 0 <= self.fold < len(folds):
-            raise UsageError(f"fold={self.fold}: split={self.split} has the folds 0 to {len(folds) - 1}")
-        return folds[self.fold]
-
-    def read(self, features: Sequence[Feature], report: Report) -> Parts:
-        """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
-
-        Raises
-        ------
-        UsageError
-            If a part would be empty.
-        """
-        return _Reader(self, tuple(dict.fromkeys(features)), report).parts()
 
 
 @dataclass(frozen=True)
@@ -194,6 +70,11 @@ class Parts:
                 names = {"video": clip.video.name, "sha256": clip.video.sha256, "part": part}
                 found.append({**names, "start_s": times[0], "end_s": times[1]})
         return found
+
+
+def read_parts(data: TrainingData, features: Sequence[Feature], report: Report) -> Parts:
+    """Return the clips of `TrainingData.read`."""
+    return _Reader(data, tuple(dict.fromkeys(features)), report).parts()
 
 
 class _Reader:
@@ -242,7 +123,8 @@ class _Reader:
     def _clip(self, number: int) -> Clip:
         item = self.data.items[number]
         read = self._pass(item, self.features)
-        known = None if item.annotation is None else item.annotation.aligned(read.times, item.id)
+        shown = item.annotation if self.data.annotated else None
+        known = None if shown is None else shown.aligned(read.times, item.id)
         return read.clip(self.data.sampling, self.features, known)
 
     def _announce(self) -> None:
@@ -301,9 +183,9 @@ class _Reader:
         return (*self.features, PictureId(), LOOK) if self.photographs else self.features
 
     def _same_view(self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, int, int]]) -> None:
-        """Refuse a group of the data set, the videos of one fixed camera, whose pictures differ in size."""
+        """Refuse videos of a group that are divided in time like one, of a fixed camera, and differ in size."""
         camera = self.cameras.get(item.id)
-        if camera is None:
+        if camera is None or not self.data.split.by_frames:
             return
         size = read.info.height, read.info.width
         first, *wanted = sizes.setdefault(camera, (item.id, *size))
@@ -329,7 +211,7 @@ class _Reader:
                 for side, part in zip(sides, divided_frames(len(frames), split, data.split_seed), strict=True):
                     side.append(frames[part])
         else:
-            fold = data._fold(folds_of(split, data.items, data.split_seed))
+            fold = data.chosen_fold()
             for side, ids in zip(sides, (fold.train, fold.test), strict=True):
                 side.append(_frames([n for n in counts if data.items[n].id in ids], counts))
         train, validation = (np.concatenate([_frames([], counts), *side]) for side in sides)
@@ -394,10 +276,6 @@ def _names(item: VideoItem, clip: Clip) -> list[str]:
         return [f"{below}{ordinal}" for ordinal in clip.ordinals.tolist()]
     files = item.path.files()  # one that cannot be read has a time and no frame
     return [below + printable(files[round(time * item.path.rate)].name) for time in clip.times.tolist()]
-
-
-def _is_annotated(item: VideoItem) -> bool:
-    return item.annotation is not None and bool(item.annotation.choosers)
 
 
 def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:

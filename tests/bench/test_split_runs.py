@@ -62,8 +62,7 @@ class Learner(ScoreExtractor, Trainable):
             raise ZeroDivisionError("of tests")
         rows = np.concatenate([clip[GrayHistogram()] for clip in train]).astype(float)
         times = np.concatenate([clip.times for clip in train])
-        chosen = {(clip.video.name, f) for clip in train for user in clip.annotation.users for f in user.frames}
-        y = np.array([(clip.video.name, f) in chosen for clip in train for f in clip.ordinals])
+        y = np.array([f in self.wanted(clip) for clip in train for f in clip.ordinals])
         y[0], y[-1] = True, False
         weights = session.rng("weights").uniform(0.5, 1.5, size=len(y))
         model = LogisticRegression(C=session.options.c, max_iter=1000).fit(rows, y, sample_weight=weights)
@@ -79,14 +78,21 @@ class Choosers(Learner):
 
     supervision = "users"
 
+    def wanted(self, clip):
+        return {f for user in clip.annotation.users for f in user.frames}
+
 
 @kb.register("unlike")
 class Unlike(Learner):
-    """The same without annotators, as far as anybody knows."""
+    """One without annotators, whose choices it is not shown."""
+
+    def wanted(self, clip):
+        assert clip.annotation is None
+        return set(clip.ordinals[::3].tolist())
 
 
 @kb.register("alike")
-class Alike(Learner):
+class Alike(Unlike):
     """One that learns the same with every seed."""
 
     seeded = False
@@ -425,3 +431,24 @@ def test_the_auto_encoder_on_folds(run, tmp_path):
         record = read_record(known[cell["checkpoint"]], "autoencoder")
         assert cell["video_sha256"] not in {part["sha256"] for part in record["trained_on"]}
     assert "lowest validation loss on an inner part of the training videos" in output
+
+
+def test_a_table_trains_on_the_folds_that_its_file_names(run, cli, tmp_path):
+    table = tmp_path / "learned.yaml"
+    table.write_text(
+        """
+title: What the choices of annotators add
+scales:
+  cpu: {dataset: {name: synthetic, n_videos: 4, duration_s: 2}, seeds: [0], split: kfold:2}
+runs:
+  - {extractors: [uniform, choosers], budget: 2, trainer: {choosers: {c: [1.0, 10.0]}}}
+"""
+    )
+    words = ["table", str(table), "--plugin", run.plugin, f"trainings={tmp_path / 'trainings'}"]
+    status, printed, errors = cli(*map(str, words), f"out={tmp_path / 'out'}")
+    assert status == 0, errors
+    assert run.n_fits() == 2 * 2 and "trainer.c=10" in printed
+    assert len(by_row(tmp_path / "out")["choosers"]) == 2 * 4
+    table.write_text(table.read_text().replace("kfold:2", "kfold:none"))
+    status, _, errors = cli(*map(str, words), f"out={tmp_path / 'out'}")
+    assert status == 2 and "split=kfold:none" in errors

@@ -30,7 +30,7 @@ def data_of_a_training(video):
     from keyframe_bench.core.split import Split
     from keyframe_bench.datasets.base import Dataset
     from keyframe_bench.features.rgb import Rgb
-    from keyframe_bench.training.reading import TrainingData
+    from keyframe_bench.training.data import TrainingData
 
     def read(clips=None):
         feature = Rgb(height=12, width=24)

@@ -237,7 +237,7 @@ def test_other_conversions_of_frames_are_other_data(camera, shade, tmp_path, mon
     """Whatever is trained on frames is trained again when the version of the pass over videos rises."""
     path = shade(tmp_path / "a.mp4", 4)
     first = camera(path).identity
-    monkeypatch.setattr("keyframe_bench.training.reading.PASS_VERSION", -1)
+    monkeypatch.setattr("keyframe_bench.training.data.PASS_VERSION", -1)
     assert camera(path).identity != first
 
 

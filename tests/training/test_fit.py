@@ -163,7 +163,7 @@ def test_a_finished_training_is_not_computed_again(training, snapshot, monkeypat
     first = train(training())
     written = {p.name: p.stat().st_mtime_ns for p in first.best.parent.iterdir()}
     with monkeypatch.context() as patch:
-        patch.setattr("keyframe_bench.training.reading.TrainingData.read", None)  # nothing is read
+        patch.setattr("keyframe_bench.training.data.TrainingData.read", None)  # nothing is read
         again = train(training())
     assert (again.epochs_now, again.computed) == (0, False)
     assert again.record == json.loads(first.best.with_name("training.json").read_text()) == first.record

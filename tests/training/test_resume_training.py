@@ -205,7 +205,7 @@ import pytorch_lightning
 from keyframe_bench.bench.train import Training, train, trainable
 from keyframe_bench.core.split import Split
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.training.reading import TrainingData
+from keyframe_bench.training.data import TrainingData
 
 root, base, every = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 options = dict(width=0.125, geometry=0.25, loss="l2", epochs=2, batch=4, precision="fp32", threads=1)

@@ -1,0 +1,156 @@
+"""What a training reads, before it is read: a data set, how it is divided, and which of its frames count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from ..core.budget import Sampling
+from ..core.errors import UsageError, VideoError
+from ..core.feature import Feature
+from ..core.hashes import remembered_sha256
+from ..core.params import Parameter, Range
+from ..core.split import Split
+from ..core.version import PASS_VERSION
+from ..datasets.base import Dataset, VideoItem
+from ..video.frame_folder import FrameFolder
+from .division import Fold, folds_of, group_of, split_document
+from .reading import Parts, Report, read_parts
+
+CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
+_NUMBERS = (
+    *(Parameter(name, (int,), range=Range(0)) for name in ("fold", "split_seed")),
+    *(Parameter(name, (int,), optional=True, range=Range(1)) for name in ("limit", "limit_validation")),
+    Parameter("cache_gb", (float,), range=Range(0, 1e9)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What a training reads.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    split : Split
+    fold : int
+        Of ``kfold``, and of a file with several.
+    split_seed : int
+        Which videos or frames go where.
+    sampling : str
+        Which frames are taken.
+    limit, limit_validation : int or None
+        At most so many frames of either part: of videos evenly spread in time, of photographs over the classes, so that
+        a smaller limit gives some of those of a larger one.
+    only : tuple of str or None
+        Ids of the videos to be used, such as the training videos of an outer fold.
+    annotated : bool
+        Use only videos in which human annotators chose key frames, and show their choices; else clips have none.
+    until : mapping or None
+        Id to the ordinal before which frames may be used, where a later part of each video is held out altogether.
+    cache_gb : float
+        Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
+    """
+
+    dataset: Dataset
+    split: Split
+    fold: int = 0
+    split_seed: int = 0
+    sampling: str = "every"
+    limit: int | None = None
+    limit_validation: int | None = None
+    only: tuple[str, ...] | None = None
+    annotated: bool = False
+    until: Mapping[str, int] | None = None
+    cache_gb: float = CACHE_GB
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
+        for number in _NUMBERS:
+            object.__setattr__(self, number.name, number.check(getattr(self, number.name), "training"))
+        if self.fold and self.split.by_frames:
+            raise UsageError(f"fold={self.fold}: split={self.split} has no folds; use kfold:5, or leave fold out")
+
+    @cached_property
+    def listed(self) -> list[VideoItem]:
+        """The videos to be used, as the data set lists them."""
+        return [item for item in self.dataset.videos() if self.only is None or item.id in self.only]
+
+    @cached_property
+    def items(self) -> list[VideoItem]:
+        """The videos, before any is opened; copies of a file belong to one group.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        items = self.listed
+        if not items:
+            raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
+        if self.annotated:
+            items = [item for item in items if _is_annotated(item)]
+            if not items:
+                raise UsageError(
+                    f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
+                    "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
+                )
+        first: dict[str, str] = {}
+        hashes = [self.sha256_of(item) or item.id for item in items]
+        return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]
+
+    def sha256_of(self, item: VideoItem) -> str:
+        """Return the hash of a video's bytes; empty where it cannot be read."""
+        try:
+            return item.path.sha256() if isinstance(item.path, FrameFolder) else remembered_sha256(item.path)
+        except (OSError, VideoError):
+            return ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return everything on which the clips depend, but the features, as plain data."""
+        split: Any = str(self.split)
+        if not self.split.by_frames:
+            split = split_document([self.chosen_fold()])["folds"]
+        photographs = any(item.photographs for item in self.items)
+        return {
+            "dataset": self.dataset.name,
+            "videos": [[item.id, self.sha256_of(item)] for item in self.items],
+            "split": split,
+            "split_seed": self.split_seed if self.split.kind == "frames" or photographs else 0,
+            "sampling": self.sampling,
+            "limits": [self.limit, self.limit_validation],
+            "pass": PASS_VERSION,
+            **({} if self.until is None else {"until": dict(self.until)}),
+            **({"annotations": [_told(item) for item in self.items]} if self.annotated else {}),
+        }
+
+    def chosen_fold(self) -> Fold:
+        """Return which videos train and which are held out, where whole videos are divided."""
+        folds = folds_of(self.split, self.items, self.split_seed)
+        if not 0 <= self.fold < len(folds):
+            raise UsageError(f"fold={self.fold}: split={self.split} has the folds 0 to {len(folds) - 1}")
+        return folds[self.fold]
+
+    def read(self, features: Sequence[Feature], report: Report) -> Parts:
+        """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
+
+        Raises
+        ------
+        UsageError
+            If a part would be empty.
+        """
+        return read_parts(self, features, report)
+
+
+def _is_annotated(item: VideoItem) -> bool:
+    return item.annotation is not None and bool(item.annotation.choosers)
+
+
+def _told(item: VideoItem) -> list[Any]:
+    """Return what annotators chose in a video, as plain data."""
+    users = () if item.annotation is None else item.annotation.users
+    arrays = [(user.frames, user.times) for user in users]
+    return [[None if array is None else array.tolist() for array in pair] for pair in arrays]

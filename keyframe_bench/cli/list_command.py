@@ -34,16 +34,19 @@ def run(arguments: list[str]) -> int:
 
 def describe() -> dict[str, list[dict[str, Any]]]:
     """Return everything registered, as plain data."""
+    datasets = _each(Dataset.registry, _dataset, _NO_DATASET)
     return {
         "extractors": _each(Extractor.registry, _extractor, _NO_EXTRACTOR),
         "features": _each(Feature.registry, _feature, {"summary": "", "source": ""}),
         "metrics": _each(Metric.registry, _metric, {"reference": "", "wants": None, "needs": [], "columns": {}}),
-        "datasets": _each(Dataset.registry, _dataset, {"reference": "", "description": "", "licence": ""}),
+        "datasets": datasets,
+        "training_data": [row for row in datasets if row["layout"]],  # as scripts know it: where files must lie
         "networks": _each(Network.registry, _network, {"trained_numbers": None, "macs": None}),
         "losses": _each(Loss.registry, lambda _: {}, {}),
     }
 
 
+_NO_DATASET = {"reference": "", "description": "", "licence": "", "layout": "", "usual_split": ""}
 _NO_EXTRACTOR: dict[str, Any] = {
     **{"reference": "", "supports": [], "budget_rule": "", "may_return_fewer": "", "needs": [], "sampling": None},
     **{"privileged": False, "known_defects": "", "learns": False, "supervision": None, "trainer": []},
@@ -115,7 +118,8 @@ def _metric(cls: type[Metric]) -> dict[str, Any]:
 
 
 def _dataset(cls: type[Dataset]) -> dict[str, Any]:
-    return {"reference": cls.reference, "description": cls.description, "licence": cls.licence}
+    told = {name: getattr(cls, name) for name in ("reference", "description", "licence", "layout")}
+    return {**told, "usual_split": cls().usual_split}
 
 
 def _network(cls: type[Network]) -> dict[str, Any]:
@@ -126,6 +130,8 @@ def _network(cls: type[Network]) -> dict[str, Any]:
 
 def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
     for kind, rows in facts.items():
+        if kind == "training_data":
+            continue
         print(f"{kind}:")
         for row, following in zip(rows, [*rows[1:], None], strict=True):
             print(f"  {row['name']:20} {row['about']}")

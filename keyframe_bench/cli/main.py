@@ -25,25 +25,28 @@ keyframe-bench: compare key-frame extractors on one decode
   keyframe-bench extract VIDEO extractor=NAME [extractor.PARAMETER=...] [sampling=2fps|every|every3]
                  [budget=8|15%|4/min|free|inferred|inferred-coverage] [seed=0] [out=DIR]
                  [clips=true [clips.quiet_s=10] [clips.pre_roll_s=0] [clips.post_roll_s=0] [clips.merge_s=0]]
-      key frames of one video: keyframes.json, pictures, storyboard.jpg; with clips=true the key clips too
+      key frames of one video, or of a folder of frames (fps=25): keyframes.json, pictures, storyboard.jpg;
+      with clips=true the key clips too
   keyframe-bench explain VIDEO frame=N|time=SECONDS extractor=NAME [options of extract] [--json]
       why that frame was chosen or not: its score, the threshold, its segment, its neighbours
   keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
                  [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky|ray] [executor.n_jobs=2]
                  [on_error=raise|warn|skip] [columns='[a,b]'] [out=DIR] [--dry-run]
-      a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra
-  keyframe-bench train [network=ae_final] [network.width=0.25] [loss=mix|ms_ssim|ssim|l2] data=NAME [data.root=PATH]
-                 [trainer=default|smoke] [trainer.epochs=20] [logger=csv|wandb] [init=FILE] [seed=0] [out=DIR]
-      an auto-encoder: best.safetensors, last.safetensors, history.csv; the same command goes on from an interruption;
-      -m sweeps with Hydra, such as seed=0,1,2 loss=l2,mix
+                 [split=kfold:5|videos:0.8|temporal:0.8|FILE.json [trainer.EXTRACTOR.OPTION=[...]] [trainings=DIR]]
+      a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra;
+      with split=, what learns is trained on each fold, and all methods are scored on the videos that are held out
+  keyframe-bench train extractor=NAME dataset=NAME [dataset.root=PATH] [split=temporal:0.8|videos:0.8|frames:0.8|...]
+                 [trainer=default|smoke] [trainer.OPTION=VALUE] [logger=csv|wandb] [init=FILE] [seed=0] [out=DIR]
+      an extractor that learns: best.safetensors, last.safetensors, history.csv; the same command goes on from an
+      interruption; -m sweeps with Hydra, such as seed=0,1,2 trainer.loss=l2,mix
   keyframe-bench table [NAME [scale=smoke|cpu|paper] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into F]]
-                 [data.NAME=PATH|rendered] [trainings=DIR] [seeds=[0,1,2]] [trainer.NAME=VALUE]   (tables of trainings)
+                 [data.NAME=PATH|rendered] [trainings=DIR] [seeds=[0,1,2]] [trainer.OPTION=VALUE]   (of trainings)
   keyframe-bench table NAME --from RESULTS [columns='[a,b]'] [out=DIR] [--save FILE] [--into FILE]
       a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is
   keyframe-bench results diff A B [--tolerance 0.001] [--json]
       which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any
   keyframe-bench cache [clear] [--json]
-      features, training pictures and rendered cameras kept between runs: where, how much; clear removes them
+      features and rows of trainings kept between runs: where, how much; clear removes them
   keyframe-bench perf VIDEO [--peers] [extractors='[a,b]'] [repeats=3] [sampling=2fps] [budget=10] [weights=FILE]
   keyframe-bench perf --from FILE.json
                  [--json] [--save FILE.json] [--markdown FILE.md] [--into FILE.md]

@@ -29,7 +29,9 @@ def listed(cli):
 
 
 def test_json_has_the_promised_keys(listed):
-    assert list(listed) == ["extractors", "features", "metrics", "datasets", "networks", "losses"]
+    assert listed.keys() >= {"extractors", "features", "metrics", "datasets", "training_data", "networks", "losses"}
+    for data in listed["training_data"]:
+        assert data.keys() >= {"description", "layout", "usual_split"} and data["layout"]
     for extractor in listed["extractors"]:
         assert extractor.keys() >= EXTRACTOR_KEYS
         assert set(extractor["supports"]) <= {"fixed", "free", "inferred"}
@@ -37,7 +39,7 @@ def test_json_has_the_promised_keys(listed):
         assert (extractor["reason"] is None) == extractor["available"]
         for parameter in extractor["parameters"]:
             assert parameter.keys() >= {"name", "default", "expects"}
-    for kind in ("features", "metrics", "datasets", "networks", "losses"):
+    for kind in ("features", "metrics", "datasets", "training_data", "networks", "losses"):
         for entry in listed[kind]:
             assert entry.keys() >= {"name", "available", "reason", "about", "parameters"}
 
@@ -56,7 +58,7 @@ def test_text_names_everything(cli, listed):
     status, out, err = cli("list")
     assert (status, err) == (0, "")
     for kind, rows in listed.items():
-        assert f"{kind}:" in out
+        assert f"{kind}:" in out or kind == "training_data"
         for row in rows:
             assert row["name"] in out
 

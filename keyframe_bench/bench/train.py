@@ -104,7 +104,7 @@ class Training:
             "options": self.options.identity,
             "features": [feature.key for feature in needs],
             "data": self.data.identity,
-            "init": None if self.init is None else checkpoint_id(self.init, self.extractor),
+            "init": None if self.init is None else checkpoint_id(self.init, self.extractor, "init"),
             "seed": self.seed if self.method.seeded else 0,
         }
 

@@ -100,7 +100,7 @@ def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoi
     return file
 
 
-def checkpoint_id(checkpoint: str | Path, method: str) -> str:
+def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str:
     """Return the sha256 of the file: what identifies a checkpoint in keys.
 
     Raises
@@ -108,29 +108,29 @@ def checkpoint_id(checkpoint: str | Path, method: str) -> str:
     UnavailableError
         If it cannot be read.
     """
-    path = checkpoint_file(checkpoint, method)
+    path = checkpoint_file(checkpoint, method, option)
     try:
         return remembered_sha256(path)
     except OSError as error:
         reason = error.strerror or error
         raise UnavailableError(
-            why_missing(checkpoint, method)
-            or f"checkpoint file {str(path)!r} cannot be read ({reason}); {_way_out(method, 'checkpoint')}"
+            why_missing(checkpoint, method, option)
+            or f"checkpoint file {str(path)!r} cannot be read ({reason}); {_way_out(method, option)}"
         ) from error
 
 
-def why_missing(checkpoint: str | Path, method: str) -> str | None:
+def why_missing(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str | None:
     """Return why there is no such checkpoint, or None; it is not opened."""
     if not checkpoint:
-        return f"it is not trained; {_way_out(method, 'checkpoint')}"
+        return f"it is not trained; {_way_out(method, option)}"
     try:
-        path = checkpoint_file(checkpoint, method)
+        path = checkpoint_file(checkpoint, method, option)
     except UnavailableError as error:
         return str(error)
     if path.is_file():
         return None
     reason = "is a folder: name the file in it" if path.is_dir() else "does not exist"
-    return f"checkpoint file {str(path)!r} {reason}; {_way_out(method, 'checkpoint')}"
+    return f"checkpoint file {str(path)!r} {reason}; {_way_out(method, option)}"
 
 
 def read_record(checkpoint: str | Path, method: str, option: str = "checkpoint") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..core.annotation import Annotation
 from ..core.budget import Budget, Sampling
@@ -10,9 +11,11 @@ from ..core.clip import Clip
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.seeding import rng_for
-from ..video.onepass import Pass
 from ._inferred import budget_features, run_at_budget
 from .base import Extractor
+
+if TYPE_CHECKING:  # it decodes, and `list` imports every file of this folder
+    from ..video.onepass import Pass
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ..video.onepass import Pass, read_pass
 from ..video.opening import open_video
 from ..video.reader import Reader
 from ..video.store import FeatureStore
-from ..video.stored_pass import read_stored_pass
+from ..video.stored_pass import is_stored, read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH
 from .clips import Clips
 from .division import divided_frames
@@ -128,12 +128,14 @@ class _Reader:
         return read.clip(self.data.sampling, self.features, known)
 
     def _announce(self) -> None:
-        """Say how much disk the rows will take, where that is much."""
-        total, row_bytes, every = 0.0, 0, str(EVERY)
+        """Say how much disk the rows that are not stored yet will take, where that is much."""
+        total, row_bytes, every, sampling = 0.0, 0, str(EVERY), self.data.sampling
         for item in self.data.items:
+            if self.store and is_stored(sampling, self._wanted, self.store, self.data.sha256_of(item)):
+                continue
             try:
                 with open_video(item.path) as reader:
-                    total += _expected(reader, Sampling.parse(self.data.sampling))
+                    total += _expected(reader, Sampling.parse(sampling))
                 if not row_bytes:
                     clip = read_pass(item.path, {every: self._wanted}, limit=1).clip(every, self._wanted)
                     row_bytes = sum(rows.nbytes for rows in clip.columns.values())

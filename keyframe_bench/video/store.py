@@ -116,11 +116,15 @@ class FeatureStore:
         self.limit_bytes = limit_bytes
         self.problems: list[str] = []
 
+    def __contains__(self, key: EntryKey) -> bool:
+        """Say whether there is an entry, sound or not."""
+        return os.path.lexists(self.folder / key.name)
+
     def load(self, key: EntryKey, names: Sequence[str]) -> Entry | None:
         """Return an entry with its arrays ``names``, read-only and memory-mapped; None when there is no sound one."""
-        path = self.folder / key.name
-        if not os.path.lexists(path):
+        if key not in self:
             return None
+        path = self.folder / key.name
         try:
             told = json.loads((path / "entry.json").read_text("utf-8"))
             if told["format"] != FORMAT or any(told[name] != value for name, value in asdict(key).items()):

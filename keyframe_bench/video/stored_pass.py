@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,6 +111,13 @@ def read_stored_pass(
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
     return done
+
+
+def is_stored(sampling: str, features: Sequence[Feature], store: FeatureStore, sha256: str) -> bool:
+    """Say whether the rows of a video are kept, so that `read_stored_pass` will not decode it; nothing is read."""
+    columns = _columns_of({sampling: list(features)}).values()
+    keys = [[_key(column, coverage, sha256) for coverage in column.coverages] for column in columns]
+    return all(any(key is not None and key in store for key in of_column) for of_column in keys)
 
 
 def _columns_of(wanted: _Wanted) -> dict[_ID, _Column]:

@@ -178,7 +178,7 @@ def test_without_out_every_training_has_its_own_folder(train, tmp_path, monkeypa
         ("grid.uniform.phase=1", "unknown option grid.uniform.phase="),
         ("weights=x", "train takes no weights="),
         ("init=", "init= is empty"),
-        ("init=/missing.safetensors", "'/missing.safetensors' cannot be read"),
+        ("init=/missing.safetensors", "give init=DIR/best.safetensors"),
         ("hydra.verbose=true", "keyframe-bench train -m"),
         ("network=p1_1", "train takes no network= any more; write keyframe-bench train extractor=autoencoder dataset="),
         ("data=image_folder", "train takes no data= any more"),

@@ -197,7 +197,7 @@ def test_bad_checkpoints_are_one_sentence(checkpoint: str, tmp_path: Path) -> No
 
     missing = AutoencoderCode(checkpoint=str(tmp_path / "none"))
     assert "does not exist; train one" in (missing.unavailable() or "")
-    with pytest.raises(UnavailableError, match="cannot be read"):
+    with pytest.raises(UnavailableError, match="does not exist"):
         missing.prepare()
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(Path(checkpoint).read_bytes()[:-5])

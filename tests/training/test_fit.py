@@ -265,7 +265,7 @@ def test_starting_from_a_checkpoint(training, tmp_path):
     assert unfinished(load_autoencoder(start)[1]) is None
     with pytest.raises(UsageError, match=r"^init is of network ae_final \(.*, not of p1_3"):
         train(training("other", init=str(start), trainer={"network": "p1_3"}))
-    with pytest.raises(UnavailableError, match=r"missing.safetensors' cannot be read"):
+    with pytest.raises(UnavailableError, match=r"missing.safetensors' does not exist"):
         train(training("none", init=str(tmp_path / "missing.safetensors")))
     (tmp_path / "text").write_text("a text")
     with pytest.raises(UsageError, match=r"^init='.*text' is no complete safetensors file.*give init="):

@@ -45,7 +45,7 @@ Report = Callable[[int, int, int, int, str], None]
 
 @dataclass(frozen=True)
 class ProfileSpec:
-    """What is measured.
+    """What is measured; ``checkpoint`` is that of the extractor that learned it, the others have their own.
 
     Raises
     ------
@@ -59,6 +59,7 @@ class ProfileSpec:
     sampling: str = "2fps"
     repeats: int = 3
     weights: str | None = None
+    checkpoint: str | None = None
     peers: bool = False
 
     def __post_init__(self) -> None:
@@ -74,8 +75,10 @@ class ProfileSpec:
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         # The measuring processes have another current folder.
         object.__setattr__(self, "video", as_video(self.video).absolute())
-        if self.weights is not None and Path(self.weights).is_file():
-            object.__setattr__(self, "weights", str(Path(self.weights).absolute()))
+        for name in ("weights", "checkpoint"):
+            given = getattr(self, name)
+            if given is not None and Path(given).is_file():
+                object.__setattr__(self, name, str(Path(given).absolute()))
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ def measure_rounds(
 
 def _planned(spec: ProfileSpec) -> tuple[_Plan, Facts]:
     """Return the cases and the facts of the video; everything that can be wrong is told here."""
-    methods, not_run = methods_of(spec.extractors, spec.budget, spec.weights)
+    methods, not_run = methods_of(spec.extractors, spec.budget, spec.weights, spec.checkpoint)
     facts = facts_of(spec.video)
     tools, absent, versions = peer_cases(spec.video, facts, spec.budget) if spec.peers else ([], [], {})
     rows: list[Case] = [

@@ -24,6 +24,7 @@ from ..extractors._inferred import unsupported
 from ..extractors.base import Extractor
 from ..extractors.ffmpeg_scene import FfmpegScene
 from ..extractors.ffmpeg_thumbnail import FfmpegThumbnail
+from ..extractors.trainable import Trainable
 from ..video.decode import open_container, video_stream
 from ..video.frame_folder import FrameFolder, Video
 from ..video.onepass import read_pass
@@ -139,23 +140,27 @@ class Method:
 
 
 def methods_of(
-    extractors: Sequence[str] | Literal["all"], budget: str, weights: str | None
+    extractors: Sequence[str] | Literal["all"], budget: str, weights: str | None, checkpoint: str | None
 ) -> tuple[list[Method], list[NotRun]]:
     """Return the extractors that can run here, by name, and those that cannot with the reason.
 
     Raises
     ------
     UsageError, UnavailableError
-        For an unknown name, one that was asked for and cannot run, and weights that none of them has.
+        For an unknown name, one that was asked for and cannot run, and weights or a checkpoint that none of them has.
     """
     registry = Extractor.registry
     everything = extractors == "all"
-    found, left_out = [], []
+    found, left_out, refused = [], [], []
     for name in sorted(registry.entries() if everything else set(extractors)):
         if everything and registry.entries()[name].cls is None:
             left_out.append(NotRun(name, str(registry.entries()[name].error)))
             continue
         given = {"weights": weights} if weights and "weights" in parameters_of(registry.get(name)) else {}
+        if checkpoint and issubclass(registry.get(name), Trainable):
+            reason = registry.build(name, {"checkpoint": checkpoint}).unavailable()
+            refused.append(reason)
+            given |= {} if reason else {"checkpoint": checkpoint}
         extractor = registry.build(name, given)
         own_budget = budget
         if unsupported(extractor, Budget.parse(budget)) and Budget.parse(budget).needs_support == "fixed":
@@ -169,6 +174,8 @@ def methods_of(
             raise UnavailableError(f"extractor {name!r} cannot be measured: {reason}")
     if weights and not any(method.network for method in found):
         raise UsageError("weights= is given, but none of the extractors has weights; leave it out")
+    if checkpoint and None not in refused:
+        raise UsageError(next(iter(refused), "a checkpoint is given, but none of the extractors learns; leave it out"))
     if not found:
         raise UsageError(f"extractors={extractors}: none is left to be measured at budget={budget}")
     return found, left_out

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..core.errors import UsageError
-from ..core.files import printable
 from ..core.split import Split
 from ..datasets.base import Dataset
 from ..tables.experiment import Experiment
@@ -130,8 +128,3 @@ def _rendered(node: Mapping[str, Any], params: Mapping[str, Any], split: Split) 
 def _built(node: Mapping[str, Any], params: Mapping[str, Any]) -> Dataset:
     options = {key: value for key, value in node.items() if key != "name"}
     return Dataset.registry.build(node["name"], {**options, **params})
-
-
-def shown_path(one: TrainingSet) -> str:
-    """Return the last part of the path that the user gave."""
-    return printable(Path(one.path).expanduser().resolve().name)

@@ -48,6 +48,7 @@ keyframe-bench: compare key-frame extractors on one decode
   keyframe-bench cache [clear] [--json]
       features and rows of trainings kept between runs: where, how much; clear removes them
   keyframe-bench perf VIDEO [--peers] [extractors='[a,b]'] [repeats=3] [sampling=2fps] [budget=10] [weights=FILE]
+                 [extractor.checkpoint=FILE]
   keyframe-bench perf --from FILE.json
                  [--json] [--save FILE.json] [--markdown FILE.md] [--into FILE.md]
       seconds and memory against plain decoding, measured in rounds; --peers: other tools too, as whole processes

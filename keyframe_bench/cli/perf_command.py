@@ -23,6 +23,7 @@ from .compose import parse
 from .table_command import replaced, write_into
 
 _OPTIONS = ("extractors", "budget", "sampling", "repeats")
+_CHECKPOINT = "extractor.checkpoint="
 _WRITTEN = ("--save", "--markdown", "--into")
 
 
@@ -52,10 +53,13 @@ def run(arguments: list[str]) -> int:
 def _spec(found: Arguments) -> ProfileSpec:
     video = found.pop_video("perf VIDEO")
     options: dict[str, Any] = {}
+    for word in [word for word in found.overrides if word.startswith(_CHECKPOINT)]:
+        found.overrides.remove(word)
+        options["checkpoint"] = word.removeprefix(_CHECKPOINT)
     for override in parse(found.overrides):
         line, key = str(override.input_line), str(override.key_or_group)
         if key not in _OPTIONS:
-            raise UsageError(f"unknown option {key}=; perf has {', '.join(_OPTIONS)} and weights")
+            raise UsageError(f"unknown option {key}=; perf has {', '.join(_OPTIONS)}, weights and {_CHECKPOINT[:-1]}")
         if override.package is not None or override.is_delete() or override.is_add():
             raise UsageError(f"{line}: options are changed by {key}=VALUE only")
         if override.is_sweep_override():

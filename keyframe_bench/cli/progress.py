@@ -18,6 +18,11 @@ from ..core.files import one_line
 LINE_EVERY_S = 60.0
 
 
+def say(text: str) -> None:
+    """Tell on standard error what is being done."""
+    print(f"keyframe-bench: {one_line(text)}", file=sys.stderr, flush=True)
+
+
 class MinuteLines:
     """Prints to stderr how far a long work is, a line a minute: for logs of what runs on no terminal."""
 
@@ -36,7 +41,7 @@ class MinuteLines:
         self._told = now
         done = share - self._begun
         about = f", about {_duration((now - self._started) * (1 - share) / done)} left" if done > 0 else ""
-        print(f"keyframe-bench: {one_line(text)}{about}", file=sys.stderr, flush=True)
+        say(f"{text}{about}")
 
 
 def _reached(video: str, seconds: float | None) -> str:

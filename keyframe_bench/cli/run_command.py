@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
-
-from ..bench.cluster import Start
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
-from ..bench.failures import message_of
 from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
-from ..core.errors import KeyframeBenchError, UsageError
+from ..core.errors import UsageError
 from ..core.files import one_line, printable
 from ..core.params import parameters_of
 from ..core.registry import load_plugins, plugin_files
@@ -25,10 +19,9 @@ from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
 from .arguments import Arguments, path_text, split
-from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
-from .launching import launcher_errors
-from .progress import run_progress
-from .ray_sweep import ray_ready
+from .compose import built_params, composed, jobs_of, text_parameters
+from .progress import run_progress, say
+from .sweep import print_failed, swept
 
 DEFAULT_OUT = "outputs/run"
 
@@ -100,11 +93,6 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
     )
 
 
-def say(text: str) -> None:
-    """Tell what is being trained."""
-    print(f"keyframe-bench: {one_line(text)}", file=sys.stderr, flush=True)
-
-
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
@@ -159,50 +147,22 @@ def print_failures(summary: RunSummary) -> int:
 
 def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    overrides = parse(found.overrides)
-    lines = [adapted(override, "run", sweep=True) for override in overrides]
     specs = [make_spec(config, found.paths) for config in jobs_of("run", found.overrides)]
     for spec in specs:  # a wrong value is told before the first job starts
         variants(spec)
-    lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
-    folder = Path(found.paths["out"]) / "hydra"
-    os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
-    task = partial(_job, paths=found.paths, plugins=plugin_files(), command=command, start=Start.here())
-    with (
-        hydra_ready(),
-        launcher_errors(folder, "the sweep's launcher failed", "finished cells"),
-        ray_ready(overrides, folder) as told,
-    ):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None  # initialised by hydra_ready
-        batches = hydra.multirun("run", task_function=task, overrides=[*lines, *told], with_log_configuration=False)
-    jobs = [job for batch in batches for job in batch]
-    failed = [(" ".join(job.overrides), job.return_value) for job in jobs if isinstance(job.return_value, str)]
+    work = partial(_ran, paths=found.paths, command=command)
+    words = {"failed": "the sweep's launcher failed", "kept": "finished cells"}
+    jobs = swept("run", found.overrides, Path(found.paths["out"]) / "hydra", work, **words)
     summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
     if not summaries:
-        raise UsageError(failed[0][1])
+        raise UsageError(jobs[0].return_value.reason)
     status = _finish(finish_sweep(summaries), specs[0].on_error, columns)
-    for words, reason in failed:
-        print(f"failed: {one_line(f'{words}: {reason}')}", file=sys.stderr)
-    if failed:
-        print(
-            f"keyframe-bench: {len(failed)} of {len(jobs)} runs failed; the same command runs them again",
-            file=sys.stderr,
-        )
-    return 1 if failed else status
+    return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 
 
-def _job(config: Any, paths: Mapping[str, str], plugins: list[str], command: str, start: Start) -> RunSummary | str:
-    """Run one job of a sweep, possibly on another machine; an error comes back as its sentence."""
-    try:
-        start.enter()
-        load_plugins(plugins)
-        spec = make_spec(dict(OmegaConf.to_container(config, resolve=True)), paths)  # type: ignore[arg-type]  # a mapping
-        return run_benchmark(spec, command=command)
-    except KeyframeBenchError as error:
-        return str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other runs go on
-        return f"{type(error).__name__}: {message_of(error)}"
+def _ran(config: Mapping[str, Any], _: Callable[[str], None], paths: Mapping[str, str], command: str) -> RunSummary:
+    """Do one job of a sweep."""
+    return run_benchmark(make_spec(config, paths), command=command)
 
 
 def _print_dry_run(plan: DryRun) -> None:

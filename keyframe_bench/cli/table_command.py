@@ -24,8 +24,8 @@ from ..tables.load import read_cells, read_object, read_text
 from .arguments import Arguments, path_text, split
 from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
-from .progress import run_progress
-from .run_command import make_spec, print_failures, print_notes, say
+from .progress import run_progress, say
+from .run_command import make_spec, print_failures, print_notes
 from .table_trainings import measure_trainings
 
 DEFAULT_SCALE = "cpu"

@@ -15,6 +15,7 @@ from ..core.errors import UsageError
 from ..tables.experiment import Experiment
 from ..tables.format import one_line
 from .arguments import Arguments
+from .progress import say
 
 
 def measure_trainings(experiment: Experiment, scale: str, found: Arguments, *, command: str) -> int:
@@ -39,14 +40,10 @@ def measure_trainings(experiment: Experiment, scale: str, found: Arguments, *, c
         trainer={k.removeprefix("trainer."): _value(k, v) for k, v in given.items() if k.startswith("trainer.")},
     )
     out = Path(found.paths["out"])
-    summary = run_trainings(experiment, scale, out, options, command=command, report=_say, progress=line_a_minute())
+    summary = run_trainings(experiment, scale, out, options, command=command, report=say, progress=line_a_minute())
     for line in summary.failures:
         print(f"failed: {one_line(line)}", file=sys.stderr)
     return 1 if summary.failures else 0
-
-
-def _say(text: str) -> None:
-    print(f"keyframe-bench: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _given(found: Arguments) -> dict[str, str]:

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..bench.cluster import Start
-from ..bench.failures import message_of
 from ..bench.train import Trained, Training, train, trainable
-from ..core.errors import KeyframeBenchError, UsageError
+from ..core.errors import UsageError
 from ..core.files import file_name
-from ..core.registry import load_plugins, plugin_files
+from ..core.registry import load_plugins
 from ..core.split import Split
 from ..datasets.base import Dataset
 from ..tables.format import one_line
 from ..training.data import TrainingData
 from ..training.defects import defects
 from .arguments import Arguments, path_text, split
-from .compose import adapted, built_params, composed, hydra_ready, jobs_of, parse, text_parameters
-from .launching import launcher_errors
-from .progress import MinuteLines
-from .ray_sweep import ray_ready
+from .compose import built_params, composed, jobs_of, text_parameters
+from .progress import MinuteLines, say
+from .sweep import print_failed, swept
 
 if TYPE_CHECKING:
     from ..training.session import Progress as Reached
@@ -67,13 +60,9 @@ def run(arguments: list[str]) -> int:
         return _sweep(typed, overrides)
     training = _placed(make_training(composed("train", overrides), typed), typed.out)
     with training_progress() as report:
-        trained = train(training, report=report, say=_say)
+        trained = train(training, report=report, say=say)
     _print_end(trained, training.out)
     return 0
-
-
-def _say(text: str) -> None:
-    print(f"keyframe-bench: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _typed(found: Arguments) -> tuple[_Typed, list[str]]:
@@ -226,58 +215,21 @@ def training_progress() -> Iterator[Report | None]:
 
 def _sweep(typed: _Typed, overrides: Sequence[str]) -> int:
     """Train once per combination through the configured Hydra launcher, each in a folder of its own below ``out``."""
-    parsed = parse(overrides)
-    lines = [adapted(override, "train", sweep=True) for override in parsed]
     for config in jobs_of("train", overrides):  # a wrong value is told before the first job starts
         make_training(config, typed)
-    lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
     out = Path(typed.out or DEFAULT_OUT)
-    folder = out / "hydra"
-    os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
-    task = partial(_job, typed=typed, plugins=plugin_files(), start=Start.here())
-    with (
-        hydra_ready(),
-        launcher_errors(folder, "the sweep was stopped", "finished epochs"),
-        ray_ready(parsed, folder) as told,
-    ):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None  # initialised by hydra_ready
-        batches = hydra.multirun("train", task_function=task, overrides=[*lines, *told], with_log_configuration=False)
-    jobs = [job for batch in batches for job in batch]
+    words = {"failed": "the sweep was stopped", "kept": "finished epochs"}
+    jobs = swept("train", overrides, out / "hydra", partial(_trained, typed=typed), **words)
     if trainings := [job.return_value for job in jobs if isinstance(job.return_value, Trained)]:
         _print_sweep(trainings, out)
-    shared = set.intersection(*(set(job.overrides) for job in jobs))
-    failed = [job for job in jobs if isinstance(job.return_value, _Failed)]
-    for job in failed:
-        words = " ".join(word.lstrip("+") for word in job.overrides if word not in shared) or "the only training"
-        line = f"failed: {words} ({job.return_value.folder}): {job.return_value.reason}"
-        print(one_line(line), file=sys.stderr)
-    if failed:
-        counted = f"{len(failed)} of {len(jobs)} trainings failed"
-        print(f"keyframe-bench: {counted}; the same command trains them, and no other, again", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if print_failed(jobs, "training", "the same command trains them, and no other, again") else 0
 
 
-@dataclass(frozen=True)
-class _Failed:
-    reason: str
-    folder: str
-
-
-def _job(config: Any, typed: _Typed, plugins: list[str], start: Start) -> Trained | _Failed:
-    """Run one job of a sweep, possibly on another machine; an error comes back as its sentence."""
-    folder = "no folder yet"
-    try:
-        start.enter()
-        load_plugins(plugins)
-        plain = dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping
-        training = _placed(make_training(plain, typed), None)
-        folder = path_text(training.out)
-        return train(training, report=line_a_minute())
-    except KeyframeBenchError as error:
-        return _Failed(str(error), folder)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other trainings go on
-        return _Failed(f"{type(error).__name__}: {message_of(error)}", folder)
+def _trained(config: Mapping[str, Any], at: Callable[[str], None], typed: _Typed) -> Trained:
+    """Do one job of a sweep."""
+    training = _placed(make_training(config, typed), None)
+    at(path_text(training.out))
+    return train(training, report=line_a_minute())
 
 
 def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:

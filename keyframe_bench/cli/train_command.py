@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
     training = _placed(make_training(composed("train", overrides), typed), typed.out)
     with training_progress() as report:
         trained = train(training, report=report, say=say)
-    _print_end(trained, training.out)
+    _print_end(trained, training)
     return 0
 
 
@@ -125,18 +125,19 @@ def _placed(training: Training, out: str | None) -> Training:
     return training if out is not None else replace(training, out=training.out / file_name(training.label))
 
 
-def _print_end(trained: Trained, out: Path) -> None:
-    console, record = Console(highlight=False), trained.record
+def _print_end(trained: Trained, training: Training) -> None:
+    console, record, summary = Console(highlight=False), trained.record, training.options.summary
     data = record["data"]
     start = "" if record["init"] is None else f", from checkpoint {record['init'][:12]}"
     lines = [
         f"data {data['name']}: {data['train']} frames for training, {data['validation']} for validation",
         *(f"data: {text}" for text in defects(data)),
         f"{record['extractor']}: {_options(record['options'])}, seed {record['seed']}{start}",
+        *([f"{record['extractor']}: {summary}"] if summary else []),
         *_losses(record),
         *_validated(record),
         _computed(trained),
-        f"written to {path_text(out)}: best.safetensors, last.safetensors, training.json, history.csv",
+        f"written to {path_text(training.out)}: best.safetensors, last.safetensors, training.json, history.csv",
     ]
     for line in lines:
         console.print(escape(one_line(line)), soft_wrap=True)

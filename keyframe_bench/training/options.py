@@ -77,6 +77,11 @@ class TrainerOptions(Configurable):
         return own
 
     @property
+    def summary(self) -> str:
+        """What ``train`` says of what is chosen, such as the size of a network; empty: nothing."""
+        return ""
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Those on which the result depends."""
         return {name: value for name, value in self.params.items() if name not in self.without_effect}

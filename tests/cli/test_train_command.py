@@ -66,7 +66,14 @@ def test_a_training_from_a_command_line(autoencoder, tmp_path):
     words = ("trainer.epochs=3", "seed=4", f"out={out}")
     status, text, err = autoencoder(*words)
     assert (status, err) == (0, "")
-    for told in ("network ae_final", "24 frames for training, 6 for validation", "3 of 3 epochs", "rows/s", "loss l2"):
+    for told in (
+        "input 24 x 48, code 8 x 3 x 6 (24 : 1), 11,195 parameters",
+        "network ae_final",
+        "24 frames for training, 6 for validation",
+        "3 of 3 epochs",
+        "rows/s",
+        "loss l2",
+    ):
         assert told in text
     _, record = load_autoencoder(out / "best.safetensors")
     identity = json.loads((out / "training.json").read_text())["identity"]

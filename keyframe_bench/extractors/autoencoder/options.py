@@ -53,6 +53,16 @@ class AutoencoderOptions(NetworkOptions):
         return cast(Loss, self.chosen("loss"))
 
     @property
+    def summary(self) -> str:
+        """The network's input, code, parameters and multiply-accumulates."""
+        network = self.built_network
+        code, macs = " x ".join(map(str, network.code_shape)), f"{network.total_macs / 1e6:,.2f} million"
+        return (
+            f"input {network.input_height} x {network.input_width}, code {code} ({network.compression:.3g} : 1), "
+            f"{network.total_params:,} parameters, {macs} multiply-accumulates a picture"
+        )
+
+    @property
     def pictures(self) -> Rgb:
         """The network's input."""
         network = self.built_network

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .core.version import VERSION
 
 if TYPE_CHECKING:
-    from .api import Extraction, extract, sweep
+    from .api import Extraction, extract
+    from .comparison import sweep
     from .core.annotation import Annotation, UserSummary
     from .core.checkpoint import Checkpoint
     from .core.clip import Clip, VideoInfo
@@ -88,7 +89,7 @@ _WHERE = {
     "register": ".core.registry",
     "run_checks": ".extractors.checks",
     "storyboard": ".report.storyboard",
-    "sweep": ".api",
+    "sweep": ".comparison",
 }
 
 __all__ = [*sorted(_WHERE), "__version__"]  # noqa: PLE0604 - names of the table above

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keyframe_bench.api import _VideoFiles
 from keyframe_bench.bench.execute import run_benchmark
 from keyframe_bench.bench.spec import RunSpec
+from keyframe_bench.comparison import _VideoFiles
 from keyframe_bench.tables.load import load_results
 
 

@@ -197,7 +197,7 @@ import json, resource, sys
 from keyframe_bench.bench.execute import run_benchmark
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.core.errors import KeyframeBenchError
-from keyframe_bench.api import _dataset_of
+from keyframe_bench.comparison import _dataset_of
 from pathlib import Path
 small, large, out, extra = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 

@@ -140,7 +140,7 @@ class Method:
 
 
 def methods_of(
-    extractors: Sequence[str] | Literal["all"], budget: str, weights: str | None, checkpoint: str | None
+    extractors: Sequence[str] | Literal["all"], budget: str, weights: str | None, checkpoint: str | None = None
 ) -> tuple[list[Method], list[NotRun]]:
     """Return the extractors that can run here, by name, and those that cannot with the reason.
 

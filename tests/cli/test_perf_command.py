@@ -179,14 +179,16 @@ def test_a_wrong_video_is_one_sentence(refused, folder):
 def test_a_method_that_learns_is_measured_with_its_checkpoint(refused, cli, rendered, tmp_path, own_registry):
     plugin, video = tmp_path / "usual.py", str(rendered / "cuts.mp4")
     plugin.write_text((Path(__file__).parents[1] / "training" / "usual_histogram.txt").read_text())
-    shown = ["--plugin", str(plugin)]
-    words = ["train", *shown, "extractor=usual_histogram", "dataset=folder", f"dataset.root={video}"]
+    shown, films = ["--plugin", str(plugin)], tmp_path / "films"
+    films.mkdir()
+    shutil.copy(video, films)
+    words = ["train", *shown, "extractor=usual_histogram", "dataset=folder", f"dataset.root={films}"]
     assert cli(*words, "split=temporal:0.5", f"out={tmp_path / 'learned'}")[0] == 0
     learned = f"extractor.checkpoint={tmp_path / 'learned' / 'best.safetensors'}"
     words = [video, "extractors=[uniform,usual_histogram]", "budget=3"]
     assert "not trained" in refused(*words, *shown)
     assert "none of the extractors learns" in refused(video, "extractors=[uniform]", learned)
-    assert "in this installation" in refused(*words, *shown, "extractor.checkpoint=bundled")
+    assert "not trained" in refused(*words, *shown, "extractor.checkpoint=bundled")
     status, out, _ = cli("perf", *words, *shown, learned, "--json")
     assert status == 0
     assert {"uniform", "usual_histogram"} <= {row["name"] for row in json.loads(out)["rows"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,18 @@ class Annotation:
     def without_user(self, index: int) -> Annotation:
         """Return the annotation of all other users (human leave-one-out)."""
         return replace(self, users=self.users[:index] + self.users[index + 1 :])
+
+
+def annotation_json(annotation: Annotation | None) -> Any:
+    """Return an annotation as plain data (None when there is none)."""
+    if annotation is None:
+        return None
+
+    def plain(array: NDArray[Any] | None) -> Any:
+        return None if array is None else array.tolist()
+
+    users = [[user.name, plain(user.frames), plain(user.times)] for user in annotation.users]
+    return {"users": users, "shots": plain(annotation.shots), "events": plain(annotation.events)}
 
 
 def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[np.int64] | None:

@@ -49,6 +49,18 @@ class Checkpoint:
     tensors: Mapping[str, NDArray[Any]]
     record: Mapping[str, Any]
 
+    @property
+    def problem(self) -> str:
+        """Why it cannot be kept: a tensor or a number that is not finite, or no plain data; empty if it can."""
+        if bad := _not_finite(self.tensors):
+            return f"its tensor {bad!r} has values that are not finite numbers"
+        for name, value in {**self.numbers, "history": self.record["history"]}.items():
+            try:
+                canonical_json(value)
+            except (TypeError, ValueError) as error:
+                return f"its {name} is no plain data of finite numbers ({error})"
+        return ""
+
     def write(self, path: Path) -> None:
         """Write it as one file, atomically; equal checkpoints give equal bytes.
 
@@ -153,10 +165,15 @@ def read_checkpoint(checkpoint: str | Path, method: str, option: str = "checkpoi
     path, way_out = checkpoint_file(checkpoint, method, option), _way_out(method, option)
     tensors, metadata = read_tensors(path, option, way_out, framework="numpy")
     record = _record(path, metadata, method, option)
-    bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
-    if bad:
-        raise UsageError(f"{option}={str(path)!r} has numbers that are not finite, first in {bad[0]}; {way_out}")
+    if bad := _not_finite(tensors):
+        raise UsageError(f"{option}={str(path)!r} has numbers that are not finite, first in {bad}; {way_out}")
     return Checkpoint(tensors, record)
+
+
+def _not_finite(tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the name of the first tensor with what is no finite number; empty if there is none."""
+    numeric = ((name, np.asarray(tensor)) for name, tensor in tensors.items())
+    return next((name for name, t in numeric if t.dtype.kind not in "biuf" or not np.isfinite(t).all()), "")
 
 
 def _way_out(method: str, option: str) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..core.annotation import annotation_json
 from ..core.budget import Sampling
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
+from ..core.files import digest
 from ..core.hashes import remembered_sha256
 from ..core.params import Parameter, Range
+from ..core.sources import source_digest
 from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
 from ..video.frame_folder import FrameFolder
-from .division import Fold, folds_of, group_of, split_document
+from .division import Fold, folds_of, grouped, split_document, split_name
 from .reading import Parts, Report, read_parts
 
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
@@ -97,9 +100,7 @@ class TrainingData:
                     f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
                     "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
                 )
-        first: dict[str, str] = {}
-        hashes = [self.sha256_of(item) or item.id for item in items]
-        return [replace(i, group=first.setdefault(key, group_of(i))) for i, key in zip(items, hashes, strict=True)]
+        return grouped(items, [self.sha256_of(item) for item in items])
 
     def sha256_of(self, item: VideoItem) -> str:
         """Return the hash of a video's bytes; empty where it cannot be read."""
@@ -111,28 +112,46 @@ class TrainingData:
     @property
     def identity(self) -> dict[str, Any]:
         """Return everything on which the clips depend, but the features, as plain data."""
-        split: Any = str(self.split)
+        split: list[Any] = [*self.named_split]
         if not self.split.by_frames:
-            split = split_document([self.chosen_fold()])["folds"]
+            split += split_document([self.chosen_fold()])["folds"]
         photographs = any(item.photographs for item in self.items)
+        groups = {group: n for n, group in enumerate(dict.fromkeys(item.group for item in self.items))}
         return {
-            "dataset": self.dataset.name,
-            "videos": [[item.id, self.sha256_of(item)] for item in self.items],
+            "dataset": [self.dataset.name, self.dataset.version, source_digest(type(self.dataset))],
+            "videos": [[i.id, self.sha256_of(i), groups[i.group], i.photographs] for i in self.items],
             "split": split,
             "split_seed": self.split_seed if self.split.kind == "frames" or photographs else 0,
             "sampling": self.sampling,
             "limits": [self.limit, self.limit_validation],
             "pass": PASS_VERSION,
             **({} if self.until is None else {"until": dict(self.until)}),
-            **({"annotations": [_told(item) for item in self.items]} if self.annotated else {}),
+            **({"annotations": [annotation_json(item.annotation) for item in self.items]} if self.annotated else {}),
         }
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What records say of it besides its videos: how frames were chosen, and a hash of everything but the split."""
+        identity = {name: value for name, value in self.identity.items() if name != "split"}
+        limits = {name: getattr(self, name) for name in ("limit", "limit_validation")}
+        told = {"split_seed": self.split_seed or None, **limits, "data_digest": digest(identity)[:8]}
+        return {name: value for name, value in told.items() if value is not None}
+
+    @cached_property
+    def _folds(self) -> list[Fold]:
+        return folds_of(self.split, self.items, self.split_seed)
+
+    @property
+    def named_split(self) -> tuple[str, int | None]:
+        """What records call the split, and the fold where there are several."""
+        folds = [] if self.split.by_frames else self._folds
+        return split_name(self.split, folds), self.fold if len(folds) > 1 else None
 
     def chosen_fold(self) -> Fold:
         """Return which videos train and which are held out, where whole videos are divided."""
-        folds = folds_of(self.split, self.items, self.split_seed)
-        if not 0 <= self.fold < len(folds):
-            raise UsageError(f"fold={self.fold}: split={self.split} has the folds 0 to {len(folds) - 1}")
-        return folds[self.fold]
+        if not 0 <= self.fold < len(self._folds):
+            raise UsageError(f"fold={self.fold}: split={self.split} has the folds 0 to {len(self._folds) - 1}")
+        return self._folds[self.fold]
 
     def read(self, features: Sequence[Feature], report: Report) -> Parts:
         """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
@@ -147,10 +166,3 @@ class TrainingData:
 
 def _is_annotated(item: VideoItem) -> bool:
     return item.annotation is not None and bool(item.annotation.choosers)
-
-
-def _told(item: VideoItem) -> list[Any]:
-    """Return what annotators chose in a video, as plain data."""
-    users = () if item.annotation is None else item.annotation.users
-    arrays = [(user.frames, user.times) for user in users]
-    return [[None if array is None else array.tolist() for array in pair] for pair in arrays]

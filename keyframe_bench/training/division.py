@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
+from ..core.files import digest
 from ..core.records import read_json
 from ..core.seeding import rng_for
 from ..core.split import Split
@@ -48,12 +49,16 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
     """
     ids = [item.id for item in items]
     if split.kind == "file":
-        return _read_folds(Path(split.path), ids)
+        folds = _read_folds(Path(split.path), ids)
+        _refuse_parted(f"split={split.path!r}", folds, items)
+        return folds
     if split.kind == "given":
         parts = [{item.id for item in items if item.part == part} for part in ("train", "validation")]
         if not all(parts):
             raise UsageError("split=given: this data set brings no division of its own; choose another split")
-        return [Fold(*(tuple(i for i in ids if i in part) for part in parts))]
+        folds = [Fold(*(tuple(i for i in ids if i in part) for part in parts))]
+        _refuse_parted("split=given", folds, items)
+        return folds
     groups = list(dict.fromkeys(group_of(item) for item in items))
     n_folds = split.n_folds
     if len(groups) < max(2, n_folds):
@@ -76,6 +81,28 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
 def group_of(item: VideoItem) -> str:
     """Return what keeps videos together: their group, else their own id."""
     return item.group or item.id
+
+
+def grouped(items: Sequence[VideoItem], hashes: Sequence[str]) -> list[VideoItem]:
+    """Return the items with the groups that hold together: those of the data set, joined where they share a file.
+
+    Parameters
+    ----------
+    items : sequence of VideoItem
+    hashes : sequence of str
+        Of their bytes; empty where a file cannot be read.
+    """
+    joined: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while joined.setdefault(name, name) != name:
+            name = joined[name]
+        return name
+
+    for item, sha256 in zip(items, hashes, strict=True):
+        joined[root(f"bytes {sha256 or item.id}")] = root(f"group {group_of(item)}")
+    names: dict[str, str] = {}
+    return [replace(i, group=names.setdefault(root(f"group {group_of(i)}"), group_of(i))) for i in items]
 
 
 def n_training(n: int, share: float) -> int:
@@ -103,6 +130,26 @@ def divided_frames(n: int, split: Split, seed: int) -> tuple[NDArray[np.int64], 
 def split_document(folds: Sequence[Fold]) -> dict[str, Any]:
     """Return divisions as ``FILE.json`` holds them."""
     return {"format": FORMAT, "folds": [{"train": list(f.train), "test": list(f.test)} for f in folds]}
+
+
+def split_name(split: Split, folds: Sequence[Fold]) -> str:
+    """Return what records and rows call a split: of a file its name and what it holds, not where it lies."""
+    if split.kind != "file":
+        return str(split)
+    return f"{Path(split.path).name}@{digest(split_document(folds))[:8]}"
+
+
+def _refuse_parted(named: str, folds: Sequence[Fold], items: Sequence[VideoItem]) -> None:
+    """Raise `UsageError` where videos that belong together train and are held out."""
+    group = {item.id: group_of(item) for item in items}
+    for fold in folds:
+        trained = {group[name]: name for name in reversed(fold.train)}
+        for name in fold.test:
+            if group[name] in trained:
+                raise UsageError(
+                    f"{named} has {trained[group[name]]!r} in train and {name!r} in test, which belong together "
+                    "(copies of a file, or one group of the data set); put both on one side"
+                )
 
 
 def _read_folds(path: Path, ids: Sequence[str]) -> list[Fold]:

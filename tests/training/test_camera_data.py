@@ -132,8 +132,9 @@ def test_a_file_says_what_trains(data, frames, videos, tmp_path) -> None:
     assert frames(data("folder", videos, str(path))) == ([*range(10)], [*range(80, 90)])
     second = data("folder", videos, str(path), fold=1)
     assert frames(second) == ([*range(32, 42), *range(80, 90)], [*range(10)])
-    shutil.copy(path, tmp_path / "other.json")
-    assert data("folder", videos, f"{tmp_path}/other.json", fold=1).identity == second.identity, "the name is no matter"
+    (tmp_path / "elsewhere").mkdir()
+    moved = shutil.copy(path, tmp_path / "elsewhere")
+    assert data("folder", videos, str(moved), fold=1).identity == second.identity, "the place is no matter"
     with pytest.raises(UsageError, match="brings no division of its own"):
         frames(data("folder", videos, "given"))
 

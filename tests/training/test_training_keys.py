@@ -1,0 +1,169 @@
+"""What the key of a training holds: two trainings that may give other files never share one, equal ones do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keyframe_bench as kb
+from keyframe_bench.bench.train import Training, train, trainable
+from keyframe_bench.core.checkpoint import read_record
+from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.datasets.base import VideoItem
+from keyframe_bench.datasets.folder import Folder
+from keyframe_bench.features.gray import Gray
+from keyframe_bench.models.base import Loss, Network
+
+LEVEL = """
+import numpy as np
+import keyframe_bench as kb
+
+@kb.register("level")
+class Level(kb.Feature):
+    def compute(self, frames):
+        return np.array([{} * frame.luma(2, 2).mean() for frame in frames])
+"""
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """Four videos of four pictures."""
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
+                tmp_path / "videos" / name / f"{i}.png"
+            )
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def method(own_registry: None) -> type:
+    """A method that learns the mean picture, and draws nothing."""
+
+    @kb.register("usual_picture")
+    class Usual(kb.ScoreExtractor, kb.Trainable):
+        """Frames unlike the mean picture."""
+
+        reference = "none"
+        budget_rule = "the k furthest"
+        seeded = False
+
+        def __init__(self, checkpoint: str = "") -> None:
+            self.checkpoint = checkpoint
+
+        @property
+        def needs(self):
+            return (Gray(height=2, width=2),)
+
+        def fit(self, train, validation, session):
+            return session.checkpoint({"usual": train.rows(self.needs[0])[:].mean(axis=0)})
+
+        def score(self, clip):
+            return np.abs(clip[self.needs[0]] - self.learned().tensors["usual"]).sum(axis=(1, 2))
+
+    return Usual
+
+
+@pytest.fixture
+def made(data, tmp_path, method):
+    """A training of it."""
+
+    def make(root: Path, split: str, out: str = "out", seed: int = 0, extractor: str = "usual_picture", **given: Any):
+        read, options = data("folder", root, split, **given), trainable(extractor).Options.build({})
+        return Training(extractor=extractor, options=options, data=read, out=tmp_path / out, seed=seed)
+
+    return make
+
+
+@pytest.mark.parametrize("split", ["temporal:0.5", "frames:0.5"])
+def test_whether_videos_are_one_camera(made, videos, split) -> None:
+    keys = {made(videos, split, camera=camera).key for camera in (True, False)}
+    assert len(keys) == 2
+    moved = shutil.move(videos, videos.with_name("moved"))
+    assert {made(Path(moved), split, camera=camera).key for camera in (True, False)} == keys
+
+
+def test_the_version_and_the_code_of_the_data_set(made, videos, monkeypatch) -> None:
+    before = made(videos, "videos:0.5").key
+    monkeypatch.setattr(Folder, "version", 2)
+    assert made(videos, "videos:0.5").key != before
+
+
+@pytest.mark.parametrize("registry", [Network.registry, Loss.registry])
+def test_the_version_of_a_network_and_of_a_loss(training, registry, monkeypatch) -> None:
+    before = training().key
+    monkeypatch.setattr(registry.get("ae_final" if registry is Network.registry else "l2"), "version", 2)
+    assert training().key != before
+
+
+def test_the_code_of_a_feature(made, method, videos, tmp_path) -> None:
+    keys = set()
+    method.needs = property(lambda _: (kb.Feature.registry.build("level"),))
+    for number in (1, 2):
+        file = tmp_path / f"level{number}.py"
+        file.write_text(LEVEL.format(number))
+        load_plugins([str(file)])
+        keys.add(made(videos, "videos:0.5").key)
+        kb.Feature.registry._entries.pop("level")
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("change", [{"shots": [[0, 3]]}, {"events": [[0, 2]]}, {"users": {"v": {"frames": [1]}}}])
+def test_everything_that_annotators_say(made, method, videos, change) -> None:
+    method.supervision = "users"
+    told = {"users": {"u": {"frames": [1]}}, "shots": [[0, 4]], "events": [[1, 2]]}
+    keys = set()
+    for said in (told, {**told, **change}):
+        document = {"format": "keyframe_bench/annotations@1", "videos": {"a": said, "b": told}}
+        (videos / "annotations.json").write_text(json.dumps(document))
+        keys.add(made(videos, "videos:0.5").key)
+    assert len(keys) == 2
+
+
+def test_equal_keys_have_equal_files(made, videos, tmp_path) -> None:
+    """Neither a seed that nothing is drawn from, nor the place of a split's file, nor a fold of one is told."""
+    folds = [{"train": ["a", "b"], "test": ["c", "d"]}]
+    found = []
+    for number, folder in enumerate(("one", "other")):
+        (tmp_path / folder).mkdir()
+        split = tmp_path / folder / "split.json"
+        split.write_text(json.dumps({"format": "keyframe_bench/split@1", "folds": folds}))
+        found.append(made(videos, str(split), folder, seed=number))
+    assert found[0].key == found[1].key
+    files = [train(training).best for training in found]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    record = read_record(files[0], "usual_picture")
+    assert (record["seed"], record["fold"]) == (0, None)
+    assert record["split"].startswith("split.json@") and record["data"]["split"] == record["split"]
+
+
+def test_folds_of_one_split_are_told(made, videos) -> None:
+    first, second = (made(videos, "kfold:2", f"out{fold}", fold=fold) for fold in (0, 1))
+    assert first.key != second.key
+    assert [train(one).record["fold"] for one in (first, second)] == [0, 1]
+
+
+def test_files_and_groups_hold_together_by_any_chain(made, videos, monkeypatch) -> None:
+    """A (group 1); B (group 2), a copy of A; C (group 2): all three are one group."""
+    shutil.copytree(videos / "a", videos / "a_copy")
+    groups = {"a": "1", "a_copy": "2", "b": "2", "c": "", "d": ""}
+    listed = Folder.videos
+    monkeypatch.setattr(
+        Folder, "videos", lambda self: [VideoItem(i.id, i.path, group=groups[i.id]) for i in listed(self)]
+    )
+    data = made(videos, "videos:0.5").data
+    assert [item.group for item in data.items] == ["1", "1", "1", "c", "d"]
+    file = videos.parent / "split.json"
+    for train_on, held in ((["a", "c"], ["a_copy", "d"]), (["a", "c"], ["b", "d"])):
+        folds = [{"train": train_on, "test": held}]
+        file.write_text(json.dumps({"format": "keyframe_bench/split@1", "folds": folds}))
+        with pytest.raises(kb.UsageError, match=f"'a' in train and '{held[0]}' in test, which belong together"):
+            _ = made(videos, str(file)).key

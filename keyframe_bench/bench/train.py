@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, get_args
 
 from ..core.checkpoint import Checkpoint, checkpoint_id, read_checkpoint
 from ..core.errors import ContractError, UsageError
-from ..core.files import digest, locked, make_folder, remove_leftovers
+from ..core.files import canonical_json, digest, locked, make_folder, remove_leftovers
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable, about_method
@@ -20,6 +21,7 @@ from ..training.options import TrainerOptions
 from ..training.reading import Parts
 from ..training.session import Logger, Report, Session, WandbMode
 from .provenance import package_versions
+from .spec import CHECKPOINT
 
 VERSION = 2  # of training itself: raised when the same options give other weights
 
@@ -75,6 +77,10 @@ class Training:
         for name, value, known in (("logger", self.logger, Logger), ("logger.mode", self.wandb_mode, WandbMode)):
             if value not in get_args(known):
                 raise UsageError(f"{name}={value!r} is not one of {', '.join(get_args(known))}")
+        if self.init is not None and not self.method.warm_start:
+            raise UsageError(
+                f"init={self.init!r}: extractor {self.extractor!r} starts from nothing else than its data; leave it out"
+            )
         if self.method.supervision == "users":
             object.__setattr__(self, "data", replace(self.data, annotated=True))
 
@@ -92,17 +98,16 @@ class Training:
         UsageError, UnavailableError
             If the checkpoint to start from, or the data, cannot be read.
         """
-        classes: list[type] = [type(one) for one in (self.method, *self.options.all_chosen)]
-        plugins = [source_digest(cls) for cls in classes]
         needs = self.method.train_needs(self.options)
         if self.method.must_download() is not None:
             for feature in needs:  # fetched first: the weights' hash is part of the key
                 feature.prepare()
         return {
             "training": VERSION,
-            "extractor": [self.extractor, self.method.version, *filter(None, plugins)],
+            "extractor": [self.extractor, *_code(self.method)],
             "options": self.options.identity,
-            "features": [feature.key for feature in needs],
+            "chosen": [_code(one) for one in self.options.all_chosen],
+            "features": [feature.key + source_digest(type(feature)) for feature in needs],
             "data": self.data.identity,
             "init": None if self.init is None else checkpoint_id(self.init, self.extractor, "init"),
             "seed": self.seed if self.method.seeded else 0,
@@ -162,6 +167,8 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         If the folder holds another training or a damaged checkpoint, data is wrong, or the method cannot learn from it.
     UnavailableError
         If a package is missing.
+    ContractError
+        If what the method learned, or is judged by, is no finite number; nothing of it is written.
     OutputError
     KeyboardInterrupt
         After Ctrl-C; what is finished is kept.
@@ -170,52 +177,109 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
     folder = TrainingFolder(make_folder(training.out))
     with locked(folder.path):
         remove_leftovers(folder.path)
-        record = folder.read(identity)
-        if folder.has_checkpoints(training.extractor, training.key) and record is not None and record["finished"]:
+        if (done := finished(training)) is not None:
             folder.state.unlink(missing_ok=True)  # of a process that was killed after its last word
-            return Trained(folder.best, folder.last, record)
+            return done
+        record = folder.read(identity)
         method.check_options(training.options)
+        start = _start(training)
         parts = training.data.read(method.train_needs(training.options), say)
-        session = _session(training, folder, parts, report)
+        session = _session(training, folder, parts, start, report)
         if record is None or record["finished"]:
             folder.state.unlink(missing_ok=True)  # not of this training, or a checkpoint was removed
         best = method.fit(parts.train, parts.validation, session)
-        if not isinstance(best, Checkpoint):
-            raise ContractError(
-                f"fit of {training.extractor!r} gave {type(best).__name__}, not session.checkpoint(...)"
-            )
-        best.write(folder.best)
-        (session.last or best).write(folder.last)
+        last = session.last or best
+        for made in (best, last):
+            _check_learned(training.extractor, made)
         session.facts["numbers"] = best.numbers
         if not session.history:  # else its losses tell how good it is
-            session.facts["validation"] = method.evaluate(best, parts.validation)
+            session.facts["validation"] = _checked_numbers(training.extractor, method.evaluate(best, parts.validation))
+        best.write(folder.best)
+        last.write(folder.last)
         session.write(finished=True)
         folder.state.unlink(missing_ok=True)
-        final = folder.read(identity)  # as a later call will find it
+        final = finished(training)  # as a later call will find it
         assert final is not None
-        return Trained(folder.best, folder.last, final, session.epochs_now, computed=True)
+        return replace(final, epochs_now=session.epochs_now, computed=True)
 
 
-def _session(training: Training, folder: TrainingFolder, parts: Parts, report: Report | None) -> Session:
+def finished(training: Training) -> Trained | None:
+    """Return what a training left behind that was finished before, or None; errors as `train`."""
+    folder = TrainingFolder(training.out)
+    record = folder.read(training.identity)
+    if record is None or not record["finished"] or not folder.has_checkpoints(training.extractor, training.key):
+        return None
+    return Trained(folder.best, folder.last, record)
+
+
+def _code(part: Any) -> list[Any]:
+    """Return the version of an object's class, and the hash of its source if it is a plug-in's."""
+    cls: type = type(part)
+    return [getattr(cls, "version", 1), source_digest(cls)]
+
+
+def _start(training: Training) -> Checkpoint | None:
+    """Return the checkpoint to start from: one with which the method could select here."""
+    if training.init is None:
+        return None
+    found = read_checkpoint(training.init, training.extractor, "init")
+    method = Extractor.registry.build(training.extractor, {CHECKPOINT: training.init})
+    assert isinstance(method, Trainable)
+    try:
+        method.trained_record()
+    except UsageError as error:
+        raise UsageError(f"init={training.init!r} cannot be started from: {error}") from error
+    return found
+
+
+def _check_learned(name: str, made: object) -> None:
+    """Raise `ContractError` unless this is a checkpoint that can be kept."""
+    if not isinstance(made, Checkpoint):
+        raise ContractError(f"fit of {name!r} gave {type(made).__name__}, not session.checkpoint(...)")
+    if made.problem:
+        raise ContractError(f"fit of {name!r} gave a checkpoint that cannot be kept: {made.problem}")
+
+
+def _checked_numbers(name: str, found: object) -> dict[str, float]:
+    """Return what ``evaluate`` gave, all finite; `ContractError` otherwise."""
+    if not isinstance(found, Mapping):
+        raise ContractError(f"evaluate of {name!r} gave {type(found).__name__}, not numbers by name")
+    for number, value in found.items():
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ContractError(f"evaluate of {name!r} gave {number}={value!r}, which is no finite number")
+    return dict(found)
+
+
+def _session(
+    training: Training, folder: TrainingFolder, parts: Parts, start: Checkpoint | None, report: Report | None
+) -> Session:
+    seen = parts.trained_on()
+    method = about_method(training.method, training.options)
+    if start is not None:  # what it starts from knows its own videos
+        seen = list({canonical_json(part): part for part in [*start.record["trained_on"], *seen]}.values())
+        if start.record["supervision"] == "users":
+            method["supervision"] = "users"
+    identity = training.identity
+    split, fold = training.data.named_split
     about = {
-        **about_method(training.method, training.options),
-        "trained_on": parts.trained_on(),
-        "data": parts.facts,
-        "split": str(training.data.split),
-        "fold": training.data.fold,
-        "init": training.identity["init"],
-        "seed": training.seed,
+        **method,
+        "trained_on": seen,
+        "data": {**parts.facts, **training.data.told, "split": split},
+        "split": split,
+        "fold": fold,
+        "init": identity["init"],
+        "seed": identity["seed"],
         "key": training.key,
         "versions": package_versions(),
     }
     return Session(
         options=training.options,
-        seed=training.seed,
+        seed=identity["seed"],
         folder=folder,
         about=about,
-        identity=training.identity,
+        identity=identity,
         label=training.label,
-        init=None if training.init is None else read_checkpoint(training.init, training.extractor, "init"),
+        init=start,
         report=report,
         logger=training.logger,
         wandb_mode=training.wandb_mode,

@@ -31,6 +31,8 @@ class Trainable(Extractor):
         "bundled", the path of a file that ``keyframe-bench train`` wrote, or "".
     supervision : {"none", "users"}
         "users": learns from what human annotators chose; such a checkpoint is never scored on a video that it has seen.
+    warm_start : bool
+        Whether `fit` can start from a checkpoint, ``session.init``: what ``init=`` of a training names.
     seeded : bool
         False when `fit` gives the same for every seed: one training is then enough.
     Options : type
@@ -43,6 +45,7 @@ class Trainable(Extractor):
 
     checkpoint: str
     supervision: ClassVar[Literal["none", "users"]] = "none"
+    warm_start: ClassVar[bool] = False
     seeded: ClassVar[bool] = True
     Options: ClassVar[type[TrainerOptions]] = TrainerOptions
     tiny: ClassVar[Mapping[str, Any]] = {}

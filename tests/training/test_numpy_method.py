@@ -147,6 +147,26 @@ def test_what_fit_returns_is_looked_at(learning, monkeypatch):
         train(learning())
 
 
+@pytest.mark.parametrize(
+    ("learned", "numbers", "judged", "message"),
+    [
+        ({"usual": np.array([1.0, np.nan])}, {}, {}, "fit of 'usual_histogram' gave .*its tensor 'usual' has values"),
+        ({"usual": np.array(["a"])}, {}, {}, "its tensor 'usual' has values that are not finite"),
+        ({"usual": np.ones(2)}, {"level": np.inf}, {}, "its level is no plain data of finite numbers"),
+        ({"usual": np.ones(2)}, {"level": np.float32(1)}, {}, "its level is no plain data of finite numbers"),
+        ({"usual": np.ones(2)}, {}, {"distance": np.nan}, "evaluate of 'usual_histogram' gave distance=nan, which is"),
+        ({"usual": np.ones(2)}, {}, [1.0], "evaluate of 'usual_histogram' gave list"),
+    ],
+)
+def test_what_is_not_finite_is_named_and_not_written(learning, monkeypatch, learned, numbers, judged, message):
+    method = Extractor.registry.get(NAME)
+    monkeypatch.setattr(method, "fit", lambda *given: given[-1].checkpoint(learned, **numbers))
+    monkeypatch.setattr(method, "evaluate", lambda *_: judged)
+    with pytest.raises(ContractError, match=message):
+        train(learning())
+    assert not list(learning().out.glob("*.safetensors"))
+
+
 def test_a_cache_that_cannot_be_written_stops_nothing(learning, monkeypatch):
     whole = train(learning("whole"))
     monkeypatch.setenv("KEYFRAME_BENCH_CACHE", "/dev/null/x")

@@ -86,6 +86,7 @@ class Autoencoder(Trainable):
     may_return_fewer = "frames that equal the latest key frame, or follow it within min_gap_s, are never key frames"
     stochastic = False
     without_network: ClassVar[dict[str, object]] = {"distance_space": "input"}
+    warm_start = True
     Options = AutoencoderOptions
     tiny: ClassVar[dict[str, object]] = {"width": 0.125, "geometry": 0.25}
     numbers = COLUMNS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from ..core.split import Split
 from ..datasets.base import VideoItem
 from ..extractors.trainable import Trainable
 from ..training.data import TrainingData
-from ..training.division import Fold, folds_of, group_of, n_training, split_document
-from ..training.folder import TrainingFolder
+from ..training.division import Fold, folds_of, grouped, n_training, split_document, split_name
 from ..video.onepass import read_pass
 from .failures import message_of, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant
-from .train import Training, train
+from .train import Training, finished, train
 
 INNER = 0.8
 """Share of what an outer fold trains on that trains; the rest chooses the epoch."""
@@ -48,6 +47,8 @@ class Division:
         Where a part of each video is scored: id to the first ordinal of that part, and its PTS in seconds.
     ends : mapping
         Id to the number of decoded frames, where there are ``starts``.
+    unreadable : mapping
+        Id to why a video cannot be divided.
     """
 
     split: Split
@@ -55,6 +56,7 @@ class Division:
     folds: tuple[Fold, ...]
     starts: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     ends: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -91,49 +93,50 @@ def divide(spec: RunSpec, items: Sequence[VideoItem], hashes: Sequence[str]) -> 
     UsageError
         If a side would be empty, or a file does not fit the data set.
     VideoError
-        If frames must be counted and a file has none.
+        If frames must be counted, a file has none, and ``on_error=raise``.
     """
     split = Split.parse(spec.split)
-    first: dict[str, str] = {}
-    grouped = [
-        replace(item, group=first.setdefault(sha256 or item.id, group_of(item)))
-        for item, sha256 in zip(items, hashes, strict=True)
-    ]
+    held = grouped(items, hashes)
     if split.kind == "temporal":
-        return _by_time(split, grouped)
-    folds = tuple(folds_of(split, grouped, spec.split_seed))
-    name = str(split)
-    if split.kind == "file":
-        name = f"{Path(split.path).name}@{digest(split_document(folds))[:8]}"
-    elif spec.split_seed and split.kind != "given":
+        return _by_time(split, held, hashes, strict=spec.on_error == "raise")
+    folds = tuple(folds_of(split, held, spec.split_seed))
+    name = split_name(split, folds)
+    if split.kind != "file" and spec.split_seed and split.kind != "given":
         name = f"{split} (split_seed {spec.split_seed})"
     return Division(split, name, folds)
 
 
-def _by_time(split: Split, items: Sequence[VideoItem]) -> Division:
-    times = {}
-    for item in items:
+def _by_time(split: Split, items: Sequence[VideoItem], hashes: Sequence[str], *, strict: bool) -> Division:
+    """Divide each group in time, as if its videos were one; copies of a file are one video of it."""
+    times, unreadable = {}, {}
+    groups: dict[str, dict[str, list[str]]] = {}
+    for item, sha256 in zip(items, hashes, strict=True):
         try:
-            times[item.id] = read_pass(item.path, {"every": ()}, name=item.id).times
-        except VideoError:
-            continue  # the run tells of it
-    starts, trained = {}, set()
-    for group in dict.fromkeys(item.group for item in items):
-        mine = [item.id for item in items if item.group == group and item.id in times]
-        total = sum(len(times[name]) for name in mine)
+            times[item.id] = read_pass(item.path, {"every": ()}, name=item.id, sha256=sha256).times
+        except VideoError as error:
+            if strict:
+                raise
+            unreadable[item.id] = error.reason
+            continue
+        groups.setdefault(item.group, {}).setdefault(sha256 or item.id, []).append(item.id)
+    starts: dict[str, tuple[int, float]] = {}
+    trained: set[str] = set()
+    for files in groups.values():
+        total = sum(len(times[copies[0]]) for copies in files.values())
         left = n_training(total, split.value) if total > 1 else total
-        for name in mine:
-            n = len(times[name])
+        for copies in files.values():
+            n = len(times[copies[0]])
             if left > 0:
-                trained.add(name)
+                trained.update(copies)
             if left < n:
                 start = max(left, 0)
-                starts[name] = start, float(times[name][start])
+                starts |= {name: (start, float(times[name][start])) for name in copies}
             left -= n
     if not starts:
         raise UsageError(f"split={split}: no video has two frames, so that nothing is left to score")
     fold = Fold(*(tuple(item.id for item in items if item.id in side) for side in (trained, starts)))
-    return Division(split, str(split), (fold,), starts, {name: len(found) for name, found in times.items()})
+    ends = {name: len(found) for name, found in times.items()}
+    return Division(split, str(split), (fold,), starts, ends, unreadable)
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,12 @@ class Learned:
         split = _without_folder(str(self.record.get("split", ""))) if division is None else division.name
         training: dict[str, Any] = {"options": dict(self.options)}
         if self.record:
-            told = {"data": self.record.get("data", {}).get("name"), "init": self.record.get("init")}
+            data = self.record.get("data", {})
+            told = {"data": data.get("name"), "init": self.record.get("init")}
             if division is not None:
                 told["inner"] = self.record["split"]
+            elif "data_digest" in data:  # older records lack it
+                told |= {name: data.get(name) for name in _TOLD}
             training |= {"chosen": self.record["chosen"], **{k: v for k, v in told.items() if v is not None}}
         return {
             "checkpoint": self.sha256,
@@ -183,6 +189,10 @@ class Learned:
         }
 
 
+_TOLD = ("sampling", "limit", "limit_validation", "split_seed", "data_digest")
+"""What tells given checkpoints of one data set apart, in `TrainingData.told` and the facts of its clips."""
+
+
 def _without_folder(split: str) -> str:
     return Path(split).name if split.endswith(".json") else split
 
@@ -192,25 +202,32 @@ def given(method: Trainable) -> Learned:
     record = method.trained_record()
     options = method.trained_options().identity
     seed = int(record["seed"]) if method.seeded else None
-    return Learned(method.checkpoint, checkpoint_id(method.checkpoint, method.name), record, options, seed)
+    fold = record.get("fold") if "data_digest" in record.get("data", {}) else None  # older ones always have a number
+    return Learned(method.checkpoint, checkpoint_id(method.checkpoint, method.name), record, options, seed, fold)
 
 
 def refuse_leaks(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> None:
-    """Raise `UsageError` if a method that learned from human annotators has seen a video that it is scored on.
+    """Raise `UsageError` if a method that learns from human annotators sees a video that it is scored on.
 
     Parameters
     ----------
     spec : RunSpec
     variant : Variant
-        With a checkpoint.
+        With a checkpoint, or with options of the run's own training.
     shas : mapping
         Id to sha256 of the videos that are scored.
     """
     method = variant.build()
     if spec.leak == "allow" or not isinstance(method, Trainable):
         return
-    record = method.trained_record()
-    if record["supervision"] != "users":
+    if variant.options is not None:
+        if method.supervision == "users" and spec.split.startswith("temporal"):
+            raise UsageError(
+                f"split={spec.split} would score {variant.name!r}, which learns from human annotators, on videos that "
+                "it was trained on; use split=kfold:5 or videos:0.8, or leak=allow, which labels the row"
+            )
+        return
+    if method.trained_record()["supervision"] != "users":
         return
     known = [name for name, sha256 in shas.items() if method.has_seen(sha256)]
     if known:
@@ -243,7 +260,7 @@ def learn(
         Number of the variant to what it has learned, of every fold and seed; where a training fails, and ``on_error``
         is not "raise", it says why.
     """
-    data: dict[tuple[int, str, bool], TrainingData] = {}
+    data = cache(partial(_training_data, spec, division))  # of one fold once: it knows hashes and listed videos
     asked: dict[str, _Ask] = {}
     of_variant: dict[int, list[str]] = {}
     for number, variant in enumerate(variants):
@@ -251,19 +268,12 @@ def learn(
             continue
         method = variant.build()
         assert isinstance(method, Trainable)  # `variants` gives options to no other
-        if method.supervision == "users" and division.starts and spec.leak == "refuse":
-            raise UsageError(
-                f"split={division.name} would score {variant.name!r}, which learns from human annotators, on videos "
-                "that it was trained on; use split=kfold:5 or videos:0.8, or leak=allow, which labels the row"
-            )
         sampling = method.sampling or spec.sampling
         for fold, seed in itertools.product(range(len(division.folds)), spec.seeds if method.seeded else (None,)):
             # Settings of the extractor itself share a training.
             key = digest([variant.name, variant.options.identity, fold, seed, sampling])
-            room = (fold, sampling, method.supervision == "users")
-            if room not in data:
-                data[room] = _training_data(spec, division, fold, sampling, annotated=room[-1])
-            asked.setdefault(key, _Ask(spec, variant, data[room], fold, len(division.folds), seed))
+            read = partial(data, fold, sampling, method.supervision == "users")
+            asked.setdefault(key, _Ask(spec, variant, read, fold, len(division.folds), seed))
             of_variant.setdefault(number, []).append(key)
     found: dict[str, Learned] = {}
     for i, (key, ask) in enumerate(asked.items(), start=1):
@@ -272,7 +282,7 @@ def learn(
     return {number: [found[key] for key in keys] for number, keys in of_variant.items()}
 
 
-def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str, *, annotated: bool) -> TrainingData:
+def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str, annotated: bool) -> TrainingData:
     """Return what a fold trains on; an inner part of it chooses the epoch."""
     ids = division.folds[fold].train
     data = TrainingData(
@@ -294,7 +304,7 @@ class _Ask:
 
     spec: RunSpec
     variant: Variant
-    data: TrainingData
+    data: Callable[[], TrainingData]
     fold: int
     n_folds: int
     seed: int | None
@@ -314,18 +324,18 @@ class _Ask:
             training = Training(
                 extractor=self.variant.name,
                 options=options,
-                data=self.data,
+                data=self.data(),
                 out=self.spec.trainings,
                 seed=self.seed or 0,
             )
             training = replace(training, out=self.spec.trainings / file_name(training.label))
-            best = _finished(training)
-            if best is None and begun is not None:
+            trained = finished(training)
+            if trained is None and begun is not None:
                 begun()
-                best = train(training).best
-            if best is None:
+                trained = train(training)
+            if trained is None:
                 return Learned(**mine, untrained=f"{self.told}: it is not trained yet")
-            method = self.variant.with_checkpoint(str(best)).build()
+            method = self.variant.with_checkpoint(str(trained.best)).build()
             assert isinstance(method, Trainable)
             if (reason := method.unavailable()) is not None:
                 raise UntrainedError(reason)
@@ -340,14 +350,6 @@ class _Ask:
             return Learned(**mine, untrained=f"training of {self.told} failed: {kind}{message_of(error)}")
 
 
-def _finished(training: Training) -> Path | None:
-    """Return the checkpoint of a training that was finished before."""
-    folder = TrainingFolder(training.out)
-    record = folder.read(training.identity)
-    done = record is not None and record["finished"] and folder.has_checkpoints(training.extractor, training.key)
-    return folder.best if done else None
-
-
 def has_seen(learned: Learned, method: Trainable, sha256: str, start_s: float | None) -> bool | None:
     """Say whether training has looked at what is scored of a video; None where there was no training.
 
@@ -355,7 +357,7 @@ def has_seen(learned: Learned, method: Trainable, sha256: str, start_s: float | 
     """
     if learned.sha256 is None:
         return None
-    return method.has_seen(sha256, None if method.supervision == "users" else start_s)
+    return method.has_seen(sha256, None if learned.record["supervision"] == "users" else start_s)
 
 
 def why_untrained(cell: Cell) -> UntrainedError | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.annotation import Annotation
+from ..core.annotation import Annotation, annotation_json
 from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
 from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
@@ -185,13 +185,13 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     not_run = [*not_run, *left_out]
     jobs = [_job(spec, item) for item in items]
     division, learned = None, {}
+    chosen, left_out = _without_leaks(spec, chosen, jobs)
+    not_run = [*not_run, *left_out]
     if spec.split:
         division = divide(spec, [job.item for job in jobs], [job.sha256 for job in jobs])
         learned = learn(spec, chosen, division, only_found=only_found, say=say)
+        jobs = [replace(j, unreadable=j.unreadable or division.unreadable.get(j.item.id, "")) for j in jobs]
         jobs = [job for job in jobs if job.unreadable or job.item.id in division.tested]
-    else:
-        chosen, left_out = _without_leaks(spec, chosen, jobs)
-        not_run = [*not_run, *left_out]
     for number, variant in enumerate(chosen):
         if variant.options is None and isinstance(method := variant.build(), Trainable):
             learned[number] = [given(method)]
@@ -290,8 +290,8 @@ def _cells(
             assert isinstance(method, Trainable)  # others learn nothing
             seen = has_seen(one, method, job.sha256, start_s)
             told = {**common, **one.fields(division), "seen": seen}
-            seeds = spec.seeds if one.fold is None or one.seed is None else (one.seed,)
-            yield from _cells_of(spec, ready, item, seeds, told, once=one.seed is None or one.fold is None)
+            seeds = spec.seeds if division is None or one.seed is None else (one.seed,)
+            yield from _cells_of(spec, ready, item, seeds, told, once=one.seed is None or division is None)
     if item.annotation is not None and len(item.annotation.choosers) > 1:
         # The people's own choice against each other: it has no budget, so it stands once.
         yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, **common, **where)
@@ -339,15 +339,3 @@ def _known(annotation: Annotation | None) -> bool:
 def annotation_digest(annotation: Annotation | None) -> str:
     """Return a hash of what is known about a video: part of the key of its cells."""
     return digest(annotation_json(annotation))
-
-
-def annotation_json(annotation: Annotation | None) -> Any:
-    """Return an annotation as plain data (None when there is none)."""
-    if annotation is None:
-        return None
-
-    def plain(array: Any) -> Any:
-        return None if array is None else array.tolist()
-
-    users = [[u.name, plain(u.frames), plain(u.times)] for u in annotation.users]
-    return {"users": users, "shots": plain(annotation.shots), "events": plain(annotation.events)}

@@ -54,7 +54,7 @@ def training_notes(cells: pd.DataFrame) -> list[str]:
 
 def _said(part: pd.DataFrame) -> str:
     first = part.iloc[-1]
-    if part["fold"].notna().any():
+    if first["inner"]:  # by the run itself
         n = int(part["fold"].nunique())
         where = f"trained on the training part of split {first['split']}" + (f", each of {n} folds" if n > 1 else "")
     else:

@@ -1,0 +1,159 @@
+"""Copies, files that cannot be read, and methods that cannot be trained, in runs that train; given checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keyframe_bench as kb
+from keyframe_bench.bench.plan import make_plan
+from keyframe_bench.bench.spec import RunSpec
+from keyframe_bench.bench.train import Training, train, trainable
+from keyframe_bench.core.split import Split
+from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.features.gray import Gray
+from keyframe_bench.tables.build import comparison
+from keyframe_bench.tables.load import load_results
+from keyframe_bench.training.data import TrainingData
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Four videos of four pictures."""
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        for i in range(4):
+            picture = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(tmp_path / "videos" / name / f"{i}.png")
+    return tmp_path / "videos"
+
+
+@pytest.fixture
+def methods(own_registry):
+    """Two methods that learn the mean picture: ``usual``, and ``choosers``, from annotators."""
+
+    class Usual(kb.ScoreExtractor, kb.Trainable):
+        """Frames unlike the mean picture."""
+
+        reference = "none"
+        budget_rule = "the k furthest"
+        seeded = False
+
+        def __init__(self, checkpoint: str = "") -> None:
+            self.checkpoint = checkpoint
+
+        @property
+        def needs(self):
+            return (Gray(height=2, width=2),)
+
+        def fit(self, train, validation, session):
+            return session.checkpoint({"usual": train.rows(self.needs[0])[:].mean(axis=0)})
+
+        def score(self, clip):
+            return np.abs(clip[self.needs[0]] - self.learned().tensors["usual"]).sum(axis=(1, 2))
+
+    class Choosers(Usual):
+        """The same, from annotators."""
+
+        supervision = "users"
+
+    kb.register("usual")(Usual)
+    kb.register("choosers")(Choosers)
+
+
+@pytest.fixture
+def spec(videos, tmp_path):
+    """What a run is asked to do."""
+
+    def make(extractors, *, root=videos, **given):
+        asked = {"budgets": ["2"], "sampling": "every", "seeds": [0], "on_error": "skip"} | given
+        dataset, trainings = Dataset.registry.build("folder", {"root": str(root)}), tmp_path / "trainings"
+        return RunSpec(dataset, tmp_path / "out", extractors, trainings=trainings, **asked)
+
+    return make
+
+
+def annotate(videos: Path, *names: str) -> None:
+    told = {"users": {"u1": {"frames": [1]}, "u2": {"frames": [2]}}}
+    document = {"format": "keyframe_bench/annotations@1", "videos": dict.fromkeys(names, told)}
+    (videos / "annotations.json").write_text(json.dumps(document))
+
+
+def test_copies_have_one_timeline(spec, videos, methods):
+    shutil.copytree(videos / "a", videos / "a_copy")
+    plan = make_plan(spec(["usual"], split="temporal:0.5"))
+    assert {cell.video: cell.part for cell in plan.cells} == dict.fromkeys(["a", "a_copy", "b", "c", "d"], (2, 4))
+    assert not any(cell.seen for cell in plan.cells)
+
+
+def test_a_copy_on_the_other_side_of_a_file_is_refused(spec, videos, methods, tmp_path):
+    shutil.copytree(videos / "a", videos / "a_copy")
+    annotate(videos, "a", "b", "a_copy", "d")
+    folds = [{"train": ["a", "b"], "test": ["a_copy", "d"]}]
+    (tmp_path / "s.json").write_text(json.dumps({"format": "keyframe_bench/split@1", "folds": folds}))
+    with pytest.raises(kb.UsageError, match=r"s\.json' has 'a' in train and 'a_copy' in test, which belong together"):
+        make_plan(spec(["choosers"], split=str(tmp_path / "s.json")))
+
+
+def test_a_file_that_cannot_be_read_is_told_under_temporal(spec, videos):
+    (videos / "e.mp4").write_bytes(b"garbage" * 1000)
+    plan = make_plan(spec(["uniform"], split="temporal:0.5"))
+    assert [bool(job.unreadable) for job in plan.jobs] == [False] * 4 + [True]
+    with pytest.raises(kb.VideoError, match=r"e\.mp4"):
+        make_plan(spec(["uniform"], split="temporal:0.5", on_error="raise"))
+
+
+def test_who_learns_from_annotators_stops_no_other_under_temporal(spec, videos, methods):
+    annotate(videos, *"abcd")
+    plan = make_plan(spec("all", split="temporal:0.5", budgets=["50%"]), only_found=True)
+    assert {"uniform", "usual"} <= {variant.name for variant in plan.variants}
+    assert next(one.reason for one in plan.not_run if one.extractor == "choosers").startswith(
+        "split=temporal:0.5 would"
+    )
+    with pytest.raises(kb.UsageError, match="leak=allow"):
+        make_plan(spec(["choosers"], split="temporal:0.5"))
+
+
+def test_a_fold_without_annotations_is_a_failed_training(spec, videos, methods):
+    annotate(videos, "a")
+    plan = make_plan(spec(["uniform", "choosers"], split="kfold:4"))
+    (reason,) = (cell.untrained for cell in plan.cells if cell.extractor == "choosers" and cell.untrained)
+    assert reason.startswith("training of choosers, fold") and "no video in which human annotators chose" in reason
+    assert len([cell for cell in plan.cells if cell.extractor == "uniform"]) == 4
+    with pytest.raises(kb.UsageError, match="no video in which human annotators"):
+        make_plan(spec(["uniform", "choosers"], split="kfold:4", on_error="raise"))
+
+
+@pytest.fixture
+def trained(videos, tmp_path, methods):
+    """The checkpoint of a training of ``usual`` on some data."""
+
+    def make(split="videos:0.5", root=videos, **given):
+        data = TrainingData(
+            dataset=Dataset.registry.build("folder", {"root": str(root)}), split=Split.parse(split), **given
+        )
+        made = Training(extractor="usual", options=trainable("usual").Options.build({}), data=data, out=tmp_path)
+        return train(replace(made, out=tmp_path / made.key)).best
+
+    return make
+
+
+def test_given_checkpoints_that_differ_in_their_training_stand_beside_each_other(benchmark, trained, videos, tmp_path):
+    other = Path(shutil.copytree(videos, tmp_path / "other" / "videos"))
+    shutil.rmtree(other / "d")
+    changes = [{}, {"limit": 3}, {"sampling": "every2"}, {"split_seed": 1}, {"root": other}]
+    given = [trained(**change) for change in changes] + [trained("kfold:2", fold=fold) for fold in (0, 1)]
+    grid = {"usual": {"checkpoint": [str(path) for path in given]}}
+    run = benchmark(videos, ["usual"], grid=grid, sampling="every", budgets=["2"], on_error="skip", limit=1)
+    assert not run.failures and not run.lost
+    results = load_results(tmp_path / "out")
+    assert (results["extractor"] == "usual").sum() == 7
+    rows = [row for row in comparison(results, {}).rows if row.extractor == "usual"]
+    assert len({row.label for row in rows}) == len(rows) == 6, "two folds are one row"

@@ -39,27 +39,32 @@ def history_numbers(record: Mapping[str, Any], other: Sequence[Mapping[str, Any]
     other : sequence of mapping
         History of the training it is timed against; its own for none.
     """
-    history = list(record["history"])
+    history = [row for row in record["history"] if {"epoch", "validation_loss"} <= row.keys()]
     if not history:
         return {}
     losses = [float(row["validation_loss"]) for row in history]
-    trained = losses[1:]
+    trained, started = _trained(history), history[0]["epoch"] == 0
     found = {
         "train_loss": record["train_loss"],
         "validation_loss": record["best_validation_loss"],
         "last_validation_loss": record["last_validation_loss"],
-        "start_loss": losses[0],
+        "start_loss": losses[0] if started else math.nan,
         "first_loss": trained[0] if trained else math.nan,
         "mean_loss": math.exp(sum(map(math.log, trained)) / len(trained)) if trained and min(losses) > 0 else math.nan,
         "best_epoch": record["best_epoch"],
         "epochs": history[-1]["epoch"],
         "images_per_s": record.get("images_per_s"),  # of a network
     }
-    if len(other) > 1:
-        wanted = min(float(row["validation_loss"]) for row in other[1:])
+    if theirs := _trained(other):
+        wanted = min(theirs)
         reached = (row["epoch"] for row in history if float(row["validation_loss"]) <= wanted)
         found["epochs_to_reach"] = next(reached, history[-1]["epoch"] + 1)
     return finite({name: math.nan if value is None else float(value) for name, value in found.items()})
+
+
+def _trained(history: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the validation losses after the first step, where there are any."""
+    return [float(row["validation_loss"]) for row in history if row.get("epoch") != 0 and "validation_loss" in row]
 
 
 def finite(numbers: Mapping[str, float]) -> Numbers:

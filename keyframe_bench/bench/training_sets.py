@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.errors import UsageError
@@ -69,7 +69,12 @@ class TrainingSet:
 
 
 def training_sets(
-    experiment: Experiment, scale: str, needed: Sequence[str], given: Mapping[str, str]
+    experiment: Experiment,
+    scale: str,
+    needed: Sequence[str],
+    given: Mapping[str, str],
+    *,
+    annotated: bool = False,
 ) -> dict[str, TrainingSet]:
     """Return the data sets ``needed`` by a table at a scale, by name.
 
@@ -80,6 +85,8 @@ def training_sets(
     needed : sequence of str
     given : mapping
         Name to a path, or to ``rendered``.
+    annotated : bool
+        As of `TrainingData`: whether the method learns from human annotators.
 
     Raises
     ------
@@ -90,7 +97,12 @@ def training_sets(
         if name not in experiment.data_sets:
             known = ", ".join(experiment.data_sets)
             raise UsageError(f"data.{name}= is none of the data sets of table {experiment.name}; there are {known}")
-    return {name: _training_set(experiment, scale, name, given) for name in needed}
+    sets = {name: _training_set(experiment, scale, name, given) for name in needed}
+    sets = {name: replace(one, data=replace(one.data, annotated=annotated)) for name, one in sets.items()}
+    for one in sets.values():
+        if one.path:
+            _ = one.data.items  # a path that leads nowhere is told before other sets are rendered or decoded
+    return sets
 
 
 def _training_set(experiment: Experiment, scale: str, name: str, given: Mapping[str, str]) -> TrainingSet:
@@ -110,9 +122,7 @@ def _training_set(experiment: Experiment, scale: str, name: str, given: Mapping[
         return TrainingSet(name, of, about, _rendered(about["rendered"], params, split))
     options = {key: params.pop(key) for key in _OF_TRAINING if key in params}
     dataset = _built(about["dataset"], {**params, "root": path})
-    data = TrainingData(dataset=dataset, split=split, **options)
-    _ = data.items  # a path that leads nowhere is told before other sets are rendered or decoded
-    return TrainingSet(name, of, about, data, path)
+    return TrainingSet(name, of, about, TrainingData(dataset=dataset, split=split, **options), path)
 
 
 def _rendered(node: Mapping[str, Any], params: Mapping[str, Any], split: Split) -> TrainingData:

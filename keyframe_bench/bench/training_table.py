@@ -165,7 +165,8 @@ class TrainingTable:
         self.runs = [self._run(run) for run in experiment.runs_at(scale)]
         needed = dict.fromkeys(name for run in self.runs for name in run.sets)
         needed |= dict.fromkeys(self._figure_sets())
-        self.sets = training_sets(experiment, scale, list(needed), options.data)
+        learns_from_users = bool(experiment.runs) and self.method.supervision == "users"
+        self.sets = training_sets(experiment, scale, list(needed), options.data, annotated=learns_from_users)
         self.summary = TableSummary(make_folder(out))
         self.sources: list[str] = []  # videos that further cells are about
         self._parts: dict[tuple[str, ...], Parts] = {}

@@ -148,15 +148,16 @@ def _options(options: Mapping[str, Any]) -> str:
 
 
 def _losses(record: Mapping[str, Any]) -> list[str]:
-    """Return what the losses were at the start, at the best epoch and at the end; nothing where there are no epochs."""
-    if len(record["history"]) < 2:
+    """Return what the losses were at the start, at the best epoch and at the end; nothing where no rows tell."""
+    names = {"epoch", "train_loss", "validation_loss"}
+    if len(record["history"]) < 2 or not all(names <= row.keys() for row in record["history"]):
         return []
     first, last = record["history"][0], record["history"][-1]
     start, best = first["validation_loss"], record["best_validation_loss"]
     worse = ["no epoch is better than the start: train longer, or with another trainer.lr"] if best >= start else []
+    before = [f"before training: training loss {first['train_loss']:.5f}, validation {start:.5f}", *worse]
     return [
-        f"before training: training loss {first['train_loss']:.5f}, validation {start:.5f}",
-        *worse,
+        *(before if first["epoch"] == 0 else []),
         f"best epoch {record['best_epoch']}: training loss {record['train_loss']:.5f}, validation {best:.5f}",
         f"last epoch {last['epoch']} of {record['options'].get('epochs', last['epoch'])}: training loss "
         f"{last['train_loss']:.5f}, validation {last['validation_loss']:.5f}",

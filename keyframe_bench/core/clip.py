@@ -36,6 +36,8 @@ class VideoInfo:
         Degrees by which the coded picture is turned counter-clockwise for display: 0, 90, 180 or 270.
     sha256 : str
         Of the file's bytes.
+    first : int
+        Ordinal of the frame at ``start_s``: above 0 in `Clip.later`.
     """
 
     name: str
@@ -46,11 +48,12 @@ class VideoInfo:
     height: int = 0
     rotation: int = 0
     sha256: str = ""
+    first: int = 0
 
     @property
     def fps(self) -> float:
         """Mean decoded frames per second of video (0 when the duration is unknown)."""
-        return self.n_frames / self.duration_s if self.duration_s > 0 else 0.0
+        return (self.n_frames - self.first) / self.duration_s if self.duration_s > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,8 @@ class Clip:
         positions = np.flatnonzero(self.ordinals >= start)
         if not len(positions):
             return replace(self, ordinals=self.ordinals[:0], times=self.times[:0], columns={}, annotation=None)
-        video = replace(self.video, start_s=start_s, duration_s=self.video.start_s + self.video.duration_s - start_s)
+        seconds = self.video.start_s + self.video.duration_s - start_s
+        video = replace(self.video, start_s=start_s, duration_s=seconds, first=start)
         known = self.annotation
         return replace(self.taken(positions), video=video, annotation=known and known.within(start, video.n_frames))
 

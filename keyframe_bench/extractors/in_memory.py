@@ -37,7 +37,8 @@ def fit_clips(
         With the parameters that the trained one shall have.
     train, validation : sequence of Clip
         With the features of its ``train_needs``, and annotations if it learns from them. Without clips for validation
-        those that train are used.
+        those that train are used. By clips of pictures in memory, which have no ``video.sha256``, nothing can tell
+        later that the method has seen a file.
     out : str or Path
     options : mapping, optional
         The ``trainer.NAME=VALUE`` of the command line.
@@ -56,6 +57,11 @@ def fit_clips(
     return type(method)(**{**method.params, "checkpoint": str(folder.best)})
 
 
+def as_trained(method: Trainable, clips: Sequence[Clip]) -> Sequence[Clip]:
+    """Return clips as a training shows them: without annotations unless the method learns from these."""
+    return clips if method.supervision == "users" else [replace(clip, annotation=None) for clip in clips]
+
+
 def fit_in_memory(
     method: Trainable,
     train: Sequence[Clip],
@@ -67,8 +73,7 @@ def fit_in_memory(
     """Return the best and the last checkpoint of a training on clips in memory; errors as `fit_clips`."""
     from ..training.reading import Parts
 
-    if method.supervision == "none":
-        train, validation = ([replace(clip, annotation=None) for clip in clips] for clips in (train, validation))
+    train, validation = as_trained(method, train), as_trained(method, validation)
     built, parts = method.Options.build(options), Parts(Clips.of(train), Clips.of(validation))
     about = {
         **about_method(method, built),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
@@ -92,7 +93,8 @@ class Trainable(Extractor):
     def trained_record(self) -> Mapping[str, Any]:
         """Return the record of the checkpoint, without reading its tensors; errors as `learned`."""
         path = checkpoint_file(self.checkpoint, self.name)
-        return _checked_record(type(self), str(path), checkpoint_id(self.checkpoint, self.name))
+        given = json.dumps({name: value for name, value in self.params.items() if name != "checkpoint"})
+        return _checked_record(type(self), given, str(path), checkpoint_id(self.checkpoint, self.name))
 
     def trained_options(self) -> Any:
         """Return the options it was trained with."""
@@ -135,8 +137,8 @@ def about_method(method: Trainable, options: TrainerOptions) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _checked_record(method: type[Trainable], path: str, identity: str) -> Mapping[str, Any]:  # noqa: ARG001 - a changed file is read again
-    """Return the record of a checkpoint that ``method`` can work with."""
+def _checked_record(method: type[Trainable], params: str, path: str, identity: str) -> Mapping[str, Any]:  # noqa: ARG001 - a changed file is read again
+    """Return the record of a checkpoint that ``method`` with these parameters, as JSON, can work with."""
     record, name, named = read_record(path, method.name), method.name, f"checkpoint={path!r}"
     if record["version"] != method.version:
         raise UsageError(
@@ -144,7 +146,7 @@ def _checked_record(method: type[Trainable], path: str, identity: str) -> Mappin
             f"train it again: keyframe-bench train extractor={name} ..."
         )
     try:
-        needs = method().train_needs(method.Options.build(record["options"]))
+        needs = method(**json.loads(params)).train_needs(method.Options.build(record["options"]))
     except KeyframeBenchError as error:
         raise UsageError(
             f"{named} was trained with what this installation does not have ({error}); a plug-in needs --plugin FILE "
@@ -154,7 +156,7 @@ def _checked_record(method: type[Trainable], path: str, identity: str) -> Mappin
     if record["features"] != needed:
         raise UsageError(
             f"{named} was trained on {', '.join(record['features']) or 'no feature'}, and {name} reads "
-            f"{', '.join(needed) or 'none'} now; train it again"
+            f"{', '.join(needed) or 'none'} now; give it the parameters that it was trained with, or train it again"
         )
     return record
 

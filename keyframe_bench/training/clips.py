@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.clip import Clip
+from ..core.errors import ContractError
 from ..core.feature import Feature
 
 OPEN_CLIPS = 256  # each holds open files
@@ -78,7 +79,17 @@ class Clips(Sequence[Clip]):
         return (self[i] for i in range(len(self)))
 
     def rows(self, feature: Feature) -> Rows:
-        """Return the rows of ``feature`` of all frames of this part, in the order of `places`."""
+        """Return the rows of ``feature`` of all frames of this part, in the order of `places`.
+
+        Raises
+        ------
+        ContractError
+            For a feature over windows, of which a frame has no row.
+        """
+        if feature.window is not None:
+            raise ContractError(
+                f"feature {feature.key} has a row per window, not per frame: read clip[feature] of each clip"
+            )
         return Rows(lambda video: self._opened(video)[feature], self.places)
 
 
@@ -126,8 +137,3 @@ class Rows:
             found = np.empty((len(index), *rows.shape[1:]), rows.dtype) if found is None else found
             found[here] = rows
         return np.zeros((0, *self.shape[1:]), self.dtype) if found is None else found
-
-    def batches(self, size: int) -> Iterator[NDArray[Any]]:
-        """Yield all rows in order, ``size`` at a time."""
-        for start in range(0, len(self), size):
-            yield self.take(np.arange(start, min(start + size, len(self))))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import Checkpoint, read_checkpoint
-from ..core.errors import UnavailableError
+from ..core.errors import ContractError, UnavailableError
 from .history import Row, best_row, headlines, is_over
 from .options import NetworkOptions
 from .session import Session
@@ -65,6 +65,8 @@ def fit_module(
     UsageError
         If the loss is not finite (`keyframe_bench.training.module.NotFiniteError`; earlier epochs are kept), or the
         state to go on from is damaged.
+    ContractError
+        If the session holds a training already.
     UnavailableError
         If Lightning is missing, or W&B is missing or refuses.
     OutputError
@@ -76,6 +78,11 @@ def fit_module(
     On one machine the same seed gives the same weights, interrupted or not. On a GPU sums may be added in another order
     each time.
     """
+    if session.history:
+        raise ContractError(
+            "fit calls fit_module again, or after it has put rows into session.history; a session holds the training "
+            "of one module: train all networks as one"
+        )
     require_lightning()
     from .keeper import Keeper
     from .machine import machine, resolved_precision, undisturbed

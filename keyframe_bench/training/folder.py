@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..core.records import read_json
 from .history import Row
 
 FORMAT = "keyframe_bench/training@2"
+_NAMED = 5  # differences that a message names
+_LONG = 160  # characters of a value in it
 
 
 class TrainingFolder:
@@ -62,8 +65,10 @@ class TrainingFolder:
                 f"{str(self.record)!r} is not the record of a training ({error}); choose another folder with out=DIR"
             ) from error
         if found := differences(theirs, dict(identity)):
+            more = f" and {len(found) - _NAMED} more differences" if len(found) > _NAMED else ""
             raise UsageError(
-                f"{str(self.path)!r} holds another training: {'; '.join(found)}; choose another folder with out=DIR"
+                f"{str(self.path)!r} holds another training: {'; '.join(found[:_NAMED])}{more}; choose another folder "
+                "with out=DIR"
             )
         return dict(record)
 
@@ -95,9 +100,9 @@ class TrainingFolder:
         write_atomic(self.record, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def write_history(self, history: Sequence[Row]) -> None:
-        """Write ``history.csv``: one line per epoch, from 0; `OutputError` when that fails."""
+        """Write ``history.csv``: a line per row, a column per name that any has; `OutputError` when that fails."""
         text = io.StringIO()
-        fields = list(history[0]) if history else ["epoch"]
+        fields = list(dict.fromkeys(name for row in history for name in row)) or ["epoch"]
         writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
@@ -115,4 +120,17 @@ def differences(theirs: object, ours: object, where: str = "") -> list[str]:
         for key in [*theirs, *(k for k in ours if k not in theirs)]:
             found += differences(theirs.get(key), ours.get(key), f"{where}.{key}" if where else str(key))
         return found
-    return [] if theirs == ours else [f"{where or 'all'} is {theirs!r} there and {ours!r} here"]
+    if theirs == ours:
+        return []
+    where = where or "all"
+    if isinstance(theirs, list) and isinstance(ours, list) and max(len(repr(theirs)), len(repr(ours))) > _LONG:
+        pairs = list(zip_longest(theirs, ours, fillvalue="nothing"))
+        apart = [i for i, (a, b) in enumerate(pairs) if a != b]
+        first = differences(*pairs[apart[0]], f"{where}[{apart[0]}]")[0]
+        return [first if len(apart) == 1 else f"{first} (and {len(apart) - 1} more of {where})"]
+    return [f"{where} is {_short(theirs)} there and {_short(ours)} here"]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."

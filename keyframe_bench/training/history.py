@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from .options import NetworkOptions
 
 Row = dict[str, float]
-"""``epoch`` (0 is before the first step), ``train_loss``, ``validation_loss``, ``lr``, ``seconds``."""
+"""``epoch`` (0 is before the first step), ``train_loss``, ``validation_loss``, ``lr``, ``seconds``.
+
+A hand-written `fit` may leave out any, and add numbers of its own.
+"""
 
 
 def history_row(epoch: int, train_loss: float, validation_loss: float, *, lr: float, seconds: float) -> Row:
@@ -20,7 +23,8 @@ def history_row(epoch: int, train_loss: float, validation_loss: float, *, lr: fl
 
 def best_row(history: Sequence[Row]) -> Row | None:
     """Return the earliest row of lowest validation loss; weights before the first step are no result of training."""
-    return min(history[1:], key=lambda row: row["validation_loss"], default=None)
+    trained = [row for row in history if row.get("epoch") != 0 and "validation_loss" in row]
+    return min(trained, key=lambda row: row["validation_loss"], default=None)
 
 
 def is_over(history: Sequence[Row], options: NetworkOptions) -> bool:
@@ -36,11 +40,12 @@ def headlines(history: Sequence[Row]) -> dict[str, Any]:
     """Return the best epoch with its losses, None before the first one is done."""
     best = best_row(history)
     found = {"best_epoch": "epoch", "best_validation_loss": "validation_loss", "train_loss": "train_loss"}
-    return {name: None if best is None else best[key] for name, key in found.items()}
+    return {name: None if best is None else best.get(key) for name, key in found.items()}
 
 
 def summary(history: Sequence[Row]) -> dict[str, Any]:
-    """Return the history and its headlines; nothing but an empty history where there are no epochs."""
-    if not history:
-        return {"history": []}
-    return {**headlines(history), "last_validation_loss": history[-1]["validation_loss"], "history": list(history)}
+    """Return the history and its headlines; nothing but the history where no row has a validation loss."""
+    losses = [row["validation_loss"] for row in history if "validation_loss" in row]
+    if not losses:
+        return {"history": list(history)}
+    return {**headlines(history), "last_validation_loss": losses[-1], "history": list(history)}

@@ -39,16 +39,20 @@ class TrainerOptions(Configurable):
         Raises
         ------
         UsageError
-            For an unknown option, with the nearest, or a wrong value.
+            For an unknown option, with the nearest, or a wrong value; if two have one name.
         UnavailableError
             If a chosen class cannot be imported.
         """
         given, own = dict(given or {}), parameters_of(cls)
         fields = check_params(cls, {name: given.pop(name) for name in own if name in given}, "trainer")
-        chosen, taken = {}, set(own)
+        chosen, taken = {}, dict.fromkeys(own, "of the training itself")
         for field, registry in cls.choices.items():
-            known = [name for name in parameters_of(registry.get(fields[field])) if name not in taken]
-            taken |= {*known}
+            whose = f"of {field}={fields[field]}"
+            known = parameters_of(registry.get(fields[field]))
+            for name in known:
+                if name in taken:
+                    raise UsageError(f"trainer.{name} is an option {taken[name]} and {whose}: rename it in one of them")
+            taken |= dict.fromkeys(known, whose)
             chosen[field] = registry.build(fields[field], {name: given.pop(name) for name in known if name in given})
         if given:
             name = next(iter(given))

@@ -67,7 +67,9 @@ class Parts:
         for part, clips in (("train", self.train), ("validation", self.validation)):
             for clip in clips:
                 times = [float(clip.times.min()), float(clip.times.max())]
-                names = {"video": clip.video.name, "sha256": clip.video.sha256, "part": part}
+                names = {"video": clip.video.name, "part": part}
+                if clip.video.sha256:  # pictures in memory have none
+                    names["sha256"] = clip.video.sha256
                 found.append({**names, "start_s": times[0], "end_s": times[1]})
         return found
 
@@ -158,9 +160,10 @@ class _Reader:
                 self.unreadable[item.id] = error.reason
                 continue
             clip = read.clip(self.data.sampling, self._wanted)
-            rows = clip[self.features[0]]
+            rows = clip[self.features[0]] if self.features else None  # a prior of positions reads none
             if not item.photographs:
                 self._same_view(item, read, sizes)
+            if rows is not None and not item.photographs:
                 digest = hashlib.sha256(np.ascontiguousarray(rows).data).digest()
                 first = seen.setdefault((item.group, digest), item.id)
                 if first != item.id and not (item.annotation and item.annotation.users):
@@ -168,7 +171,7 @@ class _Reader:
                     continue
             end = read.info.n_frames if self.data.until is None else self.data.until[item.id]
             counts[number] = int(np.searchsorted(clip.ordinals, end))
-            if told := [*read.health.problems, *_monotonous(rows)]:
+            if told := [*read.health.problems, *([] if rows is None else _monotonous(rows))]:
                 self.problems[item.id] = told
         return {number: count for number, count in counts.items() if count}
 
@@ -217,7 +220,23 @@ class _Reader:
             for side, ids in zip(sides, (fold.train, fold.test), strict=True):
                 side.append(_frames([n for n in counts if data.items[n].id in ids], counts))
         train, validation = (np.concatenate([_frames([], counts), *side]) for side in sides)
-        return _thinned(train, data.limit), _thinned(validation, data.limit_validation), {}
+        validation, facts = self._unseen(train, validation) if self.photographs else (validation, {})
+        return _thinned(train, data.limit), _thinned(validation, data.limit_validation), facts
+
+    def _unseen(self, train: Index, validation: Index) -> tuple[Index, dict[str, Any]]:
+        """Return the held-out photographs of which no copy trains, and facts about the others."""
+        names: dict[int, list[str]] = {}
+        pixels: dict[int, list[bytes]] = {}
+        for number in np.unique(np.concatenate([train, validation])[:, 0]).tolist():
+            clip = self._pass(self.data.items[number], self._wanted).clip(self.data.sampling, self._wanted)
+            names[number] = _names(self.data.items[number], clip)
+            pixels[number] = [row.tobytes() for row in clip[PictureId()]]
+        seen = {pixels[number][place]: names[number][place] for number, place in train.tolist()}
+        first = [seen.get(pixels[number][place]) for number, place in validation.tolist()]
+        places = zip(first, validation.tolist(), strict=True)
+        copies = [f"{names[number][place]} is {other}" for other, (number, place) in places if other is not None]
+        kept = validation[[other is None for other in first]]
+        return kept, {"copies": len(copies), "copies_names": copies[:_NAMED]} if copies else {}
 
     def _divided_photographs(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
         names, pixels, looks, index = [], [], [], []

@@ -267,6 +267,20 @@ def test_too_few_frames_are_one_sentence(table, tmp_path, rendered):
     assert status == 2 and len(errors) == 1 and "videos:0.5" in errors[0]
 
 
+def test_a_method_that_learns_from_annotators_has_a_table(table, tmp_path, folder, annotate):
+    """Its numbers need annotations, and only annotated videos are read."""
+    file = tmp_path / "level_of_tests.py"
+    learns = PLUGIN.replace('    reference = "none"', '    reference = "none"\n    supervision = "users"', 1)
+    file.write_text(
+        learns.replace('return {"error": abs(', 'return {"error": sum(c.chosen(0.1).sum() for c in clips) + abs(')
+    )
+    annotate(folder)
+    status, _, err = table("seeds=0", films=folder, figure={"draw": "levels_of_tests"})
+    assert (status, "failed" in err) == (0, False), err
+    record = json.loads((tmp_path / "out" / "run.json").read_text())["data"]["films"]["facts"]
+    assert record["videos"] == 1 and record["unannotated"] == 2
+
+
 def test_a_training_that_fails_is_a_row(table, tmp_path):
     """The plug-in raises; the other run stays."""
     file = tmp_path / "level_of_tests.py"

@@ -16,15 +16,19 @@ from PIL import Image
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 import torch
 
+import keyframe_bench as kb
 from keyframe_bench.bench.train import train, trainable
 from keyframe_bench.core.checkpoint import read_checkpoint, read_record
-from keyframe_bench.core.errors import UnavailableError, UsageError
+from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
 from keyframe_bench.extractors.autoencoder.learning import as_input
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.features.rgb import Rgb
 from keyframe_bench.models.checkpoint import load_autoencoder, unfinished
 from keyframe_bench.models.losses import L2Loss
 from keyframe_bench.training.batches import drawn_batches, plain_batches
+from keyframe_bench.training.fit_module import Batches, fit_module
+from keyframe_bench.training.module import LossModule
+from keyframe_bench.training.options import NetworkOptions
 
 PICTURES = Rgb(height=24, width=48)
 N_TRAIN = 10
@@ -49,6 +53,40 @@ def test_small_networks_train_in_one_thread(training):
     assert AutoencoderOptions.build({"threads": 2}).torch_threads == 2
     assert AutoencoderOptions.build({}).torch_threads is None, "torch's own choice"
     assert training(trainer={"threads": 2, "epochs": 1}).key == small.key
+
+
+def test_a_session_trains_one_module(tmp_path, own_registry):
+    """A second stage would go on from the first one's state, or give its weights."""
+    level = kb.Gray(height=4, width=4)
+
+    class Level(LossModule):
+        def loss_of(self, batch):
+            return self.model(batch.rows.flatten(1).float()).square().mean()
+
+    @kb.register("two_stages_of_tests")
+    class TwoStages(kb.Trainable, kb.ScoreExtractor):
+        """Frames of a level; trained twice."""
+
+        reference = "none"
+        needs = (level,)
+        Options = NetworkOptions
+
+        def __init__(self, checkpoint: str = "") -> None:
+            self.checkpoint = checkpoint
+
+        def fit(self, train, validation, session):
+            loader = plain_batches(train.rows(level), 2)
+            for _ in range(2):
+                module = Level(torch.nn.Linear(16, 1), session.options)
+                made = fit_module(lambda module=module: module, Batches(loader, loader, loader), session)
+            return made
+
+        def score(self, clip):
+            return clip[level].mean(axis=(1, 2))
+
+    clip = kb.clip_from_images(np.zeros((2, 4, 4, 3), np.uint8), (level,))
+    with pytest.raises(ContractError, match=r"^fit calls fit_module again"):
+        kb.fit_clips(TwoStages(), [clip], tmp_path, options={"epochs": 1, "threads": 1})
 
 
 def test_it_learns_and_says_what_it_reached(training):

@@ -84,6 +84,18 @@ def test_split_counts_and_facts(tmp_path, read) -> None:
     assert len(read(tmp_path, split="frames:0.5")[0]) < 180
 
 
+@pytest.mark.parametrize("split", ["videos:0.5", "temporal:0.5"])
+def test_copies_of_pictures_that_train_are_not_held_out(tmp_path, read, split) -> None:
+    first = put(tmp_path, *(f"x/{i}.png" for i in range(3)), "y/3.png")
+    for path in first[1:3]:
+        shutil.copy(path, tmp_path / "y")
+        shutil.copy(path, tmp_path / "x" / f"1{path.name}")
+    train, validation, facts = read(tmp_path, split=split)
+    assert len(validation) and not as_set(train) & as_set(validation)
+    assert facts["copies"] == len(facts["copies_names"]) > 0 and " is " in facts["copies_names"][0]
+    assert "equal to others and left out" in defects(facts)[0]
+
+
 def test_adding_pictures_moves_none_of_those_that_were_there(tmp_path, read) -> None:
     many(tmp_path)
     first = read(tmp_path)

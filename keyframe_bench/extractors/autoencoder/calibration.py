@@ -139,7 +139,8 @@ def _still_scenes(pictures: Rows) -> Iterator[NDArray[np.uint8]]:
 
 def _quietest(pictures: Rows, length: int) -> NDArray[np.uint8]:
     """Return the ``length`` pictures in a row that change least from one to the next."""
-    singly = (picture for batch in pictures.batches(_STRETCH) for picture in batch)
+    starts = range(0, len(pictures), _STRETCH)
+    singly = (picture for start in starts for picture in pictures[start : start + _STRETCH])
     changes = [float(np.abs(after.astype(np.int16) - before).mean()) for before, after in pairwise(singly)]
     sums = np.convolve(changes, np.ones(length - 1), mode="valid")
     start = int(sums.argmin())

@@ -18,6 +18,7 @@ from ...metrics.base import Column
 from ...training.clips import Clips
 from ...training.options import TrainerOptions
 from ..base import Extractor
+from ..in_memory import as_trained
 from ..trainable import Trainable
 from .clips import TYPICAL, clip_of
 from .rule import Check, only, require, rule, same, select, some_budgets
@@ -208,9 +209,9 @@ def _identity(method: Trainable) -> tuple[tuple[str, ...], ...]:
 
 @_learning_rule
 def check_evaluate_gives_numbers(method: Trainable) -> None:
-    """``evaluate`` returns exactly ``numbers``, all finite."""
+    """``evaluate`` returns exactly ``numbers``, all finite, on clips as a training gives them."""
     made = trial(method).checkpoint
-    for clip in trial_clips(method):
+    for clip in as_trained(method, trial_clips(method)):
         found = method.evaluate(made, Clips.of([clip]))
         require(
             isinstance(found, dict) and set(found) == set(method.numbers),

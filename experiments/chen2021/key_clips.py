@@ -46,7 +46,7 @@ _SHOWN = 12  # key frames in the montage
 _WIDTH = 256
 
 
-@register("key_clips")
+@register("chen2021/key_clips")
 class KeyClipsOfCamera(Figure):
     """Key frames and key clips of a camera's video by the networks of one run, and by controls.
 

@@ -23,7 +23,7 @@ _PANEL = 2.9  # inches, width
 _SHOWN = 3  # pictures
 
 
-@register("reconstructions")
+@register("chen2021/reconstructions")
 class Reconstructions(Figure):
     """One row per picture: the input, then the output of every panel's network, with its measures below.
 

@@ -28,7 +28,7 @@ _ABOUT = {
 }
 
 
-@register("structure")
+@register("chen2021/structure")
 class Structure(Figure):
     """The layers of ``networks``, as cells whose label says which ("input", "layer 1", "whole")."""
 
@@ -41,7 +41,7 @@ class Structure(Figure):
             yield from _cells(_network(name), table.experiment.source)
 
 
-@register("diagram")
+@register("chen2021/diagram")
 class Diagram(Figure):
     """The drawing of one ``network``: every map between its layers, with sizes, from input to output."""
 

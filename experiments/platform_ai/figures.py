@@ -32,7 +32,7 @@ from .change_graph_picture import change_graph_png
 _PICTURE_WIDTH = 64
 
 
-@register("change_graph")
+@register("platform_ai/change_graph")
 class ChangeGraph(Figure):
     """Change over time, segments, and layouts of the frames with and without time; the first video is drawn."""
 

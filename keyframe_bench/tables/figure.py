@@ -18,7 +18,7 @@ Cell = Mapping[str, Any]
 class Figure(ABC):
     """A picture of a table, and what must be measured for it; registered under the name that YAML files use.
 
-    A paper's own are in ``figures.py`` beside its YAML files; those that any table can name in
+    A paper's own are in ``figures.py`` beside its YAML files, as ``<source>/<name>``; those that any table can name in
     `keyframe_bench.report.figures`; for other files they come with ``--plugin``, since they are code.
 
     Attributes

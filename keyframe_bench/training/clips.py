@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -13,8 +12,6 @@ from ..core.clip import Clip
 from ..core.errors import ContractError
 from ..core.feature import Feature
 
-OPEN_CLIPS = 256  # each holds open files
-
 
 class Clips(Sequence[Clip]):
     """Clips of one part of a split, opened when they are asked for.
@@ -22,7 +19,7 @@ class Clips(Sequence[Clip]):
     Parameters
     ----------
     opened : callable
-        From the number of a video to the clip of all its sampled frames.
+        From the number of a video to the clip of all its sampled frames; it should remember the latest.
     places : int64 [N, 2]
         Of every frame of this part: the number of its video, and its place among the sampled frames of that video.
     mirrored : bool
@@ -40,11 +37,12 @@ class Clips(Sequence[Clip]):
     def __init__(
         self, opened: Callable[[int], Clip], places: NDArray[np.int64], *, mirrored: bool = False, name: str = ""
     ) -> None:
-        self._opened = lru_cache(maxsize=OPEN_CLIPS)(opened)
+        self._opened = opened
         self.places = places
         self.mirrored = mirrored
         self.name = name
-        self._videos = np.unique(places[:, 0])
+        self._sorted = places[np.lexsort((places[:, 1], places[:, 0]))]
+        self._videos, self._starts = np.unique(self._sorted[:, 0], return_index=True)
 
     @classmethod
     def of(cls, clips: Sequence[Clip], name: str = "") -> Clips:
@@ -72,8 +70,9 @@ class Clips(Sequence[Clip]):
         """Return the clip of the frames of one video that belong to this part, in order of time."""
         if isinstance(which, slice):
             return [self[i] for i in range(len(self))[which]]
-        video = int(self._videos[which])
-        return self._opened(video).taken(np.sort(self.places[self.places[:, 0] == video, 1]))
+        which = range(len(self))[which]
+        end = self._starts[which + 1] if which + 1 < len(self) else len(self._sorted)
+        return self._opened(int(self._videos[which])).taken(self._sorted[self._starts[which] : end, 1])
 
     def __iter__(self) -> Iterator[Clip]:
         return (self[i] for i in range(len(self)))
@@ -127,13 +126,11 @@ class Rows:
     def take(self, positions: ArrayLike) -> NDArray[Any]:
         """Return the rows at ``positions`` [n] of 0 to N - 1, a new array [n, ...]."""
         index = self.places[np.asarray(positions, dtype=np.int64)]
-        videos = np.unique(index[:, 0])
+        videos, counts = np.unique(index[:, 0], return_counts=True)
         if len(videos) == 1:
             return np.take(self._opened(int(videos[0])), index[:, 1], axis=0)
-        found: NDArray[Any] | None = None
-        for video in videos:
-            here = np.flatnonzero(index[:, 0] == video)
-            rows = np.take(self._opened(int(video)), index[here, 1], axis=0)
-            found = np.empty((len(index), *rows.shape[1:]), rows.dtype) if found is None else found
-            found[here] = rows
-        return np.zeros((0, *self.shape[1:]), self.dtype) if found is None else found
+        found = np.empty((len(index), *self.shape[1:]), self.dtype)
+        of_videos = np.split(np.argsort(index[:, 0], kind="stable"), np.cumsum(counts[:-1]))
+        for video, here in zip(videos.tolist(), of_videos, strict=False):  # of no rows there is one empty part
+            found[here] = np.take(self._opened(video), index[here, 1], axis=0)
+        return found

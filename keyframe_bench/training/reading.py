@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ Report = Callable[[str], None]
 
 TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
 _BLACK = 24  # levels of 255 that the noise of a covered lens stays below
+_OPEN_FILES = 512  # of rows, half of what a process may usually open
 _NAMED = 5  # files that a message names
 _MUCH_BYTES = 1e9
 
@@ -109,8 +111,9 @@ class _Reader:
                 f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least "
                 "one of either: add videos or frames"
             )
+        opened = lru_cache(maxsize=max(1, _OPEN_FILES // (len(self.features) + 1)))(self._clip)  # of both parts
         clips = [
-            Clips(self._clip, places, mirrored=self.photographs, name=self.data.dataset.caption)
+            Clips(opened, places, mirrored=self.photographs, name=self.data.dataset.caption)
             for places in (train, validation)
         ]
         facts = {**self._facts(counts), **facts, "train": len(train), "validation": len(validation)}

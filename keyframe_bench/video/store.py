@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ RESERVE_BYTES = 500_000_000  # left free on the disk: results matter more than f
 TRIM_TO = 0.9  # of the limit, so that the next entry does not trim again
 _NAME = re.compile(r"([0-9a-f]{20})-[0-9a-f]{20}")
 _BLOCK = 1 << 20
+_SMALL_BYTES = 1 << 18  # an array below is read: a mapped one keeps a file open
 
 # Bytes that this process may still write before it looks how full a folder is, by folder and limit: looking at every
 # entry takes longer than writing one.
@@ -121,7 +123,7 @@ class FeatureStore:
         return os.path.lexists(self.folder / key.name)
 
     def load(self, key: EntryKey, names: Sequence[str]) -> Entry | None:
-        """Return an entry with its arrays ``names``, read-only and memory-mapped; None when there is no sound one."""
+        """Return an entry with its arrays ``names``, read-only, large ones memory-mapped; None if it is not sound."""
         if key not in self:
             return None
         path = self.folder / key.name
@@ -264,13 +266,21 @@ def _can_be_mapped(array: NDArray[Any]) -> bool:
 
 
 def _read(path: Path, crc32: int) -> NDArray[Any]:
-    if _crc32(path) != crc32:
+    found = path.stat()
+    if _known_crc32(path, (found.st_ino, found.st_size, found.st_mtime_ns)) != crc32:
         raise ValueError(f"{path} is damaged")
-    array = np.load(path, mmap_mode="c", allow_pickle=False)  # who writes all the same gets pages of his own
+    # A mapped file stays open. Who writes to its array all the same gets pages of his own.
+    array = np.load(path, mmap_mode="c" if found.st_size > _SMALL_BYTES else None, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is an archive")
     array.flags.writeable = False
     return array.view(np.ndarray)  # a plain array over the mapped file, as a pass gives
+
+
+@lru_cache(maxsize=4096)
+def _known_crc32(path: Path, state: tuple[int, ...]) -> int:  # noqa: ARG001 - a file that changed is read again
+    """Return the checksum of a file, which a process reads once."""
+    return _crc32(path)
 
 
 def _crc32(path: Path) -> int:

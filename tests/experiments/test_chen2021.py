@@ -325,7 +325,8 @@ def test_losses_of_the_record_and_of_the_table_are_one_quantity(tmp_path, folder
 def table_with(**records):
     """A table with one training on pictures, and key frames of a camera by its network."""
     data = yaml.safe_load(Path(of_few_runs("figure4b", ["generic"], records.pop("folder"))).read_text("utf-8"))
-    data |= {"records": {"make": "key_clips", "run": "generic", **records}, "rows": [], "columns": [], "claims": []}
+    data |= {"records": {"make": "chen2021/key_clips", "run": "generic", **records}}
+    data |= {"rows": [], "columns": [], "claims": []}
     return parse_experiment("mine", data)
 
 

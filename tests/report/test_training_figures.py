@@ -49,7 +49,7 @@ def test_reconstructions_stand_beside_their_inputs():
         {"label": "b", "pictures": {"input": [stored(RED)] * 2, "output": [stored(RED)] * 2}, "metrics": {}},
     ]
     panels = [{"run": "a", "name": "first"}, {"run": "b", "name": "second"}, {"run": "c", "name": "absent"}]
-    picture = drawn(figure_png("reconstructions", records, panels=panels))
+    picture = drawn(figure_png("chen2021/reconstructions", records, panels=panels))
     red, blue = share(picture, RED), share(picture, BLUE)
     assert red == pytest.approx(2 * blue, rel=0.05)  # input and the second panel, against the first
     assert blue > 0.1
@@ -60,15 +60,15 @@ def test_reconstructions_stand_beside_their_inputs():
 def test_without_pictures_there_is_no_figure():
     records = [{"label": "a", "metrics": {"psnr": 20.5}, "history": []}]
     panels = [{"run": "a", "name": "first"}]
-    assert figure_png("reconstructions", records, panels=panels) is None
+    assert figure_png("chen2021/reconstructions", records, panels=panels) is None
     assert figure_png("convergence", records, panels=panels) is None
-    assert figure_png("key_clips", records) is None
+    assert figure_png("chen2021/key_clips", records) is None
 
 
 def test_a_damaged_picture_is_one_sentence():
     records = [{"label": "a", "pictures": {"input": ["AAAA"], "output": ["AAAA"]}}]
     with pytest.raises(UsageError, match="a picture in these results is damaged"):
-        figure_png("reconstructions", records, panels=[{"run": "a", "name": "first"}])
+        figure_png("chen2021/reconstructions", records, panels=[{"run": "a", "name": "first"}])
 
 
 def history(start, factor, n=6):
@@ -111,10 +111,11 @@ def timeline(n_keyframes):
 @pytest.mark.parametrize("n", [0, 1, 6, 7])
 def test_key_frames_lie_above_their_time_line(n):
     shown = {"keyframes": [stored(RED, 36, 64)] * n, "times": list(range(n))}
-    picture = drawn(figure_png("key_clips", [{"timeline": timeline(n), "pictures": shown, "source": "cam a.mp4"}]))
+    record = {"timeline": timeline(n), "pictures": shown, "source": "cam a.mp4"}
+    picture = drawn(figure_png("chen2021/key_clips", [record]))
     assert (share(picture, RED) > 0) == (n > 0)
     assert share(picture, (209, 105, 28)) > 0  # the event
-    bare = drawn(figure_png("key_clips", [{"timeline": timeline(n)}]))  # small files keep no pictures
+    bare = drawn(figure_png("chen2021/key_clips", [{"timeline": timeline(n)}]))  # small files keep no pictures
     assert share(bare, RED) == 0
 
 

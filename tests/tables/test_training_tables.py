@@ -166,7 +166,7 @@ runs:
     against: a
     scales: [smoke]
 figure: {draw: convergence, panels: [{run: a, name: first}]}
-records: {make: key_clips, run: b, data: cam_a, params: {threshold: [0.03, 0.1]}, clips: {quiet_s: 5}}
+records: {make: chen2021/key_clips, run: b, data: cam_a, params: {threshold: [0.03, 0.1]}, clips: {quiet_s: 5}}
 rows:
   - {name: one, where: {label: a, dataset: cam_a}, paper: {loss: 0.0024, network: printed}}
   - {name: two, where: {label: b}}
@@ -176,7 +176,7 @@ claims:
     measure: {ratio: [{value: loss, where: {label: a}}, {value: loss, where: {label: b}}]}
     expect: {above: 1}
 """
-PICTURES = {"draw": "reconstructions", "panels": [{"run": "a", "name": "first"}], "data": "caltech256"}
+PICTURES = {"draw": "chen2021/reconstructions", "panels": [{"run": "a", "name": "first"}], "data": "caltech256"}
 GONE = object()
 
 
@@ -271,7 +271,7 @@ def test_a_table_without_trainings_needs_records_and_no_extractor():
     data = {"title": "t", "kind": "training", "scales": {"cpu": {}}, "runs": []}
     with pytest.raises(UsageError, match="table mine: runs is empty; name at least one training"):
         parse_experiment("mine", data)
-    records = {"make": "structure", "networks": ["ae_final"]}
+    records = {"make": "chen2021/structure", "networks": ["ae_final"]}
     assert parse_experiment("mine", {**data, "records": records}).extractor == ""
 
 
@@ -342,7 +342,7 @@ def test_small_files_keep_curves_and_leave_pictures_out():
 def test_a_structure_stands_beside_what_the_paper_prints():
     data = {
         "title": "t", "kind": "training", "scales": {"smoke": {}}, "runs": [],
-        "records": {"make": "structure", "networks": ["ae_test_01"]},
+        "records": {"make": "chen2021/structure", "networks": ["ae_test_01"]},
         "rows": [{"name": "layer", "where": {"label": "layer 1"}, "paper": {"ours": "3*3 conv-8"}}],
         "columns": [
             {"name": "ours", "fact": "structure", "where": {"extractor": "ae_test_01"}},

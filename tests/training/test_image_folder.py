@@ -96,6 +96,17 @@ def test_copies_of_pictures_that_train_are_not_held_out(tmp_path, read, split) -
     assert "equal to others and left out" in defects(facts)[0]
 
 
+def test_many_small_folders_keep_no_file_open(tmp_path, data) -> None:
+    """There may be more folders than a process may open files."""
+    put(tmp_path, *(f"{kind}/{i}.png" for kind in range(30) for i in range(2)))
+    features = Rgb(height=8, width=12), Rgb(height=4, width=6)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    parts = data("image_folder", tmp_path, split="frames:0.5").read(features, lambda _: None)
+    clips = [*parts.train, *parts.validation]
+    assert len(clips) >= 30 and sum(len(clip[features[1]]) for clip in clips) == 60
+    assert len(list(Path("/proc/self/fd").iterdir())) - before < 10
+
+
 def test_adding_pictures_moves_none_of_those_that_were_there(tmp_path, read) -> None:
     many(tmp_path)
     first = read(tmp_path)

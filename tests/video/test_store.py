@@ -48,9 +48,9 @@ def of(number: int) -> EntryKey:
     return EntryKey(f"{number:064x}", KEY.what, KEY.coverage, KEY.made_by)
 
 
-def test_entry_comes_back_bit_for_bit_from_the_mapped_file(store: FeatureStore, folder: Path) -> None:
+def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store: FeatureStore, folder: Path) -> None:
     rng = np.random.default_rng(0)
-    rows = rng.standard_normal((40, 3)).astype(np.float32)
+    rows = rng.standard_normal((40_000, 3)).astype(np.float32)
     store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(40)}, {"seconds": 0.1 + 0.2})})
     found = FeatureStore(folder, GB).load(KEY, NAMES)
     assert found is not None and store.problems == []

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..core.errors import UsageError
 from ..core.params import Configurable
 from ..core.registry import Registry
-from ..core.sources import source_digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +25,7 @@ class TrainingPart(Configurable, ABC):
     name : str
         Set by `register`.
     version : int
-        Bump it when the same parameters give other results.
+        Bump it when the same parameters give other results: part of the key of trainings.
     """
 
     name: ClassVar[str]
@@ -43,16 +42,6 @@ class TrainingPart(Configurable, ABC):
     def params(self) -> dict[str, Any]:
         """Name and parameters, as records and checkpoints hold them."""
         return {self.name_in_records: self.name, **super().params}
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a training depends on: `params`, a version above 1, and the code of a plug-in.
-
-        The keys added here are no identifiers, so that no parameter can have the same name.
-        """
-        version = {"class version": self.version} if self.version > 1 else {}
-        code = source_digest(type(self))
-        return self.params | version | ({"plug-in": code} if code else {})
 
 
 class Network(TrainingPart):

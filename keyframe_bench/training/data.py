@@ -112,15 +112,15 @@ class TrainingData:
     @property
     def identity(self) -> dict[str, Any]:
         """Return everything on which the clips depend, but the features, as plain data."""
-        split: list[Any] = [*self.named_split]
-        if not self.split.by_frames:
-            split += split_document([self.chosen_fold()])["folds"]
+        split, fold = self.named_split
+        folds = [] if self.split.by_frames else split_document([self.chosen_fold()])["folds"]
         photographs = any(item.photographs for item in self.items)
         groups = {group: n for n, group in enumerate(dict.fromkeys(item.group for item in self.items))}
         return {
             "dataset": [self.dataset.name, self.dataset.version, source_digest(type(self.dataset))],
             "videos": [[i.id, self.sha256_of(i), groups[i.group], i.photographs] for i in self.items],
             "split": split,
+            "fold": [fold, *folds],
             "split_seed": self.split_seed if self.split.kind == "frames" or photographs else 0,
             "sampling": self.sampling,
             "limits": [self.limit, self.limit_validation],
@@ -132,7 +132,7 @@ class TrainingData:
     @property
     def told(self) -> dict[str, Any]:
         """What records say of it besides its videos: how frames were chosen, and a hash of everything but the split."""
-        identity = {name: value for name, value in self.identity.items() if name != "split"}
+        identity = {name: value for name, value in self.identity.items() if name not in ("split", "fold")}
         limits = {name: getattr(self, name) for name in ("limit", "limit_validation")}
         told = {"split_seed": self.split_seed or None, **limits, "data_digest": digest(identity)[:8]}
         return {name: value for name, value in told.items() if value is not None}

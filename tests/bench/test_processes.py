@@ -31,6 +31,7 @@ def undisturbed(command, words, tmp_path_factory, numbers):
     return found
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_numbers(cli, words, undisturbed, tmp_path, numbers):
     """Worker processes load the plug-in themselves."""
     status, _, err = cli(*words, "executor=loky", "executor.n_jobs=2", f"out={tmp_path}/out")
@@ -50,7 +51,8 @@ def test_workers_report_failures_and_broken_files(cli, folder, plugin, tmp_path)
     assert status == 2 and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("mode", ["killed", pytest.param("ends its process", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["killed", "ends its process"])
 def test_a_worker_that_dies_is_a_failed_row(cli, words, tmp_path, cells, undisturbed, mode):
     """The other methods' rows are there, of that video too."""
     words = [*words, "executor=loky", "executor.n_jobs=2", f"grid.plugin_of_tests.mode=[{mode}]"]

@@ -179,6 +179,7 @@ def test_methods_that_learn_nothing_have_the_same_cells_as_without_a_split(run, 
     assert not {"split", "part", "fold", "training"} & {name for cell in plain.values() for name in cell}
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers_and_moving_trainings_computes_nothing(run, tmp_path):
     words = ("extractors=[choosers]", "split=kfold:2", "seeds=[3]")
     assert run(*words, out="one")[0] == 0
@@ -210,6 +211,7 @@ def test_options_of_trainings_are_rows_and_parameters_share_a_training(run, tmp_
     assert status == 2 and "does not learn" in errors
 
 
+@pytest.mark.slow
 def test_what_learns_alike_is_trained_once_a_fold(run, tmp_path):
     assert run("extractors=[alike]", "split=kfold:2", "seeds=[0,1,2]")[0] == 0
     assert run.n_fits() == 2
@@ -235,6 +237,7 @@ def test_a_training_that_fails_is_a_failed_row_and_others_go_on(run, tmp_path):
     assert status == 1 and "of tests" in errors
 
 
+@pytest.mark.slow
 def test_a_file_gives_the_same_folds(run, tmp_path):
     assert run("extractors=[choosers]", "split=kfold:2", "split_seed=4", out="one")[0] == 0
     split = tmp_path / "one" / "split.json"
@@ -362,6 +365,7 @@ def test_dry_run_trains_nothing(run, tmp_path):
     assert status == 0 and "0 missing" in output and "4 trainings, 0 to be done" in output
 
 
+@pytest.mark.slow
 def test_killed_while_it_trains_it_goes_on(run, tmp_path):
     words = [
         *("--plugin", run.plugin, *SET, f"out={tmp_path / 'out'}", f"trainings={tmp_path / 'trainings'}"),
@@ -379,6 +383,7 @@ def test_killed_while_it_trains_it_goes_on(run, tmp_path):
     assert {cell["status"] for cell in results(tmp_path / "out")} == {"ok"}
 
 
+@pytest.mark.slow
 def test_workers_find_what_was_trained(run, tmp_path):
     status, _, errors = run("extractors=[choosers]", "split=kfold:2", "executor=loky", "executor.n_jobs=2", out="loky")
     assert status == 0, errors
@@ -405,6 +410,7 @@ def test_sweep_in_python(run, tmp_path):
         kb.sweep(folder, ["choosers"], split="frames:0.5")
 
 
+@pytest.mark.slow
 def test_other_folds_replace_those_before(run, tmp_path):
     assert run("extractors=[unlike]", "split=kfold:2", "limit=2")[0] == 0
     assert run("extractors=[unlike]", "split=kfold:2")[0] == 0

@@ -49,6 +49,7 @@ def test_explain(cli, frames):
     assert status == 0 and "frame 6 at 1.500 s" in out
 
 
+@pytest.mark.slow
 def test_perf(cli, frames):
     status, out, err = cli("perf", frames, "fps=4", "extractors=[uniform,pixel_distance]", "--json")
     record = json.loads(out)

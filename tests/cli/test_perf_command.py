@@ -176,7 +176,9 @@ def test_a_wrong_video_is_one_sentence(refused, folder):
     assert "it is a folder" in refused(folder)
 
 
-def test_a_method_that_learns_is_measured_with_its_checkpoint(refused, cli, rendered, tmp_path, own_registry):
+@pytest.fixture
+def learned(cli, rendered, tmp_path, own_registry):
+    """A plug-in that learns, as ``--plugin``, and its checkpoint, as an option."""
     plugin, video = tmp_path / "usual.py", str(rendered / "cuts.mp4")
     plugin.write_text((Path(__file__).parents[1] / "training" / "usual_histogram.txt").read_text())
     shown, films = ["--plugin", str(plugin)], tmp_path / "films"
@@ -184,12 +186,20 @@ def test_a_method_that_learns_is_measured_with_its_checkpoint(refused, cli, rend
     shutil.copy(video, films)
     words = ["train", *shown, "extractor=usual_histogram", "dataset=folder", f"dataset.root={films}"]
     assert cli(*words, "split=temporal:0.5", f"out={tmp_path / 'learned'}")[0] == 0
-    learned = f"extractor.checkpoint={tmp_path / 'learned' / 'best.safetensors'}"
-    words = [video, "extractors=[uniform,usual_histogram]", "budget=3"]
-    assert "not trained" in refused(*words, *shown)
-    assert "none of the extractors learns" in refused(video, "extractors=[uniform]", learned)
-    assert "not trained" in refused(*words, *shown, "extractor.checkpoint=bundled")
-    status, out, _ = cli("perf", *words, *shown, learned, "--json")
+    return shown, f"extractor.checkpoint={tmp_path / 'learned' / 'best.safetensors'}"
+
+
+def test_a_method_that_learns_needs_its_checkpoint(refused, learned, video):
+    words = [video, "extractors=[uniform,usual_histogram]", *learned[0]]
+    assert "not trained" in refused(*words)
+    assert "not trained" in refused(*words, "extractor.checkpoint=bundled")
+    assert "none of the extractors learns" in refused(video, "extractors=[uniform]", learned[1])
+
+
+@pytest.mark.slow
+def test_a_method_that_learns_is_measured_with_its_checkpoint(cli, learned, video):
+    words = [video, "extractors=[uniform,usual_histogram]", "budget=3", *learned[0]]
+    status, out, _ = cli("perf", *words, learned[1], "--json")
     assert status == 0
     assert {"uniform", "usual_histogram"} <= {row["name"] for row in json.loads(out)["rows"]}
 

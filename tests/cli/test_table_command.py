@@ -125,7 +125,13 @@ def runs_methods(name):
     return "smoke" in experiment.scales and experiment.kind == "comparison"
 
 
-@pytest.mark.parametrize("name", [name for name in names_of_experiments() if runs_methods(name)])
+def smoke_runs():
+    names = [name for name in names_of_experiments() if runs_methods(name)]
+    heavy = {"surveillance", "platform_ai/comparison"}
+    return [pytest.param(name, marks=pytest.mark.slow if name in heavy else ()) for name in names]
+
+
+@pytest.mark.parametrize("name", smoke_runs())
 def test_every_packaged_table_runs_at_smoke_scale(name, tmp_path, capsys):
     assert main(["table", name, "scale=smoke", f"out={tmp_path / 'out'}", f"dataset.root={tmp_path / 'v'}"]) == 0
     page = capsys.readouterr().out

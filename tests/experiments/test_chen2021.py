@@ -23,6 +23,12 @@ pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightnin
 NAMES = [name for name in names_of_experiments() if name.startswith("chen2021/")]
 TRAINED = [name for name in NAMES if load_experiment(name).runs]
 DRAWN = [name for name in NAMES if load_experiment(name).figure]
+ALWAYS = {"table1", "table5", "figure3", "figure4a", "figure4b"}  # one of each kind
+
+
+def heavy(names):
+    """Return names as parameters of which ``make test`` tries one of each kind."""
+    return [pytest.param(n, marks=() if n.removeprefix("chen2021/") in ALWAYS else pytest.mark.slow) for n in names]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,7 +70,7 @@ def test_there_are_all_tables_and_figures():
     assert all(set(load_experiment(name).scales) == {"smoke", "cpu", "paper"} for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", heavy(NAMES))
 def test_every_table_runs_at_smoke_scale(name, made):
     status, out = made(name)
     experiment = load_experiment(name)
@@ -84,13 +90,13 @@ def test_every_table_runs_at_smoke_scale(name, made):
         assert " failed" not in text
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", heavy(DRAWN))
 def test_every_figure_is_drawn(name, made):
     _, out = made(name)
     assert (out / f"{out.name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", heavy(TRAINED))
 def test_from_small_results_the_same_table_is_made(name, made, tmp_path, capsys):
     _, out = made(name)
     saved = tmp_path / "saved.jsonl"
@@ -106,7 +112,6 @@ def test_from_small_results_the_same_table_is_made(name, made, tmp_path, capsys)
 
 def test_tables_share_their_trainings(made, folder):
     made("chen2021/table5")
-    made("chen2021/table6")
     before = trainings(folder)
     for name in ("chen2021/figure4a", "chen2021/figure4b"):
         made(name)

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "experiments" / "speed" / "encoding.py"
 
 
+@pytest.mark.slow
 def test_encoding_is_timed_beside_the_matrix_rate(tmp_path) -> None:
     words = ["--network", "p1_4", "--precisions", "fp32", "--threads", "1", "--clock", "cpu", "--batches", "1"]
     words += ["--ways", "folded, channels last", "--rounds", "1", "--seconds", "0.01"]

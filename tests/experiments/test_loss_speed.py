@@ -20,6 +20,7 @@ def ratios(*arguments: object) -> dict[str, float]:
     return {name: float(x) for name, x in re.findall(r"^mix / network, (\S+): ([\d.]+),", out, flags=re.MULTILINE)}
 
 
+@pytest.mark.slow
 def test_losses_are_timed_beside_the_network() -> None:
     found = ratios("--width", 0.05, "--geometry", 0.25, "--batch", 2, "--rounds", 1)
     assert "fp32" in found

@@ -127,7 +127,6 @@ def test_rows_are_those_of_their_places(lengths: list[int]) -> None:
     assert found.shape == expected.shape and found.dtype == expected.dtype and found.ndim == 3
     assert np.array_equal(found.take(np.arange(len(found))), expected)
     assert np.array_equal(found[2:5], expected[2:5]) and np.array_equal(found.take([3, 3, 0]), expected[[3, 3, 0]])
-    assert np.array_equal(np.concatenate(list(found.batches(4))), expected)
     assert len(clips) == len(lengths) and clips.n_frames == len(expected)
     some = clips.thinned(np.array([0, 2]))
     assert np.array_equal(some.rows(Gray(height=2, width=3))[:], expected[[0, 2]])

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from ..core.cells import Cell
-from ..core.checkpoint import checkpoint_id
+from ..core.checkpoint import checkpoint_id, read_record
 from ..core.errors import KeyframeBenchError, OutputError, UsageError, VideoError
 from ..core.files import digest, file_name
 from ..core.split import Split
 from ..datasets.base import VideoItem
-from ..extractors.trainable import Trainable
+from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData
-from ..training.division import Fold, folds_of, grouped, n_training, split_document, split_name
+from ..training.division import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
 from ..video.onepass import read_pass
 from .failures import message_of, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant
@@ -100,6 +100,7 @@ def divide(spec: RunSpec, items: Sequence[VideoItem], hashes: Sequence[str]) -> 
     if split.kind == "temporal":
         return _by_time(split, held, hashes, strict=spec.on_error == "raise")
     folds = tuple(folds_of(split, held, spec.split_seed))
+    refuse_parted(split, folds, held)
     name = split_name(split, folds)
     if split.kind != "file" and spec.split_seed and split.kind != "given":
         name = f"{split} (split_seed {spec.split_seed})"
@@ -239,14 +240,14 @@ def refuse_leaks(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> No
 
 
 def learn(
-    spec: RunSpec, variants: Iterable[Variant], division: Division, *, only_found: bool = False, say: Say
+    spec: RunSpec, variants: Sequence[Variant], division: Division, *, only_found: bool = False, say: Say
 ) -> dict[int, list[Learned]]:
     """Train every method that learns on each fold's training videos, once per seed, or find what was trained before.
 
     Parameters
     ----------
     spec : RunSpec
-    variants : iterable of Variant
+    variants : sequence of Variant
         Those with options of a training are looked at.
     division : Division
     only_found : bool
@@ -279,7 +280,17 @@ def learn(
     for i, (key, ask) in enumerate(asked.items(), start=1):
         begun = None if only_found else partial(say, f"training {i} of {len(asked)}: {ask.told}")
         found[key] = ask.learned(begun)
-    return {number: [found[key] for key in keys] for number, keys in of_variant.items()}
+    return {n: [_usable(spec, variants[n], found[key]) for key in keys] for n, keys in of_variant.items()}
+
+
+def _usable(spec: RunSpec, variant: Variant, one: Learned) -> Learned:
+    """Return what a method has learned; why not, where its own parameters need other features than were trained on."""
+    reason = variant.with_checkpoint(one.path).build().unavailable() if one.path else None
+    if reason is None:
+        return one
+    if spec.on_error == "raise":
+        raise UntrainedError(reason)
+    return Learned(options=one.options, seed=one.seed, fold=one.fold, untrained=reason)
 
 
 def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str, annotated: bool) -> TrainingData:
@@ -335,11 +346,8 @@ class _Ask:
                 trained = train(training)
             if trained is None:
                 return Learned(**mine, untrained=f"{self.told}: it is not trained yet")
-            method = self.variant.with_checkpoint(str(trained.best)).build()
-            assert isinstance(method, Trainable)
-            if (reason := method.unavailable()) is not None:
-                raise UntrainedError(reason)
-            return replace(given(method), **mine)
+            path = str(trained.best)
+            return Learned(path, checkpoint_id(path, self.variant.name), read_record(path, self.variant.name), **mine)
         except OutputError:
             raise
         except BaseException as error:  # noqa: BLE001 - a training that fails is a failed row; the others go on
@@ -350,14 +358,14 @@ class _Ask:
             return Learned(**mine, untrained=f"training of {self.told} failed: {kind}{message_of(error)}")
 
 
-def has_seen(learned: Learned, method: Trainable, sha256: str, start_s: float | None) -> bool | None:
+def has_seen(learned: Learned, sha256: str, start_s: float | None) -> bool | None:
     """Say whether training has looked at what is scored of a video; None where there was no training.
 
     Of one that learned from annotators any part of the video counts.
     """
     if learned.sha256 is None:
         return None
-    return method.has_seen(sha256, None if learned.record["supervision"] == "users" else start_s)
+    return saw(learned.record, sha256, None if learned.record["supervision"] == "users" else start_s)
 
 
 def why_untrained(cell: Cell) -> UntrainedError | None:

@@ -286,10 +286,7 @@ def _cells(
                 continue
             ready = variant.with_checkpoint(one.path)
             start_s = None if part is None or division is None else division.starts[item.id][1]
-            method = ready.build()
-            assert isinstance(method, Trainable)  # others learn nothing
-            seen = has_seen(one, method, job.sha256, start_s)
-            told = {**common, **one.fields(division), "seen": seen}
+            told = {**common, **one.fields(division), "seen": has_seen(one, job.sha256, start_s)}
             seeds = spec.seeds if division is None or one.seed is None else (one.seed,)
             yield from _cells_of(spec, ready, item, seeds, told, once=one.seed is None or division is None)
     if item.annotation is not None and len(item.annotation.choosers) > 1:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,9 +16,10 @@ from ..core.files import canonical_json, digest, locked, make_folder, remove_lef
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable, about_method
+from ..training.clips import Clips
 from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
-from ..training.options import TrainerOptions
+from ..training.options import NetworkOptions, TrainerOptions
 from ..training.reading import Parts
 from ..training.session import Logger, Report, Session, WandbMode
 from .provenance import package_versions
@@ -80,6 +82,11 @@ class Training:
         if self.init is not None and not self.method.warm_start:
             raise UsageError(
                 f"init={self.init!r}: extractor {self.extractor!r} starts from nothing else than its data; leave it out"
+            )
+        if self.logger != "csv" and not isinstance(self.options, NetworkOptions):
+            raise UsageError(
+                f"logger={self.logger}: {self.extractor} does not train with fit_module, which logs there; leave it "
+                "out, history.csv is always written"
             )
         if self.method.supervision == "users":
             object.__setattr__(self, "data", replace(self.data, annotated=True))
@@ -192,8 +199,10 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         for made in (best, last):
             _check_learned(training.extractor, made)
         session.facts["numbers"] = best.numbers
-        if not session.history:  # else its losses tell how good it is
-            session.facts["validation"] = _checked_numbers(training.extractor, method.evaluate(best, parts.validation))
+        if not any("validation_loss" in row for row in session.history):  # else that tells how good it is
+            session.facts["validation"] = judged(method, best, parts.validation)
+        _check_plain(training.extractor, "session.history", session.history)
+        _check_plain(training.extractor, "session.facts", session.facts)
         best.write(folder.best)
         last.write(folder.last)
         session.write(finished=True)
@@ -240,14 +249,23 @@ def _check_learned(name: str, made: object) -> None:
         raise ContractError(f"fit of {name!r} gave a checkpoint that cannot be kept: {made.problem}")
 
 
-def _checked_numbers(name: str, found: object) -> dict[str, float]:
-    """Return what ``evaluate`` gave, all finite; `ContractError` otherwise."""
+def judged(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
+    """Return what ``evaluate`` gives, finite numbers by name; `ContractError` if it gives anything else."""
+    found = method.evaluate(checkpoint, clips)
     if not isinstance(found, Mapping):
-        raise ContractError(f"evaluate of {name!r} gave {type(found).__name__}, not numbers by name")
+        raise ContractError(f"evaluate of {method.name!r} gave {type(found).__name__}, not numbers by name")
     for number, value in found.items():
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ContractError(f"evaluate of {name!r} gave {number}={value!r}, which is no finite number")
-    return dict(found)
+        if not isinstance(value, Real) or not math.isfinite(value):
+            raise ContractError(f"evaluate of {method.name!r} gave {number}={value!r}, which is no finite number")
+    return {number: float(value) for number, value in found.items()}
+
+
+def _check_plain(name: str, what: str, value: object) -> None:
+    """Raise `ContractError` unless ``training.json`` can hold what ``fit`` has put into its session."""
+    try:
+        canonical_json(value)
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"{what} of {name!r} is no plain data of finite numbers: {error}") from error
 
 
 def _session(
@@ -261,10 +279,12 @@ def _session(
             method["supervision"] = "users"
     identity = training.identity
     split, fold = training.data.named_split
+    # Videos that could not train anything are told in training.json, and change nothing in checkpoints.
+    known = {name: fact for name, fact in parts.facts.items() if not name.startswith("unannotated")}
     about = {
         **method,
         "trained_on": seen,
-        "data": {**parts.facts, **training.data.told, "split": split},
+        "data": {**known, **training.data.told, "split": split},
         "split": split,
         "fold": fold,
         "init": identity["init"],
@@ -283,4 +303,5 @@ def _session(
         report=report,
         logger=training.logger,
         wandb_mode=training.wandb_mode,
+        facts={"data": {**parts.facts, **training.data.told, "split": split}},
     )

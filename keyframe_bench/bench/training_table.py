@@ -27,7 +27,7 @@ from ..training.reading import Parts
 from ..training.session import Report as Progress
 from .failures import error_record, message_of, raise_interrupt
 from .provenance import ended_record, started_record
-from .train import Trained, Training, train, trainable
+from .train import Trained, Training, judged, train, trainable
 from .training_numbers import HISTORY_COLUMNS, Numbers, finite, history_numbers
 from .training_sets import TrainingSet, training_sets
 
@@ -179,6 +179,11 @@ class TrainingTable:
             options = self.method.Options.build({**self.asked, **run.get("options", {})})
         except UsageError as error:
             raise UsageError(f"table {self.experiment.name}: run {run['name']}: {error}") from error
+        if run.get("init") and not self.method.warm_start:
+            raise UsageError(
+                f"table {self.experiment.name}: run {run['name']}: {self.method.name!r} starts from nothing else than "
+                "its data; leave init out"
+            )
         sets = list(dict.fromkeys([run["data"], *run.get("evaluate", [])]))
         return Run(run["name"], options, run["data"], sets, run.get("init", ""), run.get("against", ""))
 
@@ -286,10 +291,10 @@ class TrainingTable:
 
     def _numbers(self, checkpoint: Checkpoint, parts: Parts, *, own: bool) -> Numbers:
         """Return what the method is judged by on held-out frames, and how well it fits those it was trained on."""
-        metrics = dict(self.method.evaluate(checkpoint, parts.validation))
+        metrics = judged(self.method, checkpoint, parts.validation)
         if own and "loss" in metrics:
             seen = _some(parts.train, parts.validation.n_frames)
-            metrics["fit_loss"] = self.method.evaluate(checkpoint, seen)["loss"]
+            metrics["fit_loss"] = judged(self.method, checkpoint, seen)["loss"]
             metrics["gap"] = metrics["loss"] / metrics["fit_loss"] if metrics["fit_loss"] > 0 else math.nan
         return finite(metrics)
 
@@ -354,7 +359,8 @@ class TrainingTable:
         }
 
     def _any_parts(self, one: TrainingSet) -> Parts:
-        return next(parts for (name, *_), parts in self._parts.items() if name == one.name)
+        found = (parts for (name, *_), parts in self._parts.items() if name == one.name)
+        return next(found, None) or self.parts(one.name, self.runs[0].options)  # only further records are about it
 
     def _machine(self) -> str:
         """Return what the trainings ran on, as their own records say."""

@@ -149,8 +149,10 @@ def _options(options: Mapping[str, Any]) -> str:
 
 def _losses(record: Mapping[str, Any]) -> list[str]:
     """Return what the losses were at the start, at the best epoch and at the end; nothing where no rows tell."""
-    names = {"epoch", "train_loss", "validation_loss"}
-    if len(record["history"]) < 2 or not all(names <= row.keys() for row in record["history"]):
+    told = {"epoch", "train_loss", "validation_loss"}
+    if len(record["history"]) < 2 or not all(told <= row.keys() for row in record["history"]):
+        return []
+    if record["best_epoch"] is None:  # all rows are of before the first step
         return []
     first, last = record["history"][0], record["history"][-1]
     start, best = first["validation_loss"], record["best_validation_loss"]

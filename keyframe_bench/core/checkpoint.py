@@ -53,7 +53,7 @@ class Checkpoint:
     def problem(self) -> str:
         """Why it cannot be kept: a tensor or a number that is not finite, or no plain data; empty if it can."""
         if bad := _not_finite(self.tensors):
-            return f"its tensor {bad!r} has values that are not finite numbers"
+            return f"its tensor {bad!r} is not of finite numbers"
         for name, value in {**self.numbers, "history": self.record["history"]}.items():
             try:
                 canonical_json(value)

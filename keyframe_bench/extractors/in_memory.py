@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
+from ..core.annotation import annotation_json
 from ..core.checkpoint import Checkpoint
 from ..core.clip import Clip
 from ..core.errors import ContractError
-from ..core.files import make_folder
+from ..core.files import canonical_json, make_folder
 from ..core.version import VERSION
 from ..training.clips import Clips
 from ..training.folder import TrainingFolder
@@ -62,6 +66,18 @@ def as_trained(method: Trainable, clips: Sequence[Clip]) -> Sequence[Clip]:
     return clips if method.supervision == "users" else [replace(clip, annotation=None) for clip in clips]
 
 
+def _digest(*parts: Sequence[Clip]) -> str:
+    """Return a hash of clips, by which checkpoints of different ones are told apart."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(f"{len(part)} ".encode())
+        for clip in part:
+            for rows in (clip.times, *clip.columns.values()):
+                found.update(np.ascontiguousarray(rows).data)
+            found.update(canonical_json(annotation_json(clip.annotation)).encode())
+    return found.hexdigest()[:8]
+
+
 def fit_in_memory(
     method: Trainable,
     train: Sequence[Clip],
@@ -79,6 +95,7 @@ def fit_in_memory(
         **about_method(method, built),
         "trained_on": parts.trained_on(),
         "split": "in memory",
+        "data": {"data_digest": _digest(train, validation)},
         "seed": seed,
         "versions": {"keyframe_bench": VERSION},
     }

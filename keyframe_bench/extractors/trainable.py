@@ -105,8 +105,7 @@ class Trainable(Extractor):
 
         Errors as `learned`.
         """
-        mine = [part for part in self.trained_record()["trained_on"] if part.get("sha256") == sha256]
-        return any(start_s is None or float(part["end_s"]) >= start_s for part in mine)
+        return saw(self.trained_record(), sha256, start_s)
 
     @property
     def depends_on(self) -> tuple[str, ...]:
@@ -123,6 +122,12 @@ class Trainable(Extractor):
         except KeyframeBenchError as error:
             return str(error)
         return None
+
+
+def saw(record: Mapping[str, Any], sha256: str, start_s: float | None = None) -> bool:
+    """Say whether the training of a record looked at a video; see `Trainable.has_seen`."""
+    mine = [part for part in record["trained_on"] if part.get("sha256") == sha256]
+    return any(start_s is None or float(part["end_s"]) >= start_s for part in mine)
 
 
 def about_method(method: Trainable, options: TrainerOptions) -> dict[str, Any]:

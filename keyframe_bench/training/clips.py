@@ -129,8 +129,12 @@ class Rows:
         videos, counts = np.unique(index[:, 0], return_counts=True)
         if len(videos) == 1:
             return np.take(self._opened(int(videos[0])), index[:, 1], axis=0)
-        found = np.empty((len(index), *self.shape[1:]), self.dtype)
+        found: NDArray[Any] | None = None
         of_videos = np.split(np.argsort(index[:, 0], kind="stable"), np.cumsum(counts[:-1]))
         for video, here in zip(videos.tolist(), of_videos, strict=False):  # of no rows there is one empty part
-            found[here] = np.take(self._opened(video), index[here, 1], axis=0)
-        return found
+            rows = np.take(self._opened(video), index[here, 1], axis=0)
+            found = np.empty((len(index), *rows.shape[1:]), rows.dtype) if found is None else found
+            if rows.shape[1:] != found.shape[1:]:
+                raise ContractError(f"rows of {list(rows.shape[1:])} and of {list(found.shape[1:])} make no one array")
+            found[here] = rows
+        return np.zeros((0, *self.shape[1:]), self.dtype) if found is None else found

@@ -19,9 +19,10 @@ from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
 from ..video.frame_folder import FrameFolder
-from .division import Fold, folds_of, grouped, split_document, split_name
+from .division import Fold, folds_of, grouped, refuse_parted, split_document, split_name
 from .reading import Parts, Report, read_parts
 
+_DRAWN = ("frames", "videos", "kfold")  # splits that depend on split_seed
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
 _NUMBERS = (
     *(Parameter(name, (int,), range=Range(0)) for name in ("fold", "split_seed")),
@@ -121,7 +122,7 @@ class TrainingData:
             "videos": [[i.id, self.sha256_of(i), groups[i.group], i.photographs] for i in self.items],
             "split": split,
             "fold": [fold, *folds],
-            "split_seed": self.split_seed if self.split.kind == "frames" or photographs else 0,
+            "split_seed": self.split_seed if self.split.kind in _DRAWN or photographs else 0,
             "sampling": self.sampling,
             "limits": [self.limit, self.limit_validation],
             "pass": PASS_VERSION,
@@ -132,9 +133,9 @@ class TrainingData:
     @property
     def told(self) -> dict[str, Any]:
         """What records say of it besides its videos: how frames were chosen, and a hash of everything but the split."""
-        identity = {name: value for name, value in self.identity.items() if name not in ("split", "fold")}
         limits = {name: getattr(self, name) for name in ("limit", "limit_validation")}
-        told = {"split_seed": self.split_seed or None, **limits, "data_digest": digest(identity)[:8]}
+        identity = {name: value for name, value in self.identity.items() if name not in ("split", "fold")}
+        told = {"split_seed": identity["split_seed"] or None, **limits, "data_digest": digest(identity)[:8]}
         return {name: value for name, value in told.items() if value is not None}
 
     @cached_property
@@ -151,7 +152,9 @@ class TrainingData:
         """Return which videos train and which are held out, where whole videos are divided."""
         if not 0 <= self.fold < len(self._folds):
             raise UsageError(f"fold={self.fold}: split={self.split} has the folds 0 to {len(self._folds) - 1}")
-        return self._folds[self.fold]
+        found = self._folds[self.fold]
+        refuse_parted(self.split, [found], self.items)
+        return found
 
     def read(self, features: Sequence[Feature], report: Report) -> Parts:
         """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.

@@ -49,16 +49,12 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
     """
     ids = [item.id for item in items]
     if split.kind == "file":
-        folds = _read_folds(Path(split.path), ids)
-        _refuse_parted(f"split={split.path!r}", folds, items)
-        return folds
+        return _read_folds(Path(split.path), ids)
     if split.kind == "given":
         parts = [{item.id for item in items if item.part == part} for part in ("train", "validation")]
         if not all(parts):
             raise UsageError("split=given: this data set brings no division of its own; choose another split")
-        folds = [Fold(*(tuple(i for i in ids if i in part) for part in parts))]
-        _refuse_parted("split=given", folds, items)
-        return folds
+        return [Fold(*(tuple(i for i in ids if i in part) for part in parts))]
     groups = list(dict.fromkeys(group_of(item) for item in items))
     n_folds = split.n_folds
     if len(groups) < max(2, n_folds):
@@ -139,16 +135,16 @@ def split_name(split: Split, folds: Sequence[Fold]) -> str:
     return f"{Path(split.path).name}@{digest(split_document(folds))[:8]}"
 
 
-def _refuse_parted(named: str, folds: Sequence[Fold], items: Sequence[VideoItem]) -> None:
-    """Raise `UsageError` where videos that belong together train and are held out."""
+def refuse_parted(split: Split, folds: Sequence[Fold], items: Sequence[VideoItem]) -> None:
+    """Raise `UsageError` where videos of a group train and are held out: a file or the data set may divide so."""
     group = {item.id: group_of(item) for item in items}
     for fold in folds:
         trained = {group[name]: name for name in reversed(fold.train)}
         for name in fold.test:
             if group[name] in trained:
                 raise UsageError(
-                    f"{named} has {trained[group[name]]!r} in train and {name!r} in test, which belong together "
-                    "(copies of a file, or one group of the data set); put both on one side"
+                    f"split={str(split)!r} has {trained[group[name]]!r} in train and {name!r} in test, which belong "
+                    "together (copies of a file, or one group of the data set); put both on one side"
                 )
 
 

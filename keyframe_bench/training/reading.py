@@ -81,6 +81,15 @@ def read_parts(data: TrainingData, features: Sequence[Feature], report: Report) 
     return _Reader(data, tuple(dict.fromkeys(features)), report).parts()
 
 
+@dataclass(frozen=True)
+class _Looks:
+    """What photographs of a folder are told apart by: paths, digests of pixels, and small pictures [n, ...]."""
+
+    names: list[str]
+    pixels: list[bytes]
+    looks: NDArray[np.uint8]
+
+
 class _Reader:
     """One reading of all videos of a training."""
 
@@ -94,6 +103,8 @@ class _Reader:
         self.problems: dict[str, list[str]] = {}
         self.unreadable: dict[str, str] = {}
         self.copies: dict[str, str] = {}
+        self.same: dict[int, int] = {}  # of videos that stay, to the first with the same frames
+        self.looks: dict[int, _Looks] = {}
         self._told = time.monotonic()
 
     def parts(self) -> Parts:
@@ -153,7 +164,7 @@ class _Reader:
     def _counts(self) -> dict[int, int]:
         """Decode every video, and return how many sampled frames each has that counts, by number."""
         counts: dict[int, int] = {}
-        seen: dict[tuple[str, bytes], str] = {}
+        seen: dict[tuple[str, bytes], int] = {}
         sizes: dict[str, tuple[str, int, int]] = {}
         for number, item in enumerate(self.data.items):
             self._tell(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
@@ -164,14 +175,18 @@ class _Reader:
                 continue
             clip = read.clip(self.data.sampling, self._wanted)
             rows = clip[self.features[0]] if self.features else None  # a prior of positions reads none
-            if not item.photographs:
+            if self.photographs:
+                names, ids = _names(item, clip), [row.tobytes() for row in clip[PictureId()]]
+                self.looks[number] = _Looks(names, ids, np.array(clip[LOOK]))
+            elif not item.photographs:
                 self._same_view(item, read, sizes)
-            if rows is not None and not item.photographs:
-                digest = hashlib.sha256(np.ascontiguousarray(rows).data).digest()
-                first = seen.setdefault((item.group, digest), item.id)
-                if first != item.id and not (item.annotation and item.annotation.users):
-                    self.copies[item.id] = f"the frames of {first}"
+                kind = self.data.sha256_of(item).encode() if rows is None else _digest(rows)
+                first = seen.setdefault((item.group, kind), number)
+                if first != number and not self.data.annotated:
+                    self.copies[item.id] = f"the frames of {self.data.items[first].id}"
                     continue
+                if first != number:
+                    self.same[number] = first
             end = read.info.n_frames if self.data.until is None else self.data.until[item.id]
             counts[number] = int(np.searchsorted(clip.ordinals, end))
             if told := [*read.health.problems, *([] if rows is None else _monotonous(rows))]:
@@ -212,12 +227,13 @@ class _Reader:
         sides: tuple[list[Index], list[Index]] = ([], [])
         if split.by_frames:
             for group in dict.fromkeys(data.items[number].group for number in counts):
-                frames = _frames([n for n in counts if data.items[n].group == group], counts)
-                if len(frames) < 2:
-                    sides[0].append(frames)
-                    continue
-                for side, part in zip(sides, divided_frames(len(frames), split, data.split_seed), strict=True):
+                mine = [n for n in counts if data.items[n].group == group]
+                frames = _frames([n for n in mine if n not in self.same], counts)
+                one = np.arange(len(frames)), np.arange(0)
+                parts = divided_frames(len(frames), split, data.split_seed) if len(frames) > 1 else one
+                for side, part in zip(sides, parts, strict=True):
                     side.append(frames[part])
+                    side += [_moved(frames[part], self.same[n], n) for n in mine if n in self.same]
         else:
             fold = data.chosen_fold()
             for side, ids in zip(sides, (fold.train, fold.test), strict=True):
@@ -228,38 +244,26 @@ class _Reader:
 
     def _unseen(self, train: Index, validation: Index) -> tuple[Index, dict[str, Any]]:
         """Return the held-out photographs of which no copy trains, and facts about the others."""
-        names: dict[int, list[str]] = {}
-        pixels: dict[int, list[bytes]] = {}
-        for number in np.unique(np.concatenate([train, validation])[:, 0]).tolist():
-            clip = self._pass(self.data.items[number], self._wanted).clip(self.data.sampling, self._wanted)
-            names[number] = _names(self.data.items[number], clip)
-            pixels[number] = [row.tobytes() for row in clip[PictureId()]]
-        seen = {pixels[number][place]: names[number][place] for number, place in train.tolist()}
-        first = [seen.get(pixels[number][place]) for number, place in validation.tolist()]
+        seen = {self.looks[n].pixels[place]: self.looks[n].names[place] for n, place in train.tolist()}
+        first = [seen.get(self.looks[n].pixels[place]) for n, place in validation.tolist()]
         places = zip(first, validation.tolist(), strict=True)
-        copies = [f"{names[number][place]} is {other}" for other, (number, place) in places if other is not None]
+        copies = [f"{self.looks[n].names[place]} is {other}" for other, (n, place) in places if other is not None]
         kept = validation[[other is None for other in first]]
         return kept, {"copies": len(copies), "copies_names": copies[:_NAMED]} if copies else {}
 
     def _divided_photographs(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
-        names, pixels, looks, index = [], [], [], []
-        for number in counts:
-            item = self.data.items[number]
-            read = self._pass(item, self._wanted)
-            clip = read.clip(self.data.sampling, self._wanted)
-            names += _names(item, clip)
-            pixels += [row.tobytes().hex() for row in clip[PictureId()]]
-            looks.append(clip[LOOK])
-            index.append(_frames([number], counts))
+        known = [self.looks[number] for number in counts]
+        names = [name for one in known for name in one.names]
+        pixels = [row.hex() for one in known for row in one.pixels]
         order = sorted(range(len(names)), key=names.__getitem__)
         found = divide_photographs(
             [names[i] for i in order],
             [pixels[i] for i in order],
-            np.concatenate(looks)[order],
+            np.concatenate([one.looks for one in known])[order],
             self.data.split.value,
             self.data.split_seed,
         )
-        sorted_index = np.concatenate(index)[order]
+        sorted_index = _frames(list(counts), counts)[order]
         train = sorted_index[found.train[: self.data.limit]]
         validation = sorted_index[found.validation[: self.data.limit_validation]]
         return train, validation, found.facts
@@ -306,6 +310,16 @@ def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:
     """Return the index of all sampled frames of some videos, in order."""
     parts = [np.stack([np.full(counts[n], n), np.arange(counts[n])], axis=1) for n in numbers]
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *parts])
+
+
+def _moved(places: Index, video: int, copy: int) -> Index:
+    """Return those of the places that are of a video, as those of its copy."""
+    here = places[places[:, 0] == video]
+    return np.stack([np.full(len(here), copy), here[:, 1]], axis=1)
+
+
+def _digest(rows: NDArray[Any]) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(rows).data).digest()
 
 
 def _thinned(index: Index, limit: int | None) -> Index:

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checkpoint import Checkpoint
-from ..core.errors import UsageError
 from ..core.seeding import rng_for
 from .folder import TrainingFolder
 from .history import Row, summary
-from .options import NetworkOptions
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,6 @@ class Session:
     facts: dict[str, Any] = field(default_factory=dict)
     last: Checkpoint | None = None
     epochs_now: int = 0
-
-    def __post_init__(self) -> None:
-        if self.logger != "csv" and not isinstance(self.options, NetworkOptions):
-            raise UsageError(
-                f"logger={self.logger}: {self.about['extractor']} does not train with fit_module, which logs there; "
-                "leave it out, history.csv is always written"
-            )
 
     def rng(self, *parts: str | int) -> np.random.Generator:
         """Return the generator that belongs to the seed and the named ``parts``."""

@@ -157,3 +157,58 @@ def test_given_checkpoints_that_differ_in_their_training_stand_beside_each_other
     assert (results["extractor"] == "usual").sum() == 7
     rows = [row for row in comparison(results, {}).rows if row.extractor == "usual"]
     assert len({row.label for row in rows}) == len(rows) == 6, "two folds are one row"
+
+
+def test_clips_in_memory_make_checkpoints_that_stand_beside_each_other(benchmark, videos, tmp_path, methods):
+    usual = kb.Extractor.registry.build("usual")
+    for name in ("a", "b"):
+        images = np.stack([np.asarray(Image.open(file)) for file in sorted((videos / name).iterdir())])
+        kb.fit_clips(usual, [kb.clip_from_images(images, usual.needs)], tmp_path / name)
+    grid = {"usual": {"checkpoint": [str(tmp_path / name / "best.safetensors") for name in ("a", "b")]}}
+    run = benchmark(videos, ["usual"], grid=grid, sampling="every", budgets=["2"], limit=1)
+    assert not run.lost and (load_results(tmp_path / "out")["extractor"] == "usual").sum() == 2
+
+
+@pytest.mark.parametrize("sizes", [[2, 4], [4, 2]])
+def test_parameters_that_a_training_does_not_know_are_failed_rows(spec, methods, sizes):
+    """`train` knows options of the training; other features than it used cannot be had from its checkpoint."""
+
+    @kb.register("sized")
+    class Sized(kb.Extractor.registry.get("usual")):
+        """A picture of a size."""
+
+        def __init__(self, checkpoint: str = "", size: int = 2) -> None:
+            self.checkpoint = checkpoint
+            self.size = size
+
+        @property
+        def needs(self):
+            return (Gray(height=self.size, width=self.size),)
+
+    plan = make_plan(spec(["sized"], split="kfold:2", grid={"sized": {"size": sizes}}))
+    found = {cell.params["size"]: cell.untrained for cell in plan.cells if cell.extractor == "sized"}
+    assert found[2] == "" and "give it the parameters" in found[4]
+
+
+@pytest.mark.parametrize("name", ["usual", "choosers"])
+def test_copies_are_on_one_side_whatever_is_known_of_them(videos, methods, name):
+    """Frames of a copy are never held out while the same frames train."""
+    shutil.copytree(videos / "a", videos / "a_copy")
+    shutil.rmtree(videos / "b"), shutil.rmtree(videos / "c"), shutil.rmtree(videos / "d")
+    keys = []
+    for known in ([], ["a", "a_copy"]):
+        if known or name == "usual":
+            annotate(videos, *known)
+            data = TrainingData(
+                dataset=Dataset.registry.build("folder", {"root": str(videos)}),
+                split=Split.parse("temporal:0.5"),
+                annotated=name == "choosers",
+            )
+            parts = data.read((Gray(height=2, width=2),), lambda _: None)
+            seen, held = (
+                {row.tobytes() for clip in part for row in clip[Gray(height=2, width=2)]}
+                for part in (parts.train, parts.validation)
+            )
+            assert seen and held and not seen & held
+            keys.append((data.identity, len(parts.train)))
+    assert keys[0] == keys[-1]

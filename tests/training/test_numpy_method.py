@@ -150,8 +150,8 @@ def test_what_fit_returns_is_looked_at(learning, monkeypatch):
 @pytest.mark.parametrize(
     ("learned", "numbers", "judged", "message"),
     [
-        ({"usual": np.array([1.0, np.nan])}, {}, {}, "fit of 'usual_histogram' gave .*its tensor 'usual' has values"),
-        ({"usual": np.array(["a"])}, {}, {}, "its tensor 'usual' has values that are not finite"),
+        ({"usual": np.array([1.0, np.nan])}, {}, {}, "fit of 'usual_histogram' gave .*its tensor 'usual' is not"),
+        ({"usual": np.array(["a"])}, {}, {}, "its tensor 'usual' is not of finite numbers"),
         ({"usual": np.ones(2)}, {"level": np.inf}, {}, "its level is no plain data of finite numbers"),
         ({"usual": np.ones(2)}, {"level": np.float32(1)}, {}, "its level is no plain data of finite numbers"),
         ({"usual": np.ones(2)}, {}, {"distance": np.nan}, "evaluate of 'usual_histogram' gave distance=nan, which is"),

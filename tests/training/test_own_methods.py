@@ -98,6 +98,25 @@ def test_a_method_without_features_trains(own, data, film):
     assert record["features"] == [] and trained.record["data"]["train"] == 10
 
 
+def test_rows_without_losses_do_not_stand_for_an_evaluation(own):
+    _, learning = own(rows=[{"epoch": 1, "nll": 2.0}])
+    assert train(learning()).record["validation"] == {"nll": 1.0}
+
+
+@pytest.mark.parametrize("value", [float("nan"), np.float32(2)])
+def test_what_a_record_cannot_hold_is_told_before_anything_is_written(own, value):
+    _, learning = own(rows=[{"epoch": 1, "nll": value}])
+    with pytest.raises(ContractError, match=r"session\.history of 'own_of_tests' is no plain data"):
+        train(learning())
+    assert not list(learning().out.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(("value", "kept"), [(np.float32(1.5), 1.5), (np.int64(3), 3.0)])
+def test_numbers_of_numpy_are_numbers(own, value, kept):
+    _, learning = own(evaluate=lambda *_: {"nll": value})
+    assert train(learning()).record["validation"] == {"nll": kept}
+
+
 def test_a_logger_that_nothing_writes_to_is_refused(own):
     _, learning = own()
     with pytest.raises(kb.UsageError, match=r"^logger=wandb: own_of_tests does not train with fit_module"):

@@ -72,7 +72,8 @@ def _plain_ticks(axes: Axes) -> None:
 
 
 def _points(history: Sequence[Mapping[str, Any]], key: str) -> dict[int, float]:
-    return {int(e["epoch"]): float(e[key]) for e in history if isinstance(e.get(key), (int, float)) and e[key] > 0}
+    known = (row for row in history if isinstance(row.get(key), (int, float)) and "epoch" in row)
+    return {int(row["epoch"]): float(row[key]) for row in known if row[key] > 0}
 
 
 def _draw(axes: Axes, curves: Sequence[Mapping[int, float]], name: str, colour: str) -> None:

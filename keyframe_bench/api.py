@@ -57,6 +57,8 @@ class Extraction:
         The pass over the file: its health, every PTS.
     trained_on_this_video : bool or None
         Whether the extractor was trained, or its epoch chosen, on this very file; None where it does not learn.
+    trained_by_other_code : bool
+        Whether the extractor's plug-in was edited after the training of its checkpoint.
     """
 
     path: Video
@@ -71,6 +73,7 @@ class Extraction:
     seed: int
     source: Pass
     trained_on_this_video: bool | None = None
+    trained_by_other_code: bool = False
 
     def __repr__(self) -> str:
         return f"Extraction({printable(self.path.name)!r}, {self.extractor!r}, frames={self.frames.tolist()})"
@@ -287,4 +290,5 @@ def extract(
         seed=seed,
         source=read,
         trained_on_this_video=trained_on,
+        trained_by_other_code=isinstance(method, Trainable) and method.other_code,
     )

@@ -6,6 +6,7 @@ import traceback
 from typing import NoReturn
 
 from ..core.errors import ContractError, KeyframeBenchError
+from ..core.registry import plugin_files
 
 _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4000, 20_000  # characters
 
@@ -41,6 +42,15 @@ def message_of(error: BaseException) -> str:
         return _kept(str(error), _LONGEST_MESSAGE)
     except Exception as second:  # noqa: BLE001 - a class of a plug-in may do anything
         return f"its message cannot be shown: {type(second).__name__}"
+
+
+def described(error: BaseException) -> str:
+    """Return what an error says; of others than the package's own also the class, and where in a plug-in it arose."""
+    if isinstance(error, KeyframeBenchError):
+        return message_of(error)
+    lines = [line for line in traceback.extract_tb(error.__traceback__) if line.filename in plugin_files()]
+    where = f" in plug-in file {lines[-1].filename!r}, line {lines[-1].lineno}" if lines else ""
+    return f"{type(error).__name__}{where}: {message_of(error)}"
 
 
 def _kept(text: str, most: int) -> str:

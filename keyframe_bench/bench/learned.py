@@ -19,7 +19,7 @@ from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData
 from ..training.division import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
 from ..video.onepass import read_pass
-from .failures import message_of, raise_interrupt, raise_plain
+from .failures import described, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant
 from .train import Training, finished, train
 
@@ -156,6 +156,8 @@ class Learned:
     seed, fold : int or None
     untrained : str
         Why there is no checkpoint.
+    edited : bool
+        `Trainable.other_code`.
     """
 
     path: str = ""
@@ -165,6 +167,7 @@ class Learned:
     seed: int | None = None
     fold: int | None = None
     untrained: str = ""
+    edited: bool = False
 
     def fields(self, division: Division | None) -> dict[str, Any]:
         """Return the fields of a `Cell` that say so."""
@@ -177,6 +180,7 @@ class Learned:
                 told["inner"] = self.record["split"]
             elif "data_digest" in data:  # older records lack it
                 told |= {name: data.get(name) for name in _TOLD}
+            told["code"] = "edited since" if self.edited else None
             training |= {"chosen": self.record["chosen"], **{k: v for k, v in told.items() if v is not None}}
         return {
             "checkpoint": self.sha256,
@@ -204,7 +208,8 @@ def given(method: Trainable) -> Learned:
     options = method.trained_options().identity
     seed = int(record["seed"]) if method.seeded else None
     fold = record.get("fold") if "data_digest" in record.get("data", {}) else None  # older ones always have a number
-    return Learned(method.checkpoint, checkpoint_id(method.checkpoint, method.name), record, options, seed, fold)
+    sha256, edited = checkpoint_id(method.checkpoint, method.name), method.other_code
+    return Learned(method.checkpoint, sha256, record, options, seed, fold, edited=edited)
 
 
 def refuse_leaks(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> None:
@@ -354,8 +359,7 @@ class _Ask:
             raise_interrupt(error)
             if self.spec.on_error == "raise":
                 raise_plain(error)
-            kind = "" if isinstance(error, KeyframeBenchError) else f"{type(error).__name__}: "
-            return Learned(**mine, untrained=f"training of {self.told} failed: {kind}{message_of(error)}")
+            return Learned(**mine, untrained=f"training of {self.told} failed: {described(error)}")
 
 
 def has_seen(learned: Learned, sha256: str, start_s: float | None) -> bool | None:

@@ -22,6 +22,7 @@ from ..training.folder import TrainingFolder
 from ..training.options import NetworkOptions, TrainerOptions
 from ..training.reading import Parts
 from ..training.session import Logger, Report, Session, WandbMode
+from .failures import described, raise_interrupt
 from .provenance import package_versions
 from .spec import CHECKPOINT
 
@@ -156,6 +157,11 @@ class Trained:
     epochs_now: int = 0
     computed: bool = False
 
+    @property
+    def problem(self) -> str:
+        """Why `evaluate` gave no numbers; empty if all is well."""
+        return str(self.record.get("evaluation_failed") or "")
+
 
 def train(training: Training, *, report: Report | None = None, say: Callable[[str], None] = lambda _: None) -> Trained:
     """Train, or go on from the last finished epoch, or return what the folder holds already.
@@ -175,7 +181,8 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
     UnavailableError
         If a package is missing.
     ContractError
-        If what the method learned, or is judged by, is no finite number; nothing of it is written.
+        If what the method learned is no checkpoint of finite numbers; nothing of it is written. Where `evaluate` fails
+        the checkpoint is kept, and `Trained.problem` says why there are no numbers.
     OutputError
     KeyboardInterrupt
         After Ctrl-C; what is finished is kept.
@@ -199,8 +206,9 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         for made in (best, last):
             _check_learned(training.extractor, made)
         session.facts["numbers"] = best.numbers
-        if not any("validation_loss" in row for row in session.history):  # else that tells how good it is
-            session.facts["validation"] = judged(method, best, parts.validation)
+        losses = any("validation_loss" in row for row in session.history)
+        told = losses and isinstance(training.options, NetworkOptions)  # what such a training minimised tells enough
+        session.facts |= {} if told else _evaluation(method, best, parts.validation)
         _check_plain(training.extractor, "session.history", session.history)
         _check_plain(training.extractor, "session.facts", session.facts)
         best.write(folder.best)
@@ -254,10 +262,22 @@ def judged(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict[str,
     found = method.evaluate(checkpoint, clips)
     if not isinstance(found, Mapping):
         raise ContractError(f"evaluate of {method.name!r} gave {type(found).__name__}, not numbers by name")
+    if found.keys() != method.numbers.keys():
+        given, named = (", ".join(sorted(one)) or "none" for one in (found, method.numbers))
+        raise ContractError(f"evaluate of {method.name!r} gave the numbers {given}; its class names {named}")
     for number, value in found.items():
         if not isinstance(value, Real) or not math.isfinite(value):
             raise ContractError(f"evaluate of {method.name!r} gave {number}={value!r}, which is no finite number")
     return {number: float(value) for number, value in found.items()}
+
+
+def _evaluation(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict[str, Any]:
+    """Return what ``training.json`` says of `evaluate`: a mistake in it must not throw away what was learned."""
+    try:
+        return {"validation": judged(method, checkpoint, clips)}
+    except Exception as error:  # noqa: BLE001 - code of a plug-in
+        raise_interrupt(error)
+        return {"evaluation_failed": described(error)}
 
 
 def _check_plain(name: str, what: str, value: object) -> None:

@@ -103,6 +103,8 @@ def _print(console: Console, result: Extraction) -> None:
         f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
         soft_wrap=True,
     )
+    if result.trained_by_other_code:
+        console.print("  the plug-in was edited after the training of this checkpoint; train it again if that matters")
     if fallback := result.keyframes.fallback:
         console.print(f"  a fallback, not a result: {escape(one_line(fallback))}", soft_wrap=True)
     if shortfall := result.keyframes.shortfall:

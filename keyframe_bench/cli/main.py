@@ -15,7 +15,6 @@ from pathlib import Path
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
 from ..core.files import cache_folder, one_line, write_atomic
 from ..core.memory import address_limit
-from ..core.registry import plugin_files
 
 USAGE = """\
 keyframe-bench: compare key-frame extractors on one decode
@@ -138,13 +137,11 @@ def _silence() -> None:
 
 def _unforeseen(error: BaseException) -> str:
     """Return a sentence about an error that is no `KeyframeBenchError`; its traceback goes into a file, named there."""
-    from ..bench.failures import message_of
+    from ..bench.failures import described
 
     text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    lines = [line for line in traceback.extract_tb(error.__traceback__) if line.filename in plugin_files()]
-    where = f" in plug-in file {lines[-1].filename!r}, line {lines[-1].lineno}" if lines else ""
-    said = _shortened(one_line(f"{type(error).__name__}{where}: {message_of(error)}"), 700)
+    said = _shortened(one_line(described(error)), 700)
     places: list[Callable[[], Path]] = [lambda: cache_folder() / "logs", lambda: Path(tempfile.gettempdir())]
     for place in places:
         with suppress(KeyframeBenchError, OSError):

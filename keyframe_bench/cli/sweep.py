@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..bench.cluster import Start
-from ..bench.failures import message_of
+from ..bench.failures import described
 from ..core.errors import KeyframeBenchError
 from ..core.registry import load_plugins, plugin_files
 from ..tables.format import one_line
@@ -96,11 +96,8 @@ def _job(config: Any, work: Work, plugins: list[str], start: Start) -> Any:
         start.enter()
         load_plugins(plugins)
         return work(dict(OmegaConf.to_container(config, resolve=True)), folders.append)  # type: ignore[arg-type]  # a mapping
-    except KeyframeBenchError as error:
-        reason = str(error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other jobs go on
-        reason = f"{type(error).__name__}: {message_of(error)}"
-    return Failed(reason, *folders[-1:])
+        return Failed(described(error), *folders[-1:])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ..bench.execute import finish_sweep, metric_columns, run_benchmark
 from ..bench.record_table import run_records
 from ..bench.spec import RunSpec
 from ..core.errors import UsageError
-from ..core.files import make_folder, printable, write_atomic
+from ..core.files import make_folder, one_line, printable, write_atomic
 from ..core.params import parameters_of
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
@@ -63,7 +64,9 @@ def run(arguments: list[str]) -> int:
         save(experiment, source, Path(found.values["--save"]))
     if "--into" in found.values:
         write_into(Path(found.values["--into"]), experiment.name, page.markdown)
-    return status
+    if page.failure:
+        print(f"failed: {one_line(page.failure)}", file=sys.stderr)
+    return 1 if page.failure else status
 
 
 def run_record_of(source: Path) -> dict[str, Any]:

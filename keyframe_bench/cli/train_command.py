@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -62,7 +63,9 @@ def run(arguments: list[str]) -> int:
     with training_progress() as report:
         trained = train(training, report=report, say=say)
     _print_end(trained, training)
-    return 0
+    if trained.problem:
+        print(f"keyframe-bench: the checkpoint is kept, but it could not be judged: {trained.problem}", file=sys.stderr)
+    return 1 if trained.problem else 0
 
 
 def _typed(found: Arguments) -> tuple[_Typed, list[str]]:
@@ -226,7 +229,7 @@ def _sweep(typed: _Typed, overrides: Sequence[str]) -> int:
     jobs = swept("train", overrides, out / "hydra", partial(_trained, typed=typed), **words)
     if trainings := [job.return_value for job in jobs if isinstance(job.return_value, Trained)]:
         _print_sweep(trainings, out)
-    return 1 if print_failed(jobs, "training", "the same command trains them, and no other, again") else 0
+    return 1 if print_failed(jobs, "training", "the same command tries them again") else 0
 
 
 def _trained(config: Mapping[str, Any], at: Callable[[str], None], typed: _Typed) -> Trained:

@@ -213,6 +213,8 @@ def load_plugins(files: Iterable[str]) -> None:
             raise UsageError(f"plug-in file {str(file)!r} is not a Python file (its name must end in .py)")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # pickle looks its classes up here
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))  # last: what lies beside it hides nothing
         forget(path)
         try:
             spec.loader.exec_module(module)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from ..core.checkpoint import Checkpoint, checkpoint_file, checkpoint_id, read_checkpoint, read_record, why_missing
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.feature import Feature
+from ..core.sources import source_digest
 from ..metrics.base import Column
 from ..training.clips import Clips
 from ..training.options import TrainerOptions
@@ -96,6 +97,12 @@ class Trainable(Extractor):
         given = json.dumps({name: value for name, value in self.params.items() if name != "checkpoint"})
         return _checked_record(type(self), given, str(path), checkpoint_id(self.checkpoint, self.name))
 
+    @property
+    def other_code(self) -> bool:
+        """Whether the code of a plug-in was edited after the training: what was learned may mean something else now."""
+        code = self.trained_record().get("code")
+        return code is not None and code != source_digest(type(self))
+
     def trained_options(self) -> Any:
         """Return the options it was trained with."""
         return self.Options.build(self.trained_record()["options"])
@@ -138,6 +145,7 @@ def about_method(method: Trainable, options: TrainerOptions) -> dict[str, Any]:
         "options": options.params,
         "features": [feature.key for feature in method.train_needs(options)],
         "supervision": method.supervision,
+        **({"code": code} if (code := source_digest(type(method))) else {}),
     }
 
 

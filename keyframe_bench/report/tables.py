@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..core.errors import UsageError
+from ..bench.failures import described, raise_interrupt
+from ..core.errors import UnavailableError, UsageError
 from ..tables.build import comparison, narrowed
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
@@ -35,6 +36,8 @@ class Rendered:
         As data, so that a change of one can be noticed.
     pictures : dict
         Suffix ("png") to bytes.
+    failure : str
+        Why there is no picture, where one was asked for.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Rendered:
     bibliography: str
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    failure: str = ""
 
 
 def rendered(
@@ -84,13 +88,30 @@ def rendered(
         latex = to_latex(table, sentence=paper.coverage, label=experiment.name)
     else:
         markdown, latex = paper_markdown(paper, run), paper_latex(paper)
-    pictures = {}
-    if settings := experiment.figure:
-        good = [cell for cell in stored.values() if cell.get("status") == "ok"]
-        drawn = Figure.registry.build(settings["draw"]).draw(good, settings)
-        pictures = {} if drawn is None else {"png": drawn}
+    pictures, failure = _drawn(experiment, stored)
     words = [asdict(verdict, dict_factory=_data) for verdict in paper.verdicts]
-    return Rendered(experiment.name, markdown, markdown, latex, bibliography(paper.references), words, pictures)
+    bib = bibliography(paper.references)
+    return Rendered(experiment.name, markdown, markdown, latex, bib, words, pictures, failure)
+
+
+def _drawn(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, bytes], str]:
+    """Return the figure of a table, and why there is none: the code of a plug-in must not cost the table."""
+    if not experiment.figure:
+        return {}, ""
+    name = experiment.figure["draw"]
+    good = [cell for cell in stored.values() if cell.get("status") == "ok"]
+    try:
+        drawn = Figure.registry.build(name).draw(good, experiment.figure)
+    except UnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a plug-in, perhaps
+        raise_interrupt(error)
+        return {}, f"figure {name}: {described(error)}"
+    if drawn is None:
+        return {}, ""
+    if not (isinstance(drawn, bytes) and drawn.startswith(b"\x89PNG")):
+        return {}, f"figure {name}: draw gave {type(drawn).__name__}, not the bytes of a PNG"
+    return {"png": drawn}, ""
 
 
 def _data(fields: list[tuple[str, Any]]) -> dict[str, Any]:

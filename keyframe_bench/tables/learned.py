@@ -31,6 +31,7 @@ def training_facts(cell: Mapping[str, Any]) -> dict[str, Any]:
         "chosen": str(told.get("chosen") or ""),
         "inner": str(told.get("inner") or ""),
         "learned_from": str(told.get("data") or ""),
+        "edited": "code" in told,
     }
 
 
@@ -58,7 +59,8 @@ def _said(part: pd.DataFrame) -> str:
         n = int(part["fold"].nunique())
         where = f"trained on the training part of split {first['split']}" + (f", each of {n} folds" if n > 1 else "")
     else:
-        where = f"a given checkpoint, trained on {first['learned_from'] or 'other data'}, split {first['split']}"
+        code = ", by other code of this plug-in than it has now" if first["edited"] else ""
+        where = f"a given checkpoint, trained on {first['learned_from'] or 'other data'}{code}, split {first['split']}"
     chosen = _CHOSEN.get(first["chosen"], str(first["chosen"]))
     if first["inner"] and first["chosen"] == "best_val":
         chosen += f" on an inner part of the training videos ({first['inner']})"

@@ -97,9 +97,11 @@ class TrainingData:
         if self.annotated:
             items = [item for item in items if _is_annotated(item)]
             if not items:
+                part = "" if self.only is None else " among those that train in this fold"
                 raise UsageError(
-                    f"data set {self.dataset.name!r} has no video in which human annotators chose key frames, and the "
-                    "method learns from them; choose another data set, or add them (dataset=folder: annotations.json)"
+                    f"data set {self.dataset.name!r} has no video in which human annotators chose key frames{part}, "
+                    "and the method learns from them; choose another data set or split, or add them (dataset=folder: "
+                    "annotations.json)"
                 )
         return grouped(items, [self.sha256_of(item) for item in items])
 

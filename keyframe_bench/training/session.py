@@ -140,10 +140,15 @@ class Session:
 
         if not self.folder.record.is_file():
             self.write()  # it says whose state this is
-        write_state(self.folder.state, state)
+        write_state(self.folder.state, {"state": state, "history": self.history})
 
     def restored(self) -> dict[str, Any] | None:
-        """Return what `save` kept last; None where there is nothing to go on from."""
+        """Return what `save` kept last, with ``history`` as it was then; None where there is nothing to go on from."""
         from .state import read_state
 
-        return read_state(self.folder.state) if self.folder.state.is_file() else None
+        if not self.folder.state.is_file():
+            return None
+        found = read_state(self.folder.state)
+        self.history = found["history"]
+        state: dict[str, Any] = found["state"]
+        return state

@@ -212,3 +212,12 @@ def test_copies_are_on_one_side_whatever_is_known_of_them(videos, methods, name)
             assert seen and held and not seen & held
             keys.append((data.identity, len(parts.train)))
     assert keys[0] == keys[-1]
+
+
+def test_a_checkpoint_of_other_code_is_labelled(benchmark, videos, trained, tmp_path, monkeypatch):
+    """What was learned may mean something else to a plug-in that was edited."""
+    grid = {"usual": {"checkpoint": [str(trained())]}}
+    monkeypatch.setattr("keyframe_bench.extractors.trainable.source_digest", lambda _: "edited")
+    benchmark(videos, ["usual"], grid=grid, sampling="every", budgets=["2"], leak="allow")
+    notes = comparison(load_results(tmp_path / "out"), {}).notes
+    assert any("usual: a given checkpoint" in note and "by other code of this plug-in" in note for note in notes)

@@ -335,7 +335,7 @@ def test_a_crash_in_a_sweep_leaves_the_others(train, tmp_path, monkeypatch):
         status, text, err = train("-m", "seed=0,1", f"out={tmp_path}/out")
     assert status == 1 and text == ""
     assert [line.partition(" (")[0] for line in err.splitlines()[:2]] == ["failed: seed=0", "failed: seed=1"]
-    assert "ZeroDivisionError: of tests" in err and "2 of 2 trainings failed" in err
+    assert "ZeroDivisionError in plug-in file" in err and "2 of 2 trainings failed" in err
 
 
 def test_what_is_finished_needs_no_lightning(autoencoder, tmp_path, monkeypatch):

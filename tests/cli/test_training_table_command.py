@@ -281,6 +281,19 @@ def test_a_method_that_learns_from_annotators_has_a_table(table, tmp_path, folde
     assert record["videos"] == 1 and record["unannotated"] == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "said"), [("raise ValueError('no ink')", "level_of_tests.py', line"), ("return 'text'", "draw gave str")]
+)
+def test_a_figure_that_fails_costs_no_table(table, tmp_path, body, said):
+    file, start = tmp_path / "level_of_tests.py", "    def draw(self, cells, settings):\n"
+    file.write_text(PLUGIN.replace(start, f"{start}        {body}\n"))
+    status, page, err = table("seeds=0", "--save", tmp_path / "saved.jsonl")
+    assert status == 1 and "failed: figure levels_of_tests: " in err and said in err
+    assert (
+        "Learned levels" in page and (tmp_path / "out" / "mine.md").is_file() and (tmp_path / "saved.jsonl").is_file()
+    )
+
+
 def test_a_training_that_fails_is_a_row(table, tmp_path):
     """The plug-in raises; the other run stays."""
     file = tmp_path / "level_of_tests.py"

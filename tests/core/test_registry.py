@@ -163,6 +163,16 @@ def test_plugin_files_are_loaded_once_and_their_classes_pickle(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("own_registry")
+def test_a_plugin_file_imports_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_of_tests.py").write_text("LEVEL = 3\n")
+    (tmp_path / "json.py").write_text("raise RuntimeError\n")
+    (tmp_path / "importer.py").write_text(
+        "import json\nfrom beside_of_tests import LEVEL\nassert json.loads('3') == LEVEL\n"
+    )
+    load_plugins([str(tmp_path / "importer.py")])
+
+
 def test_plugin_files_of_one_name_do_not_collide(tmp_path: Path) -> None:
     for folder, name in (("a", "one_of_test"), ("b", "two_of_test")):
         (tmp_path / folder).mkdir()

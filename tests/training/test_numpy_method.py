@@ -148,23 +148,36 @@ def test_what_fit_returns_is_looked_at(learning, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("learned", "numbers", "judged", "message"),
+    ("learned", "numbers", "message"),
     [
-        ({"usual": np.array([1.0, np.nan])}, {}, {}, "fit of 'usual_histogram' gave .*its tensor 'usual' is not"),
-        ({"usual": np.array(["a"])}, {}, {}, "its tensor 'usual' is not of finite numbers"),
-        ({"usual": np.ones(2)}, {"level": np.inf}, {}, "its level is no plain data of finite numbers"),
-        ({"usual": np.ones(2)}, {"level": np.float32(1)}, {}, "its level is no plain data of finite numbers"),
-        ({"usual": np.ones(2)}, {}, {"distance": np.nan}, "evaluate of 'usual_histogram' gave distance=nan, which is"),
-        ({"usual": np.ones(2)}, {}, [1.0], "evaluate of 'usual_histogram' gave list"),
+        ({"usual": np.array([1.0, np.nan])}, {}, "fit of 'usual_histogram' gave .*its tensor 'usual' is not"),
+        ({"usual": np.array(["a"])}, {}, "its tensor 'usual' is not of finite numbers"),
+        ({"usual": np.ones(2)}, {"level": np.inf}, "its level is no plain data of finite numbers"),
+        ({"usual": np.ones(2)}, {"level": np.float32(1)}, "its level is no plain data of finite numbers"),
     ],
 )
-def test_what_is_not_finite_is_named_and_not_written(learning, monkeypatch, learned, numbers, judged, message):
+def test_what_is_not_finite_is_named_and_not_written(learning, monkeypatch, learned, numbers, message):
     method = Extractor.registry.get(NAME)
     monkeypatch.setattr(method, "fit", lambda *given: given[-1].checkpoint(learned, **numbers))
-    monkeypatch.setattr(method, "evaluate", lambda *_: judged)
     with pytest.raises(ContractError, match=message):
         train(learning())
     assert not list(learning().out.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("judged", "message"),
+    [
+        (lambda *_: {"distance": np.nan}, "evaluate of 'usual_histogram' gave distance=nan, which is"),
+        (lambda *_: [1.0], "evaluate of 'usual_histogram' gave list"),
+        (lambda *_: {"other": 1.0}, "gave the numbers other; its class names distance"),
+        (lambda *_: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_mistake_in_evaluate_costs_no_training(learning, monkeypatch, judged, message):
+    monkeypatch.setattr(Extractor.registry.get(NAME), "evaluate", judged)
+    trained = train(learning())
+    assert message in trained.problem and trained.record["finished"] and trained.best.is_file()
+    assert not train(learning()).computed
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(learning, monkeypatch):

@@ -25,7 +25,6 @@ Excess = Callable[[float], NDArray[Any]]
 
 _FACTS = ("n_sampled", "n_frames", "k")
 DERIVED = ("ms_per_frame", "work_ms_per_frame", "work_s")
-UNITS = ("video", "seed", "exact")
 KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "lead", "empty")
 
 

@@ -9,7 +9,7 @@ from ..core.cells import HUMAN
 from . import caveats
 from .format import shown
 from .learned import training_notes
-from .rank import Place, by_place, candidates, fewer_key_frames, is_ranked, place_of, with_all_videos
+from .rank import COST, Place, by_place, candidates, fewer_key_frames, is_ranked, place_of, with_all_videos
 from .sanity import FLOOR
 from .significance import BASELINE, without_network
 from .spec import ColumnSpec, Comparison, Table
@@ -18,7 +18,6 @@ from .stats import ALPHA, smallest_p
 if TYPE_CHECKING:
     import pandas as pd
 
-COST = "total_s"
 FEW_VIDEOS = 10  # below, a percentile bootstrap interval covers clearly less than it says
 
 

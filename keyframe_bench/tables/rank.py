@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from .spec import ColumnSpec, Row
 
 COUNT = "n_keyframes"
+COST = "total_s"
 
 Place = tuple[str, str]
 """Data set and budget: only within one are rows ranked."""

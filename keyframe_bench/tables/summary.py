@@ -48,15 +48,13 @@ def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: i
     return "; ".join(parts)
 
 
-def trainings_sentence(results: pd.DataFrame, *, limit: int = 10) -> str:
+def trainings_sentence(results: pd.DataFrame) -> str:
     """Say how many trainings the numbers come from, and which failed and why: ``12 trainings; 1 failed: mix, seed 2``.
 
     Parameters
     ----------
     results : pandas.DataFrame
         Of `load_results`; of the kind ``training``.
-    limit : int
-        Names listed before "and N more".
     """
     runs = [json.loads(text).get("run", "") for text in results["params"]]  # key frames name the run they are of
     n = len(set(zip(runs, results["seed"], strict=True)))
@@ -66,7 +64,7 @@ def trainings_sentence(results: pd.DataFrame, *, limit: int = 10) -> str:
     ].itertuples(index=False):
         failed.setdefault(f"{label}, seed {seed}", ": ".join(part for part in (kind, message) if part))
     parts = [f"{n} training{'s' if n != 1 else ''}"]
-    return "; ".join([*parts, *([_listed("failed", failed, limit)] if failed else [])])
+    return "; ".join([*parts, *([_listed("failed", failed, 10)] if failed else [])])
 
 
 def _listed(what: str, names: Mapping[str, str], limit: int) -> str:

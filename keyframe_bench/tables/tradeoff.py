@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .rank import COUNT, by_place, candidates, is_ranked, with_all_videos
+from .rank import COST, COUNT, by_place, candidates, is_ranked, with_all_videos
 from .spec import ColumnSpec, Role, Row, Table
 
 DECIDED = ("free", "inferred")  # budgets at which the number is the method's own
@@ -77,7 +77,7 @@ def row_names(table: Table) -> dict[str, str]:
     }
 
 
-def tradeoffs(table: Table, *, cost: str = "total_s") -> list[Tradeoff]:
+def tradeoffs(table: Table) -> list[Tradeoff]:
     """Return one `Tradeoff` per quality column and (data set, budget) with two rows of known cost and quality or more.
 
     On the front are the rows that may be ranked (no ceilings, no rows that average fewer videos, none with fewer key
@@ -85,13 +85,13 @@ def tradeoffs(table: Table, *, cost: str = "total_s") -> list[Tradeoff]:
     """
     found = []
     names = row_names(table)
-    spent = next((c for c in table.columns if c.name == cost), None)
+    spent = next((c for c in table.columns if c.name == COST), None)
     if spent is None:
         return []
     for column in quality_columns(table):
         for place, of_place in by_place(table.rows).items():
             rows = [row for row in of_place if column.name in row.values]
-            points = [_point(names, row, column.name, cost) for row in rows]
+            points = [_point(names, row, column.name, COST) for row in rows]
             points = [p if p.x is None or p.x > 0 else replace(p, x=None) for p in points]  # 0 is "not measured"
             if sum(p.x is not None and p.role != "ceiling" for p in points) >= 2:
                 ranked = {row.group for row in with_all_videos(candidates(of_place, column), column)}

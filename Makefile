@@ -8,13 +8,13 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb notebooks/03_a_learned_extractor.ipynb
 
-.PHONY: demo test coverage test-slow test-slurm tables lint install peers clean
+.PHONY: demo test coverage test-slow test-slurm tables docs images lint install peers clean
 
 $(STAMP): setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,training,sweeps,cluster,figures,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,training,sweeps,cluster,figures,docs,dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
 	touch $@
 
@@ -51,10 +51,10 @@ $(PEERS)/.installed: requirements-peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --no-deps -r requirements-peers.txt
 	touch $@
 
-# The tables of README.md and experiments/*/README.md from the results in experiments/results/.
+# The tables of docs/results.md and experiments/*/README.md from the results in experiments/results/.
 tables: $(STAMP)
 	for name in main peers surveillance; do \
-	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into README.md || exit 1; \
+	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into docs/results.md || exit 1; \
 	done
 	for name in counts comparison change_graph; do \
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
@@ -64,10 +64,17 @@ tables: $(STAMP)
 	    $(BIN)/keyframe-bench table chen2021/$$name --from experiments/results/chen2021_$$name.jsonl \
 	        --into experiments/chen2021/README.md || exit 1; \
 	done
-	for page in README.md experiments/speed/README.md; do for film in film480p film1080p; do \
-	    $(BIN)/keyframe-bench perf --from experiments/speed/$$film.json --into $$page >/dev/null || exit 1; \
-	done; done
-	$(BIN)/keyframe-bench perf --from experiments/speed/one_by_one_person.json --into experiments/speed/README.md >/dev/null
+	for film in film480p film1080p one_by_one_person; do \
+	    $(BIN)/keyframe-bench perf --from experiments/speed/$$film.json --into experiments/speed/README.md >/dev/null || exit 1; \
+	done
+
+# The site into outputs/site; a warning is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# The images of README and docs, from rendered videos (needs Chromium).
+images: $(STAMP)
+	$(BIN)/python docs/images/make_images.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

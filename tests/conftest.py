@@ -88,7 +88,9 @@ def own_registry() -> Iterator[None]:
     files = dict(registry._loaded_plugins)
     yield
     for kind, entries in zip(kinds, before, strict=True):
-        kind._entries = entries
+        # A paper's figures are registered once, by the first table that asks for them: they stay.
+        figures = {name: entry for name, entry in kind._entries.items() if ".experiments." in entry.origin}
+        kind._entries = entries | figures
     registry._loaded_plugins.clear()
     registry._loaded_plugins.update(files)
 

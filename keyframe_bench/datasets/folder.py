@@ -4,7 +4,7 @@ Every file below the root whose name ends in one of `EXTENSIONS` (in any case) i
 it that directly holds pictures and no video file; hidden files and folders are skipped, and so are linked folders and
 what ``extract`` and ``run`` wrote. Where there is nothing else, pictures in the root itself are a video. The annotation
 file, by default ``annotations.json`` in the root, is described in `keyframe_bench.datasets._annotations` and in
-``data/README.md``::
+``docs/guides/datasets.md``::
 
     {"format": "keyframe_bench/annotations@1",
      "videos": {"<relative path>": {"shots": [[first, end_exclusive], ...],

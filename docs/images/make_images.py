@@ -1,0 +1,40 @@
+"""Make the pictures of README and docs: a storyboard and a report, of rendered videos. Usage: ``make images``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from keyframe_bench.cli.main import main
+
+HERE = Path(__file__).parent
+OUT = Path("outputs/images")
+METHODS = "extractors=[pixel_distance,spectral,vsumm]"
+
+
+def make() -> None:
+    """Run the two commands and photograph the report in Chromium."""
+    videos = OUT / "videos"
+    commands = (
+        ["run", "dataset=synthetic", f"dataset.root={videos}", METHODS, "budget=6", f"out={OUT}/run"],
+        ["extract", f"{videos}/000-cuts.mp4", "extractor=pixel_distance", "budget=5", f"out={OUT}/story"],
+    )
+    for command in commands:
+        if main(command):
+            sys.exit(1)
+    shutil.copyfile(OUT / "story" / "storyboard.jpg", HERE / "storyboard.jpg")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page(
+            viewport={"width": 1320, "height": 720}
+        )
+        page.goto((OUT / "run" / "report.html").resolve().as_uri())
+        page.screenshot(path=HERE / "report.jpg", type="jpeg", quality=80)
+        page.locator("details.video").first.screenshot(path=HERE / "timeline.jpg", type="jpeg", quality=80)
+
+
+if __name__ == "__main__":
+    make()

@@ -1,4 +1,4 @@
-"""Splitting the command line: flags, paths that no grammar may touch, and overrides for Hydra."""
+"""One command's arguments: flags, options that it reads itself, and overrides for Hydra."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..core.errors import UsageError
-from ..core.files import printable
-from ..tables.format import one_line
+from ..core.files import one_line, printable
+from .options import COMMANDS, PLUGIN, Command
 
 if TYPE_CHECKING:
     from ..video.frame_folder import Video
 
-_OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
-# Values that are paths: taken as they stand, so names with "=", ",", "(" or quotes work.
-_PATHS = re.compile(r"out|weights|trainings|extractor\.weights|dataset\.(root|annotations|clips)")
+_OVERRIDE = re.compile(r"([+~]{0,2})([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 
 
 @dataclass
@@ -30,134 +28,114 @@ class Arguments:
 
     Attributes
     ----------
+    command : Command
+    words : sequence of str
+        All of it, as typed.
     positional : list of str
         Paths and names.
-    switches : set of str
-        Flags without a value, such as "--json".
     plugins : list of str
         Values of ``--plugin``.
     values : dict
-        Flags with a value, such as "--from", as typed.
-    paths : dict
-        ``out``, ``weights``, ``dataset.root``, a ``split`` that is a file ... as typed.
+        Options by name, read; True for a switch.
     overrides : list of str
         Everything else, for Hydra.
     """
 
+    command: Command
+    words: Sequence[str]
     positional: list[str] = field(default_factory=list)
-    switches: set[str] = field(default_factory=set)
     plugins: list[str] = field(default_factory=list)
-    values: dict[str, str] = field(default_factory=dict)
-    paths: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
 
-    def set(self, key: str, value: str, word: str) -> None:
-        """Keep ``word``, which is ``key=value``, as a path or for Hydra."""
-        if not _PATHS.fullmatch(key) and not (key == "split" and value.endswith(".json")):
-            self.overrides.append(word)
-        elif value:
-            self.paths[key] = value
-        else:
-            raise UsageError(f"{word} is empty; give a path after it, or leave it out")
+    @property
+    def line(self) -> str:
+        """The command as it can be typed again."""
+        return printable(shlex.join(["keyframe-bench", self.command.name, *self.words]))
 
-    def pop_columns(self, known: Sequence[str]) -> list[str]:
-        """Take ``columns=[a,b]`` out of the overrides and return its names; `UsageError` unless they are ``known``."""
-        given = [word for word in self.overrides if word.startswith("columns=")]
-        self.overrides = [word for word in self.overrides if word not in given]
-        if not given:
+    def get(self, name: str) -> Any:
+        """Return the value of an option, or its default."""
+        return self.values[name] if name in self.values else self.command.default(name)
+
+    def below(self, stem: str) -> dict[str, Any]:
+        """Return the values of options that start with ``stem``, without it."""
+        return {key.removeprefix(stem): value for key, value in self.values.items() if key.startswith(stem)}
+
+    def columns(self, known: Sequence[str]) -> list[str]:
+        """Return the names in ``columns=``; `UsageError` unless they are ``known``."""
+        if "columns" not in self.values:
             return []
         try:
-            value = yaml.safe_load(given[-1].partition("=")[2])
+            value = yaml.safe_load(self.values["columns"])
         except yaml.YAMLError:
             value = None
         names = [str(name) for name in (value if isinstance(value, list) else [value] if value else [])]
         wrong = next((name for name in names or [""] if name not in known), None)
         if wrong is not None:
             near = difflib.get_close_matches(wrong, known, n=3) or known
-            raise UsageError(f"{given[-1]}: there is no column {wrong!r}; there are {', '.join(near)}")
+            given = self.values["columns"]
+            raise UsageError(f"columns={given}: there is no column {wrong!r}; there are {', '.join(near)}")
         return list(dict.fromkeys(names))
 
-    def pop_video(self, example: str) -> Video:
-        """Take the video, and ``fps=`` and ``times=`` of a folder of pictures, out of the arguments.
-
-        Parameters
-        ----------
-        example : str
-            The command as it may be typed, such as "extract VIDEO extractor=uniform".
-
-        Raises
-        ------
-        UsageError
-            If there is no video, or an option is wrong.
-        """
+    def video(self) -> Video:
+        """Return the video, which may be a folder of pictures with ``fps=`` and ``times=``; `UsageError` if none."""
         from ..video.frame_folder import as_video
 
         if not self.positional:
             hint = " (a name with = in it must be that of an existing file)" if self.overrides else ""
-            raise UsageError(f"{example.partition(' ')[0]} needs a video{hint}: keyframe-bench {example}")
-        given: dict[str, Any] = {}
-        for name in ("fps", "times"):
-            for word in [word for word in self.overrides if word.partition("=")[0] == name]:
-                self.overrides.remove(word)
-                given[name] = word.partition("=")[2]
-        if "fps" in given:
-            try:
-                given["fps"] = float(given["fps"])
-            except ValueError:
-                raise UsageError(f"fps={given['fps']} is not a number of pictures per second") from None
-        return as_video(self.positional[0], **given)
+            raise UsageError(f"{self.command.name} needs a video{hint}: {self.command.examples[0]}")
+        return as_video(self.positional[0], **{k: self.values[k] for k in ("fps", "times") if k in self.values})
 
-    def refuse_options(self, command: str) -> None:
-        """Raise `UsageError` if there is any ``key=value``, for a command that takes none."""
-        for key in (*self.paths, *self.overrides):
-            raise UsageError(f"{command} takes no options such as {key.partition('=')[0]}=")
+    def add(self, word: str, sign: str, key: str, text: str) -> None:
+        """Take ``word``, which is ``key=text`` after a ``sign`` of Hydra's grammar."""
+        option = self.command.option(key)
+        if option is None and self.command.more:
+            option = COMMANDS[self.command.more].option(key)
+        if option is None and not self.command.config:
+            raise self.command.refusal(key)
+        # The path of a published split may hold what means something to Hydra.
+        if option is None or (option.kind == "config" and not (key == "split" and text.endswith(".json"))):
+            self.overrides.append(word)
+        elif sign:
+            raise UsageError(f"{word}: options are changed by {key}=VALUE only")
+        else:
+            self.values[key] = option.read(text, word)
 
 
-def split(
-    arguments: Sequence[str], *, switches: Sequence[str] = (), valued: Sequence[str] = (), n_positional: int = 0
-) -> Arguments:
-    """Sort ``arguments`` of one command.
+def read(command: Command, words: Sequence[str]) -> Arguments:
+    """Sort the words after a command.
 
-    Parameters
-    ----------
-    arguments : list of str
-        Without the program and the command.
-    switches : list of str
-        Flags the command knows, such as "--json".
-    valued : list of str
-        Flags with a value that it knows, such as "--from", to be followed by it or by ``=`` and it.
-    n_positional : int
-        How many names or paths it takes. An argument that is an existing path is one of them, whatever it looks like;
-        after ``--`` everything is.
+    A word that is an existing path is one of the paths that the command takes, whatever it looks like; after ``--``
+    every word is.
 
     Raises
     ------
     UsageError
-        Unknown flag, too many names, or an argument that is neither.
+        For an option that there is not, a wrong value, too many names, or what is neither.
     """
-    found = Arguments()
-    rest = list(arguments)
+    found, rest, n_positional = Arguments(command, words), list(words), len(command.takes.split())
     while rest:
         word = rest.pop(0)
         room = len(found.positional) < n_positional
         if word == "--":
             found.positional += rest
             break
-        if word in switches:
-            found.switches.add(word)
-        elif word.partition("=")[0] == "--plugin":
+        name, equals, _ = word.partition("=")
+        flag = command.option(name) if name.startswith("-") else None
+        if flag is PLUGIN:
             found.plugins.append(_value(word, rest, "the path of a Python file"))
-        elif word.partition("=")[0] in valued:
-            found.values[word.partition("=")[0]] = _value(word, rest, "a value")
+        elif flag is not None and flag.value:
+            found.values[name] = _value(word, rest, "a value")
+        elif flag is not None and not equals:
+            found.values[flag.name.partition(",")[0]] = True
         elif room and _exists(word):
             found.positional.append(word)
         elif match := _OVERRIDE.fullmatch(word):
-            found.set(match[1], match[2], word)
+            found.add(word, *match.groups())
         elif word.startswith("-") and len(word) > 1:
-            known = ", ".join([*switches, *(f"{flag} VALUE" for flag in valued), "--plugin FILE"])
-            raise UsageError(
-                f"unknown option {word!r}; this command knows {known} (a file of that name: put -- before it)"
-            )
+            flags = [f"{o.name} {o.value}".strip() for o in (*command.options, PLUGIN) if o.kind == "flag"]
+            hint = f"this command knows {', '.join(flags)} (a file of that name: put -- before it)"
+            raise UsageError(f"unknown option {word!r}; {hint}")
         elif room:
             found.positional.append(word)
         else:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from ..core.errors import UsageError
 from ..training.reading import rows_folder
 from ..video.store import FeatureStore, Usage, features_folder
-from .arguments import path_text, split
-from .compose import CONFIG_MODULE
+from .arguments import Arguments, path_text
+from .options import COMMANDS
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Print how much is kept, or remove it (videos of rendered data sets stay); return 0."""
-    found = split(arguments, switches=["--json"], n_positional=1)
-    found.refuse_options("cache")
     if found.positional not in ([], ["clear"]):
         raise UsageError(f"cache knows one thing to do, clear, not {found.positional[0]!r}")
     clear = bool(found.positional)
@@ -27,7 +22,7 @@ def run(arguments: list[str]) -> int:
         "training rows": FeatureStore(rows_folder(), _limit("train")),
     }
     amounts = {what: store.clear() if clear else store.usage() for what, store in stores.items()}
-    if "--json" in found.switches:
+    if "--json" in found.values:
         told = {what: _told(store, amounts[what], clear=clear) for what, store in stores.items()}
         print(json.dumps({**told["features"], "pictures": told["training rows"]}))
         return 0
@@ -43,8 +38,7 @@ def run(arguments: list[str]) -> int:
 
 def _limit(command: str) -> int:
     """Return what a run, or a training, keeps at most by default, in bytes."""
-    config = OmegaConf.load(str(files(CONFIG_MODULE) / f"{command}.yaml"))
-    return round(float(OmegaConf.select(config, "cache_gb")) * 1e9)
+    return round(float(COMMANDS[command].default("cache_gb")) * 1e9)
 
 
 def _told(store: FeatureStore, amount: Usage, *, clear: bool) -> dict[str, Any]:

@@ -8,18 +8,14 @@ from ..core.registry import load_plugins
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks, uncheckable
-from .arguments import split
+from .arguments import Arguments
 from .compose import built_params, composed, text_parameters
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Print a verdict for every check; return 1 when one failed."""
-    found = split(arguments, n_positional=1)
     before = set(Extractor.registry.names())
     load_plugins(found.plugins)
-    unknown = [key for key in found.paths if key not in ("weights", "extractor.weights")]
-    if unknown:
-        raise UsageError(f"check takes no {unknown[0]}=")
     names = found.positional or sorted(set(Extractor.registry.names()) - before)
     if not names:
         raise UsageError(
@@ -30,9 +26,8 @@ def run(arguments: list[str]) -> int:
         Extractor.registry.get(name)
         texts, overrides = text_parameters("extractor", [f"extractor={name}", *found.overrides])
         _, params = built_params(composed("extract", overrides)["extractor"])
-        for key, value in found.paths.items():
-            params[key.removeprefix("extractor.")] = value
-        extractor = Extractor.registry.build(name, params | texts)
+        params |= {key.removeprefix("extractor."): value for key, value in (found.values | texts).items()}
+        extractor = Extractor.registry.build(name, params)
         reason = uncheckable(extractor) or extractor.must_download()
         if reason is not None:
             raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
-from typing import Any, get_args
+from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,17 +15,14 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..api import extract
-from ..bench.spec import Backend
 from ..core.errors import UnavailableError, UsageError
 from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
-from ..training.session import Logger
+from .options import COMMANDS, CONFIG_MODULE, conf, conf_names
 
-CONFIG_MODULE = "keyframe_bench.conf"
 GROUPS: dict[str, Registry[Any]] = {
     "extractor": Extractor.registry,
     "dataset": Dataset.registry,
@@ -49,13 +42,9 @@ def store_groups() -> None:
         for name in registry.names():
             defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
             store.store(group=group, name=name, node={"name": name, **defaults})
-    given = _extract_options()
-    store.store(name="extract", node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
-
-
-def _extract_options() -> dict[str, Any]:
-    parameters = inspect.signature(extract).parameters.values()
-    return {p.name: p.default for p in parameters if p.default not in (p.empty, None)}
+    for name in ("extract", "explain"):
+        given = dict(COMMANDS[name].defaults)
+        store.store(name=name, node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
 
 
 @contextmanager
@@ -130,13 +119,21 @@ def parse(overrides: Sequence[str | None]) -> list[Override]:
     return parsed
 
 
+def one_value(word: str) -> Any:
+    """Return the value of ``key=value`` in Hydra's grammar, for an option that no configuration has."""
+    override = parse([word])[0]
+    if override.is_sweep_override():
+        raise UsageError(f"{word}: give one value; several values need brackets, {override.get_key_element()}='[a,b]'")
+    return override.value()
+
+
 def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     """Return the override in the form Hydra needs, after checking names: its own messages do not say what there is.
 
     Parameters
     ----------
     override : Override
-    config : {"extract", "run", "train"}
+    config : {"extract", "explain", "run", "train"}
     sweep : bool
         Whether it may have several values, and options of Hydra itself make sense.
     """
@@ -167,7 +164,8 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
         return f"++{line}"  # the class's own check knows the parameters
     elif config == "run" and group == "extractor":
         raise UsageError(
-            f"{line}: run takes extractors='[a,b]' or all, and parameters as grid.<extractor>.<parameter>=..."
+            f"{line}: run takes extractors='[a,b]' or all, weights=FILE, and parameters as "
+            "grid.<extractor>.<parameter>=..."
         )
     else:
         _check_option(key, config)
@@ -176,13 +174,9 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
 
 _GROUPS_OF = {
     "extract": ("extractor",),
+    "explain": ("extractor",),
     "run": ("dataset", "executor"),
     "train": ("extractor", "dataset", "trainer", "logger"),
-}
-_CHOICES: dict[str, Callable[[], Sequence[str]]] = {
-    "executor": lambda: get_args(Backend),
-    "trainer": lambda: sorted(path.name[:-5] for path in (files(CONFIG_MODULE) / "trainer").iterdir()),
-    "logger": lambda: get_args(Logger),
 }
 
 
@@ -204,26 +198,18 @@ def _check_choice(override: Override, group: str) -> None:
 
 def _class_of(group: str, name: str) -> str:
     """Return the class that a choice stands for: itself, or that of a paper's preset, ``conf/<group>/<name>.yaml``."""
-    folder = files(CONFIG_MODULE) / group
-    presets = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
-    preset = presets.get(f"{name}.yaml")
-    return name if preset is None else str(yaml.safe_load(preset.read_text("utf-8"))["defaults"][0])
+    return str(conf(f"{group}/{name}")["defaults"][0]) if name in conf_names(group) else name
 
 
 def _known(group: str) -> list[str]:
-    return GROUPS[group].names() if group in GROUPS else list(_CHOICES[group]())
+    options = (command.option(group) for command in COMMANDS.values())
+    return GROUPS[group].names() if group in GROUPS else next(option.known for option in options if option)
 
 
 def _check_option(key: str, config: str) -> None:
-    if config == "extract":
-        known = list(_extract_options())
-    else:
-        node = OmegaConf.load(str(files(CONFIG_MODULE) / f"{config}.yaml"))
-        known = [*_GROUPS_OF[config], *(str(k) for k in node if k not in ("defaults", "hydra"))]
-    if key not in known:
-        near = [*_groups_with(key, config), *difflib.get_close_matches(key, known, n=1)]
-        hint = f"did you mean {near[0]}=" if near else f"there are {', '.join(known)}"
-        raise UsageError(f"unknown option {key}=; {hint}")
+    option = COMMANDS[config].option(key)
+    if option is None or "." in option.name:
+        raise COMMANDS[config].refusal(key, _groups_with(key, config))
 
 
 def _groups_with(parameter: str, config: str) -> list[str]:
@@ -270,7 +256,7 @@ def text_parameters(group: str, overrides: list[str]) -> tuple[dict[str, str], l
     Returns
     -------
     tuple
-        Parameter name to value as typed, and the overrides that are left.
+        Option to value as typed, and the overrides that are left.
     """
     registry = GROUPS[group]
     chosen = next((o.partition("=")[2] for o in overrides if o.startswith(f"{group}=")), None)
@@ -284,7 +270,7 @@ def text_parameters(group: str, overrides: list[str]) -> tuple[dict[str, str], l
         name = key.removeprefix(f"{group}.")
         parameter = known.get(name) if name != key else None
         if parameter is not None and parameter.types == (str,) and not parameter.choices and value != "null":
-            taken[name] = value
+            taken[key] = value
         else:
             left.append(line)
     return taken, left

@@ -9,45 +9,27 @@ from ..core.errors import UsageError
 from ..explanation import Explanation, Neighbour, explain
 from ..extractors._inferred import COVERAGE
 from ..tables.format import one_line
-from .arguments import Arguments, split
+from .arguments import Arguments
 from .extract_command import extraction_options
 from .progress import video_progress
 
 _BAR = 32
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Extract as ``extract`` does, and explain one frame."""
-    found = split(arguments, switches=("--json",), n_positional=1)
-    video = found.pop_video("explain VIDEO extractor=pixel_distance frame=180")
-    place = {name: _number(found, name) for name in ("frame", "time")}
-    if (place["frame"] is None) == (place["time"] is None):
+    video = found.video()
+    place = {name: found.values[name] for name in ("frame", "time") if name in found.values}
+    if len(place) != 1:
         raise UsageError("explain needs one frame: frame=N, counted from 0, or time=SECONDS")
-    if "out" in found.paths:
-        raise UsageError("explain takes no out=; it writes nothing")
-    name, options = extraction_options(found, "explain")
+    name, options = extraction_options(found)
     with video_progress(video.name) as progress:
-        result = explain(video, name, **place, **options, progress=progress)  # type: ignore[arg-type]  # explain checks
-    if "--json" in found.switches:
+        result = explain(video, name, **place, **options, progress=progress)
+    if "--json" in found.values:
         print(json.dumps(result.to_json(), indent=1, allow_nan=False))
     else:
         print("\n".join(explanation_lines(result)))
     return 0
-
-
-def _number(found: Arguments, name: str) -> float | None:
-    """Take ``name=`` out of the overrides and return its number, None when it is not given."""
-    given = [word for word in found.overrides if word.partition("=")[0] == name]
-    for word in given:
-        found.overrides.remove(word)
-    if not given:
-        return None
-    text = given[-1].partition("=")[2]
-    try:
-        return int(text) if name == "frame" else float(text)
-    except ValueError:
-        what = "a whole number, counted from 0" if name == "frame" else "a number of seconds"
-        raise UsageError(f"{given[-1]} is not {what}") from None
 
 
 def explanation_lines(found: Explanation) -> list[str]:

@@ -19,23 +19,21 @@ from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules
-from .arguments import Arguments, path_text, split
-from .compose import built_params, composed, parse, text_parameters
+from .arguments import Arguments, path_text
+from .compose import built_params, composed, text_parameters
 from .progress import video_progress
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Extract, write and print."""
-    found = split(arguments, n_positional=1)
-    video, chosen_out = found.pop_video("extract VIDEO extractor=uniform"), found.paths.pop("out", None)
-    rules = _clip_rules(found)
+    video, rules = found.video(), _clip_rules(found)
     chosen_budget = any(line.startswith("budget=") for line in found.overrides)
-    name, options = extraction_options(found, "extract")
+    name, options = extraction_options(found)
     if rules is not None and not chosen_budget and "free" in Extractor.registry.get(name).supports:
         options["budget"] = "free"  # what happens decides how many clips there are
     with video_progress(video.name) as progress:
         result = extract(video, name, **options, progress=progress)
-    folder = result.save(chosen_out or file_name(f"{video.stem}_{name}"), clips=rules)
+    folder = result.save(found.get("out") or file_name(f"{video.stem}_{name}"), clips=rules)
     console = Console(highlight=False)
     _print(console, result)
     if rules is not None:
@@ -44,38 +42,27 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def extraction_options(found: Arguments, command: str) -> tuple[str, dict[str, Any]]:
+def extraction_options(found: Arguments) -> tuple[str, dict[str, Any]]:
     """Return the extractor's name and the other keyword arguments of `keyframe_bench.extract`; loads plug-ins."""
     load_plugins(found.plugins)
-    weights = found.paths.pop("weights", found.paths.pop("extractor.weights", None))
-    for unknown in found.paths:
-        raise UsageError(f"{command} takes no {unknown}=")
     texts, overrides = text_parameters("extractor", found.overrides)
-    config = composed("extract", overrides)
+    config = composed(found.command.config, overrides)
     name, params = built_params(config["extractor"])
-    params |= texts
+    params |= {key.removeprefix("extractor."): value for key, value in texts.items()}
+    weights = found.get("weights") or found.get("extractor.weights")
     if weights is not None:
         params["weights"] = weights
     return name, {"params": params, **{k: config[k] for k in ("budget", "sampling", "seed")}}
 
 
 def _clip_rules(found: Arguments) -> ClipRules | None:
-    """Take ``clips=`` and ``clips.*=`` out of the overrides; None when no clips are wanted.
-
-    They are not a part of Hydra's configuration: its grammar reads the values, the class knows names and ranges.
-    """
-    ours = [line for line in found.overrides if line.startswith(("clips=", "clips."))]
-    found.overrides = [line for line in found.overrides if line not in ours]
-    values: dict[str, Any] = {}
-    for override in parse(ours):
-        if override.is_sweep_override():
-            raise UsageError(f"{override.input_line}: give one value; clips of several rules are several extractions")
-        values[str(override.key_or_group)] = override.value()
-    wanted = values.pop("clips", True)
+    """Return the rules of ``clips.*=``; None when no clips are wanted."""
+    given = found.below("clips.")
+    wanted = found.values.get("clips", bool(given))
     if not isinstance(wanted, bool):
         raise UsageError(f"clips={wanted} is not true or false")
-    rules = ClipRules(**check_params(ClipRules, {k.removeprefix("clips."): v for k, v in values.items()}, "clips"))
-    return rules if ours and wanted else None
+    rules = ClipRules(**check_params(ClipRules, given, "clips"))
+    return rules if wanted else None
 
 
 def _print(console: Console, result: Extraction) -> None:

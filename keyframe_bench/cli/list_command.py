@@ -1,32 +1,40 @@
-"""``keyframe-bench list``: what there is, and what is missing where something cannot run."""
+"""``keyframe-bench list``: what there is, what is missing where something cannot run, or all about one name."""
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
-from collections.abc import Callable
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.errors import KeyframeBenchError
+from ..core.errors import KeyframeBenchError, UsageError
 from ..core.feature import Feature
 from ..core.files import one_line
-from ..core.params import Parameter, parameters_of
+from ..core.params import documented, parameters_of
 from ..core.registry import Registry, load_plugins
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
-from ..metrics.base import Metric
+from ..metrics.base import Column, Metric
 from ..models.base import Loss, Network
-from .arguments import split
+from ..report.bibliography import bibliography
+from .arguments import Arguments
+from .help import shown
 
 
-def run(arguments: list[str]) -> int:
-    """Print the lists, or JSON with ``--json``."""
-    found = split(arguments, switches=["--json"])
-    found.refuse_options("list")
+def run(found: Arguments) -> int:
+    """Print the lists, or all about one name; JSON with ``--json``."""
     load_plugins(found.plugins)
     facts = describe()
-    if "--json" in found.switches:
+    if found.positional:
+        facts = _named(found.positional[0], facts)
+    if "--json" in found.values:
         print(json.dumps(facts, indent=1))
+    elif found.positional:
+        print("\n\n".join("\n".join(_whole(kind, row)) for kind, rows in facts.items() for row in rows))
     else:
         _print_text(facts)
     return 0
@@ -49,7 +57,7 @@ def describe() -> dict[str, list[dict[str, Any]]]:
 _NO_DATASET = {"reference": "", "description": "", "licence": "", "layout": "", "usual_split": ""}
 _NO_EXTRACTOR: dict[str, Any] = {
     **{"reference": "", "supports": [], "budget_rule": "", "may_return_fewer": "", "needs": [], "sampling": None},
-    **{"privileged": False, "known_defects": "", "learns": False, "supervision": None, "trainer": []},
+    **{"privileged": False, "known_defects": "", "learns": False, "supervision": None, "trainer": [], "numbers": {}},
 }
 
 
@@ -60,11 +68,11 @@ def _each(
     listed = []
     for name, entry in registry.entries().items():
         row: dict[str, Any] = {"name": name, "available": entry.cls is not None, "reason": entry.error}
-        row |= {"about": "", "parameters": [], **unknown}
+        row |= {"about": "", "details": "", "parameters": [], **unknown}
         if entry.cls is not None:
-            row["about"] = (entry.cls.__doc__ or "").strip().split("\n")[0]
+            row["about"], _, row["details"] = _text(entry.cls).partition("\n")
             try:
-                row["parameters"] = [p.describe() for p in parameters_of(entry.cls).values()]
+                row["parameters"] = _parameters(entry.cls)
                 row |= facts(entry.cls)
             except Exception as error:  # noqa: BLE001 - a broken plug-in must not hide the others
                 row |= {"available": False, "reason": f"{type(error).__name__}: {error}"}
@@ -105,16 +113,28 @@ def _needs(extractor: Extractor) -> list[str]:
 
 def _learning(cls: type[Trainable]) -> dict[str, Any]:
     options = cls.Options.build()
-    known: dict[str, Parameter] = {}
-    for one in (options, *options.all_chosen):
-        known |= parameters_of(type(one))
-    return {"learns": True, "supervision": cls.supervision, "trainer": [p.describe() for p in known.values()]}
+    told = [p for one in (options, *options.all_chosen) for p in _parameters(type(one))]
+    return {"learns": True, "supervision": cls.supervision, "trainer": told, "numbers": _columns(cls.numbers)}
+
+
+def _text(cls: type) -> str:
+    """Return the docstring up to its first section, as plain text: a line for each paragraph."""
+    text = re.split(r"^\w+\n---+$", inspect.cleandoc(cls.__doc__ or ""), maxsplit=1, flags=re.M)[0].replace("``", "")
+    return "\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+
+
+def _parameters(cls: type) -> list[dict[str, Any]]:
+    about = documented(cls)
+    return [p.describe() | {"about": about.get(p.name, "")} for p in parameters_of(cls).values()]
+
+
+def _columns(columns: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
+    return {name: {"direction": c.direction, "unit": c.unit, "about": c.about} for name, c in columns.items()}
 
 
 def _metric(cls: type[Metric]) -> dict[str, Any]:
-    columns = {name: {"direction": c.direction, "unit": c.unit, "about": c.about} for name, c in cls.columns.items()}
     needs = [feature.name for feature in cls().needs]
-    return {"reference": cls.reference, "wants": cls.wants, "needs": needs, "columns": columns}
+    return {"reference": cls.reference, "wants": cls.wants, "needs": needs, "columns": _columns(cls.columns)}
 
 
 def _dataset(cls: type[Dataset]) -> dict[str, Any]:
@@ -126,6 +146,64 @@ def _network(cls: type[Network]) -> dict[str, Any]:
     network = cls()
     known = cls.total_macs is not Network.total_macs  # else they are counted with torch, and listing is quick
     return {"trained_numbers": network.total_params, "macs": network.total_macs} if known else {}
+
+
+def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Return what is called ``name``, or gives a number of that name; `UsageError` with the nearest names."""
+    facts = {kind: rows for kind, rows in facts.items() if kind != "training_data"}
+    names = {kind: {row["name"]: row for row in rows} for kind, rows in facts.items()}
+    if not any(name in rows for rows in names.values()):
+        names["metrics"] |= {column: row for row in facts["metrics"] for column in row["columns"]}
+    found = {kind: [rows[name]] for kind, rows in names.items() if name in rows}
+    if not found:
+        near = difflib.get_close_matches(name, [known for rows in names.values() for known in rows], n=3)
+        hint = f"did you mean {', '.join(near)}" if near else "keyframe-bench list shows what there is"
+        raise UsageError(f"there is nothing called {name!r}; {hint} (a plug-in file needs --plugin FILE)")
+    return found
+
+
+_KINDS = {"datasets": "data set", "losses": "loss"}
+# Facts about one name: key of its row to the words before it.
+_FACTS = {
+    **{"description": "what it is", "summary": "a row", "source": "read from", "supports": "budgets"},
+    **{"budget_rule": "how k is met", "may_return_fewer": "may return fewer", "sampling": "sampling of its own"},
+    **{"needs": "features it reads", "wants": "annotations it requires", "supervision": "learns from"},
+    **{"known_defects": "known defects", "usual_split": "usual split", "layout": "files", "licence": "licence"},
+    **{"trained_numbers": "trained numbers", "macs": "multiply-accumulates", "reference": "reference"},
+}
+
+
+def _whole(kind: str, row: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that tell all of one row."""
+    yield f"{row['name']} ({_KINDS.get(kind, kind.removesuffix('s'))})"
+    for paragraph in (row["about"], *row["details"].split("\n")):
+        yield from _wrapped(paragraph, 2)
+    if not row["available"]:
+        yield from _wrapped(f"not available: {one_line(row['reason'])}", 2)
+    for title, stem in (("parameters", ""), ("trainer", "trainer.")):
+        told = row.get(title)
+        if told:
+            yield f"{'options of keyframe-bench train' if stem else title}:"
+        for p in told or ():
+            yield f"  {stem}{p['name']}={shown(p['default'], 'null')}  ({p['expects']})"
+            yield from _wrapped(p["about"], 6)
+    numbers = row.get("columns") or row.get("numbers")
+    if numbers:
+        yield "numbers:"
+    for name, column in (numbers or {}).items():
+        better = "" if column["direction"] == "none" else f"; {column['direction']} is better"
+        unit = "" if column["unit"] == "1" else f" in {column['unit']}"
+        yield from _wrapped(f"{name}{unit}: {column['about']}{better}", 2)
+    for key, words in _FACTS.items():
+        value = row.get(key)
+        if value and value != "none":
+            yield from _wrapped(f"{words}: {', '.join(value) if isinstance(value, list) else value}", 0)
+    if row.get("reference", "none") not in ("", "none"):
+        yield textwrap.indent(bibliography([row["reference"]]).rstrip(), "  ")
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent=" " * indent, subsequent_indent=" " * (indent or 2))
 
 
 def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:

@@ -15,53 +15,8 @@ from pathlib import Path
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
 from ..core.files import cache_folder, one_line, write_atomic
 from ..core.memory import address_limit
-
-USAGE = """\
-keyframe-bench: compare key-frame extractors on one decode
-
-  keyframe-bench list [--json]
-      every extractor, feature, metric, data set and network
-  keyframe-bench extract VIDEO extractor=NAME [extractor.PARAMETER=...] [sampling=2fps|every|every3]
-                 [budget=8|15%|4/min|free|inferred|inferred-coverage] [seed=0] [out=DIR]
-                 [clips=true [clips.quiet_s=10] [clips.pre_roll_s=0] [clips.post_roll_s=0] [clips.merge_s=0]]
-      key frames of one video, or of a folder of frames (fps=25): keyframes.json, pictures, storyboard.jpg;
-      with clips=true the key clips too
-  keyframe-bench explain VIDEO frame=N|time=SECONDS extractor=NAME [options of extract] [--json]
-      why that frame was chosen or not: its score, the threshold, its segment, its neighbours
-  keyframe-bench run dataset=NAME [dataset.root=DIR] extractors='[a,b]'|all [budget=10] [seeds=[0]] [sampling=2fps]
-                 [grid.EXTRACTOR.PARAMETER=[...]] [executor=serial|loky|ray] [executor.n_jobs=2]
-                 [on_error=raise|warn|skip] [columns='[a,b]'] [out=DIR] [--dry-run]
-                 [split=kfold:5|videos:0.8|temporal:0.8|FILE.json [trainer.EXTRACTOR.OPTION=[...]] [trainings=DIR]]
-      a comparison table and a report; run again, only missing cells are computed; -m sweeps with Hydra;
-      with split=, what learns is trained on each fold, and all methods are scored on the videos that are held out
-  keyframe-bench train extractor=NAME dataset=NAME [dataset.root=PATH] [split=temporal:0.8|videos:0.8|frames:0.8|...]
-                 [trainer=default|smoke] [trainer.OPTION=VALUE] [logger=csv|wandb] [init=FILE] [seed=0] [out=DIR]
-      an extractor that learns: best.safetensors, last.safetensors, history.csv; the same command goes on from an
-      interruption; -m sweeps with Hydra, such as seed=0,1,2 trainer.loss=l2,mix
-  keyframe-bench table [NAME [scale=smoke|cpu|paper] [dataset=NAME] [weights=FILE] [out=DIR] [--save FILE] [--into F]]
-                 [data.NAME=PATH|rendered] [trainings=DIR] [seeds=[0,1,2]] [trainer.OPTION=VALUE]   (of trainings)
-  keyframe-bench table NAME --from RESULTS [columns='[a,b]'] [out=DIR] [--save FILE] [--into FILE]
-      a paper's table or figure: the paper's numbers, ours, a verdict for every claim; without a name, what there is
-  keyframe-bench results diff A B [--tolerance 0.001] [--json]
-      which cells of two results (out= folders or results.jsonl) changed, by how much; exit status 1 if any
-  keyframe-bench cache [clear] [--json]
-      features and rows of trainings kept between runs: where, how much; clear removes them
-  keyframe-bench perf VIDEO [--peers] [extractors='[a,b]'] [repeats=3] [sampling=2fps] [budget=10] [weights=FILE]
-                 [extractor.checkpoint=FILE]
-  keyframe-bench perf --from FILE.json
-                 [--json] [--save FILE.json] [--markdown FILE.md] [--into FILE.md]
-      seconds and memory against plain decoding, measured in rounds; --peers: other tools too, as whole processes
-  keyframe-bench check NAME | --plugin FILE
-      the contract checks, a verdict each
-  keyframe-bench new NAME [--learned] [--in-tree]
-      a working extractor to start from; --learned: one that learns from human annotators
-
-Every command takes --plugin FILE (repeatable). Errors exit with status 2, failed cells with 1,
-and so do errors that nobody foresaw: their sentence names a file that tells where they happened.
-"""
-
-COMMANDS = ("list", "extract", "explain", "run", "train", "table", "results", "perf", "cache", "check", "new")
-
+from .arguments import Arguments, read
+from .options import COMMANDS
 
 _LIGHT = ("list", "results", "cache", "new")
 # What NumPy, OpenCV, PyAV and SciPy take in; with less, some of them crash or hang while they are imported.
@@ -99,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(USAGE, end="")
+        from .help import overview
+
+        print(overview())
         return 0 if arguments else 2
     if arguments[0] == "--version":
         from .. import __version__
@@ -110,13 +67,15 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}; commands are {', '.join(COMMANDS)}")
     if "--" not in rest and any(word in ("-h", "--help") for word in rest):
-        print(USAGE, end="")
+        from .help import page
+
+        print(page(COMMANDS[name]))
         return 0
     if name not in _LIGHT and address_limit() < _LIBRARIES_BYTES:
         raise OutOfMemoryError("this command needs more than 1.2 GB of address space")
     with memory_errors_named():
-        command: Callable[[list[str]], int] = import_module(f".{name}_command", __package__).run
-        return command(rest)
+        command: Callable[[Arguments], int] = import_module(f".{name}_command", __package__).run
+        return command(read(COMMANDS[name], rest))
 
 
 def _tell(text: str) -> None:

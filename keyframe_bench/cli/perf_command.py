@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,38 +11,33 @@ from typing import Any
 
 from ..bench.profile import FORMAT, ProfileSpec, profile
 from ..core.errors import OutputError, UsageError
-from ..core.files import printable, write_atomic
+from ..core.files import write_atomic
 from ..core.records import read_json
 from ..core.registry import load_plugins
 from ..report.perf import print_profile, profile_markdown
 from ..tables.format import one_line
 from ..tables.load import read_text
-from .arguments import Arguments, split
-from .compose import parse
+from .arguments import Arguments
 from .table_command import replaced, write_into
 
-_OPTIONS = ("extractors", "budget", "sampling", "repeats")
-_CHECKPOINT = "extractor.checkpoint="
 _WRITTEN = ("--save", "--markdown", "--into")
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Measure, or read what was measured; print and write; return 1 when a case failed."""
-    found = split(arguments, switches=["--peers", "--json"], valued=["--from", *_WRITTEN], n_positional=1)
     load_plugins(found.plugins)
     if "--from" in found.values:
         record = _read(found)
     else:
         spec = _spec(found)
         _check_targets(found.values, spec.video.stem)
-        command = printable(shlex.join(["keyframe-bench", "perf", *arguments]))
         try:
-            record = profile(spec, command=command, report=_report)
+            record = profile(spec, command=found.line, report=_report)
         except KeyboardInterrupt:
             print("keyframe-bench: stopped; perf keeps nothing of a run that is not complete", file=sys.stderr)
             return 130
     _write(record, found.values)
-    if "--json" in found.switches:
+    if "--json" in found.values:
         print(json.dumps(record, indent=1, allow_nan=False))
     else:
         print_profile(record)
@@ -51,37 +45,25 @@ def run(arguments: list[str]) -> int:
 
 
 def _spec(found: Arguments) -> ProfileSpec:
-    video = found.pop_video("perf VIDEO")
-    options: dict[str, Any] = {}
-    for word in [word for word in found.overrides if word.startswith(_CHECKPOINT)]:
-        found.overrides.remove(word)
-        options["checkpoint"] = word.removeprefix(_CHECKPOINT)
-    for override in parse(found.overrides):
-        line, key = str(override.input_line), str(override.key_or_group)
-        if key not in _OPTIONS:
-            raise UsageError(f"unknown option {key}=; perf has {', '.join(_OPTIONS)}, weights and {_CHECKPOINT[:-1]}")
-        if override.package is not None or override.is_delete() or override.is_add():
-            raise UsageError(f"{line}: options are changed by {key}=VALUE only")
-        if override.is_sweep_override():
-            raise UsageError(f"{line}: several values need brackets, {key}='[a,b]'")
-        options[key] = override.value()
+    given = found.values
+    options: dict[str, Any] = {k: given[k] for k in ("extractors", "repeats", "weights") if k in given}
+    options |= {k: str(given[k]) for k in ("budget", "sampling") if k in given}
     if "extractors" in options:
         names = options["extractors"]
         listed = names if isinstance(names, list) else [names]
         options["extractors"] = "all" if listed == ["all"] else listed
-    if "budget" in options:
-        options["budget"] = str(options["budget"])
-    if "sampling" in options:
-        options["sampling"] = str(options["sampling"])
-    weights = found.paths.pop("weights", None)
-    for unknown in found.paths:
-        raise UsageError(f"perf takes no {unknown}=")
-    return ProfileSpec(video, weights=weights, peers="--peers" in found.switches, **options)
+    return ProfileSpec(
+        found.video(), checkpoint=found.get("extractor.checkpoint"), peers="--peers" in found.values, **options
+    )
 
 
 def _read(found: Arguments) -> dict[str, Any]:
     """Return the record of ``--from``, which can be rendered."""
-    extra = [*found.positional, *(f"{path}=" for path in found.paths), *found.overrides, *(found.switches - {"--json"})]
+    allowed = {"--from", "--json", *_WRITTEN}
+    extra = [
+        *found.positional,
+        *(k if k[:2] == "--" else f"{k}={v}" for k, v in found.values.items() if k not in allowed),
+    ]
     if extra:
         raise UsageError(f"perf --from reads what was measured and measures nothing: leave out {extra[0]}")
     file = found.values["--from"]

@@ -14,17 +14,15 @@ from ..metrics.cost import Cost
 from ..tables.diff import ColumnChange, Difference, diff_results
 from ..tables.format import one_line
 from ..tables.load import read_cells
-from .arguments import split
+from .arguments import Arguments
 
 _USE = "keyframe-bench results diff A B, where A and B are out= folders or results.jsonl files"
 _SHOWN = 8  # lines of one kind; --json has all
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Print the differences of two results; return 0 if there is none, else 1."""
-    found = split(arguments, switches=["--json"], valued=["--tolerance"], n_positional=len(arguments))
-    tolerance = _tolerance(found.values.get("--tolerance", "0"))
-    found.refuse_options("results")
+    tolerance = _tolerance(found.get("--tolerance"))
     load_plugins(found.plugins)
     if not found.positional or found.positional[0] != "diff":
         raise UsageError(f"results knows one thing to do, diff: {_USE}")
@@ -36,7 +34,7 @@ def run(arguments: list[str]) -> int:
         if not cells:
             raise UsageError(f"{path!r} holds no cells to compare; give the out= folder of a run that has finished")
     difference = diff_results(first.values(), second.values(), tolerance=tolerance, costs=Cost.columns)
-    if "--json" in found.switches:
+    if "--json" in found.values:
         print(json.dumps({"first": paths[0], "second": paths[1], "equal": difference.equal, **asdict(difference)}))
     else:
         print("\n".join(one_line(line) if line[:1] != " " else f"  {one_line(line)}" for line in _lines(difference)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,56 +11,50 @@ from typing import Any
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
 from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
 from ..core.errors import UsageError
-from ..core.files import one_line, printable
+from ..core.files import one_line
 from ..core.params import parameters_of
 from ..core.registry import load_plugins, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
-from .arguments import Arguments, path_text, split
+from .arguments import Arguments, path_text
 from .compose import built_params, composed, jobs_of, text_parameters
 from .progress import run_progress, say
 from .sweep import print_failed, swept
 
-DEFAULT_OUT = "outputs/run"
 
-
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Run, sweep or plan; return 1 when cells failed."""
-    found = split(arguments, switches=["--dry-run", "-m", "--multirun"])
     load_plugins(found.plugins)
-    columns = found.pop_columns(list(metric_columns()))
-    found.paths.setdefault("out", DEFAULT_OUT)
-    command = printable(shlex.join(["keyframe-bench", "run", *arguments]))
-    if {"-m", "--multirun"} & found.switches:
-        if "--dry-run" in found.switches:
+    columns = found.columns(list(metric_columns()))
+    found.values["out"] = found.get("out")
+    if "-m" in found.values:
+        if "--dry-run" in found.values:
             raise UsageError("--dry-run plans one job; leave out -m")
-        return _sweep(found, command, columns)
+        return _sweep(found, columns)
     texts, overrides = text_parameters("dataset", found.overrides)
-    paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
-    spec = make_spec(composed("run", overrides), paths)
-    if "--dry-run" in found.switches:
+    spec = make_spec(composed("run", overrides), found.values | texts)
+    if "--dry-run" in found.values:
         _print_dry_run(dry_run(spec))
         return 0
     with run_progress() as report:
-        summary = run_benchmark(spec, command=command, report=report, say=say)
+        summary = run_benchmark(spec, command=found.line, report=report, say=say)
     return _finish(summary, spec.on_error, columns)
 
 
-def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
+def make_spec(config: Mapping[str, Any], typed: Mapping[str, Any]) -> RunSpec:
     """Return the run that a composed configuration describes.
 
     Parameters
     ----------
     config : mapping
         Of ``conf/run.yaml`` with its groups.
-    paths : mapping
-        ``out``, ``weights``, ``trainings``, ``dataset.root`` and the like as typed; ``split`` if it is a file.
+    typed : mapping
+        Options that no grammar touches: ``out``, ``weights``, ``trainings``, ``dataset.root`` and the like; ``split``
+        if it is a file.
     """
     name, params = built_params(config["dataset"])
-    params |= {key.removeprefix("dataset."): text for key, text in paths.items() if key.startswith("dataset.")}
-    if "extractor.weights" in paths:
-        raise UsageError("run takes weights=FILE, or grid.<extractor>.weights=[...]")
+    params |= {key.removeprefix("dataset."): text for key, text in typed.items() if key.startswith("dataset.")}
     names = _listed(config["extractors"])
     if not all(isinstance(e, str) for e in names):
         raise UsageError(f"extractors={config['extractors']!r} is not all or a list of names such as '[uniform,vsumm]'")
@@ -73,18 +66,18 @@ def make_spec(config: Mapping[str, Any], paths: Mapping[str, str]) -> RunSpec:
         raise UsageError(f"executor={backend} has no option {unknown[0]!r}; it has {', '.join(known)}")
     return RunSpec(
         dataset=Dataset.registry.build(name, params),
-        out=Path(paths["out"]),
+        out=Path(typed["out"]),
         extractors=extractors,
-        grid=_grid(config["grid"], [] if "all" in names else names, paths.get("weights")),
+        grid=_grid(config["grid"], [] if "all" in names else names, typed.get("weights")),
         budgets=[str(b) for b in _listed(config["budget"])],
         sampling=str(config["sampling"]),
         seeds=[int(s) if isinstance(s, str) and s.isdecimal() and len(s) < 20 else s for s in _listed(config["seeds"])],
         on_error=config["on_error"],
         limit=config["limit"],
         cache_gb=config["cache_gb"],
-        split=str(paths.get("split") or config["split"] or ""),
+        split=str(typed.get("split") or config["split"] or ""),
         split_seed=config["split_seed"],
-        trainings=Path(paths.get("trainings") or config["trainings"]),
+        trainings=Path(typed.get("trainings") or config["trainings"]),
         trainer={name: dict(axes) for name, axes in config["trainer"].items()},
         leak=config["leak"],
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
@@ -145,14 +138,14 @@ def print_failures(summary: RunSummary) -> int:
     return 1 if failures else 0
 
 
-def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
+def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    specs = [make_spec(config, found.paths) for config in jobs_of("run", found.overrides)]
+    specs = [make_spec(config, found.values) for config in jobs_of("run", found.overrides)]
     for spec in specs:  # a wrong value is told before the first job starts
         variants(spec)
-    work = partial(_ran, paths=found.paths, command=command)
+    work = partial(_ran, typed=found.values, command=found.line)
     words = {"failed": "the sweep's launcher failed", "kept": "finished cells"}
-    jobs = swept("run", found.overrides, Path(found.paths["out"]) / "hydra", work, **words)
+    jobs = swept("run", found.overrides, Path(found.values["out"]) / "hydra", work, **words)
     summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
     if not summaries:
         raise UsageError(jobs[0].return_value.reason)
@@ -160,9 +153,9 @@ def _sweep(found: Arguments, command: str, columns: Sequence[str]) -> int:
     return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 
 
-def _ran(config: Mapping[str, Any], _: Callable[[str], None], paths: Mapping[str, str], command: str) -> RunSummary:
+def _ran(config: Mapping[str, Any], _: Callable[[str], None], typed: Mapping[str, Any], command: str) -> RunSummary:
     """Do one job of a sweep."""
-    return run_benchmark(make_spec(config, paths), command=command)
+    return run_benchmark(make_spec(config, typed), command=command)
 
 
 def _print_dry_run(plan: DryRun) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..bench.execute import finish_sweep, metric_columns, run_benchmark
 from ..bench.record_table import run_records
 from ..bench.spec import RunSpec
 from ..core.errors import UsageError
-from ..core.files import make_folder, one_line, printable, write_atomic
+from ..core.files import make_folder, one_line, write_atomic
 from ..core.params import parameters_of
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
@@ -22,44 +21,40 @@ from ..report.tables import Rendered, rendered
 from ..tables.experiment import Experiment
 from ..tables.export import exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
-from .arguments import Arguments, path_text, split
+from .arguments import Arguments, path_text
 from .compose import built_params, composed, text_parameters
 from .experiments import load_experiment, names_of_experiments
 from .progress import run_progress, say
 from .run_command import make_spec, print_failures, print_notes
 from .table_trainings import measure_trainings
 
-DEFAULT_SCALE = "cpu"
 # What the table itself decides; everything else of `run` may be given.
 _FIXED = ("extractors", "budget", "sampling")
 
 
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Regenerate a table; return 1 when cells failed."""
-    found = split(arguments, valued=["--from", "--into", "--save"], n_positional=1)
     load_plugins(found.plugins)
     if not found.positional:
         print("\n".join(f"{name:32} {load_experiment(name).title}" for name in names_of_experiments()))
         return 0
     experiment = load_experiment(found.positional[0])
-    columns = found.pop_columns(list(_columns_of(experiment)))
-    scale, overrides = _scale(found.overrides)
+    columns = found.columns(list(_columns_of(experiment)))
     status = 0
     if "--from" in found.values:
-        _refuse_options(experiment, found, overrides, scale)
+        _refuse_options(experiment, found)
         source = Path(found.values["--from"])
     else:
-        found.paths.setdefault("out", f"outputs/{experiment.name}")
-        command = printable(shlex.join(["keyframe-bench", "table", *arguments]))
-        status = _measure(experiment, scale or DEFAULT_SCALE, found, overrides, command)
-        source = Path(found.paths["out"])
+        found.values.setdefault("out", f"outputs/{experiment.name}")
+        status = _measure(experiment, found)
+        source = Path(found.values["out"])
     record = run_record_of(source)
     page = rendered(
         experiment, read_cells(source), record | {"columns": record.get("columns") or metric_columns()}, columns
     )
     print(page.text, end="")
-    if "out" in found.paths:
-        print("written:", ", ".join(path_text(file) for file in write_table(page, Path(found.paths["out"]))))
+    if "out" in found.values:
+        print("written:", ", ".join(path_text(file) for file in write_table(page, Path(found.values["out"]))))
     if "--save" in found.values:
         save(experiment, source, Path(found.values["--save"]))
     if "--into" in found.values:
@@ -128,23 +123,20 @@ def _columns_of(experiment: Experiment) -> Iterable[str]:
     return (str(column["name"]) for column in experiment.columns)
 
 
-def _scale(overrides: list[str]) -> tuple[str | None, list[str]]:
-    given = [line for line in overrides if line.startswith("scale=")]
-    return (given[-1].partition("=")[2] if given else None), [line for line in overrides if line not in given]
-
-
-def _refuse_options(experiment: Experiment, found: Arguments, overrides: list[str], scale: str | None) -> None:
-    extra = [*overrides, *(path for path in found.paths if path != "out"), *(["scale="] if scale else [])]
+def _refuse_options(experiment: Experiment, found: Arguments) -> None:
+    typed = (f"{key}=" for key in found.values if key not in ("out", "columns") and not key.startswith("--"))
+    extra = [*found.overrides, *typed]
     if extra:
         raise UsageError(f"table {experiment.name} --from reads results and runs nothing: leave out {extra[0]}")
 
 
-def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: list[str], command: str) -> int:
+def _measure(experiment: Experiment, found: Arguments) -> int:
     """Compute the missing cells of every run of the table, into one folder; return 1 when cells failed."""
+    scale, command = found.get("scale"), found.line
     facts = {"table": experiment.name, "scale": scale}
     if experiment.kind == "training":
-        return measure_trainings(experiment, scale, found, command=command)
-    specs = specs_of(experiment, scale, found, overrides)
+        return measure_trainings(experiment, scale, found)
+    specs = specs_of(experiment, scale, found)
     if experiment.records:
         run_records(experiment, specs[0], command=command, facts=facts)
         return 0
@@ -157,7 +149,7 @@ def _measure(experiment: Experiment, scale: str, found: Arguments, overrides: li
     return print_failures(total)
 
 
-def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: list[str]) -> list[RunSpec]:
+def specs_of(experiment: Experiment, scale: str, found: Arguments) -> list[RunSpec]:
     """Return the runs a table consists of: its scale's options, the user's own, and each run's.
 
     Raises
@@ -165,8 +157,10 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: li
     UsageError
         For an option that the table itself decides, or that does not exist.
     """
-    options = experiment.scale(scale)
+    options, overrides = experiment.scale(scale), found.overrides
     keys = [line.partition("=")[0].lstrip("+") for line in overrides]
+    if foreign := next((key for key in found.values if key.startswith("data.")), None):
+        raise UsageError(f"table {experiment.name} takes no {foreign}=; its data set is dataset=NAME")
     fixed = next((key for key in keys if key in _FIXED), None)
     if fixed:
         raise UsageError(f"table {experiment.name} decides {fixed}= itself; leave it out, or copy its YAML file")
@@ -178,11 +172,10 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments, overrides: li
     if "cache_gb" not in keys:
         config["cache_gb"] = 0  # a paper's table states costs: they are measured, not remembered
     config |= {k: v for k, v in options.items() if k not in (*keys, "dataset")}
-    paths = found.paths | {f"dataset.{name}": text for name, text in texts.items()}
-    return [_spec(config, run, keys, paths) for run in experiment.runs_at(scale)]
+    return [_spec(config, run, keys, found.values | texts) for run in experiment.runs_at(scale)]
 
 
-def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], paths: Mapping[str, str]) -> RunSpec:
+def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], typed: Mapping[str, Any]) -> RunSpec:
     """One run; grids and weights of extractors that it does not name are of no concern to it."""
     mine = {**config, **{k: v for k, v in run.items() if k not in keys}}
     names = mine["extractors"]
@@ -194,9 +187,9 @@ def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], pa
             for name in {**given, **own}
             if everything or name in names
         }
-    if "weights" in paths and not everything and not any(_takes_weights(name) for name in names):
-        paths = {k: v for k, v in paths.items() if k != "weights"}
-    return make_spec(mine, paths)
+    if "weights" in typed and not everything and not any(_takes_weights(name) for name in names):
+        typed = {k: v for k, v in typed.items() if k != "weights"}
+    return make_spec(mine, typed)
 
 
 def _takes_weights(name: str) -> bool:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..bench.training_table import TableOptions, run_trainings
 from ..core.errors import UsageError
 from ..tables.experiment import Experiment
 from ..tables.format import one_line
 from .arguments import Arguments
+from .compose import one_value
 from .progress import say
 
 
-def measure_trainings(experiment: Experiment, scale: str, found: Arguments, *, command: str) -> int:
+def measure_trainings(experiment: Experiment, scale: str, found: Arguments) -> int:
     """Make what a table of trainings is of; return 1 when a training failed.
 
     Options are ``data.NAME=PATH`` (or ``rendered``), ``trainings=DIR``, ``seeds=[0,1,2]`` and ``trainer.NAME=VALUE``.
@@ -37,46 +35,34 @@ def measure_trainings(experiment: Experiment, scale: str, found: Arguments, *, c
         data={key.removeprefix("data."): text for key, text in given.items() if key.startswith("data.")},
         **({"trainings": Path(given["trainings"])} if "trainings" in given else {}),
         seeds=_seeds(given["seeds"]) if "seeds" in given else None,
-        trainer={k.removeprefix("trainer."): _value(k, v) for k, v in given.items() if k.startswith("trainer.")},
+        trainer={key.removeprefix("trainer."): value for key, value in given.items() if key.startswith("trainer.")},
     )
-    out = Path(found.paths["out"])
-    summary = run_trainings(experiment, scale, out, options, command=command, report=say, progress=line_a_minute())
+    out = Path(found.values["out"])
+    summary = run_trainings(experiment, scale, out, options, command=found.line, report=say, progress=line_a_minute())
     for line in summary.failures:
         print(f"failed: {one_line(line)}", file=sys.stderr)
     return 1 if summary.failures else 0
 
 
-def _given(found: Arguments) -> dict[str, str]:
-    """Return every option by key, as typed."""
-    given = {key: text for key, text in found.paths.items() if key != "out"}
+def _given(found: Arguments) -> dict[str, Any]:
+    """Return every option by key, read."""
+    given = {k: v for k, v in found.values.items() if k not in ("out", "scale", "columns") and not k.startswith("--")}
     for word in found.overrides:
-        key, _, value = word.partition("=")
-        if key != "scale":
-            given[key] = value
-    for key, value in given.items():
-        known = key in ("trainings", "seeds") or key.startswith(("data.", "trainer."))
-        if not known:
+        key, _, text = word.partition("=")
+        known = key == "seeds" or key.startswith("trainer.")
+        if known and not text:
+            raise UsageError(f"{key}= is empty; give a value after it, or leave it out")
+        given[key] = one_value(word) if known else text
+    for key in given:
+        if key not in ("trainings", "seeds") and not key.startswith(("data.", "trainer.")):
             near = difflib.get_close_matches(key, ["trainings", "seeds", "data", "trainer"], n=1)
             hint = f"did you mean {near[0]}=" if near else "there are data.NAME=, trainings=, seeds= and trainer.NAME="
             raise UsageError(f"tables of trainings have no option {key}=; {hint}")
-        if not value:
-            raise UsageError(f"{key}= is empty; give a value after it, or leave it out")
     return given
 
 
-def _seeds(text: str) -> list[int]:
-    value = _value("seeds", text)
+def _seeds(value: Any) -> list[int]:
     seeds = value if isinstance(value, list) else [value]
     if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds):
-        raise UsageError(f"seeds={text} is not a list of whole numbers of at least 0, such as seeds=[0,1,2]")
+        raise UsageError(f"seeds={value} is not a list of whole numbers of at least 0, such as seeds=[0,1,2]")
     return list(dict.fromkeys(seeds))
-
-
-def _value(key: str, text: str) -> Any:
-    """Return a scalar or a list as YAML reads it, and ``1e-3`` as the number that Hydra's grammar reads."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"{key}={text} has a value that cannot be read; give a number or a word") from None
-    number = re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text)  # YAML 1.1 wants a point and a sign in it
-    return float(text) if number else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ from ..datasets.base import Dataset
 from ..tables.format import one_line
 from ..training.data import TrainingData
 from ..training.defects import defects
-from .arguments import Arguments, path_text, split
+from .arguments import Arguments, path_text
 from .compose import built_params, composed, jobs_of, text_parameters
+from .options import COMMANDS
 from .progress import MinuteLines, say
 from .sweep import print_failed, swept
 
@@ -32,34 +33,21 @@ if TYPE_CHECKING:
     from ..training.session import Progress as Reached
     from ..training.session import Report
 
-DEFAULT_OUT = "outputs/train"  # each training in a folder of its own there
 
-
-@dataclass(frozen=True)
-class _Typed:
-    """Options whose values no grammar may touch.
-
-    Attributes
-    ----------
-    out, init, split : str or None
-    dataset : dict
-        Parameters of the data set that are text.
-    """
-
-    out: str | None
-    init: str | None
-    split: str | None
-    dataset: Mapping[str, str]
-
-
-def run(arguments: list[str]) -> int:
+def run(found: Arguments) -> int:
     """Train once, or sweep."""
-    found = split(arguments, switches=["-m", "--multirun"])
     load_plugins(found.plugins)
-    typed, overrides = _typed(found)
-    if {"-m", "--multirun"} & found.switches:
+    given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
+    if old := sorted(given & {"network", "loss", "data"}):
+        raise UsageError(
+            f"train takes no {old[0]}= any more; write keyframe-bench train extractor=autoencoder dataset=NAME "
+            "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
+        )
+    texts, overrides = text_parameters("dataset", found.overrides)
+    typed = found.values | texts
+    if "-m" in typed:
         return _sweep(typed, overrides)
-    training = _placed(make_training(composed("train", overrides), typed), typed.out)
+    training = _placed(make_training(composed("train", overrides), typed), typed.get("out"))
     with training_progress() as report:
         trained = train(training, report=report, say=say)
     _print_end(trained, training)
@@ -68,55 +56,35 @@ def run(arguments: list[str]) -> int:
     return 1 if trained.problem else 0
 
 
-def _typed(found: Arguments) -> tuple[_Typed, list[str]]:
-    """Take paths out of the arguments; what is left is Hydra's."""
-    given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
-    if old := sorted(given & {"network", "loss", "data"}):
-        raise UsageError(
-            f"train takes no {old[0]}= any more; write keyframe-bench train extractor=autoencoder dataset=NAME "
-            "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
-        )
-    out, split_file = found.paths.pop("out", None), found.paths.pop("split", None)
-    texts = {key.removeprefix("dataset."): found.paths.pop(key) for key in list(found.paths) if "dataset." in key}
-    for unknown in found.paths:
-        raise UsageError(f"train takes no {unknown}=; what it learns from is dataset=NAME dataset.root=PATH")
-    left, values = [], {}
-    for line in found.overrides:
-        key, _, value = line.partition("=")
-        if key == "init":
-            if not value:
-                raise UsageError(f"{key}= is empty; give the path of a file after it, or leave it out")
-            values[key] = None if value == "null" else value
-        else:
-            left.append(line)
-    more, left = text_parameters("dataset", left)
-    return _Typed(out, values.get("init"), split_file, {**texts, **more}), left
+def make_training(config: Mapping[str, Any], typed: Mapping[str, Any]) -> Training:
+    """Return the training that a composed configuration describes, in the folder ``out`` itself.
 
-
-def make_training(config: Mapping[str, Any], typed: _Typed) -> Training:
-    """Return the training that a composed configuration describes, in the folder ``out`` itself."""
+    ``typed`` has the options that no grammar touches: ``out``, ``init``, ``dataset.root`` and the like; ``split`` if it
+    is a file.
+    """
     if not config.get("extractor"):
         raise UsageError("train needs extractor=NAME, a method that learns; keyframe-bench list shows which do")
     name, _ = built_params(config["extractor"])
     method = trainable(name)
     _, given = built_params(config["trainer"])
     dataset_name, params = built_params(config["dataset"])
-    dataset = Dataset.registry.build(dataset_name, {**params, **typed.dataset})
+    params |= {key.removeprefix("dataset."): text for key, text in typed.items() if key.startswith("dataset.")}
+    dataset = Dataset.registry.build(dataset_name, params)
     logger, params = built_params(config["logger"])
     known = {"wandb_mode": params.pop("mode")} if logger == "wandb" and "mode" in params else {}
     for unknown in params:
         raise UsageError(f"logger={logger} has no option {unknown!r}; logger=wandb has mode")
     data = TrainingData(
         dataset=dataset,
-        split=Split.parse(typed.split or config["split"] or dataset.usual_split),
+        split=Split.parse(typed.get("split") or config["split"] or dataset.usual_split),
         **{key: config[key] for key in ("fold", "split_seed", "sampling", "limit", "limit_validation", "cache_gb")},
     )
     return Training(
         extractor=name,
         options=method.Options.build(given),
         data=data,
-        out=Path(typed.out or DEFAULT_OUT),
-        init=typed.init,
+        out=Path(typed.get("out") or COMMANDS["train"].default("out")),
+        init=None if typed.get("init") == "null" else typed.get("init"),
         seed=config["seed"],
         logger=logger,  # type: ignore[arg-type]  # Training checks it
         **known,
@@ -220,11 +188,11 @@ def training_progress() -> Iterator[Report | None]:
         yield report
 
 
-def _sweep(typed: _Typed, overrides: Sequence[str]) -> int:
+def _sweep(typed: Mapping[str, Any], overrides: Sequence[str]) -> int:
     """Train once per combination through the configured Hydra launcher, each in a folder of its own below ``out``."""
     for config in jobs_of("train", overrides):  # a wrong value is told before the first job starts
         make_training(config, typed)
-    out = Path(typed.out or DEFAULT_OUT)
+    out = Path(typed.get("out") or COMMANDS["train"].default("out"))
     words = {"failed": "the sweep was stopped", "kept": "finished epochs"}
     jobs = swept("train", overrides, out / "hydra", partial(_trained, typed=typed), **words)
     if trainings := [job.return_value for job in jobs if isinstance(job.return_value, Trained)]:
@@ -232,7 +200,7 @@ def _sweep(typed: _Typed, overrides: Sequence[str]) -> int:
     return 1 if print_failed(jobs, "training", "the same command tries them again") else 0
 
 
-def _trained(config: Mapping[str, Any], at: Callable[[str], None], typed: _Typed) -> Trained:
+def _trained(config: Mapping[str, Any], at: Callable[[str], None], typed: Mapping[str, Any]) -> Trained:
     """Do one job of a sweep."""
     training = _placed(make_training(config, typed), None)
     at(path_text(training.out))

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import inspect
+import re
 import sys
 import types
 import typing
@@ -153,6 +154,30 @@ def _alternatives(hint: Any) -> Iterator[Any]:
             yield from _alternatives(part)
     else:
         yield hint
+
+
+def documented(cls: type) -> dict[str, str]:
+    """Return what the docstrings of ``cls`` and of its bases say of each parameter, as plain text.
+
+    Examples
+    --------
+    >>> class Shift(Configurable):
+    ...     '''Moves frames.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     x, y : int
+    ...         Pixels, ``x`` to the right.
+    ...     '''
+    >>> documented(Shift)["y"]
+    'Pixels, x to the right.'
+    """
+    found: dict[str, str] = {}
+    for doc in (inspect.cleandoc(base.__doc__ or "") for base in reversed(cls.__mro__)):
+        section = re.search(r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n---|\Z)", doc, re.M | re.S)
+        for names, text in re.findall(r"^(\w[^:\n]*)(?: :.*)?\n((?: .*\n?|\n)*)", section[1] if section else "", re.M):
+            found |= dict.fromkeys(names.split(", "), " ".join(text.replace("``", "").replace("None", "null").split()))
+    return found
 
 
 def check_params(cls: type, params: Mapping[str, Any], owner: str) -> dict[str, Any]:

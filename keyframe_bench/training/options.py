@@ -98,6 +98,7 @@ class NetworkOptions(TrainerOptions):
     Parameters
     ----------
     epochs : int
+        Passes over the rows that train.
     batch : int
         Rows of a step.
     lr, lr_end : float

@@ -176,7 +176,8 @@ OTHER_CASES = [
     ("frobnicate", "commands are list, extract, explain"),
     ("--frobnicate", "commands are"),
     ("list budget=8", "list takes no options"),
-    ("list uniform", "'uniform'"),
+    ("list unifrm", "did you mean uniform"),
+    ("list uniform vsumm", "'vsumm'"),
     ("list --foo", "--json"),
     ("extract", "extract needs a video"),
     ("extract budget=8", "extract needs a video"),
@@ -192,7 +193,7 @@ OTHER_CASES = [
     ("new 1abc", "'1abc' cannot name"),
     ("new uniform", "exists already"),
     ("new numpy", "importable module"),
-    ("new my_method budget=8", "new takes no budget"),
+    ("new my_method budget=8", "new takes no options such as budget="),
 ]
 
 
@@ -230,17 +231,6 @@ def test_run_refuses(refused, rendered, arguments, says):
 @pytest.mark.parametrize(("arguments", "says"), OTHER_CASES)
 def test_other_commands_refuse(refused, arguments, says):
     assert says in refused(*arguments.split(" "))
-
-
-def test_no_arguments_print_the_usage(cli):
-    status, out, _ = cli()
-    assert status == 2 and "keyframe-bench extract VIDEO" in out
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["extract", "--help"], ["run", "-h"]])
-def test_help(cli, arguments):
-    status, out, err = cli(*arguments)
-    assert (status, err) == (0, "") and "keyframe-bench extract VIDEO" in out
 
 
 def test_version(cli):

@@ -125,7 +125,7 @@ def test_names_cannot_break_the_lines(cli, write_results):
         ((), "results diff A B"),
         (("difference", "a", "b"), "one thing to do, diff"),
         (("diff", "a"), "compares two results"),
-        (("diff", "a", "a", "a"), "compares two results"),
+        (("diff", "a", "a", "a"), "one too many"),
         (("diff", "a", "missing"), "cannot read 'missing': No such file"),
         (("diff", "a", "empty"), "holds no cells"),
         (("diff", "a", "folder"), "results.jsonl"),

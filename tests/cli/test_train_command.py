@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 
 from keyframe_bench.cli.compose import composed
-from keyframe_bench.cli.train_command import _Typed, make_training
+from keyframe_bench.cli.train_command import make_training
 from keyframe_bench.core.checkpoint import read_record
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.models.checkpoint import load_autoencoder
@@ -253,7 +253,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_stops_nothing(train, tmp_pat
 
 def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures():
     words = ["extractor=autoencoder"]
-    made = make_training(composed("train", words), _Typed(None, None, None, {}))
+    made = make_training(composed("train", words), {})
     assert made.options.params == AutoencoderOptions.build({}).params
     assert (made.data.dataset.name, made.seed, made.logger, str(made.data.split)) == ("rendered", 0, "csv", "given")
     defaults = {name: field.default for name, field in type(made.data).__dataclass_fields__.items()}
@@ -261,7 +261,7 @@ def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures():
     assert {**told, "dataset": None, "split": None} == {**defaults, "dataset": None, "split": None}
     assert made.logger == type(made).logger and made.wandb_mode == type(made).wandb_mode
     for more, mode in ((["logger=wandb"], "offline"), (["logger=wandb", "logger.mode=disabled"], "disabled")):
-        assert make_training(composed("train", [*words, *more]), _Typed(None, None, None, {})).wandb_mode == mode
+        assert make_training(composed("train", [*words, *more]), {}).wandb_mode == mode
 
 
 def test_ctrl_c_keeps_what_is_finished(autoencoder, tmp_path, monkeypatch):

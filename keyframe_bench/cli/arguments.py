@@ -136,7 +136,7 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
             flags = [f"{o.name} {o.value}".strip() for o in (*command.options, PLUGIN) if o.kind == "flag"]
             hint = f"this command knows {', '.join(flags)} (a file of that name: put -- before it)"
             raise UsageError(f"unknown option {word!r}; {hint}")
-        elif room:
+        elif room or not any(option.kind != "flag" for option in command.options):
             found.positional.append(word)
         else:
             raise UsageError(f"argument {word!r} is not key=value; for instance budget=8")

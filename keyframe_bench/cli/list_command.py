@@ -114,6 +114,9 @@ def _needs(extractor: Extractor) -> list[str]:
 def _learning(cls: type[Trainable]) -> dict[str, Any]:
     options = cls.Options.build()
     told = [p for one in (options, *options.all_chosen) for p in _parameters(type(one))]
+    for p in told:
+        if p["name"] in cls.Options.choices:
+            p["expects"] = "one of " + ", ".join(cls.Options.choices[p["name"]].names())
     return {"learns": True, "supervision": cls.supervision, "trainer": told, "numbers": _columns(cls.numbers)}
 
 
@@ -167,7 +170,7 @@ _KINDS = {"datasets": "data set", "losses": "loss"}
 _FACTS = {
     **{"description": "what it is", "summary": "a row", "source": "read from", "supports": "budgets"},
     **{"budget_rule": "how k is met", "may_return_fewer": "may return fewer", "sampling": "sampling of its own"},
-    **{"needs": "features it reads", "wants": "annotations it requires", "supervision": "learns from"},
+    **{"needs": "features it reads", "wants": "annotations it requires"},
     **{"known_defects": "known defects", "usual_split": "usual split", "layout": "files", "licence": "licence"},
     **{"trained_numbers": "trained numbers", "macs": "multiply-accumulates", "reference": "reference"},
 }
@@ -180,11 +183,11 @@ def _whole(kind: str, row: dict[str, Any]) -> Iterator[str]:
         yield from _wrapped(paragraph, 2)
     if not row["available"]:
         yield from _wrapped(f"not available: {one_line(row['reason'])}", 2)
-    for title, stem in (("parameters", ""), ("trainer", "trainer.")):
-        told = row.get(title)
+    learns = f"learns from {_teacher(row)}; options of keyframe-bench train" if row.get("learns") else ""
+    for title, stem, told in (("parameters", "", row["parameters"]), (learns, "trainer.", row.get("trainer", ()))):
         if told:
-            yield f"{'options of keyframe-bench train' if stem else title}:"
-        for p in told or ():
+            yield f"{title}:"
+        for p in told:
             yield f"  {stem}{p['name']}={shown(p['default'], 'null')}  ({p['expects']})"
             yield from _wrapped(p["about"], 6)
     numbers = row.get("columns") or row.get("numbers")
@@ -200,6 +203,10 @@ def _whole(kind: str, row: dict[str, Any]) -> Iterator[str]:
             yield from _wrapped(f"{words}: {', '.join(value) if isinstance(value, list) else value}", 0)
     if row.get("reference", "none") not in ("", "none"):
         yield textwrap.indent(bibliography([row["reference"]]).rstrip(), "  ")
+
+
+def _teacher(row: dict[str, Any]) -> str:
+    return "human annotators" if row["supervision"] == "users" else "videos alone"
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
@@ -222,9 +229,8 @@ def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
                 needs = ", ".join(row["needs"]) or "no features"
                 print(f"{'':23}[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
                 if row["learns"]:
-                    teacher = "human annotators" if row["supervision"] == "users" else "videos alone"
                     options = "  ".join(f"trainer.{p['name']}={p['default']}" for p in row["trainer"])
-                    print(f"{'':23}learns from {teacher} (keyframe-bench train): {options or 'no options'}")
+                    print(f"{'':23}learns from {_teacher(row)} (keyframe-bench train): {options or 'no options'}")
                 if row["known_defects"]:
                     print(f"{'':23}known defects: {row['known_defects']}")
             elif row.get("columns"):

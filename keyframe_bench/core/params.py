@@ -176,7 +176,8 @@ def documented(cls: type) -> dict[str, str]:
     for doc in (inspect.cleandoc(base.__doc__ or "") for base in reversed(cls.__mro__)):
         section = re.search(r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n---|\Z)", doc, re.M | re.S)
         for names, text in re.findall(r"^(\w[^:\n]*)(?: :.*)?\n((?: .*\n?|\n)*)", section[1] if section else "", re.M):
-            found |= dict.fromkeys(names.split(", "), " ".join(text.replace("``", "").replace("None", "null").split()))
+            plain = re.sub(r"\bNone\b", "null", text.replace("``", ""))  # as typed on the command line
+            found |= dict.fromkeys(names.split(", "), " ".join(plain.split()))
     return found
 
 

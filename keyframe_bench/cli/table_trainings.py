@@ -34,7 +34,7 @@ def measure_trainings(experiment: Experiment, scale: str, found: Arguments) -> i
     options = TableOptions(
         data={key.removeprefix("data."): text for key, text in given.items() if key.startswith("data.")},
         **({"trainings": Path(given["trainings"])} if "trainings" in given else {}),
-        seeds=_seeds(given["seeds"]) if "seeds" in given else None,
+        seeds=given.get("seeds"),
         trainer={key.removeprefix("trainer."): value for key, value in given.items() if key.startswith("trainer.")},
     )
     out = Path(found.values["out"])
@@ -52,7 +52,7 @@ def _given(found: Arguments) -> dict[str, Any]:
         known = key == "seeds" or key.startswith("trainer.")
         if known and not text:
             raise UsageError(f"{key}= is empty; give a value after it, or leave it out")
-        given[key] = one_value(word) if known else text
+        given[key] = _seeds(word) if key == "seeds" else one_value(word) if known else text
     for key in given:
         if key not in ("trainings", "seeds") and not key.startswith(("data.", "trainer.")):
             near = difflib.get_close_matches(key, ["trainings", "seeds", "data", "trainer"], n=1)
@@ -61,8 +61,9 @@ def _given(found: Arguments) -> dict[str, Any]:
     return given
 
 
-def _seeds(value: Any) -> list[int]:
+def _seeds(word: str) -> list[int]:
+    value = one_value(word)
     seeds = value if isinstance(value, list) else [value]
     if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds):
-        raise UsageError(f"seeds={value} is not a list of whole numbers of at least 0, such as seeds=[0,1,2]")
+        raise UsageError(f"{word} is not a list of whole numbers of at least 0, such as seeds=[0,1,2]")
     return list(dict.fromkeys(seeds))

@@ -48,10 +48,8 @@ def extraction_options(found: Arguments) -> tuple[str, dict[str, Any]]:
     texts, overrides = text_parameters("extractor", found.overrides)
     config = composed(found.command.config, overrides)
     name, params = built_params(config["extractor"])
-    params |= {key.removeprefix("extractor."): value for key, value in texts.items()}
-    weights = found.get("weights") or found.get("extractor.weights")
-    if weights is not None:
-        params["weights"] = weights
+    params |= found.below("extractor.") | {key.removeprefix("extractor."): text for key, text in texts.items()}
+    params |= {"weights": found.values["weights"]} if "weights" in found.values else {}
     return name, {"params": params, **{k: config[k] for k in ("budget", "sampling", "seed")}}
 
 

@@ -19,14 +19,9 @@ _STATUS = (
 
 def overview() -> str:
     """Return one line for every command."""
-    lines = [f"  {command.name:8} {command.summary}" for command in COMMANDS.values()]
-    return "\n".join(
-        [
-            *("usage: keyframe-bench COMMAND ...", "", _ABOUT, "", *lines, ""),
-            *textwrap.wrap(_STATUS, 100),
-            "keyframe-bench COMMAND --help: all options of a command.",
-        ]
-    )
+    commands = "\n".join(f"  {command.name:8} {command.summary}" for command in COMMANDS.values())
+    more = textwrap.fill(f"All options of a command: keyframe-bench COMMAND --help. {_STATUS}", 100)
+    return f"usage: keyframe-bench COMMAND ...\n\n{_ABOUT}\n\n{commands}\n\n{more}"
 
 
 def page(command: Command) -> str:

@@ -168,7 +168,8 @@ def _declared() -> dict[str, Command]:
     found = {}
     for name, node in yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["commands"].items():
         entries = [one for entry in node.pop("options") for one in (entry if isinstance(entry, list) else [entry])]
-        found[name] = Command(name, options=tuple(Option(**entry) for entry in entries), **node)
+        options = [Option(**{"kind": "flag" if entry["name"][0] == "-" else "config", **entry}) for entry in entries]
+        found[name] = Command(name, options=tuple(options), **node)
     return found
 
 

@@ -199,7 +199,7 @@ class Lengths(kb.Figure):
         yield {**about, "key": item.id, "reference": "none", "metrics": {"bytes": float(size)}}
 
     def draw(self, cells, settings):
-        return b"PNG of " + str(len(cells)).encode()
+        return b"\\x89PNG of " + str(len(cells)).encode()
 '''
 RECORDS = """
 title: How large
@@ -224,7 +224,7 @@ def test_a_figure_of_a_plugin_makes_the_cells_of_a_comparison(folder, tmp_path, 
     assert main([*words, f"--plugin={plugin}"]) == 0
     page = capsys.readouterr().out
     assert "| sizes |" in page and "scored 3 of 4 videos; 1 skipped: torn.mp4" in page
-    assert (out / "mine.png").read_bytes() == b"PNG of 3"
+    assert (out / "mine.png").read_bytes() == b"\x89PNG of 3"
     assert main(["table", str(table), f"--plugin={plugin}", "--from", str(out)]) == 0
     assert capsys.readouterr().out == page.partition("written:")[0]
     assert main([*words, f"--plugin={plugin}", "on_error=raise"]) == 2

@@ -14,7 +14,7 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,training,sweeps,cluster,figures,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,semantic,training,sweeps,cluster,figures,docs,dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
 	touch $@
 
@@ -23,7 +23,7 @@ install: $(STAMP)
 # Render the synthetic data set, run every extractor, print the comparison table.
 demo: $(STAMP)
 	$(BIN)/keyframe-bench run dataset=synthetic dataset.root=outputs/demo/videos extractors=all \
-	    weights=random budget=6 out=outputs/demo
+	    budget=6 out=outputs/demo
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -q $(PARALLEL) --nbmake tests keyframe_bench $(NOTEBOOKS)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UnavailableError, UsageError
-from .files import canonical_json, write_atomic
+from .files import canonical_json
 from .hashes import remembered_sha256
-from .tensor_files import read_tensors
+from .tensor_files import read_tensors, write_tensors
 
 FORMAT = "keyframe_bench/checkpoint@1"
 BUNDLED = "bundled"
@@ -68,11 +68,7 @@ class Checkpoint:
         ------
         OutputError
         """
-        from safetensors.numpy import save
-
-        tensors = {name: np.asarray(tensor, order="C") for name, tensor in self.tensors.items()}
-        data = save(tensors, {"format": FORMAT, "record": canonical_json(self.record)})
-        write_atomic(path, _in_one_order(data))
+        write_tensors(path, self.tensors, {"format": FORMAT, "record": canonical_json(self.record)})
 
     @property
     def options(self) -> dict[str, Any]:
@@ -83,14 +79,6 @@ class Checkpoint:
     def numbers(self) -> dict[str, Any]:
         """What the method keeps besides tensors, by name."""
         return dict(self.record["numbers"])
-
-
-def _in_one_order(data: bytes) -> bytes:
-    """Return a safetensors file with a sorted header: the library shuffles it, and equal weights need one sha256."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = canonical_json(json.loads(data[8:start])).encode()
-    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
-    return len(header).to_bytes(8, "little") + header + data[start:]
 
 
 def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoint") -> Path:

@@ -1,12 +1,16 @@
-"""The one reader of safetensors files that a user gives: weights and checkpoints."""
+"""The one reader and the one writer of safetensors files: weights and checkpoints."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from .errors import UsageError
-from .files import printable
+from .files import canonical_json, printable, write_atomic
 
 
 def read_tensors(
@@ -47,6 +51,22 @@ def read_tensors(
             ) from error
         text = " ".join(str(error).split())[:100]
         raise UsageError(f"{named} is no complete safetensors file ({text}); {way_out}") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+    """Write arrays as a safetensors file, atomically; equal tensors and metadata give equal bytes.
+
+    Raises
+    ------
+    OutputError
+    """
+    from safetensors.numpy import save
+
+    data = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, dict(metadata))
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = canonical_json(json.loads(data[8:start])).encode()  # sorted: the library shuffles it
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
+    write_atomic(path, len(header).to_bytes(8, "little") + header + data[start:])
 
 
 def _is_pickled(path: str | Path) -> bool:

@@ -26,7 +26,8 @@ class EmbeddingKMeans(Extractor):
     backbone : str
         ``timm:NAME`` or ``torchvision:NAME``, with builder options after a question mark (``timm:x?pad_type=same``).
     weights : str
-        "hub", "random" (untrained, and labelled so), or the path of a safetensors file.
+        "bundled" (EfficientNet-Lite0, `keyframe_bench[semantic]`), "hub" (downloaded), "random" (untrained, and
+        labelled so), or the path of a safetensors file.
     layer : {"pool", "logits"}
         "logits" is the article's "activations before the softmax layer" word for word; "pool" the features before them.
     mean, std : float, optional
@@ -47,8 +48,8 @@ class EmbeddingKMeans(Extractor):
     def __init__(
         self,
         *,
-        backbone: str = "timm:resnet18.a1_in1k",
-        weights: str = "hub",
+        backbone: str = "timm:tf_efficientnet_lite0.in1k",
+        weights: str = "bundled",
         layer: Literal["pool", "logits"] = "pool",
         mean: Annotated[float, Range(0, 1)] | None = None,
         std: Annotated[float, Range(0.001, 1)] | None = None,

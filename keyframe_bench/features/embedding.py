@@ -23,8 +23,8 @@ class Embedding(Feature):
     backbone : str
         ``timm:NAME`` or ``torchvision:NAME``, with builder options after a question mark (``timm:x?pad_type=same``).
     weights : str
-        "hub" (downloaded by the package, or found in its cache), "random" (untrained, fixed seed), or the path of a
-        safetensors file.
+        "bundled" (EfficientNet-Lite0 of the extra ``semantic``), "hub" (downloaded by the package, or found in its
+        cache), "random" (untrained, fixed seed), or the path of a safetensors file.
     layer : {"pool", "logits"}
         Globally pooled features, or the classifier's output before the softmax.
     mean, std : float, optional
@@ -44,8 +44,8 @@ class Embedding(Feature):
     def __init__(
         self,
         *,
-        backbone: str = "timm:resnet18.a1_in1k",
-        weights: str = "hub",
+        backbone: str = "timm:tf_efficientnet_lite0.in1k",
+        weights: str = "bundled",
         layer: Literal["pool", "logits"] = "pool",
         mean: Annotated[float, Range(0, 1)] | None = None,
         std: Annotated[float, Range(0.001, 1)] | None = None,
@@ -59,9 +59,10 @@ class Embedding(Feature):
     @property
     def key(self) -> str:
         """The sha256 of the weights stands in for where they came from."""
-        from ..models.weights import weights_id
+        from ..models.weights import normalisation, weights_id
 
-        values = self.params | {"weights": weights_id(self.backbone, self.weights)}
+        mean, std = normalisation(self.weights, self.mean, self.std)
+        values = self.params | {"weights": weights_id(self.backbone, self.weights), "mean": mean, "std": std}
         return f"{self.name}@{self.version}({','.join(f'{k}={v}' for k, v in values.items())})"
 
     def unavailable(self) -> str | None:

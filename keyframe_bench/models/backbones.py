@@ -9,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checkpoint import BUNDLED
 from ..core.errors import UnavailableError, UsageError
 from ..core.tensor_files import read_tensors
+from .bundled import bundled_tensors
 from .weights import (
     GRAMMAR,
     RANDOM_SEED,
@@ -18,6 +20,7 @@ from .weights import (
     BackboneName,
     known,
     load_strictly,
+    normalisation,
     timm_cached,
     weights_id,
     why_unavailable,
@@ -93,12 +96,13 @@ def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None,
     backbone : str
         See `BackboneName`.
     weights : str
-        "hub" (the package's own download, kept in its cache), "random" (initialised with a fixed seed), or the path of
-        a safetensors file that must fit exactly.
+        "bundled" (EfficientNet-Lite0 of the extra ``semantic``), "hub" (the package's own download, kept in its cache),
+        "random" (initialised with a fixed seed), or the path of a safetensors file that must fit exactly.
     layer : {"logits", "pool"}
         The classifier's output before the softmax, or its input: the globally pooled features.
     mean, std : float or None
-        Normalisation of all channels on the scale 0 to 1; None: what the network's own configuration says.
+        Normalisation of all channels on the scale 0 to 1; None: what belongs to the bundled weights, or what the
+        network's own configuration says.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None,
     UsageError
         If there is no such network, option or layer, or the file is no safetensors file of this network.
     """
-    return _load(backbone, weights, weights_id(backbone, weights), layer, mean, std)
+    return _load(backbone, weights, weights_id(backbone, weights), layer, *normalisation(weights, mean, std))
 
 
 @lru_cache(maxsize=2)
@@ -130,7 +134,10 @@ def _load(
         torch.manual_seed(RANDOM_SEED)
         module, settings = build(name, weights == "hub")
     if weights not in ("hub", "random"):
-        state, _ = read_tensors(weights, "weights", WAYS_OUT, framework="pt")
+        if weights == BUNDLED:
+            state = bundled_tensors(module.state_dict())
+        else:
+            state, _ = read_tensors(weights, "weights", WAYS_OUT, framework="pt")
         misfit = f"weights={weights!r} does not fit backbone={backbone}"
         load_strictly(module, state, misfit, "name its network with backbone=")
     module = _timm_layer(module, layer) if name.source == "timm" else _torchvision_layer(module, layer, name)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.checkpoint import BUNDLED
 from ..core.errors import UnavailableError, UsageError
 from ..core.hashes import remembered_sha256
+from . import bundled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,6 +57,11 @@ class BackboneName:
             raise UsageError(f"backbone={text!r} is no network name; {GRAMMAR}")
         return cls(source, name, tuple((key, _value(value)) for key, _, value in pairs))
 
+    @property
+    def network(self) -> str:
+        """The name without the tag of its weights."""
+        return self.name.partition(".")[0] if self.source == "timm" else self.name
+
     def __str__(self) -> str:
         return f"{self.source}:{self.name}"
 
@@ -70,11 +77,10 @@ def _value(text: str) -> Any:
 
 def known(name: BackboneName, names: list[str]) -> None:
     """Raise `UsageError` with the nearest names unless ``names`` has the network."""
-    plain = name.name.split(".")[0] if name.source == "timm" else name.name
-    if plain not in names:
-        near = difflib.get_close_matches(plain, names, n=3)
+    if name.network not in names:
+        near = difflib.get_close_matches(name.network, names, n=3)
         hint = f"did you mean {', '.join(near)}" if near else GRAMMAR
-        raise UsageError(f"{name.source} has no network {plain!r}; {hint}")
+        raise UsageError(f"{name.source} has no network {name.network!r}; {hint}")
 
 
 def why_unavailable(backbone: str, weights: str) -> str | None:
@@ -83,11 +89,19 @@ def why_unavailable(backbone: str, weights: str) -> str | None:
     Raises
     ------
     UsageError
-        If ``backbone`` is not in the grammar.
+        If ``backbone`` is not in the grammar, or the bundled weights are of another network.
     """
-    reason = missing_package("torch", BackboneName.parse(backbone).source, "safetensors")
+    name = BackboneName.parse(backbone)
+    if weights == BUNDLED and (name.source, name.network) != ("timm", bundled.NETWORK):
+        raise UsageError(
+            f"weights={BUNDLED} fits backbone=timm:{bundled.NETWORK}, not {name}; {WAYS_OUT}, or weights=hub"
+        )
+    reason = missing_package("torch", name.source, "safetensors")
     if reason is not None:
         return reason
+    if weights == BUNDLED:
+        reason = bundled.why_not_bundled()
+        return reason and f"{reason}; or {WAYS_OUT}"
     if weights in ("random", "hub") or Path(weights).is_file():
         return None
     return f"weights file {weights!r} does not exist; {WAYS_OUT}"
@@ -125,11 +139,20 @@ def weights_id(backbone: str, weights: str) -> str:
     UnavailableError
         If the local file cannot be read.
     """
+    if weights == BUNDLED:
+        return bundled.SHA256
     if weights == "random":
         return f"random{RANDOM_SEED}"
     if weights == "hub":
         return _hub_id(backbone)
     return file_id(weights, "weights", WAYS_OUT)
+
+
+def normalisation(weights: str, mean: float | None, std: float | None) -> tuple[float | None, float | None]:
+    """Return ``mean`` and ``std``; what is not given is that of the bundled weights, or else None."""
+    if weights == BUNDLED:
+        return bundled.MEAN if mean is None else mean, bundled.STD if std is None else std
+    return mean, std
 
 
 def file_id(path: str | Path, option: str, ways_out: str) -> str:

@@ -4,18 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 STAMP := $(VENV)/.installed
+CONSTRAINTS := constraints.txt
+LINT := lint
 # A process a core, up to four: each takes files of tests one after the other.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb notebooks/03_a_learned_extractor.ipynb
 
 .PHONY: demo test coverage test-slow test-slurm tables docs images lint install peers clean
 
-$(STAMP): setup.cfg constraints.txt pyproject.toml
+$(STAMP): setup.cfg $(CONSTRAINTS) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[networks,semantic,training,sweeps,cluster,figures,docs,dev]'
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) pip
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[networks,semantic,training,sweeps,cluster,figures,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
 	touch $@
 
 install: $(STAMP)
@@ -25,7 +27,7 @@ demo: $(STAMP)
 	$(BIN)/keyframe-bench run dataset=synthetic dataset.root=outputs/demo/videos extractors=all \
 	    budget=6 out=outputs/demo
 
-test: $(STAMP) lint
+test: $(STAMP) $(LINT)
 	$(BIN)/python -m pytest -q $(PARALLEL) --nbmake tests keyframe_bench $(NOTEBOOKS)
 
 # The same with the lines that no test reaches; it takes half as long again.
@@ -81,6 +83,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 clean:
 	rm -rf $(VENV) $(PEERS) outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

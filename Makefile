@@ -53,11 +53,12 @@ $(PEERS)/.installed: requirements-peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --no-deps -r requirements-peers.txt
 	touch $@
 
-# The tables of docs/results.md and experiments/*/README.md from the results in experiments/results/.
+# The tables of docs/results.md and of the pages in experiments/ from the results in experiments/results/.
 tables: $(STAMP)
 	for name in main peers surveillance; do \
 	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into docs/results.md || exit 1; \
 	done
+	$(BIN)/keyframe-bench table backbones --from experiments/results/backbones.jsonl --into experiments/backbones.md
 	for name in counts comparison change_graph; do \
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
 	        --into experiments/platform_ai/README.md || exit 1; \

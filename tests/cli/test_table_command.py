@@ -127,7 +127,7 @@ def runs_methods(name):
 
 def smoke_runs():
     names = [name for name in names_of_experiments() if runs_methods(name)]
-    heavy = {"surveillance", "platform_ai/comparison"}
+    heavy = {"surveillance", "platform_ai/comparison", "backbones"}
     return [pytest.param(name, marks=pytest.mark.slow if name in heavy else ()) for name in names]
 
 

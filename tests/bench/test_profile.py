@@ -187,7 +187,8 @@ def test_all_leaves_out_what_cannot_run_here_with_the_reason():
     reasons = {n.extractor: n.reason for n in left_out}
     assert "annotations" in reasons["oracle"]
     assert "--peers" in reasons["katna"] and "--peers" in reasons["pyscenedetect"]
-    assert {method.name for method in methods if method.network} <= {"autoencoder"}  # its weights come with the package
+    bundled = {"autoencoder", "embedding_kmeans"}  # weights of the package, and of the extra `semantic`
+    assert {method.name for method in methods if method.network} <= bundled
     assert [m.name for m in methods if not m.decodes] == ["coded_frames", "random", "uniform"]
 
 

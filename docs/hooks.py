@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Add the pages and figures of experiments/."""
-    for path in sorted(ROOT.glob("experiments/*/*")):
-        if path.name == "README.md" or path.suffix == ".png":
+    for path in sorted([*ROOT.glob("experiments/*/*"), *ROOT.glob("experiments/*.md")]):
+        if path.suffix in (".md", ".png"):
             files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
 
 

@@ -173,6 +173,7 @@ def test_a_plugin_file_imports_what_lies_beside_it(tmp_path: Path, monkeypatch: 
     load_plugins([str(tmp_path / "importer.py")])
 
 
+@pytest.mark.usefixtures("own_registry")
 def test_plugin_files_of_one_name_do_not_collide(tmp_path: Path) -> None:
     for folder, name in (("a", "one_of_test"), ("b", "two_of_test")):
         (tmp_path / folder).mkdir()

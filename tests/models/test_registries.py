@@ -145,7 +145,7 @@ def test_both_are_listed(cli, plugin):
     network, loss = listed["networks"]["tiny_ae"], listed["losses"]["huber"]
     assert (network["available"], network["about"]) == (True, "Blocks of 4 x 4 pixels.")
     assert [p["name"] for p in network["parameters"]] == ["channels"]
-    assert loss["parameters"] == [{"name": "delta", "default": 0.1, "expects": "a number"}]
+    assert loss["parameters"] == [{"name": "delta", "default": 0.1, "expects": "a number", "about": ""}]
     assert listed["networks"].keys() - {"tiny_ae"} == BEFORE["networks"].keys()
     assert listed["losses"].keys() - {"huber"} == BEFORE["losses"].keys()
     tiny = Network.registry.build("tiny_ae")

@@ -213,8 +213,6 @@ def load_plugins(files: Iterable[str]) -> None:
             raise UsageError(f"plug-in file {str(file)!r} is not a Python file (its name must end in .py)")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # pickle looks its classes up here
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))  # last: what lies beside it hides nothing
         forget(path)
         try:
             spec.loader.exec_module(module)
@@ -225,7 +223,11 @@ def load_plugins(files: Iterable[str]) -> None:
             del sys.modules[name]
             if isinstance(error, MemoryError):
                 raise OutOfMemoryError(f"importing plug-in file {str(file)!r}") from error
-            raise UsageError(f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}") from error
+            said = f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}"
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing and any((path.parent / f"{missing}{end}").exists() for end in ("", ".py")):
+                said += f"; what lies beside it is found with PYTHONPATH={path.parent}"
+            raise UsageError(said) from error
         _loaded_plugins[path] = name
 
 

@@ -162,15 +162,14 @@ def test_plugin_files_are_loaded_once_and_their_classes_pickle(tmp_path: Path) -
     assert pickle.loads(pickle.dumps(made)) == made
 
 
-@pytest.mark.usefixtures("own_registry")
-def test_a_plugin_file_imports_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def test_how_a_plugin_file_imports_what_lies_beside_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "beside_of_tests.py").write_text("LEVEL = 3\n")
-    (tmp_path / "json.py").write_text("raise RuntimeError\n")
-    (tmp_path / "importer.py").write_text(
-        "import json\nfrom beside_of_tests import LEVEL\nassert json.loads('3') == LEVEL\n"
-    )
-    load_plugins([str(tmp_path / "importer.py")])
+    file = tmp_path / "importer.py"
+    for text, told in (("import beside_of_tests", True), ("import nowhere_of_tests", False), ("1 / 0", False)):
+        file.write_text(text)
+        with pytest.raises(UsageError, match="fails on import") as caught:
+            load_plugins([str(file)])
+        assert (f"PYTHONPATH={tmp_path}" in str(caught.value)) == told
 
 
 @pytest.mark.usefixtures("own_registry")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,12 @@ def rows(weights: str = "bundled", mean: float | None = None, std: float | None 
 
 
 def install(folder: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package of that name before the real one."""
+    """A package of that name in place of the real one."""
     (folder / PACKAGE / "models").mkdir(parents=True)
     (folder / PACKAGE / "__init__.py").touch()
     (folder / PACKAGE / "models" / "efficientnet-lite0-57934424.pth").write_bytes(data)
-    monkeypatch.syspath_prepend(str(folder))
+    spec, found = PathFinder.find_spec(PACKAGE, [str(folder)]), importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if name == PACKAGE else found(name))
 
 
 def uninstall(monkeypatch: pytest.MonkeyPatch) -> None:

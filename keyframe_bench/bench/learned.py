@@ -102,7 +102,7 @@ def divide(spec: RunSpec, items: Sequence[VideoItem], hashes: Sequence[str]) -> 
     folds = tuple(folds_of(split, held, spec.split_seed))
     refuse_parted(split, folds, held)
     name = split_name(split, folds)
-    if split.kind != "file" and spec.split_seed and split.kind != "given":
+    if spec.split_seed and split.drawn:
         name = f"{split} (split_seed {spec.split_seed})"
     return Division(split, name, folds)
 

@@ -80,10 +80,8 @@ class Training:
         for name, value, known in (("logger", self.logger, Logger), ("logger.mode", self.wandb_mode, WandbMode)):
             if value not in get_args(known):
                 raise UsageError(f"{name}={value!r} is not one of {', '.join(get_args(known))}")
-        if self.init is not None and not self.method.warm_start:
-            raise UsageError(
-                f"init={self.init!r}: extractor {self.extractor!r} starts from nothing else than its data; leave it out"
-            )
+        if self.init is not None:
+            check_warm_start(self.method, self.init)
         if self.logger != "csv" and not isinstance(self.options, NetworkOptions):
             raise UsageError(
                 f"logger={self.logger}: {self.extractor} does not train with fit_module, which logs there; leave it "
@@ -227,6 +225,14 @@ def finished(training: Training) -> Trained | None:
     if record is None or not record["finished"] or not folder.has_checkpoints(training.extractor, training.key):
         return None
     return Trained(folder.best, folder.last, record)
+
+
+def check_warm_start(method: Trainable, init: str) -> None:
+    """Raise `UsageError` unless a training of the method can start from a checkpoint, as ``init`` asks for."""
+    if not method.warm_start:
+        raise UsageError(
+            f"init={init!r}: extractor {method.name!r} starts from nothing else than its data; leave it out"
+        )
 
 
 def _code(part: Any) -> list[Any]:

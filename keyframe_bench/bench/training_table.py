@@ -27,7 +27,7 @@ from ..training.reading import Parts
 from ..training.session import Report as Progress
 from .failures import error_record, message_of, raise_interrupt
 from .provenance import ended_record, started_record
-from .train import Trained, Training, judged, train, trainable
+from .train import Trained, Training, check_warm_start, judged, train, trainable
 from .training_numbers import HISTORY_COLUMNS, Numbers, finite, history_numbers
 from .training_sets import TrainingSet, training_sets
 
@@ -177,13 +177,10 @@ class TrainingTable:
         """Return a run of the YAML file at the settings of the scale."""
         try:
             options = self.method.Options.build({**self.asked, **run.get("options", {})})
+            if run.get("init"):
+                check_warm_start(self.method, run["init"])
         except UsageError as error:
             raise UsageError(f"table {self.experiment.name}: run {run['name']}: {error}") from error
-        if run.get("init") and not self.method.warm_start:
-            raise UsageError(
-                f"table {self.experiment.name}: run {run['name']}: {self.method.name!r} starts from nothing else than "
-                "its data; leave init out"
-            )
         sets = list(dict.fromkeys([run["data"], *run.get("evaluate", [])]))
         return Run(run["name"], options, run["data"], sets, run.get("init", ""), run.get("against", ""))
 

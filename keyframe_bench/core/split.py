@@ -71,6 +71,11 @@ class Split:
         return self.kind in ("temporal", "frames")
 
     @property
+    def drawn(self) -> bool:
+        """Whether ``split_seed`` decides what goes where."""
+        return self.kind in ("frames", "videos", "kfold")
+
+    @property
     def n_folds(self) -> int:
         """How many divisions it stands for; a file is asked for its own."""
         return int(self.value) if self.kind == "kfold" else 1

@@ -22,7 +22,6 @@ from ..video.frame_folder import FrameFolder
 from .division import Fold, folds_of, grouped, refuse_parted, split_document, split_name
 from .reading import Parts, Report, read_parts
 
-_DRAWN = ("frames", "videos", "kfold")  # splits that depend on split_seed
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
 _NUMBERS = (
     *(Parameter(name, (int,), range=Range(0)) for name in ("fold", "split_seed")),
@@ -124,7 +123,7 @@ class TrainingData:
             "videos": [[i.id, self.sha256_of(i), groups[i.group], i.photographs] for i in self.items],
             "split": split,
             "fold": [fold, *folds],
-            "split_seed": self.split_seed if self.split.kind in _DRAWN or photographs else 0,
+            "split_seed": self.split_seed if self.split.drawn or photographs else 0,
             "sampling": self.sampling,
             "limits": [self.limit, self.limit_validation],
             "pass": PASS_VERSION,

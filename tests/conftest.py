@@ -96,6 +96,37 @@ def own_registry() -> Iterator[None]:
 
 
 @pytest.fixture
+def usual_picture(own_registry: None) -> type:
+    """A method that learns the mean picture and draws nothing, registered under this name."""
+    import numpy as np
+
+    import keyframe_bench as kb
+
+    @kb.register("usual_picture")
+    class Usual(kb.ScoreExtractor, kb.Trainable):
+        """Frames unlike the mean picture."""
+
+        reference = "none"
+        budget_rule = "the k furthest"
+        seeded = False
+
+        def __init__(self, checkpoint: str = "") -> None:
+            self.checkpoint = checkpoint
+
+        @property
+        def needs(self) -> tuple[kb.Feature, ...]:
+            return (kb.Gray(height=2, width=2),)
+
+        def fit(self, train: kb.Clips, validation: kb.Clips, session: kb.Session) -> kb.Checkpoint:
+            return session.checkpoint({"usual": train.rows(self.needs[0])[:].mean(axis=0)})
+
+        def score(self, clip: kb.Clip) -> Any:
+            return np.abs(clip[self.needs[0]] - self.learned().tensors["usual"]).sum(axis=(1, 2))
+
+    return Usual
+
+
+@pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run a command in this process: exit status, standard output, standard error."""
     from keyframe_bench.cli.main import main

@@ -36,30 +36,13 @@ def videos(tmp_path):
 
 
 @pytest.fixture
-def methods(own_registry):
+def methods(usual_picture):
     """Two methods that learn the mean picture: ``usual``, and ``choosers``, from annotators."""
 
-    class Usual(kb.ScoreExtractor, kb.Trainable):
+    class Usual(usual_picture):
         """Frames unlike the mean picture."""
 
-        reference = "none"
-        budget_rule = "the k furthest"
-        seeded = False
-
-        def __init__(self, checkpoint: str = "") -> None:
-            self.checkpoint = checkpoint
-
-        @property
-        def needs(self):
-            return (Gray(height=2, width=2),)
-
-        def fit(self, train, validation, session):
-            return session.checkpoint({"usual": train.rows(self.needs[0])[:].mean(axis=0)})
-
-        def score(self, clip):
-            return np.abs(clip[self.needs[0]] - self.learned().tensors["usual"]).sum(axis=(1, 2))
-
-    class Choosers(Usual):
+    class Choosers(usual_picture):
         """The same, from annotators."""
 
         supervision = "users"

@@ -17,7 +17,6 @@ from keyframe_bench.core.checkpoint import read_record
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.datasets.folder import Folder
-from keyframe_bench.features.gray import Gray
 from keyframe_bench.models.base import Loss, Network
 
 LEVEL = """
@@ -45,31 +44,8 @@ def videos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def method(own_registry: None) -> type:
-    """A method that learns the mean picture, and draws nothing."""
-
-    @kb.register("usual_picture")
-    class Usual(kb.ScoreExtractor, kb.Trainable):
-        """Frames unlike the mean picture."""
-
-        reference = "none"
-        budget_rule = "the k furthest"
-        seeded = False
-
-        def __init__(self, checkpoint: str = "") -> None:
-            self.checkpoint = checkpoint
-
-        @property
-        def needs(self):
-            return (Gray(height=2, width=2),)
-
-        def fit(self, train, validation, session):
-            return session.checkpoint({"usual": train.rows(self.needs[0])[:].mean(axis=0)})
-
-        def score(self, clip):
-            return np.abs(clip[self.needs[0]] - self.learned().tensors["usual"]).sum(axis=(1, 2))
-
-    return Usual
+def method(usual_picture: type) -> type:
+    return usual_picture
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .features.hue_histogram import HueHistogram
     from .metrics.base import Column, Metric
     from .models.base import Loss, Network
+    from .rendering.films import demo_annotation, demo_video
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
     from .tables.figure import Figure
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from .training.session import Session
     from .video.arrays import clip_from_images
     from .video.frame_folder import FrameFolder
-    from .video.synthetic import demo_annotation, demo_video
 
 __version__ = VERSION
 
@@ -81,8 +81,8 @@ _WHERE = {
     "VideoError": ".core.errors",
     "VideoInfo": ".core.clip",
     "clip_from_images": ".video.arrays",
-    "demo_annotation": ".video.synthetic",
-    "demo_video": ".video.synthetic",
+    "demo_annotation": ".rendering.films",
+    "demo_video": ".rendering.films",
     "explain": ".explanation",
     "extract": ".api",
     "fit_clips": ".extractors.in_memory",

@@ -39,7 +39,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three small rendered videos, 2 to 4 s of 64 x 48 at 10 frames per second; not to be changed."""
-    from keyframe_bench.video.synthetic import render_video
+    from keyframe_bench.rendering.films import render_video
 
     folder = tmp_path_factory.mktemp("rendered")
     for seed, (kind, seconds) in enumerate({"cuts": 3, "mixed": 4, "static": 2}.items()):

@@ -128,7 +128,7 @@ def test_video_gone_meanwhile_leaves_all_as_it_was(folder, filled, snapshot, tmp
 
 
 def test_shorter_video_meanwhile_is_noticed(folder, tmp_path):
-    from keyframe_bench.video.synthetic import render_video
+    from keyframe_bench.rendering.films import render_video
 
     found = kb.extract(folder / "cuts.mp4", "uniform", budget=3)
     render_video(folder / "cuts.mp4", "cuts", 9, height=48, width=64, fps=10, duration_s=1)

@@ -28,10 +28,10 @@ from keyframe_bench.bench.profile_cases import DECODE, ONE_PASS, Method, extract
 from keyframe_bench.bench.profile_work import prepared, timed
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.rendering.films import render_video
 from keyframe_bench.tables.load import read_object
 from keyframe_bench.video.decode import set_decoder_threads
 from keyframe_bench.video.store import features_folder
-from keyframe_bench.video.synthetic import render_video
 
 BUDGET, SAMPLING, CACHE_GB = "10", "2fps", 10.0
 HASH = "sha256 of the file, which every run adds"

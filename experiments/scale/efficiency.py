@@ -41,8 +41,8 @@ from keyframe_bench.bench.plan import make_plan
 from keyframe_bench.bench.results import collect_results
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.rendering.films import render_video
 from keyframe_bench.video.decode import VideoReader, set_decoder_threads
-from keyframe_bench.video.synthetic import render_video
 
 N_SMALL = 4
 CASES = {"run": "`keyframe-bench run`", "decode": "decoding alone, by processes of its own"}

@@ -28,8 +28,8 @@ from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.core.cells import thumbnails_folder
 from keyframe_bench.core.files import canonical_json, sha256_of_file
 from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.rendering.films import render_video
 from keyframe_bench.report.outputs import write_outputs
-from keyframe_bench.video.synthetic import render_video
 
 EXTRACTORS = ("uniform", "random", "pixel_distance", "histogram_distance", "coded_frames")
 HASHED_MB = 256

@@ -17,7 +17,7 @@ from keyframe_bench.core.feature import opens_file
 from keyframe_bench.core.processes import Finished, run_watched
 from keyframe_bench.datasets._annotations import write_annotations
 from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.video.synthetic import render_video
+from keyframe_bench.rendering.films import render_video
 
 BOUND_MB = 400
 _STARTED = "import sys; from keyframe_bench.cli.main import main; sys.exit(main(sys.argv[1:]))"

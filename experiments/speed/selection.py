@@ -27,8 +27,8 @@ from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.base import Extractor, run_extractor
 from keyframe_bench.extractors.differential_evolution import DifferentialEvolution
 from keyframe_bench.extractors.spectral import Spectral
+from keyframe_bench.rendering.films import render_video
 from keyframe_bench.video.onepass import read_pass
-from keyframe_bench.video.synthetic import render_video
 
 EVOLUTION_S, EVOLUTION_SAMPLING = 180.0, "2fps"
 

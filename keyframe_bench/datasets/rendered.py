@@ -17,10 +17,10 @@ from ..core.errors import UsageError
 from ..core.files import cache_folder, digest
 from ..core.params import Range
 from ..core.registry import register
+from ..rendering.cameras import SURVEILLANCE_VERSION, Camera, make_camera
+from ..rendering.films import RENDERER_VERSION
+from ..rendering.images import FPS, camera_pictures, mixed_pictures, scene_pictures
 from ..video.encode import write_h264, write_lossless
-from ..video.rendered_pictures import FPS, camera_pictures, mixed_pictures, scene_pictures
-from ..video.surveillance import SURVEILLANCE_VERSION, Camera, make_camera
-from ..video.synthetic import RENDERER_VERSION
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 
@@ -38,7 +38,7 @@ class Rendered(Dataset):
         (``KEYFRAME_BENCH_CACHE``). One folder holds one set: other parameters render it anew.
     kind : {"scenes", "camera_a", "camera_b", "camera_c", "mixed"}
         "scenes": every picture another place, in the place of photographs. "camera_a", "camera_b", "camera_c": one
-        video of a fixed camera, quiet, medium, or busy under changing light (`keyframe_bench.video.surveillance`),
+        video of a fixed camera, quiet, medium, or busy under changing light (`keyframe_bench.rendering.cameras`),
         5 frames per second, with its events. "mixed": one third scenes, two thirds frames of many cameras. Scenes and
         mixture are two videos, for training and for validation, which share no place and no camera.
     n, n_validation : int

@@ -1,6 +1,6 @@
 """Rendered videos with exactly known shots, events and key frames: the data set that always works.
 
-The folder holds ``000-cuts.mp4``, ``001-dissolves.mp4``, ... (the kinds of `keyframe_bench.video.synthetic` in turn),
+The folder holds ``000-cuts.mp4``, ``001-dissolves.mp4``, ... (the kinds of `keyframe_bench.rendering.films` in turn),
 their ``annotations.json``, and ``rendered.json``, the record of the parameters each file was rendered with.
 """
 
@@ -13,8 +13,8 @@ from ..core.annotation import Annotation
 from ..core.files import cache_folder
 from ..core.params import Range
 from ..core.registry import register
-from ..video.plan import KINDS, make_plan
-from ..video.synthetic import RENDERER_VERSION, render_video
+from ..rendering.films import RENDERER_VERSION, render_video
+from ..rendering.plan import KINDS, make_plan
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 

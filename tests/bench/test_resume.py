@@ -9,8 +9,8 @@ import pytest
 
 from keyframe_bench.extractors.uniform import Uniform
 from keyframe_bench.metrics.compression import Compression
+from keyframe_bench.rendering.films import render_video
 from keyframe_bench.tables.load import load_results
-from keyframe_bench.video.synthetic import render_video
 
 
 @pytest.fixture

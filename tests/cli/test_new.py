@@ -18,8 +18,8 @@ from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.datasets._annotations import FORMAT
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.checks import run_checks
+from keyframe_bench.rendering.films import render_video
 from keyframe_bench.video.arrays import clip_from_images
-from keyframe_bench.video.synthetic import render_video
 
 ROOT = Path(new.__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
-from keyframe_bench.video.synthetic import render_video
+from keyframe_bench.rendering.films import render_video
 
 MINE = """
 title: How many

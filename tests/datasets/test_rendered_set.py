@@ -11,11 +11,11 @@ import keyframe_bench as kb
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.rgb import Rgb
+from keyframe_bench.rendering.cameras import make_camera
+from keyframe_bench.rendering.images import camera_pictures, mixed_pictures, scene_pictures
 from keyframe_bench.video.encode import write_lossless
 from keyframe_bench.video.image_files import fit
 from keyframe_bench.video.onepass import read_pass
-from keyframe_bench.video.rendered_pictures import camera_pictures, mixed_pictures, scene_pictures
-from keyframe_bench.video.surveillance import make_camera
 
 SIZES = [(72, 144), (300, 600)]  # smaller and larger than what is drawn
 # Mean grey levels of 5 + 3 pictures of 72 x 144 pixels with seed 2, as the first implementation drew and resized them.

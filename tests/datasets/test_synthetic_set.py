@@ -15,7 +15,7 @@ from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets import synthetic as module
 from keyframe_bench.datasets._annotations import read_annotations
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.video.synthetic import KINDS
+from keyframe_bench.rendering.films import KINDS
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def reader(rendered, annotate, tmp_path_factory):
     """The folder in which a reader types: film.mp4, camera.mp4, frames/ and videos/ with annotations."""
     import cv2
 
-    from keyframe_bench.video.synthetic import render_video
+    from keyframe_bench.rendering.films import render_video
 
     folder = tmp_path_factory.mktemp("reader")
     annotate(Path(shutil.copytree(rendered, folder / "videos")))

@@ -224,7 +224,7 @@ def test_bad_input_is_one_sentence_and_trains_nothing(words, what, capsys, tmp_p
 
 
 def camera_video(path, seed=1):
-    from keyframe_bench.video.surveillance import render_camera
+    from keyframe_bench.rendering.cameras import render_camera
 
     path.parent.mkdir(exist_ok=True)
     render_camera(path, "a", seed, height=48, width=96, fps=10, duration_s=4)

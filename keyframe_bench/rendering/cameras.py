@@ -220,7 +220,7 @@ def render_camera(
     OutputError
         If the file cannot be written.
     """
-    from .encode import write_h264
+    from ..video.encode import write_h264
 
     if not (math.isfinite(duration_s) and 0 < duration_s <= 24 * 3600):
         raise UsageError(f"duration_s={duration_s} is not a number of seconds above 0 and at most 86400")

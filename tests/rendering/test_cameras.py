@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.rendering.cameras import LEVELS, make_camera, render_camera
 from keyframe_bench.video.decode import VideoReader
-from keyframe_bench.video.surveillance import LEVELS, make_camera, render_camera
 
 SIZE = (72, 128)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..core.seeding import rng_for
 from ..core.threads import in_order, n_cores
+from .cameras import Camera, make_camera
 from .scenes import Picture, Scene
-from .surveillance import Camera, make_camera
 
 FPS = 5.0  # of the cameras
 _SCENE_HEIGHT, _SCENE_WIDTH = 288, 576
@@ -64,7 +64,7 @@ def _mostly_events(rng: np.random.Generator, events: NDArray[np.int64], n_frames
 
 
 def draw_scene(rng: np.random.Generator) -> Picture:
-    """Return a scene of `keyframe_bench.video.scenes` at a random zoom, brightness, contrast and sharpness."""
+    """Return a scene of `keyframe_bench.rendering.scenes` at a random zoom, brightness, contrast and sharpness."""
     import cv2
 
     zoom = rng.uniform(1.0, 1.5)

@@ -14,15 +14,15 @@ from av.video.frame import PictureType
 
 from keyframe_bench.core.errors import OutputError, UsageError
 from keyframe_bench.core.files import cache_folder
-from keyframe_bench.video.encode import write_h264
-from keyframe_bench.video.plan import make_plan
-from keyframe_bench.video.synthetic import (
+from keyframe_bench.rendering.films import (
     KINDS,
     demo_annotation,
     demo_video,
     draw_frames,
     render_video,
 )
+from keyframe_bench.rendering.plan import make_plan
+from keyframe_bench.video.encode import write_h264
 
 SMALL = {"height": 120, "width": 160}
 

@@ -31,7 +31,7 @@ class Shot:
     first, end : int
         The shot.
     motion : {"live", "pan", "still", "empty"}
-        See `keyframe_bench.video.scenes.Scene`.
+        See `keyframe_bench.rendering.scenes.Scene`.
     noise : float
         Standard deviation of the sensor noise in 8-bit units.
     fade : int

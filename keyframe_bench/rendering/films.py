@@ -25,7 +25,7 @@ from ..core.annotation import Annotation
 from ..core.errors import UsageError
 from ..core.files import cache_folder
 from ..core.seeding import rng_for
-from .encode import write_h264
+from ..video.encode import write_h264
 from .plan import KINDS, Plan, make_plan
 from .scenes import Picture, Scene, palette, some_thing
 

@@ -24,10 +24,11 @@ from efficiency import decode, efficiencies
 from record import HERE, Record, answer, at_least_one, finish, in_child, one_sentence, parser_of, positive
 
 from keyframe_bench.bench.execute import run_benchmark
-from keyframe_bench.bench.profile_cases import DECODE, ONE_PASS, Method, extraction, facts_of, methods_of
-from keyframe_bench.bench.profile_work import prepared, timed
+from keyframe_bench.bench.perf_cases import DECODE, ONE_PASS, extraction_question, facts_of, methods_of, uses_network
+from keyframe_bench.bench.perf_work import prepared, timed
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.rendering.films import render_video
 from keyframe_bench.tables.load import read_object
 from keyframe_bench.video.decode import set_decoder_threads
@@ -39,17 +40,16 @@ RUN = "`keyframe-bench run`: all classical, with metrics, thumbnails and cells"
 LEAST = "`keyframe-bench run` of the controls alone: what metrics and thumbnails cost at least"
 
 
-def questions(video: Path, methods: list[Method]) -> dict[str, Record]:
-    """Return what is asked of `profile_work`, by row."""
+def questions(video: Path, methods: list[Asked]) -> dict[str, Record]:
+    """Return what is asked of `perf_work`, by row."""
     asked: dict[str, Record] = {DECODE: {"work": "decode"}, HASH: {"work": "hash"}}
-    asked |= {method.name: extraction(method.name, video, [method], SAMPLING).question for method in methods}
-    classical = [method for method in methods if not method.network]
-    asked[ONE_PASS] = extraction(ONE_PASS, video, classical, SAMPLING).question
+    asked |= {method.extractor.name: extraction_question([method]) for method in methods}
+    asked[ONE_PASS] = extraction_question([method for method in methods if not uses_network(method)])
     return {name: {**question, "video": str(video), "plugins": []} for name, question in asked.items()}
 
 
 def time_question(question: Record) -> Record:
-    """Return CPU and wall seconds of one piece of work; plain decoding of `profile_work` would use every core."""
+    """Return CPU and wall seconds of one piece of work; plain decoding of `perf_work` would use every core."""
     if question["work"] == "decode":
         return timed(lambda: {"frames": decode(Path(question["video"]))})
     return timed(prepared(question))
@@ -83,26 +83,29 @@ def bytes_in(folder: Path) -> int:
 
 def measure(given: argparse.Namespace) -> Record:
     """Return the record: medians of every case on every video."""
-    methods, not_run = methods_of("all", BUDGET, None if given.no_networks else "random")
-    methods = [method for method in methods if not (method.network and given.no_networks)]
+    methods, not_run = methods_of("all", BUDGET, SAMPLING, None if given.no_networks else "random")
+    methods = [method for method in methods if not (given.no_networks and uses_network(method))]
     with tempfile.TemporaryDirectory() as name:
         small = Path(name) / "small" / "tiny.mp4"
         render_video(small, "cuts", seed=1, height=48, width=64, fps=10, duration_s=3)
         videos = [measure_video(video.absolute(), methods, small.parent, given.rounds) for video in given.videos]
     return {
         "budget": BUDGET, "sampling": SAMPLING, "rounds": given.rounds, "videos": videos,
-        "networks": [method.name for method in methods if method.network], "not_run": [vars(n) for n in not_run],
+        "networks": [m.extractor.name for m in methods if uses_network(m)], "not_run": [vars(n) for n in not_run],
     }  # fmt: skip
 
 
-def measure_video(video: Path, methods: list[Method], small: Path, rounds: int) -> Record:
+def measure_video(video: Path, methods: list[Asked], small: Path, rounds: int) -> Record:
     """Return the rows of one video."""
     asked = questions(video, methods)
     found: dict[str, list[Record]] = {name: [] for name in (*asked, LEAST, RUN)}
     for turn in range(rounds):
         for case, question in asked.items():
             found[case].append(in_child(__file__, {"question": question}))
-        for case, names in {LEAST: ["uniform"], RUN: [m.name for m in methods if not m.network]}.items():
+        for case, names in {
+            LEAST: ["uniform"],
+            RUN: [m.extractor.name for m in methods if not uses_network(m)],
+        }.items():
             with tempfile.TemporaryDirectory() as name:
                 root = Path(name) / "videos"
                 root.mkdir()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..bench.profile import FORMAT, ProfileSpec, profile
+from ..bench.perf import FORMAT, PerfSpec, perf
 from ..core.errors import OutputError, UsageError
 from ..core.files import write_atomic
 from ..core.records import read_json
@@ -32,7 +32,7 @@ def run(found: Arguments) -> int:
         spec = _spec(found)
         _check_targets(found.values, spec.video.stem)
         try:
-            record = profile(spec, command=found.line, report=_report)
+            record = perf(spec, command=found.line, report=_report)
         except KeyboardInterrupt:
             print("keyframe-bench: stopped; perf keeps nothing of a run that is not complete", file=sys.stderr)
             return 130
@@ -44,7 +44,7 @@ def run(found: Arguments) -> int:
     return 1 if record["failures"] and "--from" not in found.values else 0
 
 
-def _spec(found: Arguments) -> ProfileSpec:
+def _spec(found: Arguments) -> PerfSpec:
     given = found.values
     options: dict[str, Any] = {k: given[k] for k in ("extractors", "repeats", "weights") if k in given}
     options |= {k: str(given[k]) for k in ("budget", "sampling") if k in given}
@@ -52,7 +52,7 @@ def _spec(found: Arguments) -> ProfileSpec:
         names = options["extractors"]
         listed = names if isinstance(names, list) else [names]
         options["extractors"] = "all" if listed == ["all"] else listed
-    return ProfileSpec(
+    return PerfSpec(
         found.video(), checkpoint=found.get("extractor.checkpoint"), peers="--peers" in found.values, **options
     )
 

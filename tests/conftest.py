@@ -170,7 +170,7 @@ def cells() -> Callable[[Path], dict[str, dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def numbers(cells: Callable[[Path], dict[str, dict[str, Any]]]) -> Callable[[Path], dict[str, Any]]:
     """Everything in the cells of a folder but when and how fast they were computed."""
-    from keyframe_bench.metrics.cost import Cost
+    from keyframe_bench.metrics.facts import Cost
 
     def strip(record: dict[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in record.items() if name not in ("finished", "versions")}

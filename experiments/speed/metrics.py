@@ -1,8 +1,8 @@
 """What judging one summary costs: every metric alone, and all of them together as a run's cell has them.
 
 Every timing is of key frames that no metric has seen before, as in a sweep over thresholds; what is computed once a
-video (see `keyframe_bench.metrics.looks`) is timed apart, as the first cell's extra. Without a video, noisy pictures
-are made up::
+video (see `keyframe_bench.metrics.distances`) is timed apart, as the first cell's extra. Without a video, noisy
+pictures are made up::
 
     python experiments/speed/metrics.py VIDEO --ground-truth FILE.mat
 """

@@ -248,7 +248,7 @@ def metric_columns() -> dict[str, dict[str, Any]]:
 
     def rank(name: str) -> tuple[bool, bool, str]:
         metric = Metric.registry.build(name)
-        return metric.wants is None, not metric.needs, name
+        return metric.requires is None, not metric.needs, name
 
     for name in sorted(Metric.registry.names(), key=rank):
         for column, about in Metric.registry.get(name).columns.items():

@@ -46,7 +46,7 @@ def describe() -> dict[str, list[dict[str, Any]]]:
     return {
         "extractors": _each(Extractor.registry, _extractor, _NO_EXTRACTOR),
         "features": _each(Feature.registry, _feature, {"summary": "", "source": ""}),
-        "metrics": _each(Metric.registry, _metric, {"reference": "", "wants": None, "needs": [], "columns": {}}),
+        "metrics": _each(Metric.registry, _metric, {"reference": "", "requires": None, "needs": [], "columns": {}}),
         "datasets": datasets,
         "training_data": [row for row in datasets if row["layout"]],  # as scripts know it: where files must lie
         "networks": _each(Network.registry, _network, {"trained_numbers": None, "macs": None}),
@@ -137,7 +137,7 @@ def _columns(columns: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
 
 def _metric(cls: type[Metric]) -> dict[str, Any]:
     needs = [feature.name for feature in cls().needs]
-    return {"reference": cls.reference, "wants": cls.wants, "needs": needs, "columns": _columns(cls.columns)}
+    return {"reference": cls.reference, "requires": cls.requires, "needs": needs, "columns": _columns(cls.columns)}
 
 
 def _dataset(cls: type[Dataset]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ _KINDS = {"datasets": "data set", "losses": "loss"}
 _FACTS = {
     **{"description": "what it is", "summary": "a row", "source": "read from", "supports": "budgets"},
     **{"budget_rule": "how k is met", "may_return_fewer": "may return fewer", "sampling": "sampling of its own"},
-    **{"needs": "features it reads", "wants": "annotations it requires"},
+    **{"needs": "features it reads", "requires": "annotations it requires"},
     **{"known_defects": "known defects", "usual_split": "usual split", "layout": "files", "licence": "licence"},
     **{"trained_numbers": "trained numbers", "macs": "multiply-accumulates", "reference": "reference"},
 }

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from ..core.errors import UsageError
 from ..core.registry import load_plugins
-from ..metrics.cost import Cost
+from ..metrics.facts import Cost
 from ..tables.diff import ColumnChange, Difference, diff_results
 from ..tables.format import one_line
 from ..tables.load import read_cells

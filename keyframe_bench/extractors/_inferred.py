@@ -15,7 +15,7 @@ from ..core.clip import Clip, watched
 from ..core.errors import ContractError, UsageError, memory_errors_named
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
-from ..metrics.distances import GRAY, GRAY_LIMIT, gray_distance
+from ..metrics.distances import GRAY, GRAY_THRESHOLD, gray_distance
 from ..selection.inferred import smallest_covering
 from .base import Extractor, Knee, run_extractor
 
@@ -129,7 +129,7 @@ def _covered(extractor: Extractor, clip: Clip, k: int, rng: np.random.Generator)
     """Return which sampled frames look like one of k key frames, drawn as from ``rng``, which is left as it is."""
     found = run_extractor(extractor, clip, k, rng=copy.deepcopy(rng))
     chosen = clip[GRAY][np.searchsorted(clip.ordinals, found.frames)]
-    return np.asarray((gray_distance(clip[GRAY], chosen) < GRAY_LIMIT).any(axis=1))
+    return np.asarray((gray_distance(clip[GRAY], chosen) < GRAY_THRESHOLD).any(axis=1))
 
 
 def _inferred_k(extractor: Extractor, clip: Clip, budget: Budget, rng: np.random.Generator) -> tuple[int, float]:

@@ -43,8 +43,8 @@ class Metric(Configurable, ABC):
     ----------
     columns : dict
         Name of each number to its `Column`; every call returns exactly these, or nothing when the annotation lacks
-        what ``wants`` names.
-    wants : {"users", "shots", "events", None}
+        what ``requires`` names.
+    requires : {"users", "shots", "events", None}
         The part of the annotation it is measured against; users without key frames are no part of it.
     reference : str
         BibTeX key of the source, or "none".
@@ -56,7 +56,7 @@ class Metric(Configurable, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "none"
-    wants: ClassVar[Literal["users", "shots", "events"] | None] = None
+    requires: ClassVar[Literal["users", "shots", "events"] | None] = None
     columns: ClassVar[dict[str, Column]] = {}
 
     @property
@@ -79,12 +79,12 @@ class Metric(Configurable, ABC):
         """
 
     def applies(self, annotation: Annotation | None) -> bool:
-        """Say whether the annotation has what ``wants`` names."""
-        if self.wants is None:
+        """Say whether the annotation has what ``requires`` names."""
+        if self.requires is None:
             return True
         if annotation is None:
             return False
-        if self.wants == "users":
+        if self.requires == "users":
             return len(annotation.choosers) > 0
-        spans = annotation.shots if self.wants == "shots" else annotation.events
+        spans = annotation.shots if self.requires == "shots" else annotation.events
         return spans is not None and len(spans) > 0

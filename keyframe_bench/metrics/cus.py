@@ -1,10 +1,9 @@
-"""Comparison of user summaries (CUS) by what the pictures look like, with precision, recall and F of every user."""
+"""Comparison of user summaries (CUS) by appearance, with precision, recall and F of every user."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +16,7 @@ from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
-from .distances import GRAY, HUE, HUE_LIMIT, hue_distance
-from .looks import GrayLooks, HueLooks, looks_of
+from .distances import GRAY, HUE, HUE_THRESHOLD, GrayDistances, distances_of, hue_distance, share_in_one_bin
 from .matching import Method, matches_per_user, precision_recall_f
 
 
@@ -72,21 +70,6 @@ def user_scores(matches: ArrayLike, n_predicted: int, n_users: ArrayLike) -> Use
     return UserScores(recall, spare, precision, f)
 
 
-def official_rounding(values: ArrayLike) -> float:
-    """Return the mean as the authors' tool prints it: values rounded to two decimals, then their mean again.
-
-    The tool rounds at every level (users, videos), halves to the even digit: .17 and .20 give .18. Use it to compare
-    with printed results only; the metrics keep full precision (trap 12).
-
-    Examples
-    --------
-    >>> official_rounding([0.17, 0.20])
-    0.18
-    """
-    hundredths = np.rint(100 * np.asarray(values, dtype=np.float64)).astype(np.int64).tolist()
-    return round(Fraction(sum(hundredths), max(1, len(hundredths)))) / 100
-
-
 def histogram_matches(
     summary: NDArray[Any], users: NDArray[Any], sizes: list[int], method: Method = "greedy_user_order"
 ) -> NDArray[np.int64]:
@@ -100,20 +83,25 @@ def histogram_matches(
         Histograms of the first user's key frames, then of the second's, and so on.
     sizes : list of int
         Key frames of each user.
-    method : {"greedy_user_order", "optimal", "greedy_best"}
+    method : {"greedy_user_order", "optimal"}
         The first is the CUS tool's.
     """
-    distance = hue_distance(summary, users)
-    return matches_per_user(distance, distance < HUE_LIMIT, sizes, method)
+    return matches_per_user(hue_distance(summary, users) < HUE_THRESHOLD, sizes, method)
 
 
 class _Cus(Metric):
     """What the two CUS metrics share: ``suffix`` ends their columns, `histograms` gives the rows to compare."""
 
     version = 2
-    wants = "users"
+    requires = "users"
     reference = "deavila2011vsumm"
+    feature: ClassVar[Feature]
     suffix: ClassVar[str]
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """What histograms are made of."""
+        return (self.feature,)
 
     @abstractmethod
     def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
@@ -125,28 +113,19 @@ class _Cus(Metric):
         if not users:
             return dict.fromkeys(self.columns, 0.0)
         sizes, n = [len(frames) for frames in users], len(keyframes)
-        own = np.concatenate([np.zeros(0, dtype=np.int64), *users])
-        summary, theirs = self.histograms(clip, keyframes.frames), self.histograms(clip, own)
+        summary, theirs = (self.histograms(clip, frames) for frames in (keyframes.frames, np.concatenate(users)))
         greedy = user_scores(histogram_matches(summary, theirs, sizes), n, sizes)
         best = user_scores(histogram_matches(summary, theirs, sizes, "optimal"), n, sizes)
         bound = user_scores(np.minimum(n, sizes), n, sizes)
-        numbers = {
-            "cus_a": greedy.cus_a.mean(),
-            "cus_e": greedy.cus_e.mean(),
-            "cus_p": greedy.precision.mean(),
-            "cus_p_max": greedy.precision.max(),
-            "cus_r": greedy.cus_a.mean(),
-            "cus_r_max": greedy.cus_a.max(),
-            "cus_f": greedy.f.mean(),
-            "cus_f_bound": bound.f.mean(),
-            "cus_f_max": greedy.f.max(),
-            "cus_a_optimal": best.cus_a.mean(),
-            "cus_e_optimal": best.cus_e.mean(),
-            "cus_f_optimal": best.f.mean(),
-            "cus_f_optimal_max": best.f.max(),
-            "cus_flat": _share_in_one_bin(np.concatenate([summary, theirs])),
-        }
-        return {name + self.suffix: float(numbers[name]) for name in _COLUMNS}
+        values = (
+            *(greedy.cus_a.mean(), greedy.cus_e.mean()),
+            *(greedy.precision.mean(), greedy.precision.max()),
+            *(greedy.cus_a.mean(), greedy.cus_a.max()),
+            *(greedy.f.mean(), bound.f.mean(), greedy.f.max()),
+            *(best.cus_a.mean(), best.cus_e.mean(), best.f.mean(), best.f.max()),
+            share_in_one_bin(np.concatenate([summary, theirs])),
+        )
+        return dict(zip(self.columns, map(float, values), strict=True))
 
 
 _COLUMNS = {
@@ -176,40 +155,26 @@ class Cus(_Cus):
     The columns ``*_optimal`` use a largest matching instead. Black and white video has no hue: see ``cus_flat``.
     """
 
+    feature = HUE
     suffix = ""
     columns = _COLUMNS
 
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """The hue histogram."""
-        return (HUE,)
-
     def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
         """Return the rows of the hue histogram."""
-        return looks_of(clip, HueLooks).vectors(frames)
+        return clip[HUE][frames]
 
 
 @register("cus_gray")
 class CusGray(_Cus):
     """The same with 16-bin histograms of grey levels: the variant for video without colour (C2)."""
 
+    feature = GRAY
     suffix = "_gray"
     columns: ClassVar[dict[str, Column]] = {
         f"{name}_gray": Column(column.direction, column.unit, f"{column.about}; grey histograms")
         for name, column in _COLUMNS.items()
     }
 
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """Small grey pictures."""
-        return (GRAY,)
-
     def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
         """Return float64 [len(frames), 16]: shares of the pixels in 16 equal ranges of grey."""
-        return looks_of(clip, GrayLooks).histograms(frames)
-
-
-def _share_in_one_bin(histograms: NDArray[Any]) -> float:
-    if len(histograms) == 0:
-        return 0.0
-    return float((histograms.max(axis=1) > 1 - 1e-6).mean())
+        return distances_of(clip, GrayDistances).histograms(frames)

@@ -24,7 +24,7 @@ class Events(Metric):
     any event are left out, since there is nothing to recall.
     """
 
-    wants = "events"
+    requires = "events"
     reference = "chen2021autoencoder"
     columns: ClassVar[dict[str, Column]] = {
         "event_recall": Column("higher", "1", "share of the events of which a clip has a frame", headline=True),

@@ -1,4 +1,4 @@
-"""Agreement with annotated shots."""
+"""Agreement with annotated shots, and key frames that show a shot again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .base import Column, Metric
 class Shots(Metric):
     """Which of the annotated shots have a key frame. With fewer key frames than shots the recall cannot reach 1."""
 
-    wants = "shots"
+    requires = "shots"
     reference = "none"
     columns: ClassVar[dict[str, Column]] = {
         "shot_recall": Column("higher", "1", "share of the shots with at least one key frame", headline=True),
@@ -31,3 +31,35 @@ class Shots(Metric):
         inside = np.searchsorted(keyframes.frames, annotation.shots)
         counts = inside[:, 1] - inside[:, 0]
         return {"shot_recall": float((counts > 0).mean()), "keyframes_per_shot": float(counts.mean())}
+
+
+@register("repetition")
+class Repetition(Metric):
+    """How many key frames repeat a shot that an earlier one has shown; the shots are annotated.
+
+    A key frame is a repetition when it lies in a shot, and every shot it lies in holds an earlier key frame (shots may
+    overlap). One outside all shots repeats nothing, but counts among the key frames. With more key frames than shots
+    some must be repetitions.
+    """
+
+    requires = "shots"
+    columns: ClassVar[dict[str, Column]] = {
+        "repeated_shot": Column("lower", "1", "share of the key frames in shots that already have one"),
+        "keyframes_per_hit_shot": Column("none", "1", "key frames inside shots that have any, per such shot"),
+    }
+
+    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
+        """Return the columns; 0 for an empty summary, and without a shot that is hit."""
+        if annotation is None or annotation.shots is None or len(annotation.shots) == 0 or len(keyframes) == 0:
+            return dict.fromkeys(self.columns, 0.0)
+        first, end = np.searchsorted(keyframes.frames, annotation.shots).T
+        hit = end > first
+        opened = np.zeros(len(keyframes) + 1, dtype=np.int64)
+        np.add.at(opened, first[hit], 1)
+        np.add.at(opened, end[hit], -1)
+        inside = np.cumsum(opened[:-1]) > 0
+        repeated = int(inside.sum()) - len(np.unique(first[hit]))
+        return {
+            "repeated_shot": repeated / len(keyframes),
+            "keyframes_per_hit_shot": float((end - first)[hit].mean()) if hit.any() else 0.0,
+        }

@@ -1,4 +1,4 @@
-"""Agreement with users' key frames in time: precision, recall and F1 within a tolerance."""
+"""Nearness in time: agreement with users' key frames within a tolerance, and coverage without any annotation."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Temporal(Metric):
     """
 
     version = 2
-    wants = "users"
+    requires = "users"
     reference = "none"
     columns: ClassVar[dict[str, Column]] = _columns()
 
@@ -124,12 +124,28 @@ class Temporal(Metric):
             name = "f1_{}_greedy" if kind == "greedy" else f"{kind}_{{}}"
             for suffix, mean, best in zip(TOLERANCES, values.mean(axis=1), values.max(axis=1), strict=True):
                 numbers |= {name.format(suffix): mean, f"{name.format(suffix)}_max": best}
-        numbers["f1_area"] = _area([numbers[f"f1_{suffix}"] for suffix in TOLERANCES])
+        numbers["f1_area"] = np.trapezoid([numbers[f"f1_{suffix}"] for suffix in TOLERANCES], tolerances) / np.ptp(
+            tolerances
+        )
         return {name: float(numbers[name]) for name in self.columns}
 
 
-def _area(f1: list[float]) -> float:
-    """Mean height of the curve that joins F1 at the tolerances."""
-    tau = list(TOLERANCES.values())
-    steps = np.diff(tau)
-    return float(((np.asarray(f1)[1:] + np.asarray(f1)[:-1]) / 2 * steps).sum() / steps.sum())
+@register("coverage_time")
+class CoverageTime(Metric):
+    """Share of the frames at most tau from a key frame in time (C4); 0 without key frames."""
+
+    columns: ClassVar[dict[str, Column]] = {
+        f"coverage_{suffix}": Column("higher", "1", f"share of the frames within {tau:g} s of a key frame")
+        for suffix, tau in TOLERANCES.items()
+    }
+
+    def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
+        """Return the coverage at every tolerance."""
+        if len(keyframes) == 0 or len(clip) == 0:
+            return dict.fromkeys(self.columns, 0.0)
+        times = np.sort(keyframes.times)
+        right = np.searchsorted(times, clip.times)
+        after = np.abs(times[np.minimum(right, len(times) - 1)] - clip.times)
+        before = np.abs(clip.times - times[np.maximum(right - 1, 0)])
+        gap = np.minimum(after, before)
+        return {f"coverage_{s}": float((gap <= tau + _HALF_MICROSECOND).mean()) for s, tau in TOLERANCES.items()}

@@ -6,7 +6,7 @@ import pytest
 
 from keyframe_bench.core.errors import KeyframeBenchError, VideoError
 from keyframe_bench.extractors.pixel_distance import PixelDistance
-from keyframe_bench.metrics.compression import Compression
+from keyframe_bench.metrics.facts import Compression
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from keyframe_bench.extractors.uniform import Uniform
-from keyframe_bench.metrics.compression import Compression
+from keyframe_bench.metrics.facts import Compression
 from keyframe_bench.rendering.films import render_video
 from keyframe_bench.tables.load import load_results
 

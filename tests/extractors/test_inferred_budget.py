@@ -27,7 +27,7 @@ from keyframe_bench.extractors.histogram_distance import HistogramDistance
 from keyframe_bench.extractors.pixel_distance import PixelDistance
 from keyframe_bench.extractors.random import Random
 from keyframe_bench.features.gray_std import GrayStd
-from keyframe_bench.metrics.distances import GRAY, GRAY_LIMIT, gray_distance
+from keyframe_bench.metrics.distances import GRAY, GRAY_THRESHOLD, gray_distance
 from keyframe_bench.video.arrays import clip_from_images
 
 INFERRED, COVERING = Budget.parse("inferred"), Budget.parse("inferred-coverage")
@@ -107,7 +107,7 @@ def test_coverage_is_reached_and_not_with_one_fewer(extractor: Extractor) -> Non
     clip = clip_from_images(scenes(*rng.integers(1, 9, 12)), (*extractor.needs, GRAY))
 
     def covered(frames: NDArray[np.int64]) -> float:
-        return float((gray_distance(clip[GRAY], clip[GRAY][frames]) < GRAY_LIMIT).any(axis=1).mean())
+        return float((gray_distance(clip[GRAY], clip[GRAY][frames]) < GRAY_THRESHOLD).any(axis=1).mean())
 
     found, k = run(extractor, clip, COVERING)
     assert k is not None and k > 1
@@ -147,7 +147,9 @@ def test_what_decided_is_told_as_it_was_drawn(seed: int, lengths: tuple[int, ...
     assert k is not None and told.level is None
     for n, share in ((k, told.coverage), (k - 1, told.coverage_below)):
         frames = run_extractor(Drawn(), clip, n, rng=rng_for(seed)).frames
-        assert share == pytest.approx((gray_distance(clip[GRAY], clip[GRAY][frames]) < GRAY_LIMIT).any(axis=1).mean())
+        assert share == pytest.approx(
+            (gray_distance(clip[GRAY], clip[GRAY][frames]) < GRAY_THRESHOLD).any(axis=1).mean()
+        )
     assert told.coverage is not None and told.coverage_below is not None
     assert told.coverage >= COVERAGE > told.coverage_below
     k = run_at_budget(Drawn(), clip, INFERRED, len(clip), rng=rng_for(seed))[1]

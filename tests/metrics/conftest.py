@@ -6,6 +6,7 @@ import pytest
 from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.metrics.base import Metric
 from keyframe_bench.metrics.distances import GRAY, HUE
 
 
@@ -44,3 +45,13 @@ def annotated() -> Callable[..., Annotation]:
         return Annotation(named, spans).aligned(clip.times, clip.video.name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def score(summary_of) -> Callable[..., dict[str, float]]:
+    """The numbers of a metric by name, for key frames of a clip by ordinal."""
+
+    def compute(name, clip, frames, annotation=None, *, cost=()) -> dict[str, float]:
+        return Metric.registry.build(name).compute(summary_of(clip, frames, **dict(cost)), clip, annotation)
+
+    return compute

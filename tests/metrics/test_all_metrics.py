@@ -58,8 +58,8 @@ def test_column_names_are_short_identifiers_and_unique():
 @pytest.mark.parametrize("name", NAMES)
 def test_what_wants_an_annotation_is_not_applied_without(name, make_clip, annotated):
     metric = Metric.registry.build(name)
-    assert metric.applies(None) == (metric.wants is None)
-    assert metric.applies(annotated(make_clip(5))) == (metric.wants is None)
+    assert metric.applies(None) == (metric.requires is None)
+    assert metric.applies(annotated(make_clip(5))) == (metric.requires is None)
 
 
 def test_the_comparison_table_stays_readable():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +13,7 @@ from ..core.errors import ContractError, UsageError
 from ..core.files import canonical_json, digest, locked, make_folder, remove_leftovers
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
-from ..extractors.trainable import Trainable, about_method
+from ..extractors.trainable import Trainable, about_method, evaluated, fitted
 from ..training.clips import Clips
 from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
@@ -199,10 +197,7 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         session = _session(training, folder, parts, start, report)
         if record is None or record["finished"]:
             folder.state.unlink(missing_ok=True)  # not of this training, or a checkpoint was removed
-        best = method.fit(parts.train, parts.validation, session)
-        last = session.last or best
-        for made in (best, last):
-            _check_learned(training.extractor, made)
+        best, last = fitted(method, parts.train, parts.validation, session)
         session.facts["numbers"] = best.numbers
         losses = any("validation_loss" in row for row in session.history)
         told = losses and isinstance(training.options, NetworkOptions)  # what such a training minimised tells enough
@@ -255,32 +250,10 @@ def _start(training: Training) -> Checkpoint | None:
     return found
 
 
-def _check_learned(name: str, made: object) -> None:
-    """Raise `ContractError` unless this is a checkpoint that can be kept."""
-    if not isinstance(made, Checkpoint):
-        raise ContractError(f"fit of {name!r} gave {type(made).__name__}, not session.checkpoint(...)")
-    if made.problem:
-        raise ContractError(f"fit of {name!r} gave a checkpoint that cannot be kept: {made.problem}")
-
-
-def judged(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
-    """Return what ``evaluate`` gives, finite numbers by name; `ContractError` if it gives anything else."""
-    found = method.evaluate(checkpoint, clips)
-    if not isinstance(found, Mapping):
-        raise ContractError(f"evaluate of {method.name!r} gave {type(found).__name__}, not numbers by name")
-    if found.keys() != method.numbers.keys():
-        given, named = (", ".join(sorted(one)) or "none" for one in (found, method.numbers))
-        raise ContractError(f"evaluate of {method.name!r} gave the numbers {given}; its class names {named}")
-    for number, value in found.items():
-        if not isinstance(value, Real) or not math.isfinite(value):
-            raise ContractError(f"evaluate of {method.name!r} gave {number}={value!r}, which is no finite number")
-    return {number: float(value) for number, value in found.items()}
-
-
 def _evaluation(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict[str, Any]:
     """Return what ``training.json`` says of `evaluate`: a mistake in it must not throw away what was learned."""
     try:
-        return {"validation": judged(method, checkpoint, clips)}
+        return {"validation": evaluated(method, checkpoint, clips)}
     except Exception as error:  # noqa: BLE001 - code of a plug-in
         raise_interrupt(error)
         return {"evaluation_failed": described(error)}

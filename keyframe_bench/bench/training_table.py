@@ -16,7 +16,7 @@ from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import OutputError, UnavailableError, UsageError
 from ..core.files import canonical_json, digest, make_folder, sha256_of_file, write_atomic, write_over
 from ..core.records import read_cell
-from ..extractors.trainable import Trainable
+from ..extractors.trainable import Trainable, evaluated
 from ..metrics.base import Column
 from ..selection.spread import spread
 from ..tables.experiment import Experiment
@@ -27,7 +27,7 @@ from ..training.reading import Parts
 from ..training.session import Report as Progress
 from .failures import error_record, message_of, raise_interrupt
 from .provenance import ended_record, started_record
-from .train import Trained, Training, check_warm_start, judged, train, trainable
+from .train import Trained, Training, check_warm_start, train, trainable
 from .training_numbers import HISTORY_COLUMNS, Numbers, finite, history_numbers
 from .training_sets import TrainingSet, training_sets
 
@@ -288,10 +288,10 @@ class TrainingTable:
 
     def _numbers(self, checkpoint: Checkpoint, parts: Parts, *, own: bool) -> Numbers:
         """Return what the method is judged by on held-out frames, and how well it fits those it was trained on."""
-        metrics = judged(self.method, checkpoint, parts.validation)
+        metrics = evaluated(self.method, checkpoint, parts.validation)
         if own and "loss" in metrics:
             seen = _some(parts.train, parts.validation.n_frames)
-            metrics["fit_loss"] = judged(self.method, checkpoint, seen)["loss"]
+            metrics["fit_loss"] = evaluated(self.method, checkpoint, seen)["loss"]
             metrics["gap"] = metrics["loss"] / metrics["fit_loss"] if metrics["fit_loss"] > 0 else math.nan
         return finite(metrics)
 

@@ -297,7 +297,7 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
         seconds = time.perf_counter() - start
     if not isinstance(result, KeyFrames):
         raise ContractError(f"extractor {extractor.name!r} returned {type(result).__name__}, not clip.pick(...)")
-    _check_result(extractor, clip, k, result)
+    check_result(extractor, clip, k, result)
     fallback, shortfall = result.fallback, ""
     if k is None and not fallback and result.frame_scores is not None and result.thresholds is not None:
         fallback = NOTHING_ABOVE if np.all(result.frame_scores < result.thresholds) else ""
@@ -308,7 +308,9 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     return replace(result, cost=cost, fallback=fallback, shortfall=shortfall)
 
 
-def _check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames) -> None:
+def check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames) -> None:
+    """Raise `ContractError` unless ``result`` is what ``select`` may return for ``clip`` and ``k``."""
+
     def broken(what: str) -> ContractError:
         return ContractError(f"extractor {extractor.name!r} on {clip.video.name!r}: {what}")
 
@@ -325,7 +327,7 @@ def _check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFr
     if k is not None:
         full = min(k, len(clip))
         if len(frames) > full or (len(frames) < full and not extractor.may_return_fewer):
-            raise broken(f"{len(frames)} key frames for a budget of {full}")
+            raise broken(f"{len(frames)} key frames for a budget of {full}; give that many, or set may_return_fewer")
     for name in ("scores", "frame_scores", "thresholds"):
         values = getattr(result, name)
         if values is not None and not np.all(np.isfinite(values)):

@@ -13,13 +13,12 @@ import numpy as np
 from ..core.annotation import annotation_json
 from ..core.checkpoint import Checkpoint
 from ..core.clip import Clip
-from ..core.errors import ContractError
 from ..core.files import canonical_json, make_folder
 from ..core.version import VERSION
 from ..training.clips import Clips
 from ..training.folder import TrainingFolder
 from ..training.session import Session
-from .trainable import Trainable, about_method
+from .trainable import Trainable, about_method, fitted
 
 AnyTrainable = TypeVar("AnyTrainable", bound=Trainable)
 
@@ -41,8 +40,8 @@ def fit_clips(
         With the parameters that the trained one shall have.
     train, validation : sequence of Clip
         With the features of its ``train_needs``, and annotations if it learns from them. Without clips for validation
-        those that train are used. By clips of pictures in memory, which have no ``video.sha256``, nothing can tell
-        later that the method has seen a file.
+        those that train are used. Clips of images in memory have no ``video.sha256``: nothing can tell later that the
+        method was trained on a file.
     out : str or Path
     options : mapping, optional
         The ``trainer.NAME=VALUE`` of the command line.
@@ -56,26 +55,14 @@ def fit_clips(
         If ``fit`` returns something else.
     """
     best, _ = fit_in_memory(method, train, validation or train, Path(out), options or {}, seed)
-    folder = TrainingFolder(Path(out))
-    best.write(folder.best)
-    return type(method)(**{**method.params, "checkpoint": str(folder.best)})
+    path = TrainingFolder(Path(out)).best
+    best.write(path)
+    return type(method)(**{**method.params, "checkpoint": str(path)})
 
 
 def as_trained(method: Trainable, clips: Sequence[Clip]) -> Sequence[Clip]:
     """Return clips as a training shows them: without annotations unless the method learns from these."""
     return clips if method.supervision == "users" else [replace(clip, annotation=None) for clip in clips]
-
-
-def _digest(*parts: Sequence[Clip]) -> str:
-    """Return a hash of clips, by which checkpoints of different ones are told apart."""
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(f"{len(part)} ".encode())
-        for clip in part:
-            for rows in (clip.times, *clip.columns.values()):
-                found.update(np.ascontiguousarray(rows).data)
-            found.update(canonical_json(annotation_json(clip.annotation)).encode())
-    return found.hexdigest()[:8]
 
 
 def fit_in_memory(
@@ -102,11 +89,18 @@ def fit_in_memory(
     folder = TrainingFolder(make_folder(out))
     folder.state.unlink(missing_ok=True)  # of other clips, perhaps
     session = Session(options=built, seed=seed, folder=folder, about=about)
-    best = method.fit(parts.train, parts.validation, session)
+    made = fitted(method, parts.train, parts.validation, session)
     folder.state.unlink(missing_ok=True)
-    for made in (best, session.last):
-        if made is not None and not isinstance(made, Checkpoint):
-            raise ContractError(f"fit returns {type(made).__name__}; return session.checkpoint(tensors)")
-    if best is None:
-        raise ContractError("fit returns nothing; return session.checkpoint(tensors)")
-    return best, session.last or best
+    return made
+
+
+def _digest(*parts: Sequence[Clip]) -> str:
+    """Return a hash of clips, by which checkpoints of different ones are told apart."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(f"{len(part)} ".encode())
+        for clip in part:
+            for rows in (clip.times, *clip.columns.values()):
+                found.update(np.ascontiguousarray(rows).data)
+            found.update(canonical_json(annotation_json(clip.annotation)).encode())
+    return found.hexdigest()[:8]

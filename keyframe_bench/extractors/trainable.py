@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 from ..core.checkpoint import Checkpoint, checkpoint_file, checkpoint_id, read_checkpoint, read_record, why_missing
-from ..core.errors import KeyframeBenchError, UsageError
+from ..core.errors import ContractError, KeyframeBenchError, UsageError
 from ..core.feature import Feature
 from ..core.sources import source_digest
 from ..metrics.base import Column
@@ -129,6 +131,40 @@ class Trainable(Extractor):
         except KeyframeBenchError as error:
             return str(error)
         return None
+
+
+def fitted(method: Trainable, train: Clips, validation: Clips, session: Session) -> tuple[Checkpoint, Checkpoint]:
+    """Train, and return the checkpoints of the best and of the last epoch: the same where there are no epochs.
+
+    Raises
+    ------
+    ContractError
+        If `Trainable.fit` returns something else, or what cannot be kept; and whatever it raises.
+    """
+    best = method.fit(train, validation, session)
+    last = best if session.last is None else session.last
+    for made in (best, last):
+        if not isinstance(made, Checkpoint):
+            returned = "nothing" if made is None else type(made).__name__
+            raise ContractError(f"fit of {method.name!r} returns {returned}; return session.checkpoint(tensors)")
+        if made.problem:
+            raise ContractError(f"fit of {method.name!r} returns a checkpoint that cannot be kept: {made.problem}")
+    return best, last
+
+
+def evaluated(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
+    """Return what `Trainable.evaluate` gives; `ContractError` unless it is each of `numbers`, finite, and no other."""
+    found, names = method.evaluate(checkpoint, clips), method.numbers.keys()
+    if (
+        not isinstance(found, Mapping)
+        or found.keys() != names
+        or not all(isinstance(value, Real) and math.isfinite(value) for value in found.values())
+    ):
+        raise ContractError(
+            f"evaluate of {method.name!r} returns {str(found)[:200]}; return a finite number for each of its numbers: "
+            + (", ".join(names) or "none")
+        )
+    return {name: float(value) for name, value in found.items()}
 
 
 def saw(record: Mapping[str, Any], sha256: str, start_s: float | None = None) -> bool:

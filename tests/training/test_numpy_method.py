@@ -143,14 +143,14 @@ def test_edited_code_trains_anew(learning, plugin, own_registry):
 
 def test_what_fit_returns_is_looked_at(learning, monkeypatch):
     monkeypatch.setattr(Extractor.registry.get(NAME), "fit", lambda *_: {"usual": 1})
-    with pytest.raises(ContractError, match="fit of 'usual_histogram' gave dict"):
+    with pytest.raises(ContractError, match="fit of 'usual_histogram' returns dict"):
         train(learning())
 
 
 @pytest.mark.parametrize(
     ("learned", "numbers", "message"),
     [
-        ({"usual": np.array([1.0, np.nan])}, {}, "fit of 'usual_histogram' gave .*its tensor 'usual' is not"),
+        ({"usual": np.array([1.0, np.nan])}, {}, "fit of 'usual_histogram' .*its tensor 'usual' is not"),
         ({"usual": np.array(["a"])}, {}, "its tensor 'usual' is not of finite numbers"),
         ({"usual": np.ones(2)}, {"level": np.inf}, "its level is no plain data of finite numbers"),
         ({"usual": np.ones(2)}, {"level": np.float32(1)}, "its level is no plain data of finite numbers"),
@@ -167,9 +167,9 @@ def test_what_is_not_finite_is_named_and_not_written(learning, monkeypatch, lear
 @pytest.mark.parametrize(
     ("judged", "message"),
     [
-        (lambda *_: {"distance": np.nan}, "evaluate of 'usual_histogram' gave distance=nan, which is"),
-        (lambda *_: [1.0], "evaluate of 'usual_histogram' gave list"),
-        (lambda *_: {"other": 1.0}, "gave the numbers other; its class names distance"),
+        (lambda *_: {"distance": np.nan}, "evaluate of 'usual_histogram' returns {'distance': nan}"),
+        (lambda *_: [1.0], "evaluate of 'usual_histogram' returns [1.0]"),
+        (lambda *_: {"other": 1.0}, "for each of its numbers: distance"),
         (lambda *_: 1 / 0, "ZeroDivisionError"),
     ],
 )

@@ -19,7 +19,7 @@ from typing import Literal
 
 from ...core.errors import ContractError, UnavailableError
 from ..base import Extractor
-from . import declarations, learning, reading, repeats, results  # noqa: F401 - each adds its rules
+from . import declarations, learning, outputs, repeats  # noqa: F401 - each adds its rules
 from .clips import TYPICAL, clip_of
 from .rule import CHECKS, SELECTING, WHY_NOT, Check, select, some_budgets
 from .training import ready, untrained

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ...core.annotation import Annotation, UserSummary
 from ...core.clip import Clip, read_only
 from ...core.errors import ContractError
 from ...core.feature import Feature
-from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
 from ...video.arrays import clip_from_images
 from ..base import Extractor
@@ -57,28 +56,26 @@ EXTREME = ("one frame", "two frames", "a static picture", "a black picture", "co
 
 
 def clip_of(extractor: Extractor, kind: str) -> Clip:
-    """Return a fresh copy of the clip ``kind`` with the features of ``extractor``, read-only, with its annotation."""
-    return clip_with(tuple(extractor.needs), kind, every_frame=str(extractor.sampling or "").startswith("every"))
+    """Return a fresh copy of the clip ``kind`` as the runner would show it to ``extractor``, read-only."""
+    clip = clip_with(tuple(extractor.needs), kind, every_frame=str(extractor.sampling or "").startswith("every"))
+    return clip if extractor.privileged else replace(clip, annotation=None)
 
 
 def clip_with(needs: tuple[Feature, ...], kind: str, *, every_frame: bool = False) -> Clip:
-    """Return a fresh copy of the clip ``kind`` with these features, as `clip_of`."""
+    """Return a fresh copy of the clip ``kind`` with these features, read-only, with its annotation."""
     cached = _clip(kind, needs, every_frame)
     columns = {key: rows.copy() for key, rows in cached.columns.items()}
     ordinals, times = cached.ordinals.copy(), cached.times.copy()
     read_only([*columns.values(), ordinals, times])
-    return PickedClip(cached.video, ordinals, times, columns, cached.annotation, cached.spans)
+    return replace(cached, ordinals=ordinals, times=times, columns=columns)
 
 
 @lru_cache(maxsize=64)  # features of networks are slow: one computation serves all checks
 def _clip(kind: str, needs: tuple[Feature, ...], every_frame: bool) -> Clip:
     if kind == "constant features":
         clip = _clip("a slow pan", needs, every_frame)
-        return replace(
-            clip,
-            video=replace(clip.video, name=kind),
-            columns={k: np.repeat(rows[:2][-1:], len(rows), axis=0) for k, rows in clip.columns.items()},
-        )
+        columns = {k: np.repeat(rows[:2][-1:], len(rows), axis=0) for k, rows in clip.columns.items()}
+        return replace(clip, video=replace(clip.video, name=kind), columns=columns)
     pictures = _PICTURES[kind]()
     n = len(pictures)
     # Two frames per second of a 25 fps video: ordinals are not positions, and times are not ordinal / fps.
@@ -86,53 +83,29 @@ def _clip(kind: str, needs: tuple[Feature, ...], every_frame: bool) -> Clip:
     times = _START_S + ordinals / _FPS
     chosen = np.unique(ordinals[[0, n // 3, (2 * n) // 3]])
     users = tuple(UserSummary(str(len(f)), f, times[np.searchsorted(ordinals, f)]) for f in (chosen, chosen[:1]))
-    n_frames = int(ordinals[-1]) + 1
-    annotation = Annotation(users=users, shots=np.array([[0, n_frames]], dtype=np.int64))
-    return clip_from_images(pictures, needs, times, annotation, ordinals=ordinals, name=kind)
+    shots = np.array([[0, int(ordinals[-1]) + 1]], dtype=np.int64)
+    return clip_from_images(pictures, needs, times, Annotation(users, shots), ordinals=ordinals, name=kind)
 
 
-@dataclass(frozen=True, eq=False)
-class PickedClip(Clip):
-    """A clip that notes which positions were picked more than once in the last `pick`."""
-
-    twice: list[int] = field(default_factory=list)
-
-    def pick(self, positions: ArrayLike, **values: Any) -> KeyFrames:
-        """Return what `Clip.pick` does."""
-        found, counts = np.unique(np.asarray(positions), return_counts=True)
-        self.twice[:] = found[counts > 1].tolist()
-        return super().pick(positions, **values)
-
-
-class ReadColumns(Mapping[str, NDArray[Any]]):
-    """Columns that note which keys were asked for and are not there, even when the error is caught."""
+class ReadColumns(dict[str, NDArray[Any]]):
+    """Columns that note which keys were asked for and are missing, even when the error is caught."""
 
     def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        self._columns = dict(columns)
+        super().__init__(columns)
         self.missing: list[str] = []
 
-    def __getitem__(self, key: str) -> NDArray[Any]:
-        if key not in self._columns:
-            self.missing.append(key)
-        return self._columns[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
+    def __missing__(self, key: str) -> NDArray[Any]:
+        self.missing.append(key)
+        raise KeyError(key)
 
 
 class AnnotationTrap(Annotation):
-    """An annotation that notes and refuses every look inside."""
+    """An annotation that refuses every look inside."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("users", "shots", "events", "aligned", "without_user"):
-            object.__getattribute__(self, "__dict__").setdefault("read", []).append(name)
-            raise ContractError(f"annotation.{name} is not for methods that are not privileged")
+        if name in ("users", "shots", "events"):
+            raise ContractError(
+                f"annotation.{name} is the answer the method is judged by; learn from it in fit, "
+                "or set privileged = True to be shown as a ceiling that is not ranked"
+            )
         return super().__getattribute__(name)
-
-    @property
-    def seen(self) -> list[str]:
-        """Names that were read."""
-        return list(self.__dict__.get("read", []))

@@ -58,9 +58,8 @@ def _values(parameter: Parameter) -> Iterator[Any]:
     if parameter.choices:
         yield from parameter.choices
         return
-    low = parameter.range.low if parameter.range else None
-    high = parameter.range.high if parameter.range else None
-    ends = [end for end in (low, high) if end is not None]
+    span = parameter.range
+    ends = [end for end in (span.low, span.high) if end is not None] if span else []
     for kind in parameter.types:
         if kind is bool:
             yield from (True, False)
@@ -79,40 +78,22 @@ def check_init_does_no_work(extractor: Extractor) -> None:
 
 
 @rule(selects=False)
-def check_docstring_present(extractor: Extractor) -> None:
-    """Every class has a docstring of its own that says what it selects."""
-    cls = type(extractor)
-    own = cls.__dict__.get("__doc__") or ""
-    require(own.strip(), f"write a docstring below class {cls.__name__}: what it selects")
-
-
-@rule(selects=False)
-def check_reference_present(extractor: Extractor) -> None:
-    """Every class states its source itself."""
-    said = _stated(extractor, "reference")
+def check_described(extractor: Extractor) -> None:
+    """Every class says what it selects (its docstring), its source, and in one phrase how k is met."""
+    cls, how = type(extractor), extractor.budget_rule
+    require((cls.__dict__.get("__doc__") or "").strip(), f"write a docstring for class {cls.__name__}: what it selects")
+    own = [c for c in cls.__mro__ if issubclass(c, Extractor) and c not in (Extractor, ScoreExtractor)]
+    source = next((c.__dict__["reference"] for c in own if "reference" in c.__dict__), None)
     require(
-        isinstance(said, str) and said.strip(),
+        isinstance(source, str) and source.strip(),
         'set reference = "<BibTeX key of the article>", or reference = "none" when there is none',
     )
-
-
-def _stated(extractor: Extractor, name: str) -> Any:
-    """Value of a class attribute that the class or a base below `Extractor` sets; None when it is only inherited."""
-    own = [c for c in type(extractor).__mro__ if issubclass(c, Extractor) and c not in (Extractor, ScoreExtractor)]
-    return next((c.__dict__[name] for c in own if name in c.__dict__), None)
-
-
-@rule(selects=False)
-def check_budget_rule_present(extractor: Extractor) -> None:
-    """``budget_rule`` says in one phrase how k is met."""
-    rule = extractor.budget_rule
-    require(isinstance(rule, str) and rule.strip(), 'set budget_rule = "<one phrase: how k is met>"')
-    require("\n" not in rule, "budget_rule is one phrase on one line; explain the rest in the docstring")
+    require(isinstance(how, str) and how.strip() and "\n" not in how, 'set budget_rule = "<one phrase: how k is met>"')
 
 
 @rule(selects=False)
 def check_declarations_valid(extractor: Extractor) -> None:
-    """``supports``, ``version``, ``draws`` and the flags have the types the interface names."""
+    """``supports``, ``version``, ``draws``, the flags and ``expected_failures`` are what the interface names."""
     supports = extractor.supports
     require(
         isinstance(supports, frozenset) and supports and supports <= {"fixed", "free", "inferred"},
@@ -128,6 +109,12 @@ def check_declarations_valid(extractor: Extractor) -> None:
     for name in ("stochastic", "online", "privileged"):
         require(isinstance(getattr(extractor, name), bool), f"{name} is True or False")
     require(isinstance(extractor.may_return_fewer, str), 'may_return_fewer is the reason as text, or ""')
+    for name, reason in extractor.expected_failures.items():
+        require(name in CHECKS, f"expected_failures names {name!r}, which is none of the checks: {', '.join(CHECKS)}")
+        require(isinstance(reason, str) and reason.strip(), f"expected_failures[{name!r}] must give the reason")
+
+
+_HEAVY = frozenset({"jax", "lightning", "pandas", "sklearn", "tensorflow", "timm", "torch", "torchvision"})
 
 
 @rule(selects=False)
@@ -142,9 +129,6 @@ def check_imports_light(extractor: Extractor) -> None:
     )
 
 
-_HEAVY = frozenset({"jax", "lightning", "pandas", "sklearn", "tensorflow", "timm", "torch", "torchvision"})
-
-
 def _imported(module: ModuleType, seen: set[str]) -> Iterator[str]:
     """Yield the packages that ``module``, and modules beside it that it imports, have names of."""
     folder = str(Path(module.__file__ or "").parent)
@@ -157,11 +141,3 @@ def _imported(module: ModuleType, seen: set[str]) -> Iterator[str]:
         inner = sys.modules.get(name)
         if inner is not None and str(getattr(inner, "__file__", "")).startswith(folder):
             yield from _imported(inner, seen)
-
-
-@rule(selects=False)
-def check_expected_failures_explained(extractor: Extractor) -> None:
-    """Every entry of ``expected_failures`` names a check and gives a reason."""
-    for name, reason in extractor.expected_failures.items():
-        require(name in CHECKS, f"expected_failures names {name!r}, which is none of the checks: {', '.join(CHECKS)}")
-        require(isinstance(reason, str) and reason.strip(), f"expected_failures[{name!r}] must give the reason")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.util
 import json
 import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +18,10 @@ from ...core.registry import load_plugins, plugin_files
 from ..base import Extractor
 from .rule import select
 
-_CHILD_TIMEOUT_S = 300
-
-
-@dataclass(frozen=True)
-class _Question:
-    """What the child process is asked; the extractor is unpickled only after its plug-ins were loaded."""
-
-    extractor: bytes
-    clip: Clip
-    budgets: Sequence[int | None]
-
 
 def answers(extractor: Extractor, clip: Clip, budgets: Sequence[int | None]) -> list[dict[str, Any]]:
     """Return what ``extractor`` selects for each budget, as JSON data without its cost."""
-    found = []
-    for k in budgets:
-        data = select(extractor, clip, k).to_json()
-        del data["cost"]
-        found.append(data)
-    return found
+    return [{**select(extractor, clip, k).to_json(), "cost": {}} for k in budgets]
 
 
 def answers_elsewhere(extractor: Extractor, clip: Clip, budgets: Sequence[int | None]) -> list[dict[str, Any]]:
@@ -50,57 +32,44 @@ def answers_elsewhere(extractor: Extractor, clip: Clip, budgets: Sequence[int | 
     ContractError
         If the child process fails.
     """
-    module = sys.modules[type(extractor).__module__]
-    file = getattr(module, "__file__", None)
     plugins = [path for path in plugin_files() if Path(path).is_file()]
-    head = {"plugins": plugins, "module": module.__name__, "file": file}
-    question = pickle.dumps(_Question(pickle.dumps(extractor), clip, tuple(budgets)))
-    lines = json.dumps(head) + "\n" + base64.b64encode(question).decode()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-        # Another hash seed finds out a method that depends on hash() or on the order of a set.
-        "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1",
-    }
+    module = sys.modules[type(extractor).__module__]
+    head = pickle.dumps((plugins, module.__name__, getattr(module, "__file__", None)))
+    # Another hash seed finds out a method that depends on hash() or on the order of a set.
+    hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     call = f"from {__name__} import answer_from_stdin; answer_from_stdin()"
     done = subprocess.run(
         [sys.executable, "-c", call],
-        input=lines,
-        env=environment,
+        input=head + pickle.dumps((extractor, clip, budgets)),
+        env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
-        text=True,
-        timeout=_CHILD_TIMEOUT_S,
+        timeout=300,
         check=False,
     )
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         raise ContractError(f"in a fresh process the extractor fails: {last}")
-    found: list[dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def answer_from_stdin() -> None:
     """Read a question from standard input and write its answers as the last line of standard output."""
-    head = json.loads(sys.stdin.readline())
-    load_plugins(head["plugins"])
-    _import(head["module"], head["file"])
-    question: _Question = pickle.loads(base64.b64decode(sys.stdin.readline()))
-    found = answers(pickle.loads(question.extractor), question.clip, question.budgets)
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
+    plugins, module, file = pickle.load(sys.stdin.buffer)
+    load_plugins(plugins)
+    _import(module, file)
+    question = pickle.load(sys.stdin.buffer)
+    sys.stdout.write("\n" + json.dumps(answers(*question)) + "\n")
 
 
 def _import(name: str, file: str | None) -> None:
     """Import module ``name``, from ``file`` where the import path does not lead to it."""
-    if name in sys.modules:
-        return
     try:
-        importlib.import_module(name)
+        import_module(name)
     except ImportError:
-        if file is None or not Path(file).is_file():
-            raise
-        spec = importlib.util.spec_from_file_location(name, file)
+        spec = util.spec_from_file_location(name, file) if file and Path(file).is_file() else None
         if spec is None or spec.loader is None:
             raise
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
+        module = sys.modules[name] = util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -11,7 +11,7 @@ from ...core.errors import ContractError
 from ..base import Extractor
 from .clips import TYPICAL, clip_of
 from .elsewhere import answers, answers_elsewhere
-from .rule import only, require, rule, same, select, some_budgets, view_of
+from .rule import only, require, rule, same, select, some_budgets
 
 
 @rule()
@@ -31,10 +31,9 @@ def check_same_rng_same_answer(extractor: Extractor) -> None:
 @rule(only(lambda e: type(e).__module__ != "__main__", "the class lives in a prompt or notebook, not in a file"))
 def check_same_answer_elsewhere(extractor: Extractor) -> None:
     """Another process, with other hash seeds, gives the same answer."""
-    clip, budgets = view_of(extractor, clip_of(extractor, TYPICAL[0])), some_budgets(extractor)
-    here, there = answers(extractor, clip, budgets), answers_elsewhere(extractor, clip, budgets)
+    clip, budgets = clip_of(extractor, TYPICAL[0]), some_budgets(extractor)
     require(
-        here == there,
+        answers(extractor, clip, budgets) == answers_elsewhere(extractor, clip, budgets),
         "another process gives another answer; do not depend on hash(), on the order of a set, on time or on globals",
     )
 
@@ -52,7 +51,7 @@ def check_global_random_untouched(extractor: Extractor) -> None:
 
 
 def _global_state() -> str:
-    return repr((random.getstate(), [str(part) for part in np.random.get_state()]))  # noqa: NPY002 - it is looked at
+    return repr((random.getstate(), [str(part) for part in np.random.get_state()]))  # noqa: NPY002 - only read
 
 
 @rule(only(lambda e: not e.stochastic, "it says stochastic = True"))
@@ -60,9 +59,9 @@ def check_deterministic_as_declared(extractor: Extractor) -> None:
     """With ``stochastic = False`` the answer is the same for every generator."""
     for kind in TYPICAL:
         for k in some_budgets(extractor):
-            found = [select(extractor, clip_of(extractor, kind), k, seed) for seed in range(4)]
+            first, *others = (select(extractor, clip_of(extractor, kind), k, seed) for seed in range(4))
             require(
-                all(same(found[0], other) for other in found[1:]),
+                all(same(first, other) for other in others),
                 f"the answer on {kind} for k={k} depends on rng; set stochastic = True",
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import wraps
 
 import numpy as np
@@ -12,8 +12,8 @@ from ...core.errors import ContractError
 from ...core.feature import opens_file
 from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
-from ..base import Extractor
-from .clips import TYPICAL, AnnotationTrap, clip_of
+from ..base import Extractor, check_result
+from .clips import TYPICAL, clip_of
 from .training import ready
 
 Check = Callable[[Extractor], None]
@@ -25,10 +25,10 @@ SELECTING: set[str] = set()  # rules that can only be judged where ``select`` wo
 def rule(
     unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True, trained: bool | None = None
 ) -> Callable[[Check], Check]:
-    """Collect a check under its name without ``check_``; where ``unless`` gives a reason it has nothing to check.
+    """Collect a check under its name without ``check_``; it does not apply where ``unless`` gives a reason.
 
-    A check that ``selects`` has nothing to check of a black box: the clips of the checks are no files. It gets a method
-    that has not learned yet after a training (`ready`), unless ``trained`` says otherwise.
+    A check that ``selects`` does not apply to a black box: the clips of the checks are no files. It gets a method that
+    has not learned yet after a training (`ready`), unless ``trained`` says otherwise.
     """
     trained = selects if trained is None else trained
 
@@ -63,28 +63,16 @@ def only(condition: Callable[[Extractor], object], reason: str) -> Callable[[Ext
     return lambda extractor: "" if condition(extractor) else reason
 
 
-takes_k = only(lambda e: "fixed" in e.supports, "it takes no number of key frames (supports has no 'fixed')")
-takes_inferred = only(lambda e: "inferred" in e.supports, "no number can be inferred (supports has no 'inferred')")
-takes_free = only(lambda e: "free" in e.supports, "it does not decide the number itself (supports has no 'free')")
-
-
 def some_budgets(extractor: Extractor) -> tuple[int | None, ...]:
     """Return a few budgets of the kinds the extractor supports."""
     fixed = (1, 3, 7) if "fixed" in extractor.supports else ()
     return (*fixed, None) if "free" in extractor.supports else fixed
 
 
-def view_of(extractor: Extractor, clip: Clip) -> Clip:
-    """Return what the runner would show the extractor."""
-    return clip.restricted(extractor.needs, annotation=extractor.privileged)
-
-
 def select(extractor: Extractor, clip: Clip, k: int | None, seed: int = 0) -> KeyFrames:
-    """Select as the runner does, without its checks of the result; what goes wrong is told with the clip and k."""
-    trapped = isinstance(clip.annotation, AnnotationTrap)
-    view = clip.restricted(extractor.needs, annotation=extractor.privileged or trapped)
+    """Select as the runner does, without its checks of the result; errors name the clip and k."""
     try:
-        result = extractor.select(view, k, rng=rng_for(seed, "check"))
+        result = extractor.select(clip, k, rng=rng_for(seed, "check"))
     except Exception as error:
         raise ContractError(
             f"select raises {type(error).__name__}: {error} (clip: {clip.video.name}, {len(clip)} frames; k={k})"
@@ -93,43 +81,21 @@ def select(extractor: Extractor, clip: Clip, k: int | None, seed: int = 0) -> Ke
     return result
 
 
-def results(extractor: Extractor) -> Iterator[tuple[Clip, int | None, KeyFrames]]:
-    """Yield clip, budget and result on the typical clips."""
-    for kind in TYPICAL:
+def results(extractor: Extractor, *kinds: str) -> Iterator[tuple[Clip, int | None, KeyFrames]]:
+    """Yield clip, budget and result on the clips of these kinds, by default the typical ones."""
+    for kind in kinds or TYPICAL:
         for k in some_budgets(extractor):
             clip = clip_of(extractor, kind)
             yield clip, k, select(extractor, clip, k)
 
 
-def require_budget(extractor: Extractor, clip: Clip, k: int) -> None:
-    """Require ``min(k, n)`` key frames, or at least one where the class may return fewer."""
-    got, full = len(select(extractor, clip, k)), min(k, len(clip))
-    said = f"{got} key frames for a budget of {k} on {clip.video.name} ({len(clip)} frames)"
-    require(got <= full, f"{said}; return no more than {full}")
-    require(got >= 1, f"{said}; a video with frames has at least one")
-    twice = getattr(clip, "twice", ())
-    if twice:
-        said += f" (picked more than once: {', '.join(map(str, twice))})"
-    require(
-        got == full or extractor.may_return_fewer,
-        f'{said}, not {full}; fill up with the next best frames, or say why not: may_return_fewer = "<reason>"',
-    )
-
-
-def require_extreme(extractor: Extractor, *kinds: str) -> None:
-    """Require the budget on clips of the given kinds."""
-    for kind in kinds:
-        clip = clip_of(extractor, kind)
-        for k in some_budgets(extractor):
-            if k is None:
-                got = len(select(extractor, clip, k))
-                require(got >= 1, f"no key frame on {kind} without a budget; give at least one")
-            else:
-                require_budget(extractor, clip, k)
+def require_budget(extractor: Extractor, clip: Clip, k: int | None) -> None:
+    """Require what the runner requires of a result, the number of key frames included."""
+    check_result(extractor, clip, k, select(extractor, clip, k))
 
 
 def same(first: KeyFrames, second: KeyFrames) -> bool:
     """Say whether two results are equal, apart from their cost."""
-    names: Sequence[str] = ("frames", "times", "scores", "segments", "frame_scores", "thresholds", "fallback")
+    names = ("frames", "times", "scores", "segments", "frame_scores", "thresholds", "fallback")
     pairs = [(getattr(first, name), getattr(second, name)) for name in names]
     return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)

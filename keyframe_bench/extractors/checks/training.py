@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.checkpoint import Checkpoint
 from ...core.clip import Clip, watched
-from ...core.errors import ContractError, RowsWrittenError, UnavailableError
+from ...core.errors import ContractError, UnavailableError
 from ...training.options import NetworkOptions, TrainerOptions
 from ..base import Extractor
 from ..in_memory import fit_in_memory
@@ -29,30 +29,23 @@ class Trial:
 
     Attributes
     ----------
-    method : Trainable
-        Before it has learned.
     missing : tuple of str
         Keys of features that were read and not declared.
-    written : str
-        Which shared arrays were written into, as a sentence.
-    error : str
-        What `fit` raised.
-    best, last : Checkpoint or None
-        None where there is none.
+    error : ContractError or None
+        What `fit` raised, or what is wrong with what it returned.
+    best : Checkpoint or None
     """
 
-    method: Trainable
-    missing: tuple[str, ...] = ()
-    written: str = ""
-    error: str = ""
-    best: Checkpoint | None = None
-    last: Checkpoint | None = None
+    missing: tuple[str, ...]
+    error: ContractError | None
+    best: Checkpoint | None
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The best checkpoint; `ContractError` says why there is none."""
+        """The best checkpoint; raises `error` where there is none."""
         if self.best is None:
-            raise ContractError(self.error or self.written)
+            assert self.error is not None
+            raise self.error
         return self.best
 
 
@@ -68,7 +61,7 @@ def trial_clips(method: Trainable) -> list[Clip]:
 
 
 def trial(method: Trainable, *, seed: int = 0, again: int = 0) -> Trial:
-    """Return a training, made only once in a process for equal arguments; ``again`` asks for others."""
+    """Return a training, run only once per process for equal arguments; ``again`` asks for another one."""
     params = {name: value for name, value in method.params.items() if name != "checkpoint"}
     return _trial(type(method), json.dumps(params), seed, again)
 
@@ -79,20 +72,18 @@ def _trial(cls: type[Trainable], params: str, seed: int, again: int) -> Trial:  
     clips = trial_clips(method)
     columns = [ReadColumns(clip.columns) for clip in clips]
     train, validation = (replace(clip, columns=read) for clip, read in zip(clips, columns, strict=True))
-    found: dict[str, Any] = {}
+    best: Checkpoint | None = None
+    problem: ContractError | None = None
     try:
         with watched(method, train), watched(method, validation):
-            best, last = fit_in_memory(method, [train], [validation], _folder(), tiny_options(method).params, seed)
-            found = {"best": best, "last": last}
-    except RowsWrittenError as error:
-        found = {"written": str(error)}
+            best, _ = fit_in_memory(method, [train], [validation], _folder(), tiny_options(method).params, seed)
     except UnavailableError:
         raise
     except ContractError as error:
-        found = {"error": str(error)}
+        best, problem = None, error
     except Exception as error:  # noqa: BLE001 - whatever the class raises is what the checks tell
-        found = {"error": f"fit raises {type(error).__name__}: {error} (the clips of the checks, seed {seed})"}
-    return Trial(method, tuple(key for read in columns for key in read.missing), **found)
+        problem = ContractError(f"fit raises {type(error).__name__}: {error} (the clips of the checks, seed {seed})")
+    return Trial(tuple(key for read in columns for key in read.missing), problem, best)
 
 
 @lru_cache(maxsize=1)
@@ -107,30 +98,23 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(dir=_folders()))
 
 
-def with_checkpoint(method: Trainable, checkpoint: Checkpoint) -> Trainable:
+def with_checkpoint(method: Trainable, checkpoint: Checkpoint) -> Any:
     """Return the method with this checkpoint, which is written into a folder of its own."""
     path = _folder() / "best.safetensors"
-    try:
-        checkpoint.write(path)
-    except (TypeError, ValueError) as error:
-        raise ContractError(
-            f"the checkpoint cannot be written ({error}); give session.checkpoint arrays, and plain data for the rest"
-        ) from error
+    checkpoint.write(path)
     return type(method)(**{**method.params, "checkpoint": str(path)})
 
 
 def ready(extractor: Extractor) -> Extractor:
-    """Return the extractor; one that has not learned yet, as a training on the clips of the checks leaves it."""
-    if not untrained(extractor):
-        return extractor
-    assert isinstance(extractor, Trainable)
-    return _ready(type(extractor), json.dumps(extractor.params))
+    """Return the extractor; one that has not learned yet is trained on the clips of the checks."""
+    return _ready(type(extractor), json.dumps(extractor.params)) if untrained(extractor) else extractor
 
 
 @lru_cache(maxsize=64)
-def _ready(cls: type[Trainable], params: str) -> Trainable:
+def _ready(cls: type[Any], params: str) -> Extractor:
     method = cls(**json.loads(params))
-    return with_checkpoint(method, trial(method).checkpoint)
+    made: Extractor = with_checkpoint(method, trial(method).checkpoint)
+    return made
 
 
 def untrained(extractor: Extractor) -> bool:

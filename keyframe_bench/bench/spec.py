@@ -22,13 +22,6 @@ OnError = Literal["raise", "warn", "skip"]
 Leak = Literal["refuse", "allow"]
 Backend = Literal["serial", "loky", "ray"]
 
-# What `executor.` may be followed by.
-EXECUTOR_OPTIONS: dict[str, tuple[str, ...]] = {
-    "serial": ("n_jobs", "threads"),
-    "loky": ("n_jobs", "threads"),
-    "ray": ("n_jobs", "threads", "address"),
-}
-
 CHECKPOINT = "checkpoint"
 """The parameter that says what a method has learned."""
 

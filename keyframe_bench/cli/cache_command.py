@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ..core.errors import UsageError
 from ..training.reading import rows_folder
@@ -15,15 +14,19 @@ from .options import COMMANDS
 def run(found: Arguments) -> int:
     """Print how much is kept, or remove it (videos of rendered data sets stay); return 0."""
     if found.positional not in ([], ["clear"]):
-        raise UsageError(f"cache knows one thing to do, clear, not {found.positional[0]!r}")
+        raise UsageError(f"unknown subcommand {found.positional[0]!r}; did you mean clear?")
     clear = bool(found.positional)
+    folders = {"features": (features_folder(), "run"), "training rows": (rows_folder(), "train")}
     stores = {
-        "features": FeatureStore(features_folder(), _limit("run")),
-        "training rows": FeatureStore(rows_folder(), _limit("train")),
+        what: FeatureStore(folder, round(float(COMMANDS[command].default("cache_gb")) * 1e9))
+        for what, (folder, command) in folders.items()
     }
     amounts = {what: store.clear() if clear else store.usage() for what, store in stores.items()}
     if "--json" in found.values:
-        told = {what: _told(store, amounts[what], clear=clear) for what, store in stores.items()}
+        told = {}
+        for what, store in stores.items():
+            counts = {f"removed_{name}" if clear else name: n for name, n in vars(amounts[what]).items()}
+            told[what] = {"folder": str(store.folder), **counts, "limit_bytes": store.limit_bytes}
         print(json.dumps({**told["features"], "pictures": told["training rows"]}))
         return 0
     for what, store in stores.items():
@@ -34,16 +37,6 @@ def run(found: Arguments) -> int:
         limit_gb = stores["features"].limit_bytes / 1e9
         print(f"limit of a run: cache_gb={limit_gb:g}; keyframe-bench cache clear removes them")
     return 0
-
-
-def _limit(command: str) -> int:
-    """Return what a run, or a training, keeps at most by default, in bytes."""
-    return round(float(COMMANDS[command].default("cache_gb")) * 1e9)
-
-
-def _told(store: FeatureStore, amount: Usage, *, clear: bool) -> dict[str, Any]:
-    counts = {f"removed_{name}" if clear else name: value for name, value in vars(amount).items()}
-    return {"folder": str(store.folder), **counts, "limit_bytes": store.limit_bytes}
 
 
 def _amount(what: str, usage: Usage) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..core.errors import UnavailableError, UsageError
 from ..core.files import visible
 from ..core.registry import load_plugins
@@ -9,7 +11,7 @@ from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks, uncheckable
 from .arguments import Arguments
-from .compose import built_params, composed, text_parameters
+from .compose import configured, named
 
 
 def run(found: Arguments) -> int:
@@ -24,10 +26,8 @@ def run(found: Arguments) -> int:
     failed = 0
     for name in names:
         Extractor.registry.get(name)
-        texts, overrides = text_parameters("extractor", [f"extractor={name}", *found.overrides])
-        _, params = built_params(composed("extract", overrides)["extractor"])
-        params |= {key.removeprefix("extractor."): value for key, value in (found.values | texts).items()}
-        extractor = Extractor.registry.build(name, params)
+        chosen = replace(found, overrides=[f"extractor={name}", *found.overrides])
+        extractor = Extractor.registry.build(*named(configured(chosen, "extract")["extractor"]))
         reason = uncheckable(extractor) or extractor.must_download()
         if reason is not None:
             raise UnavailableError(f"extractor {name!r} cannot be checked: {reason}")

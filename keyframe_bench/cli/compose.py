@@ -21,58 +21,55 @@ from ..core.registry import Registry
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
+from .arguments import Arguments
 from .options import COMMANDS, CONFIG_MODULE, conf, conf_names
 
-GROUPS: dict[str, Registry[Any]] = {
-    "extractor": Extractor.registry,
-    "dataset": Dataset.registry,
+_REGISTRIES: dict[str, Registry[Any]] = {"extractor": Extractor.registry, "dataset": Dataset.registry}
+_GROUPS = {
+    "extract": ("extractor",),
+    "explain": ("extractor",),
+    "run": ("dataset", "executor"),
+    "train": ("extractor", "dataset", "trainer", "logger"),
 }
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 _MOST_BRACKETS = 100  # of lists in an option
+_NOT_HERE = {
+    ("train", "extractor"): "what a training can be told is trainer.OPTION=VALUE",
+    ("run", "extractor"): (
+        "run takes extractors='[a,b]' or all, weights=FILE, and parameters as grid.<extractor>.<parameter>=..."
+    ),
+}
 
 
-def store_groups() -> None:
-    """Put a node ``{name, **parameters}`` for every class, and the options of `extract`, into the store.
-
-    All defaults come from signatures.
-    """
-    store = ConfigStore.instance()
-    for group, registry in GROUPS.items():
-        for name in registry.names():
-            defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
-            store.store(group=group, name=name, node={"name": name, **defaults})
-    for name in ("extract", "explain"):
-        given = dict(COMMANDS[name].defaults)
-        store.store(name=name, node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
-
-
-@contextmanager
-def hydra_ready() -> Iterator[None]:
-    """Open Hydra on the packaged configuration with every group known; its errors become one sentence.
-
-    Raises
-    ------
-    UsageError
-    """
-    store_groups()
-    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        try:
-            yield
-        except _ERRORS as error:
-            if isinstance(error, UsageError):
-                raise
-            raise UsageError(_sentence(error)) from error
-
-
-def composed(name: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return configuration ``name`` with ``overrides`` as plain data.
+def configured(found: Arguments, name: str = "") -> dict[str, Any]:
+    """Return the configuration of a command, or the one called ``name``, with all that was typed.
 
     Raises
     ------
     UsageError
         For a syntax error, an unknown key, group option or parameter; one sentence.
     """
+    name = name or found.command.config
+    texts, overrides = _texts(name, found.overrides)
+    return merged(composed(name, overrides), found.values | texts)
+
+
+def merged(config: dict[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Put options that no grammar touches into a composed configuration: ``out``, ``dataset.root`` and the like."""
+    for key, value in typed.items():
+        group, dot, parameter = key.partition(".")
+        if key == "weights" and "extractor" in config:
+            config["extractor"]["weights"] = value
+        elif not dot:
+            config[key] = value
+        elif isinstance(config.get(group), dict):
+            config[group][parameter] = value
+    return config
+
+
+def composed(name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return configuration ``name`` with ``overrides``, none of several values, as plain data."""
     parsed = parse(overrides)
     for override in parsed:
         if override.is_sweep_override():
@@ -99,20 +96,50 @@ def jobs_of(name: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _plain(name: str, parsed: Sequence[Override]) -> dict[str, Any]:
-    config = compose(name, [adapted(override, name) for override in parsed])
-    return dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping at the top
+    return plain(compose(name, [adapted(override, name) for override in parsed]))
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return a composed configuration as plain data; `UsageError` for an option that a file of ``conf/`` lacks."""
+    node = dict(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]  # a mapping at the top
+    for group in {"executor", "logger"} & node.keys():
+        known = conf(f"{group}/{node[group]['name']}")
+        if unknown := next((key for key in node[group] if key not in known), None):
+            there = ", ".join(key for key in known if key != "name") or "none"
+            raise UsageError(f"{group}={known['name']} has no option {unknown!r}; it has {there}")
+    return node
+
+
+@contextmanager
+def hydra_ready() -> Iterator[None]:
+    """Open Hydra on the packaged configuration and on every registered class; its errors become one sentence."""
+    store = ConfigStore.instance()
+    for group, registry in _REGISTRIES.items():
+        for name in registry.names():
+            defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
+            store.store(group=group, name=name, node={"name": name, **defaults})
+    for name in ("extract", "explain"):
+        given = dict(COMMANDS[name].defaults)
+        store.store(name=name, node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        try:
+            yield
+        except UsageError:
+            raise
+        except _ERRORS as error:
+            raise UsageError(_sentence(error)) from error
 
 
 def parse(overrides: Sequence[str | None]) -> list[Override]:
     """Parse overrides with Hydra's grammar."""
     parser, parsed = OverridesParser.create(), []
-    for line in overrides:
+    for line in map(str, overrides):
         try:
-            if str(line).count("[") + str(line).count("{") > _MOST_BRACKETS:
+            if line.count("[") + line.count("{") > _MOST_BRACKETS:
                 raise ValueError("it has too many brackets")  # the grammar takes minutes, or recurses without end
-            parsed.append(parser.parse_override(str(line)))
+            parsed.append(parser.parse_override(line))
         except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
-            key = str(line).partition("=")[0]
+            key = line.partition("=")[0]
             raise UsageError(
                 f"{line} has a value that Hydra's grammar cannot read; put quotes around it, {key}=\"'...'\""
             ) from error
@@ -138,6 +165,7 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
         Whether it may have several values, and options of Hydra itself make sense.
     """
     line, key = str(override.input_line), str(override.key_or_group)
+    group, _, parameter = key.partition(".")
     if _is_hydras(override):
         if not sweep:
             command = "train" if config == "train" else "run"
@@ -146,38 +174,26 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     if override.package is not None or override.is_delete() or override.is_add():
         raise UsageError(f"{line}: options are changed by {key}=VALUE only")
     line = line.lstrip("+")
-    group, _, parameter = key.partition(".")
-    groups = _GROUPS_OF[config]
-    if key in groups:
+    if key in _GROUPS[config]:
         _check_choice(override, key)
-    elif config == "train" and group == "extractor":
-        raise UsageError(f"{line}: what a training can be told is trainer.OPTION=VALUE")
-    elif config != "train" and group == "grid":
-        check_grid_key(key)
-        return f"++{line}"
-    elif config == "run" and group == "trainer":
-        check_trainer_key(key)
-        return f"++{line}"
-    elif group in groups:
-        if parameter == "name":
-            raise UsageError(f"{line}: choose it with {group}=NAME")
-        return f"++{line}"  # the class's own check knows the parameters
-    elif config == "run" and group == "extractor":
-        raise UsageError(
-            f"{line}: run takes extractors='[a,b]' or all, weights=FILE, and parameters as "
-            "grid.<extractor>.<parameter>=..."
-        )
-    else:
-        _check_option(key, config)
-    return line
-
-
-_GROUPS_OF = {
-    "extract": ("extractor",),
-    "explain": ("extractor",),
-    "run": ("dataset", "executor"),
-    "train": ("extractor", "dataset", "trainer", "logger"),
-}
+        return line
+    if (config, group) in _NOT_HERE:
+        raise UsageError(f"{line}: {_NOT_HERE[config, group]}")
+    if config == "run" and group in ("grid", "trainer"):
+        parts = key.split(".")
+        if len(parts) != 3:
+            raise UsageError(
+                f"{key}= is not {group}.<extractor>.<{'parameter' if group == 'grid' else 'option'}>=[...]"
+            )
+        Extractor.registry.get(parts[1])
+    elif group not in _GROUPS[config]:
+        option = COMMANDS[config].option(key)
+        if option is None or "." in option.name:
+            raise COMMANDS[config].refusal(key, _groups_with(key.rpartition(".")[2], config))
+        return line
+    elif parameter == "name":
+        raise UsageError(f"{line}: choose it with {group}=NAME")
+    return f"++{line}"  # the class's own check knows the parameters
 
 
 def _is_hydras(override: Override) -> bool:
@@ -187,89 +203,49 @@ def _is_hydras(override: Override) -> bool:
 def _check_choice(override: Override, group: str) -> None:
     if override.is_sweep_override():
         return  # each value is checked as a job of its own
-    name = override.value()
+    name, registry = override.value(), _REGISTRIES.get(group)
+    known = conf_names(group) if registry is None else registry.names()
     if not isinstance(name, str):
-        raise UsageError(f"{override.input_line}: {group} is one name, such as {group}={_known(group)[0]}")
-    if group in GROUPS:
-        GROUPS[group].get(_class_of(group, name))
-    elif name not in _known(group):
-        raise UsageError(f"unknown {group} {name!r}; known are {', '.join(_known(group))}")
+        raise UsageError(f"{override.input_line}: {group} is one name, such as {group}={known[0]}")
+    if registry is not None:
+        _class_of(group, name)
+    elif name not in known:
+        raise UsageError(f"unknown {group} {name!r}; known are {', '.join(known)}")
 
 
-def _class_of(group: str, name: str) -> str:
-    """Return the class that a choice stands for: itself, or that of a paper's preset, ``conf/<group>/<name>.yaml``."""
-    return str(conf(f"{group}/{name}")["defaults"][0]) if name in conf_names(group) else name
-
-
-def _known(group: str) -> list[str]:
-    options = (command.option(group) for command in COMMANDS.values())
-    return GROUPS[group].names() if group in GROUPS else next(option.known for option in options if option)
-
-
-def _check_option(key: str, config: str) -> None:
-    option = COMMANDS[config].option(key)
-    if option is None or "." in option.name:
-        raise COMMANDS[config].refusal(key, _groups_with(key, config))
+def _class_of(group: str, name: str) -> type:
+    """Return the class that a choice stands for: its own, or that of a paper's preset, ``conf/<group>/<name>.yaml``."""
+    own = conf(f"{group}/{name}")["defaults"][0] if name in conf_names(group) else name
+    return _REGISTRIES[group].get(own)
 
 
 def _groups_with(parameter: str, config: str) -> list[str]:
     """Return ``<group>.<parameter>`` for the groups of a command of which a class has the parameter."""
-    groups = [group for group in _GROUPS_OF[config] if any(parameter in parameters_of(c) for c in _classes(group))]
+    classes = {group: [registry.get(n) for n in registry.names()] for group, registry in _REGISTRIES.items()}
+    classes["trainer"] = [cls.Options for cls in classes["extractor"] if issubclass(cls, Trainable)]
+    groups = [group for group in _GROUPS[config] if any(parameter in parameters_of(c) for c in classes.get(group, ()))]
     return [f"{group}.{parameter}" for group in groups]
 
 
-def _classes(group: str) -> list[type]:
-    if group in GROUPS:
-        return [GROUPS[group].get(name) for name in GROUPS[group].names()]
-    if group == "trainer":
-        methods = (Extractor.registry.get(name) for name in Extractor.registry.names())
-        return [method.Options for method in methods if issubclass(method, Trainable)]
-    return []
-
-
-def check_grid_key(key: str) -> None:
-    """Raise `UsageError` unless ``key`` is ``grid.<extractor>.<parameter>``."""
-    parts = key.split(".")
-    if len(parts) != 3:
-        raise UsageError(f"{key}= is not grid.<extractor>.<parameter>=[values]")
-    known = parameters_of(Extractor.registry.get(parts[1]))
-    if parts[2] not in known:
-        raise UsageError(f"{key}: {parts[1]} has no parameter {parts[2]!r}; it has {', '.join(known) or 'none'}")
-
-
-def check_trainer_key(key: str) -> None:
-    """Raise `UsageError` unless ``key`` is ``trainer.<extractor>.<option>``; which options exist is looked at later."""
-    parts = key.split(".")
-    if len(parts) != 3:
-        raise UsageError(f"{key}= is not trainer.<extractor>.<option>=[values]")
-    Extractor.registry.get(parts[1])
-
-
-def built_params(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def named(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Split a node ``{name, **params}``."""
     return str(node["name"]), {k: v for k, v in node.items() if k != "name"}
 
 
-def text_parameters(group: str, overrides: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Take out overrides of parameters that are plain text: their values are not Hydra's grammar.
-
-    Returns
-    -------
-    tuple
-        Option to value as typed, and the overrides that are left.
-    """
-    registry = GROUPS[group]
-    chosen = next((o.partition("=")[2] for o in overrides if o.startswith(f"{group}=")), None)
-    try:
-        known = parameters_of(registry.get(_class_of(group, chosen))) if chosen else {}
-    except (UsageError, UnavailableError):  # composing will say so
-        known = {}
+def _texts(command: str, overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return parameters of chosen classes that are plain text, as typed, and the other overrides: for the grammar."""
+    known: set[str] = set()
+    for group in _REGISTRIES.keys() & set(_GROUPS[command]):
+        chosen = next((o.partition("=")[2] for o in overrides if o.startswith(f"{group}=")), "")
+        try:
+            parameters = parameters_of(_class_of(group, chosen)).values()
+        except (UsageError, UnavailableError):  # composing will say so
+            continue
+        known |= {f"{group}.{p.name}" for p in parameters if p.types == (str,) and not p.choices}
     taken, left = {}, []
     for line in overrides:
         key, _, value = line.partition("=")
-        name = key.removeprefix(f"{group}.")
-        parameter = known.get(name) if name != key else None
-        if parameter is not None and parameter.types == (str,) and not parameter.choices and value != "null":
+        if key in known and value != "null" and (command, key.partition(".")[0]) not in _NOT_HERE:
             taken[key] = value
         else:
             left.append(line)

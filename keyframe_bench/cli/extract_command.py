@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ..api import Extraction, extract
 from ..core.errors import UsageError
@@ -20,42 +18,38 @@ from ..extractors.base import Extractor
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules
 from .arguments import Arguments, path_text
-from .compose import built_params, composed, text_parameters
+from .compose import configured, named
 from .progress import video_progress
 
 
 def run(found: Arguments) -> int:
     """Extract, write and print."""
     video, rules = found.video(), _clip_rules(found)
-    chosen_budget = any(line.startswith("budget=") for line in found.overrides)
     name, options = extraction_options(found)
+    chosen_budget = any(line.startswith("budget=") for line in found.overrides)
     if rules is not None and not chosen_budget and "free" in Extractor.registry.get(name).supports:
         options["budget"] = "free"  # what happens decides how many clips there are
     with video_progress(video.name) as progress:
         result = extract(video, name, **options, progress=progress)
     folder = result.save(found.get("out") or file_name(f"{video.stem}_{name}"), clips=rules)
-    console = Console(highlight=False)
-    _print(console, result)
+    lines = list(_lines(result))
     if rules is not None:
-        _print_clips(console, json.loads((folder / CLIPS_RECORD).read_text("utf-8")))
-    console.print(f"written to {escape(path_text(folder))}", soft_wrap=True)
+        lines += _clip_lines(json.loads((folder / CLIPS_RECORD).read_text("utf-8")))
+    print("\n".join([*lines, f"written to {path_text(folder)}"]))
     return 0
 
 
 def extraction_options(found: Arguments) -> tuple[str, dict[str, Any]]:
     """Return the extractor's name and the other keyword arguments of `keyframe_bench.extract`; loads plug-ins."""
     load_plugins(found.plugins)
-    texts, overrides = text_parameters("extractor", found.overrides)
-    config = composed(found.command.config, overrides)
-    name, params = built_params(config["extractor"])
-    params |= found.below("extractor.") | {key.removeprefix("extractor."): text for key, text in texts.items()}
-    params |= {"weights": found.values["weights"]} if "weights" in found.values else {}
+    config = configured(found)
+    name, params = named(config["extractor"])
     return name, {"params": params, **{k: config[k] for k in ("budget", "sampling", "seed")}}
 
 
 def _clip_rules(found: Arguments) -> ClipRules | None:
     """Return the rules of ``clips.*=``; None when no clips are wanted."""
-    given = found.below("clips.")
+    given = {k.removeprefix("clips."): value for k, value in found.values.items() if k.startswith("clips.")}
     wanted = found.values.get("clips", bool(given))
     if not isinstance(wanted, bool):
         raise UsageError(f"clips={wanted} is not true or false")
@@ -63,39 +57,33 @@ def _clip_rules(found: Arguments) -> ClipRules | None:
     return rules if wanted else None
 
 
-def _print(console: Console, result: Extraction) -> None:
-    info, cost = result.video, result.keyframes.cost
-    console.print(
-        f"[bold]{escape(one_line(info.name))}[/]  {info.width}x{info.height}, {info.n_frames} frames, "
-        f"{info.duration_s:.2f} s",
-        soft_wrap=True,
-    )
-    for problem in result.source.health.problems:
-        console.print(f"  health: {escape(one_line(problem))}", soft_wrap=True)
-    table = Table("#", "frame", "time (s)", "score", box=None, pad_edge=False)
-    scores = result.keyframes.scores
-    for n, (frame, time) in enumerate(zip(result.frames.tolist(), result.times.tolist(), strict=True)):
-        table.add_row(str(n + 1), str(frame), f"{time:.3f}", "" if scores is None else f"{scores[n]:.4g}")
-    console.print(table)
+def _lines(result: Extraction) -> Iterator[str]:
+    """Yield what is printed about key frames."""
+    info, keyframes, n = result.video, result.keyframes, len(result.frames)
+    yield f"{one_line(info.name)}  {info.width}x{info.height}, {info.n_frames} frames, {info.duration_s:.2f} s"
+    yield from (f"  health: {one_line(problem)}" for problem in result.source.health.problems)
+    scores = [""] * n if keyframes.scores is None else [f"{score:.4g}" for score in keyframes.scores]
+    yield f"{'#':<4} {'frame':<8} {'time (s)':<9} {'score' if keyframes.scores is not None else ''}".rstrip()
+    for i, (frame, time, score) in enumerate(zip(result.frames, result.times, scores, strict=True), start=1):
+        yield f"{i:<4} {frame:<8} {f'{time:.3f}':<9} {score}".rstrip()
     label = f" ({result.label})" if result.label else ""
     n_sampled, n_run = (len(result.source.grids[s]) for s in (result.sampling, result.run_sampling))
-    wanted = "" if result.k is None or str(result.k) == result.budget else f" = {result.k}"
-    wanted += f" of the {n_run} frames at {result.run_sampling}" if result.budget.endswith("%") else ""
-    console.print(
-        f"{result.extractor}{label}: {len(result.frames)} key frame{'' if len(result.frames) == 1 else 's'} "
-        f"(budget {result.budget}{wanted}; "
-        f"{n_sampled} frames seen, sampling {result.sampling}); "
-        f"decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, selection {cost['select_s']:.3f} s",
-        soft_wrap=True,
+    budget = result.budget if result.k is None or str(result.k) == result.budget else f"{result.budget} = {result.k}"
+    budget += f" of the {n_run} frames at {result.run_sampling}" if result.budget.endswith("%") else ""
+    cost = keyframes.cost
+    yield (
+        f"{result.extractor}{label}: {n} key frame{'' if n == 1 else 's'} (budget {budget}; {n_sampled} frames seen, "
+        f"sampling {result.sampling}); decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, "
+        f"selection {cost['select_s']:.3f} s"
     )
     if result.trained_by_other_code:
-        console.print("  the plug-in was edited after the training of this checkpoint; train it again if that matters")
-    if fallback := result.keyframes.fallback:
-        console.print(f"  a fallback, not a result: {escape(one_line(fallback))}", soft_wrap=True)
-    if shortfall := result.keyframes.shortfall:
-        console.print(f"  {len(result.frames)} of {result.k}: {escape(one_line(shortfall))}", soft_wrap=True)
-    if told := _scores_and_threshold(result.keyframes):
-        console.print(told if result.k is None else f"{told} (found for k={result.k})", soft_wrap=True)
+        yield "  the plug-in was edited after the training of this checkpoint; train it again if that matters"
+    if keyframes.fallback:
+        yield f"  a fallback, not a result: {one_line(keyframes.fallback)}"
+    if keyframes.shortfall:
+        yield f"  {n} of {result.k}: {one_line(keyframes.shortfall)}"
+    if told := _scores_and_threshold(keyframes):
+        yield told if result.k is None else f"{told} (found for k={result.k})"
 
 
 def _scores_and_threshold(keyframes: KeyFrames) -> str:
@@ -104,35 +92,29 @@ def _scores_and_threshold(keyframes: KeyFrames) -> str:
     ``scores of 698 frames: half below 0.0041, 90 % below 0.0193, 99 % below 0.0412, highest 0.0703; threshold 0.0298``.
     """
     scores, thresholds = keyframes.frame_scores, keyframes.thresholds
-    if scores is None or thresholds is None or not len(scores):
-        return ""
-    known = scores[np.isfinite(scores)]
-    if not len(known):
+    known = np.array([]) if scores is None else scores[np.isfinite(scores)]
+    if scores is None or thresholds is None or not len(known):
         return ""
     half, most, nearly = (f"{value:.4g}" for value in np.quantile(known, (0.5, 0.9, 0.99)))
-    level = " to ".join(dict.fromkeys(f"{value:.4g}" for value in (thresholds.min(), thresholds.max())))
+    threshold = " to ".join(dict.fromkeys(f"{value:.4g}" for value in (thresholds.min(), thresholds.max())))
     nothing = "" if (scores > thresholds).any() else ": no score is above it"
     return (
         f"scores of {len(known)} frames: half below {half}, 90 % below {most}, 99 % below {nearly}, "
-        f"highest {known.max():.4g}; threshold {level}{nothing}"
+        f"highest {known.max():.4g}; threshold {threshold}{nothing}"
     )
 
 
-def _print_clips(console: Console, record: dict[str, Any]) -> None:
-    """Print a line for every clip of ``clips.json``, and one for all."""
+def _clip_lines(record: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for every clip of ``clips.json``, and one for all."""
     for clip in record["clips"]:
-        first, end = clip["frames"]
-        n_keys = len(clip["keyframes"])
-        console.print(
+        (first, end), n_keys = clip["frames"], len(clip["keyframes"])
+        yield (
             f"{clip['file']}  {clip['start_s']:.2f} to {clip['end_s']:.2f} s, frames {first} to {end - 1}, "
             f"{n_keys} key frame{'' if n_keys == 1 else 's'}, {clip['bytes'] / 1e6:.2f} MB, "
-            f"{'copied' if clip['copied'] else 'encoded again'}: {escape(clip['reason'])}",
-            soft_wrap=True,
+            f"{'copied' if clip['copied'] else 'encoded again'}: {clip['reason']}"
         )
-    n = record["n_clips"]
-    console.print(
-        f"key clips: {n}, {record['saved_s']:.2f} s kept = "
+    yield (
+        f"key clips: {record['n_clips']}, {record['saved_s']:.2f} s kept = "
         f"{100 * record['saved_duration_ratio']:.1f} % of the duration, {record['bytes'] / 1e6:.2f} MB = "
-        f"{100 * record['byte_ratio']:.1f} % of the video's bytes",
-        soft_wrap=True,
+        f"{100 * record['byte_ratio']:.1f} % of the video's bytes"
     )

@@ -42,33 +42,24 @@ def run(found: Arguments) -> int:
 
 def describe() -> dict[str, list[dict[str, Any]]]:
     """Return everything registered, as plain data."""
-    datasets = _each(Dataset.registry, _dataset, _NO_DATASET)
+    datasets = _each(Dataset.registry, _dataset)
     return {
-        "extractors": _each(Extractor.registry, _extractor, _NO_EXTRACTOR),
-        "features": _each(Feature.registry, _feature, {"summary": "", "source": ""}),
-        "metrics": _each(Metric.registry, _metric, {"reference": "", "requires": None, "needs": [], "columns": {}}),
+        "extractors": _each(Extractor.registry, _extractor),
+        "features": _each(Feature.registry, lambda cls: {"summary": cls.summary, "source": str(cls().source)}),
+        "metrics": _each(Metric.registry, _metric),
         "datasets": datasets,
         "training_data": [row for row in datasets if row["layout"]],  # as scripts know it: where files must lie
-        "networks": _each(Network.registry, _network, {"trained_numbers": None, "macs": None}),
-        "losses": _each(Loss.registry, lambda _: {}, {}),
+        "networks": _each(Network.registry, _network),
+        "losses": _each(Loss.registry, lambda _: {}),
     }
 
 
-_NO_DATASET = {"reference": "", "description": "", "licence": "", "layout": "", "usual_split": ""}
-_NO_EXTRACTOR: dict[str, Any] = {
-    **{"reference": "", "supports": [], "budget_rule": "", "may_return_fewer": "", "needs": [], "sampling": None},
-    **{"privileged": False, "known_defects": "", "learns": False, "supervision": None, "trainer": [], "numbers": {}},
-}
-
-
-def _each(
-    registry: Registry[Any], facts: Callable[[Any], dict[str, Any]], unknown: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _each(registry: Registry[Any], facts: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
     """One row per entry; what cannot be loaded or asked has the same keys, and the reason."""
     listed = []
     for name, entry in registry.entries().items():
         row: dict[str, Any] = {"name": name, "available": entry.cls is not None, "reason": entry.error}
-        row |= {"about": "", "details": "", "parameters": [], **unknown}
+        row |= {"about": "", "details": "", "parameters": []}
         if entry.cls is not None:
             row["about"], _, row["details"] = _text(entry.cls).partition("\n")
             try:
@@ -77,28 +68,26 @@ def _each(
             except Exception as error:  # noqa: BLE001 - a broken plug-in must not hide the others
                 row |= {"available": False, "reason": f"{type(error).__name__}: {error}"}
         listed.append(row)
-    return listed
-
-
-def _feature(cls: type[Feature]) -> dict[str, Any]:
-    return {"summary": cls.summary, "source": str(cls().source)}
+    empty = {key: type(value)() for row in reversed(listed) for key, value in row.items()}
+    return [empty | row for row in listed]
 
 
 def _extractor(cls: type[Extractor]) -> dict[str, Any]:
     extractor = cls()
     reason = extractor.unavailable() or extractor.must_download()
+    learner = cls if issubclass(cls, Trainable) else None
+    words = ("reference", "budget_rule", "may_return_fewer", "privileged", "known_defects")
     return {
         "available": reason is None,
         "reason": reason,
-        "reference": cls.reference,
         "supports": sorted(cls.supports),
-        "budget_rule": cls.budget_rule,
-        "may_return_fewer": cls.may_return_fewer,
         "needs": _needs(extractor),
         "sampling": extractor.sampling,
-        "privileged": cls.privileged,
-        "known_defects": cls.known_defects,
-        **(_learning(cls) if issubclass(cls, Trainable) else {}),
+        **{word: getattr(cls, word) for word in words},
+        "learns": learner is not None,
+        "supervision": learner and learner.supervision,
+        "trainer": _trainer(learner) if learner else [],
+        "numbers": _columns(learner.numbers) if learner else {},
     }
 
 
@@ -111,13 +100,13 @@ def _needs(extractor: Extractor) -> list[str]:
         return []  # it reads them off a checkpoint that is not there
 
 
-def _learning(cls: type[Trainable]) -> dict[str, Any]:
+def _trainer(cls: type[Trainable]) -> list[dict[str, Any]]:
     options = cls.Options.build()
     told = [p for one in (options, *options.all_chosen) for p in _parameters(type(one))]
     for p in told:
         if p["name"] in cls.Options.choices:
             p["expects"] = "one of " + ", ".join(cls.Options.choices[p["name"]].names())
-    return {"learns": True, "supervision": cls.supervision, "trainer": told, "numbers": _columns(cls.numbers)}
+    return told
 
 
 def _text(cls: type) -> str:
@@ -148,7 +137,7 @@ def _dataset(cls: type[Dataset]) -> dict[str, Any]:
 def _network(cls: type[Network]) -> dict[str, Any]:
     network = cls()
     known = cls.total_macs is not Network.total_macs  # else they are counted with torch, and listing is quick
-    return {"trained_numbers": network.total_params, "macs": network.total_macs} if known else {}
+    return {"trained_numbers": network.total_params if known else None, "macs": network.total_macs if known else None}
 
 
 def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
@@ -185,15 +174,13 @@ def _whole(kind: str, row: dict[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"not available: {one_line(row['reason'])}", 2)
     learns = f"learns from {_teacher(row)}; options of keyframe-bench train" if row.get("learns") else ""
     for title, stem, told in (("parameters", "", row["parameters"]), (learns, "trainer.", row.get("trainer", ()))):
-        if told:
-            yield f"{title}:"
+        yield from [f"{title}:"] if told else []
         for p in told:
             yield f"  {stem}{p['name']}={shown(p['default'], 'null')}  ({p['expects']})"
             yield from _wrapped(p["about"], 6)
-    numbers = row.get("columns") or row.get("numbers")
-    if numbers:
-        yield "numbers:"
-    for name, column in (numbers or {}).items():
+    numbers = row.get("columns") or row.get("numbers") or {}
+    yield from ["numbers:"] if numbers else []
+    for name, column in numbers.items():
         better = "" if column["direction"] == "none" else f"; {column['direction']} is better"
         unit = "" if column["unit"] == "1" else f" in {column['unit']}"
         yield from _wrapped(f"{name}{unit}: {column['about']}{better}", 2)
@@ -215,24 +202,25 @@ def _wrapped(text: str, indent: int) -> list[str]:
 
 def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
     for kind, rows in facts.items():
-        if kind == "training_data":
-            continue
-        print(f"{kind}:")
-        for row, following in zip(rows, [*rows[1:], None], strict=True):
-            print(f"  {row['name']:20} {row['about']}")
-            if not row["available"]:
-                print(f"{'':23}not available: {one_line(row['reason'])}")
-            shared = kind in ("networks", "losses") and following and following["parameters"] == row["parameters"]
-            if row["parameters"] and not shared:
-                print(f"{'':23}" + "  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
-            if kind == "extractors" and row["reference"]:
-                needs = ", ".join(row["needs"]) or "no features"
-                print(f"{'':23}[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
-                if row["learns"]:
-                    options = "  ".join(f"trainer.{p['name']}={p['default']}" for p in row["trainer"])
-                    print(f"{'':23}learns from {_teacher(row)} (keyframe-bench train): {options or 'no options'}")
-                if row["known_defects"]:
-                    print(f"{'':23}known defects: {row['known_defects']}")
-            elif row.get("columns"):
-                print(f"{'':23}" + ", ".join(row["columns"]))
-        print()
+        if kind != "training_data":
+            print("\n".join([f"{kind}:", *_lines(kind, rows), ""]))
+
+
+def _lines(kind: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield two lines and more for every row."""
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        yield f"  {row['name']:20} {row['about']}"
+        told = [] if row["available"] else [f"not available: {one_line(row['reason'])}"]
+        shared = kind in ("networks", "losses") and following and following["parameters"] == row["parameters"]
+        if row["parameters"] and not shared:
+            told.append("  ".join(f"{p['name']}={p['default']}" for p in row["parameters"]))
+        if kind == "extractors" and row["reference"]:
+            needs = ", ".join(row["needs"]) or "no features"
+            told.append(f"[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
+            if row["learns"]:
+                options = "  ".join(f"trainer.{p['name']}={p['default']}" for p in row["trainer"])
+                told.append(f"learns from {_teacher(row)} (keyframe-bench train): {options or 'no options'}")
+            told += [f"known defects: {row['known_defects']}"] if row["known_defects"] else []
+        elif row.get("columns"):
+            told.append(", ".join(row["columns"]))
+        yield from (f"{'':23}{line}" for line in told)

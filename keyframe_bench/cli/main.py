@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(f"error: {one_line(error)}")
         return 2
     except KeyboardInterrupt:
-        _tell("stopped; what is finished is kept, the same command goes on from there")
+        _tell("stopped; what is finished is kept: run the same command again to resume")
         return 130
     except BaseException as error:  # noqa: BLE001 - a plug-in may raise what ends a program too
         if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):

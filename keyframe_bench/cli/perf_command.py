@@ -11,11 +11,10 @@ from typing import Any
 
 from ..bench.perf import FORMAT, PerfSpec, perf
 from ..core.errors import OutputError, UsageError
-from ..core.files import write_atomic
+from ..core.files import one_line, write_atomic
 from ..core.records import read_json
 from ..core.registry import load_plugins
 from ..report.perf import print_profile, profile_markdown
-from ..tables.format import one_line
 from ..tables.load import read_text
 from .arguments import Arguments
 from .table_command import replaced, write_into
@@ -45,26 +44,21 @@ def run(found: Arguments) -> int:
 
 
 def _spec(found: Arguments) -> PerfSpec:
-    given = found.values
-    options: dict[str, Any] = {k: given[k] for k in ("extractors", "repeats", "weights") if k in given}
-    options |= {k: str(given[k]) for k in ("budget", "sampling") if k in given}
-    if "extractors" in options:
-        names = options["extractors"]
+    given: dict[str, Any] = {k: found.values[k] for k in ("extractors", "repeats", "weights") if k in found.values}
+    given |= {k: str(found.values[k]) for k in ("budget", "sampling") if k in found.values}
+    if "extractors" in given:
+        names = given["extractors"]
         listed = names if isinstance(names, list) else [names]
-        options["extractors"] = "all" if listed == ["all"] else listed
-    return PerfSpec(
-        found.video(), checkpoint=found.get("extractor.checkpoint"), peers="--peers" in found.values, **options
-    )
+        given["extractors"] = "all" if listed == ["all"] else listed
+    checkpoint = found.values.get("extractor.checkpoint")
+    return PerfSpec(found.video(), checkpoint=checkpoint, peers="--peers" in found.values, **given)
 
 
 def _read(found: Arguments) -> dict[str, Any]:
     """Return the record of ``--from``, which can be rendered."""
     allowed = {"--from", "--json", *_WRITTEN}
-    extra = [
-        *found.positional,
-        *(k if k[:2] == "--" else f"{k}={v}" for k, v in found.values.items() if k not in allowed),
-    ]
-    if extra:
+    options = (k if k[:2] == "--" else f"{k}={v}" for k, v in found.values.items() if k not in allowed)
+    if extra := [*found.positional, *options]:
         raise UsageError(f"perf --from reads what was measured and measures nothing: leave out {extra[0]}")
     file = found.values["--from"]
     try:
@@ -74,9 +68,8 @@ def _read(found: Arguments) -> dict[str, Any]:
         profile_markdown(record)
         return dict(record)
     except OSError as error:
-        raise UsageError(
-            f"cannot read {file!r}: {error.strerror or error}; give a file that perf --save wrote"
-        ) from error
+        reason = error.strerror or error
+        raise UsageError(f"cannot read {file!r}: {reason}; give a file that perf --save wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file!r} is not what perf --save writes ({error}); measure again") from error
 
@@ -85,12 +78,9 @@ def _check_targets(values: Mapping[str, str], name: str) -> None:
     """Raise before minutes of measuring where a file could not be written after them."""
     if "--into" in values:
         replaced(read_text(Path(values["--into"])), name, "", values["--into"], "perf")
-    for flag in _WRITTEN:
-        target = Path(values[flag]) if flag in values else None
-        if target is None:
-            continue
+    for target in (Path(values[flag]) for flag in _WRITTEN if flag in values):
         there = next(folder for folder in (target.absolute(), *target.absolute().parents) if folder.exists())
-        if there == target.absolute() and target.is_dir():
+        if target.is_dir():
             raise OutputError(target, "it is a folder")
         if not os.access(there, os.W_OK):
             raise OutputError(target, "permission denied")

@@ -7,13 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..bench.workers import Report
 from ..core.files import one_line
+
+if TYPE_CHECKING:
+    from ..bench.workers import Report as VideoReport
+    from ..training.session import Progress as Reached
+    from ..training.session import Report as EpochReport
 
 LINE_EVERY_S = 60.0
 
@@ -44,45 +49,60 @@ class MinuteLines:
         say(f"{text}{about}")
 
 
-def _reached(video: str, seconds: float | None) -> str:
-    return "" if seconds is None else f"; {video}, {seconds:.0f} s decoded"
-
-
 def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min" if rest else "less than a minute"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
 
 
 @contextmanager
-def video_progress(video: str) -> Iterator[Callable[[float], None] | None]:
-    """Show the time reached in the video of this name while it is decoded."""
+def _bar() -> Iterator[Callable[[float | None, str], None] | None]:
+    """Yield what shows the share that is done (None: unknown) and a text on the terminal; None where there is none."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
         return
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
-        task = bar.add_task("")
-        name = escape(one_line(video))
-        yield lambda seconds: bar.update(task, description=f"{name}: {seconds:.0f} s decoded")
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as p:
+        task = p.add_task("")
+        yield lambda share, text: p.update(
+            task, completed=share or 0, total=None if share is None else 1, description=escape(one_line(text))
+        )
 
 
 @contextmanager
-def run_progress() -> Iterator[Report | None]:
+def video_progress(video: str) -> Iterator[Callable[[float], None] | None]:
+    """Show the time reached in the video of this name while it is decoded; on a terminal only."""
+    with _bar() as show:
+        yield show and (lambda seconds: show(None, f"{video}: {seconds:.0f} s decoded"))
+
+
+@contextmanager
+def run_progress() -> Iterator[VideoReport]:
     """Show how many videos are done."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        tell = MinuteLines()
-        yield lambda done, total, video, reached: tell(
-            done / total, f"{done} of {total} videos done{_reached(video, reached)}"
-        )
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("videos", total=None)
+    with _bar() as bar:
+        show = bar or MinuteLines()
 
         def report(done: int, total: int, video: str, reached: float | None) -> None:
-            text = escape(one_line(video)) + ("" if reached is None else f" {reached:.0f} s")
-            bar.update(task, completed=done, total=total, description=text)
+            now = "" if reached is None else f"; {video}, {reached:.0f} s decoded"
+            show(done / total, f"{done} of {total} videos done{now}")
 
         yield report
+
+
+@contextmanager
+def training_progress() -> Iterator[EpochReport]:
+    """Show epoch and losses."""
+    with _bar() as show:
+        yield epoch_report(show or MinuteLines())
+
+
+def epoch_report(show: Callable[[float, str], None]) -> EpochReport:
+    """Return what tells ``show`` the share of the training that is done, with epoch and losses."""
+
+    def report(reached: Reached) -> None:
+        done = (reached.epoch - 1 + reached.step / reached.steps) / reached.epochs
+        best = "" if reached.best is None else f", best validation {reached.best:.4f}"
+        show(done, f"epoch {reached.epoch} of {reached.epochs}, training loss {reached.train_loss:.4f}{best}")
+
+    return report

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
-from ..bench.spec import EXECUTOR_OPTIONS, RunSpec, variants
+from ..bench.spec import RunSpec, variants
 from ..core.errors import UsageError
 from ..core.files import one_line
 from ..core.params import parameters_of
@@ -18,7 +18,7 @@ from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
 from .arguments import Arguments, path_text
-from .compose import built_params, composed, jobs_of, text_parameters
+from .compose import configured, jobs_of, merged, named
 from .progress import run_progress, say
 from .sweep import print_failed, swept
 
@@ -32,8 +32,7 @@ def run(found: Arguments) -> int:
         if "--dry-run" in found.values:
             raise UsageError("--dry-run plans one job; leave out -m")
         return _sweep(found, columns)
-    texts, overrides = text_parameters("dataset", found.overrides)
-    spec = make_spec(composed("run", overrides), found.values | texts)
+    spec = make_spec(configured(found))
     if "--dry-run" in found.values:
         _print_dry_run(dry_run(spec))
         return 0
@@ -42,46 +41,26 @@ def run(found: Arguments) -> int:
     return _finish(summary, spec.on_error, columns)
 
 
-def make_spec(config: Mapping[str, Any], typed: Mapping[str, Any]) -> RunSpec:
-    """Return the run that a composed configuration describes.
-
-    Parameters
-    ----------
-    config : mapping
-        Of ``conf/run.yaml`` with its groups.
-    typed : mapping
-        Options that no grammar touches: ``out``, ``weights``, ``trainings``, ``dataset.root`` and the like; ``split``
-        if it is a file.
-    """
-    name, params = built_params(config["dataset"])
-    params |= {key.removeprefix("dataset."): text for key, text in typed.items() if key.startswith("dataset.")}
+def make_spec(config: Mapping[str, Any]) -> RunSpec:
+    """Return the run that a configuration describes: ``conf/run.yaml``, its groups, ``out`` and ``weights``."""
+    dataset, params = named(config["dataset"])
     names = _listed(config["extractors"])
     if not all(isinstance(e, str) for e in names):
         raise UsageError(f"extractors={config['extractors']!r} is not all or a list of names such as '[uniform,vsumm]'")
-    extractors = "all" if names == ["all"] else names
-    backend, options = built_params(config["executor"])
-    known = EXECUTOR_OPTIONS.get(backend, tuple(options))
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise UsageError(f"executor={backend} has no option {unknown[0]!r}; it has {', '.join(known)}")
+    backend, options = named(config["executor"])
     return RunSpec(
-        dataset=Dataset.registry.build(name, params),
-        out=Path(typed["out"]),
-        extractors=extractors,
-        grid=_grid(config["grid"], [] if "all" in names else names, typed.get("weights")),
+        dataset=Dataset.registry.build(dataset, params),
+        out=Path(config["out"]),
+        extractors="all" if names == ["all"] else names,
+        grid=_grid(config["grid"], [] if "all" in names else names, config.get("weights")),
         budgets=[str(b) for b in _listed(config["budget"])],
         sampling=str(config["sampling"]),
         seeds=[int(s) if isinstance(s, str) and s.isdecimal() and len(s) < 20 else s for s in _listed(config["seeds"])],
-        on_error=config["on_error"],
-        limit=config["limit"],
-        cache_gb=config["cache_gb"],
-        split=str(typed.get("split") or config["split"] or ""),
-        split_seed=config["split_seed"],
-        trainings=Path(typed.get("trainings") or config["trainings"]),
-        trainer={name: dict(axes) for name, axes in config["trainer"].items()},
-        leak=config["leak"],
+        split=str(config["split"] or ""),
+        trainings=Path(config["trainings"]),
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
         plugins=plugin_files(),
+        **{name: config[name] for name in ("on_error", "limit", "cache_gb", "split_seed", "trainer", "leak")},
         **options,
     )
 
@@ -90,16 +69,16 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _grid(grid: Mapping[str, Any], named: Sequence[str], weights: str | None) -> dict[str, dict[str, Any]]:
+def _grid(grid: Mapping[str, Any], names: Sequence[str], weights: str | None) -> dict[str, dict[str, Any]]:
+    """Return the grid with ``weights`` for every extractor among ``names`` (none: all) that has such a parameter."""
     found = {name: dict(axes) for name, axes in grid.items()}
-    if weights is None:
-        return found
-    names = named or Extractor.registry.names()
-    takers = [n for n in names if "weights" in parameters_of(Extractor.registry.get(n))]
-    if not takers:
-        raise UsageError(f"weights= is given, but none of {', '.join(names)} has weights; leave it out")
-    for name in takers:
-        found.setdefault(name, {})["weights"] = weights
+    if weights is not None:
+        names = names or Extractor.registry.names()
+        takers = [n for n in names if "weights" in parameters_of(Extractor.registry.get(n))]
+        if not takers:
+            raise UsageError(f"weights= is given, but none of {', '.join(names)} has weights; leave it out")
+        for name in takers:
+            found.setdefault(name, {})["weights"] = weights
     return found
 
 
@@ -113,39 +92,35 @@ def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
     if on_error == "warn":
         for video, reason in sorted(summary.skipped.items()):
             print(f"keyframe-bench: warning: skipped {one_line(video)}: {one_line(reason)}", file=sys.stderr)
-    print_notes(summary)
-    report = path_text(summary.out / "report.html")
+    status = print_problems(summary)
     n = len(summary.trainings)
     trained = f"{n} training{'s' * (n > 1)}; " if n else ""
+    report = path_text(summary.out / "report.html")
     print(f"{trained}{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
-    return print_failures(summary)
+    return status
 
 
-def print_notes(summary: RunSummary) -> None:
-    """Print what the user should know besides results."""
-    more = [f"and {len(summary.notes) - 10} more of this kind"] if len(summary.notes) > 10 else []
-    for note in [*summary.notes[:10], *more]:
-        print(f"keyframe-bench: warning: {one_line(note)}", file=sys.stderr)
-
-
-def print_failures(summary: RunSummary) -> int:
-    """Print what failed or is not there, and return the exit status."""
-    failures = summary.failures
-    for line in failures[:10]:
-        print(f"failed: {one_line(line)}", file=sys.stderr)
-    if len(failures) > 10:
-        print(f"... and {len(failures) - 10} more failures; see results.jsonl", file=sys.stderr)
-    return 1 if failures else 0
+def print_problems(summary: RunSummary) -> int:
+    """Print what the user should know besides results, and what failed or is not there; return the exit status."""
+    kinds = (
+        ("keyframe-bench: warning: ", summary.notes, "more of this kind"),
+        ("failed: ", summary.failures, "more failures; see results.jsonl"),
+    )
+    for start, lines, more in kinds:
+        for line in lines[:10]:
+            print(f"{start}{one_line(line)}", file=sys.stderr)
+        if len(lines) > 10:
+            print(f"... and {len(lines) - 10} {more}", file=sys.stderr)
+    return 1 if summary.failures else 0
 
 
 def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    specs = [make_spec(config, found.values) for config in jobs_of("run", found.overrides)]
+    specs = [make_spec(merged(config, found.values)) for config in jobs_of("run", found.overrides)]
     for spec in specs:  # a wrong value is told before the first job starts
         variants(spec)
     work = partial(_ran, typed=found.values, command=found.line)
-    words = {"failed": "the sweep's launcher failed", "kept": "finished cells"}
-    jobs = swept("run", found.overrides, Path(found.values["out"]) / "hydra", work, **words)
+    jobs = swept("run", found.overrides, Path(found.values["out"]) / "hydra", work, "the sweep's launcher failed")
     summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
     if not summaries:
         raise UsageError(jobs[0].return_value.reason)
@@ -153,9 +128,9 @@ def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 
 
-def _ran(config: Mapping[str, Any], _: Callable[[str], None], typed: Mapping[str, Any], command: str) -> RunSummary:
+def _ran(config: dict[str, Any], _: Callable[[str], None], typed: Mapping[str, Any], command: str) -> RunSummary:
     """Do one job of a sweep."""
-    return run_benchmark(make_spec(config, typed), command=command)
+    return run_benchmark(make_spec(merged(config, typed)), command=command)
 
 
 def _print_dry_run(plan: DryRun) -> None:

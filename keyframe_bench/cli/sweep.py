@@ -5,33 +5,33 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..bench.cluster import Start
+from ..bench.cluster import Start, connected
 from ..bench.failures import described
-from ..core.errors import KeyframeBenchError
+from ..core.errors import KeyframeBenchError, UnavailableError
+from ..core.files import one_line
 from ..core.registry import load_plugins, plugin_files
-from ..tables.format import one_line
 from .arguments import path_text
-from .compose import adapted, hydra_ready, parse
-from .ray_sweep import ray_ready
+from .compose import adapted, hydra_ready, parse, plain
 
 # Submitit keeps what a job printed in a folder of this name; other launchers show it at once.
 _LOGS = ".submitit"
 
 # From a job's configuration, and a function to be told the job's folder, to what the job returns.
-Work = Callable[[Mapping[str, Any], Callable[[str], None]], Any]
+Work = Callable[[dict[str, Any], Callable[[str], None]], Any]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ class Failed:
     folder: str = ""
 
 
-def swept(
-    command: str, overrides: Sequence[str], folder: Path, work: Work, *, failed: str, kept: str
-) -> list[JobReturn]:
+def swept(command: str, overrides: Sequence[str], folder: Path, work: Work, failed: str) -> list[JobReturn]:
     """Run a job per combination of ``overrides``, possibly on other machines.
 
     Parameters
@@ -56,23 +54,28 @@ def swept(
         Hydra's own.
     work : callable
         What a job does; it is pickled.
-    failed, kept : str
-        See `launcher_errors`.
+    failed : str
+        What the sentence says went wrong when the launcher fails.
 
     Returns
     -------
     list of JobReturn
         In the order of the combinations; what ``work`` returned, or a `Failed`.
+
+    Raises
+    ------
+    KeyframeBenchError
+        One sentence, whatever the launcher raises.
     """
     parsed = parse(overrides)
     lines = [adapted(override, command, sweep=True) for override in parsed]
     lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
     os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
     task = partial(_job, work=work, plugins=plugin_files(), start=Start.here())
-    with hydra_ready(), launcher_errors(folder, failed, kept), ray_ready(parsed, folder) as told:
+    with hydra_ready(), _launcher_errors(folder, failed), _ray_ready(parsed, folder) as more:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None  # initialised by hydra_ready
-        batches = hydra.multirun(command, task_function=task, overrides=[*lines, *told], with_log_configuration=False)
+        batches = hydra.multirun(command, task_function=task, overrides=[*lines, *more], with_log_configuration=False)
     return [job for batch in batches for job in batch]
 
 
@@ -95,41 +98,52 @@ def _job(config: Any, work: Work, plugins: list[str], start: Start) -> Any:
     try:
         start.enter()
         load_plugins(plugins)
-        return work(dict(OmegaConf.to_container(config, resolve=True)), folders.append)  # type: ignore[arg-type]  # a mapping
+        return work(plain(config), folders.append)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other jobs go on
         return Failed(described(error), *folders[-1:])
 
 
 @contextmanager
-def launcher_errors(folder: Path, failed: str, kept: str) -> Iterator[None]:
+def _launcher_errors(folder: Path, failed: str) -> Iterator[None]:
     """Turn what a launcher raises, of whatever type, into one sentence; wrong configuration is left to Hydra's handler.
 
     What a job itself raises does not come this way: Hydra's launchers hand it back with the job's result.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the launcher writes, to name the logs in it.
-    failed, kept : str
-        What the sentence says went wrong, and what of the work is not lost.
-
-    Raises
-    ------
-    KeyframeBenchError
     """
     try:
         yield
     except (HydraException, OmegaConfBaseException, KeyframeBenchError):
         raise
     except Exception as error:
+        # Its first two lines say something; below a line of dashes come logs and traces.
+        lines = filter(None, (line.strip().rstrip(".:") for line in str(error).splitlines()))
+        head = itertools.islice(itertools.takewhile(lambda line: not line.startswith("-----"), lines), 2)
+        reason = ", ".join(head) or type(error).__name__
         logs = f"; its logs are in {path_text(folder / _LOGS)}" if (folder / _LOGS).is_dir() else ""
         raise KeyframeBenchError(
-            f"{failed}: {_gist(error)}{logs}; {kept} are kept: the same command goes on from there"
+            f"{failed}: {reason}{logs}; what is finished is kept: run the same command again to resume"
         ) from error
 
 
-def _gist(error: Exception) -> str:
-    """Return the first two lines that say something; below a line of dashes come logs and traces."""
-    lines = (line.strip().rstrip(".:") for line in str(error).splitlines())
-    head = itertools.takewhile(lambda line: not line.startswith("-----"), filter(None, lines))
-    return ", ".join(itertools.islice(head, 2)) or type(error).__name__
+@contextmanager
+def _ray_ready(overrides: Sequence[Override], folder: Path) -> Iterator[list[str]]:
+    """Join a cluster if ``overrides`` choose Hydra's Ray launcher, and yield what it must be told besides.
+
+    Left alone, the launcher starts a cluster: it cannot join one, since it asks for an object store of its own. Who
+    gives it options of its own, ``hydra.launcher.ray.init...``, decides that. Jobs of other launchers find Hydra's
+    ``folder`` in the environment, which Ray's workers do not inherit.
+    """
+    if not any(override.key_or_group == "hydra/launcher" and override.value() == "ray" for override in overrides):
+        yield []
+        return
+    if find_spec("hydra_plugins") is None or find_spec("hydra_plugins.hydra_ray_launcher") is None:
+        raise UnavailableError(
+            "hydra/launcher=ray needs hydra-ray-launcher, which is not installed: "
+            "pip install --no-deps hydra-ray-launcher (it asks for a cloudpickle that is too old for joblib)"
+        )
+    place = str(folder.absolute()).replace("${", r"\${")  # no interpolation of OmegaConf's
+    more = [f"hydra.sweep.dir={QuotedString(place, Quote.single).with_quotes()}"]
+    if any(str(override.key_or_group).startswith("hydra.launcher.ray.init") for override in overrides):
+        yield more
+        return
+    with connected("auto"):
+        yield more

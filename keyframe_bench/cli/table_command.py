@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..bench.execute import finish_sweep, metric_columns, run_benchmark
 from ..bench.record_table import run_records
 from ..bench.spec import RunSpec
+from ..bench.training_table import TableOptions, run_trainings
 from ..core.errors import UsageError
 from ..core.files import make_folder, one_line, write_atomic
 from ..core.params import parameters_of
@@ -22,11 +25,10 @@ from ..tables.experiment import Experiment
 from ..tables.export import exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
 from .arguments import Arguments, path_text
-from .compose import built_params, composed, text_parameters
+from .compose import configured, named, one_value
 from .experiments import load_experiment, names_of_experiments
-from .progress import run_progress, say
-from .run_command import make_spec, print_failures, print_notes
-from .table_trainings import measure_trainings
+from .progress import MinuteLines, epoch_report, run_progress, say
+from .run_command import make_spec, print_problems
 
 # What the table itself decides; everything else of `run` may be given.
 _FIXED = ("extractors", "budget", "sampling")
@@ -39,26 +41,27 @@ def run(found: Arguments) -> int:
         print("\n".join(f"{name:32} {load_experiment(name).title}" for name in names_of_experiments()))
         return 0
     experiment = load_experiment(found.positional[0])
-    columns = found.columns(list(_columns_of(experiment)))
+    known = metric_columns() if experiment.plain else [str(column["name"]) for column in experiment.columns]
+    columns, given = found.columns(list(known)), found.values
     status = 0
-    if "--from" in found.values:
-        _refuse_options(experiment, found)
-        source = Path(found.values["--from"])
+    if "--from" in given:
+        typed = (f"{key}=" for key in given if key not in ("out", "columns") and not key.startswith("--"))
+        if extra := [*found.overrides, *typed]:
+            raise UsageError(f"table {experiment.name} --from reads results and runs nothing: leave out {extra[0]}")
+        source = Path(given["--from"])
     else:
-        found.values.setdefault("out", f"outputs/{experiment.name}")
-        status = _measure(experiment, found)
-        source = Path(found.values["out"])
+        source = Path(given.setdefault("out", f"outputs/{experiment.name}"))
+        status = (_train if experiment.kind == "training" else _measure)(experiment, found)
     record = run_record_of(source)
-    page = rendered(
-        experiment, read_cells(source), record | {"columns": record.get("columns") or metric_columns()}, columns
-    )
+    about = record | {"columns": record.get("columns") or metric_columns()}
+    page = rendered(experiment, read_cells(source), about, columns)
     print(page.text, end="")
-    if "out" in found.values:
-        print("written:", ", ".join(path_text(file) for file in write_table(page, Path(found.values["out"]))))
-    if "--save" in found.values:
-        save(experiment, source, Path(found.values["--save"]))
-    if "--into" in found.values:
-        write_into(Path(found.values["--into"]), experiment.name, page.markdown)
+    if "out" in given:
+        print("written:", ", ".join(path_text(file) for file in write_table(page, Path(given["out"]))))
+    if "--save" in given:
+        save(experiment, source, Path(given["--save"]))
+    if "--into" in given:
+        write_into(Path(given["--into"]), experiment.name, page.markdown)
     if page.failure:
         print(f"failed: {one_line(page.failure)}", file=sys.stderr)
     return 1 if page.failure else status
@@ -86,13 +89,14 @@ def save(experiment: Experiment, source: Path, file: Path) -> None:
 def write_table(page: Rendered, out: Path) -> list[Path]:
     """Write text, LaTeX, bibliography, verdicts and pictures of a table into ``out``."""
     make_folder(out)
-    files: dict[str, str | bytes] = {"md": page.markdown, "tex": page.latex, "bib": page.bibliography, **page.pictures}
+    contents: dict[str, str | bytes] = {"md": page.markdown, "tex": page.latex, "bib": page.bibliography}
+    contents |= page.pictures
     if page.verdicts:
-        files["verdicts.json"] = json.dumps(page.verdicts, indent=1, allow_nan=False) + "\n"
-    stem = page.name.rpartition("/")[2]
-    for suffix, content in files.items():
-        write_atomic(out / f"{stem}.{suffix}", content)
-    return [out / f"{stem}.{suffix}" for suffix in files]
+        contents["verdicts.json"] = json.dumps(page.verdicts, indent=1, allow_nan=False) + "\n"
+    files = {out / f"{page.name.rpartition('/')[2]}.{suffix}": content for suffix, content in contents.items()}
+    for file, content in files.items():
+        write_atomic(file, content)
+    return list(files)
 
 
 def write_into(file: Path, name: str, markdown: str, what: str = "table") -> None:
@@ -117,36 +121,19 @@ def replaced(text: str, name: str, markdown: str, file: str, what: str = "table"
     return f"{parts[0]}{opening}\n{markdown.strip()}\n{closing}{parts[4]}"
 
 
-def _columns_of(experiment: Experiment) -> Iterable[str]:
-    if experiment.plain:
-        return metric_columns()
-    return (str(column["name"]) for column in experiment.columns)
-
-
-def _refuse_options(experiment: Experiment, found: Arguments) -> None:
-    typed = (f"{key}=" for key in found.values if key not in ("out", "columns") and not key.startswith("--"))
-    extra = [*found.overrides, *typed]
-    if extra:
-        raise UsageError(f"table {experiment.name} --from reads results and runs nothing: leave out {extra[0]}")
-
-
 def _measure(experiment: Experiment, found: Arguments) -> int:
     """Compute the missing cells of every run of the table, into one folder; return 1 when cells failed."""
-    scale, command = found.get("scale"), found.line
+    scale = found.get("scale")
     facts = {"table": experiment.name, "scale": scale}
-    if experiment.kind == "training":
-        return measure_trainings(experiment, scale, found)
     specs = specs_of(experiment, scale, found)
     if experiment.records:
-        run_records(experiment, specs[0], command=command, facts=facts)
+        run_records(experiment, specs[0], command=found.line, facts=facts)
         return 0
     summaries = []
     for spec in specs:
         with run_progress() as report:
-            summaries.append(run_benchmark(spec, command=command, report=report, say=say))
-    total = finish_sweep(summaries, facts)
-    print_notes(total)
-    return print_failures(total)
+            summaries.append(run_benchmark(spec, command=found.line, report=report, say=say))
+    return print_problems(finish_sweep(summaries, facts))
 
 
 def specs_of(experiment: Experiment, scale: str, found: Arguments) -> list[RunSpec]:
@@ -161,36 +148,63 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments) -> list[RunSp
     keys = [line.partition("=")[0].lstrip("+") for line in overrides]
     if foreign := next((key for key in found.values if key.startswith("data.")), None):
         raise UsageError(f"table {experiment.name} takes no {foreign}=; its data set is dataset=NAME")
-    fixed = next((key for key in keys if key in _FIXED), None)
-    if fixed:
+    if fixed := next((key for key in keys if key in _FIXED), None):
         raise UsageError(f"table {experiment.name} decides {fixed}= itself; leave it out, or copy its YAML file")
     if "dataset" not in keys:
-        name, params = built_params(options["dataset"])
+        name, params = named(options["dataset"])
         overrides = [f"dataset={name}", *(f"dataset.{k}={v}" for k, v in params.items()), *overrides]
-    texts, overrides = text_parameters("dataset", overrides)
-    config = composed("run", overrides)
+    config = configured(replace(found, overrides=overrides))
     if "cache_gb" not in keys:
         config["cache_gb"] = 0  # a paper's table states costs: they are measured, not remembered
     config |= {k: v for k, v in options.items() if k not in (*keys, "dataset")}
-    return [_spec(config, run, keys, found.values | texts) for run in experiment.runs_at(scale)]
+    return [_spec(config, run, keys) for run in experiment.runs_at(scale)]
 
 
-def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str], typed: Mapping[str, Any]) -> RunSpec:
+def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str]) -> RunSpec:
     """One run; grids and weights of extractors that it does not name are of no concern to it."""
     mine = {**config, **{k: v for k, v in run.items() if k not in keys}}
     names = mine["extractors"]
     everything = names in ("all", ["all"])
+    if not everything and not any("weights" in parameters_of(Extractor.registry.get(name)) for name in names):
+        mine.pop("weights", None)
     for option in ("grid", "trainer"):
         given, own = config[option], run.get(option, {})
-        mine[option] = {
-            name: {**own.get(name, {}), **given.get(name, {})}
-            for name in {**given, **own}
-            if everything or name in names
-        }
-    if "weights" in typed and not everything and not any(_takes_weights(name) for name in names):
-        typed = {k: v for k, v in typed.items() if k != "weights"}
-    return make_spec(mine, typed)
+        chosen = [name for name in {**given, **own} if everything or name in names]
+        mine[option] = {name: {**own.get(name, {}), **given.get(name, {})} for name in chosen}
+    return make_spec(mine)
 
 
-def _takes_weights(name: str) -> bool:
-    return "weights" in parameters_of(Extractor.registry.get(name))
+def _train(experiment: Experiment, found: Arguments) -> int:
+    """Make what a table of trainings is of; return 1 when a training failed."""
+    known = ("data", "trainings", "seeds", "trainer")
+    given = {k: v for k, v in found.values.items() if k not in ("out", "scale", "columns") and not k.startswith("--")}
+    for word in found.overrides:
+        key, _, text = word.partition("=")
+        if not text:
+            raise UsageError(f"{key}= is empty; give a value after it, or leave it out")
+        given[key] = one_value(word) if key.partition(".")[0] in known else text
+    for key in given:
+        if key not in ("trainings", "seeds") and not key.startswith(("data.", "trainer.")):
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}=" if near else "there are data.NAME=, trainings=, seeds= and trainer.NAME="
+            raise UsageError(f"tables of trainings have no option {key}=; {hint}")
+    if given and not experiment.runs:
+        raise UsageError(f"table {experiment.name} trains nothing and takes no {next(iter(given))}=; leave it out")
+    options = TableOptions(
+        data={key.removeprefix("data."): text for key, text in given.items() if key.startswith("data.")},
+        **({"trainings": Path(given["trainings"])} if "trainings" in given else {}),
+        seeds=_seeds(given["seeds"]) if "seeds" in given else None,
+        trainer={key.removeprefix("trainer."): value for key, value in given.items() if key.startswith("trainer.")},
+    )
+    tell, out = epoch_report(MinuteLines()), Path(found.values["out"])
+    summary = run_trainings(experiment, found.get("scale"), out, options, command=found.line, report=say, progress=tell)
+    for line in summary.failures:
+        print(f"failed: {one_line(line)}", file=sys.stderr)
+    return 1 if summary.failures else 0
+
+
+def _seeds(value: Any) -> list[int]:
+    seeds = value if isinstance(value, list) else [value]
+    if not seeds or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds):
+        raise UsageError(f"seeds={value} is not a list of whole numbers of at least 0, such as seeds=[0,1,2]")
+    return list(dict.fromkeys(seeds))

@@ -72,7 +72,7 @@ def unfinished(record: Mapping[str, Any]) -> str | None:
     """
     if record["chosen"] == "only" or "thresholds" in record["numbers"]:
         return None
-    return "its training was not finished; run the same command again, it goes on from there"
+    return "its training was not finished; run the same command again to resume it"
 
 
 def load_autoencoder(checkpoint: str | Path, network: Network | None = None) -> tuple[Autoencoder, dict[str, Any]]:

@@ -241,7 +241,7 @@ def test_interrupted_run(words, tmp_path, environment, executor):
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)  # a terminal tells all processes of the job
     text, err = process.communicate(timeout=300)
-    assert (process.returncode, text) == (130, b"") and err.decode().count("\n") == 1 and b"goes on from there" in err
+    assert (process.returncode, text) == (130, b"") and err.decode().count("\n") == 1 and b"to resume" in err
     found = sorted(out.glob("cells/*.json"))
     time.sleep(1)
     assert sorted(out.glob("cells/*.json")) == found

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keyframe_bench.cli import new
-from keyframe_bench.cli.new import new_extractor
+from keyframe_bench.cli import new_command as new
+from keyframe_bench.cli.new_command import new_extractor
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.datasets._annotations import FORMAT
@@ -163,7 +163,7 @@ def test_nothing_is_overwritten_and_nothing_half_written(existing, tmp_path):
 def test_folder_that_is_none(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "missing"):
-        with pytest.raises(UsageError, match="is no folder"):
+        with pytest.raises(UsageError, match="cannot write"):
             new_extractor("my_method", folder)
 
 

@@ -42,7 +42,7 @@ def test_killed_job_is_one_sentence(cli, rendered, tmp_path, cells, own_registry
     words = ["dataset=folder", f"dataset.root={rendered}", "extractors=[deadly_of_tests]", f"--plugin={plugin}"]
     status, text, err = cli("run", "-m", *words, "budget=2,4", *launcher, f"out={tmp_path}/out")
     assert (status, text) == (2, "") and err.count("\n") == 1
-    assert "the sweep's launcher failed: " in err and "the same command goes on from there" in err
+    assert "the sweep's launcher failed: " in err and "to resume" in err
     assert (".submitit" in err) == (launcher is SUBMITIT)  # where its logs are
     cells(tmp_path / "out")  # every one readable
 

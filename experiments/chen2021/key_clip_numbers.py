@@ -14,7 +14,7 @@ from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.events import Events, event_agreement
 from keyframe_bench.models.base import Loss
 from keyframe_bench.selection.key_clips import KeyClips
-from keyframe_bench.selection.spread import spread
+from keyframe_bench.selection.spacing import evenly_spaced
 from keyframe_bench.video.onepass import Pass
 
 _POINTS = 2000  # of the curve
@@ -50,7 +50,7 @@ def neighbour_distances(frames: NDArray[np.uint8], loss: Loss | None = None) -> 
 
 def evenly_spread(n: int, times: NDArray[np.float64]) -> KeyFrames:
     """Return the middles of ``n`` equal stretches of a video with frames at ``times`` [N], as key frames."""
-    frames = spread(len(times), n)
+    frames = evenly_spaced(len(times), n)
     return KeyFrames(frames, times[frames])
 
 

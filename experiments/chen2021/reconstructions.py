@@ -13,7 +13,7 @@ from keyframe_bench.core.checkpoint import Checkpoint
 from keyframe_bench.core.registry import register
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.report.drawing import decoded, new_figure, png_bytes, show_picture
-from keyframe_bench.selection.spread import spread
+from keyframe_bench.selection.spacing import evenly_spaced
 from keyframe_bench.tables.checking import is_whole, quoted, wrong
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.training.clips import Clips
@@ -43,7 +43,7 @@ class Reconstructions(Figure):
         """Return held-out pictures, evenly spread, and what the network leaves of them: PNG files as base64."""
         options = AutoencoderOptions.build(checkpoint.record["options"])
         rows = clips.rows(options.pictures)
-        chosen = rows.take(spread(len(rows), int(settings.get("number", _SHOWN))))
+        chosen = rows.take(evenly_spaced(len(rows), int(settings.get("number", _SHOWN))))
         return {"pictures": {"input": _encoded(chosen), "output": _encoded(reconstructed(checkpoint, chosen))}}
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:

@@ -20,7 +20,6 @@ from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
-from keyframe_bench.selection.layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.frame_folder import VideoPath
 from keyframe_bench.video.images import encode_image, fit_width
@@ -28,6 +27,7 @@ from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.pictures import fetch_pictures
 
 from .change_graph_picture import change_graph_png
+from .layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
 
 _PICTURE_WIDTH = 64
 

@@ -18,7 +18,7 @@ from ..core.files import canonical_json, digest, make_folder, sha256_of_file, wr
 from ..core.records import read_cell
 from ..extractors.trainable import Trainable, evaluated
 from ..metrics.base import Column
-from ..selection.spread import spread
+from ..selection.spacing import evenly_spaced
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
 from ..training.clips import Clips
@@ -375,4 +375,4 @@ class TrainingTable:
 
 def _some(clips: Clips, n: int) -> Clips:
     """Return ``n`` of the frames of clips, evenly spread."""
-    return clips.thinned(spread(clips.n_frames, n))
+    return clips.thinned(evenly_spaced(clips.n_frames, n))

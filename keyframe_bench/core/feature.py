@@ -7,15 +7,20 @@ import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ContractError
-from .params import Configurable
+from .params import Configurable, Range
 from .registry import Registry
 from .sources import source_digest
+
+Height = Annotated[int, Range(1, 4320)]
+"""Height in pixels of the small pictures that a feature is computed on."""
+Width = Annotated[int, Range(1, 7680)]
+"""Their width."""
 
 
 class FrameView(Protocol):

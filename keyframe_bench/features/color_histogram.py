@@ -33,9 +33,7 @@ class ColorHistogram(Feature):
         height: Annotated[int, Range(1, 4096)] = 60,
         width: Annotated[int, Range(1, 4096)] = 80,
     ) -> None:
-        self.levels = levels
-        self.height = height
-        self.width = width
+        self.levels, self.height, self.width = levels, height, width
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return float32 [B, levels ** 3]."""

@@ -50,11 +50,8 @@ class Embedding(Feature):
         mean: Annotated[float, Range(0, 1)] | None = None,
         std: Annotated[float, Range(0.001, 1)] | None = None,
     ) -> None:
-        self.backbone = backbone
-        self.weights = weights
-        self.layer = layer
-        self.mean = mean
-        self.std = std
+        self.backbone, self.weights, self.layer = backbone, weights, layer
+        self.mean, self.std = mean, std
 
     @property
     def key(self) -> str:

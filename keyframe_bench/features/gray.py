@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.feature import Feature, FrameView
-from ..core.params import Range
+from ..core.feature import Feature, FrameView, Height, Width
 from ..core.registry import register
 
 
@@ -25,9 +24,8 @@ class Gray(Feature):
 
     summary = "uint8 [height, width], grey levels, 0 black to 255 white"
 
-    def __init__(self, height: Annotated[int, Range(1, 4320)] = 60, width: Annotated[int, Range(1, 7680)] = 80) -> None:
-        self.height = height
-        self.width = width
+    def __init__(self, height: Height = 60, width: Width = 80) -> None:
+        self.height, self.width = height, width
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return uint8 [B, height, width]."""

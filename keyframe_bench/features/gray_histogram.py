@@ -33,9 +33,7 @@ class GrayHistogram(Feature):
         height: Annotated[int, Range(1, 4096)] = 120,
         width: Annotated[int, Range(1, 4096)] = 160,
     ) -> None:
-        self.bins = bins
-        self.height = height
-        self.width = width
+        self.bins, self.height, self.width = bins, height, width
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return int32 [B, bins]."""

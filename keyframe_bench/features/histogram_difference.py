@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.feature import Feature, FrameView
+from ..core.feature import Feature, FrameView, Height, Width
 from ..core.params import Range
 from ..core.registry import register
 
@@ -28,15 +28,8 @@ class HistogramDifference(Feature):
     stateful = True
     summary = "float32 [], L1 distance of normalised grey histograms, 0 to 2; 0 (undefined) for the first frame"
 
-    def __init__(
-        self,
-        bins: Annotated[int, Range(2, 256)] = 256,
-        height: Annotated[int, Range(1, 4320)] = 120,
-        width: Annotated[int, Range(1, 7680)] = 160,
-    ) -> None:
-        self.bins = bins
-        self.height = height
-        self.width = width
+    def __init__(self, bins: Annotated[int, Range(2, 256)] = 256, height: Height = 120, width: Width = 160) -> None:
+        self.bins, self.height, self.width = bins, height, width
         self._last: NDArray[np.float64] | None = None
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:

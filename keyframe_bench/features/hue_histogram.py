@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
-from ..core.feature import Feature, FrameView
+from ..core.feature import Feature, FrameView, Height, Width
 from ..core.params import Range
 from ..core.registry import register
 
@@ -84,15 +84,8 @@ class HueHistogram(Feature):
 
     summary = "float32 [bins], shares of the pixels by hue, sum 1; grey pixels are in bin 0"
 
-    def __init__(
-        self,
-        bins: Annotated[int, Range(1, _MAX_BINS)] = 16,
-        height: Annotated[int, Range(1, 4320)] = 60,
-        width: Annotated[int, Range(1, 7680)] = 80,
-    ) -> None:
-        self.bins = bins
-        self.height = height
-        self.width = width
+    def __init__(self, bins: Annotated[int, Range(1, _MAX_BINS)] = 16, height: Height = 60, width: Width = 80) -> None:
+        self.bins, self.height, self.width = bins, height, width
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return float32 [B, bins]."""

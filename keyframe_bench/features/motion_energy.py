@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.feature import Height, Width
 from ..core.params import Range
 from ..core.registry import register
 from .pixel_difference import PixelDifference
@@ -37,14 +38,13 @@ class MotionEnergy(PixelDifference):
 
     def __init__(
         self,
-        height: Annotated[int, Range(1, 4320)] = 60,
-        width: Annotated[int, Range(1, 7680)] = 80,
+        height: Height = 60,
+        width: Width = 80,
         window: Annotated[int, Range(2, 100_000)] = 16,
         hop: Annotated[int, Range(1, 100_000)] = 16,
     ) -> None:
         super().__init__("gray", height, width)
-        self.window = window
-        self.hop = hop
+        self.window, self.hop = window, hop
 
     def compute_window(self, rows: NDArray[Any]) -> np.float32:
         """Return the mean of changes [n - 1]: the first of ``rows`` is the change from before the window."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.feature import Feature, FrameView
-from ..core.params import Range
+from ..core.feature import Feature, FrameView, Height, Width
 from ..core.registry import register
 
 
@@ -30,15 +29,8 @@ class PixelDifference(Feature):
     stateful = True
     summary = "float32 [], mean |I_t - I_t-1| over pixels, 0 to 255; 0 (undefined) for the first frame"
 
-    def __init__(
-        self,
-        color: Literal["gray", "rgb"] = "gray",
-        height: Annotated[int, Range(1, 4320)] = 60,
-        width: Annotated[int, Range(1, 7680)] = 80,
-    ) -> None:
-        self.color = color
-        self.height = height
-        self.width = width
+    def __init__(self, color: Literal["gray", "rgb"] = "gray", height: Height = 60, width: Width = 80) -> None:
+        self.color, self.height, self.width = color, height, width
         self._last: NDArray[np.uint8] | None = None
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.feature import Feature, FrameView
-from ..core.params import Range
+from ..core.feature import Feature, FrameView, Height, Width
 from ..core.registry import register
 from ..video.image_files import fit
 
@@ -31,14 +30,9 @@ class Rgb(Feature):
     summary = "uint8 [height, width, 3], red, green, blue, 0 to 255"
 
     def __init__(
-        self,
-        height: Annotated[int, Range(1, 4320)] = 96,
-        width: Annotated[int, Range(1, 7680)] = 192,
-        resize: Literal["stretch", "letterbox", "crop"] = "stretch",
+        self, height: Height = 96, width: Width = 192, resize: Literal["stretch", "letterbox", "crop"] = "stretch"
     ) -> None:
-        self.height = height
-        self.width = width
-        self.resize = resize
+        self.height, self.width, self.resize = height, width, resize
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return uint8 [B, height, width, 3]."""

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .spacing import distinct
+
 Pairs = Literal["consecutive", "all"]
 PairValues = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 Cost = Callable[[NDArray[np.int64]], NDArray[np.float64]]
@@ -43,9 +45,9 @@ def evolve(
 
     An individual is a set, its positions in increasing order. In each generation every individual x gets one rival: of
     three distinct others a, b, c the mutant ``a + weight * (b - c)``, from which each gene is taken with probability
-    ``crossover``, and one gene in any case, the rest from x; rounded, clipped to 0..n-1, sorted and `repaired`. The
-    rival replaces x if it costs no more. All rivals of a generation are bred from the same population and judged in one
-    call.
+    ``crossover``, and one gene in any case, the rest from x; rounded, clipped to 0..n-1, sorted and made `distinct`.
+    The rival replaces x if it costs no more. All rivals of a generation are bred from the same population and judged in
+    one call.
 
     Parameters
     ----------
@@ -93,32 +95,7 @@ def _rivals(
     taken = rng.random((count, k)) < crossover
     taken[np.arange(count), rng.integers(k, size=count)] = True
     mixed = np.where(taken, np.rint(a + weight * (b - c)), sets)
-    return repaired(np.clip(mixed, 0, n - 1).astype(np.int64), n)
-
-
-def repaired(positions: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return every row sorted and without repeats: positions that coincide are pushed to the next ones.
-
-    Parameters
-    ----------
-    positions : int64 [P, K]
-        Each 0..n-1, K <= n.
-
-    Returns
-    -------
-    int64 [P, K]
-        Rows strictly increasing within 0..n-1; a set stays as it is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> repaired(np.array([[5, 2, 2, 2], [9, 9, 0, 9]]), 10).tolist()
-    [[2, 3, 4, 5], [0, 7, 8, 9]]
-    """
-    index = np.arange(positions.shape[1])
-    # Later where two coincide, then earlier where the end is passed; both steps keep the order strict.
-    later = index + np.maximum.accumulate(np.sort(positions, axis=1) - index, axis=1)
-    return np.minimum(later, n - len(index) + index)
+    return distinct(np.sort(np.clip(mixed, 0, n - 1), axis=1), n)
 
 
 class PairCache:
@@ -130,11 +107,6 @@ class PairCache:
         ``(first, second)``, int64 [P] each with first < second, to float64 [P].
     n : int
         Number of frames.
-
-    Attributes
-    ----------
-    n_pairs, n_batches : int
-        Pairs computed so far, and in how many calls.
     """
 
     def __init__(self, compute: PairValues, n: int) -> None:
@@ -142,12 +114,6 @@ class PairCache:
         self._n = n
         self._keys = np.zeros(0, dtype=np.int64)
         self._values = np.zeros(0, dtype=np.float64)
-        self.n_batches = 0
-
-    @property
-    def n_pairs(self) -> int:
-        """Pairs computed so far."""
-        return len(self._keys)
 
     def __call__(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the value of each pair, float64 of the shape of ``first``."""
@@ -157,7 +123,6 @@ class PairCache:
             at = np.searchsorted(self._keys, fresh)
             values = self._compute(fresh // self._n, fresh % self._n)
             self._keys, self._values = np.insert(self._keys, at, fresh), np.insert(self._values, at, values)
-            self.n_batches += 1
         return self._values[np.searchsorted(self._keys, wanted)]
 
 

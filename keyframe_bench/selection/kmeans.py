@@ -65,9 +65,10 @@ def representatives(
         nearest_first = np.lexsort((np.arange(len(rows)), distance))
         _, at, labels = np.unique(labels[nearest_first], return_index=True, return_inverse=True)
         chosen = nearest_first[at]
-    order = np.argsort(chosen)
-    shares = np.bincount(labels, minlength=len(chosen)) / len(rows)
-    return _filled(chosen[order], shares[order], k, len(rows))
+    positions = filled(np.sort(chosen), k, len(rows))
+    shares = np.zeros(len(positions))
+    shares[np.searchsorted(positions, chosen)] = np.bincount(labels, minlength=len(chosen)) / len(rows)
+    return Representatives(positions, shares)
 
 
 def cluster_labels(
@@ -178,10 +179,3 @@ def _k_means(rows: NDArray[np.float64], k: int, seed: int, n_init: int) -> tuple
         warnings.simplefilter("ignore", ConvergenceWarning)  # rows equal up to rounding: fewer clusters, filled later
         fitted = KMeans(k, n_init=n_init, random_state=seed).fit(rows)
     return fitted.labels_, fitted.cluster_centers_
-
-
-def _filled(chosen: NDArray[np.int64], shares: NDArray[np.float64], k: int, n: int) -> Representatives:
-    positions = filled(chosen, k, n)
-    all_shares = np.zeros(len(positions))
-    all_shares[np.searchsorted(positions, chosen)] = shares
-    return Representatives(positions, all_shares)

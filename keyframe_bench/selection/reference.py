@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .spacing import TIME_TOLERANCE_S
+
 # ``distances(reference, start, stop)``: of the positions start to stop - 1 to the position ``reference`` before them.
 Distances = Callable[[int, int, int], NDArray[np.float64]]
 
@@ -17,7 +19,6 @@ _PROBES = 40
 _ENOUGH = 16  # a search is content with so large a part of the references too many: one in sixteen
 _NARROW = 1.01  # and with a bracket whose ends differ by less
 _INNER = 0.35  # the next threshold tried keeps this share of the bracket (on a logarithmic scale) away from its ends
-_TIME_TOLERANCE_S = 1e-6  # times are sums of rounded fractions of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,5 +204,5 @@ def earliest_after(times: ArrayLike, gap_s: float) -> NDArray[np.int64]:
     [2, 4, 4, 4]
     """
     clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
-    found = np.searchsorted(clock, clock + gap_s - _TIME_TOLERANCE_S, side="left")
+    found = np.searchsorted(clock, clock + gap_s - TIME_TOLERANCE_S, side="left")
     return np.maximum(found, np.arange(1, len(clock) + 1)).astype(np.int64)

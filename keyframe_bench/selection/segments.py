@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.errors import UsageError
-
 ThresholdRule = Literal["mean", "mean+std", "absolute", "rolling", "adaptive"]
 
 # Sums of floats carry rounding: a change this close below its threshold (relative) counts as reaching it, so that the
@@ -94,19 +92,11 @@ def _windows(times: ArrayLike, window_s: float) -> tuple[NDArray[np.int64], NDAr
     """Return the half-open range of positions at most half a window away from each, where time never steps back."""
     clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
     half = window_s / 2 + 1e-9  # times are rounded: a frame exactly half a window away is inside
-    low = np.searchsorted(clock, clock - half, side="left").astype(np.int64)
-    high = np.searchsorted(clock, clock + half, side="right").astype(np.int64)
-    return low, high
+    return np.searchsorted(clock, clock - half, side="left"), np.searchsorted(clock, clock + half, side="right")
 
 
 def change_threshold(
-    change: ArrayLike,
-    times: ArrayLike,
-    rule: ThresholdRule,
-    *,
-    factor: float,
-    level: float,
-    window_s: float,
+    change: ArrayLike, times: ArrayLike, rule: ThresholdRule, *, factor: float, level: float, window_s: float
 ) -> NDArray[np.float64]:
     """Return the threshold of every change.
 
@@ -141,11 +131,9 @@ def change_threshold(
         threshold[1:] = level
     elif rule == "rolling":
         threshold[1:] = factor * rolling_mean(defined, np.asarray(times)[1:], window_s)
-    elif rule == "adaptive":
+    else:
         median, mad = rolling_median_mad(defined, np.asarray(times)[1:], window_s)
         threshold[1:] = median + factor * _STD_PER_MAD * mad
-    else:
-        raise UsageError(f"threshold rule {rule!r} is unknown; use mean, mean+std, absolute, rolling or adaptive")
     return threshold
 
 

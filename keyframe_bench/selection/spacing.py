@@ -1,4 +1,4 @@
-"""Positions on a grid of time."""
+"""Positions on grids: evenly spaced ones, and the first at or after points in time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 # Times are sums of rounded fractions of a second: a frame this little too early still counts as on time.
-_TIME_TOLERANCE_S = 1e-6
+TIME_TOLERANCE_S = 1e-6
+
+
+def evenly_spaced(n: int, wanted: int) -> NDArray[np.int64]:
+    """Return ``wanted`` (or all) of the positions 0 to n - 1, increasing: the middles of as many equal stretches.
+
+    >>> evenly_spaced(10, 2).tolist(), evenly_spaced(3, 5).tolist()
+    ([2, 7], [0, 1, 2])
+    """
+    count = min(n, wanted)
+    return ((np.arange(count) + 0.5) * n / max(count, 1)).astype(np.int64)
 
 
 def first_at_or_after(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
@@ -25,7 +35,7 @@ def first_at_or_after(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
     [0, 2, 3]
     """
     clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
-    found = np.searchsorted(clock, np.asarray(wanted, dtype=np.float64) - _TIME_TOLERANCE_S, side="left")
+    found = np.searchsorted(clock, np.asarray(wanted, dtype=np.float64) - TIME_TOLERANCE_S, side="left")
     return np.minimum(found, len(clock) - 1).astype(np.int64)
 
 
@@ -42,7 +52,7 @@ def every_seconds(times: ArrayLike, period_s: float) -> NDArray[np.int64]:
     clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
     # The number of whole periods passed grows exactly at the wanted frames; no grid is laid out, so a broken PTS of
     # years costs nothing.
-    passed = np.floor((clock - clock[0] + _TIME_TOLERANCE_S) / period_s)
+    passed = np.floor((clock - clock[0] + TIME_TOLERANCE_S) / period_s)
     return np.flatnonzero(np.diff(passed, prepend=-1.0) > 0).astype(np.int64)
 
 
@@ -51,24 +61,25 @@ def distinct(wanted: ArrayLike, n: int) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    wanted : int [K]
-        Non-decreasing positions, K <= n.
+    wanted : int [..., K]
+        Non-decreasing positions in each row, K <= n.
     n : int
         Number of positions there are.
 
     Returns
     -------
-    int64 [K]
+    int64 [..., K]
         Equal to ``wanted`` where that is already strictly increasing and inside.
 
     Examples
     --------
     >>> distinct([0, 0, 0, 3], 4).tolist()
     [0, 1, 2, 3]
-    >>> distinct([2, 3, 3], 4).tolist()
-    [1, 2, 3]
+    >>> distinct([[2, 3, 3], [0, 1, 3]], 4).tolist()
+    [[1, 2, 3], [0, 1, 3]]
     """
-    index = np.arange(len(np.asarray(wanted)))
+    rows = np.asarray(wanted, dtype=np.int64)
+    index = np.arange(rows.shape[-1])
     # Pushed later where two coincide, then earlier where the end is passed; both steps keep the order strict.
-    later = index + np.maximum.accumulate(np.asarray(wanted, dtype=np.int64) - index)
+    later = index + np.maximum.accumulate(rows - index, axis=-1)
     return np.minimum(later, n - len(index) + index).astype(np.int64)

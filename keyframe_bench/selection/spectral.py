@@ -170,13 +170,7 @@ def eigengap(values: NDArray[np.float64], most: int) -> int:
 
 
 def spectral_labels(
-    points: NDArray[np.floating[Any]],
-    least: int,
-    most: int,
-    *,
-    rng: np.random.Generator,
-    n_neighbors: int,
-    n_init: int,
+    points: NDArray[np.floating[Any]], least: int, most: int, *, rng: np.random.Generator, n_neighbors: int, n_init: int
 ) -> NDArray[np.int64]:
     """Return the cluster of every frame: 0 to C-1 in order of first appearance, none empty.
 

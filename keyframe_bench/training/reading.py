@@ -21,7 +21,7 @@ from ..core.files import cache_folder, printable
 from ..datasets.base import VideoItem
 from ..features.picture_id import PictureId
 from ..features.rgb import Rgb
-from ..selection.spread import spread
+from ..selection.spacing import evenly_spaced
 from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, read_pass
 from ..video.opening import open_video
@@ -323,7 +323,7 @@ def _digest(rows: NDArray[Any]) -> bytes:
 
 
 def _thinned(index: Index, limit: int | None) -> Index:
-    return index if limit is None else index[spread(len(index), limit)]
+    return index if limit is None else index[evenly_spaced(len(index), limit)]
 
 
 def _monotonous(rows: NDArray[Any]) -> list[str]:

@@ -17,25 +17,12 @@ from keyframe_bench.selection.evolution import (
     mean_of_members,
     mean_over_pairs,
     pairs_of,
-    repaired,
 )
 
 
-def evolved(
-    cost: Cost,
-    n: int,
-    k: int,
-    *,
-    seed: int,
-    population: int = 20,
-    weight: float = 0.5,
-    crossover: float = 0.9,
-    generations: int = 100,
-) -> Evolved:
-    rng = np.random.default_rng(seed)
-    return evolve(
-        cost, n, k, rng=rng, population=population, weight=weight, crossover=crossover, generations=generations
-    )
+def evolved(cost: Cost, n: int, k: int, *, seed: int, **options: float) -> Evolved:
+    usual = {"population": 20, "weight": 0.5, "crossover": 0.9, "generations": 100}
+    return evolve(cost, n, k, rng=np.random.default_rng(seed), **(usual | options))
 
 
 class Alikeness:
@@ -92,30 +79,6 @@ def test_the_best_cost_never_rises_and_sets_stay_sets(n: int, data: st.DataObjec
     assert cost(found.positions[None])[0] == pytest.approx(found.history[-1])
 
 
-def test_no_generation_gives_the_best_of_the_first_population() -> None:
-    alike = Alikeness(50)
-    judged: list[np.ndarray] = []
-
-    def cost(sets: np.ndarray) -> np.ndarray:
-        judged.append(sets)
-        return mean_over_pairs(alike, 4, "consecutive")(sets)
-
-    found = evolved(cost, 50, 4, seed=0, generations=0)
-    assert len(judged) == 1
-    assert found.positions.tolist() == judged[0][cost(judged[0]).argmin()].tolist()
-
-
-def test_more_generations_are_better_on_average() -> None:
-    cost = mean_over_pairs(Alikeness(200), 6, "consecutive")
-
-    def mean_of_runs(generations: int) -> float:
-        runs = [evolved(cost, 200, 6, seed=s, generations=generations) for s in range(10)]
-        return float(np.mean([run.history[-1] for run in runs]))
-
-    none, ten, hundred = (mean_of_runs(generations) for generations in (0, 10, 100))
-    assert none > ten + 0.01 > hundred + 0.02
-
-
 def test_the_first_population_is_drawn_uniformly() -> None:
     seen: list[np.ndarray] = []
 
@@ -123,28 +86,10 @@ def test_the_first_population_is_drawn_uniformly() -> None:
         seen.append(sets)
         return np.zeros(len(sets))
 
-    evolved(cost, 10, 3, seed=0, population=3000, generations=0)
+    found = evolved(cost, 10, 3, seed=0, population=3000, generations=0)
+    assert len(seen) == 1 and found.positions.tolist() == seen[0][0].tolist()  # the first of equals
     share = np.bincount(seen[0].reshape(-1), minlength=10) / 3000
     assert share == pytest.approx([0.3] * 10, abs=0.04)
-
-
-def test_weight_and_crossover_do_what_the_source_says() -> None:
-    """weight=0, crossover=1: a rival is a copy of another; crossover=0: one gene of it at most is not its parent's."""
-    for crossover in (0.0, 1.0):
-        judged: list[np.ndarray] = []
-
-        def cost(sets: np.ndarray, judged: list[np.ndarray] = judged) -> np.ndarray:
-            judged.append(sets)
-            return np.full(len(sets), float(len(judged)))  # no rival is ever taken
-
-        evolved(cost, 1000, 3, seed=0, weight=0.0, crossover=crossover, generations=1)
-        parents, rivals = (sets.tolist() for sets in judged)
-        for parent, rival in zip(parents, rivals, strict=True):
-            if crossover:
-                assert rival in parents and rival != parent
-            else:
-                assert len(set(parent) - set(rival)) <= 1
-        assert crossover or parents != rivals
 
 
 class Draws:
@@ -211,28 +156,14 @@ def test_the_same_seed_gives_the_same_set() -> None:
     assert first.history.tolist() == second.history.tolist()
 
 
-@given(st.integers(1, 12), st.data())
-def test_repair_keeps_sets_and_stays_in_range(n: int, data: st.DataObject) -> None:
-    k = data.draw(st.integers(1, n))
-    rows = np.array(
-        data.draw(st.lists(st.lists(st.integers(0, n - 1), min_size=k, max_size=k), min_size=1, max_size=4))
-    )
-    for given_row, fixed in zip(rows, repaired(rows, n), strict=True):
-        assert np.all(np.diff(fixed) > 0)
-        assert fixed.min() >= 0 and fixed.max() < n
-        if len(set(given_row.tolist())) == k:
-            assert fixed.tolist() == sorted(given_row.tolist())
-
-
 def test_every_pair_is_computed_once_and_a_generation_in_one_batch() -> None:
     n, k, generations = 60, 6, 25
     alike = Alikeness(n)
     cached = PairCache(alike, n)
     evolved(mean_over_pairs(cached, k, "consecutive"), n, k, seed=0, generations=generations)
-    assert len(alike.asked) == len(set(alike.asked)) == cached.n_pairs
+    assert len(alike.asked) == len(set(alike.asked)) < n * (n - 1) / 2  # only what was asked for
     assert all(a < b for a, b in alike.asked)
-    assert alike.calls == cached.n_batches <= generations + 1
-    assert cached.n_pairs < n * (n - 1) / 2  # only what was asked for
+    assert alike.calls <= generations + 1
 
 
 def test_the_cache_answers_in_the_shape_and_order_of_the_question() -> None:
@@ -242,7 +173,7 @@ def test_the_cache_answers_in_the_shape_and_order_of_the_question() -> None:
     for _ in range(2):
         assert cached(first, second).tolist() == alike.matrix[first, second].tolist()
     assert sorted(alike.asked) == [(0, 3), (1, 7), (2, 8)]
-    assert cached.n_batches == 1
+    assert alike.calls == 1
 
 
 def test_members_share_the_values_of_their_pairs() -> None:

@@ -42,13 +42,6 @@ def test_scaling_and_shifting_the_scores_changes_nothing(scores: np.ndarray, sca
     assert above(scores) == above(scores * scale + shift)
 
 
-@given(curves, st.randoms(use_true_random=False))
-def test_the_order_of_the_frames_does_not_matter(scores: np.ndarray, random: object) -> None:
-    mixed = scores.copy()
-    random.shuffle(mixed)  # type: ignore[attr-defined]
-    assert knee_level(mixed) == knee_level(scores)
-
-
 @given(curves)
 def test_the_knee_is_the_point_furthest_below_the_chord(scores: np.ndarray) -> None:
     """Against the plain definition: distance to the line through the first and last point."""

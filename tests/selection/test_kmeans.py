@@ -18,18 +18,11 @@ def groups(sizes: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.concatenate([rng.normal(20 * i, 1.0, (size, 5)) for i, size in enumerate(sizes)])
 
 
-def test_one_representative_per_group_with_its_share() -> None:
-    found = representatives(groups((10, 30, 60)), 3, rng=np.random.default_rng(0), n_init=10)
-    assert np.searchsorted([10, 40], found.positions, side="right").tolist() == [0, 1, 2]
-    assert found.shares == pytest.approx([0.1, 0.3, 0.6])
-
-
-def test_the_representative_is_the_row_nearest_to_its_groups_mean() -> None:
-    rows = groups((12, 25))
-    expected = [
-        pairwise_distances_argmin(rows[a:b].mean(axis=0)[None], rows[a:b])[0] + a for a, b in ((0, 12), (12, 37))
-    ]
-    assert representatives(rows, 2, rng=np.random.default_rng(0), n_init=10).positions.tolist() == expected
+def test_each_group_gives_the_row_nearest_to_its_mean_with_its_share() -> None:
+    rows, ends = groups((10, 30, 60)), ((0, 10), (10, 40), (40, 100))
+    found = representatives(rows, 3, rng=np.random.default_rng(0), n_init=10)
+    nearest = [pairwise_distances_argmin(rows[a:b].mean(axis=0)[None], rows[a:b])[0] + a for a, b in ends]
+    assert found.positions.tolist() == nearest and found.shares == pytest.approx([0.1, 0.3, 0.6])
 
 
 def test_same_seed_same_answer_and_float32_too() -> None:

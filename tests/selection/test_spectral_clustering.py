@@ -14,12 +14,7 @@ from sklearn.cluster import SpectralClustering
 from sklearn.datasets import make_circles
 from sklearn.metrics import adjusted_rand_score
 
-from keyframe_bench.selection.spectral import (
-    eigengap,
-    neighbour_graph,
-    smallest_eigenvectors,
-    spectral_labels,
-)
+from keyframe_bench.selection.spectral import eigengap, neighbour_graph, smallest_eigenvectors, spectral_labels
 
 
 def shots(lengths: tuple[int, ...], spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -49,15 +44,13 @@ def test_rings_that_k_means_cannot_tell_apart_are_found() -> None:
     assert adjusted_rand_score(truth, labels(rows, 2, n_neighbors=10)) == 1.0
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_dense_and_a_scattered_cluster_need_rows_of_length_one(seed: int) -> None:
+def test_a_dense_and_a_scattered_cluster_need_rows_of_length_one() -> None:
     """Eigenvectors are long where degrees are high: without the normalisation k-means splits by degree."""
-    rng = np.random.default_rng(seed)
     truth = np.repeat([0, 1], [60, 12])
-    rows = 4 * np.eye(2)[truth] + rng.normal(size=(72, 2)) * np.array([0.05, 1.0])[truth][:, None]
-    degrees = neighbour_graph(rows, 5).sum(axis=1)
-    assert degrees[truth == 0].min() > 1.5 * np.median(degrees[truth == 1])
-    assert adjusted_rand_score(truth, labels(rows, 2)) == 1.0
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(size=(72, 2))
+        rows = 4 * np.eye(2)[truth] + noise * np.array([0.05, 1.0])[truth][:, None]
+        assert adjusted_rand_score(truth, labels(rows, 2)) == 1.0
 
 
 @pytest.mark.parametrize("n_shots", [2, 3, 7])

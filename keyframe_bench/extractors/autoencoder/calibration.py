@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.seeding import rng_for
-from ...selection.spread import spread
+from ...selection.spacing import evenly_spaced
 from ...training.clips import Rows
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def code_range(model: Autoencoder, train: Rows) -> tuple[list[float], list[float
     """
     from ...models.encoding import Encoding
 
-    codes = Encoding(model, "fp32").codes(train.take(spread(len(train), _RANGE_PICTURES)))
+    codes = Encoding(model, "fp32").codes(train.take(evenly_spaced(len(train), _RANGE_PICTURES)))
     channels = np.moveaxis(codes, 1, 0).reshape(codes.shape[1], -1)
     low, high = np.percentile(channels, _RANGE, axis=1)
     return low.tolist(), high.tolist()
@@ -132,7 +132,7 @@ def _still_scenes(pictures: Rows) -> Iterator[NDArray[np.uint8]]:
     """Yield sequences of one scene each, uint8 [6, H, W, 3], as a fixed camera would record it."""
     rng = rng_for(0, "still scenes")
     exposures = np.array(EXPOSURES)[:, None, None, None]
-    for picture in pictures.take(spread(len(pictures), _SCENES)):
+    for picture in pictures.take(evenly_spaced(len(pictures), _SCENES)):
         levels = picture * exposures + rng.normal(0, NOISE, (len(exposures), *picture.shape))
         yield np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
-
-from keyframe_bench.selection.layout import (
+from keyframe_bench.experiments.platform_ai.layout import (
     TIME_SHARE,
     neighbours_kept,
     time_gradient,
@@ -14,6 +12,7 @@ from keyframe_bench.selection.layout import (
     tsne_layout,
     with_time,
 )
+from scipy.stats import spearmanr
 
 
 @pytest.fixture(scope="module")

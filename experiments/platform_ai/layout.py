@@ -33,11 +33,11 @@ def with_time(rows: ArrayLike, times: ArrayLike, share: float = TIME_SHARE) -> N
     """
     points = _scaled(rows)
     clock = np.asarray(times, dtype=np.float64)
-    spread = float(clock.std())
-    if spread == 0:
+    deviation = float(clock.std())
+    if deviation == 0:
         return np.concatenate([points, np.zeros((len(points), 1))], axis=1)
     variance = float(points.var(axis=0).sum()) or 1.0
-    column = (clock - clock.mean()) / spread * np.sqrt(variance * share / (1 - share))
+    column = (clock - clock.mean()) / deviation * np.sqrt(variance * share / (1 - share))
     return np.concatenate([points, column[:, None]], axis=1)
 
 
@@ -89,15 +89,14 @@ def time_order(layout: ArrayLike, times: ArrayLike) -> float:
     float
         0 (no order) to 1; 0 where all places or all times are equal.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     points = np.asarray(layout, dtype=np.float64)
     points = points - points.mean(axis=0)
-    axis = np.linalg.svd(points, full_matrices=False)[2][0]
-    place, clock = rankdata(points @ axis), rankdata(np.asarray(times, dtype=np.float64))
+    place, clock = points @ np.linalg.svd(points, full_matrices=False)[2][0], np.asarray(times, dtype=np.float64)
     if np.ptp(place) == 0 or np.ptp(clock) == 0:
         return 0.0
-    return abs(float(np.corrcoef(place, clock)[0, 1]))
+    return abs(float(spearmanr(place, clock).statistic))
 
 
 def time_gradient(layout: ArrayLike, times: ArrayLike) -> float:

@@ -27,7 +27,7 @@ from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.metrics.distances import GRAY
 from keyframe_bench.selection.key_clips import ClipRules, KeyClips, key_clips
-from keyframe_bench.tables.checking import check_parameters, is_number, quoted, wrong
+from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.clips import write_clips
 from keyframe_bench.video.images import encode_image, fit_width
@@ -60,15 +60,9 @@ class KeyClipsOfCamera(Figure):
 
     def check(self, settings: Mapping[str, Any], at: str) -> None:
         """Check parameters and rules."""
-        params = settings.get("params", {})
-        if params == []:
-            raise wrong(at, "params is an empty list; give a mapping of parameters, a list of such, or leave it out")
-        for one in params if isinstance(params, list) else [params]:
-            check_parameters(one, f"{at}: params")
-        check_parameters(settings.get("clips", {}), f"{at}: clips")
-        for name, value in settings.get("clips", {}).items():
-            if value is not None and not is_number(value):
-                raise wrong(at, f"clips: {name} {quoted(value)} is not a number")
+        schema.one_or_more(schema.parameters)(settings.get("params", {}), f"{at}: params")
+        limits = schema.is_a(lambda value: value is None or schema.is_number(value), "a number")
+        schema.named(limits)(settings.get("clips", {}), f"{at}: clips")
 
     def cells(self, table: TrainingTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield a cell for every plan and seed, where the run is trained at this scale."""

@@ -14,7 +14,7 @@ from keyframe_bench.core.registry import register
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.report.drawing import decoded, new_figure, png_bytes, show_picture
 from keyframe_bench.selection.spacing import evenly_spaced
-from keyframe_bench.tables.checking import is_whole, quoted, wrong
+from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.training.clips import Clips
 from keyframe_bench.video.images import encode_image
@@ -36,8 +36,7 @@ class Reconstructions(Figure):
     def check(self, settings: Mapping[str, Any], at: str) -> None:
         """Check the number of pictures."""
         number = settings.get("number", 1)
-        if not is_whole(number) or number < 1:
-            raise wrong(at, f"number {quoted(number)} is not a number of pictures, at least 1")
+        schema.positive(number, f"{at}: number")
 
     def stored(self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return held-out pictures, evenly spread, and what the network leaves of them: PNG files as base64."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.errors import UsageError
-from .experiment_checks import Kind, check_experiment
+from .experiment_schema import Kind, check_experiment
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Experiment:
         on data, whose numbers are over seeds.
     scales : mapping
         Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...); of trainings see
-        `keyframe_bench.tables.training_checks`.
+        `keyframe_bench.tables.experiment_schema`.
     extractor : str
         Of trainings: the method that learns.
     data_sets : mapping
-        Of trainings: what may be trained on, by name; see `keyframe_bench.tables.training_checks`.
+        Of trainings: what may be trained on, by name; see `keyframe_bench.tables.experiment_schema`.
     runs : list of mapping
         Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some scales. Of
         trainings one training each, and there may be none.

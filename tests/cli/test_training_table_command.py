@@ -218,15 +218,15 @@ SET = {"paper": "p", "dataset": {"name": "folder"}, "split": "frames:0.5", "rend
         ({"runs": [RUN, {**RUN, "name": "half", "options": {"factor": -1}}]}, "run half: "),
         (
             {"figure": {"draw": "levels_of_test"}},
-            "figure: unknown figure 'levels_of_test'; did you mean levels_of_tests",
+            "unknown figure 'levels_of_test'; did you mean levels_of_tests",
         ),
         ({"figure": {"draw": "levels_of_tests", "colour": "blue"}}, "figure: colour 'blue' is not red"),
         (
             {"figure": {"draw": "levels_of_tests", "color": "red"}},
             "figure: there is no field 'color'; did you mean col",
         ),
-        ({"records": {"make": "nothing"}}, "records: unknown figure 'nothing'"),
-        ({"data_sets": {"films": {**SET, "split": "frames"}}}, "data_sets: films: split=frames"),
+        ({"records": {"make": "nothing"}}, "records: make: unknown figure 'nothing'"),
+        ({"data_sets": {"films": {**SET, "split": "frames"}}}, "data_sets: films: split: split=frames"),
         ({"data_sets": {"films": {**SET, "dataset": {"name": "foldr"}}}}, "did you mean folder"),
         ({"data_sets": {"films": {**SET, "dataset": {"name": "folder", "rot": 1}}}}, "'rot'; did you mean root"),
     ],

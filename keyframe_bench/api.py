@@ -23,10 +23,10 @@ from .extractors.trainable import Trainable
 from .report.key_clips import clips_of, write_key_clips
 from .report.saved import replace_files
 from .selection.key_clips import ClipRules, KeyClips
+from .video.fetch import fetch_frames
 from .video.frame_folder import FrameFolder, Video, VideoPath, as_video
-from .video.images import encode_image, fit_width
+from .video.image_files import encode_image, fit_width
 from .video.onepass import Pass, Progress, read_pass
-from .video.pictures import fetch_pictures
 
 STORYBOARD_WIDTH = 320
 
@@ -111,7 +111,7 @@ class Extraction:
         VideoError
             When the file changed since it was read.
         """
-        for frame in fetch_pictures(self.path, self.frames.tolist(), self.source):
+        for frame in fetch_frames(self.path, self.frames.tolist(), self.source):
             yield frame.full_rgb() if width is None else frame.rgb(*fit_width(frame.height, frame.width, width))
 
     def clips(self, rules: ClipRules | None = None) -> KeyClips:

@@ -17,7 +17,7 @@ CLUSTERED = ("spectral", "differential_evolution")
 )
 def test_every_frame_of_a_video_is_explained_in_agreement_with_the_extraction(video, name, budget):
     result = kb.extract(video, name, budget=budget)
-    grid = result.source.grids[result.sampling]
+    grid = result.source.grid(result.sampling)
     for frame in (0, 7, 14, 15, 29):
         found = kb.explain(video, name, frame=frame, budget=budget)
         assert (found.frame, found.time) == (frame, pytest.approx(frame / 10))

@@ -30,9 +30,9 @@ from keyframe_bench.selection.key_clips import ClipRules, KeyClips, key_clips
 from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.clips import write_clips
-from keyframe_bench.video.images import encode_image, fit_width
+from keyframe_bench.video.fetch import fetch_frames
+from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
-from keyframe_bench.video.pictures import fetch_pictures
 
 from .camera_video import FilmedVideo, busy_frames, filmed_video, spans_of
 from .key_clip_numbers import COLUMNS, clip_numbers, evenly_spread, neighbour_distances, some, time_line
@@ -187,7 +187,7 @@ class KeyframesPlan:
         return record
 
     def _pictures(self, found: KeyFrames, read: Pass) -> dict[str, Any]:
-        pictures = fetch_pictures(self.video.path, some(found.frames, _SHOWN).tolist(), read)
+        pictures = fetch_frames(self.video.path, some(found.frames, _SHOWN).tolist(), read)
         shown = [
             (frame.time - read.times[0], frame.rgb(*fit_width(frame.height, frame.width, _WIDTH))) for frame in pictures
         ]

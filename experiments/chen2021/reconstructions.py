@@ -17,7 +17,7 @@ from keyframe_bench.selection.spacing import evenly_spaced
 from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.training.clips import Clips
-from keyframe_bench.video.images import encode_image
+from keyframe_bench.video.image_files import encode_image
 
 _PANEL = 2.9  # inches, width
 _SHOWN = 3  # pictures

@@ -21,10 +21,10 @@ from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
 from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.fetch import fetch_frames
 from keyframe_bench.video.frame_folder import VideoPath
-from keyframe_bench.video.images import encode_image, fit_width
+from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import read_pass
-from keyframe_bench.video.pictures import fetch_pictures
 
 from .change_graph_picture import change_graph_png
 from .layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
@@ -124,6 +124,6 @@ def _figure(clip: Clip, method: Extractor, found: KeyFrames) -> dict[str, Any]:
 
 def _pictures(path: VideoPath, clip: Clip, read: Any) -> list[str]:
     """Return a small JPEG of every sampled frame, base64."""
-    frames: Iterable[Any] = fetch_pictures(path, clip.ordinals.tolist(), read)
+    frames: Iterable[Any] = fetch_frames(path, clip.ordinals.tolist(), read)
     small = (frame.rgb(*fit_width(frame.height, frame.width, _PICTURE_WIDTH)) for frame in frames)
     return [base64.b64encode(encode_image(picture, ".jpg")).decode("ascii") for picture in small]

@@ -29,10 +29,10 @@ from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.ffmpeg_scene import FfmpegScene
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.metrics.base import Metric
-from keyframe_bench.video.collect import BATCH_FRAMES
+from keyframe_bench.video.cost_meter import CostMeter
 from keyframe_bench.video.decode import VideoReader
+from keyframe_bench.video.feature_pass import BATCH_FRAMES
 from keyframe_bench.video.frame import Frame
-from keyframe_bench.video.ledger import Ledger
 
 NETWORKS = {"embedding"}
 VIEWS = ("luma", "rgb", "planes")
@@ -83,9 +83,9 @@ def features() -> list[Feature]:
     return [f for _, f in sorted(needs.items()) if f.source == "frames" and f.name not in NETWORKS]
 
 
-def fresh(batch: list[Frame], ledger: Ledger | None = None) -> list[Frame]:
+def fresh(batch: list[Frame], meter: CostMeter | None = None) -> list[Frame]:
     """Return new views of the same decoded pictures: nothing is converted yet."""
-    return [Frame(frame.raw, frame.ordinal, frame.time, ledger, mirrored=frame.mirrored) for frame in batch]
+    return [Frame(frame.raw, frame.ordinal, frame.time, meter, mirrored=frame.mirrored) for frame in batch]
 
 
 def compute(feature: Feature, batches: Batches) -> None:
@@ -118,12 +118,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     given = parser.parse_args()
     batches = read_batches(given.video, given.frames, given.batches)
-    wanted, ledger = features(), Ledger()
-    known = [fresh(batch, ledger) for batch in batches]
+    wanted, meter = features(), CostMeter()
+    known = [fresh(batch, meter) for batch in batches]
     for feature in wanted:  # imports, and which conversions are asked for
         feature.prepare()
         compute(feature, known)
-    asked = sorted((what for what in ledger.made if what[0] in VIEWS), key=str)
+    asked = sorted((what for what in meter.made if what[0] in VIEWS), key=str)
     cases: dict[str, Callable[[Batches], None]] = {feature.key: partial(compute, feature) for feature in wanted}
     cases |= {f"  {view}{size or ''}": partial(convert, view, tuple(size)) for view, *size in asked}
     n = sum(len(batch) for batch in batches)

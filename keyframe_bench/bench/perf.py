@@ -16,8 +16,7 @@ from ..core.budget import Budget, Sampling
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import printable
 from ..extractors.asked import Asked
-from ..video.frame_folder import Video, as_video
-from ..video.opening import check_video
+from ..video.frame_folder import Video, as_video, check_video
 from .perf_cases import (
     DECODE,
     ONE_PASS,

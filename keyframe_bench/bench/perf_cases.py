@@ -31,7 +31,7 @@ from ..extractors.katna import Katna
 from ..extractors.pyscenedetect import PySceneDetect
 from ..extractors.trainable import Trainable
 from ..features.gray import Gray
-from ..video.decode import open_container, video_stream
+from ..video.container import open_container, video_stream
 from ..video.frame_folder import FrameFolder, Video
 from ..video.onepass import read_pass
 from .spec import NotRun

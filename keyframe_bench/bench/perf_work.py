@@ -21,10 +21,9 @@ from ..core.registry import load_plugins
 from ..core.seeding import rng_for
 from ..extractors.asked import Asked
 from ..extractors.base import Extractor
-from ..video import plain
-from ..video.frame_folder import Video, as_video
+from ..video import baseline_decode
+from ..video.frame_folder import Video, as_video, sha256_of_video
 from ..video.onepass import read_pass
-from ..video.opening import sha256_of_video
 
 Parts = dict[str, float]
 
@@ -62,9 +61,9 @@ def prepared(question: Mapping[str, Any]) -> Callable[[], Any]:
     if question["work"] == "extract":
         return _extraction(video, question)
     works: dict[str, Callable[[], Any]] = {
-        "decode": lambda: plain.decoded(video),
-        "nokey": lambda: plain.key_frames(video),
-        "filter": lambda: plain.filtered(video, question["filter"], question["arguments"]),
+        "decode": lambda: baseline_decode.decoded(video),
+        "nokey": lambda: baseline_decode.key_frames(video),
+        "filter": lambda: baseline_decode.filtered(video, question["filter"], question["arguments"]),
         "hash": lambda: sha256_of_video(video),
     }
     return works[question["work"]]

@@ -19,7 +19,7 @@ from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
-from ..video.opening import check_video, sha256_of_video
+from ..video.frame_folder import check_video, sha256_of_video
 from .learned import Division, Learned, Say, divide, given, has_seen, learn, refuse_leaks
 from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
 

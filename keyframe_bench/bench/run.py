@@ -33,7 +33,8 @@ from ..extractors.asked import Asked
 from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
-from ..video.onepass import Pass, Progress, packets_seconds, read_pass
+from ..video.onepass import Pass, Progress, read_pass
+from ..video.packets import packets_seconds
 from ..video.store import FeatureStore, features_folder
 from ..video.stored_pass import read_stored_pass
 from .cell_records import (
@@ -306,9 +307,9 @@ class _Video:
         if extractor is None:
             return self._human(cell, whole, known)
         asked = Asked.of(extractor, cell.budget, cell.run_sampling)
-        clip, n_run = asked.clip(read, annotation), len(read.grids[cell.run_sampling])
+        clip, n_run = asked.clip(read, annotation), len(read.grid(cell.run_sampling))
         if start:
-            clip, n_run = _later(clip, start, read), int((read.grids[cell.run_sampling] >= start).sum())
+            clip, n_run = _later(clip, start, read), int((read.grid(cell.run_sampling) >= start).sum())
             if not len(clip):
                 raise UsageError(
                     f"no frame of the part that is scored, from frame {start}, is sampled at {cell.sampling}; sample "

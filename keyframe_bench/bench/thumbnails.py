@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ..core.errors import KeyframeBenchError
 from ..core.files import make_folder, remove_leftovers, write_together
-from ..video.frame import Frame, Image
+from ..video.fetch import fetch_frames
+from ..video.frame import Frame
 from ..video.frame_folder import VideoPath
-from ..video.images import encode_image, fit_width
+from ..video.image_files import Image, encode_image, fit_width
 from ..video.onepass import Pass
-from ..video.pictures import fetch_pictures
 
 WIDTH = 160
 
@@ -26,7 +26,7 @@ def write_thumbnails(path: VideoPath, ordinals: Iterable[int], read: Pass, folde
         return
     remove_leftovers(make_folder(folder))
     try:
-        pictures = fetch_pictures(path, missing, read)
+        pictures = fetch_frames(path, missing, read)
         files = {folder / f"{frame.ordinal}.jpg": encode_image(thumbnail(frame), ".jpg") for frame in pictures}
     except KeyframeBenchError:
         return  # the numbers stand; the report draws an empty box

@@ -67,7 +67,7 @@ def _lines(result: Extraction) -> Iterator[str]:
     for i, (frame, time, score) in enumerate(zip(result.frames, result.times, scores, strict=True), start=1):
         yield f"{i:<4} {frame:<8} {f'{time:.3f}':<9} {score}".rstrip()
     label = f" ({result.label})" if result.label else ""
-    n_sampled, n_run = (len(result.source.grids[s]) for s in (result.sampling, result.run_sampling))
+    n_sampled, n_run = (len(result.source.grid(s)) for s in (result.sampling, result.run_sampling))
     budget = result.budget if result.k is None or str(result.k) == result.budget else f"{result.budget} = {result.k}"
     budget += f" of the {n_run} frames at {result.run_sampling}" if result.budget.endswith("%") else ""
     cost = keyframes.cost

@@ -86,6 +86,6 @@ class Asked:
         """
         rng = rng_for(seed, read.info.sha256, self.extractor.name, draw)
         seen = self.clip(read) if clip is None else clip
-        n = len(read.grids[self.run_sampling]) if n_run is None else n_run
+        n = len(read.grid(self.run_sampling)) if n_run is None else n_run
         found, k = run_at_budget(self.extractor, seen, self.budget, n, rng=rng)
         return replace(found, cost={**self.cost(read), **found.cost}), k

@@ -22,10 +22,10 @@ from ..datasets.base import VideoItem
 from ..features.picture_id import PictureId
 from ..features.rgb import Rgb
 from ..selection.spacing import evenly_spaced
+from ..video.decode import Reader
+from ..video.folder_reader import open_video
 from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, read_pass
-from ..video.opening import open_video
-from ..video.reader import Reader
 from ..video.store import FeatureStore
 from ..video.stored_pass import is_stored, read_stored_pass
 from .alike import LOOK_HEIGHT, LOOK_WIDTH

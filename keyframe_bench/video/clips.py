@@ -7,53 +7,26 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OutputError, VideoError, raise_out_of_memory
 from ..core.files import make_hidden_folder
-from .cut_points import Cut, CutPoints, packets_with_data, plan_cuts, read_cut_points
-from .decode import open_container, video_stream
-from .encode import _reason
-from .frame_folder import VideoPath
+from .container import open_container, video_stream
+from .cut_points import ClipFile, CutPoints, plan_clips, read_cut_points
+from .encode import transcode, write_error_text
+from .fetch import fetch_frames
+from .frame_folder import VideoPath, file_stamp
 from .onepass import Pass
-from .opening import file_stamp
 from .packets import scan_packets
-from .pictures import fetch_pictures
-from .transcode import transcode
-
-
-@dataclass(frozen=True)
-class ClipFile:
-    """One part that was written.
-
-    Attributes
-    ----------
-    name : str
-        File name: ``clip_001.mp4``; copies of VP8 are ``.webm``.
-    first, end : int
-        Its frames, as a half-open range of the source's ordinals; wider than asked for where packets were copied.
-    copied : bool
-        True for the source's own packets, False for pictures that were encoded again (H.264).
-    reason : str
-        Why the one or the other.
-    bytes : int
-        Size of the file.
-    """
-
-    name: str
-    first: int
-    end: int
-    copied: bool
-    reason: str
-    bytes: int
 
 
 def write_clips(
@@ -95,20 +68,17 @@ def write_clips(
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")
     points = read_cut_points(path, read)
-    cuts = plan_cuts(spans, points, read.times, snap_s)
+    planned = plan_clips(spans, points, read.times, snap_s)
     target = Path(folder)
     is_new = not target.exists()
     hidden = make_hidden_folder(target)
     try:
-        cuts = _copied(path, cuts, spans, points, read, hidden)
-        _encode(path, cuts, points, read, hidden)
-        files = [
-            ClipFile(name, cut.first, cut.end, cut.copied, cut.reason, (hidden / name).stat().st_size)
-            for name, cut in zip(_names(cuts, points), cuts, strict=True)
-        ]
+        files = _write_copies(path, planned, spans, points, read, hidden)
+        _write_encoded(path, files, points, read, hidden)
+        files = [replace(file, bytes=(hidden / file.name).stat().st_size) for file in files]
         _publish([file.name for file in files], hidden, target)
     except OSError as error:
-        raise OutputError(target, _reason(error)) from error
+        raise OutputError(target, write_error_text(error)) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
         if is_new:
@@ -137,41 +107,34 @@ def _publish(names: Sequence[str], hidden: Path, target: Path) -> None:
         raise
 
 
-def _names(cuts: Sequence[Cut], points: CutPoints) -> list[str]:
-    digits = max(3, len(str(len(cuts))))
-    return [f"clip_{n:0{digits}d}.{points.container if c.copied else 'mp4'}" for n, c in enumerate(cuts, start=1)]
-
-
-def _copied(
+def _write_copies(
     path: VideoPath,
-    cuts: list[Cut],
+    planned: list[ClipFile],
     spans: Sequence[tuple[int, int]],
     points: CutPoints,
     read: Pass,
     folder: Path,
-) -> list[Cut]:
-    """Copy what can be copied; return the cuts, with those to be encoded whose copy does not read as promised."""
-    if not any(cut.copied for cut in cuts):
-        return cuts
-    done, at = [], 0
+) -> list[ClipFile]:
+    """Copy what can be copied; return the plan, with those to be encoded whose copy does not read as promised."""
+    if not any(file.copied for file in planned):
+        return planned
+    files, at = [], 0
     with open_container(path) as source:
         stream = video_stream(source, path)
-        packets = packets_with_data(source, stream, path)
-        for cut, span, name in zip(cuts, spans, _names(cuts, points), strict=True):
-            if not cut.copied:
-                done.append(cut)
-                continue
-            part = islice(packets, cut.first - at, cut.end - at)
-            at = cut.end
-            pts = points.pts[cut.first : cut.end]
-            copy = partial(_copy, stream=stream, packets=part, pts=pts, pixel_shape=points.pixel_shape)
-            _write(folder / name, points.container, copy)
-            if _as_promised(folder / name, cut, read):
-                done.append(cut)
-            else:
-                (folder / name).unlink()
-                done.append(Cut(*span, False, "its packets, when copied, do not read as the same frames"))
-    return done
+        packets = (packet for packet in source.demux(stream) if packet.size)
+        for file, span in zip(planned, spans, strict=True):
+            if file.copied:
+                part, pts = islice(packets, file.first - at, file.end - at), points.pts[file.first : file.end]
+                at, target = file.end, folder / file.name
+                copy = partial(_copy, stream=stream, packets=part, pts=pts, pixel_shape=points.pixel_shape)
+                _write(target, points.container, copy)
+                if not _as_promised(target, file, read):
+                    target.unlink()
+                    reason = "its packets, when copied, do not read as the same frames"
+                    files.append(ClipFile(target.with_suffix(".mp4").name, *span, False, reason))
+                    continue
+            files.append(file)
+    return files
 
 
 def _copy(out: Any, stream: Any, packets: Iterator[Any], pts: NDArray[np.int64], pixel_shape: Fraction | None) -> None:
@@ -188,34 +151,28 @@ def _copy(out: Any, stream: Any, packets: Iterator[Any], pts: NDArray[np.int64],
         out.mux(packet)
 
 
-def _as_promised(path: Path, cut: Cut, read: Pass) -> bool:
+def _as_promised(path: Path, file: ClipFile, read: Pass) -> bool:
     """Say whether the packets of a copy are those frames, and a decoder will give each of them."""
     try:
         table = scan_packets(path)
     except VideoError as error:
         raise_out_of_memory(error)
         return False
-    shape = (table.height, table.width, table.rotation)
-    if not table.trusted or len(table) != cut.end - cut.first:
+    shape = (table.height, table.width, table.health.rotation)
+    if not table.trusted or len(table) != file.end - file.first:
         return False
-    times = read.times[cut.first : cut.end]
+    times = read.times[file.first : file.end]
     same = np.allclose(table.times - table.times[0], times - times[0], rtol=0, atol=1e-6)
     return same and shape == (read.info.height, read.info.width, read.info.rotation)
 
 
-def _encode(path: VideoPath, cuts: Sequence[Cut], points: CutPoints, read: Pass, folder: Path) -> None:
-    parts = [(cut, name) for cut, name in zip(cuts, _names(cuts, points), strict=True) if not cut.copied]
-    frames = fetch_pictures(path, (n for cut, _ in parts for n in range(cut.first, cut.end)), read)
-    for cut, name in parts:
-        encode = partial(
-            transcode,
-            frames=islice(frames, cut.end - cut.first),
-            stamps=_stamps(read.pts[cut.first : cut.end]),
-            time_base=points.time_base,
-            fps=read.info.fps,
-            pixel_shape=points.pixel_shape,
-        )
-        _write(folder / name, "mp4", encode)
+def _write_encoded(path: VideoPath, files: Sequence[ClipFile], points: CutPoints, read: Pass, folder: Path) -> None:
+    encoded = [file for file in files if not file.copied]
+    frames = fetch_frames(path, (n for file in encoded for n in range(file.first, file.end)), read)
+    facts: dict[str, Any] = {"time_base": points.time_base, "fps": read.info.fps, "pixel_shape": points.pixel_shape}
+    for file in encoded:
+        part, stamps = islice(frames, file.end - file.first), _stamps(read.pts[file.first : file.end])
+        _write(folder / file.name, "mp4", partial(transcode, frames=part, stamps=stamps, **facts))
 
 
 def _stamps(pts: NDArray[np.int64]) -> list[int]:
@@ -227,11 +184,9 @@ def _stamps(pts: NDArray[np.int64]) -> list[int]:
 
 def _write(path: Path, container: str, fill: Callable[[Any], None]) -> None:
     """Make the file ``path``, let ``fill`` put its packets into it, and close it; `OutputError` names its folder."""
-    import av
-
     try:
         # A file object keeps FFmpeg from reading protocols into names.
         with open(path, "xb") as file, av.open(file, "w", format=container) as out:
             fill(out)
     except (OSError, av.error.FFmpegError) as error:
-        raise OutputError(path.parent.parent, _reason(error)) from error
+        raise OutputError(path.parent.parent, write_error_text(error)) from error

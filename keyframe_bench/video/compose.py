@@ -21,7 +21,8 @@ from ..core.errors import UsageError, VideoError
 from .encode import write_h264
 
 if TYPE_CHECKING:
-    from .frame import Frame, Image
+    from .frame import Frame
+    from .image_files import Image
     from .onepass import Pass
 
 COMPOSER_VERSION = 2  # bump it when the same clips and parameters may give another video
@@ -213,10 +214,10 @@ def draw_edit(edit: Sequence[Take], clips: Sequence[Material], *, height: int, w
 
 def _pictures(clip: Material, ordinals: NDArray[np.int64], height: int, width: int) -> Iterator[Image]:
     """Yield one picture for every ordinal; those of a clip with a lower rate are shown more than once."""
-    from .pictures import fetch_pictures
+    from .fetch import fetch_frames
 
     try:
-        frames = fetch_pictures(clip.path, ordinals.tolist(), clip.read)
+        frames = fetch_frames(clip.path, ordinals.tolist(), clip.read)
         held, picture = -1, None
         for ordinal in ordinals.tolist():
             if picture is None or ordinal != held:

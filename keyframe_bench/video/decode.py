@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import errno
-import functools
-import os
-import stat
+from abc import ABC, abstractmethod
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import av.error
 import numpy as np
+from numpy.typing import NDArray
 
-from ..core.errors import OutOfMemoryError, VideoError, raise_out_of_memory
-from ..core.memory import has_room
+from ..core.errors import OutOfMemoryError, VideoError
+from .container import (
+    READ_ERRORS,
+    DeclaredLength,
+    error_text,
+    is_empty,
+    open_container,
+    refuse_memory_error,
+    video_stream,
+)
+from .cost_meter import CostMeter
 from .frame import Frame, has_known_matrix, is_mirrored
 from .health import Health
-from .ledger import Ledger
-from .reader import Reader
-from .stream import DeclaredLength, is_empty, main_video
 
-_READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)
-_ROOM_BYTES = 128_000_000  # a decoder that has less may have failed for that, whatever it says
-# Formats whose files name other files or addresses, or that look for more files beside their own.
-_LISTS = {"concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub"}
 _STEPS = 32  # distances of packets that say how long a frame without a time lasts
 
 _threads: int | None = None
@@ -54,97 +54,81 @@ def decoder_threads() -> int | None:
     return _threads
 
 
-def check_file(path: str | os.PathLike[str]) -> None:
-    """Raise `VideoError` with the reason when ``path`` is no readable, non-empty regular file."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise VideoError(
-                path, "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos"
-            )
-        if not stat.S_ISREG(status.st_mode):
-            raise VideoError(path, "it is not a regular file")
-        if status.st_size == 0:
-            raise VideoError(path, "the file is empty")
-        with open(path, "rb"):
-            pass
-    except FileNotFoundError:
-        raise VideoError(path, "no such file") from None
-    except (OSError, ValueError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
+class Reader(ABC):
+    """Read one video from start to end, once.
 
+    Use it as a context manager and iterate; `health`, `times` and `pts` are complete after the last frame.
 
-def open_container(path: str | os.PathLike[str]) -> av.container.InputContainer:
-    """Open ``path`` for reading; `VideoError` says why it cannot be."""
-    check_file(path)
-    _silence()
-    try:
-        # "file:" keeps names with a colon or a leading dash from being read as a protocol or an option
-        return av.open(f"file:{os.fspath(path)}", options=_only_this_file(), metadata_errors="replace")
-    except _READ_ERRORS as error:
-        refuse_memory_error(error)
-        if getattr(error, "errno", None) == errno.EINVAL:  # what `format_whitelist` answers
-            raise VideoError(
-                path,
-                "it is a playlist or another list, whose files are not opened, or a format that does not say what it "
-                "holds; give the video files themselves",
-            ) from error
-        raise VideoError(path, f"no video container ({_reason(error)})") from error
-
-
-@functools.cache
-def _only_this_file() -> dict[str, str]:
-    """Return the options with which FFmpeg opens no file but the one it is given, whatever that holds or is called."""
-    formats = ",".join(sorted(av.formats_available - _LISTS))
-    return {"format_whitelist": formats, "protocol_whitelist": "file", "pattern_type": "none"}
-
-
-def refuse_memory_error(error: Exception | None = None) -> None:
-    """Raise `OutOfMemoryError` if what looks like damage may come from a lack of memory.
-
-    FFmpeg's decoders report failed allocations as invalid data too, or that no thread can be started.
+    Attributes
+    ----------
+    path : path-like
+    meter : CostMeter or None
+        Shared by the frames, for cost accounting.
+    health : Health
+    frame_s : float
+        Nominal duration of one frame in seconds.
+    width, height : int
+        Upright size of the first frame in pixels.
     """
-    if error is not None:
-        raise_out_of_memory(error)
-    if isinstance(error, av.error.BlockingIOError) or not has_room(_ROOM_BYTES):
-        raise OutOfMemoryError("decoding failed") from error
 
+    health: Health
+    frame_s: float
 
-def _silence() -> None:
-    """Keep the decoder from printing: damage is counted in the health record.
+    def __init__(self, path: Any, meter: CostMeter | None = None) -> None:
+        self.path = path
+        self.meter = meter
+        self.width = self.height = 0
+        self._pts, self._seconds, self._keys = array("q"), array("d"), array("b")
 
-    FFmpeg's own callback replaces PyAV's, which takes the interpreter's lock in a decoder thread and so can deadlock
-    with a codec that is being freed.
-    """
-    av.logging.restore_default_callback()
-    av.logging.set_libav_level(av.logging.PANIC)
+    def __enter__(self) -> Any:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-def video_stream(container: av.container.InputContainer, path: str | os.PathLike[str]) -> av.VideoStream:
-    """Return the main video stream (`main_video`), or raise `VideoError`."""
-    stream = main_video(container.streams)
-    if stream is None or stream.codec_context is None:
-        refuse_memory_error()
-        raise VideoError(path, "it has no video stream" if stream is None else "no decoder for its video codec")
-    return cast("av.VideoStream", stream)
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames in order; `VideoError` at the end where there was none."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Release what was opened."""
 
-def decoded_frames(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield the frames from where ``container`` stands, as its own ``decode`` does, but pass over empty packets."""
-    for packet in container.demux(stream):
-        if not is_empty(packet):
-            yield from packet.decode()
+    @property
+    def seekable(self) -> bool:
+        """Whether PTS identify frames, so that single ones can be sought: they strictly increase."""
+        return len(self._pts) > 0 and bool(np.all(np.diff(self.pts) > 0))
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """PTS of the frames read so far, in seconds, float64 [N]."""
+        return np.array(self._seconds, dtype=np.float64)
+
+    @property
+    def pts(self) -> NDArray[np.int64]:
+        """PTS of the frames read so far in the video's time base (continued where missing), int64 [N]."""
+        return np.array(self._pts, dtype=np.int64)
+
+    @property
+    def keys(self) -> NDArray[np.bool_]:
+        """Key flag of the frames read so far, bool [N]."""
+        return np.array(self._keys, dtype=np.bool_)
+
+    def _note(self, frame: Frame, pts: int) -> None:
+        if not self._pts:
+            self.width, self.height = frame.width, frame.height
+        self._pts.append(pts)
+        self._seconds.append(frame.time)
+        self._keys.append(frame.key_frame)
 
 
 class VideoReader(Reader):
-    """Decode one file from start to end, once.
-
-    Use it as a context manager and iterate; `health`, `times` and `pts` are complete after the last frame.
+    """Decode one file from start to end, once; see `Reader`.
 
     Parameters
     ----------
     path : str or Path
-    ledger : Ledger, optional
+    meter : CostMeter, optional
         Shared by the frames, for cost accounting.
 
     Raises
@@ -153,8 +137,8 @@ class VideoReader(Reader):
         When the file cannot be opened, has no video, or (at the end of iteration) gave no frame.
     """
 
-    def __init__(self, path: str | Path, ledger: Ledger | None = None) -> None:
-        super().__init__(path, ledger)
+    def __init__(self, path: str | Path, meter: CostMeter | None = None) -> None:
+        super().__init__(path, meter)
         self.container = open_container(path)
         try:
             self.stream = video_stream(self.container, path)
@@ -168,7 +152,7 @@ class VideoReader(Reader):
         self.frame_s = float(1 / rate) if rate else 0.04
         self._length = DeclaredLength(self.container, self.stream, path)
         start_s = float((self.stream.start_time or 0) * (self.stream.time_base or 1))
-        declared_s = self._length.seconds(np.array([start_s]))  # a first word, until all packets are read
+        declared_s = self._length.seconds(np.array([start_s]))  # an estimate, until all packets are read
         self.health = Health(declared_frames=self.stream.frames or None, declared_duration_s=declared_s)
         # AVI stores no presentation times: what the demuxer calls PTS is in decode order there
         self._dts_only = self.container.format.name == "avi"
@@ -185,9 +169,9 @@ class VideoReader(Reader):
     @property
     def seekable(self) -> bool:
         """Whether PTS identify frames: all present, strictly increasing, no decode error."""
-        damage = self.health.missing_pts or self.health.decode_errors or self.health.corrupt_frames
-        sound = not (damage or self._dts_only)
-        return sound and len(self._pts) > 0 and bool(np.all(np.diff(self.pts) > 0))
+        health = self.health
+        damage = health.missing_pts or health.decode_errors or health.corrupt_frames
+        return not (damage or self._dts_only) and super().seekable
 
     def __iter__(self) -> Iterator[Frame]:
         for raw in self._raw_frames():
@@ -198,9 +182,8 @@ class VideoReader(Reader):
             refuse_memory_error()
         if not self._pts:
             lost = self.health.decode_errors
-            raise VideoError(
-                self.path, f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame"
-            )
+            reason = f"no frame could be decoded ({lost} packets failed)" if lost else "it holds no frame"
+            raise VideoError(self.path, reason)
 
     def _judge(self) -> None:
         health, base = self.health, self.stream.time_base or Fraction(1)
@@ -213,18 +196,17 @@ class VideoReader(Reader):
     def _raw_frames(self) -> Iterator[av.VideoFrame]:
         try:
             for packet in self._length.packets():
-                self._note_ticks(packet)
+                if packet.dts is not None:
+                    self._note_ticks(packet)
                 if not is_empty(packet):
                     yield from self._decoded(packet.decode)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             refuse_memory_error(error)
             self.health.truncated_tail = True
-            self.health.notes.append(f"reading stopped early: {_reason(error)}")
+            self.health.notes.append(f"reading stopped early: {error_text(error)}")
             yield from self._decoded(lambda: self.stream.codec_context.decode(None))
 
     def _note_ticks(self, packet: Any) -> None:
-        if packet.dts is None:
-            return
         if self._first_dts is None:
             self._first_dts = packet.dts
         empty, tick = int(is_empty(packet)), packet.dts if packet.pts is None else packet.pts
@@ -240,7 +222,7 @@ class VideoReader(Reader):
             return decode()
         except av.error.EOFError:
             pass
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             refuse_memory_error(error)
             self.health.decode_errors += 1
         return []
@@ -251,9 +233,8 @@ class VideoReader(Reader):
         pts = self._presentation_time(raw, base)
         if ordinal == 0:
             self._mirrored = is_mirrored(raw)
-        frame = Frame(raw, ordinal, pts * base.numerator / base.denominator, self.ledger, mirrored=self._mirrored)
+        frame = Frame(raw, ordinal, pts * base.numerator / base.denominator, self.meter, mirrored=self._mirrored)
         if ordinal == 0:
-            self.width, self.height = frame.width, frame.height
             self.health.rotation = 90 * frame.turns
             self._note_picture(frame)
         elif (raw.width, raw.height) != self._coded:
@@ -272,13 +253,11 @@ class VideoReader(Reader):
         if raw.pts is not None and not self._dts_only:
             return int(raw.pts)
         self.health.missing_pts += not self._dts_only
-        return self._pts[-1] + self._step(base) if self._pts else 0
-
-    def _step(self, base: Fraction) -> int:
-        """Return the usual distance of the latest packets in ticks, or what is declared where they have no times."""
-        steps = np.diff(self._dts)
+        if not self._pts:
+            return 0
+        steps = np.diff(self._dts)  # the usual distance of the latest packets, or what is declared without any
         steps = steps[steps > 0]
-        return int(np.median(steps)) if len(steps) else max(1, round(self.frame_s / base))
+        return self._pts[-1] + (int(np.median(steps)) if len(steps) else max(1, round(self.frame_s / base)))
 
     def _note_picture(self, frame: Frame) -> None:
         raw, notes = frame.raw, self.health.notes
@@ -290,8 +269,3 @@ class VideoReader(Reader):
             notes.append(f"display rotation of {raw.rotation} degrees rounded to {90 * frame.turns}")
         if frame.mirrored:
             notes.append("the display matrix mirrors the picture")
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).split(": 'file:")[0].split(";")[0].strip().lower()

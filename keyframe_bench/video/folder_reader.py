@@ -1,4 +1,4 @@
-"""Reading a folder of pictures as a video: several pictures side by side, in order."""
+"""Reading a folder of pictures as a video, several pictures side by side; and opening either kind of video."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ from numpy.typing import NDArray
 from ..core.errors import VideoError
 from ..core.files import printable
 from ..core.threads import in_order, n_cores
-from .checksum import checksum
-from .decode import decoder_threads
-from .frame import Frame
-from .frame_folder import DEFAULT_FPS, NAMED, FrameFolder, listed, numbering_notes
+from .cost_meter import CostMeter
+from .decode import Reader, VideoReader, decoder_threads
+from .frame import Frame, checksum
+from .frame_folder import DEFAULT_FPS, NAMED, FrameFolder, VideoPath, as_video, listed, numbering_notes
 from .health import Health
 from .image_files import UnreadableError, quiet_pillow, read_rgb
-from .ledger import Ledger
-from .reader import Reader
 
 _HELD_BYTES = 128_000_000  # of pictures that are read ahead; of larger ones there is one
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def open_video(path: VideoPath, meter: CostMeter | None = None) -> Reader:
+    """Return a reader of the video at ``path``; `VideoError` says why there is none."""
+    video = as_video(path)
+    return FolderReader(video, meter) if isinstance(video, FrameFolder) else VideoReader(video, meter)
 
 
 class FolderReader(Reader):
@@ -35,7 +39,7 @@ class FolderReader(Reader):
     Parameters
     ----------
     path : FrameFolder
-    ledger : Ledger, optional
+    meter : CostMeter, optional
 
     Raises
     ------
@@ -43,8 +47,8 @@ class FolderReader(Reader):
         When there is no picture, or (at the end of iteration) none could be read.
     """
 
-    def __init__(self, path: FrameFolder, ledger: Ledger | None = None) -> None:
-        super().__init__(path, ledger)
+    def __init__(self, path: FrameFolder, meter: CostMeter | None = None) -> None:
+        super().__init__(path, meter)
         self.folder = path
         self._files = path.files()
         self._ticks = path.ticks(self._files)
@@ -64,34 +68,25 @@ class FolderReader(Reader):
         """Let Pillow warn again; files are open only while they are read."""
         self._quiet.close()
 
-    @property
-    def seekable(self) -> bool:
-        """Whether no time repeats or steps back; each picture is a file of its own."""
-        return len(self._pts) > 0 and bool(np.all(np.diff(self.pts) > 0))
-
     def __iter__(self) -> Iterator[Frame]:
         pictures = _side_by_side(_read, self._files, _bytes_of)
         for file, tick, found in zip(self._files, self._ticks.tolist(), pictures, strict=True):
             if isinstance(found, str):
                 self._unreadable.append(f"{printable(file.name)} ({found})")
-                self.health.decode_errors += 1
-                self.health.declared_frames = len(self._files) - len(self._unreadable)
             else:
                 yield self._frame(file, tick, found)
+        self.health.decode_errors = len(self._unreadable)
         if not self._pts:
-            raise VideoError(
-                self.folder, f"none of its {len(self._files)} pictures can be read: {listed(self._unreadable)}"
-            )
+            reason = f"none of its {len(self._files)} pictures can be read: {listed(self._unreadable)}"
+            raise VideoError(self.folder, reason)
+        self.health.declared_frames = len(self._pts)
         self.health.judge_times(self.times, self.frame_s)
         self.health.notes += self._notes()
 
     def _frame(self, file: Path, tick: int, raw: av.VideoFrame) -> Frame:
-        frame = _frame(raw, len(self._pts), tick / self.folder.rate, self.ledger)
+        frame = _frame(raw, len(self._pts), tick / self.folder.rate, self.meter)
         size = (frame.height, frame.width)
-        if not self._pts:
-            self.width, self.height = frame.width, frame.height
-        elif size != self._size and not self.folder.photographs:
-            self.health.size_changes += 1
+        self.health.size_changes += bool(self._pts) and size != self._size and not self.folder.photographs
         self._size = size
         self._sizes[size] += 1
         self._examples.setdefault(size, printable(file.name))
@@ -108,12 +103,12 @@ class FolderReader(Reader):
             notes.append(f"pictures have {len(self._sizes)} sizes (height x width): {', '.join(sizes)}")
         notes += numbering_notes(self._files)
         if self.folder.fps is None:
-            notes.append(f"times are by the default of {DEFAULT_FPS:g} pictures per second; fps=N says another")
+            notes.append(f"times assume the default of {DEFAULT_FPS:g} pictures per second; fps=N sets another")
         return notes
 
 
 def read_pictures(
-    folder: FrameFolder, wanted: Iterable[int], pts: NDArray[np.int64], sums: NDArray[np.uint32]
+    folder: FrameFolder, wanted: Iterable[int], pts: NDArray[np.int64], checksums: NDArray[np.uint32]
 ) -> Iterator[Frame]:
     """Yield single frames of a folder that was read before, in the order of ``wanted``.
 
@@ -122,8 +117,8 @@ def read_pictures(
     folder : FrameFolder
     wanted : iterable of int
         Ordinals.
-    pts, sums : int64 [N], uint32 [N]
-        Of all frames of that pass: which file a frame is, its time and its checksum tell.
+    pts, checksums : int64 [N], uint32 [N]
+        Of all frames of that pass: a frame's file is found by its time and checksum.
 
     Raises
     ------
@@ -132,22 +127,18 @@ def read_pictures(
     """
     files = folder.files()
     ticks = folder.ticks(files)
-    order = list(wanted)
-    places = [np.flatnonzero(ticks == pts[ordinal]).tolist() for ordinal in order]
 
-    def find(place: tuple[int, list[int]]) -> Frame | None:
-        ordinal, candidates = place
-        for candidate in candidates:  # several where a number repeats
+    def find(ordinal: int) -> tuple[int, Frame | None]:
+        for candidate in np.flatnonzero(ticks == pts[ordinal]):  # several where a number repeats
             found = _read(files[candidate])
             if not isinstance(found, str):
                 frame = _frame(found, ordinal, int(pts[ordinal]) / folder.rate)
-                if checksum(frame) == int(sums[ordinal]):
-                    return frame
-        return None
+                if checksum(frame) == int(checksums[ordinal]):
+                    return ordinal, frame
+        return ordinal, None
 
     with quiet_pillow():
-        found = _side_by_side(find, zip(order, places, strict=True), lambda frame: frame.held_bytes if frame else 0)
-        for ordinal, frame in zip(order, found, strict=True):
+        for ordinal, frame in _side_by_side(find, wanted, lambda found: found[1].held_bytes if found[1] else 0):
             if frame is None:
                 raise VideoError(folder, f"picture {ordinal} cannot be read any more, or shows something else")
             yield frame
@@ -163,12 +154,12 @@ def _read(file: Path) -> av.VideoFrame | str:
         return f"its size is not taken ({error})"
 
 
-def _bytes_of(picture: av.VideoFrame | str) -> int:
-    return 0 if isinstance(picture, str) else 3 * picture.width * picture.height
+def _bytes_of(found: av.VideoFrame | str) -> int:
+    return 0 if isinstance(found, str) else 3 * found.width * found.height
 
 
-def _frame(raw: av.VideoFrame, ordinal: int, time: float, ledger: Ledger | None = None) -> Frame:
-    frame = Frame(raw, ordinal, time, ledger)
+def _frame(raw: av.VideoFrame, ordinal: int, time: float, meter: CostMeter | None = None) -> Frame:
+    frame = Frame(raw, ordinal, time, meter)
     frame.key_frame, frame.picture_type = True, "I"  # each is coded by itself
     return frame
 
@@ -176,7 +167,7 @@ def _frame(raw: av.VideoFrame, ordinal: int, time: float, ledger: Ledger | None 
 def _side_by_side(read: Callable[[T], R], items: Iterable[T], n_bytes: Callable[[R], int]) -> Iterator[R]:
     """Yield ``read(item)`` in order, by as many threads as a decoder has, and fewer at a time where results are large.
 
-    With one decoder thread there are no others: a worker is then one core.
+    With one decoder thread there are no others: a worker then uses one core.
     """
     threads = decoder_threads() or n_cores()
     if threads == 1:

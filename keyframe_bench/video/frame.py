@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
 import cv2
 import numpy as np
-from av import VideoFrame
+from av import VideoFormat, VideoFrame
 from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
 
-from .ledger import Ledger
-
-Image = NDArray[np.uint8]
+from .cost_meter import CostMeter
+from .image_files import Image, resized
 
 # Formats read plane by plane, exactly as libavfilter sees them.
 _PLANAR_YUV = frozenset(f"yuv{j}{sub}p" for j in ("", "j") for sub in ("420", "422", "444", "440", "411")) | {
@@ -31,12 +32,11 @@ _PACKED_RGB |= {"bgr0": (2, 1, 0), "argb": (1, 2, 3), "abgr": (3, 2, 1), "0rgb":
 # Planes of 16-bit words (ya: grey beside alpha) or floats, which libswscale would truncate or dither.
 _DEEP_PLANAR = re.compile(r"(?:(?:yuva?4(?:20|22|40|44)p|gbra?p|gray|ya)(9|10|12|14|16)|(?:gbra?p|gray)f32)([lb]e)")
 
-# RGB in words that libswscale gives a cast: samples of 16 bits; fields of one word, from the lowest bit of each and
-# their widths.
-_DEEP_PACKED = re.compile(r"(rgba?|bgra?)(?:48|64)([lb]e)")
-_FIELDS = {"565": ((11, 5), (5, 6), (0, 5)), "555": ((10, 5), (5, 5), (0, 5)), "444": ((8, 4), (4, 4), (0, 4))}
-_FIELDS |= {"10": ((20, 10), (10, 10), (0, 10))}
-_PACKED_FIELDS = re.compile(r"x?2?(rgb|bgr)(565|555|444|10)([lb]e)")
+# Packed RGB: of 16 bits a sample, which libswscale takes apart without loss, and in fields of a word, which it does not
+# round; their widths in bits, from the highest on.
+_DEEP_PACKED = re.compile(r"(?:rgba?|bgra?)(?:48|64)[lb]e")
+_PACKED_FIELDS = re.compile(r"(?:x2)?(rgb|bgr)(565|555|444|10)([lb]e)")
+_FIELDS = {"565": (5, 6, 5), "555": (5, 5, 5), "444": (4, 4, 4), "10": (10, 10, 10)}
 
 # Kr, Kb of the matrix coefficients, by AVColorSpace number; unspecified is read as BT.601, as FFmpeg and OpenCV do.
 _COEFFICIENTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087), 4: (0.30, 0.11)}
@@ -62,7 +62,7 @@ class Frame:
         0-based position in the decoder's output.
     time : float
         PTS in seconds.
-    ledger : Ledger, optional
+    meter : CostMeter, optional
         Shared by all frames of a pass.
     mirrored : bool
         What `is_mirrored` says of the video.
@@ -74,12 +74,12 @@ class Frame:
     """
 
     __slots__ = (
-        "__weakref__", "_cache", "_layout", "_ledger",
-        "key_frame", "mirrored", "ordinal", "picture_type", "raw", "time", "turns",
+        "__weakref__", "_cache", "_meter",
+        "key_frame", "layout", "mirrored", "ordinal", "picture_type", "raw", "time", "turns",
     )  # fmt: skip
 
     def __init__(
-        self, raw: VideoFrame, ordinal: int, time: float, ledger: Ledger | None = None, *, mirrored: bool = False
+        self, raw: VideoFrame, ordinal: int, time: float, meter: CostMeter | None = None, *, mirrored: bool = False
     ) -> None:
         self.raw = raw
         self.ordinal = ordinal
@@ -90,8 +90,8 @@ class Frame:
         self.key_frame = bool(raw.key_frame)
         self.picture_type = _PICTURE_TYPES.get(int(raw.pict_type), "?")
         self._cache: dict[tuple[Any, ...], Any] = {}
-        self._ledger = ledger
-        self._layout = eight_bit_format(raw)  # of `planes`
+        self._meter = meter
+        self.layout = eight_bit_format(raw)  # of `planes`
 
     @property
     def height(self) -> int:
@@ -107,7 +107,7 @@ class Frame:
     def held_bytes(self) -> int:
         """Memory the decoded picture occupies, with its 8-bit copy where one is needed."""
         coded = sum(plane.buffer_size for plane in self.raw.planes)
-        return coded if self._layout == self.raw.format.name else 2 * coded
+        return coded if self.layout == self.raw.format.name else 2 * coded
 
     def luma(self, height: int, width: int) -> Image:
         """Return the upright grey picture, uint8 [height, width], 0 black to 255 white whatever the coded range.
@@ -130,28 +130,28 @@ class Frame:
     @property
     def is_rgb(self) -> bool:
         """Whether `planes` are R, G, B and not Y, U, V."""
-        return self._layout in _PACKED_RGB
+        return self.layout in _PACKED_RGB
 
     def full_rgb(self) -> Image:
         """Return the upright picture at full resolution, uint8 [height, width, 3], RGB."""
         return self._rgb(self.height, self.width)
 
     def _shared(self, what: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-        ledger = self._ledger
-        if ledger is not None:
-            ledger.ask(what)
+        meter = self._meter
+        if meter is not None:
+            meter.ask(what)
         found = self._cache.get(what)
         if found is None:
-            found = self._cache[what] = make() if ledger is None else ledger.make(what, make)
+            found = self._cache[what] = make() if meter is None else meter.make(what, make)
         return found
 
     def _plane(self, index: int, height: int, width: int) -> Image:
         """Return one plane, resized to upright ``height`` and ``width`` but not turned."""
-        size = (height, width) if self.turns % 2 else (width, height)
+        size = (width, height) if self.turns % 2 else (height, width)
         plane = self.planes()[index]
-        if (plane.shape[1], plane.shape[0]) == size:
+        if plane.shape == size:
             return plane
-        return cast(Image, self._shared(("plane", index, height, width), lambda: _resize(plane, size)))
+        return cast(Image, self._shared(("plane", index, height, width), lambda: resized(plane, *size)))
 
     def _upright(self, picture: NDArray[Any]) -> Image:
         if self.turns or self.mirrored:
@@ -173,75 +173,77 @@ class Frame:
             return self._upright(cv2.cvtColor(self._full(planes[0]), cv2.COLOR_GRAY2RGB))
         if self.is_rgb:
             return self._upright(cv2.merge(planes))
-        return self._upright(_to_rgb(planes, rgb_matrix(int(self.raw.colorspace), self._full_range)))
+        return self._upright(_to_rgb(planes, rgb_matrix(int(self.raw.colorspace), self.full_range)))
 
     def _full(self, luma: Image) -> Image:
-        return luma if self._full_range else cast(Image, cv2.LUT(luma, FULL_RANGE_OF_LIMITED))
+        return luma if self.full_range else cast(Image, cv2.LUT(luma, FULL_RANGE_OF_LIMITED))
 
     @property
-    def _full_range(self) -> bool:
-        name, tag = self._layout, int(self.raw.color_range)
+    def full_range(self) -> bool:
+        """Whether black is 0 and not 16."""
+        name, tag = self.layout, int(self.raw.color_range)
         # Grey formats of image codecs are full range when nothing is said, video is limited (FFmpeg's convention).
         return tag == _FULL_RANGE or name.startswith("yuvj") or (name == "gray" and tag != _LIMITED_RANGE)
 
     def _planes(self) -> list[Image]:
-        name, deep = self.raw.format.name, _DEEP_PLANAR.fullmatch(self.raw.format.name)
-        packed_rgb = _packed_rgb(self.raw)
-        native = self.raw if deep or packed_rgb or name == self._layout else self.raw.reformat(format=self._layout)
-        if deep:
-            planes = self._reduced(int(deep[1] or 0), "<" if deep[2] == "le" else ">")
-        elif packed_rgb:
-            planes = packed_rgb
-        elif self.is_rgb:
-            packed = _rows(native.planes[0], native.height)
-            step = 3 if self._layout in ("rgb24", "bgr24") else 4
-            pixels = packed[:, : native.width * step].reshape(native.height, native.width, step)
-            planes = [np.ascontiguousarray(pixels[..., c]) for c in _PACKED_RGB[self._layout]]
+        raw = self.raw
+        if _DEEP_PACKED.fullmatch(raw.format.name):
+            raw = raw.reformat(format="gbrp16le")
+        if deep := _DEEP_PLANAR.fullmatch(raw.format.name):
+            planes = self._reduced(raw, int(deep[1] or 0), "<" if deep[2] == "le" else ">")
+        elif fields := _PACKED_FIELDS.fullmatch(raw.format.name):
+            planes = _field_planes(raw, *fields.groups())
         else:
-            planes = [_rows(plane, plane.height)[:, : plane.width] for plane in native.planes[:3]]
+            native = raw if raw.format.name == self.layout else raw.reformat(format=self.layout)
+            planes = self._rgb_planes(native) if self.is_rgb else _native_planes(native)
         for plane in planes:
             plane.flags.writeable = False  # the decoder predicts the next pictures from it
         return planes
 
-    def _reduced(self, bits: int, order: str) -> list[Image]:
+    def _rgb_planes(self, native: VideoFrame) -> list[Image]:
+        """Return R, G, B of a packed format of 8 bits."""
+        packed, step = _rows(native.planes[0], native.height), 3 if self.layout in ("rgb24", "bgr24") else 4
+        pixels = packed[:, : native.width * step].reshape(native.height, native.width, step)
+        return [np.ascontiguousarray(pixels[..., c]) for c in _PACKED_RGB[self.layout]]
+
+    def _reduced(self, raw: VideoFrame, bits: int, order: str) -> list[Image]:
         """Return the planes as 8-bit ones, rounded: limited range is shifted, full range scaled (ITU-T H.273).
 
         Parameters
         ----------
+        raw : av.VideoFrame
+            Planar.
         bits : int
             0: floats from 0 to 1.
         order : {"<", ">"}
             Of the bytes.
         """
-        scale = 255 / max(2**bits - 1, 1) if self.is_rgb or self._full_range or not bits else 2.0 ** (8 - bits)
+        scale = 255 / max(2**bits - 1, 1) if self.is_rgb or self.full_range or not bits else 2.0 ** (8 - bits)
         middle = 128 - scale * 2 ** (bits - 1)  # what keeps chroma of grey at 128
-        step = 2 if self.raw.format.name.startswith("ya") else 1
+        step = 2 if raw.format.name.startswith("ya") else 1
         reduced = []
-        for index, plane in enumerate(self.raw.planes[:3]):
-            deep = _rows(plane, plane.height).view(f"{order}u2" if bits else f"{order}f4")[
-                :, : plane.width * step : step
-            ]
+        for index, plane in enumerate(raw.planes[:3]):
+            words = _rows(plane, plane.height).view(f"{order}u2" if bits else f"{order}f4")
+            deep = words[:, : plane.width * step : step]
             shift = middle if index and not self.is_rgb else 0.0
             samples = deep.astype(np.uint16, copy=False) if bits else np.clip(deep, 0, 1).astype(np.float32, copy=False)
             reduced.append(cast(Image, cv2.convertScaleAbs(samples, alpha=scale, beta=shift)))
         return [reduced[index] for index in (2, 0, 1)] if self.is_rgb else reduced  # stored as G, B, R
 
 
-def _packed_rgb(raw: VideoFrame) -> list[Image]:
-    """Return R, G, B of a format whose samples are not bytes of their own, 8 bits, rounded; empty for other formats."""
-    name, width = raw.format.name, raw.width
-    if deep := _DEEP_PACKED.fullmatch(name):
-        order, samples = deep[1], len(deep[1])
-        words = _rows(raw.planes[0], raw.height).view("<u2" if deep[2] == "le" else ">u2")
-        parts = [(words[:, n : width * samples : samples], 16) for n in range(3)]
-    elif fields := _PACKED_FIELDS.fullmatch(name):
-        order, size = fields[1], 4 if fields[2] == "10" else 2
-        words = _rows(raw.planes[0], raw.height)[:, : width * size].view(f"{'<' if fields[3] == 'le' else '>'}u{size}")
-        parts = [(words >> start & (1 << bits) - 1, bits) for start, bits in _FIELDS[fields[2]]]
-    else:
-        return []
-    scaled = [cv2.convertScaleAbs(part.astype(np.uint16), alpha=255 / (2**bits - 1)) for part, bits in parts]
-    return cast("list[Image]", scaled[::-1] if order.startswith("bgr") else scaled)
+def _field_planes(raw: VideoFrame, order: str, kind: str, endian: str) -> list[Image]:
+    """Return R, G, B of a format whose samples are fields of one word, rounded to 8 bits."""
+    size = 4 if kind == "10" else 2
+    words = _rows(raw.planes[0], raw.height)[:, : raw.width * size].view(f"{'<' if endian == 'le' else '>'}u{size}")
+    planes, shift = [], sum(_FIELDS[kind])
+    for bits in _FIELDS[kind]:
+        shift, full = shift - bits, (1 << bits) - 1
+        planes.append(cast(Image, cv2.convertScaleAbs((words >> shift & full).astype(np.uint16), alpha=255 / full)))
+    return planes[::-1] if order == "bgr" else planes
+
+
+def _native_planes(native: VideoFrame) -> list[Image]:
+    return [_rows(plane, plane.height)[:, : plane.width] for plane in native.planes[:3]]
 
 
 def _rows(plane: Any, height: int) -> Image:
@@ -324,26 +326,48 @@ def quarter_turns(rotation: float) -> int:
     return round(rotation / 90) % 4
 
 
-def is_mirrored(raw: VideoFrame) -> bool:
-    """Say whether the display matrix swaps left and right, by turning or before it.
+def display_matrix(raw: VideoFrame) -> tuple[int, ...] | None:
+    """Return the nine numbers of the display matrix, None without one.
 
     Ask it of one frame of a video, not of all: PyAV's side data and frame hold each other, so that the frame's memory
     stays until Python collects cycles.
     """
     attached: Any = raw.side_data  # typed as if its keys were text
     matrix = attached.get(SideDataType.DISPLAYMATRIX)
-    if matrix is None:
-        return False
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
-    return bool(a * d < b * c)
+    return None if matrix is None else struct.unpack_from("=9i", bytes(matrix))
 
 
-def _resize(plane: Image, size: tuple[int, int]) -> Image:
-    """Average over the covered area along an axis that shrinks, interpolate linearly along one that grows (chroma)."""
-    height, width = plane.shape
-    shrunk = (min(width, size[0]), min(height, size[1]))
-    if shrunk != (width, height):
-        plane = cast(Image, cv2.resize(plane, shrunk, interpolation=cv2.INTER_AREA))
-    if shrunk != size:
-        plane = cast(Image, cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR))
-    return plane
+def is_mirrored(raw: VideoFrame) -> bool:
+    """Say whether the display matrix of a video (see there) swaps left and right, by turning or before it."""
+    a, b, _, c, d, *_ = display_matrix(raw) or (1, 0, 0, 0, 1)
+    return a * d < b * c
+
+
+def checksum(frame: Frame) -> int:
+    """Return the CRC-32 of every third line of all planes as coded, added up in words of eight bytes.
+
+    They are added up along the lines and across them, so that what moves to the side is told as well. Decoders work on
+    blocks of four lines or more, of the frame or of one field: no block is missed. It is cheap enough for every frame.
+    """
+    raw, value = frame.raw, 0
+    for plane, width in zip(raw.planes, _visible_bytes(raw.format.name, raw.width, raw.height), strict=False):
+        lines, whole = _rows(plane, plane.height)[::3], width - width % 8
+        words = lines[:, :whole].view(np.uint64)
+        value = zlib.crc32(words.sum(axis=0), zlib.crc32(words.sum(axis=1), value))
+        if whole < width:
+            value = zlib.crc32(lines[:, whole:width].tobytes(), value)
+    if raw.format.name == "pal8":
+        value = zlib.crc32(memoryview(raw.planes[1]), value)  # some containers give it with the first packet only
+    return value
+
+
+@lru_cache(maxsize=16)
+def _visible_bytes(pixel_format: str, width: int, height: int) -> list[int]:
+    """Return how long the lines of each plane are without padding, which holds anything; a palette is no plane."""
+    layout = VideoFormat(pixel_format, width, height)
+    lengths: Counter[int] = Counter()
+    for part in layout.components:
+        lengths[part.plane] += part.width * -(-part.bits // 8)
+    if len(lengths) == 1:  # its samples may share bytes, or have some between them
+        return [-(-width * layout.padded_bits_per_pixel // 8)]
+    return [lengths[plane] for plane in sorted(lengths)]

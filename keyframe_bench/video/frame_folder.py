@@ -1,4 +1,4 @@
-"""A folder of pictures that is a video: which files, in which order, when each is shown, and what is odd about it."""
+"""What stands for a video: the path of a file, or a folder whose pictures are the frames; nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import os
 import re
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError, VideoError
-from ..core.files import natural, printable
+from ..core.errors import UnavailableError, UsageError, VideoError
+from ..core.feature import Feature, opens_file
+from ..core.files import natural, printable, sha256_of_file
 from ..core.hashes import sha256_of_all
 from ..core.params import Parameter, Range
 from .image_files import is_image_name
@@ -35,6 +36,7 @@ VIDEO_EXTENSIONS = frozenset(
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 _LARGEST = 2**62
+_MANY = "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos"
 _OPTIONS = (
     Parameter("fps", (float,), range=Range(1e-6, 1e6)),
     Parameter("times", (), choices=("index", "names")),
@@ -128,10 +130,7 @@ class FrameFolder:
         if names and self.fps is None and any(Path(name).suffix.lower() in VIDEO_EXTENSIONS for name in found):
             doubt = "there are video files in it; fps=N takes its pictures all the same"
         if doubt:
-            raise VideoError(
-                self.path,
-                f"it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos ({doubt})",
-            )
+            raise VideoError(self.path, f"{_MANY} ({doubt})")
         return [self.path / name for name in sorted(names, key=natural)]
 
     def ticks(self, files: Sequence[Path]) -> NDArray[np.int64]:
@@ -202,7 +201,7 @@ def as_video(path: VideoPath, fps: float | None = None, times: str | None = None
     Raises
     ------
     UsageError
-        When an option is wrong, or given for a file: that states its times itself.
+        When an option is wrong, or given for a file, which states its own times.
     VideoError
         When the path is empty.
     """
@@ -211,68 +210,101 @@ def as_video(path: VideoPath, fps: float | None = None, times: str | None = None
         return replace(path, **given)
     if not os.fspath(path):  # `Path` takes it for the current folder
         raise VideoError(path, "no such file")
-    if _is_folder(path):
+    if os.path.isdir(path):  # noqa: PTH112 - False for names that no path can have
         return FrameFolder(Path(path), **given)
     if given:
-        from .decode import check_file  # which loads FFmpeg: data sets are listed without
-
         check_file(path)
         raise UsageError(
-            f"{next(iter(given))}= is for folders of pictures, and {os.fspath(path)!r} is a file, which states its "
-            "times itself; leave it out"
+            f"{next(iter(given))}= is for folders of pictures, and {os.fspath(path)!r} is a file, which states its own "
+            "times; leave it out"
         )
     return Path(path)
 
 
-def _is_folder(path: VideoPath) -> bool:
+def check_file(path: VideoPath) -> None:
+    """Raise `VideoError` with the reason when ``path`` is no readable, non-empty regular file."""
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except (OSError, ValueError):  # told by who opens it
-        return False
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise VideoError(path, _MANY)
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(path, "it is not a regular file")
+        if status.st_size == 0:
+            raise VideoError(path, "the file is empty")
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError:
+        raise VideoError(path, "no such file") from None
+    except (OSError, ValueError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
 
 
-@dataclass
-class _Series:
-    """Names that differ in their last number only."""
+def check_video(path: VideoPath, features: Iterable[Feature] = ()) -> None:
+    """Raise `VideoError` when there is no readable file, or no folder with pictures, at ``path``.
 
-    numbers: list[int] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
+    `UnavailableError` when one of ``features`` opens the file itself and ``path`` is a folder.
+    """
+    video = as_video(path)
+    if not isinstance(video, FrameFolder):
+        check_file(video)
+        return
+    video.files()
+    if opens_file(features):
+        raise UnavailableError(
+            f"this tool opens video files itself, and {os.fspath(path)!r} is a folder of pictures; make a video of it "
+            "first, or leave the tool out"
+        )
 
-    def repeated(self) -> Iterator[str]:
-        for i in range(1, len(self.numbers)):
-            if self.numbers[i] == self.numbers[i - 1]:
-                yield f"{self.numbers[i]} ({self.files[i - 1]}, {self.files[i]})"
 
-    def missing(self) -> list[tuple[int, int]]:
-        """Return first and last of the numbers that are not there; none where there is no usual step."""
-        numbers = sorted(set(self.numbers))
-        pairs = list(itertools.pairwise(numbers))
-        steps = Counter(after - before for before, after in pairs)
-        usual, count = min(steps.items(), key=lambda step: (-step[1], step[0]), default=(0, 0))
-        if 2 * count < len(pairs):
-            return []
-        return [(before + usual, after - usual) for before, after in pairs if after - before > usual]
+def sha256_of_video(path: VideoPath) -> str:
+    """Return the sha256 of a file's bytes, or what stands for it of a folder (`FrameFolder.sha256`), in hex."""
+    video = as_video(path)
+    return video.sha256() if isinstance(video, FrameFolder) else sha256_of_file(video)
+
+
+def file_stamp(path: VideoPath) -> tuple[int, int]:
+    """Return size in bytes and modification time in ns of ``path``, which show whether it was written to since.
+
+    Of a folder they are the bytes of all pictures, and a number that depends on the times of all of them. `VideoError`
+    when it is gone.
+    """
+    video = as_video(path)
+    if isinstance(video, FrameFolder):
+        return video.stamp()
+    try:
+        status = video.stat()
+    except (OSError, ValueError) as error:
+        raise VideoError(video, getattr(error, "strerror", None) or str(error)) from error
+    return status.st_size, status.st_mtime_ns
+
+
+def video_name(path: VideoPath) -> str:
+    """Return the name of a video's file or folder, printable on one line."""
+    return printable(as_video(path).name)
 
 
 def numbering_notes(files: Sequence[Path]) -> list[str]:
-    """Return what is odd about the numbers in the names, a sentence each: some missing, some twice, several series."""
-    series: defaultdict[tuple[str, str], _Series] = defaultdict(_Series)
+    """Return what is odd about the numbers in the names, a sentence each: missing, repeated, several sequences."""
+    sequences: defaultdict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
     for file in files:
         if found := _NUMBER.fullmatch(file.stem):
-            one = series[found[1], found[3]]
-            one.numbers.append(int(found[2]))
-            one.files.append(printable(file.name))
-    long = [one for one in series.values() if len(one.numbers) > 1]
-    notes = []
-    gaps = [f"{a}" if a >= b else f"{a} to {b}" for one in long for a, b in one.missing()]
-    if gaps:
-        notes.append(f"numbers are missing in the names: {listed(gaps)}")
-    twice = [text for one in long for text in one.repeated()]
-    if twice:
-        notes.append(f"numbers stand in two names: {listed(twice)}")
+            sequences[found[1], found[3]].append((int(found[2]), printable(file.name)))
+    long = [sequence for sequence in sequences.values() if len(sequence) > 1]
+    missing, repeated = [], []
+    for sequence in long:
+        pairs = list(itertools.pairwise(sequence))  # in natural order: numbers do not decrease
+        repeated += [f"{a} ({first}, {second})" for (a, first), (b, second) in pairs if a == b]
+        steps = Counter(b - a for (a, _), (b, _) in pairs if a < b)
+        usual, count = min(steps.items(), key=lambda step: (-step[1], step[0]), default=(0, 0))
+        if 2 * count >= steps.total():
+            holes = [(a + usual, b - usual) for (a, _), (b, _) in pairs if b - a > usual]
+            missing += [f"{a}" if a >= b else f"{a} to {b}" for a, b in holes]
+    notes = [f"numbers are missing in the names: {listed(missing)}"] if missing else []
+    if repeated:
+        notes.append(f"numbers appear in two names: {listed(repeated)}")
     if len(long) > 1:
-        starts = [f"{one.files[0]} ... ({len(one.files)})" for one in long]
-        notes.append(f"the names have {len(long)} numberings, taken one after the other: {listed(starts)}")
+        starts = [f"{sequence[0][1]} ... ({len(sequence)})" for sequence in long]
+        notes.append(f"the names form {len(long)} sequences, taken one after the other: {listed(starts)}")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""Reading picture files of any kind as RGB of one size."""
+"""Picture files: finding them, reading any kind as RGB of one size, encoding key frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
+from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import printable
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ def read_rgb(path: Path) -> Image:
         data = path.read_bytes()
         if not data:
             raise UnreadableError("the file is empty")
-        with Pillow.open(
-            io.BytesIO(data), formats=_FORMATS
-        ) as file:  # TIFF files that it maps by name, Pillow 13 turns wrongly
+        # From memory: TIFF files that it maps by name, Pillow 13 turns wrongly.
+        with Pillow.open(io.BytesIO(data), formats=_FORMATS) as file:
             return np.array(_upright_rgb(file))
     except (UnreadableError, MemoryError):
         raise
@@ -153,20 +152,26 @@ def fit(picture: Image, height: int, width: int, resize: Resize) -> Image:
     high, wide = picture.shape[:2]
     if resize == "crop":
         scale = min(high / height, wide / width)
-        keep_high, keep_wide = max(1, round(height * scale)), max(1, round(width * scale))
-        top, left = (high - keep_high) // 2, (wide - keep_wide) // 2
-        return _resized(picture[top : top + keep_high, left : left + keep_wide], height, width)
+        part = resized(_central(picture, round(height * scale), round(width * scale)), height, width)
+        return np.ascontiguousarray(part)
     if resize == "letterbox":
         scale = min(height / high, width / wide)
-        inner = _resized(picture, max(1, round(high * scale)), max(1, round(wide * scale)))
+        inner = resized(picture, max(1, round(high * scale)), max(1, round(wide * scale)))
         framed = np.zeros((height, width, 3), dtype=np.uint8)
-        top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
-        framed[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+        _central(framed, *inner.shape[:2])[:] = inner
         return framed
-    return _resized(picture, height, width)
+    return resized(picture, height, width)
 
 
-def _resized(picture: Image, height: int, width: int) -> Image:
+def _central(picture: Image, height: int, width: int) -> Image:
+    """Return a view of the middle of ``picture``, at least one pixel of it."""
+    height, width = max(1, height), max(1, width)
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
+
+
+def resized(picture: Image, height: int, width: int) -> Image:
+    """Average over the covered area along an axis that shrinks, interpolate linearly along one that grows."""
     import cv2
 
     smaller = min(picture.shape[0], height), min(picture.shape[1], width)
@@ -174,4 +179,30 @@ def _resized(picture: Image, height: int, width: int) -> Image:
         picture = cast(Image, cv2.resize(picture, smaller[::-1], interpolation=cv2.INTER_AREA))
     if smaller != (height, width):
         picture = cast(Image, cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR))
-    return np.ascontiguousarray(picture)
+    return picture
+
+
+def encode_image(picture: Image, suffix: str) -> bytes:
+    """Return ``picture`` (uint8 [H, W, 3], RGB) as the bytes of a ``.jpg`` or ``.png`` file.
+
+    Raises
+    ------
+    KeyframeBenchError
+        If the picture cannot be stored in that format (a JPEG side is at most 65500 pixels).
+    """
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
+    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise KeyframeBenchError(f"a {suffix} file cannot hold {picture.shape[1]} x {picture.shape[0]} pixels")
+    return bytes(data.tobytes())
+
+
+def fit_width(height: int, width: int, wanted: int) -> tuple[int, int]:
+    """Return (height, width) with the given width and the same shape, each at least 1.
+
+    >>> fit_width(480, 640, 160)
+    (120, 160)
+    """
+    return max(1, round(height * wanted / width)), wanted

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,24 @@ from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature, opens_file
-from .ahead import DecodedAhead
-from .checksum import checksum
-from .collect import Loop, PacketFrame, Progress, column_id
-from .frame_folder import VideoPath, as_video
+from .decode import Reader
+from .feature_pass import ColumnId, FeaturePass, PacketFrame, Progress, column_id, parse_requests
+from .folder_reader import open_video
+from .frame import checksum
+from .frame_folder import FrameFolder, VideoPath, as_video, check_video, file_stamp, sha256_of_video, video_name
 from .health import Health
-from .opening import check_tools, check_video, file_stamp, open_video, sha256_of_video, video_name
 from .packets import PacketTable, scan_packets
+from .prefetch import Prefetch
 
-__all__ = ["Pass", "Progress", "file_stamp", "packets_seconds", "read_pass"]
+__all__ = ["Pass", "Progress", "read_pass"]
+
+
+class Rows(NamedTuple):
+    """One column of a pass: ordinals int64 [N], rows [N, ...] (or [W, ...] of windows), seconds they took."""
+
+    ordinals: NDArray[np.int64]
+    rows: NDArray[Any]
+    seconds: float
 
 
 @dataclass
@@ -46,11 +55,11 @@ class Pass:
     checksums : uint32 [N]
         Of every picture, by `checksum`; 0 after a pass over packets.
     grids : dict
-        Sampling text to ordinals, int64.
+        `Sampling` to ordinals, int64; see `grid`.
     decode_s, peak_mb : float
         Seconds spent waiting for the decoder; highest anonymous memory of the process seen.
     stamp : tuple of int
-        Size and time of change of the file, by `file_stamp`.
+        Size and modification time of the file, by `file_stamp`.
     path : str
         The file, absolute.
     """
@@ -62,16 +71,22 @@ class Pass:
     keys: NDArray[np.bool_]
     seekable: bool
     checksums: NDArray[np.uint32]
-    grids: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    decode_s: float = 0.0
-    peak_mb: float = 0.0
+    decode_s: float
+    peak_mb: float
+    grids: dict[Sampling, NDArray[np.int64]] = field(default_factory=dict)
+    columns: dict[ColumnId, Rows] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
     path: str = ""
-    _columns: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=dict)
-    _seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def clip(self, sampling: str, features: Iterable[Feature] = (), annotation: Annotation | None = None) -> Clip:
+    def grid(self, sampling: Sampling | str) -> NDArray[np.int64]:
+        """Return the ordinals of a sampling that was requested, int64 [n]."""
+        return self.grids[Sampling.parse(sampling)]
+
+    def clip(
+        self, sampling: Sampling | str, features: Iterable[Feature] = (), annotation: Annotation | None = None
+    ) -> Clip:
         """Return the clip of one sampling with the rows of ``features`` (all requested before)."""
+        sampling = Sampling.parse(sampling)
         grid = self.grids[sampling]
         columns, spans = {}, {}
         for feature in features:
@@ -80,33 +95,33 @@ class Pass:
             if feature.source == "file":
                 columns[feature.key] = np.broadcast_to(np.array(self.path), len(grid))
                 continue
-            ordinals, rows = self._columns[column_id(feature, sampling)]
+            ordinals, rows, _ = self.columns[column_id(feature, sampling)]
             same = len(ordinals) == len(grid)
             columns[feature.key] = rows if same else rows[np.searchsorted(ordinals, grid)]
         for rows in columns.values():
             rows.flags.writeable = False
         return Clip(self.info, grid, self.times[grid], columns, annotation, spans)
 
-    def cost(self, sampling: str, features: Iterable[Feature]) -> dict[str, float]:
+    def cost(self, sampling: Sampling | str, features: Iterable[Feature]) -> dict[str, float]:
         """Return ``decode_s, features_s, peak_mb`` as if only ``features`` had been asked for.
 
         A black box that opens the file itself pays for its own decoding while it selects. What else it needs only finds
         its answer among the frames: neither is charged to it here.
         """
-        wanted = list(features)
+        sampling, wanted = Sampling.parse(sampling), list(features)
         if opens_file(wanted):
             return {"decode_s": 0.0, "features_s": 0.0, "peak_mb": self.peak_mb}
         n, spent = len(self.grids[sampling]), 0.0
         for feature in wanted:
-            name = column_id(feature, sampling)
-            spent += self._seconds[name] * n / len(self._columns[name][0])  # others may have asked for more frames
+            column = self.columns[column_id(feature, sampling)]
+            spent += column.seconds * n / len(column.ordinals)  # others may have asked for more frames
         return {"decode_s": self.decode_s, "features_s": spent, "peak_mb": self.peak_mb}
 
 
 @memory_errors_named()
 def read_pass(
     path: VideoPath,
-    requests: Mapping[str, Iterable[Feature]],
+    requests: Mapping[Any, Iterable[Feature]],
     *,
     name: str | None = None,
     sha256: str | None = None,
@@ -116,13 +131,13 @@ def read_pass(
     """Decode ``path`` once and compute all features.
 
     When nothing that was asked for needs pixels and the packets prove frame identity, nothing is decoded at all.
-    The decoder runs ahead of the features in a thread of its own, as far as a bounded queue lets it (`DecodedAhead`).
+    The decoder runs ahead of the features in a thread of its own, as far as a bounded queue lets it (`Prefetch`).
 
     Parameters
     ----------
     path : str, Path or FrameFolder
     requests : mapping
-        Sampling text ("2fps", "every") to the features wanted on it (may be none: the grid alone).
+        `Sampling` or its text ("2fps", "every") to the features wanted on it (may be none: the grid alone).
     name, sha256 : str, optional
         The video's name in tables (default: its file name) and hash (default: computed).
     progress : callable, optional
@@ -143,82 +158,57 @@ def read_pass(
     OutputError
         When features must be kept on disk and it is full.
     """
-    check_video(path)
-    wanted = {str(Sampling.parse(s)): list(dict.fromkeys(f)) for s, f in requests.items()}
-    check_tools(path, (feature for features in wanted.values() for feature in features))
-    stamp = file_stamp(path)
-    info = VideoInfo(name or video_name(path), 0, sha256=sha256 or sha256_of_video(path))
-    done = _read(path, wanted, info, progress, limit)
-    done.stamp = file_stamp(path)
-    done.path = str(as_video(path).absolute())
+    wanted = parse_requests(requests)
+    features = [feature for of_sampling in wanted.values() for feature in of_sampling]
+    check_video(path, features)
+    stamp, sha256 = file_stamp(path), sha256 or sha256_of_video(path)
+    feature_pass = FeaturePass(wanted, progress)
+    needs_pixels = any(feature.source == "frames" for feature in features)
+    found = None if needs_pixels else _read_packets(path, feature_pass)
+    source, checksums, decode_s = found or _read_frames(path, feature_pass, limit)
+    feature_pass.finish()
+    times, health = source.times, source.health
+    facts = (len(times), float(times[0]), health.decoded_duration_s, source.width, source.height, health.rotation)
+    done = Pass(
+        VideoInfo(name or video_name(path), *facts, sha256=sha256),
+        *(health, times, source.pts, source.keys, source.seekable, checksums, decode_s, feature_pass.peak_mb),
+        grids={sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in feature_pass.grids.items()},
+        columns={
+            id_: Rows(np.array(one.ordinals, dtype=np.int64), one.buffer.finish(), one.seconds)
+            for id_, one in feature_pass.collectors.items()
+        },
+        stamp=file_stamp(path),
+        path=str(as_video(path).absolute()),
+    )
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
     return done
 
 
-def _read(
-    path: VideoPath, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
-) -> Pass:
-    if all(feature.source != "frames" for features in wanted.values() for feature in features):
-        start = time.perf_counter()
-        table = scan_packets(path)
-        if table.trusted:
-            return _pass_from_packets(table, wanted, info, time.perf_counter() - start)
-    return _pass_from_frames(path, wanted, info, progress, limit)
+_Read = tuple[Reader | PacketTable, NDArray[np.uint32], float]  # source of the facts, checksums, seconds of decoding
 
 
-def packets_seconds(path: VideoPath) -> float | None:
-    """Return what a pass over the packets alone takes, in seconds; None where they do not prove frame identity."""
+def _read_packets(path: VideoPath, feature_pass: FeaturePass) -> _Read | None:
+    """Go through the packets alone; None where they do not prove frame identity."""
+    if isinstance(as_video(path), FrameFolder):
+        return None
     start = time.perf_counter()
-    return time.perf_counter() - start if scan_packets(path).trusted else None
+    table = scan_packets(path)
+    if not table.trusted:
+        return None
+    scan_s = time.perf_counter() - start
+    for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
+        feature_pass.take(PacketFrame(ordinal, seconds, key, table.width, table.height))
+    return table, np.zeros(len(table), dtype=np.uint32), scan_s
 
 
-def _pass_from_frames(
-    path: VideoPath, wanted: dict[str, list[Feature]], info: VideoInfo, progress: Progress | None, limit: int | None
-) -> Pass:
-    loop, checksums = Loop(wanted, progress), array("L")
-    with open_video(path, loop.ledger) as reader:
-        with DecodedAhead(reader, limit) as frames:
+def _read_frames(path: VideoPath, feature_pass: FeaturePass, limit: int | None) -> _Read:
+    checksums = array("L")
+    with open_video(path, feature_pass.meter) as reader:
+        with Prefetch(reader, limit) as frames:
             for frame in frames:
                 checksums.append(checksum(frame))
-                loop.take(frame)
-        if limit is not None and len(reader.times) == limit:  # else the reader has come to its end and judged
+                feature_pass.take(frame)
+        if len(reader.times) == limit:  # else the reader has come to its end and judged
             reader.health.judge_times(reader.times, reader.frame_s)
-    health, times = reader.health, reader.times
-    facts = replace(info, width=reader.width, height=reader.height, rotation=health.rotation)
-    facts = _timed(facts, times, health)
-    sums = np.array(checksums, dtype=np.uint32)
-    done = Pass(facts, health, times, reader.pts, reader.keys, reader.seekable, sums, decode_s=frames.decode_s)
-    return _filled(done, loop)
-
-
-def _pass_from_packets(table: PacketTable, wanted: dict[str, list[Feature]], info: VideoInfo, scan_s: float) -> Pass:
-    loop = Loop(wanted)
-    for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
-        loop.take(PacketFrame(ordinal, seconds, key, table.width, table.height))
-    health = Health(
-        declared_frames=table.declared_frames,
-        declared_duration_s=table.declared_duration_s,
-        rotation=table.rotation,
-        from_packets=True,
-    )
-    health.judge_times(table.times, table.frame_s)
-    facts = replace(info, width=table.width, height=table.height, rotation=table.rotation)
-    facts = _timed(facts, table.times, health)
-    sums = np.zeros(len(table), dtype=np.uint32)
-    return _filled(Pass(facts, health, table.times, table.pts, table.keys, True, sums, decode_s=scan_s), loop)
-
-
-def _timed(info: VideoInfo, times: NDArray[np.float64], health: Health) -> VideoInfo:
-    return replace(info, n_frames=len(times), start_s=float(times[0]), duration_s=health.decoded_duration_s)
-
-
-def _filled(done: Pass, loop: Loop) -> Pass:
-    """Return ``done`` with grids, columns and costs."""
-    loop.finish()
-    for collector in loop.collectors:
-        done._columns[collector.name] = (np.array(collector.ordinals, np.int64), collector.writer.finish())
-        done._seconds[collector.name] = collector.seconds
-    done.grids = {sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in loop.grids.items()}
-    done.peak_mb = loop.peak_mb
-    return done
+    return reader, np.array(checksums, dtype=np.uint32), frames.decode_s

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +54,14 @@ class EntryKey:
         Key of the feature, or what else was found.
     coverage : str
         Which frames there are rows for.
-    made_by : str
+    fingerprint : str
         Hash of code and versions.
     """
 
     video: str
     what: str
     coverage: str
-    made_by: str
+    fingerprint: str
 
     @property
     def name(self) -> str:
@@ -86,8 +86,7 @@ class Usage:
     videos: int
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     used_ns: int
     bytes: int
     path: Path
@@ -147,8 +146,9 @@ class FeatureStore:
 
         Arrays of Python objects and without a byte are left out: they cannot be memory-mapped.
         """
-        kept = {key: entry for key, entry in entries.items() if all(map(_can_be_mapped, entry.arrays.values()))}
-        size = sum(array.nbytes for entry in kept.values() for array in entry.arrays.values())
+        arrays = {key: entry.arrays.values() for key, entry in entries.items()}
+        kept = {k: entries[k] for k, of in arrays.items() if all(a.nbytes and not a.dtype.hasobject for a in of)}
+        size = sum(array.nbytes for key in kept for array in arrays[key])
         if size > self.limit_bytes:
             self._note(f"those of one video take more than cache_gb={self.limit_bytes / 1e9:g} allows; raise it")
             return
@@ -229,7 +229,7 @@ class FeatureStore:
             found = self._scan()
             total = sum(entry.bytes for entry in found)
             if total > self.limit_bytes:
-                for entry in sorted(found, key=lambda entry: entry.used_ns):
+                for entry in sorted(found):
                     if total <= TRIM_TO * self.limit_bytes:
                         break
                     if entry.path.name not in fresh and withdraw(entry.path):
@@ -259,10 +259,6 @@ def features_folder() -> Path:
 def _usage(found: Sequence[_Found]) -> Usage:
     videos = {entry.path.name.partition("-")[0] for entry in found}
     return Usage(sum(entry.bytes for entry in found), len(found), len(videos))
-
-
-def _can_be_mapped(array: NDArray[Any]) -> bool:
-    return array.nbytes > 0 and not array.dtype.hasobject
 
 
 def _read(path: Path, crc32: int) -> NDArray[Any]:

@@ -35,7 +35,7 @@ from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors import _peers
 from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.video import plain
+from keyframe_bench.video import baseline_decode
 
 # -- rounds, with cases whose seconds are given
 
@@ -140,11 +140,11 @@ def test_facts_and_plain_loops_agree_with_the_file(video):
     assert (facts.frames, facts.width, facts.height, facts.codec) == (30, 64, 48, "h264")
     assert facts.key_frame_distance == (np.median(np.diff(keys)) if len(keys) > 1 else 30)
     assert facts.duration_s == pytest.approx(3.0)
-    assert plain.decoded(video) == plain.filtered(video, "select", "gt(scene,-1)") == 30
-    assert plain.key_frames(video) == len(keys)
+    assert baseline_decode.decoded(video) == baseline_decode.filtered(video, "select", "gt(scene,-1)") == 30
+    assert baseline_decode.key_frames(video) == len(keys)
     batches = [thumbnail_batch(facts, Budget.parse(budget)) for budget in ("1", "7", "10", "30", "50%", "free")]
     assert batches == [30, 5, 3, 2, 2, 100]
-    assert plain.filtered(video, "thumbnail", "n=3") == 10
+    assert baseline_decode.filtered(video, "thumbnail", "n=3") == 10
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no video at all"])

@@ -9,7 +9,8 @@ from keyframe_bench.core.errors import VideoError
 from keyframe_bench.core.files import one_line, visible
 from keyframe_bench.report.latex import escape as latex
 from keyframe_bench.report.markdown import escape as markdown
-from keyframe_bench.video.decode import VideoReader, open_container
+from keyframe_bench.video.container import open_container
+from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.packets import scan_packets
 
 LISTS = {

@@ -19,10 +19,10 @@ import pytest
 from keyframe_bench.core.errors import OutOfMemoryError, UsageError, VideoError, raise_out_of_memory
 from keyframe_bench.core.registry import Registry
 from keyframe_bench.features.gray import Gray
-from keyframe_bench.video import ahead, decode
+from keyframe_bench.video import container, prefetch
+from keyframe_bench.video.container import DeclaredLength
 from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.packets import scan_packets
-from keyframe_bench.video.stream import DeclaredLength
 
 Cli = Callable[..., tuple[int, str, str]]
 N_FRAMES = 24
@@ -119,7 +119,7 @@ def test_a_decode_that_failed_for_memory_gives_no_shorter_video(
             yield _FailingPacket(packet, error) if n == 9 else packet
 
     monkeypatch.setattr(DeclaredLength, "packets", failing)
-    monkeypatch.setattr(decode, "has_room", lambda n: room)
+    monkeypatch.setattr(container, "has_room", lambda n: room)
     with pytest.raises(OutOfMemoryError):
         read_pass(large, {"every": (Gray(height=9, width=16),)})
 
@@ -140,13 +140,13 @@ def test_a_file_that_cannot_be_opened_without_memory_is_not_called_damaged(
 ) -> None:
     path = tmp_path / "text.mp4"
     path.write_text("no video")
-    monkeypatch.setattr(decode, "has_room", lambda n: False)
+    monkeypatch.setattr(container, "has_room", lambda n: False)
     with pytest.raises(OutOfMemoryError):
-        scan_packets(path) if what == "scan" else decode.open_container(path)
+        scan_packets(path) if what == "scan" else container.open_container(path)
 
 
-def test_a_decoding_thread_that_ends_without_a_word_stops_nothing(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead.DecodedAhead, "_work", lambda self: None)
+def test_no_room_for_a_decoding_thread(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch, "has_room", lambda n: False)
     with pytest.raises(OutOfMemoryError):
         read_pass(large, {"every": (Gray(height=9, width=16),)})
 

@@ -13,7 +13,7 @@ from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.training.data import TrainingData
-from keyframe_bench.video.opening import sha256_of_video
+from keyframe_bench.video.frame_folder import sha256_of_video
 
 FILE = Path(__file__).with_name("usual_histogram.txt")
 NAME = "usual_histogram"

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from keyframe_bench.video.cost_meter import CostMeter
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.frame import Frame, rgb_matrix
-from keyframe_bench.video.ledger import Ledger
 
 Encode = Callable[..., Path]
 
@@ -288,15 +288,15 @@ def test_what_features_share_cannot_be_written_to(encode: Encode, pictures: Call
 
 
 def test_a_conversion_is_made_once_a_frame(encode: Encode, pictures: Callable[..., list[np.ndarray]]) -> None:
-    ledger = Ledger()
-    with VideoReader(encode("v.mp4", pictures(5)), ledger) as reader:
+    meter = CostMeter()
+    with VideoReader(encode("v.mp4", pictures(5)), meter) as reader:
         for frame in reader:
             assert frame.luma(6, 8) is frame.luma(6, 8)
             assert frame.rgb(6, 8) is frame.rgb(6, 8)
             assert frame.luma(8, 6) is not frame.luma(6, 8)
             frame.planes()
-    assert set(ledger.made.values()) == {5}
-    assert ledger.made[("plane", 0, 6, 8)] == 5  # luma and rgb of one size resize the luma plane once
+    assert set(meter.made.values()) == {5}
+    assert meter.made[("plane", 0, 6, 8)] == 5  # luma and rgb of one size resize the luma plane once
 
 
 def test_a_view_outlives_the_reader(encode: Encode, pictures: Callable[..., list[np.ndarray]]) -> None:

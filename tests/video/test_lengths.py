@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -16,12 +17,13 @@ import pytest
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.report.health import _row
 from keyframe_bench.report.view import VideoView
+from keyframe_bench.video.baseline_decode import decoded, filtered, key_frames
+from keyframe_bench.video.container import video_stream
 from keyframe_bench.video.decode import VideoReader, decoder_threads, set_decoder_threads
+from keyframe_bench.video.fetch import fetch_frames
 from keyframe_bench.video.health import Health
 from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.packets import scan_packets
-from keyframe_bench.video.pictures import fetch_pictures
-from keyframe_bench.video.plain import decoded, filtered, key_frames
 
 Encode = Callable[..., Path]
 Pictures = Callable[..., list[np.ndarray]]
@@ -115,8 +117,8 @@ def test_pictures_after_empty_packets_are_fetched_by_seeking(monkeypatch: pytest
     with VideoReader(THEORA) as reader:
         wanted = {f.ordinal: f.full_rgb() for f in reader if f.ordinal in (14, 60, 101, 106)}
     passed = read_pass(THEORA, {"every": ()})
-    monkeypatch.setattr("keyframe_bench.video.pictures._by_decoding", lambda *_: pytest.fail("read from the start"))
-    found = {f.ordinal: f.full_rgb() for f in fetch_pictures(THEORA, [101, 106], passed)}
+    monkeypatch.setattr("keyframe_bench.video.fetch._by_decoding", lambda *_: pytest.fail("read from the start"))
+    found = {f.ordinal: f.full_rgb() for f in fetch_frames(THEORA, [101, 106], passed)}
     assert all(np.array_equal(found[n], wanted[n]) for n in found) and len(found) == 2
 
 
@@ -206,7 +208,7 @@ def test_sound_that_goes_on_makes_no_truncated_video(encode: Encode, pictures: P
     path.write_bytes(path.read_bytes().replace(b"DURATION", b"DURASION"))  # other programs write no such tags
     reader = read(path)
     assert not reader.health.truncated_tail
-    assert scan_packets(path).declared_duration_s == reader.health.declared_duration_s
+    assert scan_packets(path).health.declared_duration_s == reader.health.declared_duration_s
 
 
 @pytest.mark.parametrize("name", ["DURATION", "DURATION-eng", "Duration"])
@@ -219,7 +221,7 @@ def test_a_length_inherited_from_another_file_counts_nothing(
     path = copied(source, tmp_path / f"v{suffix}", tags={name: "00:01:00.000000000"})
     reader = read(path)
     assert reader.health.decoded_frames == 50 and not reader.health.truncated_tail
-    assert scan_packets(path).declared_duration_s == reader.health.declared_duration_s
+    assert scan_packets(path).health.declared_duration_s == reader.health.declared_duration_s
 
 
 def test_a_matroska_written_to_a_pipe_declares_its_source_only(
@@ -285,34 +287,24 @@ def test_a_sound_file_with_a_cover_holds_no_video(
     assert status == 2 and "no video stream" in err and err.count("\n") == 1
 
 
-class _Streams:
-    """As PyAV's list of streams, with FFmpeg's choice."""
-
-    def __init__(self, chosen: int, *dispositions: int) -> None:
-        self.video = [_Stream(i, av.stream.Disposition(d)) for i, d in enumerate(dispositions)]
-        self.chosen = chosen
-
-    def best(self, kind: str) -> Any:
-        assert kind == "video"
-        return self.video[self.chosen]
-
-
-class _Stream:
-    bit_rate = None
-
-    def __init__(self, index: int, disposition: Any) -> None:
-        self.index, self.disposition = index, disposition
+def chosen(best: int, *dispositions: int) -> Any:
+    """Return the main video stream where FFmpeg's choice is ``best``."""
+    made = [
+        SimpleNamespace(index=i, disposition=av.stream.Disposition(d), bit_rate=None, codec_context=True)
+        for i, d in enumerate(dispositions)
+    ]
+    streams = SimpleNamespace(video=made, best=lambda _: made[best])
+    return video_stream(SimpleNamespace(streams=streams), "v.mp4")
 
 
 @pytest.mark.parametrize("picture", ["attached_pic", "timed_thumbnails", "still_image"])
 def test_a_video_is_chosen_before_any_picture(picture: str) -> None:
-    from keyframe_bench.video.stream import main_video
-
     kind = int(av.stream.Disposition[picture])
-    found = main_video(_Streams(0, kind | 1, 0, 1))
+    found = chosen(0, kind | 1, 0, 1)
     assert found is not None and found.index == 2
-    assert main_video(_Streams(1, kind, 0)).index == 1  # type: ignore[union-attr]
-    assert main_video(_Streams(0, kind, kind | 1)) is None
+    assert chosen(1, kind, 0).index == 1
+    with pytest.raises(VideoError, match="no video stream"):
+        chosen(0, kind, kind | 1)
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".flv", ".mp4", ".avi"])

@@ -22,10 +22,10 @@ from keyframe_bench.features.hue_histogram import HueHistogram
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.features.plane_histogram import PlaneHistogram
 from keyframe_bench.metrics.base import Metric
-from keyframe_bench.video import ahead, collect, decode, onepass
+from keyframe_bench.video import decode, feature_pass, onepass, prefetch
+from keyframe_bench.video.cost_meter import CostMeter
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.frame import Frame
-from keyframe_bench.video.ledger import Ledger
 from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.packets import scan_packets
 
@@ -86,16 +86,16 @@ def path(encode: Encode, pictures: Pictures) -> Path:
 
 
 @pytest.fixture
-def ledgers(monkeypatch: pytest.MonkeyPatch) -> list[Ledger]:
+def meters(monkeypatch: pytest.MonkeyPatch) -> list[CostMeter]:
     """The books of the passes made in the test."""
-    made: list[Ledger] = []
+    made: list[CostMeter] = []
 
-    class Kept(Ledger):
+    class Kept(CostMeter):
         def __init__(self) -> None:
             super().__init__()
             made.append(self)
 
-    monkeypatch.setattr(collect, "Ledger", Kept)
+    monkeypatch.setattr(feature_pass, "CostMeter", Kept)
     return made
 
 
@@ -149,7 +149,7 @@ def test_a_pass_gives_what_each_feature_alone_gives(path: Path) -> None:
 def test_rows_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch, path: Path, size: int) -> None:
     wanted = everything(metrics=True)
     usual = read_pass(path, wanted)
-    monkeypatch.setattr(collect, "BATCH_FRAMES", size)
+    monkeypatch.setattr(feature_pass, "BATCH_FRAMES", size)
     other = read_pass(path, wanted)
     for sampling, features in wanted.items():
         for feature in features:
@@ -190,18 +190,18 @@ def test_progress_reaches_the_end(path: Path) -> None:
 
 @pytest.mark.parametrize("metrics", [False, True])
 def test_each_conversion_is_made_once_a_frame_and_none_at_full_size(
-    encode: Encode, pictures: Pictures, ledgers: list[Ledger], metrics: bool
+    encode: Encode, pictures: Pictures, meters: list[CostMeter], metrics: bool
 ) -> None:
     path = encode("v.mp4", pictures(80, height=240, width=320))
     read = read_pass(path, everything(metrics=metrics))
-    (book,) = ledgers
+    (book,) = meters
     n = len(read.times)
     assert max(book.made.values()) == n
-    grids = {s: len(g) for s, g in read.grids.items()}
+    grids = {str(s): len(g) for s, g in read.grids.items()}
     assert book.made[("luma", 120, 160)] == grids["2fps"]
     assert book.made[("planes",)] == n
-    assert book.made[("rgb", 60, 80)] == (n if metrics else len({*read.grids["2fps"], *read.grids["1fps"]}))
-    assert book.made[("plane", 0, 60, 80)] == (n if metrics else len({*read.grids["2fps"], *read.grids["1fps"]}))
+    assert book.made[("rgb", 60, 80)] == (n if metrics else len({*read.grid("2fps"), *read.grid("1fps")}))
+    assert book.made[("plane", 0, 60, 80)] == (n if metrics else len({*read.grid("2fps"), *read.grid("1fps")}))
     full = [what for what in book.made if what[0] != "planes" and what[-2] * what[-1] > 0.3 * 240 * 320]
     assert full == []
     a_frame = sum(count for what, count in book.made.items() if what[0] == "plane") / n
@@ -292,7 +292,7 @@ def test_a_bounded_number_of_pictures_is_held(path: Path, alive: Any) -> None:
     finally:
         gc.enable()
     # frames on the two samplings wait for their batches, and what is decoded ahead
-    assert max(most) <= 2 * collect.BATCH_FRAMES + ahead.CHUNKS * ahead.CHUNK_FRAMES
+    assert max(most) <= 2 * feature_pass.BATCH_FRAMES + prefetch.CHUNKS * prefetch.CHUNK_FRAMES
     assert len(alive) <= 2
 
 
@@ -300,13 +300,13 @@ def test_large_pictures_wait_in_smaller_numbers(monkeypatch: pytest.MonkeyPatch,
     with VideoReader(path) as reader:
         frame_bytes = next(iter(reader)).held_bytes
     assert frame_bytes >= 48 * 64 * 3 // 2
-    monkeypatch.setattr(collect, "HELD_BYTES", 10 * frame_bytes)
-    monkeypatch.setattr(ahead, "AHEAD_BYTES", 1)  # one in each chunk
+    monkeypatch.setattr(feature_pass, "HELD_BYTES", 10 * frame_bytes)
+    monkeypatch.setattr(prefetch, "QUEUE_BYTES", 1)  # one in each chunk
     most = []
     Ordinal.do = lambda _: most.append(len(alive))
     read_pass(path, {"every": [Ordinal()], "every3": [PixelDifference()]})
-    assert max(most) <= 11 + ahead.CHUNKS
-    monkeypatch.setattr(collect, "HELD_BYTES", 1)
+    assert max(most) <= 11 + prefetch.CHUNKS
+    monkeypatch.setattr(feature_pass, "HELD_BYTES", 1)
     Ordinal.seen = []
     read_pass(path, {"every": [Ordinal()]})
     assert {len(batch) for batch in Ordinal.seen} == {1}
@@ -319,7 +319,7 @@ def test_the_bound_follows_the_size_of_the_pictures(
     joined = small.with_name("joined.ts")
     joined.write_bytes(small.read_bytes() + large.read_bytes())
     with VideoReader(small) as reader:
-        monkeypatch.setattr(collect, "HELD_BYTES", 8 * next(iter(reader)).held_bytes)
+        monkeypatch.setattr(feature_pass, "HELD_BYTES", 8 * next(iter(reader)).held_bytes)
     read_pass(joined, {"every": [Ordinal()]})
     assert max(len(batch) for batch in Ordinal.seen if batch[0] >= 30) <= 2 < len(Ordinal.seen[0])
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from keyframe_bench.features.gray import Gray
-from keyframe_bench.video import pictures as pictures_module
+from keyframe_bench.video import fetch as pictures_module
 from keyframe_bench.video.decode import VideoReader
+from keyframe_bench.video.fetch import fetch_frames
 from keyframe_bench.video.frame import Frame
 from keyframe_bench.video.onepass import Pass, read_pass
-from keyframe_bench.video.pictures import fetch_pictures
 
 FFMPEG = shutil.which("ffmpeg")
 SOURCE = "-v error -nostdin -f lavfi -i testsrc2=s=176x144:r=25:d=3 -threads 1"
@@ -82,7 +82,7 @@ def test_fetched_is_decoded_in_sequence(codec: str, tmp_path: Path, monkeypatch:
                 expected = {f.ordinal: planes(f) for f in reader if f.ordinal in wanted}
             from_the_start.clear()
             for ordinal in wanted:
-                (frame,) = fetch_pictures(path, [ordinal], read)
+                (frame,) = fetch_frames(path, [ordinal], read)
                 assert planes(frame) == expected[ordinal], (container, ordinal)
             if codec != "h264 refresh":  # whose only key frame is the first
                 assert len(from_the_start) == (10 if "(" in container else 0), container

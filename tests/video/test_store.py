@@ -45,7 +45,7 @@ def entry(value: int = 7, n: int = 5) -> Entry:
 
 def of(number: int) -> EntryKey:
     """The key of another video."""
-    return EntryKey(f"{number:064x}", KEY.what, KEY.coverage, KEY.made_by)
+    return EntryKey(f"{number:064x}", KEY.what, KEY.coverage, KEY.fingerprint)
 
 
 def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store: FeatureStore, folder: Path) -> None:
@@ -64,7 +64,7 @@ def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store: Feature
     assert store.usage() == Usage(sum(f.stat().st_size for f in folder.glob("*/*")), 1, 1)
 
 
-@pytest.mark.parametrize("other", ["video", "what", "coverage", "made_by"])
+@pytest.mark.parametrize("other", ["video", "what", "coverage", "fingerprint"])
 def test_everything_it_depends_on_is_part_of_the_name(store: FeatureStore, other: str) -> None:
     store.save({KEY: entry()})
     assert store.load(KEY, NAMES) is not None

@@ -21,8 +21,9 @@ from keyframe_bench.features.hue_histogram import HueHistogram
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.features.plane_histogram import PlaneHistogram
 from keyframe_bench.features.source_file import SourceFile
-from keyframe_bench.video import column, made_by, onepass
-from keyframe_bench.video.onepass import Pass, file_stamp, read_pass
+from keyframe_bench.video import feature_pass, fingerprint, onepass
+from keyframe_bench.video.frame_folder import file_stamp
+from keyframe_bench.video.onepass import Pass, read_pass
 from keyframe_bench.video.store import FeatureStore
 from keyframe_bench.video.stored_pass import read_stored_pass
 
@@ -102,11 +103,11 @@ WANTED = {
 }
 
 
-@pytest.mark.parametrize("spill_bytes", [column.SPILL_BYTES, 1000])
+@pytest.mark.parametrize("spill_bytes", [feature_pass.SPILL_BYTES, 1000])
 def test_second_pass_is_the_first_one_without_decoding(
     path: Path, store: FeatureStore, undecoded: Any, monkeypatch: pytest.MonkeyPatch, spill_bytes: int
 ) -> None:
-    monkeypatch.setattr(column, "SPILL_BYTES", spill_bytes)
+    monkeypatch.setattr(feature_pass, "SPILL_BYTES", spill_bytes)
     plain = read_pass(path, WANTED)
     first = read_stored_pass(path, WANTED, store)
     assert_same(plain, first, WANTED, costs=False)
@@ -137,7 +138,7 @@ def test_rows_of_every_frame_serve_every_sampling(path: Path, store: FeatureStor
     for sampling in ("every2", "5fps", "0.5fps"):
         second = read_stored_pass(path, {sampling: [Gray(4, 6)]}, store)
         rows = second.clip(sampling, [Gray(4, 6)])[Gray(4, 6)]
-        assert np.array_equal(rows, first.clip("every", [Gray(4, 6)])[Gray(4, 6)][second.grids[sampling]])
+        assert np.array_equal(rows, first.clip("every", [Gray(4, 6)])[Gray(4, 6)][second.grid(sampling)])
         share = len(rows) / 70
         whole = first.cost("every", [Gray(4, 6)])["features_s"]
         assert second.cost(sampling, [Gray(4, 6)])["features_s"] == pytest.approx(share * whole)
@@ -281,34 +282,36 @@ def test_what_a_notebook_defines_is_not_kept(path: Path, store: FeatureStore) ->
 
 
 def test_rows_depend_on_the_code_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for part in made_by._PARTS:
+    for part in fingerprint._PARTS:
         (tmp_path / part / "inner").mkdir(parents=True)
         (tmp_path / part / "inner" / "code.py").write_text("x = 1")
         (tmp_path / part / "inner" / "__pycache__").mkdir()
-    monkeypatch.setattr(made_by, "files", lambda _: tmp_path)
-    assert made_by.package_digest.__wrapped__() is None, "edited after the package was loaded: not the code that runs"
-    monkeypatch.setattr(made_by, "LOADED_NS", 1 << 63)
-    fresh = made_by.package_digest.__wrapped__
+    monkeypatch.setattr(fingerprint, "files", lambda _: tmp_path)
+    assert fingerprint.package_fingerprint.__wrapped__() is None, (
+        "edited after the package was loaded: not the code that runs"
+    )
+    monkeypatch.setattr(fingerprint, "LOADED_NS", 1 << 63)
+    fresh = fingerprint.package_fingerprint.__wrapped__
     before = fresh()
     (tmp_path / "video" / "inner" / "__pycache__" / "code.py").write_text("compiled")
     assert fresh() == before
-    for part in made_by._PARTS:
+    for part in fingerprint._PARTS:
         (tmp_path / part / "inner" / "code.py").write_text("x = 2")
         assert fresh() != before
         before = fresh()
-    monkeypatch.setattr(made_by, "version", lambda name: "99" if name == "av" else "1")
+    monkeypatch.setattr(fingerprint, "version", lambda name: "99" if name == "av" else "1")
     assert fresh() != before
 
 
 def test_code_that_was_edited_while_it_runs_keeps_nothing(
     monkeypatch: pytest.MonkeyPatch, path: Path, store: FeatureStore
 ) -> None:
-    monkeypatch.setattr(made_by, "LOADED_NS", 0)
-    made_by.package_digest.cache_clear()
+    monkeypatch.setattr(fingerprint, "LOADED_NS", 0)
+    fingerprint.package_fingerprint.cache_clear()
     try:
         read_stored_pass(path, {"2fps": [Gray(4, 6)]}, store)
     finally:
-        made_by.package_digest.cache_clear()
+        fingerprint.package_fingerprint.cache_clear()
     assert store.usage().entries == 0
 
 

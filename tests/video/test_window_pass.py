@@ -17,7 +17,7 @@ from keyframe_bench.features.coded_picture import CodedPicture
 from keyframe_bench.features.gray import Gray
 from keyframe_bench.features.motion_energy import MotionEnergy
 from keyframe_bench.features.pixel_difference import PixelDifference
-from keyframe_bench.video import ahead, collect, column, onepass
+from keyframe_bench.video import feature_pass, onepass, prefetch
 from keyframe_bench.video.frame import Frame
 from keyframe_bench.video.onepass import read_pass
 from keyframe_bench.video.store import FeatureStore
@@ -114,13 +114,13 @@ def test_each_frame_is_looked_at_once_for_all_windows_that_hold_it(path: Path) -
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 16, 1000])
-@pytest.mark.parametrize("spill_bytes", [column.SPILL_BYTES, 100])
+@pytest.mark.parametrize("spill_bytes", [feature_pass.SPILL_BYTES, 100])
 def test_rows_do_not_depend_on_batches(
     monkeypatch: pytest.MonkeyPatch, path: Path, size: int, spill_bytes: int
 ) -> None:
     usual = read_pass(path, WANTED)
-    monkeypatch.setattr(collect, "BATCH_FRAMES", size)
-    monkeypatch.setattr(column, "SPILL_BYTES", spill_bytes)
+    monkeypatch.setattr(feature_pass, "BATCH_FRAMES", size)
+    monkeypatch.setattr(feature_pass, "SPILL_BYTES", spill_bytes)
     other = read_pass(path, WANTED)
     assert_equal(usual, other, WANTED)
     assert_windows(other, WANTED)
@@ -144,7 +144,7 @@ def test_pictures_are_let_go_before_a_long_window_is_whole(path: Path) -> None:
             return super().compute(frames)
 
     read_pass(path, {"every": [Held(60, 60)]})
-    assert 0 < max(alive) <= collect.BATCH_FRAMES + ahead.CHUNKS * ahead.CHUNK_FRAMES + 2 < 60
+    assert 0 < max(alive) <= feature_pass.BATCH_FRAMES + prefetch.CHUNKS * prefetch.CHUNK_FRAMES + 2 < 60
 
 
 def test_windows_of_packets_need_no_decoding(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

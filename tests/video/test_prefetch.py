@@ -16,10 +16,10 @@ from keyframe_bench.features.hue_histogram import HueHistogram
 from keyframe_bench.features.pixel_difference import PixelDifference
 from keyframe_bench.features.plane_histogram import PlaneHistogram
 from keyframe_bench.features.scene_score import SceneScore
-from keyframe_bench.video import ahead
-from keyframe_bench.video.ahead import DecodedAhead
+from keyframe_bench.video import prefetch
 from keyframe_bench.video.decode import VideoReader, decoder_threads, set_decoder_threads
 from keyframe_bench.video.onepass import read_pass
+from keyframe_bench.video.prefetch import Prefetch
 
 Encode = Callable[..., Path]
 Pictures = Callable[..., list[np.ndarray]]
@@ -53,7 +53,7 @@ def test_one_thread_and_many_give_the_same_rows_and_times(video: Path) -> None:
 
 def test_one_thread_means_one_core(video: Path) -> None:
     set_decoder_threads(1)
-    with VideoReader(video) as reader, DecodedAhead(reader) as frames:
+    with VideoReader(video) as reader, Prefetch(reader) as frames:
         for frame in frames:
             assert len(reader.times) == frame.ordinal + 1  # nothing was decoded ahead
             assert not _decoders()
@@ -67,9 +67,9 @@ def test_the_decoder_stops_when_the_queue_is_full(
     encode: Encode, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = encode("long.mp4", pictures(400))
-    for bytes_ahead, most in ((ahead.AHEAD_BYTES, ahead.CHUNKS * ahead.CHUNK_FRAMES), (1, ahead.CHUNKS)):
-        monkeypatch.setattr(ahead, "AHEAD_BYTES", bytes_ahead)  # large pictures wait one by one
-        with VideoReader(path) as reader, DecodedAhead(reader) as frames:
+    for bytes_ahead, most in ((prefetch.QUEUE_BYTES, prefetch.CHUNKS * prefetch.CHUNK_FRAMES), (1, prefetch.CHUNKS)):
+        monkeypatch.setattr(prefetch, "QUEUE_BYTES", bytes_ahead)  # large pictures wait one by one
+        with VideoReader(path) as reader, Prefetch(reader) as frames:
             first = next(iter(frames))
             deadline = time.monotonic() + 300
             before = -1
@@ -85,7 +85,7 @@ def test_a_user_who_stops_leaves_no_thread(encode: Encode, pictures: Pictures) -
     with (
         pytest.raises(KeyboardInterrupt),
         VideoReader(path) as reader,
-        DecodedAhead(reader) as frames,
+        Prefetch(reader) as frames,
     ):
         for frame in frames:
             if frame.ordinal == 3:

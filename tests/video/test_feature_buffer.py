@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keyframe_bench.core.errors import ContractError, OutputError
+from keyframe_bench.core.errors import OutputError
 from keyframe_bench.core.memory import anonymous_mb
-from keyframe_bench.video import column
-from keyframe_bench.video.column import ColumnWriter
+from keyframe_bench.video import feature_pass
+from keyframe_bench.video.feature_pass import FeatureBuffer
 
 
 def collect(batches: list[np.ndarray]) -> np.ndarray:
-    writer = ColumnWriter("feature")
+    writer = FeatureBuffer()
     for batch in batches:
-        writer.append(batch, len(batch))
+        writer.append(batch)
     return writer.finish()
 
 
@@ -29,7 +29,7 @@ def test_spilled_rows_are_the_same(monkeypatch: pytest.MonkeyPatch, dtype: type,
     rows = (np.random.default_rng(0).random((100, *shape)) * 200).astype(dtype)
     batches = [rows[i : i + 7] for i in range(0, 100, 7)]
     kept = collect(batches)
-    monkeypatch.setattr(column, "SPILL_BYTES", 50)
+    monkeypatch.setattr(feature_pass, "SPILL_BYTES", 50)
     spilled = collect(batches)
     assert type(spilled) is type(kept) is np.ndarray  # a plain array over the file is not copied by who pickles it
     assert isinstance(spilled.base, np.memmap) and not isinstance(kept.base, np.memmap)
@@ -40,14 +40,14 @@ def test_spilled_rows_are_the_same(monkeypatch: pytest.MonkeyPatch, dtype: type,
 
 
 def test_views_and_reversed_batches_are_stored_as_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(column, "SPILL_BYTES", 1)
+    monkeypatch.setattr(feature_pass, "SPILL_BYTES", 1)
     rows = np.arange(60).reshape(10, 6)
     assert np.array_equal(collect([rows[::-1, ::2]]), rows[::-1, ::2])
 
 
 def test_nothing_is_left_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(column, "SPILL_BYTES", 100)
+    monkeypatch.setattr(feature_pass, "SPILL_BYTES", 100)
     rows = collect([np.ones((50, 4))] * 3)
     assert rows.sum() == 600
     assert list(tmp_path.iterdir()) == []  # it never had a name
@@ -62,15 +62,15 @@ def test_nothing_is_left_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_memory_stays_bounded() -> None:
     if not anonymous_mb():
         pytest.skip("this system does not tell anonymous memory")
-    writer = ColumnWriter("feature")
+    writer = FeatureBuffer()
     batch = np.ones((16, 62_500), dtype=np.float32)  # 4 MB
     before = anonymous_mb()
     for _ in range(40):
-        writer.append(batch.copy(), 16)
+        writer.append(batch.copy())
     rows = writer.finish()
     assert anonymous_mb() - before < 40
     assert rows.shape == (640, 62_500) and rows[-1, -1] == 1
-    assert column.SPILL_BYTES <= 10_000_000
+    assert feature_pass.SPILL_BYTES <= 10_000_000
 
 
 def test_no_rows() -> None:
@@ -79,7 +79,7 @@ def test_no_rows() -> None:
 
 def test_an_unusable_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    monkeypatch.setattr(column, "SPILL_BYTES", 10)
+    monkeypatch.setattr(feature_pass, "SPILL_BYTES", 10)
     with pytest.raises(OutputError, match="TMPDIR") as caught:
         collect([np.ones(100)])
     assert str(tmp_path / "missing") in str(caught.value)
@@ -92,14 +92,14 @@ def test_a_full_disk_is_one_clear_error() -> None:
 import resource, signal
 import numpy as np
 from keyframe_bench.core.errors import OutputError
-from keyframe_bench.video import column
+from keyframe_bench.video import feature_pass
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-column.SPILL_BYTES = 300_000
-writer = column.ColumnWriter("feature")
+feature_pass.SPILL_BYTES = 300_000
+writer = feature_pass.FeatureBuffer()
 try:
     for _ in range(100):
-        writer.append(np.ones(20_000), 20_000)
+        writer.append(np.ones(20_000))
     writer.finish()
 except OutputError as error:
     print(error)
@@ -107,11 +107,3 @@ except OutputError as error:
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert found.stdout.startswith("cannot write ") and "TMPDIR" in found.stdout
     assert found.stdout.count("\n") == 1 and found.stderr == ""
-
-
-def test_a_feature_that_breaks_its_row_is_named() -> None:
-    writer = ColumnWriter("mine@1()")
-    writer.append(np.ones((2, 3)), 2)
-    for rows, expected in ((np.ones((2, 4)), 2), (np.ones((2, 3), dtype=np.float32), 2), (np.ones((3, 3)), 2)):
-        with pytest.raises(ContractError, match=r"mine@1\(\)"):
-            writer.append(rows, expected)

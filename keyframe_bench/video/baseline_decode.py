@@ -1,4 +1,4 @@
-"""Decoding as PyAV's documentation shows it, and libavfilter's own filters: what all else is measured against."""
+"""Baselines of speed: decoding as PyAV's documentation shows it, and libavfilter's own filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av.error
 import av.filter
 
 from ..core.errors import VideoError
-from .decode import _READ_ERRORS, _reason, decoded_frames, open_container, refuse_memory_error, video_stream
+from .container import READ_ERRORS, decoded_frames, error_text, open_container, refuse_memory_error, video_stream
 from .folder_reader import FolderReader
 from .frame_folder import FrameFolder, VideoPath, as_video
 
@@ -78,6 +78,6 @@ def _opened(path: VideoPath) -> Iterator[tuple[Any, Any]]:
         stream.thread_type = "AUTO"
         try:
             yield container, stream
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             refuse_memory_error(error)
-            raise VideoError(path, f"plain decoding stops ({_reason(error)})") from error
+            raise VideoError(path, f"baseline decoding stops ({error_text(error)})") from error

@@ -1,4 +1,4 @@
-"""Pictures of chosen frames: sought where what that gives agrees with the pass, else by decoding from the start."""
+"""Fetching chosen frames: by seeking where the result agrees with the pass, else by decoding from the start."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .checksum import checksum
-from .decode import _READ_ERRORS, VideoReader
+from .container import READ_ERRORS, is_empty
+from .decode import VideoReader
 from .folder_reader import read_pictures
-from .frame import Frame, is_mirrored
-from .frame_folder import FrameFolder, VideoPath, as_video
+from .frame import Frame, checksum, is_mirrored
+from .frame_folder import FrameFolder, VideoPath, as_video, file_stamp
 from .onepass import Pass
-from .opening import file_stamp
-from .stream import is_empty
 
 
-def fetch_pictures(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
+def fetch_frames(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
     """Yield the frames with the given ordinals, in order.
 
-    Seeks to the key frame before each wanted frame when a PTS names one frame of an undamaged file and that decodes
-    clearly fewer frames than going through the file. Where decoding does not begin at that very key frame, or a frame
-    on the way has not the PTS and the checksum that it had in the pass, all that is left is decoded from the start.
-    After a pass over packets there are no checksums: such packets are proved to refer to nothing before a key frame.
+    Seeks to the key frame before each requested frame when PTS identify the frames of an undamaged file and that
+    decodes clearly fewer frames than going through the file. Where decoding does not begin at that very key frame, or a
+    frame on the way differs in PTS or checksum from the pass, the rest is decoded from the start. After a pass over
+    packets there are no checksums: such packets are proved to refer to nothing before a key frame.
 
     Parameters
     ----------
@@ -85,7 +83,7 @@ def _by_seeking(path: str | Path, groups: list[tuple[int, list[int]]], read: Pas
                         break
                 else:
                     return
-        except _READ_ERRORS:
+        except READ_ERRORS:
             return
 
 

@@ -10,17 +10,17 @@ from typing import Any
 What = tuple[Any, ...]
 
 
-class Ledger:
-    """Book of the conversions of one pass; a conversion that several features share is made once and owed by each.
+class CostMeter:
+    """Meter of the conversions of one pass; one that several features share is made once and charged to each.
 
     Attributes
     ----------
     active : str
         The feature that is computing.
     converting_s : float
-        Seconds of conversions made inside the ``compute`` that is running; the runner sets it back to 0.
+        Seconds of conversions made inside the ``compute`` that is running; the runner resets it to 0.
     clock : callable
-        What they are told by: processor time of this thread, as the decoder works beside it on the same cores.
+        Measures them: processor time of this thread, as the decoder works beside it on the same cores.
     made : Counter
         How often each conversion was made, by name and size.
     """
@@ -37,7 +37,7 @@ class Ledger:
         self._inner_s = 0.0
 
     def ask(self, what: What) -> None:
-        """Note that the active feature, or the conversion being made, wants ``what``."""
+        """Note that the active feature, or the conversion being made, needs ``what``."""
         if self._open:
             self._parts[self._open[-1]].add(what)
         else:
@@ -70,12 +70,12 @@ class Ledger:
         n_frames : int
             Frames it saw: a conversion is made at most once for each.
         """
-        owed: Counter[What] = Counter()
+        charged: Counter[What] = Counter()
         for what, times in self._asked[feature].items():
-            self._owe(owed, what, min(times, n_frames))
-        return sum(times * self._spent[what] / self.made[what] for what, times in owed.items() if self.made[what])
+            self._charge(charged, what, min(times, n_frames))
+        return sum(times * self._spent[what] / self.made[what] for what, times in charged.items() if self.made[what])
 
-    def _owe(self, owed: Counter[What], what: What, times: int) -> None:
-        owed[what] = max(owed[what], times)
+    def _charge(self, charged: Counter[What], what: What, times: int) -> None:
+        charged[what] = max(charged[what], times)
         for part in self._parts[what]:
-            self._owe(owed, part, times)
+            self._charge(charged, part, times)

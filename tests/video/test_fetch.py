@@ -18,14 +18,13 @@ import pytest
 from keyframe_bench import extract
 from keyframe_bench.bench.thumbnails import write_thumbnails
 from keyframe_bench.core.errors import VideoError
-from keyframe_bench.video import pictures as pictures_module
-from keyframe_bench.video.checksum import checksum
+from keyframe_bench.video import fetch as pictures_module
 from keyframe_bench.video.clips import write_clips
 from keyframe_bench.video.decode import VideoReader
-from keyframe_bench.video.frame import Frame
-from keyframe_bench.video.images import encode_image, fit_width
+from keyframe_bench.video.fetch import fetch_frames
+from keyframe_bench.video.frame import Frame, checksum
+from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
-from keyframe_bench.video.pictures import fetch_pictures
 
 Encode = Callable[..., Path]
 Pictures = Callable[..., list[np.ndarray]]
@@ -56,9 +55,9 @@ def assert_equal_to_decoding(path: Path, ordinals: list[int], read: Pass | None 
     """Fetched together and each alone: one frame is sought where many are cheaper decoded."""
     read = read or passed(path)
     expected = from_the_start(path, ordinals)
-    assert [f.ordinal for f in fetch_pictures(path, ordinals, read)] == sorted(ordinals)
+    assert [f.ordinal for f in fetch_frames(path, ordinals, read)] == sorted(ordinals)
     for wish in (ordinals, *([n] for n in ordinals)):
-        for frame in fetch_pictures(path, wish, read):
+        for frame in fetch_frames(path, wish, read):
             n = frame.ordinal
             assert np.array_equal(frame.full_rgb(), expected[n][0]), (path.name, n, wish)
             assert frame.time == expected[n][1] == read.times[n]
@@ -110,7 +109,7 @@ def test_sound_files_are_sought_in(
     path = encode(name, pictures(60), **how)
     read = passed(path)
     monkeypatch.setattr(pictures_module, "_by_decoding", forbidden)
-    assert [f.ordinal for f in fetch_pictures(path, [31, 14], read)] == [14, 31]
+    assert [f.ordinal for f in fetch_frames(path, [31, 14], read)] == [14, 31]
 
 
 @pytest.mark.skipif(FFMPEG is None, reason="there is no ffmpeg program")
@@ -153,7 +152,7 @@ def test_files_whose_times_identify_nothing_are_decoded(
     read = passed(path)
     assert not read.seekable
     monkeypatch.setattr(pictures_module, "_by_seeking", forbidden)
-    assert [f.ordinal for f in fetch_pictures(path, [31, 14], read)] == [14, 31]
+    assert [f.ordinal for f in fetch_frames(path, [31, 14], read)] == [14, 31]
 
 
 def test_repeated_times_are_decoded(encode: Encode, pictures: Pictures) -> None:
@@ -180,7 +179,7 @@ def test_many_frames_are_decoded_once_not_sought(
     path = encode("v.mp4", pictures(60), options={"g": "12"})
     read = passed(path)
     monkeypatch.setattr(pictures_module, "_by_seeking", forbidden)
-    assert len(list(fetch_pictures(path, range(60), read))) == 60
+    assert len(list(fetch_frames(path, range(60), read))) == 60
 
 
 def test_a_wrong_landing_falls_back_to_decoding(encode: Encode, pictures: Pictures) -> None:
@@ -188,7 +187,7 @@ def test_a_wrong_landing_falls_back_to_decoding(encode: Encode, pictures: Pictur
     path = encode("v.mp4", pictures(60), options={"g": "12"})
     read = passed(path)
     read.pts[31] += 1
-    found = list(fetch_pictures(path, [5, 31, 40], read))
+    found = list(fetch_frames(path, [5, 31, 40], read))
     with VideoReader(path) as reader:
         expected = {f.ordinal: f.full_rgb() for f in reader}
     assert [f.ordinal for f in found] == [5, 31, 40]
@@ -202,7 +201,7 @@ def test_a_frame_that_only_packets_promised_is_no_other_frame(encode: Encode, pi
     assert_equal_to_decoding(path, [5, 31, 40], read)
     read.pts[31] += 1
     with pytest.raises(VideoError, match="frame 31"):
-        list(fetch_pictures(path, [31], read))
+        list(fetch_frames(path, [31], read))
 
 
 def test_everything_that_is_saved_shows_the_frames_it_names(encode: Encode, pictures: Pictures, tmp_path: Path) -> None:
@@ -233,8 +232,8 @@ def test_everything_that_is_saved_shows_the_frames_it_names(encode: Encode, pict
 
 def test_duplicates_and_order_of_the_wish_do_not_matter(encode: Encode, pictures: Pictures) -> None:
     path = encode("v.mp4", pictures(30), options={"g": "6"})
-    assert [f.ordinal for f in fetch_pictures(path, [9, 3, 9, 3], passed(path))] == [3, 9]
-    assert list(fetch_pictures(path, [], passed(path))) == []
+    assert [f.ordinal for f in fetch_frames(path, [9, 3, 9, 3], passed(path))] == [3, 9]
+    assert list(fetch_frames(path, [], passed(path))) == []
 
 
 def test_a_changed_file_is_an_error(encode: Encode, pictures: Pictures) -> None:
@@ -243,18 +242,18 @@ def test_a_changed_file_is_an_error(encode: Encode, pictures: Pictures) -> None:
     other = encode("w.mp4", pictures(60, seed=1), options={"g": "12"})  # same times, other pictures
     os.replace(other, path)
     with pytest.raises(VideoError, match="changed") as caught:
-        list(fetch_pictures(path, [3], read))
+        list(fetch_frames(path, [3], read))
     assert caught.value.path == str(path)
     path.unlink()
     with pytest.raises(VideoError, match="No such file"):
-        list(fetch_pictures(path, [3], read))
+        list(fetch_frames(path, [3], read))
 
 
 def test_a_frame_that_no_longer_decodes_is_an_error(encode: Encode, pictures: Pictures) -> None:
     path = encode("v.avi", pictures(20), codec="mpeg4")
     read = passed(path)
     with pytest.raises(VideoError, match="frame 99"):
-        list(fetch_pictures(path, [3, 99], read))
+        list(fetch_frames(path, [3, 99], read))
 
 
 # ---- picture files ------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-"""What people (or a renderer) say about a video: key frames per user, shots, events."""
+"""Annotations of a video, by human annotators or a renderer: key frames per user, shots, events."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from .errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class UserSummary:
-    """The key frames one person chose: by ordinal or by time; `Annotation.aligned` completes the other.
+    """The key frames that one human annotator chose: by ordinal or by time; `Annotation.aligned` completes the other.
 
     Attributes
     ----------
@@ -42,7 +41,7 @@ class Annotation:
     Attributes
     ----------
     users : tuple of UserSummary
-        Independent ground truths, one a person.
+        Independent ground truths, one per human annotator.
     shots : int64 [S, 2] or None
         Half-open ranges of ordinals.
     events : int64 [E, 2] or None
@@ -71,17 +70,14 @@ class Annotation:
         n = len(times)
         users = []
         for user in self.users:
-            if user.frames is not None:
-                frames = np.unique(np.asarray(user.frames, dtype=np.int64))
-            else:
-                frames = np.unique(_nearest(times, _inside_times(times, user, video)))
-            _inside(frames, n, f"key frames of user {user.name!r}", video)
+            chosen = _nearest(times, user, video) if user.frames is None else user.frames
+            frames = np.unique(np.asarray(chosen, dtype=np.int64))
+            _check_inside(frames, n, f"key frames of user {user.name!r}", video)
             users.append(UserSummary(user.name, frames, times[frames]))
         for name in ("shots", "events"):
             spans = getattr(self, name)
             if spans is not None and spans.size:
-                _inside(spans[:, 0], n, name, video)
-                _inside(spans[:, 1] - 1, n, name, video)
+                _check_inside(spans - [0, 1], n, name, video)
         return replace(self, users=tuple(users))
 
     def within(self, start: int, end: int) -> Annotation:
@@ -129,34 +125,26 @@ def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[n
     return found[found[:, 0] < found[:, 1]]
 
 
-def _inside_times(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArray[np.float64]:
-    """Return the user's times; one farther from the video than a frame lasts is no time of it."""
+def _nearest(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArray[np.int64]:
+    """Return the frames nearest to the user's times; a time farther outside than a frame lasts is refused."""
     wanted = np.asarray(user.times, dtype=np.float64)
+    order = np.argsort(times, kind="stable")
+    clock = times[order]
     step = float(np.median(np.abs(np.diff(times)))) if len(times) > 1 else 1.0
-    outside = wanted[(wanted < times.min() - step) | (wanted > times.max() + step)] if times.size else wanted
+    outside = wanted[(wanted < clock[0] - step) | (wanted > clock[-1] + step)]
     if outside.size:
         raise UsageError(
             f"annotation of {video!r}: key frames of user {user.name!r} name {outside[0]:g} s, "
-            f"but the video lasts from {times.min():g} to {times.max() + step:g} s"
+            f"but the video lasts from {clock[0]:g} to {clock[-1] + step:g} s"
         )
-    return wanted
+    right = np.minimum(np.searchsorted(clock, wanted), len(clock) - 1)
+    left = np.maximum(right - 1, 0)
+    return order[np.where(wanted - clock[left] <= clock[right] - wanted, left, right)]
 
 
-def _nearest(times: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    if wanted.size == 0 or times.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    order = np.argsort(times, kind="stable")
-    right = np.clip(np.searchsorted(times[order], wanted), 1, max(len(times) - 1, 1))
-    left = right - 1
-    right = np.minimum(right, len(times) - 1)
-    closer = np.where(wanted - times[order[left]] <= times[order[right]] - wanted, left, right)
-    return order[closer].astype(np.int64)
-
-
-def _inside(frames: NDArray[np.int64] | Sequence[int], n: int, what: str, video: str) -> None:
-    frames = np.asarray(frames)
-    if frames.size and (frames.min() < 0 or frames.max() >= n):
+def _check_inside(frames: NDArray[np.int64], n: int, what: str, video: str) -> None:
+    outside = frames[(frames < 0) | (frames >= n)]
+    if outside.size:
         raise UsageError(
-            f"annotation of {video!r}: {what} name frame {int(frames.max() if frames.max() >= n else frames.min())}, "
-            f"but the video has frames 0 to {n - 1}"
+            f"annotation of {video!r}: {what} name frame {outside[-1]}, but the video has frames 0 to {n - 1}"
         )

@@ -13,6 +13,7 @@ from .errors import UsageError
 
 _BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min), inferred, inferred-coverage or free"
 _LARGEST = 1e9
+_NUMBERS = {"count": r"(\d+)", "share": r"(\d+(?:\.\d+)?)%", "per_minute": r"(\d+(?:\.\d+)?)/min"}
 _WORDS = ("free", "inferred", "inferred-coverage")
 _SAMPLING_HELP = "use every, every3 (each third frame) or 2fps"
 
@@ -46,17 +47,10 @@ class Budget:
         word = str(text).strip()
         if word in _WORDS:
             return cls(word)  # type: ignore[arg-type]  # one of the kinds
-        for pattern, kind in (
-            (r"(\d+)", "count"),
-            (r"(\d+(?:\.\d+)?)%", "share"),
-            (r"(\d+(?:\.\d+)?)/min", "per_minute"),
-        ):
+        for kind, pattern in _NUMBERS.items():
             match = re.fullmatch(pattern, word)
-            if match:
-                value = float(match[1])
-                if not 0 < value <= _LARGEST or (kind == "share" and value > 100):
-                    break
-                return cls(kind, value)  # type: ignore[arg-type]
+            if match and 0 < float(match[1]) <= (100 if kind == "share" else _LARGEST):
+                return cls(kind, float(match[1]))  # type: ignore[arg-type]
         raise UsageError(f"budget={word} is not a positive budget of at most 1e9; {_BUDGET_HELP}")
 
     def resolve(self, n_sampled: int, duration_s: float) -> int | None:
@@ -66,11 +60,8 @@ class Budget:
         """
         if self.kind in _WORDS:
             return None
-        wanted = {
-            "count": self.value,
-            "share": self.value / 100 * n_sampled,
-            "per_minute": self.value * duration_s / 60,
-        }[self.kind]
+        share, rate = self.value / 100 * n_sampled, self.value * duration_s / 60
+        wanted = {"count": self.value, "share": share, "per_minute": rate}[self.kind]
         return max(1, math.floor(min(wanted, _LARGEST) + 0.5))
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,8 @@ FORMAT = "keyframe_bench/checkpoint@1"
 BUNDLED = "bundled"
 """The name of the checkpoint that ships in the package, wherever the path of one is asked for."""
 
-_WAY_OUT = "train one with keyframe-bench train extractor={method}, and give {option}=DIR/best.safetensors"
 _FIELDS: Mapping[str, type] = {
-    **{"extractor": str, "version": int, "options": dict, "trained_on": list, "supervision": str},
-    "features": list,
+    **{"extractor": str, "version": int, "options": dict, "trained_on": list, "supervision": str, "features": list},
     **{"split": str, "chosen": str, "seed": int, "history": list, "numbers": dict, "versions": dict},
 }
 
@@ -112,11 +110,8 @@ def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint
     try:
         return remembered_sha256(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise UnavailableError(
-            why_missing(checkpoint, method, option)
-            or f"checkpoint file {str(path)!r} cannot be read ({reason}); {_way_out(method, option)}"
-        ) from error
+        told = f"checkpoint file {str(path)!r} cannot be read ({error.strerror or error}); {_way_out(method, option)}"
+        raise UnavailableError(why_missing(checkpoint, method, option) or told) from error
 
 
 def why_missing(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str | None:
@@ -143,18 +138,17 @@ def read_record(checkpoint: str | Path, method: str, option: str = "checkpoint")
     UnavailableError
         If none is bundled.
     """
-    path, way_out = checkpoint_file(checkpoint, method, option), _way_out(method, option)
-    _, metadata = read_tensors(path, option, way_out, framework=None)
-    return _record(path, metadata, method, option)
+    return _read(checkpoint, method, option, None)[1]
 
 
 def read_checkpoint(checkpoint: str | Path, method: str, option: str = "checkpoint") -> Checkpoint:
     """Return a checkpoint of ``method``, with all its numbers finite; errors as `read_record`."""
-    path, way_out = checkpoint_file(checkpoint, method, option), _way_out(method, option)
-    tensors, metadata = read_tensors(path, option, way_out, framework="numpy")
-    record = _record(path, metadata, method, option)
+    tensors, record = _read(checkpoint, method, option, "numpy")
     if bad := _not_finite(tensors):
-        raise UsageError(f"{option}={str(path)!r} has numbers that are not finite, first in {bad}; {way_out}")
+        raise UsageError(
+            f"{option}={str(checkpoint_file(checkpoint, method, option))!r} has numbers that are not finite, first in "
+            f"{bad}; {_way_out(method, option)}"
+        )
     return Checkpoint(tensors, record)
 
 
@@ -165,24 +159,27 @@ def _not_finite(tensors: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _way_out(method: str, option: str) -> str:
-    return _WAY_OUT.format(method=method, option=option)
+    return f"train one with keyframe-bench train extractor={method}, and give {option}=DIR/best.safetensors"
 
 
-def _record(path: Path, metadata: Mapping[str, str], method: str, option: str) -> dict[str, Any]:
-    named, way_out = f"{option}={str(path)!r}", _way_out(method, option)
-    written = metadata.get("format")
+def _read(
+    checkpoint: str | Path, method: str, option: str, framework: Literal["numpy"] | None
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return tensors (none without ``framework``) and the checked record."""
+    path, way_out = checkpoint_file(checkpoint, method, option), _way_out(method, option)
+    tensors, metadata = read_tensors(path, option, way_out, framework=framework)
+    named, written = f"{option}={str(path)!r}", metadata.get("format")
     if written is None or "record" not in metadata:
         raise UsageError(f"{named} is no checkpoint of keyframe_bench; {way_out}")
     if written != FORMAT:
         raise UsageError(f"{named} has the format {written[:60]!r}, this version reads {FORMAT!r}; {way_out}")
     try:
-        record = json.loads(metadata["record"])
+        record: dict[str, Any] = json.loads(metadata["record"])
         for field, kind in _FIELDS.items():
             if not isinstance(record[field], kind):
                 raise ValueError(f"{field} is not of type {kind.__name__}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        text = " ".join(str(error).split())[:80]
-        raise UsageError(f"{named} has a damaged record ({text}); {way_out}") from error
+        raise UsageError(f"{named} has a damaged record ({' '.join(str(error).split())[:80]}); {way_out}") from error
     if record["extractor"] != method:
         raise UsageError(f"{named} is a checkpoint of extractor {record['extractor']!r}, not of {method!r}; {way_out}")
-    return dict(record)
+    return tensors, record

@@ -123,15 +123,7 @@ class Clip:
         if n < len(self):  # the stream ends just before the next sampled frame
             seconds = float(self.times[n]) - video.start_s
             video = replace(video, n_frames=int(self.ordinals[n]), duration_s=seconds)
-        spans = {key: windows[windows[:, 1] <= n] for key, windows in self.spans.items()}
-        return replace(
-            self,
-            video=video,
-            ordinals=self.ordinals[:n],
-            times=self.times[:n],
-            columns={k: v[: len(spans[k]) if k in spans else n] for k, v in self.columns.items()},
-            spans=spans,
-        )
+        return replace(self.taken(np.arange(n)), video=video, annotation=self.annotation)
 
     def later(self, start: int, start_s: float) -> Clip:
         """Return the clip of the frames from ordinal ``start`` on, perhaps none, as if the video began there.
@@ -205,7 +197,7 @@ class Clip:
         frame_scores : float [N], optional
             Score of every sampled frame.
         thresholds : float [N], optional
-            The level that each frame score was compared with.
+            The threshold that each frame score was compared with.
         fallback : str
             Where the method's rule chose nothing and these frames stand in: why, in a few words.
 
@@ -218,23 +210,26 @@ class Clip:
         if where.size and (where.min() < 0 or where.max() >= len(self)):
             raise ContractError(f"position {int(where.max())} is outside the clip's {len(self)} sampled frames")
         unique, first = np.unique(where, return_index=True)
-        spans = None
-        if segments is not None:
-            borders = np.append(self.ordinals, self.video.n_frames)
-            spans = borders[_aligned(segments, where.size, np.int64, "segments").reshape(-1, 2)[first]]
-        values = None if scores is None else _aligned(scores, where.size, np.float64, "scores")[first]
-        curve = None if frame_scores is None else _aligned(frame_scores, len(self), np.float32, "frame_scores")
-        levels = None if thresholds is None else _aligned(thresholds, len(self), np.float32, "thresholds")
+
+        def aligned(what: str, values: ArrayLike | None, n: int, dtype: Any) -> Any:
+            array = None if values is None else np.asarray(values, dtype=dtype)
+            if array is not None and len(array) != n:
+                raise ContractError(f"{what} has {len(array)} entries for {n} frames")
+            return array
+
+        own = aligned("scores", scores, where.size, np.float64)
+        spans = aligned("segments", segments, where.size, np.int64)
+        if spans is not None:
+            spans = np.append(self.ordinals, self.video.n_frames)[spans.reshape(-1, 2)[first]]
         return KeyFrames(
-            self.ordinals[unique], self.times[unique], values, spans, curve, thresholds=levels, fallback=fallback
+            self.ordinals[unique],
+            self.times[unique],
+            None if own is None else own[first],
+            spans,
+            aligned("frame_scores", frame_scores, len(self), np.float32),
+            thresholds=aligned("thresholds", thresholds, len(self), np.float32),
+            fallback=fallback,
         )
-
-
-def _aligned(values: ArrayLike, n: int, dtype: Any, what: str) -> NDArray[Any]:
-    array = np.asarray(values, dtype=dtype)
-    if len(array) != n:
-        raise ContractError(f"{what} has {len(array)} entries for {n} frames")
-    return array
 
 
 @contextmanager

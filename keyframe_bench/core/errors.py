@@ -6,7 +6,6 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
 
 
 class KeyframeBenchError(Exception):
@@ -42,8 +41,8 @@ class RowsWrittenError(ContractError):
     """A plug-in, which the message begins with, wrote into what all share: it must be read again for the others."""
 
 
-class VideoError(KeyframeBenchError):
-    """A file, or a folder of pictures, gives no frames.
+class _FileError(KeyframeBenchError):
+    """Base of errors about a file or folder.
 
     Parameters
     ----------
@@ -55,28 +54,18 @@ class VideoError(KeyframeBenchError):
 
     def __init__(self, path: str | PathLike[str], reason: str) -> None:
         super().__init__(str(path), reason)
-        self.path = str(path)
-        self.reason = reason
+        self.path, self.reason = str(path), reason
+
+
+class VideoError(_FileError):
+    """A file, or a folder of pictures, gives no frames."""
 
     def __str__(self) -> str:
         return f"cannot read video {self.path!r}: {self.reason}"
 
 
-class OutputError(KeyframeBenchError):
-    """A file or folder cannot be written.
-
-    Parameters
-    ----------
-    path : str or Path
-        What was to be written.
-    reason : str
-        Why it was not.
-    """
-
-    def __init__(self, path: str | Path, reason: str) -> None:
-        super().__init__(str(path), reason)
-        self.path = str(path)
-        self.reason = reason
+class OutputError(_FileError):
+    """A file or folder cannot be written."""
 
     def __str__(self) -> str:
         return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR or make room"
@@ -84,15 +73,9 @@ class OutputError(KeyframeBenchError):
 
 # How libraries without an error of their own say it: the loader, CPython's threads, OpenCV, C++, PyTorch.
 _NO_MEMORY = (
-    "failed to map segment",
-    "cannot allocate memory",
-    "can't start new thread",
-    "insufficient memory",
-    "bad_alloc",
-    "not enough memory",
+    *("failed to map segment", "cannot allocate memory", "can't start new thread"),
+    *("insufficient memory", "bad_alloc", "not enough memory"),
 )
-
-
 _TLS = "static tls block"  # of the loader, which has no room there whatever the machine has
 
 
@@ -102,16 +85,9 @@ def raise_out_of_memory(error: BaseException) -> None:
     while cause is not None:
         if isinstance(cause, OutOfMemoryError):
             raise cause
-        said = str(cause).lower()
-        if (
-            isinstance(cause, MemoryError)
-            or getattr(cause, "errno", None) == errno.ENOMEM
-            or (
-                not isinstance(cause, KeyframeBenchError)
-                and any(text in said for text in _NO_MEMORY)
-                and _TLS not in said
-            )
-        ):
+        text = str(cause).lower()
+        told = not isinstance(cause, KeyframeBenchError) and _TLS not in text and any(t in text for t in _NO_MEMORY)
+        if told or isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM:
             raise OutOfMemoryError(" ".join(str(cause).split())[:200]) from error
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import sys
 from abc import ABC, abstractmethod
@@ -128,15 +129,13 @@ class Feature(Configurable, ABC):
         ContractError
             If ``window`` or ``hop`` is not a whole number of at least 1.
         """
-        window = 1 if self.window is None else self.window
-        hop = window if self.window is None or self.hop is None else self.hop
+        window, hop = (1, 1) if self.window is None else (self.window, self.window if self.hop is None else self.hop)
         if any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in (window, hop)):
             raise ContractError(
                 f"feature {self.key} has window={window!r} and hop={hop!r}; give whole numbers of at least 1"
             )
         ends = np.arange(window, n_frames + 1, hop, dtype=np.int64)
-        covered = int(ends[-1]) if ends.size else 0
-        if covered < n_frames and len(ends) * hop < n_frames:
+        if len(ends) * hop < n_frames and n_frames not in ends:
             ends = np.append(ends, n_frames)
         found = np.stack([np.maximum(ends - window, 0), ends], axis=1)
         found.flags.writeable = False
@@ -165,16 +164,8 @@ class _PrivateFrame:
         self._frame = frame
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._frame, name)
-
-    def luma(self, height: int, width: int) -> NDArray[np.uint8]:
-        return self._frame.luma(height, width).copy()
-
-    def rgb(self, height: int, width: int) -> NDArray[np.uint8]:
-        return self._frame.rgb(height, width).copy()
-
-    def planes(self) -> list[NDArray[np.uint8]]:
-        return [plane.copy() for plane in self._frame.planes()]
+        found = getattr(self._frame, name)
+        return (lambda *size: copy.deepcopy(found(*size))) if name in ("luma", "rgb", "planes") else found
 
 
 def rows_of(feature: Feature, frames: Sequence[FrameView]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -33,51 +34,36 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def write_together(files: Mapping[Path, bytes | str]) -> None:
     """Write files as `write_atomic` does: many are on the disk nearly as soon as one, which waits for the disk too."""
-    temporaries: dict[Path, str] = {}
-    path, texts = Path(), {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
+    temporaries = {path: _hidden(path.parent) for path in files}
+    path = Path()
     try:
-        for path, text in texts.items():
+        for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporaries[path] = tempfile.mkstemp(prefix=_HIDDEN, dir=path.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(text)
+            with open(temporaries[path], "xb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
         for path in files:
-            os.chmod(temporaries[path], 0o666 & ~_umask())  # mkstemp makes it private
-            with open(temporaries[path], "rb+") as file:
-                os.fsync(file.fileno())
+            _sync(temporaries[path])
         for path in files:
             os.replace(temporaries[path], path)
-        for folder in dict.fromkeys(path.parent for path in files):
-            _sync_folder(folder)
+        for folder in {path.parent for path in files}:
+            with suppress(OSError):  # some network file systems sync no folders
+                _sync(folder)
     except OSError as error:
         for temporary in temporaries.values():
             with suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
         raise OutputError(path, error.strerror or str(error)) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # Windows opens no folders, and some network file systems sync none
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _hidden(folder: Path) -> Path:
+    """Return a new name in ``folder`` that `remove_leftovers` knows."""
+    return folder / f"{_HIDDEN}{uuid.uuid4().hex}"
 
 
-def read_file(path: str | Path, limit: int = 1 << 32) -> bytes:
-    """Return the bytes of a regular file of at most ``limit`` bytes; `OSError` for anything else, without waiting."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
-        about = os.fstat(handle)
-        if stat.S_ISDIR(about.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        if about.st_size > limit:
-            raise OSError(errno.EFBIG, f"it is larger than {limit / 1e6:.0f} MB")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(about.st_size + 1)  # not the limit, for which there might be no memory
+        os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -93,10 +79,15 @@ def write_over(files: Mapping[Path, bytes | str]) -> None:
     write_together(files)
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def read_file(path: str | Path, limit: int = 1 << 32) -> bytes:
+    """Return the bytes of a regular file of at most ``limit`` bytes; `OSError` for anything else, without waiting."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if about.st_size > limit:
+            raise OSError(errno.EFBIG, f"it is larger than {limit / 1e6:.0f} MB")
+        return file.read(about.st_size + 1)  # not the limit, for which there might be no memory
 
 
 def make_folder(path: Path) -> Path:
@@ -112,25 +103,38 @@ def make_folder(path: Path) -> Path:
 
 def make_hidden_folder(parent: Path) -> Path:
     """Create ``parent`` and a temporary folder in it, which `remove_leftovers` knows; `OutputError` otherwise."""
+    hidden = _hidden(parent)
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=parent))
+        hidden.mkdir(parents=True)
     except OSError as error:
         raise OutputError(parent, error.strerror or str(error)) from error
+    return hidden
 
 
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files and folders that a killed process left directly in ``folder`` more than an hour ago."""
     for left in folder.glob(f"{_HIDDEN}*"):
-        try:
-            if time.time() - left.stat().st_mtime < 3600:  # another process may be writing it
-                continue
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink()
-        except OSError:  # another process was quicker
-            continue
+        with suppress(OSError):  # another process was quicker
+            if time.time() - left.stat().st_mtime >= 3600:  # else another process may be writing it
+                _remove(left)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def _open_to_lock(file: Path) -> Iterator[int | None]:
+    """Give a handle whose locks end with the ``with`` block; None where the file cannot be written."""
+    try:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # who writes there will say it
+        yield None
+        return
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -138,25 +142,14 @@ def locked(folder: Path) -> Iterator[None]:
     """Wait until no other process holds the lock of ``folder``, and hold it inside the ``with`` block.
 
     For what is read and then written as a whole: without it, a slow process overwrites what a quicker one has written
-    meanwhile. The lock is the system's own, on ``folder/.lock``, and ends with its process, even a killed one. Where
-    there is none (Windows, network file systems mounted without locks) nobody waits. It must not be taken twice.
+    meanwhile. The lock is the system's own, on ``folder/.lock``, and ends with its process, even a killed one. On
+    network file systems mounted without locks nobody waits. It must not be taken twice.
     """
-    try:
-        import fcntl
-    except ImportError:
+    with _open_to_lock(folder / ".lock") as handle:
+        if handle is not None:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-        return
-    try:
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:  # what cannot be written here will be said by who writes
-        yield
-        return
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -166,26 +159,17 @@ def claimed(file: Path, keys: Sequence[str], *, wait: bool = False) -> Iterator[
     With ``wait`` it is all of them, when the others are done. A claim is a lock of the system's own on a byte of
     ``file``, so that a killed process holds none; where there are no locks (see `locked`) everything can be claimed.
     """
-    try:
-        import fcntl
 
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    except (ImportError, OSError):
-        yield list(keys)
-        return
-    try:
-        mine = []
-        for key in sorted(keys):  # all wait in the same order: nobody waits for somebody who waits
-            place = int(digest(key)[:15], 16)
-            try:
-                fcntl.lockf(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, place)
-            except OSError as error:
-                if error.errno in (errno.EACCES, errno.EAGAIN):
-                    continue
-            mine.append(key)
-        yield mine
-    finally:
-        os.close(handle)
+    def claim(handle: int, key: str) -> bool:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, int(digest(key)[:15], 16))
+        except OSError as error:
+            return error.errno not in (errno.EACCES, errno.EAGAIN)
+        return True
+
+    with _open_to_lock(file) as handle:
+        # All wait in the same order: nobody waits for somebody who waits.
+        yield [key for key in sorted(keys) if handle is None or claim(handle, key)]
 
 
 def publish_folder(hidden: Path, target: Path) -> bool:
@@ -195,7 +179,6 @@ def publish_folder(hidden: Path, target: Path) -> bool:
     ------
     OSError
     """
-    os.chmod(hidden, 0o777 & ~_umask())  # mkdtemp makes it private
     try:
         hidden.rename(target)
     except OSError as error:
@@ -210,18 +193,11 @@ def withdraw(path: Path) -> bool:
 
     It is renamed first: what a process that is killed meanwhile leaves behind, `remove_leftovers` knows.
     """
-    hidden = path.with_name(f"{_HIDDEN}{uuid.uuid4().hex}")
-    try:
+    hidden = _hidden(path.parent)
+    with suppress(OSError):  # another process was quicker, or it cannot be removed
         path.rename(hidden)
-        if hidden.is_dir():
-            shutil.rmtree(hidden)
-        else:
-            hidden.unlink()
-    except FileNotFoundError:  # another process was quicker
-        return True
-    except OSError:
-        return not path.exists()
-    return True
+        _remove(hidden)
+    return not path.exists()
 
 
 def cache_folder() -> Path:
@@ -314,12 +290,8 @@ def digest(value: Any) -> str:
 
 def sha256_of_file(path: str | Path) -> str:
     """Return the sha256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-
-
-def _sha256(file: Any) -> str:  # Python 3.10 has no hashlib.file_digest
     state = hashlib.sha256()
-    while block := file.read(1 << 20):
-        state.update(block)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
     return state.hexdigest()

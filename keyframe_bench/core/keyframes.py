@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_DTYPES = {
+    **{"frames": np.int64, "times": np.float64, "scores": np.float64, "segments": np.int64},
+    **{"frame_scores": np.float32, "thresholds": np.float32},
+}
+
 
 @dataclass(frozen=True, eq=False)
 class KeyFrames:
@@ -29,7 +34,7 @@ class KeyFrames:
     cost : dict
         Seconds: ``decode_s``, ``features_s``, ``select_s``.
     thresholds : float32 [N] or None
-        The level that each frame score was compared with; None where there was none (a budget of k key frames).
+        The threshold that each frame score was compared with; None where there was none (a budget of k key frames).
     fallback : str
         Empty, or why the method's rule chose nothing, so that these frames only stand in ("nothing above the
         threshold").
@@ -57,27 +62,16 @@ class KeyFrames:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_json` restores the same key frames."""
-        names = ("frames", "times", "scores", "segments", "frame_scores", "thresholds")
-        arrays = {n: getattr(self, n) for n in names}
-        rest = {"cost": dict(self.cost), "fallback": self.fallback, "shortfall": self.shortfall}
-        return {n: None if a is None else a.tolist() for n, a in arrays.items()} | rest
+        arrays = {name: None if (a := getattr(self, name)) is None else a.tolist() for name in _DTYPES}
+        return arrays | {"cost": dict(self.cost), "fallback": self.fallback, "shortfall": self.shortfall}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> KeyFrames:
         """Read what `to_json` wrote."""
-
-        def array(name: str, dtype: type) -> Any:
-            return None if data.get(name) is None else np.asarray(data[name], dtype=dtype)
-
-        segments = array("segments", np.int64)
-        return cls(
-            frames=np.asarray(data["frames"], dtype=np.int64),
-            times=np.asarray(data["times"], dtype=np.float64),
-            scores=array("scores", np.float64),
-            segments=None if segments is None else segments.reshape(-1, 2),
-            frame_scores=array("frame_scores", np.float32),
-            thresholds=array("thresholds", np.float32),
-            cost=dict(data.get("cost", {})),
-            fallback=data.get("fallback", ""),
-            shortfall=data.get("shortfall", ""),
-        )
+        arrays: dict[str, Any] = {
+            name: None if data.get(name) is None else np.asarray(data[name], dtype) for name, dtype in _DTYPES.items()
+        }
+        if arrays["segments"] is not None:
+            arrays["segments"] = arrays["segments"].reshape(-1, 2)
+        texts = {name: data.get(name, "") for name in ("fallback", "shortfall")}
+        return cls(**arrays, cost=dict(data.get("cost", {})), **texts)

@@ -1,53 +1,40 @@
-"""How much memory a process holds."""
+"""How much memory a process holds; sizes in MB (10^6 bytes), 0 for a process that has ended or where none is told."""
 
 from __future__ import annotations
 
 import math
 import mmap
+import resource
+from contextlib import suppress
+from pathlib import Path
 
 
 def anonymous_mb(process: int | str = "self") -> float:
-    """Return the resident anonymous memory of a process in MB (10^6 bytes); 0 where the system does not tell.
+    """Return the resident anonymous memory of a process, in MB.
 
     File-backed pages (libraries, memory-mapped feature columns) do not count: the system can drop them at will.
-
-    Parameters
-    ----------
-    process : int or "self"
-        Its id; one that has ended holds nothing.
     """
-    return _resident_mb(process, "RssAnon:")
+    return _told_mb(f"/proc/{process}/status", "RssAnon:")
 
 
 def proportional_mb(process: int) -> float:
     """Return the anonymous memory of a process in MB, pages that several processes share divided among them.
 
-    A forked worker has its parent's pages until it writes to them. 0 where the system does not tell; looking takes
-    longer than `anonymous_mb`.
+    A forked worker has its parent's pages until it writes to them. Looking takes longer than `anonymous_mb`.
     """
-    try:
-        with open(f"/proc/{process}/smaps_rollup", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith("Pss_Anon:"):
-                    return int(line.split()[1]) * 1024 / 1e6
-    except OSError:  # no Linux, or it has just ended
-        pass
-    return 0.0
+    return _told_mb(f"/proc/{process}/smaps_rollup", "Pss_Anon:")
 
 
 def shared_mb(process: int | str = "self") -> float:
     """Return the resident shared memory of a process in MB: files of a temporary folder in memory show here."""
-    return _resident_mb(process, "RssShmem:")
+    return _told_mb(f"/proc/{process}/status", "RssShmem:")
 
 
-def _resident_mb(process: int | str, field: str) -> float:
-    try:
-        with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith(field):
-                    return int(line.split()[1]) * 1024 / 1e6
-    except OSError:  # no Linux, or it has just ended: nothing is claimed
-        pass
+def _told_mb(file: str, field: str) -> float:
+    with suppress(OSError):  # no Linux, or it has just ended
+        for line in Path(file).read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024 / 1e6
     return 0.0
 
 
@@ -62,9 +49,5 @@ def has_room(n_bytes: int) -> bool:
 
 def address_limit() -> float:
     """Return how many bytes of address space this process may have (``ulimit -v``); infinite without a limit."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.inf
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return math.inf if limit == resource.RLIM_INFINITY else limit

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from .errors import UsageError
 
-_SCALARS = (bool, int, float, str)
+# What a value may be to count as one of a scalar type; true and false are numbers to Python only.
+_FITS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str, int, float)}
 
 
 @dataclass(frozen=True)
@@ -62,36 +63,19 @@ class Parameter:
 
     def check(self, value: Any, owner: str) -> Any:
         """Return ``value`` in the declared type, or raise `UsageError` naming owner, parameter and expectation."""
-        ok = self._convert(value)
-        if ok is _REFUSED:
-            raise UsageError(f"{owner}: {self.name}={value!r} is not {self.expects}")
-        return ok
-
-    def _convert(self, value: Any) -> Any:
-        if value is None:
-            return None if self.optional else _REFUSED
-        if any(value == choice and type(value) is type(choice) for choice in self.choices):
+        if (value is None and self.optional) or any(value == c and type(value) is type(c) for c in self.choices):
             return value
-        if isinstance(value, bool):
-            return value if bool in self.types else _REFUSED
         for kind in self.types:
-            converted: Any = _REFUSED
-            if kind is float and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max:
-                converted = float(value) + 0.0  # -0.0 is 0.0
-            elif kind is int and isinstance(value, int):
-                converted = value
-            elif kind is str and isinstance(value, (str, int, float)):
-                converted = str(value)
-            if converted is not _REFUSED and (kind is str or self.range is None or converted in self.range):
-                return converted
-        return _REFUSED
+            fits = isinstance(value, _FITS[kind]) and isinstance(value, bool) == (kind is bool)
+            if fits and kind in (bool, str):
+                return kind(value)
+            if fits and (kind is int or abs(value) <= sys.float_info.max) and (not self.range or value in self.range):
+                return value if kind is int else float(value) + 0.0  # -0.0 is 0.0
+        raise UsageError(f"{owner}: {self.name}={value!r} is not {self.expects}")
 
     def describe(self) -> dict[str, Any]:
         """Plain data for ``keyframe-bench list --json``."""
         return {"name": self.name, "default": self.default, "expects": self.expects}
-
-
-_REFUSED = object()
 
 
 def parameters_of(cls: type) -> dict[str, Parameter]:
@@ -118,29 +102,17 @@ def _parameters_of(cls: type) -> dict[str, Parameter]:
     for name, parameter in list(signature.parameters.items())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"{cls.__name__}.__init__ takes *args or **kwargs; name every parameter")
-        if parameter.default is parameter.empty:
-            raise TypeError(f"{cls.__name__}.__init__: parameter {name} needs a default")
-        if name not in hints:
-            raise TypeError(f"{cls.__name__}.__init__: parameter {name} needs a type annotation")
-        found[name] = _read(cls, name, hints[name], parameter.default)
+        if parameter.default is parameter.empty or name not in hints:
+            raise TypeError(f"{cls.__name__}.__init__: parameter {name} needs a type annotation and a default")
+        parts = list(_alternatives(hints[name]))
+        interval = next((part for part in parts if isinstance(part, Range)), None)
+        choices = [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+        kinds = tuple(part for part in parts if part in _FITS)
+        wrong = [p for p in parts if not (p in kinds or p in (interval, type(None)) or get_origin(p) is Literal)]
+        if wrong:
+            raise TypeError(f"{cls.__name__}.__init__: {name}: {wrong[0]} is not a scalar type, Literal or Range")
+        found[name] = Parameter(name, kinds, parameter.default, type(None) in parts, tuple(choices), interval)
     return found
-
-
-def _read(cls: type, name: str, hint: Any, default: Any) -> Parameter:
-    optional, allowed, interval = False, None, None
-    kinds = []
-    for part in _alternatives(hint):
-        if isinstance(part, Range):
-            interval = part
-        elif part is type(None):
-            optional = True
-        elif get_origin(part) is Literal:
-            allowed = get_args(part)
-        elif part in _SCALARS:
-            kinds.append(part)
-        else:
-            raise TypeError(f"{cls.__name__}.__init__: {name}: {part} is not a scalar type, Literal or Range")
-    return Parameter(name, tuple(kinds), default, optional, allowed or (), interval)
 
 
 def _alternatives(hint: Any) -> Iterator[Any]:

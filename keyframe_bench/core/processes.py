@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -86,14 +87,15 @@ def run_watched(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    watch = _Watch(process.pid, None if limit_s is None else start + limit_s, step_s)
+    watch = _Watch(process.pid, limit_s, step_s)
+    watch.start()
     try:
-        watch.start()
         _, status, used = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)  # it is gone: Popen need not wait for it
     finally:
-        watch.stop()
+        watch.done.set()
+        watch.join()
         _kill_group(process.pid)  # workers of a pool that nobody ended
         if process.returncode is None:  # interrupted
             process.wait()
@@ -104,27 +106,22 @@ def run_watched(
 class _Watch(Thread):
     """Looks at the memory of a process and its descendants until it is stopped, and kills them when time is up."""
 
-    def __init__(self, leader: int, end: float | None, step_s: float) -> None:
+    def __init__(self, leader: int, limit_s: float | None, step_s: float) -> None:
         super().__init__(name="keyframe_bench-watch", daemon=True)
-        self.leader, self.end, self.step_s = leader, end, step_s
-        self.peak_mb = self.shared_mb = 0.0
+        self.leader, self.step_s = leader, step_s
+        self.end = math.inf if limit_s is None else time.perf_counter() + limit_s
+        self.peak_mb = self.shared_mb = self._next_exact = 0.0
         self.too_late = False
+        self.done = Event()
         self._known = {leader}
-        self._next_exact = 0.0
-        self._done = Event()
 
     def run(self) -> None:
-        while not self._done.wait(self.step_s):
+        while not self.done.wait(self.step_s):
             self._look()
-            if self.end is not None and time.perf_counter() >= self.end:
+            if time.perf_counter() >= self.end:
                 self.too_late = True
                 _kill_group(self.leader)
                 return
-
-    def stop(self) -> None:
-        self._done.set()
-        if self.is_alive():
-            self.join()
 
     def _look(self) -> None:
         before, self._known = self._known, processes_of(self.leader, self._known)
@@ -161,19 +158,9 @@ def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
         process = waiting.pop()
         if process not in found:
             found.add(process)
-            waiting += _children(process)
-    return found
-
-
-def _children(process: int) -> list[int]:
-    found: list[int] = []
-    try:
-        threads = list((_PROC / str(process) / "task").iterdir())
-    except OSError:  # it has just ended
-        return found
-    for thread in threads:
-        with contextlib.suppress(OSError):  # the thread has
-            found += map(int, (thread / "children").read_text("ascii").split())
+            with suppress(OSError):  # it, or one of its threads, has just ended
+                for listed in (_PROC / str(process) / "task").glob("*/children"):
+                    waiting += map(int, listed.read_text("ascii").split())
     return found
 
 
@@ -185,5 +172,5 @@ def _session(process: int) -> int | None:
 
 
 def _kill_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended already
+    with suppress(ProcessLookupError, PermissionError):  # all have ended already
         os.killpg(leader, signal.SIGKILL)

@@ -14,8 +14,6 @@ from typing import Any
 from .cells import FORMAT, NO_IDENTITY, Cell
 from .files import read_file
 
-STATUSES = ("ok", "failed", "skipped")
-
 _MAX_BYTES = 256_000_000
 _MAX_DEPTH = 50  # far from where Python stops
 _FIELDS = tuple(field for field in fields(Cell) if field.name not in NO_IDENTITY)
@@ -91,8 +89,8 @@ def parse_cell(text: str) -> dict[str, Any]:
         raise ValueError(f"it is not a {FORMAT} object")
     _need(cell, ("key", "status", "extractor", "video"))
     _check(cell, _CELL, "it")
-    if cell["status"] not in STATUSES:
-        raise ValueError(f"it has status {cell['status']!r}, not {', '.join(STATUSES)}")
+    if cell["status"] not in ("ok", "failed", "skipped"):
+        raise ValueError(f"it has status {cell['status']!r}, not ok, failed or skipped")
     found = cell.get("keyframes") or {}
     frames = found.get("frames", [])
     if any(b <= a for a, b in pairwise([-1, *frames])):
@@ -150,12 +148,10 @@ def _read(path: Path, parse: Any, problems: list[str]) -> dict[str, Any] | None:
         return found
     except FileNotFoundError:
         return None
-    except OSError as error:
-        reason = error.strerror or str(error)
     except UnicodeError:
         reason = "it is not UTF-8 text"
-    except ValueError as error:
-        reason = str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
     problems.append(f"{str(path)!r} cannot be used ({reason}); it counts as missing")
     return None
 

@@ -22,6 +22,7 @@ from .params import check_params, parameters_of
 from .sources import forget, source_digest
 
 T = TypeVar("T")
+_Columns = Callable[[type[Any]], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,8 @@ class Registry(Generic[T]):
         From a class to further names that no other class may have (the numbers that a metric gives).
     """
 
-    def __init__(
-        self,
-        kind: str,
-        package: str,
-        reserved: Iterable[str] = (),
-        columns: Callable[[type[T]], Iterable[str]] = lambda _: (),
-    ) -> None:
-        self.reserved = frozenset(reserved)
-        self.kind = kind
-        self.package = package
-        self.columns = columns
+    def __init__(self, kind: str, package: str, reserved: Iterable[str] = (), columns: _Columns = lambda _: ()) -> None:
+        self.kind, self.package, self.columns, self.reserved = kind, package, columns, frozenset(reserved)
         self._entries: dict[str, Entry[T]] = {}
         self._points: list[EntryPoint] | None = None  # still to be loaded; None before the first look-up
 
@@ -73,14 +65,14 @@ class Registry(Generic[T]):
         origin = cls.__module__
         if not origin.startswith(f"{self.package.partition('.')[0]}."):
             self.discover(_top(origin))
-        taken = self._entries.get(name)
-        if taken is not None and taken.cls is not None and taken.cls is not cls:
-            raise UsageError(
-                f"{self.kind} name {name!r} is registered twice, by {taken.origin} and by {origin}; rename one"
-            )
         for other in self._entries.values():
-            both = () if other.cls in (None, cls) else {*self.columns(cls)} & {*self.columns(other.cls)}
-            if both:
+            if other.cls is None or other.cls is cls:
+                continue
+            if other.name == name:
+                raise UsageError(
+                    f"{self.kind} name {name!r} is registered twice, by {other.origin} and by {origin}; rename one"
+                )
+            if both := {*self.columns(cls)} & {*self.columns(other.cls)}:
                 raise UsageError(
                     f"{self.kind} {name!r} of {origin} has the column {min(both)!r}, which {self.kind} {other.name!r} "
                     f"of {other.origin} has already; rename it"
@@ -112,7 +104,7 @@ class Registry(Generic[T]):
             load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plug-in must stay listed with its reason
             raise_out_of_memory(error)
-            key = name if name not in self._entries else f"{name} ({origin})"  # a second owner of a name is listed too
+            key = f"{name} ({origin})" if name in self._entries else name  # a second owner of a name is listed too
             self._entries[key] = Entry(key, None, origin, f"{type(error).__name__}: {error}")
 
     def entries(self) -> dict[str, Entry[T]]:
@@ -216,11 +208,10 @@ def load_plugins(files: Iterable[str]) -> None:
         forget(path)
         try:
             spec.loader.exec_module(module)
-        except UsageError as error:
-            del sys.modules[name]
-            raise UsageError(f"plug-in file {str(file)!r}: {error}") from error
         except (Exception, SystemExit) as error:
             del sys.modules[name]
+            if isinstance(error, UsageError):
+                raise UsageError(f"plug-in file {str(file)!r}: {error}") from error
             if isinstance(error, MemoryError):
                 raise OutOfMemoryError(f"importing plug-in file {str(file)!r}") from error
             said = f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}"

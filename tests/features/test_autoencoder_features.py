@@ -85,9 +85,7 @@ def by_the_module(checkpoint: str, frames: list[ArrayFrame]) -> tuple[np.ndarray
     "network",
     [
         NETWORK,
-        ConvolutionalNetwork.build(
-            "ae_final", {"width": 0.2, "geometry": 0.25, "up": "nearest_conv", "code_act": "relu"}
-        ),
+        ConvolutionalNetwork.build("ae_final", {"geometry": 0.25, "up": "nearest_conv", "code_act": "relu"}),
         ConvolutionalNetwork.build("p1_4", {"width": 0.1, "geometry": 0.5}),
         ConvolutionalNetwork.build("ae_test_01", {"geometry": 0.125}),
     ],
@@ -154,12 +152,11 @@ def test_a_frame_is_encoded_once_in_a_pass(checkpoint: str, video: Path, monkeyp
 def test_what_was_encoded_last_is_no_ones_to_change(checkpoint: str) -> None:
     network = load_encoding(checkpoint, "fp32")
     pictures = np.random.default_rng(1).integers(0, 256, (2, network.height, network.width, 3), dtype=np.uint8)
-    kept = pictures.copy()
     codes = network.codes(pictures)
     expected = codes.copy()
     codes[:] = 0
+    assert np.array_equal(network.codes(pictures.copy()), expected)
     pictures[0] = 0
-    np.testing.assert_array_equal(network.codes(kept), expected)
     assert not np.array_equal(network.codes(pictures)[0], expected[0])
 
 
@@ -193,8 +190,6 @@ def test_a_checkpoint_that_is_replaced_is_loaded_again(
 
 
 def test_bad_checkpoints_are_one_sentence(checkpoint: str, tmp_path: Path) -> None:
-    import torch
-
     missing = AutoencoderCode(checkpoint=str(tmp_path / "none"))
     assert "does not exist; train one" in (missing.unavailable() or "")
     with pytest.raises(UnavailableError, match="does not exist"):
@@ -203,9 +198,6 @@ def test_bad_checkpoints_are_one_sentence(checkpoint: str, tmp_path: Path) -> No
     cut.write_bytes(Path(checkpoint).read_bytes()[:-5])
     with pytest.raises(UsageError, match="no complete safetensors file"):
         Reconstruction(checkpoint=str(cut)).compute(noise(1))
-    torch.save({}, tmp_path / "x.pt")
-    with pytest.raises(UsageError, match="pickled checkpoint"):
-        AutoencoderCode(checkpoint=str(tmp_path / "x.pt")).compute(noise(1))
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
@@ -257,13 +249,10 @@ def test_rgb_is_the_upright_picture_made_small(video: Path) -> None:
     np.testing.assert_array_equal(Rgb(height=48, width=64).compute(frames), full)
     means = full.reshape(3, 12, 4, 32, 2, 3).mean(axis=(2, 4))
     assert np.abs(rows - means).mean() < 2  # not all alike: planes are made small before their conversion
-    assert (Rgb().height, Rgb().width) == (
-        ConvolutionalNetwork.build("ae_final").input_height,
-        ConvolutionalNetwork.build("ae_final").input_width,
-    )
 
 
 def test_rgb_is_the_input_of_the_network(checkpoint: str) -> None:
-    frames = noise(2)
-    feature = AutoencoderCode(checkpoint=checkpoint)
-    np.testing.assert_array_equal(Rgb(height=48, width=96).compute(frames), feature.pictures(frames))
+    network = ConvolutionalNetwork.build("ae_final")
+    assert (Rgb().height, Rgb().width) == (network.input_height, network.input_width)
+    own = AutoencoderCode(checkpoint=checkpoint).pictures(noise(2))
+    np.testing.assert_array_equal(Rgb(height=48, width=96).compute(noise(2)), own)

@@ -7,9 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,29 +15,15 @@ from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.features.embedding import Embedding
 from keyframe_bench.models.backbones import load_backbone
 from keyframe_bench.models.weights import BackboneName, why_unavailable
+from keyframe_bench.video.arrays import ArrayFrame
 
 SMALL = "timm:test_resnet"  # half a million weights, 160 x 160 input
 VISION = "torchvision:squeezenet1_0"
 
 
-class Picture(SimpleNamespace):
-    """A frame made of one RGB array."""
-
-    @property
-    def height(self) -> int:
-        return int(self.array.shape[0])
-
-    @property
-    def width(self) -> int:
-        return int(self.array.shape[1])
-
-    def rgb(self, height: int, width: int) -> np.ndarray:
-        return cv2.resize(self.array, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def noise(n: int, height: int = 90, width: int = 120) -> list[Picture]:
-    arrays = np.random.default_rng(0).integers(0, 255, (n, height, width, 3), dtype=np.uint8)
-    return [Picture(array=array) for array in arrays]
+def noise(n: int, height: int = 90, width: int = 120) -> list[ArrayFrame]:
+    images = np.random.default_rng(0).integers(0, 255, (n, height, width, 3), dtype=np.uint8)
+    return [ArrayFrame(image) for image in images]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +85,7 @@ def test_preprocessing_is_that_of_torchvision() -> None:
     transform = torchvision.models.SqueezeNet1_0_Weights.IMAGENET1K_V1.transforms()
     network = load_backbone(VISION, "random", "logits", None, None)
     with torch.inference_mode():
-        expected = network.module(transform(Image.fromarray(frame.array))[None].to(network.device))
+        expected = network.module(transform(Image.fromarray(frame.rgb(256, 341)))[None].to(network.device))
     rows = Embedding(backbone=VISION, weights="random", layer="logits").compute([frame])
     np.testing.assert_allclose(rows, expected.cpu().numpy().reshape(1, -1), rtol=1e-3, atol=1e-4)
 
@@ -115,13 +99,6 @@ def test_the_crop_fits_and_keeps_the_shape(size: tuple[int, int]) -> None:
     if max(size) < 8 * min(size):
         assert width / height == pytest.approx(size[1] / size[0], rel=0.01)
     assert network.cropped(np.zeros((height, width, 3), np.uint8)).shape == (224, 224, 3)
-
-
-def test_mean_and_std_override_the_networks_own() -> None:
-    frames = noise(1)
-    own = Embedding(backbone=VISION, weights="random").compute(frames)
-    half = Embedding(backbone=VISION, weights="random", mean=0.5, std=0.5).compute(frames)
-    assert not np.allclose(own, half)
 
 
 def test_the_key_names_the_weights_not_their_place(weights_file: Path, tmp_path: Path) -> None:
@@ -143,45 +120,21 @@ def test_the_key_names_the_weights_not_their_place(weights_file: Path, tmp_path:
     assert len(keys) == 5
 
 
-def test_a_local_file_is_really_loaded(weights_file: Path) -> None:
-    frames = noise(1)
-    trained = Embedding(backbone=SMALL, weights=str(weights_file)).compute(frames)
-    assert not np.allclose(trained, Embedding(backbone=SMALL, weights="random").compute(frames))
-
-
-class Trap:
-    """Unpickling it leaves a trace."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
+def test_files_means_and_deviations_change_the_rows(weights_file: Path) -> None:
+    options = ({"weights": "random"}, {"weights": "random", "mean": 0.9, "std": 0.5}, {"weights": str(weights_file)})
+    plain, other, trained = (Embedding(backbone=SMALL, **given).compute(noise(1)) for given in options)
+    assert not np.allclose(plain, other) and not np.allclose(plain, trained)
 
 
 def test_files_that_are_not_this_network_are_refused_in_a_sentence(weights_file: Path, tmp_path: Path) -> None:
-    import torch
-
-    raw, trace = weights_file.read_bytes(), tmp_path / "was-run"
-    files = {
-        "truncated": (raw[: len(raw) // 2], "no complete safetensors file"),
-        "header cut": (raw[:5], "no complete safetensors file"),
-        "text": (b"hello" * 100, "no complete safetensors file"),
-        "empty": (b"", "no complete safetensors file"),
-        "pickle": (pickle.dumps(Trap(trace)), "pickled checkpoint"),
-    }
-    for name, (data, message) in files.items():
-        (tmp_path / name).write_bytes(data)
-        with pytest.raises(UsageError, match=message) as caught:
-            Embedding(backbone=SMALL, weights=str(tmp_path / name)).compute(noise(1))
-        assert "\n" not in str(caught.value)
-    torch.save({"x": torch.zeros(1)}, tmp_path / "torch.pt")
-    with pytest.raises(UsageError, match="pickled checkpoint"):
-        Embedding(backbone=SMALL, weights=str(tmp_path / "torch.pt")).compute(noise(1))
-    with pytest.raises(UsageError, match="does not fit backbone=torchvision:squeezenet1_0") as caught:
+    raw = weights_file.read_bytes()
+    for data, message in ((raw[: len(raw) // 2], "safetensors"), (pickle.dumps({}), "pickled")):
+        (tmp_path / "file").write_bytes(data)
+        with pytest.raises(UsageError, match=message):
+            Embedding(backbone=SMALL, weights=str(tmp_path / "file")).compute(noise(1))
+    with pytest.raises(UsageError, match=f"does not fit backbone={VISION}") as caught:
         Embedding(backbone=VISION, weights=str(weights_file)).compute(noise(1))
     assert len(str(caught.value)) < 400
-    assert not trace.exists()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -240,12 +193,7 @@ def test_options_are_typed() -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "message"),
-    [
-        ("timm:resnet81", "did you mean"),
-        ("torchvision:resnet19", "did you mean"),
-        (f"{SMALL}?no_such_option=1", "cannot be built"),
-        (f"{VISION}?no_such_option=1", "cannot be built"),
-    ],
+    [("timm:resnet81", "did you mean"), ("torchvision:resnet19", "did you mean"), (f"{SMALL}?no_such=1", "be built")],
 )
 def test_unknown_networks_and_options_are_one_sentence(backbone: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -17,36 +17,30 @@ def spans(*ranges: tuple[int, int]) -> np.ndarray:
     return np.array(ranges, dtype=np.int64).reshape(-1, 2)
 
 
+def aligned(user: UserSummary, times: np.ndarray = TIMES) -> list[int]:
+    """The frames of a user; their times are those of the frames."""
+    (found,) = Annotation((user,)).aligned(times, "v").users
+    assert found.frames is not None and found.times is not None
+    assert found.times.tolist() == times[found.frames].tolist()
+    return found.frames.tolist()
+
+
 def test_users_get_both_ordinals_and_times() -> None:
-    given_by = (
-        UserSummary("ordinals", frames=np.array([30, 3, 3])),
-        UserSummary("times", times=np.array([10.0, 10.13, 11.96])),
-    )
-    by_frames, by_times = Annotation(given_by).aligned(TIMES, "v").users
-    assert by_frames.frames is not None and by_frames.frames.tolist() == [3, 30]
-    assert by_frames.times is not None and by_frames.times.tolist() == TIMES[[3, 30]].tolist()
-    assert by_times.frames is not None and by_times.frames.tolist() == [0, 3, 49]
-    assert by_times.times is not None and by_times.times.tolist() == TIMES[[0, 3, 49]].tolist()  # the frames' own
+    assert aligned(UserSummary("ordinals", frames=np.array([30, 3, 3]))) == [3, 30]
+    assert aligned(UserSummary("times", times=np.array([10.0, 10.13, 11.96]))) == [0, 3, 49]
+    assert aligned(UserSummary("one", times=np.array([10.0])), TIMES[:1]) == [0]
+    assert aligned(UserSummary("nothing", frames=np.zeros(0, dtype=np.int64))) == []
+    assert Annotation().aligned(TIMES, "v").users == ()
 
 
 @given(st.lists(st.floats(0, 8), min_size=1, max_size=60, unique=True), st.lists(st.floats(0, 8), max_size=9))
 def test_times_become_the_nearest_frame(times: list[float], wanted: list[float]) -> None:
     """Also where times step back; independent of the order in which the frames come."""
     clock = np.array([0.0, 8.0, *times])
-    user = UserSummary("u", times=np.sort(np.array(wanted)))
-    (found,) = Annotation((user,)).aligned(clock, "v").users
-    assert found.frames is not None
+    found = aligned(UserSummary("u", times=np.sort(np.array(wanted))), clock)
     distances = np.abs(clock[:, None] - np.array(wanted)).min(axis=0) if wanted else np.zeros(0)
-    reached = np.abs(clock[found.frames][:, None] - np.array(wanted)).min(axis=0) if wanted else np.zeros(0)
+    reached = np.abs(clock[found][:, None] - np.array(wanted)).min(axis=0) if wanted else np.zeros(0)
     assert reached == pytest.approx(distances)
-
-
-def test_one_frame_and_nobody() -> None:
-    one = Annotation((UserSummary("u", times=np.array([10.0])),)).aligned(TIMES[:1], "v")
-    assert one.users[0].frames is not None and one.users[0].frames.tolist() == [0]
-    nobody = Annotation((UserSummary("u", frames=np.zeros(0, dtype=np.int64)),)).aligned(TIMES, "v")
-    assert len(nobody.users[0]) == 0
-    assert Annotation().aligned(TIMES, "v").users == ()
 
 
 @pytest.mark.parametrize(

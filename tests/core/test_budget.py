@@ -28,17 +28,14 @@ def test_budgets_of_a_clip(text: str | int, k: int | None) -> None:
     "text", ["0", "-1", "0%", "101%", "1.5", "8 %", "%", "4/hour", "", "Free", "nan", "1e3", "²", "infer"]
 )
 def test_what_is_no_budget_is_one_sentence(text: str) -> None:
-    with pytest.raises(
-        UsageError, match=r"count \(8\), a share \(15%\), a rate \(4/min\), inferred, inferred-coverage or free"
-    ) as caught:
+    with pytest.raises(UsageError, match=r"4/min.* free") as caught:
         Budget.parse(text)
     assert "\n" not in str(caught.value)
 
 
 def test_what_a_budget_asks_of_an_extractor() -> None:
-    wanted = {"8": "fixed", "15%": "fixed", "4/min": "fixed", "free": "free"}
-    wanted |= {"inferred": "inferred", "inferred-coverage": "inferred"}
-    assert {text: Budget.parse(text).needs_support for text in wanted} == wanted
+    texts = {"8": "fixed", "15%": "fixed", "4/min": "fixed", "free": "free", "inferred-coverage": "inferred"}
+    assert {text: Budget.parse(text).needs_support for text in texts} == texts
 
 
 @given(st.integers(0, 10**6), st.floats(0, 10**5), st.integers(1, 100))
@@ -55,12 +52,10 @@ def kept(text: str, times: list[float]) -> list[int]:
 
 
 def test_samplings_of_a_regular_video() -> None:
-    times = [n / 25 for n in range(60)]
-    assert kept("every", times) == list(range(60))
-    assert kept("every7", times) == list(range(0, 60, 7))
-    assert kept("2fps", times) == [0, 13, 25, 38, 50]
-    assert kept("0.5fps", times) == [0, 50]
-    assert kept("100fps", times) == list(range(60))
+    times, all_frames = [n / 25 for n in range(60)], list(range(60))
+    found = {"every": all_frames, "every7": all_frames[::7], "2fps": [0, 13, 25, 38, 50], "100fps": all_frames}
+    for text, frames in found.items():
+        assert kept(text, times) == kept(text, times) == frames  # each keeper starts anew
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 24000 / 1001, 30000 / 1001, 60000 / 1001])
@@ -86,25 +81,15 @@ def test_every_tick_that_has_a_frame_gets_its_first(steps: list[float], text: st
     assert grid == list(first.values())
 
 
-def test_each_keeper_starts_anew() -> None:
-    sampling = Sampling.parse("1fps")
-    assert [sampling.keeper()(0, 0.0) for _ in range(3)] == [True] * 3
-
-
-@pytest.mark.parametrize("text", ["every", "every3", "2fps", "0.5fps", "29.97fps"])
-def test_samplings_can_be_written_back(text: str) -> None:
-    assert str(Sampling.parse(text)) == text
-    assert Sampling.parse(Sampling.parse(text)) == Sampling.parse(text)
-
-
-def test_one_sampling_has_one_name() -> None:
-    assert str(Sampling.parse("every1")) == "every"
-    assert str(Sampling.parse("2.0fps")) == "2fps"
-
-
 @pytest.mark.parametrize(
-    "text", ["every0", "0fps", "-1fps", "fps", "every-2", "every 3", "2", "2 fps", "", "all", "²fps"]
+    ("text", "name"), [("every3", "every3"), ("29.97fps", "29.97fps"), ("every1", "every"), ("2.0fps", "2fps")]
 )
+def test_samplings_can_be_written_back_under_one_name(text: str, name: str) -> None:
+    sampling = Sampling.parse(text)
+    assert str(sampling) == name and Sampling.parse(name) == sampling == Sampling.parse(sampling)
+
+
+@pytest.mark.parametrize("text", ["every0", "0fps", "-1fps", "fps", "every 3", "2", "2 fps", "", "all", "²fps"])
 def test_what_is_no_sampling_is_one_sentence(text: str) -> None:
-    with pytest.raises(UsageError, match=r"use every, every3 \(each third frame\) or 2fps"):
+    with pytest.raises(UsageError, match="2fps"):
         Sampling.parse(text)

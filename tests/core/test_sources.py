@@ -122,27 +122,17 @@ def test_equal_text_has_one_digest_wherever_it_lies(sources: tuple[Path, dict[st
     assert len(set(before.values())) == 6
 
 
-@pytest.mark.parametrize(
-    ("file", "stale"),
-    [
-        ("plugin.py", {"plugin"}),
-        ("helper.py", {"plugin"}),
-        ("deeper.py", {"plugin"}),
-        ("lazy.py", {"plugin"}),
-        ("named.py", {"plugin"}),
-        ("executed.py", {"plugin"}),
-        ("parts/sibling.py", {"plugin"}),
-        ("chosen/one.py", {"plugin"}),
-        ("lib/later_of_test.py", {"plugin"}),
-        ("unrelated.py", set()),
-        ("base.py", {"base", "child"}),
-        ("child.py", {"child"}),
-        ("src/editable_of_test/work_of_work.py", {"editable"}),
-        ("site-packages/installed_of_test/method.py", {"installed"}),
-        ("site-packages/library_of_test/inner.py", set()),
-    ],
-)
-def test_edited_code_makes_stale(sources: tuple[Path, dict[str, str]], file: str, stale: set[str]) -> None:
+STALE = {
+    **dict.fromkeys(("plugin.py", "helper.py", "deeper.py", "lazy.py", "named.py", "executed.py"), "plugin"),
+    **dict.fromkeys(("parts/sibling.py", "chosen/one.py", "lib/later_of_test.py"), "plugin"),
+    **{"base.py": "base child", "child.py": "child", "src/editable_of_test/work_of_work.py": "editable"},
+    "site-packages/installed_of_test/method.py": "installed",
+    **dict.fromkeys(("unrelated.py", "site-packages/library_of_test/inner.py"), ""),
+}
+
+
+@pytest.mark.parametrize("file", STALE)
+def test_edited_code_makes_stale(sources: tuple[Path, dict[str, str]], file: str) -> None:
     folder, before = sources
     text = (folder / file).read_text()
     (folder / file).write_text(text + "\ny = 2\n")
@@ -150,28 +140,7 @@ def test_edited_code_makes_stale(sources: tuple[Path, dict[str, str]], file: str
         after = digests(folder)
     finally:
         (folder / file).write_text(text)
-    assert {name for name in after if after[name] != before[name]} == stale
-
-
-def test_modules_under_a_name_that_is_put_together_count(tmp_path: Path) -> None:
-    loading = (
-        'importlib.import_module("hel" + "per")',
-        "[importlib.import_module(file.stem) for file in Path(__file__).parent.glob('hel*.py')]",
-        "importlib.util.spec_from_file_location('x', Path(__file__).with_name('hel' + 'per.py'))",
-    )
-    (tmp_path / "helper.py").write_text("x = 1\n")
-    method = METHOD.replace("NAME", "child").replace("BASE", "Extractor")
-    for word in ("plugin.py", "base.py"):
-        (tmp_path / word).write_text(METHOD.replace("NAME", word[:-3]).replace("BASE", "Extractor"))
-    for text in loading:
-        (tmp_path / "child.py").write_text(
-            f"import importlib.util\nfrom pathlib import Path\n{method}\n        {text}\n"
-        )
-        found = set()
-        for value in (1, 2):
-            (tmp_path / "helper.py").write_text(f"x = {value}\n")
-            found.add(run(tmp_path, ONE))
-        assert len(found) == 2, text
+    assert {name for name in after if after[name] != before[name]} == set(STALE[file].split())
 
 
 ONE = """
@@ -181,6 +150,25 @@ from keyframe_bench import Extractor
 load_plugins(["child.py"])
 print(source_digest(Extractor.registry.get("child")))
 """
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'importlib.import_module("hel" + "per")',
+        "[importlib.import_module(file.stem) for file in Path(__file__).parent.glob('hel*.py')]",
+        "importlib.util.spec_from_file_location('x', Path(__file__).with_name('hel' + 'per.py'))",
+    ],
+)
+def test_modules_under_a_name_that_is_put_together_count(tmp_path: Path, line: str) -> None:
+    method = METHOD.replace("NAME", "child").replace("BASE", "Extractor")
+    (tmp_path / "child.py").write_text(f"import importlib.util\nfrom pathlib import Path\n{method}\n        {line}\n")
+    found = set()
+    for value in (1, 2):
+        (tmp_path / "helper.py").write_text(f"x = {value}\n")
+        found.add(run(tmp_path, ONE))
+    assert len(found) == 2
+
 
 MEASURED = """
 import numpy as np

@@ -51,16 +51,10 @@ def pictures(n: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("n", "window", "hop", "windows"),
     [
-        (32, 16, 16, [[0, 16], [16, 32]]),
+        *((32, 16, 16, [[0, 16], [16, 32]]), (5, 16, 16, [[0, 5]]), (16, 16, 4, [[0, 16]]), (1, 1, 1, [[0, 1]])),
         (37, 16, 16, [[0, 16], [16, 32], [21, 37]]),  # whole, and ends with the clip
-        (5, 16, 16, [[0, 5]]),
-        (16, 16, 4, [[0, 16]]),
-        (18, 16, 4, [[0, 16], [2, 18]]),
-        (12, 4, 8, [[0, 4], [8, 12]]),
-        (8, 4, 8, [[0, 4]]),  # the rest is between two windows
-        (10, 4, 8, [[0, 4], [6, 10]]),
-        (1, 1, 1, [[0, 1]]),
-        (0, 4, 4, []),
+        *((18, 16, 4, [[0, 16], [2, 18]]), (12, 4, 8, [[0, 4], [8, 12]]), (0, 4, 4, [])),
+        *((8, 4, 8, [[0, 4]]), (10, 4, 8, [[0, 4], [6, 10]])),  # the rest is between two windows, or in one
     ],
 )
 def test_which_frames_a_row_covers(n: int, window: int, hop: int, windows: list[list[int]]) -> None:
@@ -83,13 +77,11 @@ def test_rows_are_those_of_their_windows() -> None:
             assert set(np.concatenate([np.arange(a, b) for a, b in spans])) == set(range(n))
 
 
-def test_hop_is_the_window_when_not_given() -> None:
-    assert Seen(3).windows(7).tolist() == [[0, 3], [3, 6], [4, 7]]
-
-
-def test_rows_of_frames_cover_a_frame_each() -> None:
+def test_defaults_and_keys() -> None:
+    assert Seen(3).windows(7).tolist() == [[0, 3], [3, 6], [4, 7]]  # the hop is the window
     clip = kb.clip_from_images(pictures(3), [GrayStd()])
-    assert clip.windows(GrayStd()).tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert clip.windows(GrayStd()).tolist() == [[0, 1], [1, 2], [2, 3]]  # rows of frames cover a frame each
+    assert len({Seen(4, 4).key, Seen(4, 2).key, Seen(8, 4).key}) == 3
 
 
 def test_what_was_not_declared_has_no_windows_and_nothing_can_be_written() -> None:
@@ -110,15 +102,10 @@ def test_a_prefix_has_the_windows_inside_it(feature: Seen) -> None:
     for n in range(1, 15):
         part = clip.prefix(n)
         inside = spans[:, 1] <= n
-        assert part.windows(feature).tolist() == spans[inside].tolist()
+        assert part.windows(feature).tolist() == spans[inside].tolist() and len(part[GrayStd()]) == n
         assert part[feature].tolist() == clip[feature][inside].tolist()
-        assert len(part[GrayStd()]) == n
-        again = part.prefix(max(1, n - 3))
-        assert again.windows(feature).tolist() == clip.prefix(max(1, n - 3)).windows(feature).tolist()
-
-
-def test_parameters_tell_features_apart() -> None:
-    assert len({Seen(4, 4).key, Seen(4, 2).key, Seen(8, 4).key}) == 3
+        again = max(1, n - 3)
+        assert part.prefix(again).windows(feature).tolist() == clip.prefix(again).windows(feature).tolist()
 
 
 @pytest.mark.parametrize(("window", "hop"), [(0, 1), (-3, 1), (2.5, 1), (4, 0), (True, 1), ("8", 1)])

@@ -108,7 +108,7 @@ def cases_of(
         "network, forward, fp32": lambda: still(pictures),
         "mix with one reference": lambda: loss.per_picture(output, pictures[:1]),
         "preparing frames": lambda: loss.prepared(output),
-        "mix of prepared frames": lambda: loss.between(kept, slice(None), reference, [0]),
+        "mix of prepared frames": lambda: loss.between(kept, reference),
     }
     return training, comparing
 

@@ -26,19 +26,19 @@ class Autoencoder(nn.Module):
         self.network = network
         self.encoder, self.decoder = network.encoder_decoder()
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Return the codes, float [B, C, h, w], of float [B, 3, H, W] pictures, RGB in 0 to 1."""
-        codes: Tensor = self.encoder(pictures)  # [B, C, h, w]
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the codes, float [B, C, h, w], of float [B, 3, H, W] images, RGB in 0 to 1."""
+        codes: Tensor = self.encoder(images)  # [B, C, h, w]
         return codes
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Return the pictures, float [B, 3, H, W], RGB in 0 to 1, of codes [B, C, h, w]."""
-        pictures: Tensor = self.decoder(codes)  # [B, 3, H, W]
-        return pictures
+        """Return the images, float [B, 3, H, W], RGB in 0 to 1, of codes [B, C, h, w]."""
+        images: Tensor = self.decoder(codes)  # [B, 3, H, W]
+        return images
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return the reconstruction of float [B, 3, H, W] pictures, RGB in 0 to 1, of the same shape and range."""
-        return self.decode(self.encode(pictures))
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the reconstruction of float [B, 3, H, W] images, RGB in 0 to 1, of the same shape and range."""
+        return self.decode(self.encode(images))
 
 
 def mirrored(layers: Sequence[Layer], *, code_act: str, up: str) -> tuple[nn.Sequential, nn.Sequential]:
@@ -58,19 +58,18 @@ def mirrored(layers: Sequence[Layer], *, code_act: str, up: str) -> tuple[nn.Seq
 
 
 def _down(layer: Layer, *, relu: bool) -> nn.Sequential:
-    convolution = nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, layer.stride, padding=1, bias=False)
-    parts: list[nn.Module] = [convolution, nn.BatchNorm2d(layer.outputs)]
-    return nn.Sequential(*parts, nn.ReLU()) if relu else nn.Sequential(*parts)
+    """Return ``layer``: [B, inputs, H, W] to [B, outputs, H / stride, W / stride]."""
+    return nn.Sequential(
+        nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, layer.stride, padding=1, bias=False),
+        nn.BatchNorm2d(layer.outputs),
+        *([nn.ReLU()] if relu else []),
+    )
 
 
 def _up(layer: Layer, up: str, *, last: bool) -> nn.Sequential:
-    """Return the mirror of ``layer``: from its outputs to its inputs."""
-    parts: list[nn.Module] = []
-    if layer.stride == 1 or up == "nearest_conv":
-        if layer.stride == 2:
-            parts.append(nn.Upsample(scale_factor=2, mode="nearest"))
-        parts.append(nn.Conv2d(layer.outputs, layer.inputs, 3, padding=1, bias=last))
-    else:
-        parts.append(nn.ConvTranspose2d(layer.outputs, layer.inputs, 4, stride=2, padding=1, bias=last))
-    parts += [nn.Sigmoid()] if last else [nn.BatchNorm2d(layer.inputs), nn.ReLU()]
-    return nn.Sequential(*parts)
+    """Return the mirror of ``layer``: [B, outputs, h, w] to [B, inputs, h stride, w stride]."""
+    parts: list[nn.Module] = [nn.Sigmoid()] if last else [nn.BatchNorm2d(layer.inputs), nn.ReLU()]
+    if layer.stride == 2 and up == "tconv":
+        return nn.Sequential(nn.ConvTranspose2d(layer.outputs, layer.inputs, 4, stride=2, padding=1, bias=last), *parts)
+    doubled = [nn.Upsample(scale_factor=2, mode="nearest")] if layer.stride == 2 else []
+    return nn.Sequential(*doubled, nn.Conv2d(layer.outputs, layer.inputs, 3, padding=1, bias=last), *parts)

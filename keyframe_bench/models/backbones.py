@@ -7,17 +7,19 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ..core.checkpoint import BUNDLED
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import KeyframeBenchError, UnavailableError, UsageError
 from ..core.tensor_files import read_tensors
-from .bundled import bundled_tensors
 from .weights import (
     GRAMMAR,
     RANDOM_SEED,
     WAYS_OUT,
     BackboneName,
+    bundled_tensors,
     known,
     load_strictly,
     normalisation,
@@ -26,14 +28,14 @@ from .weights import (
     why_unavailable,
 )
 
-Layer = Literal["logits", "pool"]
+OutputLayer = Literal["logits", "pool"]
 
 _BATCH = 32
-_MAX_ASPECT = 8  # a longer picture is squeezed to this, so that no frame is blown up without bound
+_MAX_ASPECT = 8  # a longer image is squeezed to this, so that no frame is blown up without bound
 
 
 class Backbone:
-    """A network in evaluation mode with its preprocessing: pictures in, one row of numbers per picture out.
+    """A network in evaluation mode with its preprocessing: images in, one row of numbers per image out.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class Backbone:
     height, width : int
         Size of the network's input in pixels.
     crop : float
-        Side of the input over side of the resized picture, in (0, 1].
+        Side of the input over side of the resized image, in (0, 1].
     mean, std : tuple of float
         Per channel R, G, B, on the scale 0 to 1.
     """
@@ -50,8 +52,6 @@ class Backbone:
     def __init__(
         self, module: Any, *, height: int, width: int, crop: float, mean: tuple[float, ...], std: tuple[float, ...]
     ) -> None:
-        import torch
-
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # Pictures lie in memory with their channels last; weights laid out alike make a CPU up to 3 times as quick.
         self.module = module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
@@ -60,7 +60,7 @@ class Backbone:
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """Return (height, width) to which a picture is resized before the centre crop, its aspect ratio kept.
+        """Return (height, width) to which a image is resized before the centre crop, its aspect ratio kept.
 
         The crop covers ``crop`` of the side that limits it: for a square input of 224 and crop 0.875 the short side
         becomes 256. Beyond an aspect ratio of 8 the long side is squeezed.
@@ -71,24 +71,22 @@ class Backbone:
         sides = (round(height * scale), round(width * scale))
         return min(max(sides[0], inner[0]), limit), min(max(sides[1], inner[1]), limit)
 
-    def cropped(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the centre of a resized picture, uint8 [height, width, 3]."""
-        top, left = (picture.shape[0] - self.height) // 2, (picture.shape[1] - self.width) // 2
-        return picture[top : top + self.height, left : left + self.width]
+    def cropped(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the centre of a resized image, uint8 [height, width, 3]."""
+        top, left = (image.shape[0] - self.height) // 2, (image.shape[1] - self.width) // 2
+        return image[top : top + self.height, left : left + self.width]
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return float32 [B, D] for uint8 [B, height, width, 3] RGB pictures."""
-        import torch
-
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return float32 [B, D] for uint8 [B, height, width, 3] RGB images."""
         rows = []
         with torch.inference_mode():
-            for i in range(0, len(pictures), _BATCH):
-                batch = torch.from_numpy(pictures[i : i + _BATCH]).to(self.device).permute(0, 3, 1, 2).float() / 255
+            for i in range(0, len(images), _BATCH):
+                batch = torch.from_numpy(images[i : i + _BATCH]).to(self.device).permute(0, 3, 1, 2).float() / 255
                 rows.append(self.module((batch - self.mean) / self.std).flatten(1).float().cpu().numpy())
         return np.concatenate(rows).astype(np.float32, copy=False)
 
 
-def load_backbone(backbone: str, weights: str, layer: Layer, mean: float | None, std: float | None) -> Backbone:
+def load_backbone(backbone: str, weights: str, layer: OutputLayer, mean: float | None, std: float | None) -> Backbone:
     """Return the network, ready to use; a process keeps the two used last.
 
     Parameters
@@ -119,7 +117,7 @@ def _load(
     backbone: str,
     weights: str,
     identity: str,  # noqa: ARG001 - a file that changed must be loaded again
-    layer: Layer,
+    layer: OutputLayer,
     mean: float | None,
     std: float | None,
 ) -> Backbone:
@@ -127,20 +125,28 @@ def _load(
     reason = why_unavailable(backbone, weights)
     if reason is not None and weights != "hub":
         raise UnavailableError(reason)
-    import torch
-
     build = _build_timm if name.source == "timm" else _build_torchvision
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
-        module, settings = build(name, weights == "hub")
+        try:
+            module, settings = build(name, weights == "hub")
+        except KeyframeBenchError:
+            raise
+        except Exception as error:  # the packages and their download clients raise anything
+            raise _build_error(name, weights == "hub", error) from error
     if weights not in ("hub", "random"):
-        if weights == BUNDLED:
-            state = bundled_tensors(module.state_dict())
-        else:
-            state, _ = read_tensors(weights, "weights", WAYS_OUT, framework="pt")
+        bundled = weights == BUNDLED
+        state = (
+            bundled_tensors(module.state_dict())
+            if bundled
+            else read_tensors(weights, "weights", WAYS_OUT, framework="pt")[0]
+        )
         misfit = f"weights={weights!r} does not fit backbone={backbone}"
         load_strictly(module, state, misfit, "name its network with backbone=")
-    module = _timm_layer(module, layer) if name.source == "timm" else _torchvision_layer(module, layer, name)
+    if name.source == "torchvision":
+        module = _torchvision_layer(module, layer, name)
+    elif layer == "pool":
+        module.reset_classifier(0)  # timm's way to ask for the pooled features
     if mean is not None:
         settings["mean"] = (mean,) * 3
     if std is not None:
@@ -163,13 +169,12 @@ def _build_timm(name: BackboneName, hub: bool) -> tuple[Any, dict[str, Any]]:
             options["pretrained_cfg_overlay"] = {"file": str(cached)}
         else:
             _ask_hub(name)
-    module = _built(name, hub, lambda: timm.create_model(name.name, **options))
+    module = timm.create_model(name.name, **options)
     data: Any = timm.data  # untyped
     config = data.resolve_model_data_config(module)
     _, height, width = config["input_size"]
-    return module, {
-        "height": height, "width": width, "crop": config["crop_pct"], "mean": config["mean"], "std": config["std"]
-    }  # fmt: skip
+    mean, std = config["mean"], config["std"]
+    return module, {"height": height, "width": width, "crop": config["crop_pct"], "mean": mean, "std": std}
 
 
 def _ask_hub(name: BackboneName) -> None:
@@ -192,48 +197,29 @@ def _build_torchvision(name: BackboneName, hub: bool) -> tuple[Any, dict[str, An
     known(name, torchvision.models.list_models(module=torchvision.models))
     pretrained = torchvision.models.get_model_weights(name.name).DEFAULT
 
-    def build() -> Any:
-        module = torchvision.models.get_model(name.name, weights=None, **dict(name.options))
-        if hub:
-            state = pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True)
-            module.load_state_dict(state, strict=True)
-        return module
-
+    module = torchvision.models.get_model(name.name, weights=None, **dict(name.options))
+    if hub:
+        module.load_state_dict(
+            pretrained.get_state_dict(progress=False, check_hash=True, weights_only=True), strict=True
+        )
     transform = pretrained.transforms()
-    side = transform.crop_size[0]
+    side, mean, std = transform.crop_size[0], tuple(transform.mean), tuple(transform.std)
     crop = side / transform.resize_size[0]
-    return _built(name, hub, build), {
-        "height": side, "width": side, "crop": crop, "mean": tuple(transform.mean), "std": tuple(transform.std)
-    }  # fmt: skip
+    return module, {"height": side, "width": side, "crop": crop, "mean": mean, "std": std}
 
 
-def _built(name: BackboneName, hub: bool, build: Any) -> Any:
-    """Run a package's builder; its many kinds of errors become one sentence."""
-    try:
-        return build()
-    except Exception as error:  # the packages and their download clients raise anything
-        text = " ".join(str(error).split())[:160]
-        if isinstance(error, TypeError) or "Invalid pretrained tag" in text:
-            raise UsageError(f"backbone={name} cannot be built ({text}); {GRAMMAR}") from error
-        if hub:
-            raise UnavailableError(
-                f"the weights of {name} cannot be downloaded ({type(error).__name__}); {WAYS_OUT}"
-            ) from error
-        raise UsageError(f"backbone={name} cannot be built ({text}); {GRAMMAR}") from error
+def _build_error(name: BackboneName, hub: bool, error: Exception) -> KeyframeBenchError:
+    """Return one sentence for the many kinds of errors of a package's builder."""
+    text = " ".join(str(error).split())[:160]
+    if hub and not isinstance(error, TypeError) and "Invalid pretrained tag" not in text:
+        return UnavailableError(f"the weights of {name} cannot be downloaded ({type(error).__name__}); {WAYS_OUT}")
+    return UsageError(f"backbone={name} cannot be built ({text}); {GRAMMAR}")
 
 
-def _timm_layer(module: Any, layer: Layer) -> Any:
-    if layer == "pool":
-        module.reset_classifier(0)  # timm's way to ask for the pooled features
-    return module
-
-
-def _torchvision_layer(module: Any, layer: Layer, name: BackboneName) -> Any:
+def _torchvision_layer(module: Any, layer: OutputLayer, name: BackboneName) -> Any:
     """Take off the classifier: torchvision has no call for it, and its families name it differently."""
     if layer == "logits":
         return module
-    from torch import nn
-
     for attribute in ("fc", "classifier", "head", "heads"):
         last = getattr(module, attribute, None)
         if isinstance(last, nn.Linear) or (attribute == "heads" and last is not None):

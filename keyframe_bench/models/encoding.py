@@ -1,7 +1,7 @@
-"""A trained auto-encoder as extraction uses it: pictures in, codes and reconstructions out.
+"""A trained auto-encoder as extraction uses it: images in, codes and reconstructions out.
 
-On a processor each core encodes one picture at a time. That is as quick as batches of any size, since its maps stay in
-the cache (``experiments/speed/encoding.py`` measures it), and a row depends on its own picture only, to the last bit,
+On a processor each core encodes one image at a time. That is as quick as batches of any size, since its maps stay in
+the cache (``experiments/speed/encoding.py`` measures it), and a row depends on its own image only, to the last bit,
 however many are asked for at a time.
 """
 
@@ -10,26 +10,27 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.errors import UnavailableError, UsageError
 from .checkpoint import load_autoencoder, network_id, why_unavailable
+from .computing import side_by_side
 from .networks import ConvolutionalNetwork
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
     from .autoencoder import Autoencoder
 
 Precision = Literal["fp32", "bf16"]
 
-_AT_A_TIME = {"cpu": 1, "cuda": 16}  # a GPU needs several pictures to be busy; their rows then agree up to rounding
+_AT_A_TIME = {"cpu": 1, "cuda": 16}  # a GPU needs several images to be busy; their rows then agree up to rounding
 
 
 class Encoding:
@@ -44,7 +45,7 @@ class Encoding:
     precision : {"fp32", "bf16"}
         Of the factors of products; sums have 32 bits either way. With "bf16" weights and the maps between layers have 8
         significant bits, but for the last layer of encoder and decoder, a hundredth of the work, so that codes and
-        pictures are not rounded to as few.
+        images are not rounded to as few.
     named : str
         What messages call it.
 
@@ -55,8 +56,6 @@ class Encoding:
     """
 
     def __init__(self, model: Autoencoder, precision: Precision, named: str = "the network") -> None:
-        import torch
-
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.height, self.width = model.network.input_height, model.network.input_width
         self.named = named
@@ -75,10 +74,10 @@ class Encoding:
             self._decoder = [_whole(lambda codes: exact.decoder(codes).clamp(0, 1), inner)]
         self._last: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None
 
-    def codes(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return float32 [B, C, h, w] for uint8 [B, height, width, 3] RGB pictures.
+    def codes(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return float32 [B, C, h, w] for uint8 [B, height, width, 3] RGB images.
 
-        The codes of the batch before are kept: where codes and reconstructions are asked for of the same pictures, they
+        The codes of the batch before are kept: where codes and reconstructions are asked for of the same images, they
         are encoded once.
 
         Raises
@@ -87,49 +86,40 @@ class Encoding:
             If a number is not finite.
         """
         last = self._last
-        if last is None or not np.array_equal(last[0], pictures):
-            rows = self._each(lambda part: self._encoded(pictures[part]), len(pictures))
-            last = self._last = pictures.copy(), np.concatenate(rows)
+        if last is None or not np.array_equal(last[0], images):
+            rows = self._each(lambda part: self._encoded(images[part]), len(images))
+            last = self._last = images.copy(), np.concatenate(rows)
         return last[1].copy()
 
-    def reconstructions(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return uint8 [B, height, width, 3] RGB for pictures of that type and shape; errors as in `codes`."""
-        codes = self.codes(pictures)
+    def reconstructions(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return uint8 [B, height, width, 3] RGB for images of that type and shape; errors as in `codes`."""
+        codes = self.codes(images)
         return np.concatenate(self._each(lambda part: self._decoded(codes[part]), len(codes)))
 
     def warm_up(self) -> None:
-        """Encode and decode a black picture: the first one takes longer, as kernels are made for these sizes."""
+        """Encode and decode a black image: the first one takes longer, as kernels are made for these sizes."""
         self.reconstructions(np.zeros((1, self.height, self.width, 3), dtype=np.uint8))
         self._last = None
 
     def _each(self, function: Callable[[slice], NDArray[Any]], n: int) -> list[NDArray[Any]]:
-        """Return what ``function`` gives for the parts of n pictures that go through the network together."""
-        from .parallel import side_by_side
-
+        """Return what ``function`` gives for the parts of n images that go through the network together."""
         step = _AT_A_TIME[self.device.type]
         parts = [slice(i, i + step) for i in range(0, n, step)]
         return [function(part) for part in parts] if self.device.type == "cuda" else side_by_side(function, parts)
 
-    def _encoded(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        import torch
-
-        codes = self._through(self._encoder, torch.tensor(pictures).permute(0, 3, 1, 2))
+    def _encoded(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        codes = self._through(self._encoder, torch.tensor(images).permute(0, 3, 1, 2))  # [B, C, h, w]
         return codes.contiguous().cpu().numpy()
 
     def _decoded(self, codes: NDArray[np.float32]) -> NDArray[np.uint8]:
-        import torch
-
-        levels = (self._through(self._decoder, torch.tensor(codes)) * 255).round().to(torch.uint8)
+        levels = (self._through(self._decoder, torch.tensor(codes)) * 255).round().to(torch.uint8)  # [B, 3, H, W]
         return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def _through(self, layers: Sequence[Callable[[Tensor], Tensor]], maps: Tensor) -> Tensor:
         """Return float32 maps, of finite numbers, in the layout of `torch.channels_last`."""
-        import torch
-
-        cuda = self.device.type == "cuda"
-        exact = (
-            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False) if cuda else nullcontext()
-        )
+        exact: AbstractContextManager[None] = nullcontext()
+        if self.device.type == "cuda":
+            exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact:
             maps = maps.to(self.device, memory_format=torch.channels_last)
             for layer in layers:
@@ -142,8 +132,6 @@ class Encoding:
 
     def _ready(self, part: nn.Module, inner: torch.dtype) -> list[nn.Module]:
         """Return the layers of encoder or decoder, all of one kind: convolutions and functions without weights."""
-        import torch
-
         layers = [layer for block in part.children() for layer in folded(block)]
         convolutions = [layer for layer in layers if hasattr(layer, "weight")]
         for layer in convolutions:
@@ -154,7 +142,6 @@ class Encoding:
 
 def _whole(half: Callable[[Tensor], Tensor], inner: torch.dtype) -> Callable[[Tensor], Tensor]:
     """Return half of a network as a function of maps of any type."""
-    import torch
 
     def run(maps: Tensor) -> Tensor:
         with torch.autocast(maps.device.type, torch.bfloat16, enabled=inner == torch.bfloat16):
@@ -165,9 +152,6 @@ def _whole(half: Callable[[Tensor], Tensor], inner: torch.dtype) -> Callable[[Te
 
 def folded(block: nn.Module) -> Iterator[nn.Module]:
     """Yield the modules of one layer, the batch normalisation folded into the convolution before it."""
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
     layers = list(block.children())
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and isinstance(following, nn.BatchNorm2d):

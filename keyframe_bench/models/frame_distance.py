@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import UsageError
+from .computing import one_thread
 from .losses import MixLoss, ReconstructionLoss
-from .parallel import one_thread
 
 Space: TypeAlias = Literal["reconstruction", "input", "feature_mix", "feature_l1", "feature_l2", "feature_cos", "cross"]
+_AT_A_TIME_ON_A_GPU = 64
 PICTURE_SPACES: tuple[Space, ...] = ("reconstruction", "input", "cross")
 CODE_SPACES: tuple[Space, ...] = ("feature_mix", "feature_l1", "feature_l2", "feature_cos")
 
@@ -67,7 +68,11 @@ def code_distances(
             return scaled(codes[rows])
 
         return _loss_distances(loss, pictures, pictures)
-    measure = {"feature_l1": _l1, "feature_l2": _l2, "feature_cos": _cosine}[space]
+    measure: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] = {
+        "feature_l1": lambda rows, row: np.abs(rows - row).mean(axis=1),
+        "feature_l2": lambda rows, row: np.sqrt(np.square(rows - row).mean(axis=1)),
+        "feature_cos": _cosine,
+    }[space]
 
     def distances(reference: int, start: int, stop: int) -> NDArray[np.float64]:
         rows = np.asarray(codes[start:stop], dtype=np.float64).reshape(stop - start, -1)
@@ -84,20 +89,17 @@ def _loss_distances(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def distances(reference: int, start: int, stop: int) -> NDArray[np.float64]:
-        # One picture at a time: a distance does not depend on those that are asked for with it, to the last bit.
-        step = 1 if device.type == "cpu" else stop - start
-
-        def some(first: int) -> NDArray[np.float64]:
-            kept = measure.prepared(frames(slice(first, min(first + step, stop))).to(device))
-            values = measure.between(kept, slice(None), one, [0])
-            return np.asarray(values.double().cpu().numpy())
-
+        # One image at a time: a distance does not depend on those that are asked for with it, to the last bit.
+        step = 1 if device.type == "cpu" else _AT_A_TIME_ON_A_GPU
+        found = []
         with torch.inference_mode(), one_thread():
-            one = measure.prepared(references(slice(reference, reference + 1)).to(device))
-            found = [some(first) for first in range(start, stop, step)]
-        # rounding may leave a little less between equal pictures
-        nothing_less: NDArray[np.float64] = np.maximum(np.concatenate(found), 0.0)
-        return nothing_less
+            one = measure.prepared(references(slice(reference, reference + 1)).to(device))  # [1, C, H, W]
+            for first in range(start, stop, step):
+                some = measure.prepared(frames(slice(first, min(first + step, stop))).to(device))  # [step, C, H, W]
+                found.append(measure.between(some, one).double().cpu().numpy())  # [step]
+        # rounding may leave a little less between equal images
+        values: NDArray[np.float64] = np.maximum(np.concatenate(found), 0.0)
+        return values
 
     return distances
 
@@ -122,16 +124,6 @@ def _scaling(channels: int, low: Sequence[float], high: Sequence[float]) -> Call
         return torch.from_numpy(np.clip((codes - bottom) * factor, 0, 1).astype(np.float32, copy=False))
 
     return scaled
-
-
-def _l1(rows: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = np.abs(rows - reference).mean(axis=1)
-    return values
-
-
-def _l2(rows: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = np.sqrt(np.square(rows - reference).mean(axis=1))
-    return values
 
 
 def _cosine(rows: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.params import Range
@@ -17,20 +15,18 @@ if TYPE_CHECKING:
 
     from .similarity import Moments, Similarity
 
-Rows: TypeAlias = "slice | Sequence[int] | Tensor"
-
 
 class ReconstructionLoss(Loss):
-    """How far a picture is from another; ``mix`` is also the distance of frames in `autoencoder` (section 3.5).
+    """How far a image is from another; ``mix`` is also the distance of frames in `autoencoder` (section 3.5).
 
-    Symmetric, 0 for equal pictures, with finite gradients everywhere. Computed in float32 (float64 pictures in
+    Symmetric, 0 for equal images, with finite gradients everywhere. Computed in float32 (float64 images in
     float64) whatever autocast says. All take the same parameters, so that one sweep can go over losses and parameters;
     those that a loss does not name have no meaning for it.
 
     Parameters
     ----------
     ms_kind : {"sigma", "pyramid"}
-        Five ever wider windows at full size (Zhao et al. 2017), or one window on five ever smaller pictures (Wang et
+        Five ever wider windows at full size (Zhao et al. 2017), or one window on five ever smaller images (Wang et
         al. 2003). The default is what runs at the 96 x 192 pixels of ae_final: five levels need sides above 160.
     alpha : float
         Weight of MS-SSIM in ``mix``. Chen et al. do not give it. 0.025 is that of the code Zhao et al. released; 0.84
@@ -41,17 +37,17 @@ class ReconstructionLoss(Loss):
         Factor on ``mix``. 1 leaves the scale as it is; widely copied code multiplies by 200, which no threshold of
         0.03 could have been meant for.
     padding : {"reflect", "zero", "valid"}
-        What windows of the ``sigma`` kind, 33 pixels wide, see beyond the border: the mirrored picture, black, or
-        nothing (windows inside the picture only, which leaves 64 x 160 of 96 x 192 places). Mirroring invents no edge.
+        What windows of the ``sigma`` kind, 33 pixels wide, see beyond the border: the mirrored image, black, or
+        nothing (windows inside the image only, which leaves 64 x 160 of 96 x 192 places). Mirroring invents no edge.
         SSIM and the ``pyramid`` always look inside only, by their definition.
     channel_reduce : {"mean", "product"}
         Mean of the channels' MS-SSIM (as Zhao et al.), or their product, which is stricter.
     levels : {"reduce", "five"}
-        ``pyramid`` on a picture too small for five levels: fewer levels, weights divided by their sum, or an error.
+        ``pyramid`` on a image too small for five levels: fewer levels, weights divided by their sum, or an error.
 
     Notes
     -----
-    Inputs must be in 0 to 1: with 0 to 255 the constants of SSIM vanish. Integer pictures are refused; the range of
+    Inputs must be in 0 to 1: with 0 to 255 the constants of SSIM vanish. Integer images are refused; the range of
     floats is not looked at here, since it would cost a pass over them in every step.
     """
 
@@ -73,109 +69,85 @@ class ReconstructionLoss(Loss):
         self.levels = levels
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the mean of `per_picture`, a scalar; a gradient has the type of its pictures."""
-        return self.per_picture(first, second).mean()
+        """Return the mean of `per_picture`, a scalar; a gradient has the type of its images."""
+        return self.per_picture(first, second).mean()  # [B] -> []
 
     def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of every pair, float32 [B], of float [B, C, H, W] pictures in 0 to 1.
+        """Return the loss of every pair, float32 [B], of float [B, C, H, W] images in 0 to 1.
 
         Parameters
         ----------
         first, second : Tensor
-            One of them may be a single picture, [1, C, H, W], to be compared with all of the other.
+            One of them may be a single image, [1, C, H, W], to be compared with all of the other.
 
         Raises
         ------
         UsageError
-            If shapes do not fit, the pictures are integers, or too small for the loss.
+            If shapes do not fit, the images are integers, or too small for the loss.
         """
         import torch
 
-        from . import groups, windows
+        from . import computing
 
-        _check(first, second)
-        n = max(len(first), len(second))
+        n = _n_pairs(first, second)
+        both = [x.expand(n, -1, -1, -1) for x in (first, second)]  # [B, C, H, W]
         if torch.is_grad_enabled() and (first.requires_grad or second.requires_grad):
-            both = first.expand(n, -1, -1, -1), second.expand(n, -1, -1, -1)
-            return groups.value_with_gradients(self._differentiable, *both)
-        with windows.full_precision(first.device):
-            a, b = (self._prepare(x) if len(x) == 1 else None for x in (first, second))
-            cut = groups.groups(n, first)
-            return torch.cat([self._pairs(a or self._prepare(first[g]), b or self._prepare(second[g])) for g in cut])
+            return computing.value_with_gradients(self._differentiable, *both)  # [B]
+        with computing.full_precision(first.device):
+            single = [self._prepare(x) if len(x) == 1 else None for x in (first, second)]
+            cut = computing.groups(both[0])
+            sides = ([one or self._prepare(x[g]) for one, x in zip(single, both, strict=True)] for g in cut)
+            return torch.cat([self._pairs(*pair) for pair in sides])  # [B]
 
-    def prepared(self, pictures: Tensor) -> Prepared:
-        """Return pictures with what the loss needs of each alone, so that many pairs can be compared quickly.
-
-        Parameters
-        ----------
-        pictures : Tensor
-            Float [N, C, H, W] in 0 to 1. No gradient flows through.
-        """
-        import torch
-
-        from . import groups, similarity, windows
-
-        _check(pictures, pictures)
-        with torch.no_grad(), windows.full_precision(pictures.device):
-            parts = [self._prepare(pictures[g]) for g in groups.groups(len(pictures), pictures)]
-            levels = zip(*(part.moments for part in parts), strict=True)
-            moments = tuple(similarity.Moments.cat(level) for level in levels)
-            return Prepared(moments[0].pictures if moments else _float(pictures), moments)
-
-    def between(self, first: Prepared, first_rows: Rows, second: Prepared, second_rows: Rows) -> Tensor:
-        """Return the loss of ``first[first_rows[p]]`` and ``second[second_rows[p]]``, float32 [P]: as `per_picture`.
+    def prepared(self, images: Tensor) -> Prepared:
+        """Return images with what the loss needs of each alone, so that many pairs can be compared quickly.
 
         Parameters
         ----------
-        first, second : Prepared
-            Of this loss; they may be the same.
-        first_rows, second_rows : slice, or int Tensor or sequence [P]
-            Which pictures, and in which order. One of them may name a single picture, to be compared with all of the
-            other. A slice copies nothing.
-
-        Examples
-        --------
-        All frames of a group with one reference::
-
-            kept = loss.prepared(frames)
-            distances = loss.between(kept, slice(1, None), kept, [0])
+        images : Tensor
+            Float [N, C, H, W] in 0 to 1. No gradient flows through. With ``mix`` the result takes eleven times their
+            memory: 2.4 MB for one of 96 x 192. Prepare a group of frames, not a video.
         """
         import torch
 
-        from . import groups, windows
+        from . import computing
 
-        sides = [_Side.of(first, first_rows), _Side.of(second, second_rows)]
-        n = _n_pairs(*map(len, sides))
-        with torch.no_grad(), windows.full_precision(first.pictures.device):
-            cut = groups.groups(n, first.pictures)
-            parts = [self._pairs(*(side[group] for side in sides)) for group in cut]
-            return torch.cat(parts) if parts else first.pictures.new_zeros(0)
+        _n_pairs(images, images)
+        with torch.no_grad(), computing.full_precision(images.device):
+            return self._prepare(images)
 
-    def _prepare(self, pictures: Tensor) -> Prepared:
-        plain = _float(pictures)
-        alike = self._similarity()
-        return Prepared(plain, () if alike is None else alike.prepare(plain))
+    def between(self, first: Prepared, second: Prepared) -> Tensor:
+        """Return the loss of every pair, float32 [N], as `per_picture`; one side may be a single image."""
+        import torch
+
+        from . import computing
+
+        with torch.no_grad(), computing.full_precision(first.images.device):
+            return self._pairs(first, second)
+
+    def _prepare(self, images: Tensor) -> Prepared:
+        dense, similarity = _float(images), self._similarity()
+        return Prepared(dense, () if similarity is None else similarity.prepare(dense))
 
     def _pairs(self, first: Prepared, second: Prepared) -> Tensor:
         """Return the loss of each pair, [n]."""
-        alike = self._similarity()
-        value = None if alike is None else alike.between(first.moments, second.moments)
-        return self._combined(first.pictures, second.pictures, value)
+        similarity = self._similarity()
+        value = None if similarity is None else similarity.between(first.moments, second.moments)  # [n]
+        return self._combined(first.images, second.images, value)
 
     def _differentiable(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of each pair of pictures, [n], with a gradient."""
-        alike = self._similarity()
-        first, second = _float(first), _float(second)
-        return self._combined(first, second, None if alike is None else alike(first, second))
+        """Return the loss of each pair of images, [n], with a gradient."""
+        first, second, similarity = _float(first), _float(second), self._similarity()  # [n, C, H, W]
+        return self._combined(first, second, None if similarity is None else similarity(first, second))
 
-    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:  # noqa: ARG002 - of some
-        """Return the loss of each pair, [n], whose similarity is known."""
-        assert alike is not None
-        return 1 - alike
+    def _combined(self, first: Tensor, second: Tensor, similarity: Tensor | None) -> Tensor:  # noqa: ARG002 - of some
+        """Return the loss of each pair, [n], whose similarity [n] is known."""
+        assert similarity is not None
+        return 1 - similarity
 
     @abstractmethod
     def _similarity(self) -> Similarity | None:
-        """Return what compares the pictures' structure, if anything does."""
+        """Return what compares the images' structure, if anything does."""
 
 
 @register("l2")
@@ -185,8 +157,8 @@ class L2Loss(ReconstructionLoss):
     def _similarity(self) -> None:
         return None
 
-    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:  # noqa: ARG002 - there is none
-        return (first - second).square().mean(dim=(1, 2, 3))
+    def _combined(self, first: Tensor, second: Tensor, similarity: Tensor | None) -> Tensor:  # noqa: ARG002 - none
+        return (first - second).square().mean(dim=(1, 2, 3))  # [n, C, H, W] -> [n]
 
 
 @register("ssim")
@@ -218,94 +190,41 @@ class MixLoss(MsSsimLoss):
     L1 is the mean absolute difference after the Gaussian of the coarsest scale (standard deviation 8, ``padding``).
     """
 
-    def _combined(self, first: Tensor, second: Tensor, alike: Tensor | None) -> Tensor:
-        from . import similarity, windows
+    def _combined(self, first: Tensor, second: Tensor, similarity: Tensor | None) -> Tensor:
+        from .similarity import sigma_window
+        from .windows import mean_of_blurred
 
-        assert alike is not None
-        difference = (first - second).abs().mean(dim=1)
-        absolute = windows.mean_of_blurred(difference, similarity.sigma_window(self.padding))
-        return self.compensation * (self.alpha * (1 - alike) + (1 - self.alpha) * absolute)
+        assert similarity is not None
+        difference = (first - second).abs().mean(dim=1)  # [n, C, H, W] -> [n, H, W]
+        absolute = mean_of_blurred(difference, sigma_window(self.padding))  # [n]
+        return self.compensation * (self.alpha * (1 - similarity) + (1 - self.alpha) * absolute)  # [n]
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Pictures and what a loss needs of each alone; made by `ReconstructionLoss.prepared`.
+class Prepared(NamedTuple):
+    """Images [N, C, H, W] and what a loss needs of each alone: local means and variances, for each level."""
 
-    With ``mix`` it takes eleven times the memory of the pictures: 2.4 MB for one of 96 x 192. Keep a group of frames
-    and the reference, not a video.
-
-    Attributes
-    ----------
-    pictures : Tensor [N, C, H, W]
-    moments : tuple of Moments
-        Local means and variances, for each level.
-    """
-
-    pictures: Tensor
+    images: Tensor
     moments: tuple[Moments, ...]
 
-    def __len__(self) -> int:
-        return len(self.pictures)
 
-    def __getitem__(self, rows: Rows) -> Prepared:
-        """Return some of them: a slice (a view), or a tensor or sequence of numbers (a copy)."""
-        at = rows if isinstance(rows, slice) else _numbers(rows, self.pictures)
-        moments = tuple(level[at] for level in self.moments)
-        return Prepared(moments[0].pictures if moments else self.pictures[at], moments)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One side of many pairs: rows are looked up group by group, and a single one is kept for all."""
-
-    pictures: Prepared
-    rows: Tensor | None
-
-    @classmethod
-    def of(cls, pictures: Prepared, rows: Rows) -> _Side:
-        if isinstance(rows, slice):
-            return cls(pictures[rows], None)
-        numbers = _numbers(rows, pictures.pictures)
-        return cls(pictures[numbers], None) if len(numbers) == 1 else cls(pictures, numbers)
-
-    def __len__(self) -> int:
-        return len(self.pictures) if self.rows is None else len(self.rows)
-
-    def __getitem__(self, group: slice) -> Prepared:
-        if len(self) == 1:
-            return self.pictures
-        return self.pictures[group if self.rows is None else self.rows[group]]
-
-
-def _numbers(rows: Sequence[int] | Tensor, beside: Tensor) -> Tensor:
+def _float(images: Tensor) -> Tensor:
+    """Return images as a dense float32 (or float64) tensor."""
     import torch
 
-    return torch.as_tensor(rows, dtype=torch.int64, device=beside.device)
+    return images.to(torch.promote_types(images.dtype, torch.float32)).contiguous()
 
 
-def _float(pictures: Tensor) -> Tensor:
-    """Return pictures as a dense float32 (or float64) tensor."""
-    import torch
-
-    return pictures.to(torch.promote_types(pictures.dtype, torch.float32)).contiguous()
-
-
-def _check(first: Tensor, second: Tensor) -> None:
-    """Raise `UsageError` for anything but float [B, C, H, W] pictures of one size."""
-    for pictures in (first, second):
-        if not pictures.is_floating_point():
+def _n_pairs(first: Tensor, second: Tensor) -> int:
+    """Return the number of pairs, or raise `UsageError` for anything but float [B, C, H, W] images of one size."""
+    for images in (first, second):
+        if not images.is_floating_point() or images.dim() != 4 or 0 in images.shape:
             raise UsageError(
-                f"the loss takes float pictures in 0 to 1, not {pictures.dtype}; divide 8-bit levels by 255"
+                "the loss takes float images [B, C, height, width] in 0 to 1, "
+                f"not {images.dtype} {list(images.shape)}; divide 8-bit levels by 255"
             )
-        if pictures.dim() != 4 or 0 in pictures.shape:
-            raise UsageError(f"the loss takes pictures [B, C, height, width], not {list(pictures.shape)}")
     if first.shape[1:] != second.shape[1:]:
         sizes = " and ".join(str(list(x.shape[1:])) for x in (first, second))
-        raise UsageError(f"pictures of {sizes} (channels, height, width) cannot be compared; resize them to one size")
-    _n_pairs(len(first), len(second))
-
-
-def _n_pairs(n_first: int, n_second: int) -> int:
-    if n_first != n_second and 1 not in (n_first, n_second):
-        raise UsageError(f"{n_first} pictures cannot be paired with {n_second}; give as many, or a single one")
-    return max(n_first, n_second) if min(n_first, n_second) else 0
+        raise UsageError(f"images of {sizes} (channels, height, width) cannot be compared; resize them to one size")
+    if len(first) != len(second) and 1 not in (len(first), len(second)):
+        raise UsageError(f"{len(first)} images cannot be paired with {len(second)}; give as many, or a single one")
+    return max(len(first), len(second))

@@ -61,7 +61,7 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one picture."""
+        """Multiply-accumulates for one image."""
         return self.kernel**2 * self.inputs * self.outputs * self.height * self.width
 
     def __str__(self) -> str:
@@ -192,31 +192,25 @@ class ConvolutionalNetwork(Network):
 
     @property
     def encoder_macs(self) -> int:
-        """Multiply-accumulates of the encoder for one picture; the decoder with ``up="tconv"`` takes as many."""
+        """Multiply-accumulates of the encoder for one image; the decoder with ``up="tconv"`` takes as many."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def total_params(self) -> int:
         """Trained numbers of encoder and decoder: the last layer has a bias and no batch normalisation."""
-        decoder = 0
-        for layer in self.layers:
-            kernel = 3 if self.up == "nearest_conv" else layer.kernel
-            decoder += kernel**2 * layer.inputs * layer.outputs + 2 * layer.inputs
+        kernels = [3 if self.up == "nearest_conv" else layer.kernel for layer in self.layers]
+        decoder = sum(k**2 * x.inputs * x.outputs + 2 * x.inputs for k, x in zip(kernels, self.layers, strict=True))
         return self.encoder_params + decoder - 2 * 3 + 3
 
     @property
     def total_macs(self) -> int:
-        """Multiply-accumulates of both for one picture.
+        """Multiply-accumulates of both for one image.
 
         A transposed convolution is counted by its input, as it is computed; a convolution by its output.
         """
-        macs = 0
-        for layer in self.layers:
-            if self.up == "tconv" or layer.stride == 1:
-                macs += layer.macs
-            else:
-                macs += 9 * layer.inputs * layer.outputs * layer.height * layer.width * 4
-        return self.encoder_macs + macs
+        repeated = self.up == "nearest_conv"  # 3 x 3 on four times the pixels, in place of 4 x 4
+        decoder = (x.macs * 36 // 16 if repeated and x.stride == 2 else x.macs for x in self.layers)
+        return self.encoder_macs + sum(decoder)
 
     @property
     def structure(self) -> tuple[object, ...]:

@@ -1,10 +1,9 @@
-"""Structural similarity of colour pictures in torch: SSIM, and multi-scale SSIM of both families."""
+"""Structural similarity of colour images in torch: SSIM, and multi-scale SSIM of both families."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
@@ -15,9 +14,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d
 
 from ..core.errors import UsageError
-from .windows import Padding, Window, blur, full_precision, unblur
+from .computing import full_precision
+from .windows import Padding, Window, blur, unblur
 
-C1, C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 of pictures in 0 to 1
+C1, C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 of images in 0 to 1
 LEVEL_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003
 SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0)  # Zhao et al. 2017
 _SMALLEST = 1e-6  # below it the slope of a fractional power is taken as 0: at 0 it is infinite
@@ -34,99 +34,91 @@ def sigma_window(padding: Padding) -> Window:
 
 @dataclass(frozen=True)
 class Moments:
-    """What windows say of single pictures; pairs need only the blur of a squared difference besides.
+    """What windows say of single images; pairs need only the blur of a squared difference besides.
 
     Attributes
     ----------
-    pictures : Tensor [N, C, H, W]
+    images : Tensor [N, C, H, W]
     mean, variance : Tensor [S, N, C, h, w]
         In every window, of S standard deviations.
     """
 
-    pictures: Tensor
+    images: Tensor
     mean: Tensor
     variance: Tensor
 
     @classmethod
-    def of(cls, pictures: Tensor, window: Window) -> Moments:
+    def of(cls, images: Tensor, window: Window) -> Moments:
         """Compute them; variances are those of the population, and at least 0."""
-        mean = blur(pictures, window)
-        square = blur(pictures.square(), window)
-        return cls(pictures, mean, torch.addcmul(square, mean, mean, value=-1).clamp(min=0))
-
-    @classmethod
-    def cat(cls, parts: Sequence[Moments]) -> Moments:
-        """Join the pictures of several."""
-        pictures = torch.cat([part.pictures for part in parts])
-        mean = torch.cat([part.mean for part in parts], dim=1)
-        return cls(pictures, mean, torch.cat([part.variance for part in parts], dim=1))
-
-    def __getitem__(self, rows: slice | Tensor) -> Moments:
-        return Moments(self.pictures[rows], self.mean[:, rows], self.variance[:, rows])
+        mean = blur(images, window)  # [S, N, C, h, w]
+        square = blur(images.square(), window)  # [S, N, C, h, w]
+        return cls(images, mean, torch.addcmul(square, mean, mean, value=-1).clamp(min=0))
 
 
 def _luminance(first: Moments, second: Moments) -> Tensor:
     """Return l = (2 mx my + C1) / (mx^2 + my^2 + C1) of the coarsest windows, [N, C, h, w]."""
-    a, b = first.mean[-1], second.mean[-1]
-    # In this form equal pictures give exactly 1, and small differences are not lost in rounding.
-    return 1 - (a - b).square() / (a.square() + b.square() + C1)
+    a, b = first.mean[-1], second.mean[-1]  # [N, C, h, w]
+    # In this form equal images give exactly 1, and small differences are not lost in rounding.
+    return 1 - (a - b).square() / (a.square() + b.square() + C1)  # [N, C, h, w]
 
 
 def _structure(first: Moments, second: Moments, window: Window) -> Tensor:
     """Return cs = (2 cov + C2) / (vx + vy + C2) of all windows, [S, N, C, h, w]."""
     # vx + vy - 2 cov is the variance of the difference.
-    difference = first.mean - second.mean
-    square = blur((first.pictures - second.pictures).square(), window)
-    variance = torch.addcmul(square, difference, difference, value=-1)
-    return 1 - variance / (first.variance + second.variance + C2)
+    difference = first.mean - second.mean  # [S, N, C, h, w]
+    square = blur((first.images - second.images).square(), window)  # [S, N, C, h, w]
+    variance = torch.addcmul(square, difference, difference, value=-1)  # [S, N, C, h, w]
+    return 1 - variance / (first.variance + second.variance + C2)  # [S, N, C, h, w]
 
 
 class _ProductOfTerms(torch.autograd.Function):
     """Mean over channels and pixels of the luminance times all structure terms, [N], of two [N, C, H, W] and a window.
 
-    The same as by `Moments` and autograd, in half the time: the gradient is written out and computed at once, in place,
-    and one blur less is needed. ``by_x`` is the slope of the product by x; that by a picture is the transposed blur
-    of the slope by its local mean, and of those by its blurred squares times twice the picture.
+    Written by hand, because autograd takes twice as long and no library has it: the gradient is computed at once, in
+    place, and one blur less is needed. ``by_x`` is the slope of the product by x; that by an image is the transposed
+    blur of the slope by its local mean, and of those by its blurred squares times twice the image.
     """
 
     @staticmethod
     def forward(ctx: Any, first: Tensor, second: Tensor, window: Window) -> Tensor:
-        difference = first - second
-        mean_a, mean_b = blur(first, window), blur(second, window)  # [S, N, C, h, w], as all that follow
-        mean = mean_a - mean_b
-        spread = blur(difference.square(), window).addcmul_(mean, mean, value=-1)
-        both = blur(torch.addcmul(first.square(), second, second), window)
+        difference = first - second  # [N, C, H, W]
+        mean_a, mean_b = blur(first, window), blur(second, window)  # [S, N, C, h, w]
+        mean = mean_a - mean_b  # [S, N, C, h, w]
+        variance = blur(difference.square(), window).addcmul_(
+            mean, mean, value=-1
+        )  # [S, N, C, h, w], of the difference
+        both = blur(torch.addcmul(first.square(), second, second), window)  # [S, N, C, h, w]
         both.addcmul_(mean_a, mean_a, value=-1).addcmul_(mean_b, mean_b, value=-1).clamp_(min=0).add_(C2)
-        lost = spread.div_(both)  # 1 - structure
-        structure = 1 - lost
-        scale = mean_a[-1].square().addcmul_(mean_b[-1], mean_b[-1]).add_(C1)
-        faded = mean[-1].square().div_(scale)  # 1 - luminance
+        lost = variance.div_(both)  # [S, N, C, h, w], 1 - structure
+        structure = 1 - lost  # [S, N, C, h, w]
+        scale = mean_a[-1].square().addcmul_(mean_b[-1], mean_b[-1]).add_(C1)  # [N, C, h, w]
+        faded = mean[-1].square().div_(scale)  # [N, C, h, w], 1 - luminance
         # The product without each factor in turn: of those before it, times those after it. Nothing is divided by 0.
-        others, before = torch.empty_like(structure), 1 - faded
+        others, before = torch.empty_like(structure), 1 - faded  # [S, N, C, h, w], [N, C, h, w]
         for s, factor in enumerate(structure):
             others[s] = before
-            before = before.mul_(factor)
-        value = before.mean(dim=(1, 2, 3))
-        after = structure[-1].clone()
+            before = before.mul_(factor)  # [N, C, h, w]
+        value = before.mean(dim=(1, 2, 3))  # [N]
+        after = structure[-1].clone()  # [N, C, h, w]
         for s in range(len(structure) - 2, -1, -1):
             others[s] *= after
-            after *= structure[s]  # in the end the product without the luminance
-        by_spread = others.div_(both)  # with the sign turned
-        by_both = lost.mul_(by_spread)
-        by_scale = after.mul_(2).div_(scale)
-        shared = 2 * unblur(by_spread, window, first.shape).mul_(difference)
-        own = 2 * unblur(by_both, window, first.shape)
-        by_spread.mul_(mean)
+            after *= structure[s]  # [N, C, h, w], in the end the product without the luminance
+        by_variance = others.div_(both)  # [S, N, C, h, w], with the sign turned
+        by_both = lost.mul_(by_variance)  # [S, N, C, h, w]
+        by_scale = after.mul_(2).div_(scale)  # [N, C, h, w]
+        shared = 2 * unblur(by_variance, window, first.shape).mul_(difference)  # [N, C, H, W]
+        own = 2 * unblur(by_both, window, first.shape)  # [N, C, H, W]
+        by_variance.mul_(mean)  # [S, N, C, h, w]
         gradients: list[Tensor | None] = []
-        for sign, pictures, local, wanted in zip(
-            (-1, 1), (first, second), (mean_a, mean_b), ctx.needs_input_grad, strict=False
-        ):
+        sides = ((-1, first, mean_a), (1, second, mean_b))
+        for (sign, images, local), wanted in zip(sides, ctx.needs_input_grad, strict=False):
             if not wanted:
                 gradients.append(None)
                 continue
-            by_mean = local.mul(by_both).add_(by_spread, alpha=sign).mul_(-2)
-            by_mean[-1].add_(mean[-1].mul(sign).addcmul_(faded, local[-1]).mul_(by_scale))
-            gradient = unblur(by_mean, window, first.shape).add_(shared, alpha=sign).addcmul_(own, pictures)
+            by_mean = local.mul(by_both).add_(by_variance, alpha=sign).mul_(-2)  # [S, N, C, h, w]
+            by_mean[-1].add_(mean[-1].mul(sign).addcmul_(faded, local[-1]).mul_(by_scale))  # [N, C, h, w]
+            gradient = unblur(by_mean, window, first.shape)  # [N, C, H, W]
+            gradient = gradient.add_(shared, alpha=sign).addcmul_(own, images)  # [N, C, H, W]
             gradients.append(gradient.div_(before[0].numel()))
         ctx.save_for_backward(*gradients)
         return value
@@ -134,32 +126,32 @@ class _ProductOfTerms(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        scale = upstream[:, None, None, None]
-        return *(None if g is None else scale * g for g in ctx.saved_tensors), None
+        scale = upstream[:, None, None, None]  # [N, 1, 1, 1]
+        return *(None if g is None else scale * g for g in ctx.saved_tensors), None  # [N, C, H, W] each
 
 
 class Similarity(ABC):
-    """How alike two pictures are: 1 if they are equal, smaller otherwise. Symmetric.
+    """How alike two images are: 1 if they are equal, smaller otherwise. Symmetric.
 
     Pictures are float32 or float64 [N, C, H, W] in 0 to 1, and computed with in that type.
     """
 
     @abstractmethod
-    def prepare(self, pictures: Tensor) -> tuple[Moments, ...]:
-        """Return what depends on single pictures, for `between`.
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:
+        """Return what depends on single images, for `between`.
 
         Raises
         ------
         UsageError
-            If the pictures are too small.
+            If the images are too small.
         """
 
     @abstractmethod
     def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:
-        """Return the similarity of each pair, [N]; one side may be a single picture."""
+        """Return the similarity of each pair, [N]; one side may be a single image."""
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the similarity of each pair of pictures, [N], with a gradient where one is asked for."""
+        """Return the similarity of each pair of images, [N], with a gradient where one is asked for."""
         with full_precision(first.device):
             return self._differentiable(first, second)
 
@@ -171,21 +163,21 @@ class Similarity(ABC):
 class Ssim(Similarity):
     """Mean SSIM over windows and channels, -1 to 1 (Wang et al. 2004, equation 13 and section III.C).
 
-    Gaussian window of 11 x 11 with standard deviation 1.5, inside the picture only; K1 = 0.01, K2 = 0.03, range 1,
-    population variances. Each channel alone. The paper's shrinking of large pictures is left out.
+    Gaussian window of 11 x 11 with standard deviation 1.5, inside the image only; K1 = 0.01, K2 = 0.03, range 1,
+    population variances. Each channel alone. The paper's shrinking of large images is left out.
     """
 
-    def prepare(self, pictures: Tensor) -> tuple[Moments, ...]:  # noqa: D102
-        _check_levels(pictures, 1)
-        return (Moments.of(pictures, SSIM_WINDOW),)
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102
+        _check_levels(images, 1)
+        return (Moments.of(images, SSIM_WINDOW),)
 
     def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102
         (a,), (b,) = first, second
-        return (_luminance(a, b) * _structure(a, b, SSIM_WINDOW)[0]).mean(dim=(1, 2, 3))
+        return (_luminance(a, b) * _structure(a, b, SSIM_WINDOW)[0]).mean(dim=(1, 2, 3))  # [N, C, h, w] -> [N]
 
     def _differentiable(self, first: Tensor, second: Tensor) -> Tensor:
         _check_levels(first, 1)
-        value: Tensor = _ProductOfTerms.apply(first, second, SSIM_WINDOW)
+        value: Tensor = _ProductOfTerms.apply(first, second, SSIM_WINDOW)  # [N]
         return value
 
 
@@ -208,27 +200,27 @@ class SigmaMsSsim(Similarity):
     padding: Padding = "reflect"
     channel_reduce: Reduce = "mean"
 
-    def prepare(self, pictures: Tensor) -> tuple[Moments, ...]:  # noqa: D102
-        return (Moments.of(pictures, sigma_window(self.padding)),)
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102
+        return (Moments.of(images, sigma_window(self.padding)),)
 
     def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102
         (a,), (b,) = first, second
-        structure = _structure(a, b, sigma_window(self.padding))
+        structure = _structure(a, b, sigma_window(self.padding))  # [S, N, C, h, w]
         product = reduce(torch.mul, structure.unbind(0), _luminance(a, b))  # [N, C, h, w]
         if self.channel_reduce == "product":
-            return reduce(torch.mul, product.unbind(1)).mean(dim=(1, 2))
-        return product.mean(dim=(1, 2, 3))
+            return reduce(torch.mul, product.unbind(1)).mean(dim=(1, 2))  # [N, h, w] -> [N]
+        return product.mean(dim=(1, 2, 3))  # [N]
 
     def _differentiable(self, first: Tensor, second: Tensor) -> Tensor:
         if self.channel_reduce == "product":
             return super()._differentiable(first, second)
-        value: Tensor = _ProductOfTerms.apply(first, second, sigma_window(self.padding))
+        value: Tensor = _ProductOfTerms.apply(first, second, sigma_window(self.padding))  # [N]
         return value
 
 
 @dataclass(frozen=True)
 class PyramidMsSsim(Similarity):
-    """Multi-scale SSIM over halved pictures, 0 to 1 (Wang et al. 2003).
+    """Multi-scale SSIM over halved images, 0 to 1 (Wang et al. 2003).
 
     The window of `Ssim` on five levels, each the 2 x 2 mean of the one before (an odd side is extended by a line of
     black at its beginning, as in the implementation this must agree with); mean structure of the levels, and of the
@@ -246,26 +238,26 @@ class PyramidMsSsim(Similarity):
     channel_reduce: Reduce = "mean"
     levels: Literal["reduce", "five"] = "reduce"
 
-    def prepare(self, pictures: Tensor) -> tuple[Moments, ...]:  # noqa: D102
-        n_levels = _check_levels(pictures, len(LEVEL_WEIGHTS) if self.levels == "five" else 1)
-        found = [Moments.of(pictures, SSIM_WINDOW)]
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102
+        n_levels = _check_levels(images, len(LEVEL_WEIGHTS) if self.levels == "five" else 1)
+        found = [Moments.of(images, SSIM_WINDOW)]
         for _ in range(n_levels - 1):
-            odd = [side % 2 for side in pictures.shape[2:]]
-            pictures = avg_pool2d(pictures, kernel_size=2, padding=odd)
-            found.append(Moments.of(pictures, SSIM_WINDOW))
+            odd = [side % 2 for side in images.shape[2:]]
+            images = avg_pool2d(images, kernel_size=2, padding=odd)  # [N, C, H/2, W/2], rounded up
+            found.append(Moments.of(images, SSIM_WINDOW))
         return tuple(found)
 
     def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102
         weights = LEVEL_WEIGHTS[: len(first)]
         value = None
         for level, (a, b) in enumerate(zip(first, second, strict=True), start=1):
-            terms = _structure(a, b, SSIM_WINDOW)[0]
+            terms = _structure(a, b, SSIM_WINDOW)[0]  # [N, C, h, w]
             if level == len(first):
-                terms = terms * _luminance(a, b)
+                terms = terms * _luminance(a, b)  # [N, C, h, w]
             factor = _power(terms.mean(dim=(2, 3)), weights[level - 1] / sum(weights))  # [N, C]
             value = factor if value is None else value * factor
         assert value is not None
-        return value.mean(dim=1) if self.channel_reduce == "mean" else value.prod(dim=1)
+        return value.mean(dim=1) if self.channel_reduce == "mean" else value.prod(dim=1)  # [N, C] -> [N]
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
@@ -280,15 +272,15 @@ def n_levels_of(height: int, width: int) -> int:
     return 0 if side <= reach else min(len(LEVEL_WEIGHTS), math.ceil(math.log2(side / reach)))
 
 
-def _check_levels(pictures: Tensor, needed: int) -> int:
+def _check_levels(images: Tensor, needed: int) -> int:
     """Return the levels that are possible, or raise `UsageError` when these are fewer than ``needed``."""
-    height, width = pictures.shape[2:]
+    height, width = images.shape[2:]
     possible = n_levels_of(height, width)
     if possible >= needed:
         return possible
     smallest = (SSIM_WINDOW.taps - 1) * 2 ** (needed - 1) + 1
     way_out = "ms_kind=sigma, or levels=reduce" if possible else "larger ones, kind=l2 or ms_kind=sigma"
     raise UsageError(
-        f"pictures of {height} x {width} pixels are too small: {needed} level{'s' * (needed > 1)} of SSIM with a "
+        f"images of {height} x {width} pixels are too small: {needed} level{'s' * (needed > 1)} of SSIM with a "
         f"window of {SSIM_WINDOW.taps} need sides of at least {smallest}; take {way_out}"
     )

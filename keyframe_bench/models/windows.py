@@ -1,9 +1,8 @@
-"""Gaussian windows over pictures in torch, as matrix products."""
+"""Gaussian windows over images in torch, as matrix products."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -32,8 +31,8 @@ class Window:
     taps : int
         Pixels on a side, odd. Weights sum to 1.
     padding : {"reflect", "zero", "valid"}
-        What lies beyond the border: the picture mirrored at its outermost pixels (a window wider than the picture
-        allows is clipped to 2 side - 1 taps), black, or nothing: windows inside the picture only.
+        What lies beyond the border: the image mirrored at its outermost pixels (a window wider than the image
+        allows is clipped to 2 side - 1 taps), black, or nothing: windows inside the image only.
     """
 
     sigmas: tuple[float, ...]
@@ -53,8 +52,8 @@ class Window:
             radius = min(radius, size - 1)
         elif self.padding == "valid" and size < self.taps:
             raise UsageError(
-                f"a window of {self.taps} pixels does not fit into a picture with a side of {size}; "
-                "take larger pictures, or padding=reflect with ms_kind=sigma"
+                f"a window of {self.taps} pixels does not fit into a image with a side of {size}; "
+                "take larger images, or padding=reflect with ms_kind=sigma"
             )
         weights = np.exp(-np.square(np.arange(-radius, radius + 1) / sigma) / 2)
         weights[weights < _NEGLIGIBLE] = 0
@@ -97,7 +96,7 @@ class _Banded:
 
     def across(self, maps: Tensor, out: Tensor, *, add: bool = False) -> None:
         """Write maps [m, H, in] times the matrix into ``out`` [m, H, n_out], or add it."""
-        source, result = maps.flatten(0, 1), out.flatten(0, 1)
+        source, result = maps.flatten(0, 1), out.flatten(0, 1)  # [m H, in], [m H, n_out]
         for rows, columns, part in self.blocks:
             if add:
                 result[:, columns].addmm_(source[:, rows], part)
@@ -141,47 +140,47 @@ class _Blur(torch.autograd.Function):
     def forward(ctx: Any, maps: Tensor, down: _Axis, across: _Axis) -> Tensor:
         m, height, width = maps.shape
         ctx.axes, ctx.size = (down, across), (m, height, width)
-        rows = maps.new_empty(m, height, across.n_out)
-        out = maps.new_empty(len(down.filters), m, down.n_out, across.n_out)
+        rows = maps.new_empty(m, height, across.n_out)  # [m, H, w]
+        out = maps.new_empty(len(down.filters), m, down.n_out, across.n_out)  # [S, m, h, w]
         for place, vertical, horizontal in zip(out, down.filters, across.filters, strict=True):
-            horizontal.across(maps, rows)
-            vertical.down(rows, place)
+            horizontal.across(maps, rows)  # [m, H, w]
+            vertical.down(rows, place)  # [m, h, w]
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         down, across = ctx.axes
-        return _transposed(upstream, down, across, ctx.size), None, None
+        return _transposed(upstream, down, across, ctx.size), None, None  # [m, H, W]
 
 
 def _transposed(maps: Tensor, down: _Axis, across: _Axis, size: tuple[int, int, int]) -> Tensor:
     """Return the sum over scales of the transposed filters of maps [S, m, h, w], of ``size`` [m, H, W]."""
     m, height, _ = size
-    rows, total = maps.new_empty(m, height, across.n_out), maps.new_empty(size)
+    rows, total = maps.new_empty(m, height, across.n_out), maps.new_empty(size)  # [m, H, w], [m, H, W]
     for s, (vertical, horizontal) in enumerate(zip(down.transposed, across.transposed, strict=True)):
-        vertical.down(maps[s], rows)
-        horizontal.across(rows, total, add=s > 0)
+        vertical.down(maps[s], rows)  # [m, H, w]
+        horizontal.across(rows, total, add=s > 0)  # [m, H, W]
     return total
 
 
-def blur(pictures: Tensor, window: Window) -> Tensor:
-    """Return the weighted means around every pixel, [S, N, C, h, w], of pictures [N, C, H, W].
+def blur(images: Tensor, window: Window) -> Tensor:
+    """Return the weighted means around every pixel, [S, N, C, h, w], of images [N, C, H, W].
 
     A separable filter as two matrix products, of the blocks of the matrices that are not zero: on a CPU several
     times as fast as a convolution per channel.
     """
-    n, channels, height, width = pictures.shape
-    down, across = (_axis(window, size, pictures.dtype, pictures.device) for size in (height, width))
-    blurred: Tensor = _Blur.apply(pictures.reshape(-1, height, width), down, across)
-    return blurred.view(len(blurred), n, channels, *blurred.shape[2:])
+    n, channels, height, width = images.shape
+    down, across = (_axis(window, size, images.dtype, images.device) for size in (height, width))
+    blurred: Tensor = _Blur.apply(images.reshape(-1, height, width), down, across)  # [S, N C, h, w]
+    return blurred.view(len(blurred), n, channels, *blurred.shape[2:])  # [S, N, C, h, w]
 
 
 def unblur(maps: Tensor, window: Window, shape: Sequence[int]) -> Tensor:
     """Return the transpose of `blur`, [N, C, H, W] as in ``shape``, of maps [S, N, C, h, w]: for gradients."""
     down, across = (_axis(window, size, maps.dtype, maps.device) for size in shape[2:])
     size = (shape[0] * shape[1], shape[2], shape[3])
-    return _transposed(maps.flatten(1, 2), down, across, size).view(*shape)
+    return _transposed(maps.flatten(1, 2), down, across, size).view(*shape)  # [N, C, H, W]
 
 
 def mean_of_blurred(maps: Tensor, window: Window) -> Tensor:
@@ -190,22 +189,4 @@ def mean_of_blurred(maps: Tensor, window: Window) -> Tensor:
     The mean of a filtered map is a weighted mean of the map: only weights near the border differ.
     """
     down, across = (_axis(window, size, maps.dtype, maps.device) for size in maps.shape[1:])
-    return (maps @ across.mean) @ down.mean
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Compute in the type of the tensors: no autocast, no matrix products in TF32 or bfloat16.
-
-    Variances are differences of nearly equal numbers, of which eight or ten bits leave nothing.
-    """
-    before = torch.get_float32_matmul_precision()
-    with torch.autocast(device.type, enabled=False):
-        if before == "highest":
-            yield
-            return
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+    return (maps @ across.mean) @ down.mean  # [N, H, W] -> [N, H] -> [N]

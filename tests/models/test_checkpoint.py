@@ -71,9 +71,9 @@ def test_another_network_is_named_in_both_directions(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 1.0}, "tensors of another shape, first decoder"),
-        ({"network": "p2_2", "geometry": 1.0}, "tensors missing, first decoder"),
-        ({"network": "p1_3"}, "tensors unexpected, first decoder"),
+        ({"width": 1.0}, "size mismatch for encoder"),
+        ({"network": "p2_2", "geometry": 1.0}, "Missing key"),
+        ({"network": "p1_3"}, "Unexpected key"),
         ({"network": "vgg"}, "unknown network 'vgg'"),
         ({"width": 1e9}, "width=1000000000.0 is not a number"),
         ({"geometry": 0.3}, "halve 29 x 58 pixels"),

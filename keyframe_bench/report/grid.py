@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..tables.format import shown
-from ..tables.significance import BASELINE
-from ..tables.spec import ColumnSpec, Comparison, Row, Sanity, Table, Value
+from ..tables.rank import BASELINE
+from ..tables.spec import ColumnSpec, Comparison, Discriminability, Row, Table, Value
 
 _MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
 
@@ -54,7 +54,7 @@ def heads(table: Table) -> list[Head]:
             about=c.about,
             first="descending" if c.direction == "higher" else "ascending",
             side=c.side,
-            doubt=_doubt([s for s in table.sanity if s.column == c.name], table),
+            doubt=_doubt([s for s in table.discriminability if s.column == c.name], table),
         )
         for c in table.columns
     ]
@@ -75,7 +75,7 @@ def bodies(table: Table) -> list[Body]:
     return found
 
 
-def place_text(thing: Sanity | Row, table: Table) -> str:
+def place_text(thing: Discriminability | Row, table: Table) -> str:
     """Return data set and budget in words, those that differ between rows."""
     parts = [thing.dataset] if "dataset" in table.settings else []
     return ", ".join([*parts, f"budget {thing.budget}"] if "budget" in table.settings else parts)
@@ -131,7 +131,7 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _doubt(found: list[Sanity], table: Table) -> str:
+def _doubt(found: list[Discriminability], table: Table) -> str:
     lost = [s for s in found if not s.separates]
     if not lost:
         return ""

@@ -10,7 +10,7 @@ from ..tables.build import natural
 from ..tables.caveats import unlike_asked
 from ..tables.format import one_line, shown, shown_interval
 from ..tables.paper import PaperTable
-from ..tables.rank import by_place, place_of
+from ..tables.rank import by_place
 from ..tables.spec import ColumnSpec, Row, Table
 from .paper import CLAIMS, cells_of_claims, cells_of_rows
 
@@ -90,8 +90,8 @@ def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
     head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]
     several = len(by_place(table.rows)) > 1
     blocks: dict[object, list[list[str]]] = {}
-    for row in sorted(table.rows, key=lambda row: [natural(part) for part in place_of(row)]) if several else table.rows:
-        blocks.setdefault(place_of(row) if several else row.role, []).append(_cells(row, table, extra))
+    for row in sorted(table.rows, key=lambda row: [natural(part) for part in row.place]) if several else table.rows:
+        blocks.setdefault(row.place if several else row.role, []).append(_cells(row, table, extra))
     align = "l" * (1 + len(extra)) + "r" * (1 + len(table.columns))
     caption = escape(table.title)
     if any(value.low is not None for row in table.rows for value in row.values.values()):

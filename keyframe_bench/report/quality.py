@@ -1,4 +1,4 @@
-"""The plots and the worst videos as panels, of which a reader chooses the column and the place."""
+"""The plots and the failure cases as panels, of which a reader chooses the column and the place."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..tables.failure_cases import FailureCase, failure_cases
 from ..tables.format import shown
 from ..tables.rank import by_place
 from ..tables.spec import ColumnSpec, Role, Table
-from ..tables.tradeoff import budget_curves, quality_columns, row_names, tradeoffs
-from ..tables.worst import BadVideo, worst_videos
+from ..tables.tradeoff import budget_curves, row_names, tradeoffs
 from .plots import Plot, budget_plot, cost_plot
 from .view import VideoView
 
@@ -58,7 +58,7 @@ class Quality:
     legend: list[tuple[int, str, Role]]
     cost: list[Panel]
     budget: list[Panel]
-    worst: list[Panel]
+    failures: list[Panel]
 
 
 def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Quality:
@@ -77,7 +77,11 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
         roles.setdefault(names[row.group], row.role)
     numbers = {name: number for number, name in enumerate(roles, start=1)}
     spots = {place: i for i, place in enumerate(by_place(table.rows))}
-    made: dict[str, list[tuple[ColumnSpec, tuple[int, ...], dict[str, Any]]]] = {"cost": [], "budget": [], "worst": []}
+    made: dict[str, list[tuple[ColumnSpec, tuple[int, ...], dict[str, Any]]]] = {
+        "cost": [],
+        "budget": [],
+        "failures": [],
+    }
     for data in tradeoffs(table):
         made["cost"].append((data.column, (spots[data.dataset, data.budget],), {"plot": cost_plot(data, numbers)}))
     for curves in budget_curves(table):
@@ -85,14 +89,14 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
         made["budget"].append((curves.column, where, {"plot": budget_plot(curves, numbers)}))
     indices = {view.name: view.index for view in videos}
     if len(indices) > 1:
-        for bad in worst_videos(cells, table):
+        for bad in failure_cases(cells, table):
             rows = [(name, [_link(b, indices, table.scale(bad.column)) for b in found]) for name, found in bad.rows]
             where = (spots[bad.dataset, bad.budget],)
-            made["worst"].append((bad.column, where, {"relative": bad.relative, "rows": rows}))
+            made["failures"].append((bad.column, where, {"relative": bad.relative, "rows": rows}))
     used = {column.name for kind in made.values() for column, _, _ in kind}
-    columns = [c for c in quality_columns(table) if c.name in used]
+    columns = [c for c in table.ranked_columns if c.name in used]
     first = columns[0].name if columns else ""
-    order = made["cost"] + made["worst"] + made["budget"]  # the last kind covers all budgets of a data set
+    order = made["cost"] + made["failures"] + made["budget"]  # the last kind covers all budgets of a data set
     start = next((where[0] for column, where, _ in order if column.name == first), 0)
     panels = {
         kind: [Panel(c, where, c.name == first and start in where, **more) for c, where, more in found]
@@ -102,7 +106,7 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
     return Quality(columns, texts, start, [(numbers[n], n, roles[n]) for n in roles], **panels)
 
 
-def _link(bad: BadVideo, indices: Mapping[str, int], scale: float) -> BadLink:
+def _link(bad: FailureCase, indices: Mapping[str, int], scale: float) -> BadLink:
     lead = "" if bad.lead is None else f"{'+' if bad.lead > 0 else ''}{shown(bad.lead, scale)}"
     return BadLink(
         bad.video_id, indices.get(bad.video_id), shown(bad.value, scale), lead.replace("-", "\N{MINUS SIGN}")

@@ -2,14 +2,14 @@
 
 from .build import comparison
 from .load import load_results, load_run
-from .spec import ColumnSpec, Comparison, Row, Sanity, Table, Value
+from .spec import ColumnSpec, Comparison, Discriminability, Row, Table, Value
 from .summary import coverage_sentence
 
 __all__ = [
     "ColumnSpec",
     "Comparison",
+    "Discriminability",
     "Row",
-    "Sanity",
     "Table",
     "Value",
     "comparison",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.cells import HUMAN
+from .discriminability import discriminability, normalise_rows
 from .format import shown
 from .learned import seen_text
 from .notes import notes_for
-from .rank import best_row, by_place, candidates, is_ranked, with_all_videos
-from .sanity import normalise_rows, sanity_report
+from .rank import best_row, by_place, candidates, column_scale, with_all_videos
 from .significance import PerVideo, compare_rows
 from .spec import ColumnSpec, Role, Row, Table, Value
 from .stats import bootstrap_interval
@@ -42,7 +42,7 @@ def comparison(
 
     A value is best when no row of the same data set and budget is better as shown (ties are all best; nothing is best
     alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
-    lack the hard ones. Controls are ranked. Intervals, comparisons and the sanity of the columns are over videos too.
+    lack the hard ones. Controls are ranked. Intervals and comparisons are over videos too.
 
     Parameters
     ----------
@@ -64,13 +64,15 @@ def comparison(
     rows = [_row(str(group), part, numbers, shared) for group, part in cells.groupby("group", sort=False)]
     rows.sort(key=_position)
     used = tuple(s for s in specs if any(s.name in row.values for row in rows))
-    rows = normalise_rows(_mark_best(rows, used), used, numbers)
+    ranked = [column for column in used if column.is_ranked]
+    _mark_best(rows, ranked)
+    normalise_rows(rows, ranked, numbers)
     table = Table(
         title or _title(rows),
         used,
         tuple(rows),
-        comparisons=compare_rows(rows, used, numbers),
-        sanity=sanity_report(rows, used, numbers),
+        comparisons=compare_rows(rows, ranked, numbers),
+        discriminability=discriminability(rows, ranked, numbers),
     )
     return replace(table, notes=notes_for(table, cells))
 
@@ -85,8 +87,8 @@ def narrowed(table: Table, names: Sequence[str], results: pd.DataFrame) -> Table
     columns = {column.name: column for column in table.columns}
     chosen = tuple(columns[name] for name in names if name in columns)
     compared = tuple(one for one in table.comparisons if one.column in names)
-    sane = tuple(one for one in table.sanity if one.column in names)
-    small = replace(table, columns=chosen, comparisons=compared, sanity=sane)
+    told = tuple(one for one in table.discriminability if one.column in names)
+    small = replace(table, columns=chosen, comparisons=compared, discriminability=told)
     return replace(small, notes=notes_for(small, latest(results)))
 
 
@@ -204,9 +206,8 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
     return tuple((0, float(p), "") if i % 2 else (1, 0.0, p) for i, p in enumerate(parts))
 
 
-def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
-    marked = {row.group: row for row in rows}
-    for column in filter(is_ranked, columns):
+def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> None:
+    for column in columns:
         scale = column_scale(rows, column)
         for of_place in by_place(rows).values():
             ranked = with_all_videos(candidates(of_place, column), column)
@@ -216,15 +217,7 @@ def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> list[Row]:
             best = shown(top.values[column.name].mean, scale)
             for row in ranked:
                 value = row.values[column.name]
-                if shown(value.mean, scale) == best:
-                    values = {**marked[row.group].values, column.name: replace(value, best=True)}
-                    marked[row.group] = replace(marked[row.group], values=values)
-    return list(marked.values())
-
-
-def column_scale(rows: Iterable[Row], column: ColumnSpec) -> float:
-    """Return the largest magnitude of a column, which decides its number of decimals; of a table, `Table.scale`."""
-    return max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)
+                row.values[column.name] = replace(value, best=shown(value.mean, scale) == best)
 
 
 def _title(rows: Sequence[Row]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.cells import HUMAN
 from .format import one_line
-from .rank import by_place, place_of
+from .rank import by_place
 from .spec import Row, Table
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def unlike_asked(table: Table) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
 
     def add(row: Row, reason: str, said: str) -> None:
-        at = table.where(place_of(row)).strip()
+        at = table.where(row.place).strip()
         found.setdefault((row.label, reason), []).append(f"{at}: {said}" if at else said)
 
     for row in table.rows:

@@ -11,20 +11,9 @@ from .experiment import Experiment
 
 _DIGITS = 6
 _KEPT = (
-    *(
-        "format",
-        "key",
-        "status",
-        "extractor",
-        "version",
-        "params",
-        "label",
-        "reference",
-        "budget_rule",
-        "known_defects",
-    ),
-    *("privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling", "run_sampling", "seed"),
-    *("k", "n_sampled", "n_frames", "draws", "error", "finished"),
+    *("format", "key", "status", "extractor", "version", "params", "label", "reference", "budget_rule"),
+    *("known_defects", "privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling"),
+    *("run_sampling", "seed", "k", "n_sampled", "n_frames", "draws", "error", "finished"),
     *("split", "division", "fold", "training", "training_seed", "part", "trained_on_this_video"),
     *("unit", "structure", "layers", "history", "timeline"),  # of trainings; their pictures are left out
 )
@@ -49,22 +38,15 @@ def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> 
 
 def numbers_of(experiment: Experiment) -> set[str]:
     """Return every word in the measures of a table, among them the names of all metrics that it needs."""
-    return {
-        "n_keyframes",
-        *NOTED,
-        *experiment.headline,
-        *_words([experiment.rows, experiment.columns, experiment.claims]),
-    }
+    words = _words([experiment.rows, experiment.columns, experiment.claims])
+    return {"n_keyframes", *NOTED, *experiment.headline, *words}
 
 
 def _words(part: Any) -> Iterator[str]:
     if isinstance(part, str):
         yield part
-    elif isinstance(part, Mapping):
-        for value in part.values():
-            yield from _words(value)
-    elif isinstance(part, Sequence):
-        for value in part:
+    elif isinstance(part, (Mapping, Sequence)):
+        for value in part.values() if isinstance(part, Mapping) else part:
             yield from _words(value)
 
 

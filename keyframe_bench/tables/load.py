@@ -16,43 +16,13 @@ if TYPE_CHECKING:
 
 # What must be equal for two cells to be averaged into one row.
 _GROUP = ("dataset", "extractor", "version", "label", "budget", "sampling")
-_FACTS = (
-    *(
-        "key",
-        "status",
-        "extractor",
-        "version",
-        "label",
-        "reference",
-        "budget_rule",
-        "known_defects",
-        "privileged",
-        "control",
-    ),
-    *("dataset", "revision", "video", "video_sha256", "video_record", "budget", "sampling", "run_sampling", "seed"),
-    *("k", "n_sampled", "n_frames", "draws", "finished", "unit", "structure"),
-    *("split", "fold", "training_seed", "trained_on_this_video"),
-)
-_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(
-        (
-            "label",
-            "reference",
-            "budget_rule",
-            "known_defects",
-            "dataset",
-            "revision",
-            "video_sha256",
-            "video_record",
-            "finished",
-            "structure",
-            "split",
-        ),
-        "",
-    ),
-    "unit": "video",
-    **dict.fromkeys(("budget", "run_sampling"), ""),
-    **{"version": 1, "privileged": False, "control": False, "seed": 0, "draws": 1},
+# Fields of a cell that keep their names, and what stands for one that is missing.
+_FACTS: dict[str, Any] = {
+    **dict.fromkeys(("key", "status", "extractor", "video", "sampling", "k", "n_sampled", "n_frames")),
+    **dict.fromkeys(("fold", "training_seed", "trained_on_this_video")),
+    **dict.fromkeys(("label", "reference", "budget_rule", "known_defects", "dataset", "revision", "video_sha256"), ""),
+    **dict.fromkeys(("video_record", "budget", "run_sampling", "finished", "structure", "split"), ""),
+    **{"unit": "video", "version": 1, "privileged": False, "control": False, "seed": 0, "draws": 1},
 }
 
 
@@ -141,7 +111,7 @@ def read_text(file: Path) -> str:
 
 
 def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: cell[name] if cell.get(name) is not None else _DEFAULTS.get(name) for name in _FACTS}
+    flat = {name: default if cell.get(name) is None else cell[name] for name, default in _FACTS.items()}
     flat["sampling"] = flat["sampling"] or flat["run_sampling"]
     budget = str(flat["budget"])
     # A share of the run's frames: of other frames it is another budget.

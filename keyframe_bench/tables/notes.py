@@ -9,9 +9,8 @@ from ..core.cells import HUMAN
 from . import caveats
 from .format import shown
 from .learned import training_notes
-from .rank import COST, Place, by_place, candidates, fewer_key_frames, is_ranked, place_of, with_all_videos
-from .sanity import FLOOR
-from .significance import BASELINE, without_network
+from .rank import BASELINE, COST, FLOOR, Place, by_place, candidates, fewer_key_frames, with_all_videos
+from .significance import without_network
 from .spec import ColumnSpec, Comparison, Table
 from .stats import ALPHA, smallest_p
 
@@ -71,12 +70,11 @@ def _below_random(table: Table) -> list[str]:
     notes = []
     for place, here in by_place(table.rows).items():
         worse: dict[str, list[str]] = {}
-        for column in filter(is_ranked, table.columns):
+        for column in table.ranked_columns:
             rows = with_all_videos(candidates(here, column), column)
-            sign = -1.0 if column.direction == "lower" else 1.0
-            floor = [sign * row.values[column.name].mean for row in rows if row.extractor == FLOOR]
+            floor = [column.sign * row.values[column.name].mean for row in rows if row.extractor == FLOOR]
             for row in rows:
-                if floor and row.role == "method" and sign * row.values[column.name].mean < floor[0]:
+                if floor and row.role == "method" and column.sign * row.values[column.name].mean < floor[0]:
                     worse.setdefault(row.label, []).append(column.name)
         if worse:
             listed = "; ".join(f"{label} in {', '.join(columns)}" for label, columns in worse.items())
@@ -113,7 +111,7 @@ def _fewer(table: Table) -> list[str]:
     columns = [column.name for column in table.columns if column.fewer_helps]
     fewer = fewer_key_frames(table.rows)
     rows = [
-        f"{row.label}{table.where(place_of(row))} ({fewer[row.group][0]:.3g} of {fewer[row.group][1]:.3g})"
+        f"{row.label}{table.where(row.place)} ({fewer[row.group][0]:.3g} of {fewer[row.group][1]:.3g})"
         for row in table.rows
         if row.group in fewer and not row.budget.startswith(("free", "inferred"))
     ]
@@ -152,7 +150,7 @@ def _denominators(table: Table) -> list[str]:
 def _floor(table: Table) -> list[str]:
     """Name the columns under which random choice is within noise of the best row."""
     found: dict[Place, list[str]] = {}
-    for one in table.sanity:
+    for one in table.discriminability:
         if not one.separates and one.high is not None:
             lead = f"{one.best_label} leads by {shown(one.lead, 1)} ± {shown(one.high - one.lead, 1)}"
             found.setdefault((one.dataset, one.budget), []).append(f"{one.column} ({lead})")

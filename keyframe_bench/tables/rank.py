@@ -8,6 +8,7 @@ from .spec import ColumnSpec, Row
 
 COUNT = "n_keyframes"
 COST = "total_s"
+BASELINE, FLOOR, CEILING = "uniform", "random", "oracle"
 
 Place = tuple[str, str]
 """Data set and budget: only within one are rows ranked."""
@@ -23,22 +24,12 @@ def fewer_key_frames(rows: Iterable[Row]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def place_of(row: Row) -> Place:
-    """Return the data set and the budget of a row."""
-    return row.dataset, row.budget
-
-
 def by_place(rows: Iterable[Row]) -> dict[Place, list[Row]]:
     """Return the rows of every place, in their order: what is compared within a place looks at these only."""
     found: dict[Place, list[Row]] = {}
     for row in rows:
-        found.setdefault(place_of(row), []).append(row)
+        found.setdefault(row.place, []).append(row)
     return found
-
-
-def is_ranked(column: ColumnSpec) -> bool:
-    """Whether ``column`` has a better side and is no cost (one run on one machine)."""
-    return column.direction != "none" and not column.is_cost
 
 
 def candidates(rows: Sequence[Row], column: ColumnSpec) -> list[Row]:
@@ -59,10 +50,14 @@ def with_all_videos(rows: Iterable[Row], column: ColumnSpec) -> list[Row]:
 
 def best_row(rows: Iterable[Row], column: ColumnSpec) -> Row | None:
     """Return the row with the best mean, the first of equals; None without rows."""
-    sign = -1.0 if column.direction == "lower" else 1.0
-    return max(rows, key=lambda row: sign * row.values[column.name].mean, default=None)
+    return max(rows, key=lambda row: column.sign * row.values[column.name].mean, default=None)
 
 
 def like(row: Row, others: Sequence[Row]) -> Row | None:
     """Return that of several rows which looked at the same frames (sampling) as ``row``, else the first."""
     return next((other for other in others if other.sampling == row.sampling), others[0] if others else None)
+
+
+def column_scale(rows: Iterable[Row], column: ColumnSpec) -> float:
+    """Return the largest magnitude of a column, which decides its number of decimals; of a table, `Table.scale`."""
+    return max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)

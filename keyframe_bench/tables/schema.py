@@ -80,8 +80,8 @@ def listed(check: Check, least: int = 0, most: float = float("inf")) -> Check:
 
     def check_list(value: Any, at: str) -> None:
         if not isinstance(value, list) or not least <= len(value) <= most:
-            count = f"{least} or more" if most > least else f"exactly {least}"
-            raise wrong(at, f"{quoted(value)} is not a list" + (f" of {count} entries" if least else ""))
+            count = "" if least == most else " or more" if most == float("inf") else f" to {most}"
+            raise wrong(at, f"{quoted(value)} is not a list" + (f" of {least}{count} entries" if least else ""))
         for i, one in enumerate(value, start=1):
             name = one.get("name", one.get("claim")) if isinstance(one, Mapping) else None
             check(one, f"{at} {i}" + (f" ({quoted(name)})" if isinstance(name, str) else ""))

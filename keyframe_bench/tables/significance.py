@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.cells import NO_NETWORK
 from . import stats
-from .rank import best_row, by_place, candidates, is_ranked, like, with_all_videos
-from .spec import ColumnSpec, Comparison, Row, Verdict
+from .rank import BASELINE, best_row, by_place, candidates, like, with_all_videos
+from .spec import ColumnSpec, Comparison, Outcome, Row
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BASELINE = "uniform"
 
 PerVideo = Mapping[str, Mapping[str, stats.Floats]]
 """Column name to group to one number a video, NaN where there is none; all of a column over the same videos."""
 
 
 def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> tuple[Comparison, ...]:
-    """Return the paired comparisons of every ranked column, data set and budget.
+    """Return the paired comparisons of every column (that is ranked), data set and budget.
 
     Three families, each corrected by Holm on its own: every method against `uniform`; methods with a network against
     the same without it; and, unless `uniform` is the best row itself, every other method against the best row. The best
@@ -33,7 +31,7 @@ def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: Pe
     over the common ones, but never as the best row.
     """
     found: list[Comparison] = []
-    for column in filter(is_ranked, columns):
+    for column in columns:
         values = numbers[column.name]
         for of_place in by_place(rows).values():
             here = candidates(of_place, column)
@@ -78,45 +76,20 @@ def comparisons_frame(comparisons: Iterable[Comparison]) -> pd.DataFrame:
 def _family(
     column: ColumnSpec, pairs: Iterable[tuple[Row, Row]], values: Mapping[str, stats.Floats]
 ) -> list[Comparison]:
+    both = [(row, rival, paired(values, row, rival)) for row, rival in pairs]
+    both = [(row, rival, difference) for row, rival, difference in both if len(difference) > 1]
+    tests = [stats.wilcoxon(difference) for *_, difference in both]
+    out_of_reach = stats.smallest_p(max((len(one) for *_, one in both), default=0)) * len(both) >= stats.ALPHA
     found = []
-    for row, rival in pairs:
-        difference = paired(values, row, rival)
-        if len(difference) < 2:
-            continue
+    for (row, rival, difference), test, p in zip(both, tests, stats.holm([one.p for one in tests]), strict=True):
         # 12 decimals: what cancels in exact numbers is 0 and not 1e-16
         mean, low, high = (round(float(x), 12) for x in (difference.mean(), *stats.bootstrap_interval(difference)))
-        test = stats.wilcoxon(difference)
-        found.append(
-            Comparison(
-                column.name,
-                row.group,
-                row.label,
-                rival.group,
-                rival.label,
-                len(difference),
-                mean,
-                low,
-                high,
-                test.p,
-                test.p,
-                test.effect,
-                "undecided",
-                row.dataset,
-                row.budget,
-            )
-        )
-    if not found:
-        return []
-    out_of_reach = stats.smallest_p(max(c.n for c in found)) * len(found) >= stats.ALPHA
-    return [
-        replace(c, p_holm=float(p), verdict=_verdict(column, c, float(p), out_of_reach))
-        for c, p in zip(found, stats.holm([c.p for c in found]), strict=True)
-    ]
-
-
-def _verdict(column: ColumnSpec, comparison: Comparison, p_holm: float, out_of_reach: bool) -> Verdict:
-    if out_of_reach or stats.smallest_p(comparison.n) >= stats.ALPHA:
-        return "impossible"
-    if p_holm >= stats.ALPHA or comparison.effect == 0:
-        return "undecided"
-    return "better" if (comparison.effect > 0) == (column.direction == "higher") else "worse"
+        verdict: Outcome = "undecided"
+        if out_of_reach or stats.smallest_p(len(difference)) >= stats.ALPHA:
+            verdict = "impossible"
+        elif p < stats.ALPHA and test.effect != 0:
+            verdict = "better" if column.sign * test.effect > 0 else "worse"
+        names = column.name, row.group, row.label, rival.group, rival.label
+        numbers = mean, low, high, test.p, float(p), test.effect
+        found.append(Comparison(*names, len(difference), *numbers, verdict, *row.place))
+    return found

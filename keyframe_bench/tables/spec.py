@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.cells import HUMAN
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 Role = Literal["control", "method", "ceiling"]
 Direction = Literal["higher", "lower", "none"]
-Verdict = Literal["better", "worse", "undecided", "impossible"]
+Outcome = Literal["better", "worse", "undecided", "impossible"]
 _ARROWS: dict[Direction, str] = {"higher": "↑", "lower": "↓", "none": ""}
 
 
@@ -49,22 +50,26 @@ class ColumnSpec:
     @classmethod
     def parse(cls, name: str, data: Mapping[str, Any]) -> ColumnSpec:
         """Read one entry of ``columns`` in ``run.json``; `UsageError` for a direction that does not exist."""
-        direction = data.get("direction", "none")
-        if direction not in _ARROWS:
-            raise UsageError(f"column {name!r}: direction {direction!r} is not one of {', '.join(_ARROWS)}")
-        return cls(
-            name,
-            direction,
-            str(data.get("unit", "1")),
-            str(data.get("about", "")),
-            bool(data.get("headline", True)),
-            str(data.get("metric", "")),
-        )
+        known = {part.name for part in fields(cls)}
+        spec = cls(**{**{key: value for key, value in data.items() if key in known}, "name": name})
+        if spec.direction not in _ARROWS:
+            raise UsageError(f"column {name!r}: direction {spec.direction!r} is not one of {', '.join(_ARROWS)}")
+        return spec
 
     @property
     def is_cost(self) -> bool:
         """Whether it is seconds or memory: one run on one machine, shown and not ranked."""
         return self.unit in ("s", "MB", "1/s")
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether it has a better side and is no cost."""
+        return self.direction != "none" and not self.is_cost
+
+    @property
+    def sign(self) -> float:
+        """-1 where lower is better, else 1."""
+        return -1.0 if self.direction == "lower" else 1.0
 
     @property
     def fewer_helps(self) -> bool:
@@ -134,7 +139,7 @@ class Row:
         Videos with at least one failed or skipped cell.
     n_seeds, draws : int
         Different seeds (of selections, or of trainings), and random draws averaged within each cell.
-    values : mapping
+    values : dict
         Column name to `Value`; a column that is not measurable for any video of this row is absent.
     known_defects : str
         Of other people's tools, run as they are.
@@ -161,7 +166,7 @@ class Row:
     n_skipped: int
     n_seeds: int
     draws: int
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     known_defects: str = ""
     fallbacks: Mapping[str, int] = field(default_factory=dict)
     shortfalls: Mapping[str, int] = field(default_factory=dict)
@@ -178,6 +183,11 @@ class Row:
     def n_short(self) -> int:
         """Videos with fewer key frames than were asked for."""
         return sum(self.shortfalls.values())
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Data set and budget: only rows of one place are ranked."""
+        return self.dataset, self.budget
 
     @property
     def label(self) -> str:
@@ -228,13 +238,13 @@ class Comparison:
     p: float
     p_holm: float
     effect: float
-    verdict: Verdict
+    verdict: Outcome
     dataset: str = ""
     budget: str = ""
 
 
 @dataclass(frozen=True)
-class Sanity:
+class Discriminability:
     """Whether a column separates anything from random choice, in one data set at one budget.
 
     Attributes
@@ -282,7 +292,7 @@ class Table:
         Sentences a reader needs to judge the numbers.
     comparisons : tuple of Comparison
         Every method against `uniform`, and every ranked row against the best one.
-    sanity : tuple of Sanity
+    discriminability : tuple of Discriminability
         One per ranked column, data set and budget where `random` was run.
     """
 
@@ -291,7 +301,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    sanity: tuple[Sanity, ...] = ()
+    discriminability: tuple[Discriminability, ...] = ()
 
     @functools.cached_property
     def settings(self) -> tuple[str, ...]:
@@ -330,6 +340,11 @@ class Table:
         return max((row.n_videos for row in self.rows), default=0)
 
     @property
+    def ranked_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns that say how good a summary is."""
+        return tuple(column for column in self.columns if column.is_ranked)
+
+    @property
     def frame(self) -> pd.DataFrame:
         """One line a row; NaN where nothing was measurable.
 
@@ -338,23 +353,19 @@ class Table:
         """
         import pandas as pd
 
-        facts = ("extractor", "params", "note", "role", "dataset", "budget", "sampling")
-        counts = ("n_videos", "n_failed", "n_skipped", "n_seeds", "draws", "n_fallback", "n_short")
-        parts = ("std", "low", "high", "normalised")
-        lines: list[dict[str, object]] = []
+        facts = ["extractor", "params", "note", "role", "dataset", "budget", "sampling"]
+        facts += ["n_videos", "n_failed", "n_skipped", "n_seeds", "draws", "n_fallback", "n_short"]
+        parts = {"": "mean"} | {f"_{part}": part for part in ("std", "low", "high", "normalised")}
+        lines = []
         for row in self.rows:
-            line: dict[str, object] = {name: getattr(row, name) for name in facts + counts}
+            line = {name: getattr(row, name) for name in facts}
             for column in self.columns:
-                value = row.values.get(column.name)
-                line[column.name] = None if value is None else value.mean
-                for part in parts:
-                    line[f"{column.name}_{part}"] = None if value is None else getattr(value, part)
-                line[f"{column.name}_n"] = 0 if value is None else value.n
+                value = row.values.get(column.name, Value(math.nan, None, 0))
+                numbers = {column.name + end: getattr(value, part) for end, part in parts.items()}
+                line |= {name: math.nan if number is None else number for name, number in numbers.items()}
+                line[f"{column.name}_n"] = value.n
             lines.append(line)
-        numbers = {c.name: [c.name, *(f"{c.name}_{part}" for part in parts)] for c in self.columns}
-        names = [name for column, found in numbers.items() for name in (*found, f"{column}_n")]
-        frame = pd.DataFrame(lines, columns=[*facts, *counts, *names])
-        return frame.astype(dict.fromkeys((name for found in numbers.values() for name in found), "float64"))
+        return pd.DataFrame(lines, columns=None if lines else facts)
 
     def to_csv(self) -> str:
         """Return `frame` as CSV text with full precision; empty fields where nothing was measurable."""

@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 ALPHA = 0.05
 
 _EXACT = 25  # largest n with an exact null distribution
-_BLOCK = 1_000  # resamples made at once; bounds memory with thousands of videos
+_BLOCK = 1_000  # resamples made at once, which divide N_RESAMPLES; bounds memory with thousands of videos
 _KEPT = 5_000_000  # draws kept for the next call with as many videos
 
 
@@ -55,9 +55,7 @@ class SignedRank(NamedTuple):
         return (self.positive - self.negative) / total if total else 0.0
 
 
-def bootstrap_interval(
-    values: npt.ArrayLike, confidence: float = CONFIDENCE, n_resamples: int = N_RESAMPLES, seed: int = SEED
-) -> Interval:
+def bootstrap_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the percentile bootstrap interval of the mean over videos (Efron 1979; protocol C6).
 
     The percentile interval is too narrow for few videos: of normal values, a nominal 95 % covered the mean in 84 % of
@@ -68,10 +66,7 @@ def bootstrap_interval(
     values : array [n]
         One number a video, n >= 1, finite; with one video, or equal values, both ends are the mean.
     confidence : float
-        Coverage, in (0, 1).
-    n_resamples : int
-    seed : int
-        Of the resampling; results are the same for the same values in any order.
+        Coverage, in (0, 1). The interval is the same for the same values in any order.
 
     Examples
     --------
@@ -83,19 +78,21 @@ def bootstrap_interval(
     mean = float(found.mean())
     if found[0] == found[-1]:
         return Interval(mean, mean)
-    tail = (1 - _share(confidence)) / 2
-    low, high = np.quantile(resampled_means(found, n_resamples, seed), [tail, 1 - tail])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled_means(found), [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
-def resampled_means(values: npt.ArrayLike, n_resamples: int = N_RESAMPLES, seed: int = SEED) -> Floats:
-    """Return means over videos drawn with replacement, [n_resamples] of values [n], [n_resamples, m] of [n, m].
+def resampled_means(values: npt.ArrayLike) -> Floats:
+    """Return means over videos drawn with replacement, [10000] of values [n], [10000, m] of [n, m].
 
     The columns of one call see the same draws, so that they may be subtracted or divided. The draws depend on the
     order of the videos.
     """
     found = np.asarray(values, dtype=np.float64)
-    return np.concatenate([counts @ found for counts in _resamples(len(found), n_resamples, seed)]) / len(found)
+    n = len(found)
+    draws = _kept_draws(n) if n * N_RESAMPLES <= _KEPT else _draws(n)
+    return np.concatenate([counts @ found for counts in draws]) / n
 
 
 def student_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
@@ -113,7 +110,7 @@ def student_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> I
     n = len(found)
     if n < 2:
         raise ValueError("an interval of Student's t needs two values or more")
-    half = float(stdtrit(n - 1, (1 + _share(confidence)) / 2)) * float(found.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(found.std(ddof=1)) / math.sqrt(n)
     mean = float(found.mean())
     return Interval(mean - half, mean + half)
 
@@ -202,37 +199,17 @@ def holm(p: npt.ArrayLike) -> Floats:
     return corrected
 
 
-def normalise(value: float, floor: float, ceiling: float) -> float:
-    """Return ``value`` on the scale where ``floor`` is 0 and ``ceiling`` is 1; `ValueError` if these are equal.
-
-    Not clipped: worse than the floor is negative. The same for columns where lower is better.
-
-    Examples
-    --------
-    >>> normalise(0.75, 0.5, 1.0), normalise(3.0, 4.0, 2.0)
-    (0.5, 0.5)
-    """
-    if floor == ceiling:
-        raise ValueError("floor and ceiling are equal")
-    return (value - floor) / (ceiling - floor)
-
-
-def _resamples(n: int, n_resamples: int, seed: int) -> Iterator[Floats] | tuple[Floats, ...]:
-    """How often each of n videos is drawn, in blocks [resamples, n]; kept where that is not too large."""
-    return _kept_draws(n, n_resamples, seed) if n * n_resamples <= _KEPT else _draws(n, n_resamples, seed)
-
-
 @functools.lru_cache(maxsize=8)
-def _kept_draws(n: int, n_resamples: int, seed: int) -> tuple[Floats, ...]:
-    return tuple(_draws(n, n_resamples, seed))
+def _kept_draws(n: int) -> tuple[Floats, ...]:
+    return tuple(_draws(n))
 
 
-def _draws(n: int, n_resamples: int, seed: int) -> Iterator[Floats]:
-    rng = np.random.default_rng(seed)
-    for start in range(0, n_resamples, _BLOCK):
-        size = min(_BLOCK, n_resamples - start)
-        index = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        yield np.bincount(index.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+def _draws(n: int) -> Iterator[Floats]:
+    """How often each of n videos is drawn, in blocks [resamples, n]."""
+    rng = np.random.default_rng(SEED)
+    for _ in range(0, N_RESAMPLES, _BLOCK):
+        index = rng.integers(n, size=(_BLOCK, n)) + n * np.arange(_BLOCK)[:, None]
+        yield np.bincount(index.ravel(), minlength=_BLOCK * n).reshape(_BLOCK, n).astype(np.float64)
 
 
 def _values(values: Any) -> Floats:
@@ -240,9 +217,3 @@ def _values(values: Any) -> Floats:
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
         raise ValueError("values must be a sequence of one or more finite numbers")
     return found
-
-
-def _share(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence {confidence!r} is not between 0 and 1")
-    return confidence

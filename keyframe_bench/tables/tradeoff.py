@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .rank import COST, COUNT, by_place, candidates, is_ranked, with_all_videos
+from .rank import COST, COUNT, by_place, candidates, with_all_videos
 from .spec import ColumnSpec, Role, Row, Table
 
 DECIDED = ("free", "inferred")  # budgets at which the number is the method's own
@@ -63,11 +63,6 @@ class BudgetCurves:
     curves: tuple[tuple[Point, ...], ...]
 
 
-def quality_columns(table: Table) -> tuple[ColumnSpec, ...]:
-    """Return the columns that say how good a summary is."""
-    return tuple(filter(is_ranked, table.columns))
-
-
 def row_names(table: Table) -> dict[str, str]:
     """Return what tells the rows of one data set and budget apart, by group: the label, with sampling where needed."""
     seen = Counter((row.dataset, row.budget, row.label) for row in table.rows)
@@ -88,7 +83,7 @@ def tradeoffs(table: Table) -> list[Tradeoff]:
     spent = next((c for c in table.columns if c.name == COST), None)
     if spent is None:
         return []
-    for column in quality_columns(table):
+    for column in table.ranked_columns:
         for place, of_place in by_place(table.rows).items():
             rows = [row for row in of_place if column.name in row.values]
             points = [_point(names, row, column.name, COST) for row in rows]
@@ -107,7 +102,7 @@ def budget_curves(table: Table) -> list[BudgetCurves]:
     """
     found, names = [], row_names(table)
     fixed = [row for row in table.rows if not row.budget.startswith(DECIDED)]
-    for column in quality_columns(table):
+    for column in table.ranked_columns:
         for dataset in dict.fromkeys(row.dataset for row in fixed):
             rows = [r for r in fixed if r.dataset == dataset and column.name in r.values and COUNT in r.values]
             curves: dict[tuple[str, Role], list[Point]] = {}
@@ -127,13 +122,12 @@ def _point(names: Mapping[str, str], row: Row, column: str, x: str) -> Point:
 
 
 def _front(column: ColumnSpec, points: Sequence[Point], ranked: Sequence[bool]) -> tuple[Point, ...]:
-    sign = 1.0 if column.direction == "higher" else -1.0
-    rivals = [(p.x, sign * p.y) for p, may in zip(points, ranked, strict=True) if may and p.x is not None]
+    rivals = [(p.x, column.sign * p.y) for p, may in zip(points, ranked, strict=True) if may and p.x is not None]
 
     def beaten(cost: float, quality: float) -> bool:
         return any(c <= cost and q >= quality and (c, q) != (cost, quality) for c, q in rivals)
 
     return tuple(
-        replace(p, front=may and p.x is not None and not beaten(p.x, sign * p.y))
+        replace(p, front=may and p.x is not None and not beaten(p.x, column.sign * p.y))
         for p, may in zip(points, ranked, strict=True)
     )

@@ -170,7 +170,7 @@ def test_the_selects_switch_metric_and_budget_everywhere(open_page):
     for column, place in (("shot_recall", "2"), ("cus_a", "1")):
         page.select_option("#choose-column", column)
         page.select_option("#choose-place", place)
-        for kind in ("cost", "budget", "worst"):
+        for kind in ("cost", "budget", "failure-cases"):
             seen = page.locator(f"[data-panel={kind}]:visible")
             assert seen.count() == 1
             assert seen.get_attribute("data-column") == column
@@ -197,9 +197,9 @@ def test_pointing_at_the_legend_marks_the_row_in_both_plots(open_page):
     assert page.locator(".hot").count() == 0
 
 
-def test_a_worst_video_leads_to_its_section(open_page):
+def test_a_failure_case_leads_to_its_section(open_page):
     page = open_page()
-    link = page.locator('[data-panel=worst]:visible a[href="#video-2"]').first
+    link = page.locator('[data-panel=failure-cases]:visible a[href="#video-2"]').first
     link.click()
     page.wait_for_function("document.getElementById('video-2').open")
     assert page.evaluate("document.getElementById('video-2').getBoundingClientRect().top") < 800
@@ -220,7 +220,7 @@ def test_nothing_is_wider_than_the_screen(open_page, width, script):
 def test_without_script_everything_is_there_and_no_dead_control(open_page, table):
     page = open_page(java_script_enabled=False)
     assert page.locator("#table tbody tr:visible").count() == len(table.rows)
-    for kind in ("cost", "budget", "worst"):
+    for kind in ("cost", "budget", "failure-cases"):
         assert page.locator(f"[data-panel={kind}]:visible").count() == 1
     assert page.locator("select:visible, .tools button:visible").count() == 0
     assert page.locator("#health-table tbody tr:visible").count() == 4

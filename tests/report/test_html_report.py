@@ -239,7 +239,7 @@ def _inside(page, tag, **parent):
     return [e for e in page.all(tag) if any(p.get(name.rstrip("_")) == value for p in e["parents"])]
 
 
-def test_odd_names_stay_text_in_plots_worst_videos_and_health(wide):
+def test_odd_names_stay_text_in_plots_failure_cases_and_health(wide):
     assert wide.stack == []
     ids = [e["id"] for e in wide.elements if "id" in e]
     assert len(ids) == len(set(ids))
@@ -286,13 +286,14 @@ def test_an_interval_stands_under_every_mean_and_its_meaning_in_the_title(wide, 
 
 
 def test_a_metric_that_separates_nothing_is_flagged_and_explained(wide, wide_table):
-    lost = {s.column for s in wide_table.sanity if not s.separates}
+    lost = {s.column for s in wide_table.discriminability if not s.separates}
     assert lost  # the numbers are drawn at random
     flagged = {e["parents"][-2]["text"].split("\xa0")[0] for e in wide.all("span", class_="doubt") if "aria-label" in e}
     assert {name.replace("_", "") for name in lost} == {name.replace("_", "") for name in flagged}
-    rows = _inside(wide, "tr", id="sanity-table")[1:]
-    assert len(rows) == len(wide_table.sanity)
-    assert sum(row.get("class") == "doubtful" for row in rows) == sum(not s.separates for s in wide_table.sanity)
+    rows = _inside(wide, "tr", id="discriminability-table")[1:]
+    assert len(rows) == len(wide_table.discriminability)
+    doubtful = sum(not one.separates for one in wide_table.discriminability)
+    assert sum(row.get("class") == "doubtful" for row in rows) == doubtful
     assert rows[0].get("class") == "doubtful"
 
 
@@ -320,7 +321,7 @@ def test_a_row_that_differs_from_uniform_is_marked(wide_table):
 
 
 def test_plots_show_one_choice_at_first_and_hide_the_others(wide):
-    for kind in ("cost", "budget", "worst"):
+    for kind in ("cost", "budget", "failure-cases"):
         panels = wide.all("figure", data_panel=kind) + wide.all("div", data_panel=kind)
         assert len(panels) == (2 if kind == "budget" else 6)  # two metrics, three budgets
         assert ["hidden" in panel for panel in panels] == [False] + [True] * (len(panels) - 1)
@@ -336,6 +337,7 @@ def test_the_first_choice_is_one_that_has_something_to_show(wide_out, tmp_path):
             cell["metrics"].pop("cus_a", None)
     (out / "results.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
     page = Page(render_report(out))
-    seen = [e for e in page.all("figure", data_panel="cost") + page.all("div", data_panel="worst") if "hidden" not in e]
+    panels = page.all("figure", data_panel="cost") + page.all("div", data_panel="failure-cases")
+    seen = [e for e in panels if "hidden" not in e]
     assert [(e["data-column"], e["data-place"]) for e in seen] == [("cus_a", "1")] * 2
     assert [e["value"] for e in page.all("option") if "selected" in e] == ["1"]

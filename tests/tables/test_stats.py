@@ -41,7 +41,7 @@ def test_bootstrap_of_two_values_is_exact():
 @settings(deadline=None, max_examples=40)
 @given(VALUES)
 def test_bootstrap_contains_the_mean_and_stays_within_the_values(values):
-    low, high = stats.bootstrap_interval(values, n_resamples=500)
+    low, high = stats.bootstrap_interval(values)
     slack = 1e-9 * (1 + np.abs(values).max())
     assert values.min() - slack <= low <= values.mean() + slack
     assert values.mean() - slack <= high <= values.max() + slack
@@ -52,7 +52,7 @@ def test_bootstrap_contains_the_mean_and_stays_within_the_values(values):
 def test_nothing_depends_on_the_order_of_the_videos(values, random):
     order = list(range(len(values)))
     random.shuffle(order)
-    assert stats.bootstrap_interval(values[order], n_resamples=500) == stats.bootstrap_interval(values, n_resamples=500)
+    assert stats.bootstrap_interval(values[order]) == stats.bootstrap_interval(values)
     assert stats.wilcoxon(values[order]).p == pytest.approx(stats.wilcoxon(values).p, abs=1e-12)
     assert stats.wilcoxon(values[order]).effect == pytest.approx(stats.wilcoxon(values).effect)
 
@@ -61,15 +61,14 @@ def test_bootstrap_is_the_same_every_time_and_blocks_change_nothing(monkeypatch)
     values = np.random.default_rng(0).random(30)
     kept = stats.bootstrap_interval(values)
     assert stats.bootstrap_interval(values) == kept
-    assert stats.bootstrap_interval(values, seed=1) != kept
     monkeypatch.setattr(stats, "_KEPT", 0)  # drawn anew, as for thousands of videos
     assert stats.bootstrap_interval(values) == kept
 
 
 def test_resamples_draw_whole_videos_with_replacement():
     values = np.column_stack([np.eye(6), np.arange(6.0)])
-    means = stats.resampled_means(values, 2500)
-    assert means.shape == (2500, 7)
+    means = stats.resampled_means(values)
+    assert means.shape == (10_000, 7)
     counts = means[:, :6] * 6
     assert np.allclose(counts, counts.round())
     assert np.allclose(counts.sum(axis=1), 6)
@@ -155,21 +154,10 @@ def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p):
 
 
 def test_effect_sizes_by_hand():
-    assert stats.wilcoxon([1, 2, 3]).effect == 1
-    assert stats.wilcoxon([-1, 2, 3]).effect == pytest.approx((5 - 1) / 6)
-    assert stats.wilcoxon([0, 0]).effect == 0
-
-
-def test_normalised_is_0_at_the_floor_and_1_at_the_ceiling_whichever_side_is_better():
-    assert [stats.normalise(v, 0.25, 0.75) for v in (0.25, 0.75, 0.5, 1.0, 0.0)] == [0, 1, 0.5, 1.5, -0.5]
-    assert stats.normalise(1.0, 2.0, 0.0) == 0.5
-    with pytest.raises(ValueError, match="equal"):
-        stats.normalise(1.0, 2.0, 2.0)
+    assert [stats.wilcoxon(x).effect for x in ([1, 2, 3], [-1, 2, 3], [0, 0])] == pytest.approx([1, (5 - 1) / 6, 0])
 
 
 @pytest.mark.parametrize("values", [[], [0.1, float("nan")], [[0.1]]])
 def test_what_is_no_sample_is_refused(values):
     with pytest.raises(ValueError, match="finite"):
         stats.bootstrap_interval(values)
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        stats.bootstrap_interval([0.1, 0.2], 95)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.tables import ColumnSpec, Row, Table, Value
-from keyframe_bench.tables.tradeoff import budget_curves, quality_columns, row_names, tradeoffs
+from keyframe_bench.tables.tradeoff import budget_curves, row_names, tradeoffs
 
 UP, DOWN = ColumnSpec("f1", "higher"), ColumnSpec("redundancy", "lower")
 COST, COUNT = ColumnSpec("total_s", "lower", "s"), ColumnSpec("n_keyframes")
@@ -107,4 +107,4 @@ def test_one_fixed_budget_is_no_curve():
 def test_names_tell_rows_apart_and_facts_and_costs_are_no_quality():
     table = _table(_row("a", f1=1), _row("a", sampling="every", f1=1), _row("a", budget="8", f1=1))
     assert list(row_names(table).values()) == ["a, 2fps", "a, every", "a"]
-    assert [c.name for c in quality_columns(table)] == ["f1", "redundancy"]
+    assert [c.name for c in table.ranked_columns] == ["f1", "redundancy"]

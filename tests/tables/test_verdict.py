@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from keyframe_bench.core.errors import UsageError
 from keyframe_bench.tables.experiment import parse_experiment
 from keyframe_bench.tables.measure import Estimate
 from keyframe_bench.tables.verdict import judge, verdicts
@@ -45,25 +44,23 @@ def test_without_an_interval_nothing_is_decided(found):
     assert why
 
 
-def experiment(**claim):
-    claims = [{"claim": "more", "measure": {"mean": "q"}, **claim}]
+def claims_of(*claims):
     scales, runs = {"cpu": {"dataset": {"name": "d"}}}, [{"extractors": "all", "budget": 4}]
-    return parse_experiment("mine", {"title": "t", "scales": scales, "runs": runs, "claims": claims})
+    listed = [{"claim": f"claim {i}", "expect": {"above": 0}, **claim} for i, claim in enumerate(claims)]
+    return parse_experiment("mine", {"title": "t", "scales": scales, "runs": runs, "claims": listed})
+
+
+def decided(cells, *claims):
+    return verdicts(claims_of(*claims), cells)
 
 
 def test_a_verdict_flips_with_the_data():
     better = frame(*(cell(f"v{i}", "x", q=0.5 + i / 100) for i in range(10)))
     worse = frame(*(cell(f"v{i}", "x", q=-0.5 - i / 100) for i in range(10)))
-    claim = experiment(expect={"above": 0}, paper=0.7)
-    assert [v.verdict for v in verdicts(claim, better)] == ["holds"]
-    (verdict,) = verdicts(claim, worse)
+    claim = {"measure": {"mean": "q"}, "paper": 0.7}
+    assert [v.verdict for v in decided(better, claim)] == ["holds"]
+    (verdict,) = decided(worse, claim)
     assert (verdict.verdict, verdict.expected, verdict.paper) == ("fails", "above 0", "0.7")
-
-
-def claims_of(*claims):
-    scales, runs = {"cpu": {"dataset": {"name": "d"}}}, [{"extractors": "all", "budget": 4}]
-    listed = [{"claim": f"claim {i}", "expect": {"above": 0}, **claim} for i, claim in enumerate(claims)]
-    return parse_experiment("mine", {"title": "t", "scales": scales, "runs": runs, "claims": listed})
 
 
 def sample(seed, mean, n=10):
@@ -172,22 +169,3 @@ def test_what_stands_beside_decides_nothing_and_a_value_may_be_a_difference():
     assert verdict.verdict == "holds"
     assert verdict.found.value == pytest.approx(0.545)
     assert (verdict.beside[0][0], verdict.beside[0][1].value) == ("as printed", -1.0)
-
-
-@pytest.mark.parametrize(
-    ("claim", "what"),
-    [
-        ({"measure": {"all": []}}, "all is empty"),
-        ({"measure": {"all": [{"means": "q"}]}}, "did you mean mean"),
-        ({"measure": {"all": [{"mean": "q"}], "where": {"k": 1}}}, "where"),
-        ({"controls": ["uniform"]}, "controls"),
-        ({"controls": {"spread": {"extractor": "uniform"}}}, "controls: spread"),
-        ({"beside": {"printed": "q"}}, "beside: printed"),
-        ({"beside": {1: {"mean": "q"}}}, "a name in beside"),
-        ({"measure": {"difference": [{"value": ["a", "b", "c"]}, {"value": "a"}]}}, "a minus b"),
-    ],
-)
-def test_wrong_claims_are_named(claim, what):
-    with pytest.raises(UsageError, match="claim 0") as error:
-        claims_of({"measure": {"mean": "q"}, **claim})
-    assert what in str(error.value)

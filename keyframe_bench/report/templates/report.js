@@ -49,7 +49,7 @@ for (const button of document.querySelectorAll("[data-open]")) {
     for (const video of document.querySelectorAll("details.video")) video.open = button.dataset.open === "yes";
   });
 }
-// Plots and worst videos: only the panels of the chosen metric and rows are seen.
+// Plots and failure cases: only the panels of the chosen metric and rows are seen.
 const chosen = (id) => document.getElementById(id)?.value;
 const choose = () => {
   const column = chosen("choose-column"), place = chosen("choose-place") ?? "0";

@@ -7,54 +7,44 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import stats
+from . import rank, stats
 from .format import shown
-from .rank import best_row, by_place, candidates, fewer_key_frames, is_ranked, like, place_of, with_all_videos
+from .rank import CEILING, FLOOR, by_place, candidates, column_scale, fewer_key_frames, like, with_all_videos
 from .significance import PerVideo, paired
-from .spec import ColumnSpec, Row, Sanity
-
-FLOOR = "random"
-CEILING = "oracle"
+from .spec import ColumnSpec, Discriminability, Row
 
 
-def sanity_report(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> tuple[Sanity, ...]:
-    """Return the sanity of every ranked column wherever `random` was run beside another row."""
+def discriminability(
+    rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo
+) -> tuple[Discriminability, ...]:
+    """Return what every column (that is ranked) can tell apart, wherever `random` was run beside another row."""
     found = []
-    for column in filter(is_ranked, columns):
+    for column in columns:
         for of_place in by_place(rows).values():
             here = candidates(of_place, column)
             rivals = with_all_videos([row for row in here if row.extractor != FLOOR], column)
-            best = best_row(rivals, column)
+            best = rank.best_row(rivals, column)
             floor = like(best, [row for row in here if row.extractor == FLOOR]) if best is not None else None
             if best is not None and floor is not None:
-                one = _sanity(of_place, column, floor, best, numbers[column.name])
-                found += [one] if one is not None else []
+                found += _lead(of_place, column, floor, best, numbers[column.name])
     return tuple(found)
 
 
-def _sanity(
+def _lead(
     rows: Sequence[Row], column: ColumnSpec, floor: Row, best: Row, values: Mapping[str, stats.Floats]
-) -> Sanity | None:
-    lead = _sign(column) * paired(values, best, floor)
+) -> list[Discriminability]:
+    lead = column.sign * paired(values, best, floor)
     if not len(lead):
-        return None
+        return []
     low, high = stats.student_interval(lead) if len(lead) > 1 else (None, None)
-    return Sanity(
-        column.name,
-        *place_of(floor),
-        floor.values[column.name].mean,
-        best.label,
-        float(lead.mean()),
-        low,
-        high,
-        low is not None and low > 0,
-        _about(rows, column, floor, best),
-    )
+    at = column.name, *floor.place, floor.values[column.name].mean, best.label
+    separates = low is not None and low > 0
+    return [Discriminability(*at, float(lead.mean()), low, high, separates, _about(rows, column, floor, best))]
 
 
 def _about(rows: Sequence[Row], column: ColumnSpec, floor: Row, best: Row) -> str:
     """Say what else is known of the column's range: the best row, ceilings, controls, and summaries that are short."""
-    scale = max((abs(row.values[column.name].mean) for row in rows if column.name in row.values), default=0.0)
+    scale = column_scale(rows, column)
     here = [r for r in rows if column.name in r.values and r not in (floor, best)]
     short = fewer_key_frames(rows)
     parts = [f"{row.label} {shown(row.values[column.name].mean, scale)}" for row in (floor, best)]
@@ -67,14 +57,13 @@ def _about(rows: Sequence[Row], column: ColumnSpec, floor: Row, best: Row) -> st
     return "; ".join(parts)
 
 
-def normalise_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> list[Row]:
-    """Return the rows with `Value.normalised` filled in where `random` and `oracle` can be told apart.
+def normalise_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> None:
+    """Fill in `Value.normalised` where `random` and `oracle` can be told apart.
 
     The three means are taken over the videos that row, floor and ceiling all have; floor and ceiling count as apart
     when the 95 % interval of their paired difference (Student's t) is on the right side of 0.
     """
-    made = {row.group: row for row in rows}
-    for column in filter(is_ranked, columns):
+    for column in columns:
         values = numbers[column.name]
         for of_place in by_place(rows).values():
             here = [row for row in of_place if column.name in row.values]
@@ -82,15 +71,8 @@ def normalise_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: 
             for row in here if all(ends) else ():
                 picked = [values[r.group] for r in (row, *(like(row, end) for end in ends)) if r is not None]
                 all_three = np.stack(picked)[:, np.isfinite(picked).all(axis=0)]
-                gap = _sign(column) * (all_three[2] - all_three[1])
-                if len(gap) < 2 or stats.student_interval(gap).low <= 0:
-                    continue
-                scaled = stats.normalise(*map(float, all_three.mean(axis=1)))
-                known = made[row.group].values
-                found = {**known, column.name: replace(known[column.name], normalised=scaled)}
-                made[row.group] = replace(made[row.group], values=found)
-    return list(made.values())
-
-
-def _sign(column: ColumnSpec) -> float:
-    return -1.0 if column.direction == "lower" else 1.0
+                gap = column.sign * (all_three[2] - all_three[1])
+                if len(gap) > 1 and stats.student_interval(gap).low > 0:
+                    value, floor, ceiling = map(float, all_three.mean(axis=1))
+                    scaled = (value - floor) / (ceiling - floor)  # not clipped: worse than the floor is negative
+                    row.values[column.name] = replace(row.values[column.name], normalised=scaled)

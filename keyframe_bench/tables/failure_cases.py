@@ -1,4 +1,4 @@
-"""The videos on which each row does worst: where to look first."""
+"""The videos on which each row fails most: where to look first."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .build import per_video
-from .rank import by_place, like
-from .significance import BASELINE
+from .rank import BASELINE, by_place, like
 from .spec import ColumnSpec, Row, Table
-from .tradeoff import quality_columns, row_names
+from .tradeoff import row_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True)
-class BadVideo:
+class FailureCase:
     """One video of one row.
 
     Attributes
@@ -35,17 +34,17 @@ class BadVideo:
 
 
 @dataclass(frozen=True)
-class WorstVideos:
-    """The worst videos of every row in one column, data set and budget: (row name, worst first)."""
+class FailureCases:
+    """The failure cases of every row in one column, data set and budget: (row name, worst first)."""
 
     column: ColumnSpec
     dataset: str
     budget: str
     relative: bool
-    rows: tuple[tuple[str, tuple[BadVideo, ...]], ...]
+    rows: tuple[tuple[str, tuple[FailureCase, ...]], ...]
 
 
-def worst_videos(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[WorstVideos]:
+def failure_cases(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[FailureCases]:
     """Return where each row does worst, compared with `uniform` at the same data set and budget.
 
     Of several `uniform` rows the one with the same sampling counts. Without any, the videos with the worst numbers
@@ -61,28 +60,24 @@ def worst_videos(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[W
         Videos a row.
     """
     names, found = row_names(table), []
-    for column in quality_columns(table):
+    for column in table.ranked_columns:
         series = per_video(cells, column.name)
         by_group = {str(group): part.droplevel(0) for group, part in series.groupby(level=0, sort=False)}
         for place, of_place in by_place(table.rows).items():
             rows = [r for r in of_place if r.role != "ceiling" and r.group in by_group]
             rivals = [row for row in rows if row.extractor == BASELINE]
             pairs = [(row, like(row, rivals)) for row in rows]
-            lines = [(names[a.group], _worst(by_group, a, b, column, count)) for a, b in pairs if a is not b]
+            lines = [(names[a.group], _cases(by_group, a, b, column, count)) for a, b in pairs if a is not b]
             lines = [(name, bad) for name, bad in lines if bad]
             if lines:
-                found.append(WorstVideos(column, *place, bool(rivals), tuple(lines)))
+                found.append(FailureCases(column, *place, bool(rivals), tuple(lines)))
     return found
 
 
-def _worst(
+def _cases(
     by_group: Mapping[str, pd.Series[float]], row: Row, rival: Row | None, column: ColumnSpec, count: int
-) -> tuple[BadVideo, ...]:
-    sign = 1.0 if column.direction == "higher" else -1.0
+) -> tuple[FailureCase, ...]:
     own = by_group[row.group]
-    if rival is None:
-        ordered = (sign * own).sort_values(kind="stable")[:count]
-        return tuple(BadVideo(str(video), sign * float(value), None) for video, value in ordered.items())
-    lead = (sign * (own - by_group[rival.group])).dropna().sort_values(kind="stable")[:count]
-    values = {str(video): float(value) for video, value in own.items()}
-    return tuple(BadVideo(str(video), values[str(video)], float(value)) for video, value in lead.items())
+    lead = column.sign * (own if rival is None else own - by_group[rival.group])
+    lowest = lead.dropna().sort_values(kind="stable")[:count]
+    return tuple(FailureCase(str(v), float(own[v]), None if rival is None else float(lead[v])) for v in lowest.index)

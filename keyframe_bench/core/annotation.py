@@ -36,7 +36,7 @@ class UserSummary:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """Everything known about one video.
+    """The annotation of one video.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Annotation:
     shots : int64 [S, 2] or None
         Half-open ranges of ordinals.
     events : int64 [E, 2] or None
-        Half-open ranges of ordinals in which something happens before a fixed camera.
+        Half-open ranges of ordinals of events before a fixed camera.
     """
 
     users: tuple[UserSummary, ...] = ()
@@ -81,7 +81,7 @@ class Annotation:
         return replace(self, users=tuple(users))
 
     def within(self, start: int, end: int) -> Annotation:
-        """Return what an aligned annotation says of the frames ``start`` to ``end`` - 1; ordinals stay as they are."""
+        """Return the part of an aligned annotation on the frames ``start`` to ``end`` - 1; ordinals do not change."""
         users = []
         for user in self.users:
             assert user.frames is not None and user.times is not None  # aligned
@@ -91,14 +91,14 @@ class Annotation:
         return replace(self, users=tuple(users), **clipped)
 
     def moved(self, by: int) -> Annotation:
-        """Return what an aligned annotation says where every ordinal is ``by`` larger; times stay as they are."""
+        """Return an aligned annotation with every ordinal shifted by ``by``; times do not change."""
         users = tuple(replace(user, frames=None if user.frames is None else user.frames + by) for user in self.users)
         spans = {name: getattr(self, name) for name in ("shots", "events")}
         return replace(self, users=users, **{name: None if s is None else s + by for name, s in spans.items()})
 
     @property
     def choosers(self) -> tuple[UserSummary, ...]:
-        """Users with at least one key frame: agreement with the others is not defined."""
+        """Users with at least one key frame; agreement with others is not defined."""
         return tuple(user for user in self.users if len(user))
 
     def without_user(self, index: int) -> Annotation:
@@ -126,7 +126,7 @@ def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[n
 
 
 def _nearest(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArray[np.int64]:
-    """Return the frames nearest to the user's times; a time farther outside than a frame lasts is refused."""
+    """Return the frames nearest to the user's times; `UsageError` for a time outside the video."""
     wanted = np.asarray(user.times, dtype=np.float64)
     order = np.argsort(times, kind="stable")
     clock = times[order]

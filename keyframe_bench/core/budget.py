@@ -1,4 +1,4 @@
-"""Grammar of the two scalars of a run: the budget (how many key frames), the sampling (which frames are seen)."""
+"""Grammar of the budget (how many key frames) and of the sampling (which frames a method sees)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Sampling:
 
 
 def _plain(value: float) -> str:
-    """Return every digit and no exponent: the text is part of a result's key, and is parsed again."""
+    """Return all digits and no exponent: the text is part of a result's key."""
     return format(Decimal(repr(value)).normalize(), "f")
 
 

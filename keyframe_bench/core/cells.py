@@ -12,27 +12,27 @@ from .files import digest
 from .version import PASS_VERSION
 
 FORMAT = "keyframe_bench/cell@1"
-"""What a stored cell says of itself."""
+"""The format that every stored cell declares."""
 
 HUMAN = "human"
-"""The extractor name of the people's own row (leave-one-out); no method may take it."""
+"""Extractor name of the row of the human annotators (leave-one-out); reserved."""
 
 NO_NETWORK = "no network"
-"""The label of a row that is a method without its network: what the network adds is told from the two."""
+"""Label of a row that is a method without its network, which shows what the network adds."""
 
 
 NO_IDENTITY = ("path", "untrained", "seen")
-"""Fields of a `Cell` that travel with it and are stored nowhere."""
+"""Fields of a `Cell` that are not part of its identity and are not stored."""
 
 
 def thumbnails_folder(out: Path, sha256: str) -> Path:
-    """Return where a run in ``out`` keeps the thumbnails of a video: none of an older pass beside new numbers."""
+    """Return where a run in ``out`` keeps the thumbnails of a video; another pass version has another folder."""
     return out / "thumbs" / f"{sha256}-{PASS_VERSION}"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Identity of one result; its key is the hash of everything here.
+    """Identity of one result; its key is the hash of all fields but `NO_IDENTITY`.
 
     Attributes
     ----------
@@ -41,37 +41,36 @@ class Cell:
     features : tuple of str
         Keys of the features it reads (they carry versions and the sha256 of weights).
     dataset, annotation : str
-        Name of the data set, and digest of what it says about this video.
+        Name of the data set, and digest of its annotation of this video.
     video, video_sha256 : str
         Id in the data set and hash of the bytes.
     budget, sampling : str
-        As in the grammar; the sampling is the method's own where it declares one.
+        In the grammar of `core.budget`; the sampling is the method's own where it declares one.
     run_sampling : str
         The run's sampling: relative budgets are resolved on it.
     seed : int
     pass_version : int
         Of decoding and conversions.
     source : str
-        Hash of the plug-in's code that the extractor comes from; empty for the package's own.
+        Hash of the code of a plug-in extractor; empty for those of the package.
     checkpoint : str or None
-        Of a method that learns: sha256 of what it has learned; None where its training failed. ``params`` has no path.
+        Trainable methods: sha256 of the checkpoint; None if the training failed. ``params`` has no path.
     training : dict or None
-        How that was trained: ``options``; ``data``, what on; ``chosen``, which epoch; ``inner``, the split that chose
-        it; ``init``.
+        How it was trained: ``options``; ``data``; ``chosen``, the epoch; ``inner``, the split that chose it; ``init``.
     training_seed : int or None
-        None for other methods, and for one that learns the same with every seed.
+        None for other methods, and for those whose training is deterministic.
     split : str or None
-        Of a method that learns, and of every method where the split says which part of a video is scored.
+        Trainable methods; all methods where the split decides which part of a video is scored.
     division, fold : str or None, int or None
-        Of a method that was trained by the run: hash of which videos train in which fold, and which fold this is.
+        Methods trained by the run: hash of which videos train in which fold, and the fold.
     part : (int, int) or None
-        Half-open range of the ordinals that are looked at; None: all.
+        Half-open range of ordinals that is scored; None: all.
     path : str
-        Where the checkpoint lies now; of no matter for the identity.
+        Where the checkpoint lies now; not part of the identity.
     untrained : str
-        Why there is no checkpoint; of no matter for the identity.
+        Why there is no checkpoint; not part of the identity.
     seen : bool or None
-        Whether training has looked at what is scored; told by the checkpoint, and so of no matter either.
+        Whether training has seen what is scored; follows from the checkpoint, so not part of the identity.
     """
 
     extractor: str
@@ -106,13 +105,13 @@ class Cell:
 
     @property
     def _identity(self) -> dict[str, Any]:
-        """Fields by name; those that say nothing are left out: cells were kept before there were any."""
+        """Fields by name without those that are None: keys of cells from before a field existed stay valid."""
         known = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NO_IDENTITY}
         return {name: value for name, value in known.items() if value is not None}
 
     @property
     def video_record(self) -> str:
-        """Name of the file about the video: copies of one file are videos of their own, with their own annotation."""
+        """Name of the video's record; copies of one file may have different annotations."""
         return digest([self.dataset, self.video, self.video_sha256, self.annotation])
 
     def to_json(self) -> dict[str, Any]:

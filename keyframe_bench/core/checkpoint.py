@@ -1,4 +1,4 @@
-"""Checkpoints: what a method has learned, tensors and a record in one safetensors file; nothing is ever unpickled."""
+"""Checkpoints: tensors and a record in one safetensors file; nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tensor_files import read_tensors, write_tensors
 
 FORMAT = "keyframe_bench/checkpoint@1"
 BUNDLED = "bundled"
-"""The name of the checkpoint that ships in the package, wherever the path of one is asked for."""
+"""Name of the checkpoint that ships with the package, accepted wherever a path is."""
 
 _FIELDS: Mapping[str, type] = {
     **{"extractor": str, "version": int, "options": dict, "trained_on": list, "supervision": str, "features": list},
@@ -29,7 +29,7 @@ _FIELDS: Mapping[str, type] = {
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a method has learned.
+    """What a method has learned: tensors and how they were trained.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Checkpoint:
 
     @property
     def problem(self) -> str:
-        """Why it cannot be kept: a tensor or a number that is not finite, or no plain data; empty if it can."""
+        """Why it cannot be stored: a tensor or number that is not finite, or no plain data; empty if it can."""
         if bad := _not_finite(self.tensors):
             return f"its tensor {bad!r} is not of finite numbers"
         for name, value in {**self.numbers, "history": self.record["history"]}.items():
@@ -75,12 +75,12 @@ class Checkpoint:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What the method keeps besides tensors, by name."""
+        """Further results of the training, by name."""
         return dict(self.record["numbers"])
 
 
 def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoint") -> Path:
-    """Return the file that ``checkpoint`` names: "bundled", or a path; whether a path exists is not looked at.
+    """Return the file that ``checkpoint`` names: "bundled", or a path; whether it exists is not checked.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def read_checkpoint(checkpoint: str | Path, method: str, option: str = "checkpoi
 
 
 def _not_finite(tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return the name of the first tensor with what is no finite number; empty if there is none."""
+    """Return the name of the first tensor with non-finite values; empty if there is none."""
     numeric = ((name, np.asarray(tensor)) for name, tensor in tensors.items())
     return next((name for name, t in numeric if t.dtype.kind not in "biuf" or not np.isfinite(t).all()), "")
 

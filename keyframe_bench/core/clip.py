@@ -234,9 +234,9 @@ class Clip:
 
 @contextmanager
 def watched(owner: Any, clip: Clip, result: KeyFrames | None = None) -> Iterator[None]:
-    """Raise an error that names ``owner``, a method or metric, where the block writes into ``clip`` or ``result``.
+    """Raise an error that names ``owner``, a method or metric, if the block modifies ``clip`` or ``result``.
 
-    Others see the same arrays, and that they are read-only is no obstacle to torch or ctypes.
+    The arrays are shared; torch and ctypes ignore that they are read-only.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The errors a user can meet. Each message is one sentence that names the thing and the way out."""
+"""The errors a user can meet. Each message is one sentence that names the problem and the way out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from os import PathLike
 
 
 class KeyframeBenchError(Exception):
-    """Base of every error that is the input's fault, not the program's: the command line prints it, exit status 2."""
+    """Base of all errors caused by the input; the command line prints the message and exits with status 2."""
 
 
 class UsageError(KeyframeBenchError, ValueError):
@@ -17,15 +17,15 @@ class UsageError(KeyframeBenchError, ValueError):
 
 
 class UnavailableError(KeyframeBenchError):
-    """Something asked for by name cannot run here (a package or weights are missing); the message says what to do."""
+    """Something cannot run here because a package or weights are missing; the message says what to do."""
 
 
 class ContractError(KeyframeBenchError):
-    """An extractor, feature or metric returned what its interface forbids."""
+    """An extractor, feature or metric violates its interface."""
 
 
 class OutOfMemoryError(KeyframeBenchError, MemoryError):
-    """There was not enough memory: nothing is said about the input, and no part of a result is given."""
+    """Out of memory: says nothing about the input, and no partial result is returned."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class OutOfMemoryError(KeyframeBenchError, MemoryError):
 
 
 class RowsWrittenError(ContractError):
-    """A plug-in, which the message begins with, wrote into what all share: it must be read again for the others."""
+    """A plug-in, named first in the message, modified shared data, which must be read again for the others."""
 
 
 class _FileError(KeyframeBenchError):
@@ -71,7 +71,7 @@ class OutputError(_FileError):
         return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR or make room"
 
 
-# How libraries without an error of their own say it: the loader, CPython's threads, OpenCV, C++, PyTorch.
+# Messages of libraries without an error class for it: the loader, CPython's threads, OpenCV, C++, PyTorch.
 _NO_MEMORY = (
     *("failed to map segment", "cannot allocate memory", "can't start new thread"),
     *("insufficient memory", "bad_alloc", "not enough memory"),
@@ -80,7 +80,7 @@ _TLS = "static tls block"  # of the loader, which has no room there whatever the
 
 
 def raise_out_of_memory(error: BaseException) -> None:
-    """Raise `OutOfMemoryError` if that is what ``error`` comes from, whoever ran out of memory; else do nothing."""
+    """Raise `OutOfMemoryError` if ``error`` or one of its causes means that memory ran out."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OutOfMemoryError):
@@ -94,7 +94,7 @@ def raise_out_of_memory(error: BaseException) -> None:
 
 @contextmanager
 def memory_errors_named() -> Iterator[None]:
-    """Turn whatever says that memory ran out inside the ``with`` block, or the decorated function, into one error."""
+    """Turn any error that means out of memory into `OutOfMemoryError`; context manager and decorator."""
     try:
         yield
     except Exception as error:

@@ -7,7 +7,7 @@ import itertools
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ Width = Annotated[int, Range(1, 7680)]
 
 
 class FrameView(Protocol):
-    """What a feature sees of a decoded frame: lazy views, each conversion made once and shared by all features."""
+    """A decoded frame as features see it: lazy views, each converted once and shared by all features."""
 
     ordinal: int
     time: float
@@ -45,7 +45,7 @@ class FrameView(Protocol):
 
 
 class Feature(Configurable, ABC):
-    """A small array per frame, or per window of frames, computed in the one decode pass.
+    """A small array per frame, or per window of frames, computed in one decode pass.
 
     Subclasses are registered, take keyword scalars (see `Extractor`), and keep any state of a video in the instance:
     the runner makes a fresh one per video.
@@ -59,14 +59,13 @@ class Feature(Configurable, ABC):
     name : str
         Set by `register`.
     version : int
-        Bump it when rows may change: it is part of the key.
+        Part of the key; bump it when rows may change.
     source : {"frames", "packets", "file"}
-        "packets" when demuxing can be enough; the frames given then carry no pixels. "file" when a black box opens the
-        file itself: every row is its path, and `compute` is not called.
+        "packets" if demuxing may be enough; frames then carry no pixels. "file" if a black box opens the file itself:
+        every row is its path, and `compute` is not called.
     elsewhere : bool
-        True when the work is done outside the calling thread (another process, a GPU, threads of a library): its cost
-        is then the time until it is done, else processor time of that thread, which the decoder beside it does not
-        inflate.
+        True if the work is done outside the calling thread (another process, a GPU, a library's threads): its cost is
+        then wall time, else CPU time of that thread, which the decoder does not inflate.
     stateful : bool
         True when a row depends on earlier frames, hence on the sampling.
     window : int or None
@@ -89,7 +88,7 @@ class Feature(Configurable, ABC):
 
     @property
     def key(self) -> str:
-        """Cache key: name, version and parameters (networks add the sha256 of their weights).
+        """Cache key: name, version and `key_params`.
 
         `ContractError` where a class that is not registered bears the name of one that is: rows are found by the name.
         """
@@ -97,11 +96,15 @@ class Feature(Configurable, ABC):
         if owner not in (None, type(self)):
             mine, its = (f"{cls.__module__}.{cls.__qualname__}" for cls in (type(self), owner))
             raise ContractError(f"feature {self.name!r} is {its}, and {mine} bears its name; register it under another")
-        inner = ",".join(f"{k}={v}" for k, v in self.params.items())
-        return f"{self.name}@{self.version}({inner})"
+        return f"{self.name}@{self.version}({','.join(f'{name}={value}' for name, value in self.key_params.items())})"
+
+    @property
+    def key_params(self) -> Mapping[str, Any]:
+        """The parameters as the key tells them; networks give the sha256 of their weights for where they lie."""
+        return self.params
 
     def prepare(self) -> None:
-        """Import and load what is heavy, once before the pass: its time is not the feature's cost."""
+        """Import and load heavy things once before the pass; not part of the feature's cost."""
 
     @abstractmethod
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
@@ -143,7 +146,7 @@ class Feature(Configurable, ABC):
 
     @property
     def depends_on_sampling(self) -> bool:
-        """Whether rows are those of one sampling: they look back, or are over windows."""
+        """Whether rows depend on the sampling: they look back, or cover windows."""
         return self.stateful or self.window is not None
 
     def fresh(self) -> Feature:
@@ -158,7 +161,7 @@ class Feature(Configurable, ABC):
 
 
 class _PrivateFrame:
-    """A frame whose pictures are copies: those of the frame are shared, and torch and ctypes write where they like."""
+    """A frame that returns copies: its pictures are shared, and torch and ctypes ignore read-only flags."""
 
     def __init__(self, frame: FrameView) -> None:
         self._frame = frame
@@ -169,9 +172,9 @@ class _PrivateFrame:
 
 
 def rows_of(feature: Feature, frames: Sequence[FrameView]) -> NDArray[Any]:
-    """Return what ``feature`` computes; `ContractError` names it and its file where that is not one row per frame.
+    """Return the rows of ``feature``; `ContractError` names it and its file unless there is one per frame.
 
-    A plug-in's feature is given copies of the pictures.
+    Features of plug-ins get copies of the pictures.
     """
     if source_digest(type(feature)):
         frames = [_PrivateFrame(frame) for frame in frames]
@@ -199,7 +202,7 @@ class FeatureRows:
 
     def __init__(self, feature: Feature) -> None:
         self.feature = feature.fresh()
-        self.feature.windows(0)  # what is no window is refused before anything is decoded
+        self.feature.windows(0)  # refuses an invalid window before anything is decoded
         self._recent: deque[Any] = deque(maxlen=self.feature.window)
         self._n_frames = self._n_windows = 0
         self._kinds: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
@@ -235,5 +238,5 @@ class FeatureRows:
 
 
 def opens_file(features: Iterable[Feature]) -> bool:
-    """Say whether something with these needs is a black box, which opens the video file itself."""
+    """Return whether one of these features is a black box that opens the video file itself."""
     return any(feature.source == "file" for feature in features)

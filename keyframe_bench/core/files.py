@@ -1,4 +1,4 @@
-"""Writing files so that a killed process never leaves half of one and none undoes another's, and the cache's place."""
+"""Atomic writes, locks between processes, the cache folder, file names, and hashes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _LONGEST_NAME = 200  # bytes; file systems take 255, some that encrypt names few
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write ``data`` to a temporary name beside ``path``, then rename; `OutputError` names the path and the reason.
+    """Write a file atomically: a temporary file beside ``path``, then a rename; `OutputError` names path and reason.
 
-    Bytes and name are on the disk when it returns: no power cut leaves an empty file under the name.
+    Bytes and name are on disk when it returns: a power cut leaves no empty file.
     """
     write_together({path: data})
 
 
 def write_together(files: Mapping[Path, bytes | str]) -> None:
-    """Write files as `write_atomic` does: many are on the disk nearly as soon as one, which waits for the disk too."""
+    """Write several files as `write_atomic` does, in little more time than one takes."""
     temporaries = {path: _hidden(path.parent) for path in files}
     path = Path()
     try:
@@ -56,7 +56,7 @@ def write_together(files: Mapping[Path, bytes | str]) -> None:
 
 
 def _hidden(folder: Path) -> Path:
-    """Return a new name in ``folder`` that `remove_leftovers` knows."""
+    """Return a new path in ``folder`` that `remove_leftovers` recognises."""
     return folder / f"{_HIDDEN}{uuid.uuid4().hex}"
 
 
@@ -69,7 +69,7 @@ def _sync(path: Path) -> None:
 
 
 def write_over(files: Mapping[Path, bytes | str]) -> None:
-    """Write as `write_together` does; a folder that stands at a path is moved aside, since nothing can replace it."""
+    """Write as `write_together` does; a folder in the way of a file is moved aside."""
     for path in files:
         if path.is_dir() and not path.is_symlink():
             try:
@@ -80,14 +80,14 @@ def write_over(files: Mapping[Path, bytes | str]) -> None:
 
 
 def read_file(path: str | Path, limit: int = 1 << 32) -> bytes:
-    """Return the bytes of a regular file of at most ``limit`` bytes; `OSError` for anything else, without waiting."""
+    """Return the bytes of a regular file of at most ``limit`` bytes; `OSError` for anything else; never blocks."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         if about.st_size > limit:
             raise OSError(errno.EFBIG, f"it is larger than {limit / 1e6:.0f} MB")
-        return file.read(about.st_size + 1)  # not the limit, for which there might be no memory
+        return file.read(about.st_size + 1)  # not the limit: it would be allocated
 
 
 def make_folder(path: Path) -> Path:
@@ -102,7 +102,7 @@ def make_folder(path: Path) -> Path:
 
 
 def make_hidden_folder(parent: Path) -> Path:
-    """Create ``parent`` and a temporary folder in it, which `remove_leftovers` knows; `OutputError` otherwise."""
+    """Create ``parent`` and a temporary folder in it, for `publish_folder`; `OutputError` otherwise."""
     hidden = _hidden(parent)
     try:
         hidden.mkdir(parents=True)
@@ -114,7 +114,7 @@ def make_hidden_folder(parent: Path) -> Path:
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files and folders that a killed process left directly in ``folder`` more than an hour ago."""
     for left in folder.glob(f"{_HIDDEN}*"):
-        with suppress(OSError):  # another process was quicker
+        with suppress(OSError):  # another process was faster
             if time.time() - left.stat().st_mtime >= 3600:  # else another process may be writing it
                 _remove(left)
 
@@ -125,10 +125,10 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _open_to_lock(file: Path) -> Iterator[int | None]:
-    """Give a handle whose locks end with the ``with`` block; None where the file cannot be written."""
+    """Open a file for locks, which end with the ``with`` block; None where it cannot be written."""
     try:
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:  # who writes there will say it
+    except OSError:  # the write that follows reports it
         yield None
         return
     try:
@@ -141,9 +141,9 @@ def _open_to_lock(file: Path) -> Iterator[int | None]:
 def locked(folder: Path) -> Iterator[None]:
     """Wait until no other process holds the lock of ``folder``, and hold it inside the ``with`` block.
 
-    For what is read and then written as a whole: without it, a slow process overwrites what a quicker one has written
-    meanwhile. The lock is the system's own, on ``folder/.lock``, and ends with its process, even a killed one. On
-    network file systems mounted without locks nobody waits. It must not be taken twice.
+    For read-modify-write: without it, a slow process overwrites the work of a faster one. It is a lock of the operating
+    system on ``folder/.lock``, released when its process ends, even if killed. On network file systems mounted without
+    locks it does nothing. Not reentrant.
     """
     with _open_to_lock(folder / ".lock") as handle:
         if handle is not None:
@@ -156,8 +156,8 @@ def locked(folder: Path) -> Iterator[None]:
 def claimed(file: Path, keys: Sequence[str], *, wait: bool = False) -> Iterator[list[str]]:
     """Yield those of ``keys`` that no other process has claimed, which no other can claim inside the ``with`` block.
 
-    With ``wait`` it is all of them, when the others are done. A claim is a lock of the system's own on a byte of
-    ``file``, so that a killed process holds none; where there are no locks (see `locked`) everything can be claimed.
+    With ``wait``, wait for the other processes and yield all of them. A claim is a lock of the operating system on a
+    byte of ``file``, so a killed process holds none; without locks (see `locked`) every claim succeeds.
     """
 
     def claim(handle: int, key: str) -> bool:
@@ -168,12 +168,12 @@ def claimed(file: Path, keys: Sequence[str], *, wait: bool = False) -> Iterator[
         return True
 
     with _open_to_lock(file) as handle:
-        # All wait in the same order: nobody waits for somebody who waits.
+        # One order for all processes: no deadlock.
         yield [key for key in sorted(keys) if handle is None or claim(handle, key)]
 
 
 def publish_folder(hidden: Path, target: Path) -> bool:
-    """Give a finished hidden folder beside ``target`` that name; False when another process was quicker.
+    """Rename a finished hidden folder to ``target``; False if another process was faster.
 
     Raises
     ------
@@ -189,12 +189,12 @@ def publish_folder(hidden: Path, target: Path) -> bool:
 
 
 def withdraw(path: Path) -> bool:
-    """Remove a file or folder so that nobody sees half of it, and say whether it is gone.
+    """Remove a file or folder atomically; return whether it is gone.
 
-    It is renamed first: what a process that is killed meanwhile leaves behind, `remove_leftovers` knows.
+    It is renamed first; `remove_leftovers` deletes what a killed process leaves behind.
     """
     hidden = _hidden(path.parent)
-    with suppress(OSError):  # another process was quicker, or it cannot be removed
+    with suppress(OSError):  # another process was faster, or it cannot be removed
         path.rename(hidden)
         _remove(hidden)
     return not path.exists()
@@ -226,7 +226,7 @@ def cache_folder() -> Path:
 
 
 def file_name(text: str) -> str:
-    """Return ``text`` as the name of a file or folder: one that is too long for a file system is cut, with a digest."""
+    """Return ``text`` as a file name; one too long for a file system is cut and gets a digest."""
     raw = os.fsencode(text)
     if len(raw) <= _LONGEST_NAME:
         return text
@@ -234,7 +234,7 @@ def file_name(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return ``text`` with bytes of a file name that are not UTF-8 as backslash escapes: it can be stored anywhere.
+    r"""Return ``text`` with the bytes of a file name that are not UTF-8 as backslash escapes.
 
     >>> printable("caf\udce9.mp4")
     'caf\\xe9.mp4'
@@ -252,7 +252,7 @@ def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if part.isdecimal() and part.isascii() else (-1, part) for part in parts], name
 
 
-# What a terminal obeys or a reader cannot see: control characters (but tab and line end), marks, embeddings and
+# Invisible or interpreted by terminals: control characters (but tab and line end), marks, embeddings and
 # isolates of the writing direction, line separators, zero-width characters that join nothing, single surrogates.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
@@ -261,7 +261,7 @@ _UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    r"""Return ``text`` as it may be shown: characters that steer a terminal or hide what is written as escapes.
+    r"""Return ``text`` safe to display: control and invisible characters become escapes.
 
     >>> visible("evil\u202egpj.mp4\x1b[31m")
     'evil\\u202egpj.mp4\\x1b[31m'
@@ -270,7 +270,7 @@ def visible(text: str) -> str:
 
 
 def one_line(text: object) -> str:
-    r"""Return text on one line as it may be shown (`visible`).
+    r"""Return text on one line, safe to display (`visible`).
 
     >>> one_line("a\n b\x1b[31m")
     'a b\\x1b[31m'

@@ -1,4 +1,4 @@
-"""SHA-256 of files, computed once per process and state of the file, by all cores."""
+"""SHA-256 of files, cached per process and modification time, in parallel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .threads import in_order
 
 
 def remembered_sha256(path: str | os.PathLike[str]) -> str:
-    """Return the hash of a file; one whose size and time of change are as before is not read again.
+    """Return the SHA-256 of a file; it is read again only when its size or modification time has changed.
 
     Raises
     ------
     OSError
-        If it cannot be read, or is no regular file: reading from a pipe may never end.
+        If it cannot be read or is not a regular file.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
@@ -32,7 +32,7 @@ def _sha256(path: str, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - a cha
 
 
 def sha256_of_all(paths: Sequence[Path]) -> list[str | None]:
-    """Return the hashes of files in order (`remembered_sha256`), None where one cannot be read."""
+    """Return `remembered_sha256` of each file in order, None where one cannot be read."""
     return list(in_order(_or_none, paths))
 
 

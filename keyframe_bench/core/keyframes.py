@@ -30,16 +30,15 @@ class KeyFrames:
     segments : int64 [K, 2] or None
         Half-open range of ordinals that each key frame stands for.
     frame_scores : float32 [N] or None
-        Score of every frame the method saw.
+        Score of every sampled frame.
     cost : dict
         Seconds: ``decode_s``, ``features_s``, ``select_s``.
     thresholds : float32 [N] or None
         The threshold that each frame score was compared with; None where there was none (a budget of k key frames).
     fallback : str
-        Empty, or why the method's rule chose nothing, so that these frames only stand in ("nothing above the
-        threshold").
+        Empty, or why the method's rule chose nothing and these frames are a fallback ("nothing above the threshold").
     shortfall : str
-        Empty, or why these are fewer than were asked for.
+        Empty, or why there are fewer than requested.
     """
 
     frames: NDArray[np.int64]
@@ -56,7 +55,7 @@ class KeyFrames:
         return len(self.frames)
 
     def moved(self, by: int) -> KeyFrames:
-        """Return the same where every ordinal is ``by`` larger."""
+        """Return the same key frames with every ordinal shifted by ``by``."""
         segments = None if self.segments is None else self.segments + by
         return replace(self, frames=self.frames + by, segments=segments)
 

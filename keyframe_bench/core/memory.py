@@ -1,4 +1,4 @@
-"""How much memory a process holds; sizes in MB (10^6 bytes), 0 for a process that has ended or where none is told."""
+"""Memory of processes in MB (10^6 bytes); 0 for a process that has ended or where the system does not report it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def anonymous_mb(process: int | str = "self") -> float:
 def proportional_mb(process: int) -> float:
     """Return the anonymous memory of a process in MB, pages that several processes share divided among them.
 
-    A forked worker has its parent's pages until it writes to them. Looking takes longer than `anonymous_mb`.
+    A forked worker shares its parent's pages until it writes to them. Slower than `anonymous_mb`.
     """
     return _told_mb(f"/proc/{process}/smaps_rollup", "Pss_Anon:")
 
 
 def shared_mb(process: int | str = "self") -> float:
-    """Return the resident shared memory of a process in MB: files of a temporary folder in memory show here."""
+    """Return the resident shared memory of a process in MB: files in tmpfs count here."""
     return _told_mb(f"/proc/{process}/status", "RssShmem:")
 
 
@@ -39,7 +39,7 @@ def _told_mb(file: str, field: str) -> float:
 
 
 def has_room(n_bytes: int) -> bool:
-    """Say whether the system would give this process so much memory now; it is given back at once."""
+    """Return whether this process could allocate so much memory now; it is freed at once."""
     try:
         mmap.mmap(-1, n_bytes).close()
     except (OSError, MemoryError):

@@ -1,4 +1,4 @@
-"""Typed parameters read from ``__init__`` signatures: the only place where a default or a range is stated."""
+"""Typed parameters read from ``__init__`` signatures, the only place that states defaults and ranges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from .errors import UsageError
 
-# What a value may be to count as one of a scalar type; true and false are numbers to Python only.
+# Accepted Python types of each scalar type; booleans are no numbers here.
 _FITS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str, int, float)}
 
 
@@ -31,7 +31,7 @@ class Range:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def __str__(self) -> str:
-        # 0 and 0.0 are one range to `typing`, which keeps either: they read alike.
+        # `typing` caches Range(0) and Range(0.0) as one: print both the same way.
         low, high = (int(x) if x is not None and float(x).is_integer() else x for x in (self.low, self.high))
         if high is None:
             return f"at least {low}"
@@ -84,8 +84,8 @@ def parameters_of(cls: type) -> dict[str, Parameter]:
     Raises
     ------
     TypeError
-        If a parameter has no default or an annotation other than scalars, ``Literal``, ``Annotated[..., Range]`` and
-        ``None`` unions: the class itself is wrong.
+        If a parameter has no default, or an annotation other than scalars, ``Literal``, ``Annotated[..., Range]`` and
+        ``None`` unions.
     """
     return dict(_parameters_of(cls))
 
@@ -96,7 +96,7 @@ def _parameters_of(cls: type) -> dict[str, Parameter]:
     if init is object.__init__:
         return {}
     signature = inspect.signature(init)
-    # A dataclass inherits fields, whose annotations are read where they were written.
+    # A dataclass inherits fields, whose annotations resolve in the module of their class.
     hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else init, include_extras=True)
     found = {}
     for name, parameter in list(signature.parameters.items())[1:]:

@@ -1,4 +1,4 @@
-"""Running a command and watching it to its end: seconds, processor time, memory; nothing of it is left behind."""
+"""Running a command while measuring wall time, CPU time and memory of all its processes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from typing import BinaryIO
 from .memory import anonymous_mb, proportional_mb, shared_mb
 
 _PROC = Path("/proc")
-_EXACT_S = 0.5  # between two looks at pages that several processes share
+_EXACT_S = 0.5  # between exact samples of pages that several processes share
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command went.
+    """Exit status and cost of a command.
 
     Attributes
     ----------
     status : int or None
-        Exit status; minus the signal that killed it; None when it was ended because its time was up.
+        Exit status; minus the signal that killed it; None after a timeout.
     wall_s : float
-        Seconds from before its start until it was gone.
+        Seconds from start to exit.
     cpu_s : float
-        Processor seconds, user and system, of it and of every descendant that was waited for.
+        CPU seconds, user and system, of it and of every descendant that was waited for.
     peak_mb : float
-        Highest sum of anonymous memory over it and its descendants that was seen, MB; a page that forked processes
-        share counts once, and several processes are looked at twice a second only. 0 where the system does not tell.
+        Highest sampled sum of anonymous memory over it and its descendants, MB; pages shared by forked processes count
+        once. Several processes are sampled only twice a second. 0 where the system does not report it.
     shared_mb : float
         The same of resident shared memory; pages that several processes share count in each.
     """
@@ -55,12 +55,12 @@ def run_watched(
     limit_s: float | None = None,
     step_s: float = 0.02,
 ) -> Finished:
-    """Run ``command`` to its end in a session of its own; whatever of that session is left then is killed.
+    """Run ``command`` in a session of its own; what is left of the session when it ends is killed.
 
     Parameters
     ----------
     command : list of str
-        Program and arguments; nothing comes in by standard input.
+        Program and arguments; standard input is empty.
     output : binary file
         Takes standard output and standard error.
     cwd : Path, optional
@@ -68,9 +68,9 @@ def run_watched(
     env : mapping, optional
         Variables to add to this process's own.
     limit_s : float, optional
-        After so many seconds all its processes are killed.
+        Timeout after which all its processes are killed.
     step_s : float
-        Time between two looks at its memory: a higher peak in between is not seen.
+        Interval between memory samples, in seconds.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def run_watched(
     finally:
         watch.done.set()
         watch.join()
-        _kill_group(process.pid)  # workers of a pool that nobody ended
+        _kill_group(process.pid)  # orphaned workers of a pool
         if process.returncode is None:  # interrupted
             process.wait()
     ended = None if watch.too_late else process.returncode
@@ -104,7 +104,7 @@ def run_watched(
 
 
 class _Watch(Thread):
-    """Looks at the memory of a process and its descendants until it is stopped, and kills them when time is up."""
+    """Samples the memory of a process and its descendants until stopped; kills them after a timeout."""
 
     def __init__(self, leader: int, limit_s: float | None, step_s: float) -> None:
         super().__init__(name="keyframe_bench-watch", daemon=True)
@@ -125,30 +125,29 @@ class _Watch(Thread):
 
     def _look(self) -> None:
         before, self._known = self._known, processes_of(self.leader, self._known)
-        # A process that is just being started still has the address space of the one that starts it (vfork), which
-        # would count twice: it is looked at from the second time on.
+        # A process just started by vfork still has its parent's address space, which would count twice: count it from
+        # the second sample on.
         counted = before & self._known
         at_most = sum(map(anonymous_mb, counted))
         now = time.perf_counter()
         if len(counted) == 1:
             self.peak_mb = max(self.peak_mb, at_most)
-        elif at_most > self.peak_mb and now >= self._next_exact:  # exact is slow, and holds the process up meanwhile
+        elif at_most > self.peak_mb and now >= self._next_exact:  # the exact sample is slow and stalls the process
             self._next_exact = now + _EXACT_S
             self.peak_mb = max(self.peak_mb, sum(map(proportional_mb, counted)))
         self.shared_mb = max(self.shared_mb, sum(map(shared_mb, counted)))
 
 
 def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
-    """Return the ids of a session's leader and of its descendants that live.
+    """Return the ids of a session's leader and of its living descendants.
 
-    Where the kernel lists children they are followed from process to process; elsewhere all processes are asked for
-    their session.
+    Follows the kernel's lists of children; without them, returns all processes of the session.
 
     Parameters
     ----------
     leader : int
     known : iterable of int
-        Those found before: one whose parent has ended is nobody's child any more.
+        Those found before: orphans are in no list of children.
     """
     if not (_PROC / "self" / "task" / str(os.getpid()) / "children").exists():
         return {int(folder.name) for folder in _PROC.glob("[0-9]*") if _session(int(folder.name)) == leader}

@@ -1,4 +1,4 @@
-"""Reading what runs have stored, cells and records of videos: all of it is checked before any of it is believed."""
+"""Reading and validating stored cells and video records."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
 _STORED = (*_IDENTITY, "metric_versions", "warnings")  # what a run's own cells have
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
-# What a part must be: a type, [form] for a list, {name: form} for an object ("" stands for every other name), and
-# (form,) for what may be null too. Names that are not here may hold anything, and every name may be missing.
+# A form is a type, [form] for a list, {name: form} for an object ("" stands for every other name), or (form,) where
+# null is allowed. Names that are not listed may hold anything, and every name may be missing.
 _CELL: dict[str, Any] = {
     **dict.fromkeys(("key", "status", "extractor", "video", "format"), str),
     **dict.fromkeys(("label", "reference", "budget_rule", "known_defects", "structure", "unit", "finished"), (str,)),
@@ -61,7 +61,7 @@ _VIDEO: dict[str, Any] = {
 
 
 def parse_json(text: str) -> Any:
-    """Return what JSON says; `ValueError` for what is none, numbers that are not finite, and very deep nesting."""
+    """Parse JSON; `ValueError` for invalid text, non-finite numbers and very deep nesting."""
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
@@ -74,15 +74,15 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(path: str | Path) -> Any:
-    """Return what a JSON file says; `OSError` as `read_file`, `ValueError` as `parse_json` and for other encodings."""
+    """Parse a JSON file; `OSError` as `read_file`, `ValueError` as `parse_json` and for other encodings."""
     return parse_json(read_file(path, _MAX_BYTES).decode())
 
 
 def parse_cell(text: str) -> dict[str, Any]:
     """Return the cell that a line of ``results.jsonl`` holds; `ValueError` says what is wrong with it.
 
-    Lines that lack some of the identity (small results, trainings) are cells too; where it is complete, the key is
-    its hash. Fields that this version does not know are kept.
+    Lines without the full identity (small results, trainings) are valid; if it is complete, the key must be its hash.
+    Unknown fields are kept.
     """
     cell = parse_json(text)
     if not isinstance(cell, dict) or cell.get("format", FORMAT) != FORMAT:
@@ -110,9 +110,9 @@ def read_cell(path: Path, problems: list[str], needed: tuple[str, ...] = _STORED
     ----------
     path : Path
     problems : list of str
-        Takes a sentence where a file is there that is no such cell.
+        Gets a sentence if the file exists but is not a valid cell.
     needed : tuple of str
-        Fields that it must have besides its own.
+        Further required fields.
     """
 
     def parse(text: str) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def read_video_record(path: Path, video: str, sha256: str, problems: list[str]) 
 def _read(path: Path, parse: Any, problems: list[str]) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = parse(read_file(path, _MAX_BYTES).decode())
-        json.dumps(found, ensure_ascii=False).encode()  # half a character cannot be written anywhere
+        json.dumps(found, ensure_ascii=False).encode()  # lone surrogates cannot be written back
         return found
     except FileNotFoundError:
         return None

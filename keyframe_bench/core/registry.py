@@ -1,4 +1,4 @@
-"""One registry for all that has a name: classes of the package, of entry points and of plug-in files."""
+"""Registries of named classes: built in, from entry points and from plug-in files."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Registry(Generic[T]):
     package : str
         Package whose modules (names without a leading underscore) are imported on discovery, or a single module.
     reserved : iterable of str
-        Names that mean something else where names are given.
+        Names that no class may take.
     columns : callable
-        From a class to further names that no other class may have (the numbers that a metric gives).
+        Maps a class to further names that must be unique (the columns of a metric).
     """
 
     def __init__(self, kind: str, package: str, reserved: Iterable[str] = (), columns: _Columns = lambda _: ()) -> None:
@@ -58,7 +58,7 @@ class Registry(Generic[T]):
     def add(self, name: str, cls: type[T]) -> None:
         """Register ``cls`` under ``name``; a name or column that another class has raises `UsageError`.
 
-        What exists comes first, whatever is imported first: the package's own and what is installed.
+        Built-in and installed classes take precedence, whatever the import order.
         """
         if name in self.reserved:
             raise UsageError(f"{self.kind} name {name!r} means something else in results; choose another")
@@ -82,7 +82,7 @@ class Registry(Generic[T]):
     def discover(self, importing: str = "") -> None:
         """Import the package's modules and the entry points of group ``package``, once.
 
-        Those of ``importing``, a package that is being imported itself, are left for the next look-up.
+        Entry points of ``importing``, a package still being imported, wait for the next look-up.
         """
         if self._points is None:
             self._points = list(entry_points(group=self.package))
@@ -104,7 +104,7 @@ class Registry(Generic[T]):
             load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plug-in must stay listed with its reason
             raise_out_of_memory(error)
-            key = f"{name} ({origin})" if name in self._entries else name  # a second owner of a name is listed too
+            key = f"{name} ({origin})" if name in self._entries else name  # list a second owner of a name too
             self._entries[key] = Entry(key, None, origin, f"{type(error).__name__}: {error}")
 
     def entries(self) -> dict[str, Entry[T]]:
@@ -146,7 +146,7 @@ def _top(module: str) -> str:
 def register(name: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: register an extractor, feature, metric, data set, network or loss under ``name``.
 
-    The class says by its base which registry it belongs to.
+    The base class decides the registry.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
                 f"{cls.__name__} is no Extractor, Feature, Metric, Dataset, Network or Loss; derive it from one of them"
             )
         with contextlib.suppress(NameError):  # an annotation may use a name that the file defines further down
-            parameters_of(cls)  # a signature that is no set of parameters is told now, by the file that has it
+            parameters_of(cls)  # report an invalid signature in the file that has it
         before = vars(cls).get("name")
         if before != name and before in registry._entries and registry._entries[before].cls is cls:
             raise UsageError(
@@ -181,7 +181,7 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
             raise UsageError(f"version={version!r} of {registry.kind} {name!r} is not a whole number")
         cls.name = name  # type: ignore[attr-defined]  # every registered base declares `name`
         registry.add(name, cls)
-        source_digest(cls)  # type: ignore[arg-type]  # now, while the files are what was imported
+        source_digest(cls)  # type: ignore[arg-type]  # now, while the files still are what was imported
         return cls
 
     return decorate

@@ -1,4 +1,4 @@
-"""Randomness comes from explicit seeds only."""
+"""Random generators from explicit seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def rng_for(seed: int, *parts: str | int) -> np.random.Generator:
-    """Return the generator that belongs to ``seed`` and the named ``parts``, the same on every machine and process.
+    """Return the generator of ``seed`` and the named ``parts``, the same on every machine.
 
     Examples
     --------

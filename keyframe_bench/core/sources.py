@@ -1,4 +1,4 @@
-"""The code that a class of a plug-in runs: the files of its hierarchy, and the files that these import."""
+"""Digests of plug-in code: the files of a class hierarchy and the files they import."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _seen: dict[Path, tuple[str, set[tuple[int, str]], list[str]]] = {}
 def source_digest(cls: type) -> str:
     """Return a hash of the code that ``cls`` comes from, or "" for classes of this package (they have versions).
 
-    A plug-in is edited all the time: results of its earlier text must not pass for those of the present one. Covered
-    are the files that define the class and its bases, and all that these import wherever the statement stands, also by
-    a name in quotation marks, except the standard library, this package and installed libraries. Where a name is put
-    together at run time, every module beside the file counts.
+    Plug-ins are edited often: results of an earlier version must not be taken for the current one. It covers the files
+    that define the class and its bases, and everything they import anywhere, also by a name in quotation marks, except
+    the standard library, this package and installed libraries. Where a module name is computed at run time, every
+    module beside the file counts.
     """
     bases = [base for base in cls.__mro__ if _top(base.__module__) not in sys.stdlib_module_names]
     if all(_top(base.__module__) == _PACKAGE for base in bases):

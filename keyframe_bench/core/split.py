@@ -1,4 +1,4 @@
-"""Grammar of a split: which part of a data set trains, and which is held out."""
+"""Grammar of splits: which part of a data set trains, and which is held out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _MOST_FOLDS = 1000
 
 @dataclass(frozen=True)
 class Split:
-    """How a data set is divided into what trains and what is held out.
+    """How a data set is divided into training and held-out data.
 
     Attributes
     ----------
     kind : {"temporal", "videos", "frames", "kfold", "given", "file"}
         * ``temporal``: the earlier frames of each video (of each group) train.
         * ``videos``: whole videos (groups) do.
-        * ``frames``: any frames do. Of videos this leaks: nearly every held-out frame has a neighbour that trained. It
-          is the usual split of photographs.
+        * ``frames``: random frames. Leaks for videos, where nearly every held-out frame has a training neighbour;
+          the usual split of photographs.
         * ``kfold``: whole videos (groups), each held out in one of the folds.
-        * ``given``: as the data set itself divides its videos.
-        * ``file``: as a JSON file says (`keyframe_bench.training.division`).
+        * ``given``: the data set's own division.
+        * ``file``: from a JSON file (`keyframe_bench.training.division`).
     value : float
         Share that trains, or the number of folds.
     path : str
@@ -77,5 +77,5 @@ class Split:
 
     @property
     def n_folds(self) -> int:
-        """How many divisions it stands for; a file is asked for its own."""
+        """Number of folds; a file has its own."""
         return int(self.value) if self.kind == "kfold" else 1

@@ -1,4 +1,4 @@
-"""The one reader and the one writer of safetensors files: weights and checkpoints."""
+"""Reading and writing safetensors files: weights and checkpoints."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def read_tensors(
     ----------
     path : str or Path
     option, way_out : str
-        What the message calls the file, and what it says can be done.
+        For messages: the option that names the file, and the way out.
     framework : {"numpy", "pt"} or None
-        Whose tensors; None: metadata only. The file is looked at for completeness either way.
+        Tensor library; None: metadata only. Completeness is checked either way.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_tensors(
     except OSError as error:
         raise UsageError(f"{named} cannot be read ({error.strerror or error}); {way_out}") from error
     except (SafetensorError, ValueError) as error:
-        # Only now: a safetensors file may begin with any byte, as it begins with a length.
+        # Checked only now: a safetensors file starts with its header length and so with any byte.
         if _is_pickled(path):
             raise UsageError(
                 f"{named} is a pickled checkpoint, which could run code when loaded; "

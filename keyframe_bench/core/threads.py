@@ -1,4 +1,4 @@
-"""Work shared by threads, its results in order."""
+"""An ordered map over threads with bounded look-ahead."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ R = TypeVar("R")
 def in_order(
     function: Callable[[T], R], items: Iterable[T], *, threads: int | None = None, room: Callable[[], int] | None = None
 ) -> Iterator[R]:
-    """Yield ``function(item)`` in order, computed by threads; few results wait at a time.
+    """Yield ``function(item)`` in order, computed by threads; the number of pending results is bounded.
 
     Parameters
     ----------
     function : callable
     items : iterable
     threads : int, optional
-        Default: a thread a core.
+        Default: one per core.
     room : callable, optional
-        Says, whenever it is asked, how many results may be computed or wait; default: four a thread.
+        Returns how many results may be pending now; default: four per thread.
     """
     threads = threads or n_cores()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="keyframe_bench-pictures")

@@ -1,4 +1,4 @@
-"""Versions stated once."""
+"""Versions."""
 
 VERSION = "0.1.0"
 

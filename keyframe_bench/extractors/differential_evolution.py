@@ -133,7 +133,7 @@ class DifferentialEvolution(Extractor):
         return lambda first, second: -np.abs(entropy[first] - entropy[second])
 
     def _best(self, likeness: PairValues, n: int, k: int, rng: np.random.Generator) -> Positions:
-        found = evolve(
+        return evolve(
             mean_over_pairs(likeness, k, self.pairs),
             n,
             k,
@@ -143,4 +143,3 @@ class DifferentialEvolution(Extractor):
             crossover=self.crossover,
             generations=self.generations,
         )
-        return found.positions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,14 @@ class AutoencoderFeature(Feature):
     elsewhere = True
 
     def __init__(self, *, checkpoint: str = "bundled", precision: Literal["fp32", "bf16"] = "fp32") -> None:
-        self.checkpoint = checkpoint
-        self.precision = precision
+        self.checkpoint, self.precision = checkpoint, precision
 
     @property
-    def key(self) -> str:
+    def key_params(self) -> dict[str, Any]:
         """The sha256 of the checkpoint stands in for where it lies."""
         from ..models.checkpoint import network_id
 
-        values = self.params | {"checkpoint": network_id(self.checkpoint)}
-        return f"{self.name}@{self.version}({','.join(f'{k}={v}' for k, v in values.items())})"
+        return self.params | {"checkpoint": network_id(self.checkpoint)}
 
     def unavailable(self) -> str | None:
         """Return why the network cannot run here, or None."""

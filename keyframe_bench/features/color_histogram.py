@@ -12,6 +12,8 @@ from ..core.feature import Feature, FrameView
 from ..core.params import Range
 from ..core.registry import register
 
+_Side = Annotated[int, Range(1, 4096)]  # OpenCV counts in float32, exact up to 2^24
+
 
 @register("color_histogram")
 class ColorHistogram(Feature):
@@ -27,12 +29,7 @@ class ColorHistogram(Feature):
 
     summary = "float32 [levels ** 3], shares of the pixels by colour, red slowest, sum 1"
 
-    def __init__(
-        self,
-        levels: Annotated[int, Range(2, 16)] = 6,
-        height: Annotated[int, Range(1, 4096)] = 60,
-        width: Annotated[int, Range(1, 4096)] = 80,
-    ) -> None:
+    def __init__(self, levels: Annotated[int, Range(2, 16)] = 6, height: _Side = 60, width: _Side = 80) -> None:
         self.levels, self.height, self.width = levels, height, width
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:

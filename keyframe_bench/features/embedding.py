@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +54,12 @@ class Embedding(Feature):
         self.mean, self.std = mean, std
 
     @property
-    def key(self) -> str:
+    def key_params(self) -> dict[str, Any]:
         """The sha256 of the weights stands in for where they came from."""
         from ..models.weights import normalisation, weights_id
 
         mean, std = normalisation(self.weights, self.mean, self.std)
-        values = self.params | {"weights": weights_id(self.backbone, self.weights), "mean": mean, "std": std}
-        return f"{self.name}@{self.version}({','.join(f'{k}={v}' for k, v in values.items())})"
+        return self.params | {"weights": weights_id(self.backbone, self.weights), "mean": mean, "std": std}
 
     def unavailable(self) -> str | None:
         """Return why the network cannot run here, or None."""

@@ -12,6 +12,8 @@ from ..core.feature import Feature, FrameView
 from ..core.params import Range
 from ..core.registry import register
 
+_Side = Annotated[int, Range(1, 4096)]  # OpenCV counts in float32, exact up to 2^24
+
 
 @register("gray_histogram")
 class GrayHistogram(Feature):
@@ -27,12 +29,7 @@ class GrayHistogram(Feature):
 
     summary = "int32 [bins], counts of grey levels, sum height * width"
 
-    def __init__(
-        self,
-        bins: Annotated[int, Range(2, 256)] = 256,
-        height: Annotated[int, Range(1, 4096)] = 120,
-        width: Annotated[int, Range(1, 4096)] = 160,
-    ) -> None:
+    def __init__(self, bins: Annotated[int, Range(2, 256)] = 256, height: _Side = 120, width: _Side = 160) -> None:
         self.bins, self.height, self.width = bins, height, width
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:

@@ -21,7 +21,7 @@ def entropy_bits(counts: NDArray[np.number[Any]]) -> NDArray[np.float64]:
     Returns
     -------
     float64 [N]
-        0 for one level only, log2(bins) for all levels alike.
+        0 if all pixels share a bin, log2(bins) if they are spread evenly.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,6 @@ from .spacing import distinct
 Pairs = Literal["consecutive", "all"]
 PairValues = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 Cost = Callable[[NDArray[np.int64]], NDArray[np.float64]]
-
-
-class Evolved(NamedTuple):
-    """What `evolve` found.
-
-    Attributes
-    ----------
-    positions : int64 [K]
-        The best set, increasing; the first individual of equals.
-    history : float64 [generations + 1]
-        Lowest cost in the first population and after each generation: never rises.
-    """
-
-    positions: NDArray[np.int64]
-    history: NDArray[np.float64]
 
 
 def evolve(
@@ -40,8 +25,8 @@ def evolve(
     weight: float,
     crossover: float,
     generations: int,
-) -> Evolved:
-    """Minimise ``cost`` over sets of k of n positions by DE/rand/1/bin (Storn and Price 1997).
+) -> NDArray[np.int64]:
+    """Return the set of k of n positions with the lowest ``cost`` that DE/rand/1/bin finds (Storn and Price 1997).
 
     An individual is a set, its positions in increasing order. In each generation every individual x gets one rival: of
     three distinct others a, b, c the mutant ``a + weight * (b - c)``, from which each gene is taken with probability
@@ -65,24 +50,27 @@ def evolve(
     generations : int
         0 gives the best of the first population, which is drawn uniformly.
 
+    Returns
+    -------
+    int64 [K]
+        Increasing; the first individual of equals.
+
     Examples
     --------
     >>> import numpy as np
     >>> rng, options = np.random.default_rng(0), {"population": 20, "weight": 0.5, "crossover": 0.9, "generations": 100}
-    >>> evolve(lambda sets: np.abs(sets - [3, 8]).sum(axis=1) * 1.0, 12, 2, rng=rng, **options).positions.tolist()
+    >>> evolve(lambda sets: np.abs(sets - [3, 8]).sum(axis=1) * 1.0, 12, 2, rng=rng, **options).tolist()
     [3, 8]
     """
     sets = np.sort(rng.random((population, n)).argpartition(k - 1, axis=1)[:, :k], axis=1).astype(np.int64)
     costs = cost(sets)
-    history = [costs.min()]
     for _ in range(generations):
         rivals = _rivals(sets, n, rng, weight, crossover)
         rival_costs = cost(rivals)
         better = rival_costs <= costs
         sets = np.where(better[:, None], rivals, sets)
         costs = np.where(better, rival_costs, costs)
-        history.append(costs.min())
-    return Evolved(sets[int(costs.argmin())], np.array(history, dtype=np.float64))
+    return np.asarray(sets[int(costs.argmin())])
 
 
 def _rivals(

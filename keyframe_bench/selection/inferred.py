@@ -1,4 +1,4 @@
-"""How many key frames a video needs, inferred from the video: the knee of its scores, or how much they cover (A21)."""
+"""The number of key frames inferred from the video: the knee of its scores, or the coverage (A21)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Key clips: the stretches of a video that its key frames say are worth keeping."""
+"""Key clips: the parts of a video to keep, from its key frames."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,14 +86,14 @@ class ReferenceRule:
         self.n = n
         self._distances = distances
         self._earliest = np.arange(1, n + 1) if earliest is None else earliest
-        self._rows: dict[int, NDArray[np.float64]] = {}
+        self._rows: dict[int, NDArray[np.float64]] = defaultdict(lambda: np.zeros(0))  # known from each reference on
 
     def chain(self, threshold: float) -> Chain:
         """Return the references of ``threshold``, a number of at least 0."""
         walk = self._walk(threshold, self.n)
         scores = np.zeros(self.n)
         for reference, following in zip(walk.positions, [*walk.positions[1:], self.n - 1], strict=True):
-            scores[reference + 1 : following + 1] = self._rows_of(reference)[: following - reference]
+            scores[reference + 1 : following + 1] = self._rows[reference][: following - reference]
         return Chain(np.array(walk.positions, dtype=np.int64), scores, threshold)
 
     def chain_of(self, count: int, start: float) -> Chain:
@@ -145,7 +146,7 @@ class ReferenceRule:
 
     def _next(self, reference: int, threshold: float) -> tuple[int, float, float]:
         """Return the position that follows (``n`` when none does), the largest distance before it, and its own."""
-        row = self._rows_of(reference)
+        row = self._rows[reference]
         first = int(self._earliest[reference]) - reference - 1
         looked = first
         while True:
@@ -155,17 +156,9 @@ class ReferenceRule:
                 return reference + 1 + where, float(row[first:where].max(initial=0.0)), float(row[where])
             if reference + 1 + len(row) >= self.n:
                 return self.n, float(row[first:].max(initial=0.0)), math.inf
-            looked = max(first, len(row))
-            row = self._grown(reference, row)
-
-    def _rows_of(self, reference: int) -> NDArray[np.float64]:
-        return self._rows.get(reference, np.zeros(0))
-
-    def _grown(self, reference: int, row: NDArray[np.float64]) -> NDArray[np.float64]:
-        start = reference + 1 + len(row)
-        stop = min(self.n, start + min(max(len(row) // 2, _FIRST), _MOST))
-        self._rows[reference] = np.append(row, self._distances(reference, start, stop))
-        return self._rows[reference]
+            looked, start = max(first, len(row)), reference + 1 + len(row)
+            stop = min(self.n, start + min(max(len(row) // 2, _FIRST), _MOST))
+            row = self._rows[reference] = np.append(row, self._distances(reference, start, stop))
 
 
 def _between(low: float, n_low: float, high: float, n_high: float, count: int) -> float:

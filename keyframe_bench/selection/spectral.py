@@ -11,7 +11,7 @@ since the eigenvectors of a graph in more pieces than clusters are not defined.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +21,6 @@ from .kmeans import cluster_labels
 _LEAST_AFFINITY = 1e-6  # below it a frame unlike all others would hang on a thread that rounding cuts
 _PAIRS_OF = 1000  # rows of which all pairs give the median distance
 _DENSE = 600  # up to so many frames, all eigenvectors at once are quicker than a few
-
-
-class Spectrum(NamedTuple):
-    """The smooth end of a graph.
-
-    Attributes
-    ----------
-    values : float64 [M]
-        Smallest eigenvalues of the normalised Laplacian, ascending, 0 to 2.
-    vectors : float64 [N, M]
-        Their eigenvectors, of length 1; the largest entry of each is positive.
-    """
-
-    values: NDArray[np.float64]
-    vectors: NDArray[np.float64]
 
 
 def neighbour_graph(points: NDArray[np.floating[Any]], n_neighbors: int) -> Any:
@@ -111,7 +96,7 @@ def _ties(rows: NDArray[np.float64], pairs: NDArray[np.int64]) -> NDArray[np.int
     return np.array(ties, dtype=np.int64)
 
 
-def smallest_eigenvectors(affinity: Any, count: int) -> Spectrum:
+def smallest_eigenvectors(affinity: Any, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the ``min(count, N)`` eigenvectors of the normalised Laplacian with the smallest eigenvalues.
 
     Parameters
@@ -120,6 +105,13 @@ def smallest_eigenvectors(affinity: Any, count: int) -> Spectrum:
         Symmetric, connected, N >= 2; for example of `neighbour_graph`.
     count : int
         At least 1.
+
+    Returns
+    -------
+    values : float64 [M]
+        Ascending, 0 to 2.
+    vectors : float64 [N, M]
+        Their eigenvectors, of length 1; the largest entry of each is positive.
     """
     from scipy.linalg import eigh
     from scipy.sparse import diags_array
@@ -143,7 +135,7 @@ def smallest_eigenvectors(affinity: Any, count: int) -> Spectrum:
     vectors = np.asarray(vectors, dtype=np.float64)[:, order]
     peak = vectors[np.abs(vectors).argmax(axis=0), np.arange(count)]
     values = np.clip(1 - np.asarray(largest, dtype=np.float64)[order], 0, 2)
-    return Spectrum(values, vectors * np.where(peak < 0, -1.0, 1.0))
+    return values, vectors * np.where(peak < 0, -1.0, 1.0)
 
 
 def eigengap(values: NDArray[np.float64], most: int) -> int:
@@ -202,8 +194,8 @@ def spectral_labels(
     if n_distinct <= least or max(least, most) == 1:
         return cluster_labels(rows, min(n_distinct, least), rng=rng, n_init=n_init)
     wanted = most + 1 if most > least else least
-    spectrum = smallest_eigenvectors(neighbour_graph(rows, n_neighbors), wanted)
-    k = min(max(least, eigengap(spectrum.values, most)), n_distinct) if most > least else least
-    vectors = spectrum.vectors[:, :k]
+    values, vectors = smallest_eigenvectors(neighbour_graph(rows, n_neighbors), wanted)
+    k = min(max(least, eigengap(values, most)), n_distinct) if most > least else least
+    vectors = vectors[:, :k]
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return cluster_labels(vectors / np.maximum(lengths, 1e-300), k, rng=rng, n_init=n_init)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -28,29 +29,21 @@ Cli = Callable[..., tuple[int, str, str]]
 N_FRAMES = 24
 
 
-def array_error() -> BaseException:
-    try:
-        np.empty(1 << 60, np.uint8)
-    except MemoryError as error:
-        return error
-    raise AssertionError
-
-
-def caused(error: Exception, cause: Exception) -> Exception:
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
     error.__cause__ = cause
     return error
 
 
+NO_ROOM = "Cannot allocate memory"
 FORMS: dict[str, BaseException] = {
-    "python": MemoryError(),
-    "numpy": array_error(),
+    "numpy": np._core._exceptions._ArrayMemoryError((1 << 60,), np.dtype(np.uint8)),
     "opencv": cv2.error("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 6220800 bytes"),
-    "ffmpeg": av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory"),
-    "mmap": OSError(errno.ENOMEM, "Cannot allocate memory"),
+    "ffmpeg": av.error.MemoryError(errno.ENOMEM, NO_ROOM),
+    "mmap": OSError(errno.ENOMEM, NO_ROOM),
     "loader": ImportError("libx.so: failed to map segment from shared object"),
     "thread": RuntimeError("can't start new thread"),
     "torch": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8000000 bytes."),
-    "wrapped": caused(VideoError("v.mp4", "no video container"), OSError(errno.ENOMEM, "Cannot allocate memory")),
+    "wrapped": raised(VideoError("v.mp4", "no video container"), OSError(errno.ENOMEM, NO_ROOM)),
 }
 
 
@@ -62,10 +55,14 @@ def test_every_form_becomes_one_error_with_one_sentence(form: str) -> None:
     assert isinstance(found.value, MemoryError)
 
 
-TLS = ImportError("libgomp.so.1: cannot allocate memory in static TLS block")  # there may be any amount of it
-
-
-@pytest.mark.parametrize("error", [ValueError("x"), VideoError("v.mp4", "damaged"), OSError(errno.ENOENT, "no"), TLS])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(ValueError("x"), VideoError("v.mp4", "damaged"), OSError(errno.ENOENT, "no")),
+        ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),  # there may be any amount of it
+        UsageError("cache_gb=0: not enough memory is no reason to stop"),
+    ],
+)
 def test_other_errors_stay_what_they_are(error: Exception) -> None:
     raise_out_of_memory(error)
 
@@ -85,11 +82,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class _FailingPacket:
+class _FailingPacket(SimpleNamespace):
     """A packet whose decoding fails; everything else as the packet."""
-
-    def __init__(self, packet: Any, error: Exception) -> None:
-        self.packet, self.error = packet, error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.packet, name)
@@ -116,7 +110,7 @@ def test_a_decode_that_failed_for_memory_gives_no_shorter_video(
 
     def failing(self: DeclaredLength) -> Iterator[Any]:
         for n, packet in enumerate(packets(self)):
-            yield _FailingPacket(packet, error) if n == 9 else packet
+            yield _FailingPacket(packet=packet, error=error) if n == 9 else packet
 
     monkeypatch.setattr(DeclaredLength, "packets", failing)
     monkeypatch.setattr(container, "has_room", lambda n: room)
@@ -180,13 +174,9 @@ def test_a_method_without_memory_is_a_failed_row(video: Path, tmp_path: Path, cl
     plugin = tmp_path / "hungry.py"
     plugin.write_text(PLUGIN)
     out = tmp_path / "out"
-    folder = f"dataset.root={video.parent}"
-    status, _, err = cli(
-        "run", "--plugin", plugin, "dataset=folder", folder, "limit=1", "extractors=[hungry]", "budget=3",
-        "on_error=skip", f"out={out}",
-    )  # fmt: skip
-    cells = [json.loads(file.read_text()) for file in (out / "cells").iterdir()]
-    by_name = {cell["extractor"]: cell for cell in cells}
+    words = (f"dataset.root={video.parent}", "dataset=folder", "limit=1", "extractors=[hungry]", "budget=3")
+    status, _, err = cli("run", "--plugin", plugin, *words, "on_error=skip", f"out={out}")
+    by_name = {cell["extractor"]: cell for cell in (json.loads(file.read_text()) for file in (out / "cells").iterdir())}
     assert status != 0 and "Traceback" not in err
     assert by_name["hungry"]["status"] == "failed" and by_name["hungry"]["error"]["type"] == "OutOfMemoryError"
     assert by_name["uniform"]["status"] == "ok"
@@ -222,14 +212,10 @@ def run_with_room(small: Path, large: Path, out: Path, megabytes: int) -> tuple[
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
     cells = [json.loads(file.read_text()) for file in (out / "second" / "cells").glob("*.json")]
-    found = {
-        f"{c['extractor']} {c['seed']}": [
-            c["status"],
-            (c["error"] or {}).get("type"),
-            (c["keyframes"] or {}).get("frames"),
-        ]
-        for c in cells
-    }
+    found = {}
+    for c in cells:
+        error, chosen = c["error"] or {}, c["keyframes"] or {}
+        found[f"{c['extractor']} {c['seed']}"] = [c["status"], error.get("type"), chosen.get("frames")]
     return done.stdout.strip(), found
 
 
@@ -252,7 +238,7 @@ def test_with_any_memory_a_run_gives_whole_results_or_says_why_not(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space cannot be limited")
-@pytest.mark.parametrize("megabytes", [100, 400, 900, 1205, 1500])
+@pytest.mark.parametrize("megabytes", [100, 900, 1205])
 def test_a_command_with_little_memory_ends_with_a_sentence(large: Path, tmp_path: Path, megabytes: int) -> None:
     words = ["extract", large, "extractor=uniform", "sampling=every", "budget=3", f"out={tmp_path / 'out'}"]
     limited = (
@@ -266,7 +252,3 @@ def test_a_command_with_little_memory_ends_with_a_sentence(large: Path, tmp_path
         assert len(record["frames"]) == 3 and record["health"]["decode_errors"] == 0
     else:
         assert "memory" in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_usage_errors_are_not_taken_for_want_of_memory() -> None:
-    raise_out_of_memory(UsageError("cache_gb=0: not enough memory is no reason to stop"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import sys
 from collections.abc import Iterator
@@ -29,8 +30,8 @@ class Ones(Feature):
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An importable package with a sound, a broken and a private module."""
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[object]]:
+    """The registry of an importable package with a sound, a broken and a private module."""
     folder = tmp_path / "methods_of_test"
     folder.mkdir()
     (folder / "__init__.py").touch()
@@ -38,19 +39,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (folder / "broken.py").write_text("import a_package_that_is_missing\n")
     (folder / "_private.py").write_text("raise RuntimeError\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield "methods_of_test"
+    monkeypatch.setattr(module, "entry_points", lambda group: [])
+    registry: Registry[object] = Registry("method", "methods_of_test")
+    importlib.import_module("methods_of_test").registry = registry  # type: ignore[attr-defined]  # its modules use it
+    yield registry
     for name in [n for n in sys.modules if n.startswith("methods_of_test")]:
         del sys.modules[name]
-
-
-@pytest.fixture
-def filled(package: str, monkeypatch: pytest.MonkeyPatch) -> Registry[object]:
-    import importlib
-
-    registry: Registry[object] = Registry("method", package)
-    importlib.import_module(package).registry = registry  # type: ignore[attr-defined]  # what its modules look for
-    monkeypatch.setattr(module, "entry_points", lambda group: [])
-    return registry
 
 
 def test_discovery_finds_files_and_keeps_the_broken_with_their_reason(filled: Registry[object]) -> None:
@@ -64,22 +58,20 @@ def test_discovery_finds_files_and_keeps_the_broken_with_their_reason(filled: Re
 
 
 def test_unknown_names_list_the_nearest(filled: Registry[object]) -> None:
-    with pytest.raises(UsageError, match="unknown method 'alhpa'; did you mean alpha"):
-        filled.get("alhpa")
-    with pytest.raises(UsageError, match="known are alpha, broken"):
-        filled.get("zzzzzzzz")
+    for name, hint in (("alhpa", "did you mean alpha"), ("zzzzzzzz", "known are alpha, broken")):
+        with pytest.raises(UsageError, match=hint):
+            filled.get(name)
 
 
-def test_a_name_belongs_to_one_class(filled: Registry[object]) -> None:
-    class Other:
-        pass
-
-    with pytest.raises(UsageError, match=r"'alpha' is registered twice, by methods_of_test\.sound"):
-        filled.discover()
-        filled.add("alpha", Other)
-    same = filled.get("alpha")
-    filled.add("alpha", same)
-    assert filled.get("alpha") is same
+def test_a_name_and_a_column_belong_to_one_class(filled: Registry[object]) -> None:
+    filled.columns = lambda cls: getattr(cls, "gives", ())
+    beta, gamma = (type("X", (), {"gives": gives}) for gives in (("sharpness",), ("size", "sharpness")))
+    filled.add("beta", beta)
+    filled.add("beta", beta)
+    for name, says in (("alpha", "registered twice, by methods_of_test"), ("gamma", "has the column 'sharpness'")):
+        with pytest.raises(UsageError, match=f"'{name}' .*{says}"):
+            filled.add(name, gamma)
+    assert filled.names() == ["alpha", "beta"] and filled.get("alpha") is not gamma
 
 
 def test_entry_points_are_loaded_and_a_broken_one_is_listed(
@@ -100,22 +92,6 @@ def test_entry_points_are_loaded_and_a_broken_one_is_listed(
     assert filled.names() == ["alpha", "beta"]
     assert "no such module" in str(filled.entries()["gamma"].error)
     assert "registered twice" in str(filled.entries()["alpha (other:Alpha)"].error)
-
-
-def test_a_column_belongs_to_one_class(filled: Registry[object]) -> None:
-    filled.columns = lambda cls: getattr(cls, "gives", ())
-
-    class Beta:
-        gives = ("sharpness",)
-
-    class Gamma:
-        gives = ("size", "sharpness")
-
-    filled.add("beta", Beta)
-    filled.add("beta", Beta)
-    with pytest.raises(UsageError, match=r"'gamma' of .* has the column 'sharpness', which method 'beta' of"):
-        filled.add("gamma", Gamma)
-    assert "gamma" not in filled.names()
 
 
 def test_an_entry_point_that_is_being_imported_waits(filled: Registry[object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,22 +120,21 @@ def test_a_class_keeps_its_name_and_has_a_version_that_is_a_number(own_registry:
     assert uniform.name == "uniform"
     with pytest.raises(UsageError, match=r"version='1\.0' of extractor 'mine'"):
         keyframe_bench.register("mine")(type("Mine", (uniform,), {"version": "1.0"}))
-
-
-def test_only_registered_kinds_can_be_registered() -> None:
     with pytest.raises(TypeError, match="derive it from one of them"):
         register("nothing")(object)
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_plugin_files_are_loaded_once_and_their_classes_pickle(tmp_path: Path) -> None:
-    file = tmp_path / "my plugin.py"
-    file.write_text(PLUGIN)
-    load_plugins([str(file)])
-    load_plugins([str(file), str(tmp_path / "." / "my plugin.py")])
-    assert plugin_files().count(str(file.resolve())) == 1
+    files = [tmp_path / folder / "my plugin.py" for folder in "ab"]  # of one name
+    for file, name in zip(files, ("ones_of_test", "two_of_test"), strict=True):
+        file.parent.mkdir()
+        file.write_text(PLUGIN.replace("ones_of_test", name))
+    load_plugins(map(str, files))
+    load_plugins([str(files[0]), str(tmp_path / "a" / "." / "my plugin.py")])
+    assert plugin_files().count(str(files[0].resolve())) == 1
     made = Feature.registry.build("ones_of_test")
-    assert pickle.loads(pickle.dumps(made)) == made
+    assert pickle.loads(pickle.dumps(made)) == made != Feature.registry.build("two_of_test")
 
 
 def test_how_a_plugin_file_imports_what_lies_beside_it_is_told(tmp_path: Path) -> None:
@@ -170,15 +145,6 @@ def test_how_a_plugin_file_imports_what_lies_beside_it_is_told(tmp_path: Path) -
         with pytest.raises(UsageError, match="fails on import") as caught:
             load_plugins([str(file)])
         assert (f"PYTHONPATH={tmp_path}" in str(caught.value)) == told
-
-
-@pytest.mark.usefixtures("own_registry")
-def test_plugin_files_of_one_name_do_not_collide(tmp_path: Path) -> None:
-    for folder, name in (("a", "one_of_test"), ("b", "two_of_test")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "mine.py").write_text(PLUGIN.replace("ones_of_test", name))
-    load_plugins([str(tmp_path / folder / "mine.py") for folder in "ab"])
-    assert Feature.registry.get("one_of_test") is not Feature.registry.get("two_of_test")
 
 
 @pytest.mark.usefixtures("own_registry")

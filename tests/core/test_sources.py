@@ -14,17 +14,22 @@ import pytest
 import keyframe_bench
 
 ROOT = Path(keyframe_bench.__file__).parents[1]
-METHOD = '''
+
+
+def method(name: str, base: str = "Extractor") -> str:
+    return f'''
 from keyframe_bench import Extractor, register
 
-@register("NAME")
-class Method(BASE):
+@register("{name}")
+class Method({base}):
     """One frame."""
     budget_rule = "one frame"
     may_return_fewer = "always one"
     def select(self, clip, k=None, *, rng):
         return clip.pick([0])
 '''
+
+
 PLUGIN = """
 import sys
 from pathlib import Path
@@ -47,81 +52,25 @@ def later(kind="parts"):
     exec((Path(__file__).parent / "executed.py").read_text())
     return importlib.import_module(f"chosen.{kind}")
 """
+SIMPLE = "x = 1\n"
 FILES = {
-    "plugin.py": PLUGIN + METHOD.replace("NAME", "plugin").replace("BASE", "Extractor"),
-    "helper.py": "import deeper\n",
-    "deeper.py": "x = 1\n",
-    "lazy.py": "import helper\n",
-    "named.py": "x = 1\n",
-    "executed.py": "x = 1\n",
+    "plugin.py": PLUGIN + method("plugin"),
+    **{"helper.py": "import deeper\n", "deeper.py": SIMPLE, "lazy.py": "import helper\n", "named.py": SIMPLE},
+    **{"executed.py": SIMPLE, "unrelated.py": SIMPLE, "chosen/__init__.py": "", "chosen/one.py": SIMPLE},
     "parts/__init__.py": "from .inner import something\n",
     "parts/inner.py": "from . import sibling\nsomething = 1\n",
-    "parts/sibling.py": "x = 1\n",
-    "chosen/__init__.py": "",
-    "chosen/one.py": "x = 1\n",
-    "lib/later_of_test.py": "x = 1\n",
-    "unrelated.py": "x = 1\n",
-    "base.py": METHOD.replace("NAME", "base").replace("BASE", "Extractor"),
-    "child.py": METHOD.replace("NAME", "child").replace("BASE", "Extractor.registry.get('base')"),
+    **{"parts/sibling.py": SIMPLE, "lib/later_of_test.py": SIMPLE},
+    **{"base.py": method("base"), "child.py": method("child", "Extractor.registry.get('base')")},
     # an editable installation is a package somewhere, and a path that leads there
     "src/editable_of_test/__init__.py": "",
-    "src/editable_of_test/method.py": "from .work import x\n"
-    + METHOD.replace("NAME", "editable").replace("BASE", "Extractor"),
+    "src/editable_of_test/method.py": "from .work import x\n" + method("editable"),
     "src/editable_of_test/work.py": "from . import work_of_work\nx = 1\n",
-    "src/editable_of_test/work_of_work.py": "x = 1\n",
+    "src/editable_of_test/work_of_work.py": SIMPLE,
     "site-packages/installed_of_test/__init__.py": "import numpy\nimport library_of_test.inner\nfrom . import method\n",
-    "site-packages/installed_of_test/method.py": METHOD.replace("NAME", "installed").replace("BASE", "Extractor"),
+    "site-packages/installed_of_test/method.py": method("installed"),
     "site-packages/library_of_test/__init__.py": "",
-    "site-packages/library_of_test/inner.py": "x = 1\n",
+    "site-packages/library_of_test/inner.py": SIMPLE,
 }
-SCRIPT = """
-import json
-from keyframe_bench.core.registry import load_plugins
-load_plugins(["plugin.py", "base.py", "child.py"])
-import editable_of_test.method, installed_of_test
-from keyframe_bench import Extractor
-from keyframe_bench.core.sources import source_digest
-names = ("plugin", "base", "child", "editable", "installed", "uniform")
-print(json.dumps({name: source_digest(Extractor.registry.get(name)) for name in names}))
-"""
-
-
-def run(folder: Path, script: str) -> str:
-    """Run a script in a process of its own and return the last line that it printed."""
-    paths = [str(ROOT), str(folder / "src"), str(folder / "site-packages")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-1]
-
-
-def digests(folder: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads(run(folder, SCRIPT))
-    return found
-
-
-def written(folder: Path) -> Path:
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    folder = written(tmp_path_factory.mktemp("sources"))
-    return folder, digests(folder)
-
-
-def test_equal_text_has_one_digest_wherever_it_lies(sources: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    _, before = sources
-    assert digests(written(tmp_path)) == before
-    assert before["uniform"] == "", "classes of the package have versions"
-    assert len(set(before.values())) == 6
-
-
 STALE = {
     **dict.fromkeys(("plugin.py", "helper.py", "deeper.py", "lazy.py", "named.py", "executed.py"), "plugin"),
     **dict.fromkeys(("parts/sibling.py", "chosen/one.py", "lib/later_of_test.py"), "plugin"),
@@ -129,18 +78,50 @@ STALE = {
     "site-packages/installed_of_test/method.py": "installed",
     **dict.fromkeys(("unrelated.py", "site-packages/library_of_test/inner.py"), ""),
 }
+SCRIPT = f"""
+import json
+from pathlib import Path
+from keyframe_bench import Extractor
+from keyframe_bench.core import sources
+from keyframe_bench.core.registry import load_plugins
+load_plugins(["plugin.py", "base.py", "child.py"])
+import editable_of_test.method, installed_of_test
+
+def digests():  # as another process would have them
+    sources._seen.clear()
+    sources.source_digest.cache_clear()
+    names = ("plugin", "base", "child", "editable", "installed", "uniform")
+    return {{name: sources.source_digest(Extractor.registry.get(name)) for name in names}}
+
+before, stale = digests(), {{}}
+for file in map(Path, {list(STALE)!r}):
+    text = file.read_text()
+    file.write_text(text + "\\ny = 2\\n")
+    stale[str(file)] = " ".join(name for name, digest in digests().items() if digest != before[name])
+    file.write_text(text)
+print(json.dumps([before, stale]))
+"""
 
 
-@pytest.mark.parametrize("file", STALE)
-def test_edited_code_makes_stale(sources: tuple[Path, dict[str, str]], file: str) -> None:
-    folder, before = sources
-    text = (folder / file).read_text()
-    (folder / file).write_text(text + "\ny = 2\n")
-    try:
-        after = digests(folder)
-    finally:
-        (folder / file).write_text(text)
-    assert {name for name in after if after[name] != before[name]} == set(STALE[file].split())
+def run(folder: Path, script: str) -> str:
+    """Run a script in a process of its own and return the last line that it printed."""
+    paths = [str(ROOT), str(folder / "src"), str(folder / "site-packages")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    printed = subprocess.check_output([sys.executable, "-c", script], cwd=folder, env=environment, text=True)
+    return printed.strip().splitlines()[-1]
+
+
+def test_edited_code_makes_stale_and_equal_text_has_one_digest_wherever_it_lies(tmp_path: Path) -> None:
+    found = []
+    for place in ("a", "b"):
+        for name, text in FILES.items():
+            (tmp_path / place / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place / name).write_text(text)
+        found.append(json.loads(run(tmp_path / place, SCRIPT)))
+    before, stale = found[0]
+    assert stale == STALE and found[1] == found[0]
+    assert before["uniform"] == "", "classes of the package have versions"
+    assert len(set(before.values())) == 6
 
 
 ONE = """
@@ -161,8 +142,8 @@ print(source_digest(Extractor.registry.get("child")))
     ],
 )
 def test_modules_under_a_name_that_is_put_together_count(tmp_path: Path, line: str) -> None:
-    method = METHOD.replace("NAME", "child").replace("BASE", "Extractor")
-    (tmp_path / "child.py").write_text(f"import importlib.util\nfrom pathlib import Path\n{method}\n        {line}\n")
+    start = "import importlib.util\nfrom pathlib import Path\n"
+    (tmp_path / "child.py").write_text(f"{start}{method('child')}\n        {line}\n")
     found = set()
     for value in (1, 2):
         (tmp_path / "helper.py").write_text(f"x = {value}\n")
@@ -224,8 +205,7 @@ def test_features_metrics_and_the_store_follow_a_module_beside_the_plugin(tmp_pa
 
 
 def test_what_no_file_holds_is_not_taken_for_that_of_another_process(tmp_path: Path) -> None:
-    script = METHOD.replace("NAME", "prompt").replace("BASE", "Extractor")
-    script += "from keyframe_bench.core.sources import source_digest\nprint(source_digest(Method))"
+    script = method("prompt") + "from keyframe_bench.core.sources import source_digest\nprint(source_digest(Method))"
     assert run(tmp_path, script) != run(tmp_path, script)
 
 

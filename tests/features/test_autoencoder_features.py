@@ -24,15 +24,15 @@ from keyframe_bench.video.arrays import ArrayFrame
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.onepass import read_pass
 
+torch = pytest.importorskip("torch")
+Trained = Callable[..., str]
 NETWORK = ConvolutionalNetwork.build("ae_final", {"width": 0.25, "geometry": 0.5})  # 48 x 96 pixels, code 8 x 6 x 12
 OTHER = ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5})
 
 
 @pytest.fixture(scope="module")
-def trained(checkpoint_of: Callable[..., str]) -> Callable[..., str]:
+def trained(checkpoint_of: Trained) -> Trained:
     """Write weights as after some training: batch statistics of their own, and pictures that are not grey."""
-    import torch
-
     from keyframe_bench.models.autoencoder import Autoencoder
 
     def write(network: ConvolutionalNetwork, path: Path) -> str:
@@ -51,14 +51,12 @@ def trained(checkpoint_of: Callable[..., str]) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, trained: Callable[..., str]) -> str:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> str:
     return trained(NETWORK, tmp_path_factory.mktemp("weights") / "half.safetensors")
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -72,8 +70,6 @@ def noise(n: int, height: int = 60, width: int = 80) -> list[ArrayFrame]:
 
 def by_the_module(checkpoint: str, frames: list[ArrayFrame]) -> tuple[np.ndarray, np.ndarray]:
     """Codes and reconstructions of levels 0 to 255 by the plain module, in 64 bits."""
-    import torch
-
     model, _ = load_autoencoder(checkpoint)
     pictures = np.stack([frame.rgb(model.network.input_height, model.network.input_width) for frame in frames])
     with torch.inference_mode():
@@ -91,9 +87,7 @@ def by_the_module(checkpoint: str, frames: list[ArrayFrame]) -> tuple[np.ndarray
     ],
     ids=lambda network: f"{network.name}-{network.up}",
 )
-def test_rows_are_what_the_network_gives(
-    network: ConvolutionalNetwork, tmp_path: Path, trained: Callable[..., str]
-) -> None:
+def test_rows_are_what_the_network_gives(network: ConvolutionalNetwork, tmp_path: Path, trained: Trained) -> None:
     path = trained(network, tmp_path / "x.safetensors")
     frames = noise(3)
     codes, levels = by_the_module(path, frames)
@@ -117,8 +111,6 @@ def test_bf16_is_near(checkpoint: str) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_row_depends_on_its_own_picture_only(checkpoint: str, precision: str) -> None:
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("a GPU takes several pictures at a time, and rounds by how many")
     frames = noise(5)
@@ -160,26 +152,18 @@ def test_what_was_encoded_last_is_no_ones_to_change(checkpoint: str) -> None:
     assert not np.array_equal(network.codes(pictures)[0], expected[0])
 
 
-def test_the_key_names_the_weights_not_their_place(
-    checkpoint: str, tmp_path: Path, trained: Callable[..., str]
-) -> None:
+def test_the_key_names_the_weights_not_their_place(checkpoint: str, tmp_path: Path, trained: Trained) -> None:
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(Path(checkpoint).read_bytes())
     other = trained(OTHER, tmp_path / "other.safetensors")
     assert AutoencoderCode(checkpoint=str(copy)) == AutoencoderCode(checkpoint=checkpoint)
     assert checkpoint not in AutoencoderCode(checkpoint=checkpoint).key
-    keys = {
-        kind(checkpoint=path, precision=precision).key
-        for kind in (AutoencoderCode, Reconstruction)
-        for path in (checkpoint, other)
-        for precision in ("fp32", "bf16")
-    }
+    files, kinds = (checkpoint, other), (AutoencoderCode, Reconstruction)
+    keys = {kind(checkpoint=p, precision=bits).key for kind in kinds for p in files for bits in ("fp32", "bf16")}
     assert len(keys) == 8
 
 
-def test_a_checkpoint_that_is_replaced_is_loaded_again(
-    checkpoint: str, tmp_path: Path, trained: Callable[..., str]
-) -> None:
+def test_a_checkpoint_that_is_replaced_is_loaded_again(checkpoint: str, tmp_path: Path, trained: Trained) -> None:
     path = tmp_path / "now.safetensors"
     path.write_bytes(Path(checkpoint).read_bytes())
     feature, frames = AutoencoderCode(checkpoint=str(path)), noise(1)
@@ -201,11 +185,7 @@ def test_bad_checkpoints_are_one_sentence(checkpoint: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_numbers_that_overflow_are_said(
-    checkpoint: str, tmp_path: Path, part: str, checkpoint_of: Callable[..., str]
-) -> None:
-    import torch
-
+def test_numbers_that_overflow_are_said(checkpoint: str, tmp_path: Path, part: str, checkpoint_of: Trained) -> None:
     model, _ = load_autoencoder(checkpoint)
     with torch.no_grad():
         for layer in getattr(model, part)[:2]:

@@ -28,10 +28,3 @@ def test_a_clusters_entropy_is_that_of_all_its_pixels_or_the_mean_of_its_frames(
     frames = [entropy(COUNTS[c == LABELS], base=2, axis=1).mean() for c in range(3)]
     assert cluster_entropies(COUNTS, LABELS, "pooled") == pytest.approx(pooled, abs=1e-12)
     assert cluster_entropies(COUNTS, LABELS, "mean_frame") == pytest.approx(frames, abs=1e-12)
-
-
-def test_black_and_white_frames_have_entropy_only_together() -> None:
-    counts = np.array([[8, 0], [0, 8]])
-    together = np.zeros(2, dtype=np.int64)
-    assert cluster_entropies(counts, together, "pooled").tolist() == [1.0]
-    assert cluster_entropies(counts, together, "mean_frame").tolist() == [0.0]

@@ -16,42 +16,27 @@ def clips_at(keyframes, times=STEADY, duration_s=100.0, **rules):
     return found.frames.tolist(), found.times.tolist()
 
 
-def test_an_event_lasts_until_it_has_been_quiet():
-    assert clips_at([20, 24, 33, 60]) == ([[20, 43], [60, 70]], [[20, 43], [60, 70]])
-
-
-def test_a_key_frame_exactly_when_the_quiet_time_ends_belongs_to_the_event():
-    assert clips_at([20, 30])[0] == [[20, 40]]
-    assert clips_at([20, 31])[0] == [[20, 30], [31, 41]]
-
-
-def test_the_first_frame_of_the_video_opens_no_event():
-    assert clips_at([0])[0] == []
-    assert clips_at([0, 5])[0] == [[5, 15]]
-    assert clips_at([])[0] == []
-
-
-def test_no_clip_leaves_the_video():
-    assert clips_at([1, 98], pre_roll_s=5) == ([[0, 11], [93, 100]], [[0, 11], [93, 100]])
-
-
-def test_pre_and_post_roll():
-    assert clips_at([20, 25], pre_roll_s=2.5, post_roll_s=3) == ([[18, 28]], [[17.5, 28]])
-    assert clips_at([20, 25], post_roll_s=0) == ([[20, 26]], [[20, 26]])  # the last key frame is seen
-    assert clips_at([20], quiet_s=0) == ([[20, 21]], [[20, 21]])
-    assert clips_at([20], post_roll_s=30)[0] == [[20, 50]]
-
-
-def test_clips_closer_than_merge_s_are_one():
-    assert clips_at([20, 35], quiet_s=5)[0] == [[20, 25], [35, 40]]
-    assert clips_at([20, 35], quiet_s=5, merge_s=10)[0] == [[20, 25], [35, 40]]  # exactly so far apart: two
-    assert clips_at([20, 35, 60], quiet_s=5, merge_s=10.5)[0] == [[20, 40], [60, 65]]
-    assert clips_at([20, 35], quiet_s=5, pre_roll_s=10)[0] == [[10, 40]]  # they touch
-    assert clips_at([20, 35], quiet_s=5, pre_roll_s=12)[0] == [[8, 40]]  # they overlap
-
-
-def test_order_and_repeats_of_key_frames_do_not_matter():
-    assert clips_at([60, 20, 20, 33, 24]) == clips_at([20, 24, 33, 60])
+@pytest.mark.parametrize(
+    ("keyframes", "rules", "frames"),
+    [
+        ([20, 24, 33, 60], {}, [[20, 43], [60, 70]]),
+        ([60, 20, 20, 33, 24], {}, [[20, 43], [60, 70]]),  # neither order nor repeats matter
+        ([20, 30], {}, [[20, 40]]),  # exactly when the quiet time ends: it still belongs to the event
+        ([20, 31], {}, [[20, 30], [31, 41]]),
+        *(([0], {}, []), ([], {}, []), ([0, 5], {}, [[5, 15]])),  # the first frame of the video opens nothing
+        ([1, 98], {"pre_roll_s": 5}, [[0, 11], [93, 100]]),  # no clip leaves the video
+        ([20, 25], {"pre_roll_s": 2.5, "post_roll_s": 3}, [[18, 28]]),
+        ([20, 25], {"post_roll_s": 0}, [[20, 26]]),  # the last key frame is seen
+        *(([20], {"quiet_s": 0}, [[20, 21]]), ([20], {"post_roll_s": 30}, [[20, 50]])),
+        ([20, 35], {"quiet_s": 5, "merge_s": 10}, [[20, 25], [35, 40]]),  # exactly so far apart: two
+        ([20, 35, 60], {"quiet_s": 5, "merge_s": 10.5}, [[20, 40], [60, 65]]),
+        ([20, 35], {"quiet_s": 5, "pre_roll_s": 10}, [[10, 40]]),  # they touch
+        ([20, 35], {"quiet_s": 5, "pre_roll_s": 12}, [[8, 40]]),  # they overlap
+    ],
+)
+@pytest.mark.parametrize("start", [0.0, 7.3])
+def test_clips_by_hand(keyframes, rules, frames, start):
+    assert clips_at(keyframes, STEADY + start, **rules)[0] == frames
 
 
 def test_variable_rate_is_judged_by_time():
@@ -60,14 +45,9 @@ def test_variable_rate_is_judged_by_time():
     assert clips_at([6], times, 81.0, post_roll_s=0) == ([[6, 7]], [[40, 41]])  # a usual frame distance
 
 
-def test_times_need_not_begin_at_zero():
-    assert clips_at([20, 24], STEADY + 7.3)[0] == clips_at([20, 24])[0]
-
-
 def test_times_that_repeat_or_step_back_and_no_duration():
     assert clips_at([1, 2, 3], np.zeros(4), 0.0) == ([[0, 4]], [[0, 0]])
-    frames, _ = clips_at([2, 7], np.array([0, 1, 2, 1.5, 1.6, 30, 29, 31, 32]), 33.0)
-    assert frames == [[2, 5], [7, 9]]
+    assert clips_at([2, 7], np.array([0, 1, 2, 1.5, 1.6, 30, 29, 31, 32]), 33.0)[0] == [[2, 5], [7, 9]]
 
 
 @pytest.mark.parametrize("rules", [{"quiet_s": -1}, {"quiet_s": None}, {"merge_s": "1 s"}])

@@ -97,27 +97,26 @@ def test_sparse_eigenvectors_are_those_of_the_dense_laplacian(kind: str) -> None
     rows = {"shots": shots((60,) * 15)[0], "walk": steps.cumsum(axis=0), "noise": steps}[kind]
     graph = neighbour_graph(rows, 5)
     values, vectors = np.linalg.eigh(laplacian_of(graph, normed=True).toarray())
-    found = smallest_eigenvectors(graph, 16)
-    assert found.values == pytest.approx(values[:16], abs=1e-9)
+    found_values, found = smallest_eigenvectors(graph, 16)
+    assert found_values == pytest.approx(values[:16], abs=1e-9)
     # Spans, where the next eigenvalue is apart: no copy of a nearly repeated one is missing.
     cut = int(np.diff(values[:17]).argmax()) + 1
-    overlap = np.linalg.svd(found.vectors[:, :cut].T @ vectors[:, :cut], compute_uv=False)
+    overlap = np.linalg.svd(found[:, :cut].T @ vectors[:, :cut], compute_uv=False)
     assert overlap == pytest.approx(1.0, abs=1e-6)
-    assert found.vectors[np.abs(found.vectors).argmax(axis=0), np.arange(16)].min() > 0
+    assert found[np.abs(found).argmax(axis=0), np.arange(16)].min() > 0
 
 
-def test_the_largest_step_counts_and_ties_go_to_fewer() -> None:
-    assert eigengap(np.array([0.0, 0.9, 1.0, 1.05]), most=3) == 2  # k = 1 is not a choice
-    assert eigengap(np.array([0.0, 0.0, 0.0, 0.5, 0.5]), most=4) == 3
-    assert eigengap(np.array([0.0, 0.25, 0.5, 0.75, 1.0]), most=4) == 2
-    assert eigengap(np.array([0.0, 0.1, 0.2, 0.3, 0.9]), most=3) == 2  # the step after 4 is out of reach
-    assert eigengap(np.array([0.0]), most=4) == 1
-    assert eigengap(np.array([0.0, 2.0]), most=4) == 2
-
-
-def test_the_same_seed_gives_the_same_clusters() -> None:
-    rows = np.random.default_rng(0).normal(size=(900, 8))
-    assert labels(rows, 9, seed=3).tolist() == labels(rows, 9, seed=3).tolist()
+@pytest.mark.parametrize(
+    ("values", "most", "k"),
+    [
+        ([0.0, 0.9, 1.0, 1.05], 3, 2),  # k = 1 is not a choice
+        *(([0.0, 0.0, 0.0, 0.5, 0.5], 4, 3), ([0.0, 0.25, 0.5, 0.75, 1.0], 4, 2)),  # of equals the smaller
+        ([0.0, 0.1, 0.2, 0.3, 0.9], 3, 2),  # the step after 4 is out of reach
+        *(([0.0], 4, 1), ([0.0, 2.0], 4, 2)),
+    ],
+)
+def test_the_largest_step_counts_and_ties_go_to_fewer(values: list[float], most: int, k: int) -> None:
+    assert eigengap(np.array(values), most=most) == k
 
 
 def test_still_pictures_are_one_cluster_each() -> None:

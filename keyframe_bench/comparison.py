@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .core.budget import Budget
 from .core.errors import KeyframeBenchError, UsageError
 from .core.files import printable
+from .core.split import Split
 from .datasets.base import Dataset, VideoItem
 from .video.frame_folder import VideoPath, as_video
 
@@ -93,14 +95,14 @@ def sweep(
             out=Path(out) if out is not None else Path(temporary),
             extractors=[extractors] if isinstance(extractors, str) and extractors != "all" else extractors,
             grid=grid or {},
-            budgets=[str(b) for b in budgets],
+            budgets=[Budget.parse(b) for b in budgets],
             sampling=sampling,
             seeds=seeds,
             on_error=on_error,  # type: ignore[arg-type]  # RunSpec checks it
             backend="loky" if n_jobs > 1 else "serial",
             n_jobs=n_jobs,
             cache_gb=cache_gb,
-            split=split,
+            split=Split.parse(split) if split else None,
             split_seed=split_seed,
             trainer=trainer or {},
             trainings=Path(trainings),

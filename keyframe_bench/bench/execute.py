@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.budget import Budget
 from ..core.files import locked, make_folder, read_file, remove_leftovers, write_atomic
 from ..core.records import parse_json
 from ..core.registry import load_plugins
@@ -221,7 +220,7 @@ def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
     return {
         "dataset": spec.dataset.name,
         "revision": plan.revision,
-        "budget": ",".join(spec.budgets),
+        "budget": ",".join(map(str, spec.budgets)),
         "sampling": spec.sampling,
         "seeds": list(spec.seeds),
         **({} if plan.division is None else {"split": plan.division.name, "folds": len(plan.division.folds)}),
@@ -236,7 +235,7 @@ def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
                 for v in plan.variants
                 if v.options is None or v.params[CHECKPOINT]
                 for b in spec.budgets
-                for w in shared_features(v.build(), measured, Budget.parse(b))
+                for w in shared_features(v.build(), measured, b)
             )
         ),
     }

@@ -15,6 +15,10 @@ class WorkerDiedError(KeyframeBenchError):
     """The process that computed a video is gone."""
 
 
+class UntrainedError(KeyframeBenchError):
+    """There is no checkpoint, since its training failed."""
+
+
 def raise_interrupt(error: BaseException) -> None:
     """Raise `KeyboardInterrupt` if that is what ``error`` comes from.
 

@@ -9,9 +9,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from ..core.cells import Cell
 from ..core.checkpoint import checkpoint_id, read_record
-from ..core.errors import KeyframeBenchError, OutputError, UsageError, VideoError
+from ..core.errors import OutputError, UsageError, VideoError
 from ..core.files import digest, file_name
 from ..core.split import Split
 from ..datasets.base import VideoItem
@@ -19,7 +18,7 @@ from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData
 from ..training.division import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
 from ..video.onepass import read_pass
-from .failures import described, raise_interrupt, raise_plain
+from .failures import UntrainedError, described, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant
 from .train import Training, finished, train
 
@@ -27,10 +26,6 @@ INNER = 0.8
 """Share of what an outer fold trains on that trains; the rest chooses the epoch."""
 
 Say = Callable[[str], None]
-
-
-class UntrainedError(KeyframeBenchError):
-    """There is no checkpoint, since its training failed."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +80,8 @@ class Division:
         return (self.starts[video][0], self.ends[video]) if self.starts else None
 
 
-def divide(spec: RunSpec, items: Sequence[VideoItem], hashes: Sequence[str]) -> Division:
-    """Return how ``spec`` divides its videos; copies of a file, and the videos of a group, stay together.
+def divide(spec: RunSpec, split: Split, items: Sequence[VideoItem], hashes: Sequence[str]) -> Division:
+    """Return how the split of ``spec`` divides its videos; copies of a file, and the videos of a group, stay together.
 
     Raises
     ------
@@ -95,7 +90,6 @@ def divide(spec: RunSpec, items: Sequence[VideoItem], hashes: Sequence[str]) -> 
     VideoError
         If frames must be counted, a file has none, and ``on_error=raise``.
     """
-    split = Split.parse(spec.split)
     held = grouped(items, hashes)
     if split.kind == "temporal":
         return _by_time(split, held, hashes, strict=spec.on_error == "raise")
@@ -193,6 +187,15 @@ class Learned:
             "division": None if division is None else division.digest,
         }
 
+    def has_seen(self, sha256: str, start_s: float | None) -> bool | None:
+        """Say whether training has looked at what is scored of a video; None where there was no training.
+
+        Of one that learned from annotators any part of the video counts.
+        """
+        if self.sha256 is None:
+            return None
+        return saw(self.record, sha256, None if self.record["supervision"] == "users" else start_s)
+
 
 _TOLD = ("sampling", "limit", "limit_validation", "split_seed", "data_digest")
 """What tells given checkpoints of one data set apart, in `TrainingData.told` and the facts of its clips."""
@@ -212,8 +215,8 @@ def given(method: Trainable) -> Learned:
     return Learned(method.checkpoint, sha256, record, options, seed, fold, edited=edited)
 
 
-def refuse_leaks(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> None:
-    """Raise `UsageError` if a method that learns from human annotators sees a video that it is scored on.
+def leak_of(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> UsageError | None:
+    """Return the error of a method that learned from human annotators of a video that it is scored on.
 
     Parameters
     ----------
@@ -225,23 +228,23 @@ def refuse_leaks(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> No
     """
     method = variant.build()
     if spec.leak == "allow" or not isinstance(method, Trainable):
-        return
+        return None
     if variant.options is not None:
-        if method.supervision == "users" and spec.split.startswith("temporal"):
-            raise UsageError(
-                f"split={spec.split} would score {variant.name!r}, which learns from human annotators, on videos that "
-                "it was trained on; use split=kfold:5 or videos:0.8, or leak=allow, which labels the row"
-            )
-        return
-    if method.trained_record()["supervision"] != "users":
-        return
-    known = [name for name, sha256 in shas.items() if method.has_seen(sha256)]
-    if known:
-        others = f" and {len(known) - 1} more of these videos" if len(known) > 1 else ""
-        raise UsageError(
-            f"{variant.name!r} learned from what human annotators chose on {known[0]!r}{others}, and is not scored on "
-            "what it was trained on: give split=kfold:5 instead of a checkpoint, or leak=allow, which labels the row"
+        if method.supervision != "users" or not spec.in_time:
+            return None
+        return UsageError(
+            f"split={spec.split} would score {variant.name!r}, which learns from human annotators, on videos that "
+            "it was trained on; use split=kfold:5 or videos:0.8, or leak=allow, which labels the row"
         )
+    users = method.trained_record()["supervision"] == "users"
+    known = [name for name, sha256 in shas.items() if users and method.has_seen(sha256)]
+    if not known:
+        return None
+    others = f" and {len(known) - 1} more of these videos" if len(known) > 1 else ""
+    return UsageError(
+        f"{variant.name!r} learned from what human annotators chose on {known[0]!r}{others}, and is not scored on "
+        "what it was trained on: give split=kfold:5 instead of a checkpoint, or leak=allow, which labels the row"
+    )
 
 
 def learn(
@@ -267,25 +270,57 @@ def learn(
         is not "raise", it says why.
     """
     data = cache(partial(_training_data, spec, division))  # of one fold once: it knows hashes and listed videos
-    asked: dict[str, _Ask] = {}
+    asked: dict[str, Callable[..., Learned]] = {}
     of_variant: dict[int, list[str]] = {}
     for number, variant in enumerate(variants):
-        if variant.options is None:
-            continue
         method = variant.build()
-        assert isinstance(method, Trainable)  # `variants` gives options to no other
+        if variant.options is None or not isinstance(method, Trainable):
+            continue
         sampling = method.sampling or spec.sampling
         for fold, seed in itertools.product(range(len(division.folds)), spec.seeds if method.seeded else (None,)):
             # Settings of the extractor itself share a training.
             key = digest([variant.name, variant.options.identity, fold, seed, sampling])
             read = partial(data, fold, sampling, method.supervision == "users")
-            asked.setdefault(key, _Ask(spec, variant, read, fold, len(division.folds), seed))
+            asked.setdefault(key, partial(_learned, spec, variant, read, fold, len(division.folds), seed))
             of_variant.setdefault(number, []).append(key)
     found: dict[str, Learned] = {}
     for i, (key, ask) in enumerate(asked.items(), start=1):
-        begun = None if only_found else partial(say, f"training {i} of {len(asked)}: {ask.told}")
-        found[key] = ask.learned(begun)
+        found[key] = ask(None if only_found else lambda told, i=i: say(f"training {i} of {len(asked)}: {told}"))
     return {n: [_usable(spec, variants[n], found[key]) for key in keys] for n, keys in of_variant.items()}
+
+
+def _learned(
+    spec: RunSpec,
+    variant: Variant,
+    data: Callable[[], TrainingData],
+    fold: int,
+    n_folds: int,
+    seed: int | None,
+    begun: Say | None,
+) -> Learned:
+    """Train, or find what was trained; ``begun`` is told before training, and without it nothing is trained."""
+    name, options = variant.name, variant.options
+    assert options is not None
+    told = f"{name}, fold {fold + 1} of {n_folds}" + ("" if seed is None else f", seed {seed}")
+    learned = partial(Learned, options=options.identity, seed=seed, fold=fold)
+    try:
+        training = Training(extractor=name, options=options, data=data(), out=spec.trainings, seed=seed or 0)
+        training = replace(training, out=spec.trainings / file_name(training.label))
+        trained = finished(training)
+        if trained is None and begun is not None:
+            begun(told)
+            trained = train(training)
+        if trained is None:
+            return learned(untrained=f"{told}: it is not trained yet")
+        path = str(trained.best)
+        return learned(path, checkpoint_id(path, name), read_record(path, name))
+    except OutputError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a training that fails is a failed row; the others go on
+        raise_interrupt(error)
+        if spec.on_error == "raise":
+            raise_plain(error)
+        return learned(untrained=f"training of {told} failed: {described(error)}")
 
 
 def _usable(spec: RunSpec, variant: Variant, one: Learned) -> Learned:
@@ -300,78 +335,16 @@ def _usable(spec: RunSpec, variant: Variant, one: Learned) -> Learned:
 
 def _training_data(spec: RunSpec, division: Division, fold: int, sampling: str, annotated: bool) -> TrainingData:
     """Return what a fold trains on; an inner part of it chooses the epoch."""
-    ids = division.folds[fold].train
+    ids, starts = division.folds[fold].train, division.starts
+    until = {name: starts[name][0] if name in starts else division.ends[name] for name in ids} if starts else None
     data = TrainingData(
         dataset=spec.dataset,
         split=Split("videos", INNER),
         sampling=sampling,
         only=ids,
         annotated=annotated,
-        until={name: division.starts.get(name, (division.ends[name],))[0] for name in ids} if division.starts else None,
+        until=until,
         cache_gb=spec.cache_gb,
     )
     alone = len({item.group for item in data.items}) < 2
-    return replace(data, split=Split("temporal", INNER)) if alone or division.starts else data
-
-
-@dataclass(frozen=True)
-class _Ask:
-    """One training that cells rest on: of a method, on one fold, with one seed."""
-
-    spec: RunSpec
-    variant: Variant
-    data: Callable[[], TrainingData]
-    fold: int
-    n_folds: int
-    seed: int | None
-
-    @property
-    def told(self) -> str:
-        """What messages call it."""
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.variant.name}, fold {self.fold + 1} of {self.n_folds}{seed}"
-
-    def learned(self, begun: Callable[[], None] | None) -> Learned:
-        """Train, or find what was trained; ``begun`` is called before training, and without it nothing is trained."""
-        options = self.variant.options
-        assert options is not None
-        mine: dict[str, Any] = {"options": options.identity, "seed": self.seed, "fold": self.fold}
-        try:
-            training = Training(
-                extractor=self.variant.name,
-                options=options,
-                data=self.data(),
-                out=self.spec.trainings,
-                seed=self.seed or 0,
-            )
-            training = replace(training, out=self.spec.trainings / file_name(training.label))
-            trained = finished(training)
-            if trained is None and begun is not None:
-                begun()
-                trained = train(training)
-            if trained is None:
-                return Learned(**mine, untrained=f"{self.told}: it is not trained yet")
-            path = str(trained.best)
-            return Learned(path, checkpoint_id(path, self.variant.name), read_record(path, self.variant.name), **mine)
-        except OutputError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a training that fails is a failed row; the others go on
-            raise_interrupt(error)
-            if self.spec.on_error == "raise":
-                raise_plain(error)
-            return Learned(**mine, untrained=f"training of {self.told} failed: {described(error)}")
-
-
-def has_seen(learned: Learned, sha256: str, start_s: float | None) -> bool | None:
-    """Say whether training has looked at what is scored of a video; None where there was no training.
-
-    Of one that learned from annotators any part of the video counts.
-    """
-    if learned.sha256 is None:
-        return None
-    return saw(learned.record, sha256, None if learned.record["supervision"] == "users" else start_s)
-
-
-def why_untrained(cell: Cell) -> UntrainedError | None:
-    """Return the error of a cell that lacks its checkpoint."""
-    return UntrainedError(cell.untrained) if cell.untrained else None
+    return replace(data, split=Split("temporal", INNER)) if alone or starts else data

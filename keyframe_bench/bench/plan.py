@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation, annotation_json
 from ..core.budget import Budget
 from ..core.cells import HUMAN, Cell
-from ..core.errors import UnavailableError, UsageError, VideoError, raise_out_of_memory
-from ..core.feature import Feature
+from ..core.errors import KeyframeBenchError, UnavailableError, UsageError, VideoError, raise_out_of_memory
 from ..core.files import digest
 from ..core.records import read_cell, read_video_record
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features
+from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
 from ..video.frame_folder import check_video, sha256_of_video
-from .learned import Division, Learned, Say, divide, given, has_seen, learn, refuse_leaks
+from .learned import Division, Learned, Say, divide, given, leak_of, learn
 from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
 
 
@@ -48,24 +49,24 @@ class Scope:
         (data set, video) to (sha256, digest of the annotation).
     keys : frozenset of str
         Cells that were asked for.
-    divided : dict
-        (data set, split) to hashes of its divisions: what was trained on other folds is out of date.
+    divisions : frozenset of (str, str, str)
+        Data set, split, hash of a division: what was trained on other folds is out of date.
     """
 
     videos: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
-    divided: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    divisions: frozenset[tuple[str, str, str]] = frozenset()
 
     def __or__(self, other: Scope) -> Scope:
-        both = {at: self.divided.get(at, frozenset()) | other.divided.get(at, frozenset()) for at in self.divided}
-        return Scope(self.videos | other.videos, self.keys | other.keys, other.divided | both)
+        return Scope(self.videos | other.videos, self.keys | other.keys, self.divisions | other.divisions)
 
     def __contains__(self, record: Mapping[str, Any]) -> bool:
         """Say whether a cell is about a video of this run as it is now: a table is about one data set."""
-        now = self.videos.get((record["dataset"], record["video"]))
-        division = record.get("division")
-        current = {division} if division is None else self.divided.get((record["dataset"], record["split"]), {division})
-        return division in current and now == (record["video_sha256"], record["annotation"])
+        if self.videos.get((record["dataset"], record["video"])) != (record["video_sha256"], record["annotation"]):
+            return False
+        division, place = record.get("division"), (record["dataset"], record.get("split"))
+        known = [digest for *at, digest in self.divisions if tuple(at) == place]
+        return division is None or not known or division in known
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class Plan:
         """Return which cells of the output folder are up to date."""
         name = self.spec.dataset.name
         videos = {(name, job.item.id): (job.sha256, annotation_digest(job.item.annotation)) for job in self.jobs}
-        divided = {} if self.division is None else {(name, self.division.name): frozenset({self.division.digest})}
-        return Scope(videos, frozenset(cell.key for cell in self.cells), divided)
+        divisions = [] if self.division is None else [(name, self.division.name, self.division.digest)]
+        return Scope(videos, frozenset(cell.key for cell in self.cells), frozenset(divisions))
 
     def missing(self, problems: list[str]) -> list[VideoJob]:
         """Return the jobs reduced to cells that have no usable result yet; complete videos are left out.
@@ -181,66 +182,65 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     items = spec.dataset.videos()[: spec.limit]
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
-    chosen, left_out = _without_blind(spec, chosen, items)
-    not_run = [*not_run, *left_out]
+    chosen = _kept(spec, chosen, partial(_blind, spec, items), not_run)
     jobs = [_job(spec, item) for item in items]
+    chosen = _kept(spec, chosen, partial(leak_of, spec, shas={job.item.id: job.sha256 for job in jobs}), not_run)
     division, learned = None, {}
-    chosen, left_out = _without_leaks(spec, chosen, jobs)
-    not_run = [*not_run, *left_out]
-    if spec.split:
-        division = divide(spec, [job.item for job in jobs], [job.sha256 for job in jobs])
+    if spec.split is not None:
+        division = divide(spec, spec.split, [job.item for job in jobs], [job.sha256 for job in jobs])
         learned = learn(spec, chosen, division, only_found=only_found, say=say)
         jobs = [replace(j, unreadable=j.unreadable or division.unreadable.get(j.item.id, "")) for j in jobs]
         jobs = [job for job in jobs if job.unreadable or job.item.id in division.tested]
+    trainings = list({id(one): one for several in learned.values() for one in several}.values())
+    ready: list[Variant] = []
+    rows: list[_Row] = []
     for number, variant in enumerate(chosen):
-        if variant.options is None and isinstance(method := variant.build(), Trainable):
-            learned[number] = [given(method)]
-    jobs = [replace(job, cells=tuple(_cells(spec, job, chosen, learned, division))) for job in jobs]
+        method, several = variant.build(), learned.get(number, [])
+        if variant.options is None:
+            ready.append(variant)
+            rows.append(_Row(method, given(method) if isinstance(method, Trainable) else None))
+        else:
+            ready.append(variant.with_checkpoint(next((one.path for one in several if one.path), "")))
+            rows += [_Row(variant.with_checkpoint(one.path).build(), one) for one in several]
+    jobs = [replace(job, cells=tuple(_cells(spec, job, rows, division))) for job in jobs]
     revision = f"{spec.dataset.revision()} {source_digest(type(spec.dataset))}".strip()
-    trainings = {id(one): one for several in learned.values() for one in several if division is not None}
-    ready = [v.with_checkpoint(_first_path(learned[i])) if v.options else v for i, v in enumerate(chosen)]
-    return Plan(spec, jobs, not_run, revision, ready, division, list(trainings.values()))
+    return Plan(spec, jobs, list(dict.fromkeys(not_run)), revision, ready, division, trainings)
 
 
-def _first_path(learned: Iterable[Learned]) -> str:
-    return next((one.path for one in learned if one.path), "")
-
-
-def _without_leaks(spec: RunSpec, chosen: list[Variant], jobs: list[VideoJob]) -> tuple[list[Variant], list[NotRun]]:
-    """Leave out methods that would be scored on what they learned from annotators of; one asked for by name raises."""
-    kept, left_out = [], []
+def _kept(
+    spec: RunSpec,
+    chosen: Sequence[Variant],
+    obstacle: Callable[[Variant], KeyframeBenchError | None],
+    not_run: list[NotRun],
+) -> list[Variant]:
+    """Return the methods without an ``obstacle``; others are ``not_run``, and one asked for by name raises."""
+    kept = []
     for variant in chosen:
-        try:
-            refuse_leaks(spec, variant, {job.item.id: job.sha256 for job in jobs})
+        error = obstacle(variant)
+        if error is None:
             kept.append(variant)
-        except UsageError as error:
-            if variant.name in spec.named or variant.name in spec.grid:
-                raise
-            left_out.append(NotRun(variant.name, str(error)))
-    return kept, left_out
+        elif variant.name in spec.named or variant.name in spec.grid:
+            raise error
+        else:
+            not_run.append(NotRun(variant.name, str(error).removeprefix(_cannot_run(variant))))
+    return kept
 
 
-def _without_blind(
-    spec: RunSpec, chosen: list[Variant], items: Sequence[VideoItem]
-) -> tuple[list[Variant], list[NotRun]]:
-    """Leave out methods that look at annotations which there are not; one asked for by name raises."""
-    known = any(_known(item.annotation) for item in items)
-    users = any(item.annotation is not None and item.annotation.choosers for item in items)
-    kept, left_out = [], []
-    for variant in chosen:
-        method = variant.build()
-        reason = "it looks at annotations" if method.privileged and not known else ""
-        by_users = isinstance(method, Trainable) and method.supervision == "users"
-        if by_users and variant.options is not None and not users:
-            reason = "it learns from human annotators"
-        if not reason:
-            kept.append(variant)
-            continue
-        reason += f", and data set {spec.dataset.name!r} has none"
-        if variant.name in spec.named or variant.name in spec.grid:
-            raise UnavailableError(f"extractor {variant.name!r} cannot run: {reason}")
-        left_out.append(NotRun(variant.name, reason))
-    return kept, list(dict.fromkeys(left_out))
+def _blind(spec: RunSpec, items: Sequence[VideoItem], variant: Variant) -> KeyframeBenchError | None:
+    """Return the error of a method that requires annotations which there are not."""
+    method = variant.build()
+    by_users = isinstance(method, Trainable) and method.supervision == "users" and variant.options is not None
+    what = ""
+    if by_users and not any(item.annotation is not None and item.annotation.choosers for item in items):
+        what = "learns from human annotators"
+    elif method.privileged and not any(_known(item.annotation) for item in items):
+        what = "looks at annotations"
+    reason = f"{_cannot_run(variant)}it {what}, and data set {spec.dataset.name!r} has none"
+    return UnavailableError(reason) if what else None
+
+
+def _cannot_run(variant: Variant) -> str:
+    return f"extractor {variant.name!r} cannot run: "
 
 
 def _job(spec: RunSpec, item: VideoItem) -> VideoJob:
@@ -256,13 +256,26 @@ def _job(spec: RunSpec, item: VideoItem) -> VideoJob:
     return VideoJob(item, sha, (), cache_bytes=round(spec.cache_gb * 1e9))
 
 
-def _cells(
-    spec: RunSpec,
-    job: VideoJob,
-    chosen: list[Variant],
-    learned: Mapping[int, list[Learned]],
-    division: Division | None,
-) -> Iterable[Cell]:
+class _Row:
+    """A method as a row of the table has it, and what it has learned if it does."""
+
+    def __init__(self, method: Extractor, learned: Learned | None) -> None:
+        self.method, self.learned = method, learned
+        self.params = {name: value for name, value in method.params.items() if name != CHECKPOINT}
+        if not isinstance(method, Trainable):  # of others it may be any parameter
+            self.params = method.params
+        self.source = source_digest(type(method))
+        self.features = cache(self._features)
+
+    def _features(self, budget: Budget) -> tuple[str, ...]:
+        """Return the keys of what is read; of a method that could not be trained nothing is known."""
+        if self.learned is not None and self.learned.untrained:
+            return ()
+        features = dict.fromkeys([*self.method.needs, *budget_features(budget)])
+        return (*(f.key + source_digest(type(f)) for f in features), *self.method.depends_on)
+
+
+def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Division | None) -> Iterator[Cell]:
     """Yield the cells of one video; none where it cannot be read."""
     item = job.item
     if job.unreadable:
@@ -276,55 +289,36 @@ def _cells(
         "run_sampling": spec.sampling,
         "part": part,
     }
-    where: dict[str, Any] = {} if part is None or division is None else {"split": division.name}
-    for number, variant in enumerate(chosen):
-        if number not in learned:
-            yield from _cells_of(spec, variant, item, spec.seeds, {**common, **where})
+    split = None if part is None or division is None else division.name
+    for row in rows:
+        method, one, told, seeds = row.method, row.learned, {**common, "split": split}, spec.seeds
+        if method.privileged and not _known(item.annotation):
             continue
-        for one in learned[number]:
-            if one.fold is not None and division is not None and one.fold not in division.folds_testing(item.id):
+        own_seed = one is not None and one.seed is not None and division is not None  # of its training
+        if one is not None:
+            if division is not None and one.fold is not None and one.fold not in division.folds_testing(item.id):
                 continue
-            ready = variant.with_checkpoint(one.path)
             start_s = None if part is None or division is None else division.starts[item.id][1]
-            told = {**common, **one.fields(division), "seen": has_seen(one, job.sha256, start_s)}
-            seeds = spec.seeds if division is None or one.seed is None else (one.seed,)
-            yield from _cells_of(spec, ready, item, seeds, told, once=one.seed is None or division is None)
+            told = {**common, **one.fields(division), "seen": one.has_seen(job.sha256, start_s)}
+            seeds = (one.seed,) if own_seed and one.seed is not None else seeds
+        for budget in spec.budgets:
+            if budget.needs_support not in method.supports:
+                continue
+            for seed in seeds if method.stochastic or own_seed else (0,):
+                yield Cell(
+                    extractor=method.name,
+                    version=method.version,
+                    params=row.params,
+                    features=row.features(budget),
+                    budget=str(budget),
+                    sampling=method.sampling or spec.sampling,
+                    seed=seed,
+                    source=row.source,
+                    **told,
+                )
     if item.annotation is not None and len(item.annotation.choosers) > 1:
-        # The people's own choice against each other: it has no budget, so it stands once.
-        yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, **common, **where)
-
-
-def _cells_of(
-    spec: RunSpec, variant: Variant, item: VideoItem, seeds: Sequence[int], common: Mapping[str, Any], once: bool = True
-) -> Iterable[Cell]:
-    """Yield the cells of one method on one video; with ``once``, seed 0 alone where the selection draws nothing."""
-    extractor = variant.build()
-    if extractor.privileged and not _known(item.annotation):
-        return
-    params = variant.params
-    if isinstance(extractor, Trainable):  # where the checkpoint lies is of no matter
-        params = {name: value for name, value in params.items() if name != CHECKPOINT}
-    for budget in spec.budgets:
-        wanted = Budget.parse(budget)
-        if wanted.needs_support not in extractor.supports:
-            continue
-        features: dict[Feature, None] = {}
-        depends_on: tuple[str, ...] = ()
-        if not common.get("untrained"):
-            features = dict.fromkeys([*extractor.needs, *budget_features(wanted)])
-            depends_on = extractor.depends_on
-        for seed in seeds if extractor.stochastic or not once else (0,):
-            yield Cell(
-                extractor=variant.name,
-                version=extractor.version,
-                params=params,
-                features=(*(f.key + source_digest(type(f)) for f in features), *depends_on),
-                budget=budget,
-                sampling=extractor.sampling or spec.sampling,
-                seed=seed,
-                source=source_digest(type(extractor)),
-                **common,
-            )
+        # The annotators' own choices against each other: they have no budget, so that the row stands once.
+        yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, split=split, **common)
 
 
 def _known(annotation: Annotation | None) -> bool:

@@ -48,8 +48,7 @@ from .cell_records import (
     skipped_record,
     video_record,
 )
-from .failures import WorkerDiedError, raise_interrupt, raise_plain
-from .learned import why_untrained
+from .failures import UntrainedError, WorkerDiedError, raise_interrupt, raise_plain
 from .plan import VideoJob, cell_path, metric_versions, missing_part, record_path
 from .spec import OnError
 from .thumbnails import write_thumbnails
@@ -295,8 +294,8 @@ class _Video:
     def _cell(
         self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None
     ) -> dict[str, Any]:
-        if (error := why_untrained(cell)) is not None:
-            raise error
+        if cell.untrained:
+            raise UntrainedError(cell.untrained)
         start, _ = cell.part or (0, 0)
         known = annotation
         if start:  # metrics see a part as a video of its own, whose first frame is 0

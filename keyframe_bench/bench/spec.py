@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from ..core.budget import Budget, Sampling
 from ..core.errors import UnavailableError, UsageError
 from ..core.feature import opens_file
+from ..core.params import Parameter, Range
 from ..core.split import Split
 from ..datasets.base import Dataset
 from ..extractors._inferred import unsupported
@@ -21,6 +22,19 @@ from ..training.options import TrainerOptions
 OnError = Literal["raise", "warn", "skip"]
 Leak = Literal["refuse", "allow"]
 Backend = Literal["serial", "loky", "ray"]
+
+_OPTIONS = {
+    "on_error": Parameter("on_error", (), choices=get_args(OnError)),
+    "limit": Parameter("limit", (int,), optional=True, range=Range(1)),
+    "cache_gb": Parameter("cache_gb", (float,), range=Range(0, 1e9)),
+    "split_seed": Parameter("split_seed", (int,), range=Range(0)),
+    "leak": Parameter("leak", (), choices=get_args(Leak)),
+    "backend": Parameter("executor", (), choices=get_args(Backend)),
+    "threads": Parameter("executor.threads", (int,), optional=True, range=Range(1)),
+    "address": Parameter("executor.address", (str,)),
+}
+_N_JOBS = Parameter("executor.n_jobs", (int,), range=Range(1))
+_SEED = Parameter("seeds", (int,), range=Range(0, 2**63 - 1))
 
 CHECKPOINT = "checkpoint"
 """The parameter that says what a method has learned."""
@@ -55,7 +69,7 @@ class RunSpec:
     dataset: Dataset
     out: Path
     extractors: Sequence[str] | Literal["all"]
-    budgets: Sequence[str]
+    budgets: Sequence[Budget]
     sampling: str
     seeds: Sequence[int]
     on_error: OnError
@@ -67,67 +81,48 @@ class RunSpec:
     plugins: Sequence[str] = ()
     limit: int | None = None
     cache_gb: float = 0
-    split: str = ""
+    split: Split | None = None
     split_seed: int = 0
     trainings: Path = Path("outputs/trainings")
     trainer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     leak: Leak = "refuse"
 
     def __post_init__(self) -> None:
-        if not self.budgets:
-            raise UsageError("budget=[] is empty; give at least one, such as budget=8")
-        if not self.seeds:
-            raise UsageError("seeds=[] is empty; give at least one, such as seeds=[0]")
-        for seed in self.seeds:
-            if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-                raise UsageError(f"seeds={seed!r} is not a whole number of at least 0 and below 2^63")
-        if not self.extractors:
-            raise UsageError("extractors=[] is empty; give names such as extractors='[uniform,vsumm]', or all")
-        if self.on_error not in get_args(OnError):
-            raise UsageError(f"on_error={self.on_error} is not one of raise, warn, skip")
-        self._check_executor()
-        if self.limit is not None and not _is_count(self.limit):
-            raise UsageError(f"limit={self.limit!r} is not a number of videos, at least 1, or null for all")
-        number = isinstance(self.cache_gb, (int, float)) and not isinstance(self.cache_gb, bool)
-        if not number or not 0 <= self.cache_gb <= 1e9:
-            raise UsageError(f"cache_gb={self.cache_gb!r} is not a number of gigabytes from 0 (keep nothing) to 1e9")
-        self._check_split()
-        object.__setattr__(self, "budgets", tuple(dict.fromkeys(str(Budget.parse(b)) for b in self.budgets)))
-        object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
-        object.__setattr__(self, "seeds", tuple(dict.fromkeys(self.seeds)))
-
-    def _check_split(self) -> None:
-        if self.leak not in get_args(Leak):
-            raise UsageError(f"leak={self.leak} is not one of {', '.join(get_args(Leak))}")
-        if isinstance(self.split_seed, bool) or not isinstance(self.split_seed, int) or self.split_seed < 0:
-            raise UsageError(f"split_seed={self.split_seed!r} is not a whole number of at least 0")
-        if not self.split:
-            if self.trainer:
-                name = next(iter(self.trainer))
-                raise UsageError(
-                    f"trainer.{name} is given, and nothing is trained without split=, such as split=kfold:5"
-                )
-            return
-        split = Split.parse(self.split)
-        if split.kind == "frames":
-            raise UsageError(
-                f"split={split} holds out frames whose neighbours train, so that nearly every one was seen: run scores "
-                "on whole videos or later parts; use split=kfold:5, videos:0.8 or temporal:0.8"
-            )
-        object.__setattr__(self, "split", str(split))
-
-    def _check_executor(self) -> None:
-        if self.backend not in get_args(Backend):
-            raise UsageError(f"executor={self.backend} is not one of {', '.join(get_args(Backend))}")
-        free = self.n_jobs is None and self.backend == "ray"
-        if not free and not _is_count(self.n_jobs):
-            raise UsageError(f"executor.n_jobs={self.n_jobs!r} is not a whole number of at least 1")
+        for name, given, such in (
+            ("budget", self.budgets, "budget=8"),
+            ("seeds", self.seeds, "seeds=[0]"),
+            ("extractors", self.extractors, "extractors='[uniform,vsumm]'"),
+        ):
+            if not given:
+                raise UsageError(f"{name}=[] is empty; give at least one, such as {such}")
+        for name, option in _OPTIONS.items():
+            option.check(getattr(self, name), "run")
+        replace(_N_JOBS, optional=self.backend == "ray").check(self.n_jobs, "run")
         if self.backend == "serial" and self.n_jobs != 1:
             raise UsageError(f"executor.n_jobs={self.n_jobs} needs worker processes; add executor=loky")
-        if self.threads is not None and not _is_count(self.threads):
-            raise UsageError(f"executor.threads={self.threads!r} is not a whole number of at least 1, or null")
-        if not isinstance(self.address, str) or not self.address:
+        if not self.address:
             raise UsageError(f"executor.address={self.address!r} is not auto or HOST:PORT")
+        parsed = {
+            "budgets": tuple(dict.fromkeys(map(Budget.parse, self.budgets))),
+            "sampling": str(Sampling.parse(self.sampling)),
+            "seeds": tuple(dict.fromkeys(_SEED.check(seed, "run") for seed in self.seeds)),
+            "split": Split.parse(self.split) if self.split else None,
+        }
+        for name, value in parsed.items():
+            object.__setattr__(self, name, value)
+        if self.split is None and self.trainer:
+            name = next(iter(self.trainer))
+            raise UsageError(f"trainer.{name} is given, and nothing is trained without split=, such as split=kfold:5")
+        if self.split is not None and self.split.kind == "frames":
+            raise UsageError(
+                f"split={self.split} holds out frames whose neighbours train, so that nearly every one was seen: run "
+                "scores on whole videos or later parts; use split=kfold:5, videos:0.8 or temporal:0.8"
+            )
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the later part of each video is scored, after training on the earlier ones."""
+        return self.split is not None and self.split.kind == "temporal"
 
     @property
     def named(self) -> list[str]:
@@ -138,10 +133,6 @@ class RunSpec:
     def everything(self) -> bool:
         """Whether all extractors that can run are wanted, with or without some by name."""
         return "all" in self.extractors
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 @dataclass(frozen=True)
@@ -202,9 +193,7 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
         own_control = entry.cls.without_network
         rows = asked + [{**params, **own_control} for params in asked if own_control]
         trainings = _trainings(spec, name, entry.cls)
-        for number, (params, options) in enumerate(itertools.product(rows, trainings)):
-            if params in rows[: number // len(trainings)]:
-                continue
+        for params, options in itertools.product(rows, trainings):
             variant = Variant(name, params, options)
             asked_for = (name in named or name in spec.grid) and params in asked
             reason = _obstacle(variant, spec, asked_for=asked_for)
@@ -223,19 +212,16 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
 
 
 def _trainings(spec: RunSpec, name: str, cls: type[Extractor]) -> list[TrainerOptions | None]:
-    """Return the options that a method is trained with, each once; [None] where the run does not train it."""
-    if not issubclass(cls, Trainable):
-        if name in spec.trainer:
-            raise UsageError(f"trainer.{name} is given, but extractor {name!r} does not learn; leave it out")
-        return [None]
-    if not spec.split:
+    """Return the options that a method is trained with; [None] where the run does not train it."""
+    if name in spec.trainer and not issubclass(cls, Trainable):
+        raise UsageError(f"trainer.{name} is given, but extractor {name!r} does not learn; leave it out")
+    if spec.split is None or not issubclass(cls, Trainable):
         return [None]
     if CHECKPOINT in spec.grid.get(name, {}):
         raise UsageError(
             f"split={spec.split} trains {name!r} on each fold: leave out grid.{name}.checkpoint, or leave out split"
         )
-    found = [cls.Options.build(one) for one in _settings(name, spec.trainer.get(name, {}), "trainer")]
-    return [one for i, one in enumerate(found) if one.params not in [other.params for other in found[:i]]]
+    return [cls.Options.build(one) for one in _settings(name, spec.trainer.get(name, {}), "trainer")]
 
 
 def _settings(name: str, grid: Mapping[str, Any], option: str = "grid") -> list[dict[str, Any]]:
@@ -249,20 +235,20 @@ def _settings(name: str, grid: Mapping[str, Any], option: str = "grid") -> list[
 
 def _obstacle(variant: Variant, spec: RunSpec, *, asked_for: bool) -> str | None:
     extractor = variant.build()
+    refusals = [unsupported(extractor, budget) for budget in spec.budgets]
+    no_budget = None if None in refusals else refusals[0]
     if variant.options is not None:  # it has no checkpoint yet; what is missing besides, its training tells
-        reasons = [unsupported(extractor, Budget.parse(budget)) for budget in spec.budgets]
-        return None if None in reasons else reasons[0]
-    reason = extractor.unavailable()
-    if reason is None and extractor.must_download() is not None:
+        return no_budget
+    if (reason := extractor.unavailable()) is not None:
+        return reason
+    if (reason := extractor.must_download()) is not None:
         if not asked_for:
-            return extractor.must_download()
+            return reason
         for feature in extractor.needs:  # fetched before planning: the weights' hash is part of every cell's key
             feature.prepare()
-    if reason is None and opens_file(extractor.needs) and not asked_for:
-        reason = f"a peer tool, up to minutes a video: ask for it by name, extractors='[all,{variant.name}]'"
-    if reason is None and spec.split.startswith("temporal") and opens_file(extractor.needs):
-        reason = f"it reads the whole file itself, and split={spec.split} scores a part of it"
-    if reason is not None:
-        return reason
-    reasons = [unsupported(extractor, Budget.parse(budget)) for budget in spec.budgets]
-    return None if None in reasons else reasons[0]
+    if opens_file(extractor.needs):
+        if not asked_for:
+            return f"a peer tool, up to minutes a video: ask for it by name, extractors='[all,{variant.name}]'"
+        if spec.in_time:
+            return f"it reads the whole file itself, and split={spec.split} scores a part of it"
+    return no_budget

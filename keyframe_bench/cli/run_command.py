@@ -10,10 +10,12 @@ from typing import Any
 
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
 from ..bench.spec import RunSpec, variants
+from ..core.budget import Budget
 from ..core.errors import UsageError
 from ..core.files import one_line
 from ..core.params import parameters_of
 from ..core.registry import load_plugins, plugin_files
+from ..core.split import Split
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
@@ -53,10 +55,10 @@ def make_spec(config: Mapping[str, Any]) -> RunSpec:
         out=Path(config["out"]),
         extractors="all" if names == ["all"] else names,
         grid=_grid(config["grid"], [] if "all" in names else names, config.get("weights")),
-        budgets=[str(b) for b in _listed(config["budget"])],
+        budgets=[Budget.parse(b) for b in _listed(config["budget"])],
         sampling=str(config["sampling"]),
         seeds=[int(s) if isinstance(s, str) and s.isdecimal() and len(s) < 20 else s for s in _listed(config["seeds"])],
-        split=str(config["split"] or ""),
+        split=Split.parse(config["split"]) if config["split"] else None,
         trainings=Path(config["trainings"]),
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
         plugins=plugin_files(),

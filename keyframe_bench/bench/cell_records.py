@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.budget import Budget
 from ..core.cells import FORMAT, HUMAN, Cell
-from ..core.errors import VideoError
 from ..core.feature import opens_file
-from ..core.keyframes import KeyFrames
 from ..extractors._inferred import budget_features
 from ..extractors.base import Extractor
 from ..features.pixel_difference import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass
 from .failures import error_record, message_of
-from .plan import metric_versions
 from .provenance import package_versions
 from .spec import CONTROLS, Variant
 
@@ -33,73 +29,8 @@ _EMPTY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def measured_record(
-    cell: Cell,
-    metrics: dict[str, float | None],
-    *,
-    n_sampled: int,
-    n_frames: int,
-    draws: int,
-    k: int | None = None,
-    keyframes: KeyFrames | None = None,
-    warnings: Iterable[str] = (),
-) -> dict[str, Any]:
-    """Return the record of a cell that was computed.
-
-    Parameters
-    ----------
-    cell : Cell
-    metrics : dict
-        By column; None where it could not be measured.
-    n_sampled, n_frames, draws : int
-    k : int, optional
-        Key frames asked for.
-    keyframes : KeyFrames, optional
-        Of the first draw; none for what people chose.
-    warnings : iterable of str
-    """
-    if keyframes is not None:  # numbers a frame: too much for a table's file
-        keyframes = replace(keyframes, frame_scores=None, thresholds=None)
-    return {
-        **_about(cell),
-        "status": "ok",
-        "k": k,
-        "n_sampled": n_sampled,
-        "n_frames": n_frames,
-        "draws": draws,
-        "keyframes": None if keyframes is None else keyframes.to_json(),
-        "metrics": metrics,
-        "metric_versions": metric_versions(),
-        "warnings": list(warnings),
-    }
-
-
-def skipped_record(cell: Cell, error: Exception) -> dict[str, Any]:
-    """Return the record of a cell whose video, or what is said about it, is of no use."""
-    return {
-        **_about(cell),
-        "status": "skipped",
-        "error": {"type": type(error).__name__, "message": skipped_reason(error)},
-    }
-
-
-def skipped_reason(error: Exception) -> str:
-    """Return why a video was skipped, without its name."""
-    return error.reason if isinstance(error, VideoError) else str(error)
-
-
-def failed_record(cell: Cell, error: BaseException) -> dict[str, Any]:
-    """Return the record of a cell whose method failed."""
-    return {**_about(cell), "status": "failed", "error": error_record(error)}
-
-
-def failure_line(cell: Cell, error: BaseException) -> str:
-    """Return one line that says what failed, and where."""
-    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {message_of(error)}"
-
-
-def _about(cell: Cell) -> dict[str, Any]:
-    """Return what every record holds: the cell, what a table says of its method, and empty fields."""
+def cell_record(cell: Cell, status: Literal["ok", "skipped", "failed"], **found: Any) -> dict[str, Any]:
+    """Return what is stored of a cell: its identity, what a table says of its method, and what was ``found``."""
     extractor = build_extractor(cell)
     told: dict[str, Any] = {"budget_rule": "as many as each person chose", "privileged": True}
     if extractor is not None:
@@ -115,7 +46,19 @@ def _about(cell: Cell) -> dict[str, Any]:
         "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         **told,
         **({} if cell.training is None else {"trained_on_this_video": cell.seen}),
+        "status": status,
+        **found,
     }
+
+
+def failed_record(cell: Cell, error: BaseException) -> dict[str, Any]:
+    """Return the record of a cell whose method failed."""
+    return cell_record(cell, "failed", error=error_record(error))
+
+
+def failure_line(cell: Cell, error: BaseException) -> str:
+    """Return one line that says what failed, and where."""
+    return f"{cell.extractor} on {cell.video}: {type(error).__name__}: {message_of(error)}"
 
 
 def build_extractor(cell: Cell) -> Extractor | None:
@@ -128,12 +71,8 @@ def build_extractor(cell: Cell) -> Extractor | None:
 
 def mean_of(values: list[dict[str, Any]]) -> dict[str, float | None]:
     """Mean of each column over draws, None where a metric could not be measured."""
-
-    def mean(column: str) -> float | None:
-        present = [v[column] for v in values if v[column] is not None]
-        return float(np.mean(present)) if present else None
-
-    return {column: mean(column) for column in values[0]}
+    present = {column: [v[column] for v in values if v[column] is not None] for column in values[0]}
+    return {column: float(np.mean(known)) if known else None for column, known in present.items()}
 
 
 def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> list[str]:

@@ -5,36 +5,39 @@ from __future__ import annotations
 import functools
 import json
 import operator
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import KeyframeBenchError
 from ..core.files import locked, make_folder, read_file, remove_leftovers, write_atomic
 from ..core.records import parse_json
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
+from ..video.onepass import read_pass
 from .cell_records import shared_features
 from .learned import Say
-from .plan import Plan, Scope, make_plan
+from .plan import Plan, Scope, VideoJob, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results
+from .run import requests_of
 from .spec import CHECKPOINT, NotRun, RunSpec
 from .workers import Report, map_videos, workers_ready
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did.
+    """What a run, or a sweep of runs into one folder, did.
 
     Attributes
     ----------
     out : Path
-    n_videos : int
-        Of the data set.
-    n_cells : int
-        Cells of the run.
+    scope : Scope
+        Which cells of the folder are up to date.
     computed : frozenset of str
         Keys of those that were computed now.
     skipped : dict
@@ -43,30 +46,36 @@ class RunSummary:
         Key of every failed cell to a line about it.
     not_run : list of NotRun
         Extractors left out.
-    scope : Scope
-        Which cells of the folder are up to date.
-    record : dict
-        What ``run.json`` holds.
     trainings : frozenset of str
         Checkpoints of the trainings that cells rest on.
     notes : list of str
         What the user should know about this machine or the folder; results are the same.
+    record : dict
+        What ``run.json`` holds.
     lost : int
         Cells of the run that are not in the folder at its end.
     """
 
     out: Path
-    n_videos: int
-    n_cells: int
-    computed: frozenset[str] = frozenset()
-    skipped: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    not_run: list[NotRun] = field(default_factory=list)
-    scope: Scope = field(default_factory=Scope)
-    record: dict[str, Any] = field(default_factory=dict)
-    trainings: frozenset[str] = frozenset()
-    notes: list[str] = field(default_factory=list)
+    scope: Scope
+    computed: frozenset[str]
+    skipped: dict[str, str]
+    failed: dict[str, str]
+    not_run: list[NotRun]
+    trainings: frozenset[str]
+    notes: list[str]
+    record: dict[str, Any]
     lost: int = 0
+
+    @property
+    def n_videos(self) -> int:
+        """How many videos the data set has."""
+        return len(self.scope.videos)
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells the run has."""
+        return len(self.scope.keys)
 
     @property
     def n_computed(self) -> int:
@@ -76,12 +85,12 @@ class RunSummary:
     @property
     def failures(self) -> list[str]:
         """One line per failed cell, after one that tells of cells that are not there."""
-        lost = [
+        lost = (
             f"{self.lost} of {self.n_cells} cells are not in {str(self.out / 'cells')!r} at the end of the run: the "
             "folder was changed meanwhile, or workers on other machines need the same paths, on a file system that "
             "they share; run the same command again"
-        ]
-        return [*lost[: self.lost], *self.failed.values()]
+        )
+        return [*([lost] if self.lost else []), *self.failed.values()]
 
 
 def run_benchmark(
@@ -118,53 +127,42 @@ def run_benchmark(
         if plan.division is not None:
             write_atomic(spec.out / "split.json", json.dumps(plan.division.document, indent=1) + "\n")
         results = list(map_videos(spec, plan.missing(problems), report))
-    unreadable = [job for job in plan.jobs if job.unreadable]
-    skipped = {job.item.id: job.unreadable for job in unreadable} | {r.video: r.skipped for r in results if r.skipped}
+    unreadable = {job.item.id: job.unreadable for job in plan.jobs if job.unreadable}
     summary = RunSummary(
-        spec.out,
-        len(plan.jobs),
-        len(plan.cells),
-        frozenset(key for r in results if not r.skipped for key in r.statuses),
-        skipped,
-        {key: line for r in results for key, line in r.failures.items()},
-        plan.not_run,
-        plan.scope(),
+        out=spec.out,
+        scope=plan.scope(),
+        computed=frozenset(key for r in results if not r.skipped for key in r.statuses),
+        skipped=unreadable | {r.video: r.skipped for r in results if r.skipped},
+        failed={key: line for r in results for key, line in r.failures.items()},
+        not_run=plan.not_run,
         trainings=frozenset(one.path for one in plan.trainings if one.path),
         notes=list(dict.fromkeys([*problems, *(note for r in results for note in r.notes)])),
+        record=start | _run_record(plan),
     )
-    return _written(replace(summary, record=start | _run_record(plan, summary)))
+    return _written(summary)
 
 
 def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | None = None) -> RunSummary:
     """Write ``run.json`` (with ``facts``) and ``results.jsonl`` for runs into one folder; return them as one."""
-    out = summaries[0].out
-    scope = functools.reduce(operator.or_, (s.scope for s in summaries))
     records = [s.record for s in summaries]
-    not_run = list(dict.fromkeys(n for s in summaries for n in s.not_run))
-    skipped = {video: reason for s in summaries for video, reason in s.skipped.items()}
     record = records[-1] | {
         **(facts or {}),
         "started": min(r["started"] for r in records),
         **{name: ",".join(dict.fromkeys(r[name] for r in records)) for name in ("budget", "sampling")},
         "seeds": sorted({seed for r in records for seed in r["seeds"]}),
-        "n_videos": len(scope.videos),
         "extractors": {name: about for r in records for name, about in r["extractors"].items()},
-        "skipped": _skipped(skipped),
-        "not_run": [vars(n) for n in not_run],
         "warnings": list(dict.fromkeys(text for r in records for text in r["warnings"])),
     }
     total = RunSummary(
-        out,
-        len(scope.videos),
-        len(scope.keys),
-        frozenset().union(*(s.computed for s in summaries)),
-        skipped,
-        {key: line for s in summaries for key, line in s.failed.items()},
-        not_run,
-        scope,
-        record,
+        out=summaries[0].out,
+        scope=functools.reduce(operator.or_, (s.scope for s in summaries)),
+        computed=frozenset().union(*(s.computed for s in summaries)),
+        skipped={video: reason for s in summaries for video, reason in s.skipped.items()},
+        failed={key: line for s in summaries for key, line in s.failed.items()},
+        not_run=list(dict.fromkeys(n for s in summaries for n in s.not_run)),
         trainings=frozenset().union(*(s.trainings for s in summaries)),
         notes=list(dict.fromkeys(note for s in summaries for note in s.notes)),
+        record=record,
     )
     return _written(total)
 
@@ -174,7 +172,13 @@ def _written(summary: RunSummary) -> RunSummary:
 
     The summary comes back with what was found in the folder: cells that are not there, and files that are no cells.
     """
-    out, record = summary.out, summary.record | ended_record()
+    out = summary.out
+    record = summary.record | {
+        "n_videos": summary.n_videos,
+        "skipped": [{"video": video, "reason": reason} for video, reason in sorted(summary.skipped.items())],
+        "not_run": [vars(n) for n in summary.not_run],
+        **ended_record(),
+    }
     with locked(out):  # another run into this folder may be at its end too: the last one finds the cells of both
         records, problems = collect_results(out, summary.scope)
         earlier = _earlier_record(out / "run.json")
@@ -204,19 +208,16 @@ def _earlier_record(file: Path) -> dict[str, Any]:
         return {"extractors": {}, "earlier_commands": [], "command": []}
 
 
-def _skipped(skipped: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"video": video, "reason": reason} for video, reason in sorted(skipped.items())]
-
-
 _ABOUT = ("reference", "budget_rule", "known_defects")
 
 
-def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
+def _run_record(plan: Plan) -> dict[str, Any]:
     spec = plan.spec
-    registry = Extractor.registry
-    classes = {v.name: registry.get(v.name) for v in plan.variants}
+    classes = {v.name: Extractor.registry.get(v.name) for v in plan.variants}
     metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
     measured = [m for m in metrics if any(m.applies(job.item.annotation) for job in plan.jobs)]
+    trained = [v.build() for v in plan.variants if v.options is None or v.params[CHECKPOINT]]
+    warnings = [text for e in trained for budget in spec.budgets for text in shared_features(e, measured, budget)]
     return {
         "dataset": spec.dataset.name,
         "revision": plan.revision,
@@ -224,20 +225,9 @@ def _run_record(plan: Plan, summary: RunSummary) -> dict[str, Any]:
         "sampling": spec.sampling,
         "seeds": list(spec.seeds),
         **({} if plan.division is None else {"split": plan.division.name, "folds": len(plan.division.folds)}),
-        "n_videos": summary.n_videos,
         "columns": metric_columns(),
         "extractors": {n: {name: getattr(c, name) for name in _ABOUT} for n, c in classes.items()},
-        "skipped": _skipped(summary.skipped),
-        "not_run": [vars(n) for n in summary.not_run],
-        "warnings": list(
-            dict.fromkeys(
-                w
-                for v in plan.variants
-                if v.options is None or v.params[CHECKPOINT]
-                for b in spec.budgets
-                for w in shared_features(v.build(), measured, b)
-            )
-        ),
+        "warnings": list(dict.fromkeys(warnings)),
     }
 
 
@@ -278,31 +268,48 @@ class DryRun:
     seconds: float
     megabytes: float
     not_run: list[NotRun]
-    n_trainings: int = 0
-    n_untrained: int = 0
+    n_trainings: int
+    n_untrained: int
 
 
 def dry_run(spec: RunSpec) -> DryRun:
     """Plan ``spec`` without computing a cell or writing into its folder (a rendered data set is rendered)."""
-    from .estimate import estimate_disk_mb, estimate_seconds
-
     load_plugins(spec.plugins)
     plan = make_plan(spec, only_found=True)
-    missing = plan.missing([])
-    gone = {cell.key for job in missing for cell in job.cells}
-    counts: dict[str, tuple[int, int]] = {}
-    for cell in plan.cells:
-        all_, lacking = counts.get(cell.extractor, (0, 0))
-        counts[cell.extractor] = (all_ + 1, lacking + (cell.key in gone))
-    seconds = estimate_seconds(missing) / (spec.n_jobs or 1)
+    jobs = plan.missing([])
+    n_cells = Counter(cell.extractor for cell in plan.cells)
+    n_missing = Counter(cell.extractor for job in jobs for cell in job.cells)
     return DryRun(
-        len(plan.jobs),
-        len(plan.cells),
-        len(gone),
-        counts,
-        seconds,
-        estimate_disk_mb(missing),
-        plan.not_run,
-        len(plan.trainings),
-        sum(bool(one.untrained) for one in plan.trainings),
+        n_videos=len(plan.jobs),
+        n_cells=n_cells.total(),
+        n_missing=n_missing.total(),
+        per_extractor={name: (n, n_missing[name]) for name, n in n_cells.items()},
+        seconds=_estimated_seconds(jobs) / (spec.n_jobs or 1),
+        megabytes=n_missing.total() * _CELL_BYTES / 1e6,
+        not_run=plan.not_run,
+        n_trainings=len(plan.trainings),
+        n_untrained=sum(bool(one.untrained) for one in plan.trainings),
     )
+
+
+_PROBE_FRAMES = 60
+_OVERHEAD = 1.5  # selection, metrics and the second pass for thumbnails, on top of decoding and features
+_CELL_BYTES = 4_000 + 6 * 6_000  # with thumbnails: several methods choose the same frame
+
+
+def _estimated_seconds(jobs: Sequence[VideoJob]) -> float:
+    """Return estimated seconds on one worker: each video's first frames, with every feature, times its length."""
+    total = 0.0
+    for number, job in enumerate(jobs):
+        probe = functools.partial(read_pass, job.item.path, requests_of(job.cells), sha256=job.sha256)
+        try:
+            if number == 0:  # loading libraries and networks is paid once, not per frame
+                probe(limit=_PROBE_FRAMES)
+            start = time.perf_counter()
+            read = probe(limit=_PROBE_FRAMES)
+        except KeyframeBenchError:
+            continue  # it will be skipped
+        per_frame = (time.perf_counter() - start) / read.info.n_frames
+        declared = read.health.declared_frames or round((read.health.declared_duration_s or 0) * read.info.fps)
+        total += per_frame * max(declared, read.info.n_frames) * _OVERHEAD
+    return total

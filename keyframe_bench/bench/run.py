@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation
-from ..core.budget import Budget
 from ..core.cells import Cell, thumbnails_folder
 from ..core.clip import Clip, watched
 from ..core.errors import (
@@ -39,13 +40,11 @@ from ..video.store import FeatureStore, features_folder
 from ..video.stored_pass import read_stored_pass
 from .cell_records import (
     build_extractor,
+    cell_record,
     failed_record,
     failure_line,
     mean_of,
-    measured_record,
     shared_features,
-    skipped_reason,
-    skipped_record,
     video_record,
 )
 from .failures import UntrainedError, WorkerDiedError, raise_interrupt, raise_plain
@@ -66,19 +65,10 @@ class JobResult:
     failures: dict[str, str] = field(default_factory=dict)  # a line for each failed cell, by key
     notes: tuple[str, ...] = ()  # what the user should know that is in no cell
 
-    @classmethod
-    def merged(cls, results: Iterable[JobResult]) -> JobResult:
-        """Return the results of parts of one video as one."""
-        one, *others = results
-        for other in others:
-            one = cls(
-                one.video,
-                one.statuses | other.statuses,
-                one.skipped or other.skipped,
-                one.failures | other.failures,
-                one.notes + other.notes,
-            )
-        return one
+    def __or__(self, other: JobResult) -> JobResult:
+        """Return the results of two parts of one video as one."""
+        statuses, failures = self.statuses | other.statuses, self.failures | other.failures
+        return JobResult(self.video, statuses, self.skipped or other.skipped, failures, self.notes + other.notes)
 
 
 def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None = None) -> JobResult:
@@ -109,7 +99,7 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
         result = _run_missing(_part(job, mine), out, on_error, progress)
     if others := set(keys) - set(mine):  # another run into this folder computes them just now, unless it is killed
         with claimed(out / ".claims", list(others), wait=True):
-            result = JobResult.merged([result, _run_missing(_part(job, others), out, on_error, progress)])
+            result |= _run_missing(_part(job, others), out, on_error, progress)
     return result
 
 
@@ -127,8 +117,10 @@ def _run_missing(job: VideoJob, out: Path, on_error: OnError, progress: Progress
     except (VideoError, UsageError) as error:  # the file, or what the annotation says about it
         if on_error == "raise":
             raise
-        write_over({cell_path(out, c.key): canonical_json(skipped_record(c, error)) for c in job.cells})
-        return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, skipped_reason(error))
+        reason = error.reason if isinstance(error, VideoError) else str(error)
+        told = {"type": type(error).__name__, "message": reason}
+        write_over({cell_path(out, c.key): canonical_json(cell_record(c, "skipped", error=told)) for c in job.cells})
+        return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, reason)
 
 
 def run_apart(
@@ -154,7 +146,7 @@ def run_apart(
         return result
     parts = _by_method(job)
     if len(parts) > 1:
-        return JobResult.merged([run_apart(part, out, on_error, attempt) for part in parts])
+        return reduce(or_, (run_apart(part, out, on_error, attempt) for part in parts))
     error = WorkerDiedError("its worker process ended: killed, perhaps for want of memory, or by os._exit or a crash")
     if on_error == "raise":
         raise WorkerDiedError(failure_line(job.cells[0], error))
@@ -186,10 +178,6 @@ def requests_of_any_run(sampling: str) -> dict[str, list[Feature]]:
     return requests
 
 
-def _later(clip: Clip, start: int, read: Pass) -> Clip:
-    return clip.later(start, float(read.times[start]))
-
-
 def _metric_needs(metrics: Sequence[Metric]) -> tuple[Feature, ...]:
     return tuple(dict.fromkeys(feature for metric in metrics for feature in metric.needs))
 
@@ -208,12 +196,12 @@ class _Video:
         self.job, self.out, self.on_error = job, out, on_error
         self.metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
         self.metric_needs = _metric_needs(self.metrics)
+        self.metric_versions = metric_versions()
         self.run_sampling = job.cells[0].run_sampling
         self.packets_s: float | None = None
         self.notes: tuple[str, ...] = ()
 
     def run(self, progress: Progress | None) -> JobResult:
-        item = self.job.item
         built = {c.key: build_extractor(c) for c in self.job.cells}
         try:
             read = self._read(progress)
@@ -226,8 +214,8 @@ class _Video:
             jobs = _by_method(self.job)
             if len(jobs) == 1:
                 return self.failed(error)
-            return JobResult.merged([_Video(job, self.out, self.on_error).run(progress) for job in jobs])
-        self.packets_s = packets_seconds(item.path)
+            return reduce(or_, (_Video(job, self.out, self.on_error).run(progress) for job in jobs))
+        self.packets_s = packets_seconds(self.job.item.path)
         whole, annotation = self._whole(read)
         records: list[dict[str, Any]] = []
         failures: dict[str, str] = {}
@@ -252,7 +240,7 @@ class _Video:
                         read = self._read(None)
                         whole, annotation = self._whole(read)
             shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
-            write_thumbnails(item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
+            write_thumbnails(self.job.item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
             told = video_record(read, self.run_sampling, annotation)
             write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
         except KeyboardInterrupt:
@@ -299,7 +287,7 @@ class _Video:
         start, _ = cell.part or (0, 0)
         known = annotation
         if start:  # metrics see a part as a video of its own, whose first frame is 0
-            later = _later(whole, start, read)
+            later = whole.later(start, float(read.times[start]))
             whole = replace(later, ordinals=later.ordinals - start)
             annotation = annotation and annotation.within(start, read.info.n_frames)
             known = annotation and annotation.moved(-start)
@@ -308,7 +296,8 @@ class _Video:
         asked = Asked.of(extractor, cell.budget, cell.run_sampling)
         clip, n_run = asked.clip(read, annotation), len(read.grid(cell.run_sampling))
         if start:
-            clip, n_run = _later(clip, start, read), int((read.grid(cell.run_sampling) >= start).sum())
+            clip = clip.later(start, float(read.times[start]))
+            n_run = int((read.grid(cell.run_sampling) >= start).sum())
             if not len(clip):
                 raise UsageError(
                     f"no frame of the part that is scored, from frame {start}, is sampled at {cell.sampling}; sample "
@@ -319,20 +308,23 @@ class _Video:
             found, k = asked.answer(read, cell.seed, draw=draw, clip=clip, n_run=n_run)
             draws.append(replace(found, cost={**found.cost, **self._own_cost(asked, read, found, first=draw == 0)}))
             values.append(self._measure(draws[-1].moved(-start) if start else draws[-1], whole, known))
-        fallback, shortfall = (
-            next(filter(None, said), "") for said in ([d.fallback for d in draws], [d.shortfall for d in draws])
+        said: dict[str, Any] = {
+            name: next(filter(None, (getattr(d, name) for d in draws)), "") for name in ("fallback", "shortfall")
+        }
+        # Scores and thresholds of all frames are too much for a table's file.
+        kept = replace(draws[0], **said, frame_scores=None, thresholds=None)
+        warnings = shared_features(extractor, self.metrics, asked.budget)
+        return self._record(
+            cell, mean_of(values), len(clip), whole, len(values), k=k, keyframes=kept.to_json(), warnings=warnings
         )
-        marked = replace(draws[0], fallback=fallback, shortfall=shortfall)
-        return measured_record(
-            cell,
-            mean_of(values),
-            k=k,
-            n_sampled=len(clip),
-            n_frames=clip.video.n_frames,
-            draws=extractor.draws,
-            keyframes=marked,
-            warnings=shared_features(extractor, self.metrics, Budget.parse(cell.budget)),
-        )
+
+    def _record(
+        self, cell: Cell, metrics: dict[str, float | None], n_sampled: int, clip: Clip, draws: int, **found: Any
+    ) -> dict[str, Any]:
+        """Return the record of a cell that was computed."""
+        numbers = {"n_sampled": n_sampled, "n_frames": clip.video.n_frames, "draws": draws}
+        versions = self.metric_versions
+        return cell_record(cell, "ok", **numbers, metrics=metrics, metric_versions=versions, **found)
 
     def _own_cost(self, asked: Asked, read: Pass, found: KeyFrames, *, first: bool) -> dict[str, float]:
         """Return the highest memory seen, and what a method that needs packets alone would have spent on them."""
@@ -349,15 +341,9 @@ class _Video:
                 continue
             assert user.frames is not None and user.times is not None  # aligned
             values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
-        untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # people are not timed
+        untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # annotators are not timed
         nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
-        return measured_record(
-            cell,
-            (mean_of(values) if values else nobody) | untimed,
-            n_sampled=len(whole),
-            n_frames=whole.video.n_frames,
-            draws=len(values),
-        )
+        return self._record(cell, (mean_of(values) if values else nobody) | untimed, len(whole), whole, len(values))
 
     def _measure(self, result: KeyFrames, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -15,46 +15,29 @@ from keyframe_bench.extractors.uniform import Uniform
 
 
 def test_extract_says_where_and_when(video):
-    found = kb.extract(video, "uniform", budget=3)
+    seen = []
+    found = kb.extract(video, "uniform", budget=3, progress=seen.append)
     assert found.frames.dtype == np.int64 and found.frames.tolist() == [5, 15, 25]
     assert found.times.tolist() == [0.5, 1.5, 2.5]
     assert (found.video.n_frames, found.video.width, found.video.height) == (30, 64, 48)
     assert found.health["decoded_frames"] == 30 and found.health["problems"] == []
     assert (found.extractor, found.params) == ("uniform", {"every_s": 2.0, "phase": "centre"})
+    assert [p.shape for p in found.pictures()] == [(48, 64, 3)] * 3
+    assert [p.shape for p in found.pictures(width=32)] == [(24, 32, 3)] * 3
+    record = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    again = kb.KeyFrames.from_json(record)
+    assert again.frames.tolist() == record["frames"] == [5, 15, 25] and again.times.tolist() == [0.5, 1.5, 2.5]
+    kb.extract(video, "pixel_distance", progress=seen.append)
+    assert seen[-1] == 0.0  # every 32 frames
 
 
 def test_path_may_be_text_and_extractor_an_instance(video):
     named = kb.extract(str(video), "uniform", budget="50%", params={"phase": "start"})
     made = kb.extract(video, Uniform(phase="start"), budget="50%")
     assert named.frames.tolist() == made.frames.tolist() == [0, 10, 20]
-
-
-def test_again_gives_the_same(video):
-    one, two = (kb.extract(video, "vsumm", budget=3) for _ in range(2))
-    assert one.frames.tolist() == two.frames.tolist()
-
-
-def test_demo_video_is_extracted_by_default():
-    found = kb.extract(kb.demo_video())
-    assert len(found.frames) == 8 and found.extractor == "pixel_distance"
-
-
-def test_pictures(video):
-    found = kb.extract(video, "uniform", budget=2)
-    assert [p.shape for p in found.pictures()] == [(48, 64, 3)] * 2
-    assert [p.shape for p in found.pictures(width=32)] == [(24, 32, 3)] * 2
-
-
-def test_json_can_be_read_again(video):
-    record = json.loads(json.dumps(kb.extract(video, "pixel_distance", budget=3).to_json(), allow_nan=False))
-    again = kb.KeyFrames.from_json(record)
-    assert again.frames.tolist() == record["frames"] and len(again.times) == 3
-
-
-def test_progress_is_told(video):
-    seen = []
-    kb.extract(video, "pixel_distance", progress=seen.append)
-    assert seen == [0.0]  # every 32 frames
+    default = kb.extract(kb.demo_video())
+    assert len(default.frames) == 8 and default.extractor == "pixel_distance"
+    assert default.frames.tolist() == kb.extract(kb.demo_video()).frames.tolist()
 
 
 @pytest.mark.parametrize(
@@ -206,25 +189,17 @@ def test_sweep_returns_a_row_per_cell(rendered, video):
     assert set(table["extractor"]) == {"pixel_distance", "random", "uniform"}
     assert len(table) == 3 * 3 * 2 and set(table["status"]) == {"ok"}
     assert table["metric.coverage_gray"].between(0, 1).all()
-    one = kb.sweep(video, "uniform", budget=2)
+    one = kb.sweep(video, "uniform", budget=2, seeds=(0, 1), grid={"uniform": {"phase": ["centre", "start"]}})
     assert one["video"].unique().tolist() == ["cuts.mp4"]
+    assert (one["extractor"] == "uniform").sum() == (one["extractor"] == "random").sum() == 2
 
 
-def test_sweep_over_parameters_and_seeds(video):
-    table = kb.sweep([video], ["vsumm"], budget=2, seeds=(0, 1), grid={"uniform": {"phase": ["centre", "start"]}})
-    assert (table["extractor"] == "uniform").sum() == 2
-    assert (table["extractor"] == "random").sum() == 2
-
-
-def test_sweep_keeps_and_completes_a_folder(rendered, tmp_path, numbers):
+def test_sweep_completes_a_folder_and_tells_equal_names_apart(folder, rendered, tmp_path, numbers):
     kb.sweep([rendered / "cuts.mp4"], ["uniform"], out=tmp_path / "out")
     first = numbers(tmp_path / "out")
     table = kb.sweep([rendered / "cuts.mp4", rendered / "static.mp4"], ["uniform"], out=tmp_path / "out")
     assert set(table["video"]) == {"cuts.mp4", "static.mp4"}
     assert numbers(tmp_path / "out").items() >= first.items()
-
-
-def test_sweep_of_equal_names_in_two_folders(folder, rendered):
     table = kb.sweep([rendered / "cuts.mp4", folder / "cuts.mp4", folder / "cuts.mp4"], ["uniform"])
     assert table["video"].nunique() == 2 and (table["extractor"] == "uniform").sum() == 2
 

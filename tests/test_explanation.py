@@ -62,18 +62,57 @@ def test_a_score_that_is_not_chosen_by_has_no_rank_and_no_lowest_chosen(video):
         assert "medoid of its cluster" in found.why and "bits is number" in found.why
 
 
-def test_a_score_is_only_given_a_rank_where_it_decides(video, tmp_path, own_registry):
-    plugin = tmp_path / "aside.py"
-    plugin.write_text(
-        "import numpy as np\nimport keyframe_bench as kb\n\n\n@kb.register('aside_of_tests')\n"
-        "class Aside(kb.Extractor):\n    'The first frames.'\n    reference = 'none'\n"
-        "    budget_rule = 'the first k'\n\n"
-        "    def select(self, clip, k=None, *, rng):\n"
-        "        some = np.arange(len(clip), dtype=float)\n"
-        "        return clip.pick(range(k), scores=some[:k], frame_scores=some)\n\n\n"
-        "@kb.register('chosen_of_tests')\nclass Chosen(Aside):\n    'As above.'\n    by_score = True\n"
-    )
-    kb.core.registry.load_plugins([str(plugin)])
+PLUGIN = """
+import numpy as np
+import keyframe_bench as kb
+
+
+@kb.register("aside_of_tests")
+class Aside(kb.Extractor):
+    'The first frames.'
+    reference = "none"
+    budget_rule = "the first k"
+
+    def select(self, clip, k=None, *, rng):
+        some = np.arange(len(clip), dtype=float)
+        return clip.pick(range(k), scores=some[:k], frame_scores=some)
+
+
+@kb.register("chosen_of_tests")
+class Chosen(Aside):
+    'As above.'
+    by_score = True
+
+
+@kb.register("drawn_of_tests")
+class Drawn(kb.Extractor):
+    'Chance.'
+    reference = "none"
+    supports = frozenset({"fixed", "inferred"})
+
+    def select(self, clip, k=None, *, rng):
+        scores = rng.gamma(0.3, 1, len(clip))
+        return clip.pick(rng.permutation(len(clip))[:k], frame_scores=scores)
+
+
+@kb.register("ramp_of_tests")
+class Ramp(kb.ScoreExtractor):
+    'Late frames.'
+    reference = "none"
+
+    def score(self, clip):
+        return np.arange(len(clip), dtype=float)
+"""
+
+
+@pytest.fixture
+def _plugin(tmp_path, own_registry):
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    kb.core.registry.load_plugins([str(tmp_path / "plugin.py")])
+
+
+@pytest.mark.usefixtures("_plugin")
+def test_a_score_is_only_given_a_rank_where_it_decides(video):
     aside = kb.explain(video, "aside_of_tests", frame=20, budget=2)
     assert (aside.score, aside.rank, aside.lowest_chosen) == (4, None, None)
     assert aside.why.endswith("; its score 4 alone decides nothing, its rule is: the first k")
@@ -101,16 +140,9 @@ def test_the_coverage_that_decided_is_told_with_that_of_one_fewer(video):
     assert found.coverage * found.n_sampled == pytest.approx(round(found.coverage * found.n_sampled))
 
 
+@pytest.mark.usefixtures("_plugin")
 @pytest.mark.parametrize("seed", range(3))
-def test_what_decided_is_drawn_as_the_extraction_drew_it(video, tmp_path, own_registry, seed):
-    plugin = tmp_path / "drawn.py"
-    plugin.write_text(
-        "import keyframe_bench as kb\n\n\n@kb.register('drawn_of_tests')\nclass Drawn(kb.Extractor):\n"
-        "    'Chance.'\n    reference = 'none'\n    supports = frozenset({'fixed', 'inferred'})\n\n"
-        "    def select(self, clip, k=None, *, rng):\n        scores = rng.gamma(0.3, 1, len(clip))\n"
-        "        return clip.pick(rng.permutation(len(clip))[:k], frame_scores=scores)\n"
-    )
-    kb.core.registry.load_plugins([str(plugin)])
+def test_what_decided_is_drawn_as_the_extraction_drew_it(video, seed):
     options = {"sampling": "every", "seed": seed}
     scores = kb.extract(video, "drawn_of_tests", budget="inferred", **options).keyframes.frame_scores
     found = kb.explain(video, "drawn_of_tests", frame=3, budget="inferred", **options)
@@ -134,14 +166,8 @@ def test_scores_of_a_scene(video):
     assert calm.key_frame == 14
 
 
-def test_a_higher_score_beside_it_is_named(video, tmp_path, own_registry):
-    plugin = tmp_path / "bright.py"
-    plugin.write_text(
-        "import numpy as np\nimport keyframe_bench as kb\n\n\n@kb.register('ramp_of_tests')\n"
-        "class Ramp(kb.ScoreExtractor):\n    'Late frames.'\n    reference = 'none'\n\n"
-        "    def score(self, clip):\n        return np.arange(len(clip), dtype=float)\n"
-    )
-    kb.core.registry.load_plugins([str(plugin)])
+@pytest.mark.usefixtures("_plugin")
+def test_a_higher_score_beside_it_is_named(video):
     beside = kb.explain(video, "ramp_of_tests", frame=20, budget=2)
     assert beside.why == "not chosen: frame 25 beside it scores 5, and key frames stay 2 sampled frames apart"
     assert kb.explain(video, "ramp_of_tests", frame=15, budget=2).chosen
@@ -150,9 +176,7 @@ def test_a_higher_score_beside_it_is_named(video, tmp_path, own_registry):
 
 
 def test_a_time_is_the_frame_on_screen(video):
-    assert kb.explain(video, time=1.4, budget=2).frame == 14
-    assert kb.explain(video, time=1.499, budget=2).frame == 14
-    assert kb.explain(video, time=2.95, budget=2).frame == 29
+    assert [kb.explain(video, time=time, budget=2).frame for time in (1.4, 1.499, 2.95)] == [14, 14, 29]
 
 
 @pytest.mark.parametrize(
@@ -160,13 +184,8 @@ def test_a_time_is_the_frame_on_screen(video):
     [
         ({}, "explain needs one frame"),
         ({"frame": 3, "time": 1.0}, "explain needs one frame"),
-        ({"frame": 30}, "frame=30 is beyond the end of cuts.mp4: its last frame is 29"),
-        ({"frame": -1}, "frame=-1 is not a whole number"),
-        ({"frame": 1.5}, "frame=1.5 is not a whole number"),
-        ({"frame": True}, "frame=True"),
-        ({"time": float("nan")}, "time=nan is not a number"),
-        ({"time": 3.2}, "time=3.2 is outside cuts.mp4: its frames are shown from 0.000 to 3.000 s"),
-        ({"time": -1}, "time=-1 is outside"),
+        *(({"frame": frame}, f"frame={frame} ") for frame in (30, -1, 1.5, True)),
+        *(({"time": time}, f"time={time} ") for time in (float("nan"), 3.2, -1)),
     ],
 )
 def test_what_is_no_frame_is_said(video, place, said):

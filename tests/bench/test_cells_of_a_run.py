@@ -1,11 +1,14 @@
 """Which cells a run consists of, what is in them, and what is derived from them."""
 
 import json
+from collections import defaultdict
 
 import pytest
 
+from keyframe_bench.bench import run as run_module
 from keyframe_bench.bench.execute import dry_run
-from keyframe_bench.bench.spec import RunSpec
+from keyframe_bench.bench.spec import RunSpec, variants
+from keyframe_bench.core.cells import NO_NETWORK
 from keyframe_bench.core.errors import UnavailableError
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.tables.load import load_results
@@ -16,14 +19,23 @@ FILES = {
 }
 
 
-def test_files_of_a_run(cli, rendered, tmp_path, cells):
-    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=all", "budget=3", f"out={tmp_path}/out"]
-    status, text, err = cli(*words)
+@pytest.fixture
+def words(rendered, tmp_path):
+    """A run over three videos."""
+    return ["run", "dataset=folder", f"dataset.root={rendered}", f"out={tmp_path}/out"]
+
+
+def of(cells, extractor):
+    return [r for r in cells.values() if r["extractor"] == extractor]
+
+
+def test_files_of_a_run(cli, words, tmp_path, cells):
+    status, text, err = cli(*words, "extractors=all", "budget=3")
     assert (status, err) == (0, "")
     assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | {".lock", ".claims"}  # core.files: locked, claimed
     lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {line["key"]: line for line in lines} == cells(tmp_path / "out")
-    assert "scored 3 of 3 videos" in text
+    assert "scored 3 of 3 videos" in text and "not run: oracle: it looks at annotations, and data set 'folder'" in text
     for name in ("table.md", "table.csv", "table.tex", "report.html"):
         content = (tmp_path / "out" / name).read_text(encoding="utf-8")
         for extractor in {line["extractor"] for line in lines}:
@@ -31,150 +43,101 @@ def test_files_of_a_run(cli, rendered, tmp_path, cells):
 
 
 def test_cells_are_extractors_times_videos_times_budgets_times_seeds(benchmark, rendered, tmp_path, cells):
-    summary = benchmark(rendered, ["pixel_distance"], budgets=["2", "50%", "free"], seeds=(0, 1, 2))
+    summary = benchmark(rendered, ["pixel_distance"], budgets=["2", "50%", "60/min", "free"], seeds=(0, 1, 2, 1))
     found = cells(tmp_path / "out")
-    names = ["cuts.mp4", "mixed.mp4", "static.mp4"]
-    expected = {(e, v, b) for e in ("pixel_distance", "uniform") for v in names for b in ("2", "50%", "free")}
-    expected |= {("random", v, b) for v in names for b in ("2", "50%")}  # random takes no free budget
-    assert {(r["extractor"], r["video"], r["budget"]) for r in found.values()} == expected
-    assert summary.n_cells == summary.n_computed == len(found) == 2 * 3 * 3 + 1 * 3 * 2 * 3
-
-
-def test_seeds_count_only_where_chance_does(benchmark, rendered, tmp_path, cells):
-    benchmark(rendered, ["vsumm", "pixel_distance"], seeds=(3, 4, 3))
-    seeds = {}
-    for record in cells(tmp_path / "out").values():
-        seeds.setdefault(record["extractor"], set()).add(record["seed"])
-    assert seeds["random"] == {3, 4}
-    assert seeds["pixel_distance"] == seeds["uniform"] == {0}
+    names, fixed = ["cuts.mp4", "mixed.mp4", "static.mp4"], ("2", "50%", "60/min")
+    expected = {(e, v, b, 0) for e in ("pixel_distance", "uniform") for v in names for b in (*fixed, "free")}
+    # Chance alone needs several seeds, and takes no free budget.
+    expected |= {("random", v, b, seed) for v in names for b in fixed for seed in (0, 1, 2)}
+    assert {(r["extractor"], r["video"], r["budget"], r["seed"]) for r in found.values()} == expected
+    assert summary.n_cells == summary.n_computed == len(found) == len(expected)
+    assert {r["extractor"]: r["control"] for r in found.values()} == {
+        "pixel_distance": False, "random": True, "uniform": True
+    }  # fmt: skip
+    k = {(r["video"], r["budget"]): r["k"] for r in of(found, "uniform")}
+    for budget, expected_k in {"2": (2, 2, 2), "50%": (3, 4, 2), "60/min": (3, 4, 2)}.items():  # of 6, 8, 4 frames
+        assert tuple(k[name, budget] for name in names) == expected_k
+    for record in found.values():
+        cost = record["metrics"]
+        assert cost["total_s"] == pytest.approx(cost["decode_s"] + cost["features_s"] + cost["select_s"])
+        assert cost["decode_s"] > 0 and cost["peak_mb"] > 0
+        assert record["extractor"] != "uniform" or cost["features_s"] == 0
 
 
 def test_random_is_a_hundred_draws_and_the_same_again(benchmark, rendered, tmp_path, numbers):
-    benchmark(rendered, ["random"], out=tmp_path / "a")
-    benchmark(rendered, ["random"], out=tmp_path / "b")
-    drawn = [r for r in numbers(tmp_path / "a").values() if r["extractor"] == "random"]
-    assert [r["draws"] for r in drawn] == [100] * 3
+    for name in "ab":
+        benchmark(rendered, ["random"], out=tmp_path / name)
+    assert [r["draws"] for r in of(numbers(tmp_path / "a"), "random")] == [100] * 3
     assert numbers(tmp_path / "a") == numbers(tmp_path / "b")
     assert (load_results(tmp_path / "a").set_index("extractor").loc["random", "metric.coverage_gray"] > 0).all()
 
 
-def test_controls_are_always_there(benchmark, rendered, tmp_path, cells):
-    benchmark(rendered, ["coded_frames"])
-    control = {r["extractor"]: r["control"] for r in cells(tmp_path / "out").values()}
-    assert control == {"coded_frames": False, "random": True, "uniform": True}
-
-
-def test_people_and_oracle_only_where_there_are_annotations(benchmark, folder, tmp_path, cells, annotate):
+def test_annotators_and_oracle_only_where_there_are_annotations(benchmark, folder, tmp_path, cells, annotate):
+    """Anna (7, 18) and Ben (5, 26) at 10 frames per second: within 0.5 s one of two matches, both ways."""
     summary = benchmark(folder, "all", out=tmp_path / "plain")
     without = {r["extractor"] for r in cells(tmp_path / "plain").values()}
     assert without.isdisjoint({"oracle", "human"})
     assert "has none" in {n.extractor: n.reason for n in summary.not_run}["oracle"]
-    annotate(folder)
-    summary = benchmark(folder, "all", out=tmp_path / "annotated")
-    found = cells(tmp_path / "annotated").values()
-    assert {(r["extractor"], r["video"]) for r in found if r["privileged"]} == {
-        ("oracle", "cuts.mp4"),
-        ("human", "cuts.mp4"),
-    }
-    assert "oracle" not in {n.extractor for n in summary.not_run}
-    assert len({r["extractor"] for r in found}) == len(without) + 2
-
-
-def test_oracle_by_name_needs_annotations(benchmark, folder, annotate):
     with pytest.raises(UnavailableError, match="data set 'folder' has none"):
         benchmark(folder, ["oracle"])
     annotate(folder)
-    assert benchmark(folder, ["oracle"]).n_computed == 1 + 1 + 2 * 3
-
-
-def test_human_row_is_everyone_against_the_others(benchmark, folder, tmp_path, cells, annotate):
-    """Anna (7, 18) and Ben (5, 26) at 10 frames per second: within 0.5 s one of two matches, both ways."""
-    annotate(folder)
-    benchmark(folder, ["uniform"])
-    (human,) = [r for r in cells(tmp_path / "out").values() if r["extractor"] == "human"]
+    summary = benchmark(folder, "all", budgets=["1", "3", "1000", "free"], out=tmp_path / "annotated")
+    assert summary.failures == [] and "oracle" not in {n.extractor for n in summary.not_run}
+    found = cells(tmp_path / "annotated")
+    privileged = {(r["extractor"], r["video"]) for r in found.values() if r["privileged"]}
+    assert privileged == {("oracle", "cuts.mp4"), ("human", "cuts.mp4")}
+    assert len({r["extractor"] for r in found.values()}) == len(without) + 2
+    (human,) = of(found, "human")
     assert human["draws"] == 2 and human["budget"] == "free"
-    assert human["metrics"]["f1_0_5s"] == pytest.approx(0.5)
-    assert human["metrics"]["f1_1s"] == pytest.approx(1.0)
+    assert human["metrics"]["f1_0_5s"] == pytest.approx(0.5) and human["metrics"]["f1_1s"] == pytest.approx(1.0)
+    text = (tmp_path / "annotated" / "results.jsonl").read_text()
+    assert "NaN" not in text and "Infinity" not in text  # every number is finite or missing
+
+
+def test_synthetic_data_set_has_one_known_answer(cli, tmp_path, cells):
+    """An oracle row, and no human row: that needs two annotators."""
+    size = ["dataset.n_videos=2", "dataset.duration_s=1", f"dataset.root={tmp_path}/videos"]
+    status, text, err = cli("run", "dataset=synthetic", *size, "extractors=all", "budget=3", f"out={tmp_path}/out")
+    assert (status, err) == (0, "") and "scored 2 of 2 videos" in text
+    names = {r["extractor"] for r in cells(tmp_path / "out").values()}
+    assert "oracle" in names and "human" not in names
 
 
 def test_grid_is_swept_on_one_decode(benchmark, rendered, tmp_path, cells, monkeypatch):
-    from keyframe_bench.bench import run
-    from keyframe_bench.video.onepass import read_pass
-
-    passes = []
+    passes, read_pass = [], run_module.read_pass
 
     def counted(path, *more, **options):
         passes.append(path)
         return read_pass(path, *more, **options)
 
-    monkeypatch.setattr(run, "read_pass", counted)
+    monkeypatch.setattr(run_module, "read_pass", counted)
     grid = {"pixel_distance": {"threshold": ["mean", "mean+std"], "color": ["gray", "rgb"]}}
     benchmark(rendered, ["pixel_distance", "vsumm"], grid=grid, budgets=["2", "free"], seeds=(0, 1))
     assert len(passes) == 3, "one pass a video"
-    found = [r for r in cells(tmp_path / "out").values() if r["extractor"] == "pixel_distance"]
-    assert len({json.dumps(r["params"], sort_keys=True) for r in found}) == 4
-    assert len(found) == 4 * 3 * 2
+    found = of(cells(tmp_path / "out"), "pixel_distance")
+    assert len({json.dumps(r["params"], sort_keys=True) for r in found}) == 4 and len(found) == 4 * 3 * 2
 
 
-def test_grid_on_the_command_line(cli, rendered, tmp_path, cells):
-    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[pixel_distance]", f"out={tmp_path}"]
-    assert cli(*words, "grid.pixel_distance.factor=[0.5,1,2]", "grid.uniform.phase=[start]")[0] == 0
-    found = cells(tmp_path).values()
-    assert {r["params"]["factor"] for r in found if r["extractor"] == "pixel_distance"} == {0.5, 1.0, 2.0}
-    assert {r["params"]["phase"] for r in found if r["extractor"] == "uniform"} == {"start"}
-
-
-def test_budgets_are_resolved_on_the_sampled_frames(benchmark, rendered, tmp_path, cells):
-    benchmark(rendered, ["uniform"], budgets=["2", "50%", "60/min"])
-    k = {(r["video"], r["budget"]): r["k"] for r in cells(tmp_path / "out").values()}
-    assert k["cuts.mp4", "2"] == 2
-    assert (k["cuts.mp4", "50%"], k["mixed.mp4", "50%"], k["static.mp4", "50%"]) == (3, 4, 2)  # of 6, 8, 4
-    assert (k["cuts.mp4", "60/min"], k["mixed.mp4", "60/min"], k["static.mp4", "60/min"]) == (3, 4, 2)
+def test_grid_on_the_command_line(cli, words, tmp_path, cells):
+    more = ("extractors=[pixel_distance]", "grid.pixel_distance.factor=[0.5,1,2]", "grid.uniform.phase=[start]")
+    assert cli(*words, *more)[0] == 0
+    found = cells(tmp_path / "out")
+    assert {r["params"]["factor"] for r in of(found, "pixel_distance")} == {0.5, 1.0, 2.0}
+    assert {r["params"]["phase"] for r in of(found, "uniform")} == {"start"}
 
 
 def test_large_numbers_keep_every_digit(benchmark, folder, tmp_path, cells):
     """The budget is part of a cell's identity: 1234567 must not become 1.23457e+06."""
-    for name in ("cuts.mp4", "mixed.mp4"):
-        (folder / name).unlink()
-    benchmark(folder, ["uniform"], budgets=["1234567"], sampling="29.97002997fps")
+    benchmark(folder, ["uniform"], budgets=["1234567"], sampling="29.97002997fps", limit=1)
     found = cells(tmp_path / "out").values()
     assert {(r["budget"], r["run_sampling"]) for r in found} == {("1234567", "29.97002997fps")}
 
 
-def test_every_number_is_finite_or_missing(benchmark, folder, tmp_path, annotate):
-    annotate(folder)
-    benchmark(folder, "all", budgets=["1", "1000", "free"])
-
-    def refuse(constant):
-        raise AssertionError(constant)
-
-    for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines():
-        json.loads(line, parse_constant=refuse)
-
-
-def test_all_rows_are_paid_what_they_use(benchmark, rendered, tmp_path, cells):
-    benchmark(rendered, ["vsumm", "pixel_distance"])
-    for record in cells(tmp_path / "out").values():
-        cost = record["metrics"]
-        assert cost["total_s"] == pytest.approx(cost["decode_s"] + cost["features_s"] + cost["select_s"])
-        assert cost["decode_s"] > 0 and cost["peak_mb"] > 0
-        if record["extractor"] == "uniform":
-            assert cost["features_s"] == 0
-
-
-def test_metric_that_shares_the_selectors_feature_is_said(cli, rendered, tmp_path):
-    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[vsumm]", f"out={tmp_path}/out"]
-    _, text, _ = cli(*words)
+def test_metric_that_shares_the_selectors_feature_is_said(cli, words, tmp_path):
+    _, text, _ = cli(*words, "extractors=[vsumm]")
     (line,) = (line for line in text.splitlines() if line.startswith("warning:") and "vsumm" in line)
-    assert "coverage_hue" in line
-    assert "look at hue_histogram, which vsumm selects on: that favours vsumm" in line
-    assert "look at hue_histogram, which vsumm" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-
-
-def test_what_is_left_out_is_said(cli, rendered, tmp_path):
-    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=all", f"out={tmp_path}/out"]
-    _, text, _ = cli(*words)
-    assert "not run: oracle: it looks at annotations, and data set 'folder' has none" in text
+    assert "coverage_hue" in line and "hue_histogram" in line and "favours vsumm" in line
+    assert "hue_histogram, which vsumm" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_dry_run_tells_and_writes_nothing(cli, rendered, tmp_path, monkeypatch, snapshot):
@@ -182,8 +145,7 @@ def test_dry_run_tells_and_writes_nothing(cli, rendered, tmp_path, monkeypatch, 
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[vsumm]", "budget=[2,3]", "out=out"]
     status, text, err = cli(*words, "--dry-run")
     assert (status, err) == (0, "") and snapshot(tmp_path) == {}
-    assert "3 videos, 18 cells, 18 missing" in text
-    assert "estimated time" in text and "disk" in text and " MB" in text
+    assert "3 videos, 18 cells, 18 missing" in text and "estimated time" in text and " MB" in text
     cli(*[w.replace("[2,3]", "2") for w in words])
     before = snapshot(tmp_path)
     _, text, _ = cli(*words, "--dry-run")
@@ -196,11 +158,9 @@ def test_dry_run_tells_and_writes_nothing(cli, rendered, tmp_path, monkeypatch, 
 def test_estimates_are_of_the_right_size(rendered, tmp_path, benchmark):
     """Disk within a factor of 4 of what is written (file system blocks apart)."""
     dataset = Dataset.registry.build("folder", {"root": str(rendered)})
-    options = {"budgets": ["3"], "sampling": "2fps", "seeds": (0,), "on_error": "raise"}
-    plan = dry_run(RunSpec(dataset, tmp_path / "out", ["vsumm", "pixel_distance"], **options))
+    plan = dry_run(RunSpec(dataset, tmp_path / "out", ["vsumm", "pixel_distance"], ["3"], "2fps", (0,), "raise"))
     assert (plan.n_videos, plan.n_cells, plan.n_missing) == (3, 12, 12)
-    assert plan.per_extractor["vsumm"] == (3, 3)
-    assert 0 < plan.seconds < 60
+    assert plan.per_extractor["vsumm"] == (3, 3) and 0 < plan.seconds < 60
     benchmark(rendered, ["vsumm", "pixel_distance"])
     written = sum(p.stat().st_size for p in (tmp_path / "out").rglob("*.j*")) / 1e6
     assert written / 4 < plan.megabytes < written * 8
@@ -214,10 +174,83 @@ def test_relative_paths(cli, folder, tmp_path, monkeypatch, cells):
     assert len(cells(tmp_path / "a/b")) == 6
 
 
-def test_synthetic_data_set_has_people_free_truth(cli, tmp_path, cells):
-    """The rendered set has one known answer each: an oracle row, and no human row (that needs two people)."""
-    size = ["dataset.n_videos=2", "dataset.duration_s=1", f"dataset.root={tmp_path}/videos"]
-    status, text, err = cli("run", "dataset=synthetic", *size, "extractors=all", "budget=3", f"out={tmp_path}/out")
-    assert (status, err) == (0, "") and "scored 2 of 2 videos" in text
-    names = {r["extractor"] for r in cells(tmp_path / "out").values()}
-    assert "oracle" in names and "human" not in names
+# -- inferred budgets
+
+
+def test_inferred_budgets_are_computed_kept_and_warned_about(benchmark, rendered, tmp_path, cells):
+    benchmark(rendered, ["pixel_distance"], budgets=["4", "inferred", "inferred-coverage"])
+    found, warned = of(cells(tmp_path / "out"), "pixel_distance"), defaultdict(set)
+    assert len(found) == 9
+    for record in found:
+        by_coverage = record["budget"] == "inferred-coverage"
+        assert record["status"] == "ok" and record["k"] == len(record["keyframes"]["frames"])
+        assert record["keyframes"]["frame_scores"] is record["keyframes"]["thresholds"] is None
+        assert any("gray@" in f and "18" in f for f in record["features"]) == by_coverage
+        assert record["video"] != "static.mp4" or not by_coverage or record["k"] == 1
+        warned[any("coverage_gray" in w for w in record["warnings"])].add(record["budget"])
+    assert warned == {True: {"inferred-coverage"}, False: {"4", "inferred"}}
+    said = [w for w in json.loads((tmp_path / "out" / "run.json").read_text())["warnings"] if "coverage_gray" in w]
+    assert len(said) == 1 and "look at gray, which pixel_distance at budget=inferred-coverage selects on" in said[0]
+
+
+def test_methods_without_scores_take_no_inferred_budget(benchmark, rendered, tmp_path, cells):
+    summary = benchmark(rendered, "all", budgets=["inferred"])
+    ran = {r["extractor"] for r in cells(tmp_path / "out").values()}
+    assert ran >= {"ffmpeg_scene", "histogram_distance", "pixel_distance"}
+    assert ran.isdisjoint({"uniform", "random", "coded_frames"})
+    assert "takes no inferred budget" in {n.extractor: n.reason for n in summary.not_run}["uniform"]
+    with pytest.raises(UnavailableError, match="'coded_frames' cannot run: it takes no inferred budget"):
+        benchmark(rendered, ["coded_frames"], budgets=["inferred"])
+
+
+def test_inferred_budgets_on_the_command_line(cli, words, video, tmp_path):
+    status, text, err = cli(*words, "extractors=[pixel_distance]", "budget=[8,inferred]")
+    assert (status, err) == (0, "") and "inferred" in text
+    status, text, err = cli("extract", video, "budget=inferred", f"out={tmp_path}/one")
+    assert (status, err) == (0, "")
+    record = json.loads((tmp_path / "one" / "keyframes.json").read_text())
+    assert record["budget"] == "inferred" and record["k"] == len(record["frames"])
+    assert f"budget inferred = {record['k']}" in text
+    status, _, err = cli("extract", video, "extractor=uniform", "budget=inferred")
+    assert status == 2 and "pixel_distance" in err and err.count("\n") == 1
+
+
+# -- the row without the network
+
+
+@pytest.mark.parametrize(
+    ("extractors", "grid", "expected"),
+    [
+        (["autoencoder"], {}, [("reconstruction", "auto"), ("input", "auto")]),
+        ("all", {}, [("reconstruction", "auto"), ("input", "auto")]),
+        (["autoencoder"], {"distance_space": ["input"]}, [("input", "auto")]),
+        (
+            ["autoencoder"],
+            {"distance_space": ["reconstruction", "input", "cross"]},
+            [("reconstruction", "auto"), ("input", "auto"), ("cross", "auto")],
+        ),
+        (
+            ["autoencoder"],
+            {"threshold": [0.03, "auto"]},
+            [("reconstruction", 0.03), ("reconstruction", "auto"), ("input", 0.03), ("input", "auto")],
+        ),
+        (["uniform"], {}, []),
+    ],
+)
+def test_the_row_without_the_network_stands_beside_the_others_once(tmp_path, extractors, grid, expected):
+    pytest.importorskip("torch")
+    data, given = Dataset.registry.build("synthetic", {"root": str(tmp_path)}), {"autoencoder": grid} if grid else {}
+    spec = RunSpec(data, tmp_path / "o", extractors, ["3"], "2fps", [0], "raise", grid=given)
+    found = [v for v in variants(spec)[0] if v.name == "autoencoder"]
+    assert {v.params["distance_space"] == "input" for v in found if v.build().label == NO_NETWORK} <= {True}
+    assert [(v.params["distance_space"], v.params["threshold"]) for v in found] == expected
+
+
+def test_what_cannot_run_is_told_once(tmp_path, monkeypatch):
+    from keyframe_bench.extractors.autoencoder import Autoencoder
+
+    monkeypatch.setattr(Autoencoder, "unavailable", lambda _: "no torch")
+    data = Dataset.registry.build("synthetic", {"root": str(tmp_path)})
+    found, left_out = variants(RunSpec(data, tmp_path / "o", "all", ["3"], "2fps", [0], "raise"))
+    assert "autoencoder" not in {v.name for v in found}
+    assert [n.reason for n in left_out if n.extractor == "autoencoder"] == ["no torch"]

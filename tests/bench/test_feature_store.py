@@ -52,6 +52,9 @@ def test_another_budget_decodes_nothing(benchmark, rendered, tmp_path, cache, un
     benchmark(rendered, METHODS, budgets=["4"], out=tmp_path / "four", cache_gb=1)
     undecoded()
     assert benchmark(rendered, METHODS, budgets=["8"], out=tmp_path / "eight", cache_gb=1).notes == []
+    grid = {"pixel_distance": {"factor": [0.5, 1.0, 2.0], "threshold": ["mean", "mean+std"]}}
+    summary = benchmark(rendered, ["pixel_distance"], budgets=["free"], grid=grid, out=tmp_path / "free", cache_gb=1)
+    assert (summary.n_computed, summary.failures) == (3 * (6 + 1), [])  # six settings, and uniform
     before, after = costs(cells, tmp_path / "four"), costs(cells, tmp_path / "eight")
     assert before.keys() == after.keys()
     for row, (decode_s, features_s) in after.items():
@@ -65,14 +68,6 @@ def test_numbers_are_the_same_with_and_without(benchmark, rendered, tmp_path, ca
     for turn in ("writes", "reads"):
         benchmark(rendered, METHODS, budgets=["4", "free", "15%"], out=tmp_path / turn, cache_gb=1)
         assert numbers(tmp_path / turn) == wanted
-
-
-def test_thresholds_of_the_next_run(benchmark, rendered, tmp_path, cache, undecoded):
-    benchmark(rendered, ["pixel_distance"], cache_gb=1)
-    undecoded()
-    grid = {"pixel_distance": {"factor": [0.5, 1.0, 2.0], "threshold": ["mean", "mean+std"]}}
-    summary = benchmark(rendered, ["pixel_distance"], budgets=["free"], grid=grid, cache_gb=1)
-    assert (summary.n_computed, summary.failures) == (3 * (6 + 1), [])  # six settings, and uniform
 
 
 def test_zero_keeps_and_uses_nothing(benchmark, rendered, tmp_path, cache):
@@ -111,7 +106,7 @@ def unwritable(monkeypatch, tmp_path):
 
 
 def test_unwritable_cache_is_one_warning(cli, unwritable, rendered, tmp_path, plain, numbers):
-    """Of a run over three videos, and of a sweep of two jobs."""
+    """Of a run over three videos, of a sweep of two jobs, and in Python."""
     wanted = plain(["vsumm"])
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[vsumm]", "budget=3"]
     for number, more in enumerate(([], ["-m", "seeds=[0],[0]"])):
@@ -121,9 +116,6 @@ def test_unwritable_cache_is_one_warning(cli, unwritable, rendered, tmp_path, pl
         assert "Not a directory" in err and "cache_gb=0" in err
         assert numbers(tmp_path / f"out{number}") == wanted
     assert cli(*words, "cache_gb=0", f"out={tmp_path}/silent")[2] == ""
-
-
-def test_unwritable_cache_in_python(unwritable, rendered):
     with pytest.warns(UserWarning, match="features are not kept") as caught:
         table = kb.sweep(rendered, ["vsumm"], budget=3, cache_gb=1)
     assert len(caught) == 1 and caught[0].filename == __file__ and len(table) == 9

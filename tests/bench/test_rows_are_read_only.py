@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,25 @@ def results(out: Path) -> dict[str, dict[str, Any]]:
     return {cell["extractor"] + cell["budget"]: cell for cell in cells}
 
 
+@pytest.fixture
+def apart(video: Path, tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Run over one video in a process of its own, with a cache of its own; its cells."""
+    (folder := tmp_path / "videos").mkdir()
+    (folder / "a.mp4").write_bytes(video.read_bytes())
+
+    def run(out: str, extractors: Sequence[str], text: str, *more: str, status: int = 0) -> dict[str, dict[str, Any]]:
+        (plugin := tmp_path / "plugin.py").write_text(text)
+        words = ["run", "dataset=folder", f"dataset.root={folder}", f"extractors=[{','.join(extractors)}]", *more]
+        words += ["on_error=warn", f"out={tmp_path / out}", f"--plugin={plugin}"]
+        environment = {**os.environ, "KEYFRAME_BENCH_CACHE": str(tmp_path / f"cache of {out[0]}")}
+        command = [sys.executable, "-m", "keyframe_bench", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == status, done.stderr
+        return results(tmp_path / out)
+
+    return run
+
+
 def told(cell: dict[str, Any]) -> Any:
     """Return what must not depend on the writer."""
     timed = ("_s", "_mb", "_per_s", "speed")
@@ -101,43 +120,21 @@ class Blackens(ScoreExtractor):
 
 
 @pytest.mark.slow
-def test_what_a_feature_does_to_its_pictures_reaches_no_other(video: Path, tmp_path: Path) -> None:
-    (folder := tmp_path / "videos").mkdir()
-    (folder / "a.mp4").write_bytes(video.read_bytes())
-    plugin = tmp_path / "plugin.py"
-    plugin.write_text(FEATURE)
-
-    def run(out: str, *more: str) -> dict[str, dict[str, Any]]:
-        words = ["run", "dataset=folder", f"dataset.root={folder}", "budget=3", "cache_gb=1", f"out={tmp_path / out}"]
-        environment = {**os.environ, "KEYFRAME_BENCH_CACHE": str(tmp_path / f"cache of {out[0]}")}
-        command = [sys.executable, "-m", "keyframe_bench", *words, *more]
-        subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        return results(tmp_path / out)
-
-    sound = run("sound", "extractors=[pixel_distance,vsumm]")
-    found = run("mixed", "extractors=[a_blackening_method,pixel_distance,vsumm]", "--plugin", str(plugin))
-    later = run("m", "extractors=[pixel_distance,vsumm]")  # from rows that are kept
-    for name in ("pixel_distance3", "vsumm3"):
-        assert told(found[name]) == told(later[name]) == told(sound[name])
+def test_what_a_feature_does_to_its_pictures_reaches_no_other(apart: Callable[..., Any]) -> None:
+    names, more = ["pixel_distance", "vsumm"], ("budget=3", "cache_gb=1")
+    sound = apart("sound", names, "", *more)
+    found = apart("mixed", ["a_blackening_method", *names], FEATURE, *more)
+    later = apart("m", names, "", *more)  # from rows that are kept
+    for name in names:
+        assert told(found[name + "3"]) == told(later[name + "3"]) == told(sound[name + "3"])
 
 
-def test_methods_that_write_are_named_and_alone_fail(video: Path, tmp_path: Path) -> None:
+def test_methods_that_write_are_named_and_alone_fail(apart: Callable[..., Any]) -> None:
     """In a process of its own, which must live: from the second run on, rows are those of mapped files."""
-    (folder := tmp_path / "videos").mkdir()
-    (folder / "a.mp4").write_bytes(video.read_bytes())
-    plugin = tmp_path / "plugin.py"
-    plugin.write_text(PLUGIN.replace("WHAT", "clip[NEEDS[0]]"))
-
-    def run(out: str, cache_gb: int, *extractors: str) -> dict[str, dict[str, Any]]:
-        words = ["run", "dataset=folder", f"dataset.root={folder}", f"extractors=[{','.join(extractors)}]"]
-        words += ["budget=[2,3]", "sampling=every", f"cache_gb={cache_gb}", "on_error=warn", f"out={tmp_path / out}"]
-        command = [sys.executable, "-m", "keyframe_bench", *words, "--plugin", str(plugin)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == (1 if len(extractors) > len(OTHERS) else 0), done.stderr
-        return results(tmp_path / out)
-
-    sound = run("sound", 1, *OTHERS)
-    for found in (run("fresh", 0, *WRITERS, *OTHERS), run("stored", 1, *WRITERS, *OTHERS)):
+    text, more = PLUGIN.replace("WHAT", "clip[NEEDS[0]]"), ("budget=[2,3]", "sampling=every")
+    sound = apart("sound", OTHERS, text, *more, "cache_gb=1")
+    for out, cache_gb in (("fresh", 0), ("stored", 1)):
+        found = apart(out, [*WRITERS, *OTHERS], text, *more, f"cache_gb={cache_gb}", status=1)
         for budget in "23":
             for name in WRITERS:
                 cell = found[name + budget]

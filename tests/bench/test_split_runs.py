@@ -15,107 +15,15 @@ import pytest
 import keyframe_bench as kb
 from keyframe_bench.core.checkpoint import read_record
 from keyframe_bench.core.errors import KeyframeBenchError
+from keyframe_bench.core.files import sha256_of_file
 
-PLUGIN = '''
-import os
-import time
-from dataclasses import dataclass
-from typing import Annotated
-
-import numpy as np
-import keyframe_bench as kb
-from keyframe_bench.core.params import Range
-from keyframe_bench.extractors.base import ScoreExtractor
-from keyframe_bench.extractors.trainable import Trainable
-from keyframe_bench.features.gray_histogram import GrayHistogram
-from keyframe_bench.training.options import TrainerOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(TrainerOptions):
-    c: Annotated[float, Range(0)] = 1.0
-    fails_for: str = ""
-    waits: bool = False
-
-
-class Learner(ScoreExtractor, Trainable):
-    reference = "none"
-    budget_rule = "the k highest"
-    Options = Options
-
-    def __init__(self, checkpoint: str = "", power: float = 1.0) -> None:
-        self.checkpoint = checkpoint
-        self.power = power
-
-    @property
-    def needs(self):
-        return (GrayHistogram(),)
-
-    def fit(self, train, validation, session):
-        from sklearn.linear_model import LogisticRegression
-
-        with open(os.environ["FITS"], "a") as file:
-            file.write(self.name + "\\n")
-        if session.options.waits:
-            time.sleep(3)
-        if session.options.fails_for in [clip.video.name for clip in train] + [clip.video.name for clip in validation]:
-            raise ZeroDivisionError("of tests")
-        rows = np.concatenate([clip[GrayHistogram()] for clip in train]).astype(float)
-        times = np.concatenate([clip.times for clip in train])
-        y = np.array([f in self.wanted(clip) for clip in train for f in clip.ordinals])
-        y[0], y[-1] = True, False
-        weights = session.rng("weights").uniform(0.5, 1.5, size=len(y))
-        model = LogisticRegression(C=session.options.c, max_iter=1000).fit(rows, y, sample_weight=weights)
-        return session.checkpoint({"w": model.coef_[0]}, last_s=float(times.max()))
-
-    def score(self, clip):
-        return clip[GrayHistogram()].astype(float) @ self.learned().tensors["w"] * self.power
-
-
-@kb.register("choosers")
-class Choosers(Learner):
-    """Frames that annotators would choose."""
-
-    supervision = "users"
-
-    def wanted(self, clip):
-        return {f for user in clip.annotation.users for f in user.frames}
-
-
-@kb.register("unlike")
-class Unlike(Learner):
-    """One without annotators, whose choices it is not shown."""
-
-    def wanted(self, clip):
-        assert clip.annotation is None
-        return set(clip.ordinals[::3].tolist())
-
-
-@kb.register("alike")
-class Alike(Unlike):
-    """One that learns the same with every seed."""
-
-    seeded = False
-'''
 SET = ("dataset=synthetic", "dataset.n_videos=4", "dataset.duration_s=2", "budget=2", "cache_gb=0.1")
 
 
 @pytest.fixture
-def run(cli, own_registry, tmp_path, monkeypatch):
-    """Run with the plug-in on four short videos; status, output, errors. Trainings that took place are counted."""
-    plugin, counter = tmp_path / "learners.py", tmp_path / "fits"
-    plugin.write_text(PLUGIN)
-    counter.touch()
-    monkeypatch.setenv("FITS", str(counter))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words, out="out", base=SET):
-        given = ["--plugin", plugin, *base, f"out={tmp_path / out}", f"trainings={tmp_path / 'trainings'}", *words]
-        return cli("run", *map(str, given))
-
-    run.n_fits = lambda: len(counter.read_text().split())
-    run.plugin = plugin
-    return run
+def run(learners):
+    """Run with methods that learn on four short videos; status, output, errors. Trainings are counted."""
+    return learners
 
 
 def items():
@@ -134,13 +42,13 @@ def by_row(folder):
 
 
 def checkpoints(folder):
-    from keyframe_bench.core.files import sha256_of_file
-
     return {sha256_of_file(path): path for path in folder.glob("*/best.safetensors")}
 
 
 def test_kfold_trains_folds_times_seeds_and_scores_all_on_the_same_videos(run, tmp_path):
     words = ("extractors=[vsumm,choosers]", "split=kfold:2", "seeds=[0,1]")
+    status, output, errors = run("--dry-run", *words)
+    assert (status, run.n_fits()) == (0, 0) and "4 trainings, 4 to be done" in output, errors
     status, output, errors = run(*words)
     assert (status, run.n_fits()) == (0, 4), errors
     rows = by_row(tmp_path / "out")
@@ -168,6 +76,8 @@ def test_kfold_trains_folds_times_seeds_and_scores_all_on_the_same_videos(run, t
     status, output, errors = run(*words)
     assert status == 0 and run.n_fits() == 4 and re.search(r"\b0 of \d+ cells", output)
     assert (tmp_path / "out" / "results.jsonl").read_bytes() == before
+    output = run("--dry-run", *words)[1]
+    assert "0 missing" in output and "4 trainings, 0 to be done" in output
 
 
 def test_methods_that_learn_nothing_have_the_same_cells_as_without_a_split(run, tmp_path, numbers):
@@ -193,29 +103,33 @@ def test_same_seed_same_numbers_and_moving_trainings_computes_nothing(run, tmp_p
 
 
 def test_options_of_trainings_are_rows_and_parameters_share_a_training(run, tmp_path):
-    status, _, errors = run(
-        *("extractors=[unlike]", "split=videos:0.5", "trainer.unlike.c=[0.1,10]", "grid.unlike.power=[1,2]"),
-        "extractors=[unlike,alike]",
-    )
-    assert (status, run.n_fits()) == (0, 3), errors
+    words = ("extractors=[unlike,alike]", "split=videos:0.5", "seeds=[0,1]")
+    status, _, errors = run(*words, "trainer.unlike.c=[0.1,10]", "grid.unlike.power=[1,2]")
+    assert (status, run.n_fits()) == (0, 2 * 2 + 1), errors  # `alike` learns the same with every seed
     rows = by_row(tmp_path / "out")
     assert len({cell["video"] for cells in rows.values() for cell in cells}) == 2
-    assert len(rows["unlike"]) == 2 * 4
+    assert (len(rows["unlike"]), len(rows["alike"])) == (2 * 4 * 2, 2)
     table = (tmp_path / "out" / "table.md").read_text()
     assert all(f"trainer.c={c}" in table for c in ("0.1", "10.0"))
-    status, _, errors = run("extractors=[unlike]", "split=kfold:2", "trainer.unlike.d=1")
-    assert status == 2 and "'d'" in errors and "c" in errors
-    status, _, errors = run("extractors=[unlike]", "trainer.unlike.c=1")
-    assert status == 2 and "split=" in errors
-    status, _, errors = run("extractors=[vsumm]", "split=kfold:2", "trainer.vsumm.c=1")
-    assert status == 2 and "does not learn" in errors
 
 
-@pytest.mark.slow
-def test_what_learns_alike_is_trained_once_a_fold(run, tmp_path):
-    assert run("extractors=[alike]", "split=kfold:2", "seeds=[0,1,2]")[0] == 0
-    assert run.n_fits() == 2
-    assert len(by_row(tmp_path / "out")["alike"]) == 4
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("extractors=[unlike]", "split=kfold:2", "trainer.unlike.d=1"), "'d'"),
+        (("extractors=[unlike]", "trainer.unlike.c=1"), "split="),
+        (("extractors=[vsumm]", "split=kfold:2", "trainer.vsumm.c=1"), "does not learn"),
+        *(
+            (("extractors=[unlike]", f"split={split}"), "split=")
+            for split in ("frames:0.8", "kfold:1", "kfold:9", "no")
+        ),
+        (("extractors=[unlike]", "split=given"), "split="),
+    ],
+)
+def test_options_and_splits_that_are_of_no_use_are_refused_in_one_sentence(run, tmp_path, words, said):
+    status, _, errors = run(*words)
+    assert status == 2 and errors.count("\n") == 1 and said in errors
+    assert run.n_fits() == 0 and not (tmp_path / "out" / "results.jsonl").exists()
 
 
 def test_a_training_that_fails_is_a_failed_row_and_others_go_on(run, tmp_path):
@@ -299,13 +213,6 @@ def test_temporal_scores_every_method_on_the_later_part_only(run, tmp_path):
     assert status == 0 and {cell["trained_on_this_video"] for cell in by_row(tmp_path / "out")["choosers"]} == {True}
 
 
-@pytest.mark.parametrize("word", ["split=frames:0.8", "split=kfold:1", "split=kfold:9", "split=no", "split=given"])
-def test_a_split_that_is_of_no_use_is_refused_in_one_sentence(run, tmp_path, word):
-    status, _, errors = run("extractors=[unlike]", word)
-    assert status == 2 and errors.count("\n") == 1 and "split=" in errors
-    assert run.n_fits() == 0 and not (tmp_path / "out" / "results.jsonl").exists()
-
-
 def test_leaks_of_given_checkpoints(run, cli, tmp_path):
     words = ("extractors=[choosers,unlike]", "split=videos:0.5", "seeds=[0,1]")
     assert run(*words)[0] == 0
@@ -354,15 +261,6 @@ def test_extract_says_whether_it_was_trained_on_the_video(run, cli, tmp_path):
         ]
     assert {name for name, was in told.items() if was} == seen
     assert kb.extract(item.path, "uniform", budget=2).to_json()["trained_on_this_video"] is None
-
-
-def test_dry_run_trains_nothing(run, tmp_path):
-    words = ("extractors=[unlike]", "split=kfold:2", "seeds=[0,1]")
-    status, output, errors = run("--dry-run", *words)
-    assert status == 0 and run.n_fits() == 0 and "4 trainings, 4 to be done" in output, errors
-    assert run(*words)[0] == 0
-    status, output, _ = run("--dry-run", *words)
-    assert status == 0 and "0 missing" in output and "4 trainings, 0 to be done" in output
 
 
 @pytest.mark.slow

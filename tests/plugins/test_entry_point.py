@@ -92,67 +92,37 @@ def installed(tmp_path_factory):
     return target
 
 
-def _answer(installed: Path, code: str, cwd: Path):
-    """Run ``code`` where the package is installed; it leaves its answer in ``answer``."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
-    script = (
-        "import json\nfrom keyframe_bench import Extractor\n" + textwrap.dedent(code) + "\nprint(json.dumps(answer))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def test_listed_built_and_run(installed, tmp_path):
+def test_an_installed_package_is_listed_built_and_run(installed, tmp_path):
+    """What is broken is listed with its reason, and a name that is taken stays with its owner."""
     code = """
+    import json
     import keyframe_bench as kb
     from keyframe_bench.extractors.checks import run_checks
 
-    entry = Extractor.registry.entries()["brightest_of_tests"]
-    extractor = Extractor.registry.build("brightest_of_tests", {"power": 2})
+    entries = kb.Extractor.registry.entries()
+    extractor = kb.Extractor.registry.build("brightest_of_tests", {"power": 2})
     result = kb.extract(kb.demo_video(), "brightest_of_tests", budget=3)
     failed = [c.name + ": " + c.message for c in run_checks(extractor) if c.status == "failed"]
-    answer = [entry.origin, extractor.power, len(result.frames), failed]
-    """
-    assert _answer(installed, code, tmp_path) == ["kb_plugin_good", 2.0, 3, []]
-
-
-def test_broken_module_is_listed_with_its_reason(installed, tmp_path):
-    code = """
-    from keyframe_bench import UnavailableError
-
-    entry = Extractor.registry.entries()["broken_of_tests"]
     try:
-        Extractor.registry.build("broken_of_tests")
-    except UnavailableError as error:
-        answer = [entry.cls is None, entry.error, str(error)]
+        kb.Extractor.registry.build("broken_of_tests")
+    except kb.UnavailableError as error:
+        broken = [entries["broken_of_tests"].cls is None, entries["broken_of_tests"].error, str(error)]
+    twice = [e.error for e in entries.values() if e.origin == "kb_plugin_twice:Uniform"]
+    good = [entries["brightest_of_tests"].origin, extractor.power, len(result.frames), failed]
+    print(json.dumps([good, broken, entries["uniform"].origin, twice]))
     """
-    no_class, reason, message = _answer(installed, code, tmp_path)
-    assert no_class
-    assert "a_module_that_nobody_has" in reason
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    good, (no_class, reason, message), origin, twice = json.loads(done.stdout.strip().splitlines()[-1])
+    assert good == ["kb_plugin_good", 2.0, 3, []]
+    assert no_class and "a_module_that_nobody_has" in reason and "a_module_that_nobody_has" in message
     assert message.startswith("extractor 'broken_of_tests' cannot be loaded")
-    assert "a_module_that_nobody_has" in message
-
-
-def test_duplicate_name_is_reported_and_does_not_win(installed, tmp_path):
-    code = """
-    entries = Extractor.registry.entries()
-    second = [e.error for e in entries.values() if e.origin == "kb_plugin_twice:Uniform"]
-    answer = [entries["uniform"].origin, second]
-    """
-    origin, second = _answer(installed, code, tmp_path)
     assert origin.startswith("keyframe_bench.extractors")
-    assert len(second) == 1
-    assert "'uniform' is registered twice" in second[0]
-    assert "kb_plugin_twice" in second[0]
+    assert len(twice) == 1 and "'uniform' is registered twice" in twice[0] and "kb_plugin_twice" in twice[0]
 
 
 def test_without_the_package_nothing_of_it_is_listed():

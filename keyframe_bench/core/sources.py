@@ -117,8 +117,8 @@ def _in_library(file: Path) -> tuple[str, ...]:
     return file.parts[at + 1 :]
 
 
-def _imports_what_it_puts_together(call: ast.Call) -> bool:
-    """Say whether a call imports by a name that is not written out: it may be anything beside the file."""
+def _imports_a_computed_name(call: ast.Call) -> bool:
+    """Return whether a call imports a name computed at run time, which may be any module beside the file."""
     called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     place = _IMPORTERS.get(called, len(call.args))  # of what says which file, among the arguments
     if place >= len(call.args):
@@ -144,7 +144,7 @@ def _read(file: Path) -> tuple[str, set[tuple[int, str]], list[str]]:
                     imports.update((0, alias.name) for alias in node.names)
                 elif isinstance(node, ast.ImportFrom):
                     imports.update((node.level, f"{node.module or ''}.{a.name}".lstrip(".")) for a in node.names)
-                elif isinstance(node, ast.Call) and _imports_what_it_puts_together(node):
+                elif isinstance(node, ast.Call) and _imports_a_computed_name(node):
                     imports.add((1, "*"))
                 elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < _LONGEST:
                     name = node.value.replace("/", ".").lstrip(".")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
-from ..selection.inferred import knee_level
+from ..selection.inferred import knee_threshold
 from ..selection.segments import (
     ThresholdRule,
     borders_at,
@@ -65,7 +65,7 @@ class ChangeExtractor(Extractor):
         change = clip[self.needs[0]][1:]
         if not change.size:
             return Knee(0.0, 0)
-        level = knee_level(change)
+        level = knee_threshold(change)
         return Knee(level, int((change > level).sum()))
 
     def lowest_chosen(self, result: KeyFrames) -> float | None:

@@ -17,7 +17,7 @@ from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Configurable
 from ..core.registry import Registry
-from ..selection.inferred import knee_level
+from ..selection.inferred import knee_threshold
 from ..selection.peaks import peaks
 
 NOTHING_ABOVE = "nothing above the threshold"
@@ -139,7 +139,7 @@ class Extractor(Configurable, ABC):
         scores = self.select(clip, 1, rng=rng).frame_scores
         if scores is None:
             raise ContractError(f"extractor {self.name!r} supports an inferred budget but gives no frame_scores")
-        level = knee_level(scores)
+        level = knee_threshold(scores)
         return Knee(level, int((scores > level).sum()))
 
     def lowest_chosen(self, result: KeyFrames) -> float | None:
@@ -232,7 +232,7 @@ class ScoreExtractor(Extractor):
     def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:  # noqa: ARG002
         """Return the knee of the sorted scores, and how many peaks lie above it."""
         scores = self._scores(clip)
-        found, level = peaks(scores, len(scores), self.min_gap, fill=False), knee_level(scores)
+        found, level = peaks(scores, len(scores), self.min_gap, fill=False), knee_threshold(scores)
         return Knee(level, int((scores[found] > level).sum()))
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:

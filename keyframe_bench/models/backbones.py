@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..core.checkpoint import BUNDLED
+from ..core.checkpoint import BUNDLED, read_tensors
 from ..core.errors import KeyframeBenchError, UnavailableError, UsageError
-from ..core.tensor_files import read_tensors
 from .weights import (
     GRAMMAR,
     RANDOM_SEED,

@@ -13,11 +13,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.checkpoint import BUNDLED
+from ..core.checkpoint import BUNDLED, read_tensors, write_tensors
 from ..core.errors import OutputError, UnavailableError, UsageError
-from ..core.files import cache_folder, read_file
-from ..core.hashes import remembered_sha256
-from ..core.tensor_files import read_tensors, write_tensors
+from ..core.files import cache_folder, read_file, remembered_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

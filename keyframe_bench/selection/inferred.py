@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 _FLAT = 1e-9  # a curve this near its chord (of a unit square) is a straight line, or rounding
 
 
-def knee_level(scores: ArrayLike) -> float:
+def knee_threshold(scores: ArrayLike) -> float:
     """Return the score at the knee of the sorted scores: those strictly above it stand out from the rest.
 
     The scores, sorted from high to low, are drawn into the unit square; the knee is the point furthest below the chord
@@ -26,9 +26,9 @@ def knee_level(scores: ArrayLike) -> float:
 
     Examples
     --------
-    >>> knee_level([1, 9, 1, 1, 8, 2, 1])
+    >>> knee_threshold([1, 9, 1, 1, 8, 2, 1])
     2.0
-    >>> knee_level([3, 3, 3])
+    >>> knee_threshold([3, 3, 3])
     3.0
     """
     curve = np.sort(np.asarray(scores, dtype=np.float64))[::-1]

@@ -11,8 +11,7 @@ from ..core.annotation import annotation_json
 from ..core.budget import Sampling
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
-from ..core.files import digest
-from ..core.hashes import remembered_sha256
+from ..core.files import digest, remembered_sha256
 from ..core.params import Parameter, Range
 from ..core.sources import source_digest
 from ..core.split import Split

@@ -6,8 +6,6 @@ import json
 import os
 import pickle
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,19 +51,9 @@ def test_what_is_written_comes_back_and_equal_ones_are_equal_files(file: Path, t
     assert found.record == RECORD == read_record(str(file), "mine") and found.numbers == {"level": 0.1}
     assert found.tensors.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
-        assert np.array_equal(found.tensors[name], tensor) and found.tensors[name].dtype == tensor.dtype
-        assert found.tensors[name].shape == tensor.shape
+        np.testing.assert_array_equal(found.tensors[name], tensor, strict=True)
     Checkpoint(dict(reversed(TENSORS.items())), dict(reversed(RECORD.items()))).write(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
-
-
-def test_reading_imports_no_torch(file: Path) -> None:
-    code = (
-        "import sys; from keyframe_bench.core.checkpoint import *; "
-        f"path = {str(file)!r}; read_record(path, 'mine'); read_checkpoint(path, 'mine'); checkpoint_id(path, 'mine'); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 class Trap:
@@ -103,15 +91,11 @@ def test_pickles_are_refused_and_never_run(tmp_path: Path) -> None:
     assert trace.exists()  # the trap works
 
 
-@pytest.mark.parametrize("remainder", [0x80, 0x50])
-def test_a_file_may_begin_with_the_bytes_of_a_pickle(changed: Callable[..., Path], remainder: int) -> None:
+@pytest.mark.parametrize("first", [0x80, 0x50])
+def test_a_file_may_begin_with_the_bytes_of_a_pickle(changed: Callable[..., Path], first: int) -> None:
     """A safetensors file begins with the length of its header, which may be any multiple of 8."""
-    path = next(
-        path
-        for n in range(0, 512, 2)
-        if (path := changed(record=json.dumps({**RECORD, "note": "x" * n}))).read_bytes()[0] == remainder
-    )
-    assert read_record(path, "mine")["seed"] == 3
+    paths = (changed(record=json.dumps({**RECORD, "note": "x" * n})) for n in range(0, 512, 2))
+    assert read_record(next(path for path in paths if path.read_bytes()[0] == first), "mine")["seed"] == 3
 
 
 def test_files_cut_anywhere_are_refused(file: Path, tmp_path: Path) -> None:
@@ -169,9 +153,7 @@ def test_a_file_that_changed_is_hashed_again(file: Path, tmp_path: Path) -> None
     path = tmp_path / "copy.safetensors"
     path.write_bytes(file.read_bytes())
     assert checkpoint_id(path, "mine") == checkpoint_id(file, "mine")
-    raw = bytearray(path.read_bytes())
-    raw[-1] ^= 1
-    path.write_bytes(raw)
+    path.write_bytes(file.read_bytes()[:-1] + b"x")
     os.utime(path, ns=(1, 1))
     assert checkpoint_id(path, "mine") != checkpoint_id(file, "mine")
 

@@ -210,12 +210,17 @@ def test_the_bundled_checkpoint_is_the_default(
     assert AutoencoderCode() == AutoencoderCode(checkpoint=checkpoint)
 
 
-def test_asking_whether_it_can_run_imports_no_torch(checkpoint: str) -> None:
-    code = (
-        "import sys; from keyframe_bench.features.reconstruction import Reconstruction; "
-        f"feature = Reconstruction(checkpoint={checkpoint!r}); feature.unavailable(), feature.key; "
-        "sys.exit('torch' in sys.modules)"
-    )
+def test_asking_what_can_run_imports_no_network_package(checkpoint: str) -> None:
+    code = f"""
+import sys
+from keyframe_bench.core.checkpoint import read_checkpoint
+from keyframe_bench.extractors.embedding_kmeans import EmbeddingKMeans
+from keyframe_bench.features.reconstruction import Reconstruction
+feature = Reconstruction(checkpoint={checkpoint!r})
+feature.unavailable(), feature.key, read_checkpoint({checkpoint!r}, "autoencoder")
+EmbeddingKMeans().unavailable(), EmbeddingKMeans(weights="random").needs[0].key
+sys.exit(any(m in sys.modules for m in ("torch", "timm", "torchvision", "sklearn")))
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -31,17 +31,11 @@ def exact_bin(colour, bins):
 @pytest.mark.parametrize(
     ("colour", "expected"),
     [
-        ((255, 0, 0), 0),
-        ((255, 255, 0), 2),  # 60 degrees
-        ((0, 255, 0), 5),  # 120
+        *(((255, 0, 0), 0), ((255, 255, 0), 2), ((0, 255, 0), 5), ((255, 0, 255), 13)),  # 0, 60, 120, 300 degrees
         ((0, 255, 255), 8),  # 180, exactly the border of bins 7 and 8
         ((0, 0, 255), 10),  # 240: blue, so the order is RGB
-        ((255, 0, 255), 13),  # 300
-        ((255, 0, 1), 15),  # 359.8: no bin of the circle is lost
-        ((0, 0, 0), 0),
-        ((255, 255, 255), 0),
-        ((90, 90, 90), 0),
-        ((200, 75, 0), 1),  # 22.5 exactly
+        *(((255, 0, 1), 15), ((200, 75, 0), 1)),  # 359.8: no bin of the circle is lost; 22.5 exactly
+        *(((0, 0, 0), 0), ((255, 255, 255), 0), ((90, 90, 90), 0)),
     ],
 )
 def test_colour_falls_into_its_bin(colour, expected):
@@ -76,22 +70,16 @@ def test_a_batch_is_its_pictures_and_pixels_have_no_place(count, height, width, 
     rng = np.random.default_rng(seed)
     batch = rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
     rows = hue_histogram(batch)
-    assert rows.dtype == np.float32
-    assert rows.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-6)
+    assert rows.dtype == np.float32 and rows.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-6)
     assert np.array_equal(rows, np.concatenate([hue_histogram(p[None]) for p in batch]))
-    turned = np.ascontiguousarray(batch[:, ::-1].transpose(0, 2, 1, 3))
-    assert np.array_equal(rows, hue_histogram(turned))
+    assert np.array_equal(rows, hue_histogram(np.ascontiguousarray(batch[:, ::-1].transpose(0, 2, 1, 3))))
 
 
-@pytest.mark.parametrize(
-    ("pictures", "bins"),
-    [
-        (np.zeros((4, 4, 3), np.uint8), 16),
-        (np.zeros((1, 4, 4, 3), np.float32), 16),
-        (np.zeros((1, 0, 4, 3), np.uint8), 16),
-        (picture((1, 2, 3)), 0),
-    ],
-)
+WRONG = [(np.zeros((4, 4, 3), np.uint8), 16), (np.zeros((1, 4, 4, 3), np.float32), 16)]
+WRONG += [(np.zeros((1, 0, 4, 3), np.uint8), 16), (picture((1, 2, 3)), 0)]
+
+
+@pytest.mark.parametrize(("pictures", "bins"), WRONG)
 def test_wrong_pictures_and_bins_are_refused(pictures, bins):
     with pytest.raises(UsageError, match="hue_histogram"):
         hue_histogram(pictures, bins)

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from keyframe_bench.selection.inferred import knee_level, smallest_covering
+from keyframe_bench.selection.inferred import knee_threshold, smallest_covering
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.integers(0, 2000).map(lambda v: v / 8))
 
 
 def above(scores: np.ndarray) -> list[int]:
-    return np.flatnonzero(scores > knee_level(scores)).tolist()
+    return np.flatnonzero(scores > knee_threshold(scores)).tolist()
 
 
 def test_scores_that_stand_out_are_above_the_knee() -> None:
@@ -25,7 +25,7 @@ def test_scores_that_stand_out_are_above_the_knee() -> None:
 
 def test_the_knee_by_hand() -> None:
     """Sorted 10, 4, 2, 1, 0: in the unit square 1, .4, .2, .1, 0 against a chord 1, .75, .5, .25, 0."""
-    assert knee_level([1, 10, 2, 0, 4]) == 4  # .35 below the chord; 2 is .3 below
+    assert knee_threshold([1, 10, 2, 0, 4]) == 4  # .35 below the chord; 2 is .3 below
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_knee_by_hand() -> None:
     ids=["one", "constant", "two", "line", "rounded line", "many high, few low"],
 )
 def test_without_a_knee_nothing_stands_out(scores: list[float]) -> None:
-    assert knee_level(scores) == max(scores)
+    assert knee_threshold(scores) == max(scores)
 
 
 @given(curves, st.sampled_from([2.0**-6, 0.5, 2.0, 1024.0]), st.sampled_from([0.0, 1.0, 64.0]))
@@ -46,7 +46,7 @@ def test_scaling_and_shifting_the_scores_changes_nothing(scores: np.ndarray, sca
 def test_the_knee_is_the_point_furthest_below_the_chord(scores: np.ndarray) -> None:
     """Against the plain definition: distance to the line through the first and last point."""
     curve = np.sort(scores)[::-1]
-    level = knee_level(scores)
+    level = knee_threshold(scores)
     if curve[0] == curve[-1]:
         assert level == curve[0]
         return

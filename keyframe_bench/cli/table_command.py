@@ -55,7 +55,7 @@ def run(found: Arguments) -> int:
     record = run_record_of(source)
     about = record | {"columns": record.get("columns") or metric_columns()}
     page = rendered(experiment, read_cells(source), about, columns)
-    print(page.text, end="")
+    print(page.markdown, end="")
     if "out" in given:
         print("written:", ", ".join(path_text(file) for file in write_table(page, Path(given["out"]))))
     if "--save" in given:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.files import visible
 from ..tables.build import comparison, latest
 from ..tables.format import shown
 from ..tables.load import cells_frame, load_run, read_cells, read_text
-from ..tables.spec import Row, Table
+from ..tables.spec import Row
 from ..tables.summary import coverage_sentence
 from .grid import bodies, heads, interval, place_text
 from .health import health_rows
@@ -53,6 +53,9 @@ def render_report(out: str | Path) -> str:
     results = cells_frame(stored)
     cells = latest(results)
     table = comparison(results, run.get("columns") or {})
+    methods: dict[str, Row] = {}
+    for row in table.rows:
+        methods.setdefault(row.extractor, row)
     style = read_text(_TEMPLATES / "report.css")
     script = read_text(_TEMPLATES / "report.js")
     environment = jinja2.Environment(
@@ -70,7 +73,7 @@ def render_report(out: str | Path) -> str:
         sentence=coverage_sentence(results, run, limit=5),
         heads=heads(table),
         bodies=bodies(table),
-        methods=_methods(table),
+        methods=methods.values(),
         defects={row.extractor: row.known_defects for row in table.rows if row.known_defects},
         uneven=len({(row.n_videos, row.n_failed, row.n_skipped) for row in table.rows}) > 1,
         quality=quality(table, cells, videos),
@@ -80,18 +83,11 @@ def render_report(out: str | Path) -> str:
         place_text=place_text,
         shown=shown,
         failures=_failures(cells),
-        versions=_versions(run),
+        versions=", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items()),
         style=Markup(style),  # ours, from the package
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def _methods(table: Table) -> list[Row]:
-    seen: dict[str, Row] = {}
-    for row in table.rows:
-        seen.setdefault(row.extractor, row)
-    return list(seen.values())
 
 
 def _failures(cells: pd.DataFrame) -> list[dict[str, str]]:
@@ -99,7 +95,3 @@ def _failures(cells: pd.DataFrame) -> list[dict[str, str]]:
     failed = cells[cells["status"] == "failed"].drop_duplicates(["extractor", "video", "error_message"])
     names = ["extractor", "params", "video", "error_type", "error_message"]
     return [{str(k): str(v) for k, v in line.items()} for line in failed[names].to_dict("records")]
-
-
-def _versions(run: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items())

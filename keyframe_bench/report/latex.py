@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..tables.build import natural
 from ..tables.caveats import unlike_asked
-from ..tables.format import one_line, shown, shown_interval
+from ..tables.format import Number, numbers, one_line, own_n
 from ..tables.paper import PaperTable
 from ..tables.rank import by_place
 from ..tables.spec import ColumnSpec, Row, Table
@@ -30,20 +30,7 @@ _ESCAPES = {
     "`": r"\textasciigrave{}",
     **{c: f"\\{c}" for c in "&%$#_"},
 }
-# Accents that every TeX font has.
-_ACCENTS = {
-    "\u0300",
-    "\u0301",
-    "\u0302",
-    "\u0303",
-    "\u0304",
-    "\u0306",
-    "\u0307",
-    "\u0308",
-    "\u030a",
-    "\u030c",
-    "\u0327",
-}
+_ACCENTS = set("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030c\u0327")  # that every TeX font has
 _LETTERS = "ßæÆœŒøØåÅłŁ"
 _ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "none": ""}
 Block = Sequence[Sequence[str]]
@@ -139,26 +126,20 @@ def _plain(cell: str) -> str:
 
 
 def _head(table: Table, column: ColumnSpec) -> Tex:
-    n = table.denominator(column)
-    return Tex(escape(column.name) + _ARROWS[column.direction] + ("" if n == table.n_videos else f" ($n={n}$)"))
+    n = own_n(table, column)
+    return Tex(escape(column.name) + _ARROWS[column.direction] + (n and f" (${n}$)"))
 
 
 def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
     label = _plain(row.label + (f" ({row.role})" if row.role != "method" else ""))
-    cells: list[str] = [Tex(label + "$^{*}$" if row.fallbacks or row.shortfalls else label)]
-    cells += [*(str(getattr(row, attribute)) for attribute in extra), str(row.n_videos)]
-    for column in table.columns:
-        value = row.values.get(column.name)
-        if value is None:
-            cells.append("-")
-            continue
-        scale = table.scale(column)
-        text = _plain(shown(value.mean, scale))
-        text = rf"\textbf{{{text}}}" if value.best else text
-        interval = _plain(shown_interval(value.mean, value.low, value.high, scale))
-        text += rf" {{\scriptsize {interval}}}" if interval else ""
-        cells.append(Tex(text if value.n == table.denominator(column) else f"{text} ($n={value.n}$)"))
-    return cells
+    name = Tex(label + "$^{*}$" if row.fallbacks or row.shortfalls else label)
+    return [name, *(str(getattr(row, e)) for e in extra), str(row.n_videos), *map(_cell, numbers(row, table))]
+
+
+def _cell(number: Number) -> str:
+    text = rf"\textbf{{{_plain(number.text)}}}" if number.best else _plain(number.text)
+    text += rf" {{\scriptsize {_plain(number.interval)}}}" if number.interval else ""
+    return Tex(text + (number.n and f" (${number.n}$)"))
 
 
 def paper_latex(table: PaperTable) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..tables.format import one_line, shown, shown_interval
+from ..tables.format import Number, numbers, one_line, own_n
 from ..tables.spec import ColumnSpec, Row, Table
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$#])")
@@ -41,9 +41,8 @@ def to_markdown(table: Table, *, sentence: str = "") -> str:
 
 
 def _head(table: Table, column: ColumnSpec) -> str:
-    n = table.denominator(column)
-    parts = (escape(column.name), column.arrow, "" if n == table.n_videos else f"(n={n})")
-    return " ".join(part for part in parts if part)
+    n = own_n(table, column)
+    return " ".join(part for part in (escape(column.name), column.arrow, n and f"({n})") if part)
 
 
 def _line(cells: list[str]) -> str:
@@ -51,20 +50,14 @@ def _line(cells: list[str]) -> str:
 
 
 def _cells(row: Row, table: Table, extra: list[str]) -> list[str]:
-    name = escape(row.label) + {"control": " (control)", "ceiling": " (ceiling)", "method": ""}[row.role]
-    cells = [name, *(escape(str(getattr(row, attribute))) for attribute in extra), str(row.n_videos)]
-    for column in table.columns:
-        value = row.values.get(column.name)
-        if value is None:
-            cells.append("-")
-            continue
-        scale = table.scale(column)
-        text = escape(shown(value.mean, scale))
-        text = f"**{text}**" if value.best else text
-        interval = _ANGLE.sub(r"\\\1", shown_interval(value.mean, value.low, value.high, scale))
-        text += f" {interval}" if interval else ""  # brackets alone are no link
-        cells.append(text if value.n == table.denominator(column) else f"{text} (n={value.n})")
-    return cells
+    name = escape(row.label) + ("" if row.role == "method" else f" ({row.role})")
+    return [name, *(escape(str(getattr(row, e))) for e in extra), str(row.n_videos), *map(_cell, numbers(row, table))]
+
+
+def _cell(number: Number) -> str:
+    text = f"**{escape(number.text)}**" if number.best else escape(number.text)
+    interval = _ANGLE.sub(r"\\\1", number.interval)  # brackets alone are no link
+    return " ".join(part for part in (text, interval, number.n and f"({number.n})") if part)
 
 
 def _legend(column: ColumnSpec) -> str:

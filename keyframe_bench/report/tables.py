@@ -27,9 +27,7 @@ class Rendered:
     ----------
     name : str
         Of the experiment.
-    text, markdown : str
-        For the terminal, for a file.
-    latex : str
+    markdown, latex : str
     bibliography : str
         BibTeX of the paper and of the methods in the table.
     verdicts : list of dict
@@ -41,7 +39,6 @@ class Rendered:
     """
 
     name: str
-    text: str
     markdown: str
     latex: str
     bibliography: str
@@ -91,7 +88,7 @@ def rendered(
     pictures, failure = _drawn(experiment, stored)
     words = [asdict(verdict, dict_factory=_data) for verdict in paper.verdicts]
     bib = bibliography(paper.references)
-    return Rendered(experiment.name, markdown, markdown, latex, bib, words, pictures, failure)
+    return Rendered(experiment.name, markdown, latex, bib, words, pictures, failure)
 
 
 def _drawn(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, bytes], str]:

@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from ..tables.format import compact_interval, one_line, shown
+from ..tables.format import Number, compact_interval, numbers, one_line, own_n
 from ..tables.spec import ColumnSpec, Row, Table
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
 
     fixed = ["method", *table.settings, *(["videos"] if _differ(table) else [])]
     heads = _level([*fixed, *(_head(table, column, plain) for column in table.columns)])
-    body = [[*_facts(row, table), *_numbers(row, table, plain)] for row in table.rows]
+    found = [numbers(row, table) for row in table.rows]
+    body = [[*_facts(row, table), *(_cell(n, plain) for n in ns)] for row, ns in zip(table.rows, found, strict=True)]
     widths = [max(map(_width, cells)) for cells in zip(heads, *body, strict=True)]
     widths[0] = min(widths[0], _NAME)
     kept = _fitting(table, widths, len(fixed), width)
@@ -56,11 +57,11 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
         text = i <= len(table.settings)
         made.add_column(Text(heads[i]), justify="left" if text else "right", overflow="fold", width=widths[i])
     previous = None
-    for row, cells in zip(table.rows, body, strict=True):
+    for row, cells, ns in zip(table.rows, body, found, strict=True):
         if previous is not None and previous != row.role:
             made.add_section()
         previous = row.role
-        marks = [""] * len(fixed) + ["bold" if _best(row, column) and not plain else "" for column in table.columns]
+        marks = [""] * len(fixed) + ["bold" if number.best and not plain else "" for number in ns]
         texts = [_text(cells[i], marks[i], plain) for i in kept]
         made.add_row(*texts, style="" if plain or row.role == "method" else "dim")
     return made
@@ -69,8 +70,7 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
 def _fitting(table: Table, widths: list[int], n_fixed: int, width: int) -> list[int]:
     """Return the places of the columns that fit."""
     places = list(range(n_fixed + len(table.columns)))
-    quality = [i for i in places[n_fixed:] if table.columns[i - n_fixed].direction != "none"]
-    quality = [i for i in quality if not table.columns[i - n_fixed].is_cost]
+    quality = [i for i in places[n_fixed:] if table.columns[i - n_fixed].is_ranked]
     others = [i for i in places[n_fixed:] if i not in quality]
     quality.sort(key=lambda i: -table.denominator(table.columns[i - n_fixed]))
     dropped = iter([*reversed(quality), *reversed(others)])
@@ -117,8 +117,8 @@ def _head(table: Table, column: ColumnSpec, plain: bool) -> str:
             lines.append("")
         lines[-1] += part
     lines[-1] += f" {_ARROWS[plain][column.direction]}".rstrip()
-    n = table.denominator(column)
-    return "\n".join(lines if n == table.n_videos else [*lines, f"n={n}"])
+    n = own_n(table, column)
+    return "\n".join([*lines, n] if n else lines)
 
 
 def _halves(word: str) -> list[str]:
@@ -149,19 +149,8 @@ def _differ(table: Table) -> bool:
     return len({row.n_videos for row in table.rows}) > 1
 
 
-def _best(row: Row, column: ColumnSpec) -> bool:
-    value = row.values.get(column.name)
-    return value is not None and value.best
-
-
-def _numbers(row: Row, table: Table, plain: bool) -> list[str]:
-    cells = []
-    for column in table.columns:
-        value = row.values.get(column.name)
-        if value is None:
-            cells.append("-")
-            continue
-        text = shown(value.mean, table.scale(column)) + ("*" if plain and value.best else "")
-        own_n = "" if value.n == table.denominator(column) else f"n={value.n}"
-        cells.append("\n".join(part for part in (text, compact_interval(value.low, value.high), own_n) if part))
-    return cells
+def _cell(number: Number, plain: bool) -> str:
+    value = number.value
+    interval = "" if value is None else compact_interval(value.low, value.high)
+    text = number.text + ("*" if plain and number.best else "")
+    return "\n".join(part for part in (text, interval, number.n) if part)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_COUNT = 3  # videos a row
+
+
 @dataclass(frozen=True)
 class FailureCase:
     """One video of one row.
@@ -44,7 +47,7 @@ class FailureCases:
     rows: tuple[tuple[str, tuple[FailureCase, ...]], ...]
 
 
-def failure_cases(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[FailureCases]:
+def failure_cases(cells: pd.DataFrame, table: Table) -> list[FailureCases]:
     """Return where each row does worst, compared with `uniform` at the same data set and budget.
 
     Of several `uniform` rows the one with the same sampling counts. Without any, the videos with the worst numbers
@@ -56,8 +59,6 @@ def failure_cases(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[
     cells : pandas.DataFrame
         Of `tables.load_results`, without repetitions.
     table : Table
-    count : int
-        Videos a row.
     """
     names, found = row_names(table), []
     for column in table.ranked_columns:
@@ -67,7 +68,7 @@ def failure_cases(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[
             rows = [r for r in of_place if r.role != "ceiling" and r.group in by_group]
             rivals = [row for row in rows if row.extractor == BASELINE]
             pairs = [(row, like(row, rivals)) for row in rows]
-            lines = [(names[a.group], _cases(by_group, a, b, column, count)) for a, b in pairs if a is not b]
+            lines = [(names[a.group], _cases(by_group, a, b, column)) for a, b in pairs if a is not b]
             lines = [(name, bad) for name, bad in lines if bad]
             if lines:
                 found.append(FailureCases(column, *place, bool(rivals), tuple(lines)))
@@ -75,9 +76,9 @@ def failure_cases(cells: pd.DataFrame, table: Table, *, count: int = 3) -> list[
 
 
 def _cases(
-    by_group: Mapping[str, pd.Series[float]], row: Row, rival: Row | None, column: ColumnSpec, count: int
+    by_group: Mapping[str, pd.Series[float]], row: Row, rival: Row | None, column: ColumnSpec
 ) -> tuple[FailureCase, ...]:
     own = by_group[row.group]
     lead = column.sign * (own if rival is None else own - by_group[rival.group])
-    lowest = lead.dropna().sort_values(kind="stable")[:count]
+    lowest = lead.dropna().sort_values(kind="stable")[:_COUNT]
     return tuple(FailureCase(str(v), float(own[v]), None if rival is None else float(lead[v])) for v in lowest.index)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..core.files import one_line as one_line  # noqa: PLC0414 - of the same kind, and needed below this layer
+from .spec import ColumnSpec, Row, Table, Value
 
 
 def shown(value: float, scale: float) -> str:
@@ -33,6 +36,36 @@ def shown_interval(mean: float, low: float | None, high: float | None, scale: fl
         return ""
     ends = shown(low, scale), shown(high, scale)
     return "" if set(ends) == {shown(mean, scale)} else f"[{', '.join(ends)}]"
+
+
+class Number(NamedTuple):
+    """A number of a comparison as text; ``n`` is empty where it averages as many videos as the column's others."""
+
+    text: str
+    interval: str = ""
+    n: str = ""
+    best: bool = False
+    value: Value | None = None
+
+
+def numbers(row: Row, table: Table) -> list[Number]:
+    """Return the numbers of a row, one per column: "-" where there is none."""
+    found = []
+    for column in table.columns:
+        value, scale = row.values.get(column.name), table.scale(column)
+        if value is None:
+            found.append(Number("-"))
+            continue
+        n = "" if value.n == table.denominator(column) else f"n={value.n}"
+        interval = shown_interval(value.mean, value.low, value.high, scale)
+        found.append(Number(shown(value.mean, scale), interval, n, value.best, value))
+    return found
+
+
+def own_n(table: Table, column: ColumnSpec) -> str:
+    """Return the denominator of a column as text; empty where it is that of the table."""
+    n = table.denominator(column)
+    return "" if n == table.n_videos else f"n={n}"
 
 
 def compact_interval(low: float | None, high: float | None) -> str:

@@ -154,26 +154,19 @@ def estimate(
     if kind == "empty":
         return None
     if kind in ("mean", "sum"):
-        values = _per_video(chosen(cells, part), what)
-        scale = float(len(values)) if kind == "sum" else 1.0
-        if unit != "video":
-            return _over_seeds(scale * values.to_numpy(), unit)
-        return _over_videos(scale * values.to_numpy()[:, None])
-    if kind in ("ratio", "difference"):
+        values = _per_video(chosen(cells, part), what).to_numpy()[:, None]
+        values = values * len(values) if kind == "sum" else values
+    elif kind in ("ratio", "difference"):
         pair = [_per_video(chosen(cells, {**part, **(q.get("where") or {})}), q["value"]) for q in what]
-        first, second = pair[0].align(pair[1], join="inner")
-        if unit != "video":
-            pairs = first.to_numpy(), second.to_numpy()
-            return _over_seeds(pairs[0] - pairs[1], unit) if kind == "difference" else _ratio_over_seeds(*pairs, unit)
-        both = np.stack([first.to_numpy(), second.to_numpy()], axis=1)
-        return _over_videos(both if kind == "ratio" else both[:, :1] - both[:, 1:])
-    if kind == "lead":
-        found = _leads(cells, part, what)
+        values = np.stack(pair[0].align(pair[1], join="inner"), axis=1)
+        values = values if kind == "ratio" else values[:, :1] - values[:, 1:]
+    elif kind == "lead":
+        values = _leads(cells, part, what)[:, None]
     else:
-        videos = [video for _, video in chosen(cells, part).groupby("video_id")]
-        found = np.array([_spread(video, what) if kind == "spread" else _slope(video, what) for video in videos])
-    found = found[np.isfinite(found)]
-    return _over_seeds(found, unit) if unit != "video" else _over_videos(found[:, None])
+        slope = _spread if kind == "spread" else _slope
+        values = np.array([[slope(video, what)] for _, video in chosen(cells, part).groupby("video_id")]).reshape(-1, 1)
+    values = values[np.isfinite(values).all(axis=1)]
+    return _over_videos(values) if unit == "video" else _over_seeds(values, unit)
 
 
 def _per_video(cells: pd.DataFrame, name: str | list[str]) -> pd.Series[float]:
@@ -219,28 +212,26 @@ def _combined(means: NDArray[Any]) -> NDArray[Any]:
 
 
 def _over_seeds(values: NDArray[Any], unit: str) -> Estimate | None:
-    """Return the mean of one number a seed [n] with Student's t interval: three values are too few to resample."""
-    n = len(values)
-    if n == 0 or not np.isfinite(values).all():
+    """Return the mean of one number a seed [n, 1], or the geometric mean of the ratios of two [n, 2].
+
+    With Student's t interval, for ratios that of the mean of their logarithms: three values are too few to resample.
+    """
+    ratio = values.shape[1] == 2
+    if len(values) == 0 or (ratio and not (values > 0).all()):  # a ratio to nothing
         return None
-    value = float(values.mean())
+    back: Callable[[float], float] = math.exp if ratio else float
+    found = np.log(values[:, 0] / values[:, 1]) if ratio else values[:, 0]
+    mean = back(found.mean())
     if unit == "exact":
-        return Estimate(value, value, value, n, unit)
-    low, high = student_interval(values) if n > 1 else (None, None)
-    return Estimate(value, low, high, n, unit, lambda limit: values - limit)
+        return Estimate(mean, mean, mean, len(found), unit)
 
+    def excess(limit: float) -> NDArray[Any]:
+        if not ratio:
+            return found - limit
+        return found - (math.log(limit) if limit > 0 else -math.inf)
 
-def _ratio_over_seeds(first: NDArray[Any], second: NDArray[Any], unit: str) -> Estimate | None:
-    """Return the geometric mean of paired ratios [n], with the interval of the mean of their logarithms."""
-    if not len(first) or not (np.concatenate([first, second]) > 0).all():
-        return None  # a ratio to nothing
-    logs = np.log(first / second)
-    found = _over_seeds(logs, unit)
-    if found is None:
-        return None
-    low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
-    excess = found.excess and (lambda limit: logs - (math.log(limit) if limit > 0 else -math.inf))
-    return Estimate(math.exp(found.value), low, high, found.n, unit, excess)
+    low, high = map(back, student_interval(found)) if len(found) > 1 else (None, None)
+    return Estimate(mean, low, high, len(found), unit, excess)
 
 
 def _slope(video: pd.DataFrame, names: list[str]) -> float:

@@ -69,10 +69,8 @@ class PaperTable:
     coverage : str
         How many videos were scored, why others were not, and which key frames are a fallback or fewer than asked for.
     datasets : tuple of str
-    extractors : tuple of str
-        Methods in the table, for its bibliography.
     references : tuple of str
-        BibTeX keys of the source and of these methods.
+        BibTeX keys of the source and of the methods.
     """
 
     experiment: Experiment
@@ -83,7 +81,6 @@ class PaperTable:
     n_seeds: int
     coverage: str
     datasets: tuple[str, ...]
-    extractors: tuple[str, ...]
     references: tuple[str, ...]
     unit: str = "video"
 
@@ -124,7 +121,6 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
         int(good["seed"].nunique()),
         "; ".join(facts),
         tuple(sorted(set(good["dataset"]))),
-        tuple(sorted(set(good["extractor"]))),
         tuple(dict.fromkeys(key for key in references if key)),
         str(good["unit"].iloc[0]) if len(good) else "video",
     )

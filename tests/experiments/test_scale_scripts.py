@@ -80,14 +80,8 @@ def test_efficiency_is_one_worker_over_n_times_n_workers(tmp_path: Path) -> None
         "run": {"1": [timing(100.0, 2.0, 100.0)] * 3, "2": [timing(s, 4.0, 125.0) for s in (50.0, 62.5, 80.0)]},
         "decode": {"1": [timing(10.0, 0.0, 10.0)] * 3, "2": [timing(5.0, 0.0, 10.0)] * 3},
     }
-    record = {
-        "machine": MACHINE,
-        "videos": 20,
-        "megabytes": 1.0,
-        "source": "clips",
-        "size": [],
-        "extractors": ["vsumm"],
-    }
+    record = {"machine": MACHINE, "videos": 20, "megabytes": 1.0, "source": "clips", "size": []}
+    record["extractors"] = ["vsumm"]
     file = tmp_path / "efficiency.json"
     file.write_text(json.dumps({**record, "workers": 2, "timings": timings}))
     text = script("efficiency", "--from", file)
@@ -163,14 +157,8 @@ def test_the_tables_in_the_page_are_not_stale(name: str) -> None:
 
 def test_results_of_shards_together_are_those_of_one_run(cli, rendered: Path, tmp_path: Path) -> None:
     """What the page says of shards: a run and a folder each, and their results.jsonl one after the other."""
-    words = [
-        "run",
-        "dataset=folder",
-        f"dataset.root={rendered}",
-        "extractors=[pixel_distance]",
-        "budget=3",
-        "cache_gb=0",
-    ]
+    words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[pixel_distance]", "budget=3"]
+    words += ["cache_gb=0"]
     assert cli(*words, f"out={tmp_path}/whole")[0] == 0
     for shard, pattern in enumerate(("cuts*", "[ms]*")):
         assert cli(*words, f"dataset.pattern={pattern}", f"out={tmp_path}/shards/{shard}")[0] == 0

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.cells import thumbnails_folder
+from keyframe_bench.tables import comparison, load_results, load_run
 
 RIGHT_TO_LEFT = "\u202egpj.exe\u2066\udcff ש.mp4"  # turns what follows around; a byte that is no UTF-8
 HOSTILE = '"><script>alert(1)</script>.mp4'
 COLUMNS = {
-    "cus_a": {"direction": "higher", "unit": "1", "about": "share of <user> key frames", "headline": True},
-    "total_s": {"direction": "lower", "unit": "s", "about": "seconds | all", "headline": True},
-    "n_keyframes": {"direction": "none", "unit": "1", "about": "key frames", "headline": True},
-    "shot_recall": {"direction": "higher", "unit": "1", "about": "shots", "headline": True},
+    "cus_a": {"direction": "higher", "about": "share of <user> key frames"},
+    "total_s": {"direction": "lower", "unit": "s", "about": "seconds | all"},
+    "n_keyframes": {"direction": "none", "about": "key frames"},
+    "shot_recall": {"direction": "higher", "about": "shots"},
 }
 METHODS = {
     "random": {"control": True, "draws": 100},
@@ -36,25 +37,23 @@ def _cell(method, number, video, sha, rng):
     frames = np.sort(rng.choice(60, k, replace=False))
     keyframes = {"frames": frames.tolist(), "times": (10 + frames / 2).tolist(), "scores": None, "cost": {}}
     return {
-        "format": "keyframe_bench/cell@1",
-        "key": f"{method}-{number}",
-        "status": "failed" if failed else "ok",
-        "extractor": method,
-        "params": {},
-        "reference": "avila2011",
-        "budget_rule": "k <highest> peaks",
-        "dataset": "folder",
-        "video": video,
-        "video_sha256": sha,
-        "video_record": sha[::-1],
-        "budget": "4",
-        "sampling": "2fps",
-        "seed": 0,
-        "keyframes": None if failed or method == "human" else keyframes,
+        "format": "keyframe_bench/cell@1", "key": f"{method}-{number}", "status": "failed" if failed else "ok",
+        "extractor": method, "params": {}, "reference": "avila2011", "budget_rule": "k <highest> peaks",
+        "dataset": "folder", "video": video, "video_sha256": sha, "video_record": sha[::-1], "budget": "4",
+        "sampling": "2fps", "seed": 0, "keyframes": None if failed or method == "human" else keyframes,
         "metrics": {} if failed else {"cus_a": float(rng.random()), "total_s": float(rng.random()), "n_keyframes": k},
-        "error": {"type": "ValueError", "message": "no <b>clusters</b>"} if failed else None,
-        "finished": "2026-01-01",
-    } | fields
+        "error": {"type": "ValueError", "message": "no <b>clusters</b>"} if failed else None, "finished": "2026-01-01",
+    } | fields  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def table(fake_out):
+    return comparison(load_results(fake_out), load_run(fake_out)["columns"])
+
+
+@pytest.fixture(scope="session")
+def wide_table(wide_out):
+    return comparison(load_results(wide_out), load_run(wide_out)["columns"])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 from keyframe_bench.report.html import render_report
-from keyframe_bench.tables import comparison, load_results, load_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"] if getattr(os, "geteuid", lambda: 1)() == 0 else ["--disable-gpu"]
@@ -31,11 +30,6 @@ def address(wide_out):
     file = wide_out / "page.html"
     file.write_text(render_report(wide_out), encoding="utf-8")
     return file.as_uri()
-
-
-@pytest.fixture(scope="module")
-def table(wide_out):
-    return comparison(load_results(wide_out), load_run(wide_out)["columns"])
 
 
 @pytest.fixture
@@ -129,9 +123,9 @@ def test_details_open_and_close(open_page):
     assert page.eval_on_selector_all("details.video", state) == [False] * 3
 
 
-def test_the_cost_plot_has_a_point_per_row_where_its_numbers_are(open_page, table):
+def test_the_cost_plot_has_a_point_per_row_where_its_numbers_are(open_page, wide_table):
     page = open_page()
-    rows = [row for row in table.rows if row.budget == "4" and "cus_a" in row.values]
+    rows = [row for row in wide_table.rows if row.budget == "4" and "cus_a" in row.values]
     plot = page.locator('[data-panel=cost][data-column=cus_a][data-place="0"]')
     assert plot.is_visible()
     assert plot.locator(".point").count() == sum(row.role != "ceiling" for row in rows)
@@ -178,10 +172,10 @@ def test_the_selects_switch_metric_and_budget_everywhere(open_page):
     assert page.locator(".empty:visible").count() == 0
 
 
-def test_a_line_per_row_over_the_budgets(open_page, table):
+def test_a_line_per_row_over_the_budgets(open_page, wide_table):
     page = open_page()
     plot = page.locator("[data-panel=budget]:visible")
-    rows = [row for row in table.rows if "cus_a" in row.values]
+    rows = [row for row in wide_table.rows if "cus_a" in row.values]
     assert plot.locator(".series").count() == len({row.label for row in rows})
     assert plot.locator(".series circle").count() == len(rows)
     assert plot.locator(".band").count() == 1
@@ -189,16 +183,12 @@ def test_a_line_per_row_over_the_budgets(open_page, table):
     assert dash != "none"
 
 
-def test_pointing_at_the_legend_marks_the_row_in_both_plots(open_page):
+def test_the_legend_marks_a_row_in_both_plots_and_a_failure_case_leads_to_its_section(open_page):
     page = open_page()
     page.locator(".legend li").nth(2).hover()
     assert page.locator("svg.plot:visible .hot").count() == 2
     page.locator("h1").hover()
     assert page.locator(".hot").count() == 0
-
-
-def test_a_failure_case_leads_to_its_section(open_page):
-    page = open_page()
     link = page.locator('[data-panel=failure-cases]:visible a[href="#video-2"]').first
     link.click()
     page.wait_for_function("document.getElementById('video-2').open")
@@ -217,9 +207,9 @@ def test_nothing_is_wider_than_the_screen(open_page, width, script):
     assert client.send("Page.getLayoutMetrics")["cssContentSize"]["width"] <= width
 
 
-def test_without_script_everything_is_there_and_no_dead_control(open_page, table):
+def test_without_script_everything_is_there_and_no_dead_control(open_page, wide_table):
     page = open_page(java_script_enabled=False)
-    assert page.locator("#table tbody tr:visible").count() == len(table.rows)
+    assert page.locator("#table tbody tr:visible").count() == len(wide_table.rows)
     for kind in ("cost", "budget", "failure-cases"):
         assert page.locator(f"[data-panel={kind}]:visible").count() == 1
     assert page.locator("select:visible, .tools button:visible").count() == 0

@@ -12,10 +12,9 @@ import pytest
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
 from keyframe_bench.cli.table_command import run_record_of
-from keyframe_bench.report.latex import escape, to_latex
+from keyframe_bench.report.latex import environment, escape, to_latex
 from keyframe_bench.report.outputs import write_outputs
 from keyframe_bench.report.tables import rendered
-from keyframe_bench.tables import comparison, load_results, load_run
 from keyframe_bench.tables.load import read_cells
 
 RESULTS = Path(__file__).parents[2] / "experiments" / "results"
@@ -44,34 +43,26 @@ def committed(name, **more):
     return rendered(load_experiment(name), read_cells(source), run_record_of(source), **more)
 
 
-def test_hostile_names_and_several_budgets_compile(wide_out, tmp_path):
+def test_any_text_and_hostile_names_compile(wide_out, tmp_path):
     write_outputs(wide_out)
-    log = compiled(tmp_path, (wide_out / "table.tex").read_text("utf-8"))
-    assert "Missing character" not in log
-
-
-def test_any_text_compiles(tmp_path):
-    from keyframe_bench.report.latex import environment
-
     ascii_text = "".join(chr(c) for c in range(32, 127))
     cells = [HOSTILE, ascii_text, "[x", "*", ""]
     rows = [[cell, "1"] for cell in cells]
-    log = compiled(tmp_path, environment(escape(HOSTILE), HOSTILE, "lr", ["name", "n"], [rows, rows]))
+    odd = environment(escape(HOSTILE), HOSTILE, "lr", ["name", "n"], [rows, rows])
+    log = compiled(tmp_path, odd, (wide_out / "table.tex").read_text("utf-8"))
     assert "Missing character" not in log
 
 
 @pytest.mark.parametrize("name", names_of_experiments())
 def test_every_table_of_the_package_is_latex(name, tmp_path):
     page = committed(name)
-    assert page.latex.count(r"\label{tab:" + name.replace("/", "-").replace("_", "-")) == 1 + bool(
-        page.verdicts
-    ) * bool(load_experiment(name).rows)
+    both = bool(page.verdicts) and bool(load_experiment(name).rows)
+    assert page.latex.count(r"\label{tab:" + name.replace("/", "-").replace("_", "-")) == 1 + both
     compiled(tmp_path, page.latex)
 
 
-def test_rules_separate_budgets(wide_out):
-    table = comparison(load_results(wide_out), load_run(wide_out)["columns"])
-    text = to_latex(table)
+def test_rules_separate_budgets(wide_table):
+    table, text = wide_table, to_latex(wide_table)
     at = 1 + table.settings.index("budget")
     blocks = text[text.index(r"\toprule") : text.index(r"\bottomrule")].split("\\midrule\n")[1:]
     budgets = [{re.split(r"(?<!\\)&", line)[at].strip() for line in block.splitlines()} for block in blocks]

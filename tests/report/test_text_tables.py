@@ -14,11 +14,6 @@ from keyframe_bench.report.terminal import terminal_table, to_text
 from keyframe_bench.tables import comparison, load_results, load_run
 
 
-@pytest.fixture(scope="module")
-def table(fake_out):
-    return comparison(load_results(fake_out), load_run(fake_out)["columns"])
-
-
 def test_markdown_has_one_cell_a_column_in_every_row(table):
     text = to_markdown(table, sentence="scored 3 of 4 videos")
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -57,18 +52,13 @@ def cells_of(line):
     return re.split(r"\s{2,}", line.strip())
 
 
-def test_markdown_means_carry_their_intervals(table):
+def test_means_carry_their_intervals_with_the_same_decimals(table):
     value = next(row for row in table.rows if row.extractor == "uniform").values["cus_a"]
     (line,) = (line for line in to_markdown(table).splitlines() if line.startswith("| uniform"))
     assert f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}] |" in line.replace("**", "")
     assert line.endswith("| 4.00 |")  # always four key frames: no interval to see
-
-
-def test_latex_intervals_have_the_decimals_of_their_mean(table):
-    value = next(row for row in table.rows if row.extractor == "uniform").values["cus_a"]
     (line,) = (line for line in to_latex(table).splitlines() if line.startswith("uniform"))
-    assert f"{value.mean:.3f}" in line
-    assert rf"{{\scriptsize [{value.low:.3f}, {value.high:.3f}]}}" in line
+    assert f"{value.mean:.3f}" in line and rf"{{\scriptsize [{value.low:.3f}, {value.high:.3f}]}}" in line
 
 
 def test_the_terminal_has_means_in_one_line_and_intervals_below(table):
@@ -82,6 +72,7 @@ def test_the_terminal_has_means_in_one_line_and_intervals_below(table):
     colour = Console(file=io.StringIO(), width=120, force_terminal=True)
     colour.print(terminal_table(table))
     assert f"\x1b[2m{value.low:.2f} ".replace("0.", ".") in colour.file.getvalue()
+    assert "oracle [ceiling]" in re.sub(r"\x1b\[[0-9;]*m", "", colour.file.getvalue())  # names are no markup
 
 
 def test_one_video_has_no_second_lines_and_no_brackets(fake_out, tmp_path):
@@ -94,8 +85,15 @@ def test_one_video_has_no_second_lines_and_no_brackets(fake_out, tmp_path):
     assert "intervals" not in to_markdown(single)
 
 
-def test_stats_csv_holds_every_comparison(fake_out, table):
-    write_outputs(fake_out)
+def test_a_run_leaves_all_files_and_prints_the_denominator(fake_out, table, capsys):
+    files = write_outputs(fake_out)
+    assert [f.name for f in files[:4]] == [f"table.{form}" for form in ("md", "csv", "tex", "bib")]
+    assert [f.name for f in files[4:]] == ["stats.csv", "report.html"]
+    assert all(f.stat().st_size > 50 for f in files)
+    print_comparison(fake_out)
+    printed = capsys.readouterr().out
+    assert "scored 3 of 4 videos; 1 skipped: <svg onload=alert(2)>.mp4 (no video stream)" in printed
+    assert "\x1b" not in printed
     frame = pd.read_csv(fake_out / "stats.csv", keep_default_na=False)
     assert len(frame) == len(table.comparisons) > 0
     first = table.comparisons[0]
@@ -112,22 +110,3 @@ def test_columns_that_do_not_fit_are_announced(table):
     assert "cus_a" in line
     assert "keyframes" in text.split("---")[0]  # facts and costs stay
     assert "total_s" not in line
-
-
-def test_names_are_no_markup_for_the_terminal(table):
-    console = Console(file=io.StringIO(), width=120, force_terminal=True)
-    console.print(terminal_table(table))
-    assert "oracle [ceiling]" in re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())
-
-
-def test_a_run_leaves_all_files_and_prints_the_denominator(fake_out, capsys):
-    files = write_outputs(fake_out)
-    assert [f.name for f in files] == [f"table.{form}" for form in ("md", "csv", "tex", "bib")] + [
-        "stats.csv",
-        "report.html",
-    ]
-    assert all(f.stat().st_size > 50 for f in files)
-    print_comparison(fake_out)
-    printed = capsys.readouterr().out
-    assert "scored 3 of 4 videos; 1 skipped: <svg onload=alert(2)>.mp4 (no video stream)" in printed
-    assert "\x1b" not in printed

@@ -80,15 +80,13 @@ class ChangeExtractor(Extractor):
         start, end = result.segments[index].tolist()
         inside = clip.ordinals[(clip.ordinals >= start) & (clip.ordinals < end)]
         middle = int(result.frames[index])
+        span = f"sampled frames {inside[0]} to {inside[-1]}"
         if len(inside) == 1:
             said = "chosen: it is a segment of its own"
         elif frame == middle:
-            said = f"chosen: it is the middle of its segment, sampled frames {inside[0]} to {inside[-1]}"
+            said = f"chosen: it is the middle of its segment, {span}"
         else:
-            said = (
-                f"not chosen: frame {middle}, the middle of the segment of sampled frames {inside[0]} to {inside[-1]}, "
-                f"stands for it"
-            )
+            said = f"not chosen: frame {middle}, the middle of the segment of {span}, stands for it"
         return f"{said}; {_why_border(result, position, starts=frame == start)}"
 
 

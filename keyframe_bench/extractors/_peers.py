@@ -44,6 +44,7 @@ _DISTRIBUTIONS = ("scenedetect-headless", "scenedetect", "katna")
 
 _BASE_S, _PER_VIDEO_SECOND = 600.0, 30.0  # Katna was seen to take 3 s for a second of 1080p: a tool that hangs is ended
 _PRINTED = "printed.txt"
+_CHUNK = 1024  # frames held as float64 at a time (39 MB)
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -251,19 +252,11 @@ def nearest_pictures(frames: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> 
     >>> positions.tolist(), residuals.tolist()
     ([7, 2], [1.0, 1.0])
     """
+    from scipy.spatial.distance import cdist
+
     flat = frames.reshape(len(frames), -1)
-    found = [_nearest(flat, picture.reshape(-1)) for picture in pictures]
-    positions, errors = zip(*found, strict=True) if found else ((), ())
-    return np.array(positions, dtype=np.int64), np.sqrt(np.array(errors, dtype=np.float64))
-
-
-def _nearest(flat: NDArray[np.uint8], picture: NDArray[np.uint8], rows: int = 1024) -> tuple[int, float]:
-    """Return the row with the least mean squared difference, and that; read in chunks of ``rows``."""
-    best, least = 0, np.inf
-    for start in range(0, len(flat), rows):
-        part = flat[start : start + rows].astype(np.float32) - picture
-        errors = np.einsum("ij,ij->i", part, part, dtype=np.float64) / picture.size
-        lowest = int(errors.argmin())
-        if errors[lowest] < least:
-            best, least = start + lowest, float(errors[lowest])
-    return best, least
+    wanted = pictures.reshape(len(pictures), flat.shape[1])
+    chunks = (flat[start : start + _CHUNK] for start in range(0, len(flat), _CHUNK))
+    errors = np.concatenate([cdist(chunk, wanted, "sqeuclidean") for chunk in chunks])  # [N, K]
+    positions = errors.argmin(axis=0)
+    return positions, np.sqrt(errors.min(axis=0) / flat.shape[1])

@@ -171,9 +171,7 @@ class Extractor(Configurable, ABC):
         if self.by_score and result.frame_scores is not None:
             return f"{said}; its score {score} is number {rank_of(result.frame_scores, position)} of {len(clip)}"
         rule = (type(self).__doc__ or "").strip().partition("\n")[0] if k is None else self.budget_rule
-        known = (
-            f"{self.name} gives single frames no score" if score is None else f"its score {score} alone decides nothing"
-        )
+        known = f"its score {score} alone decides nothing" if score else f"{self.name} gives single frames no score"
         return f"{said}; {known}, its rule is: {rule.rstrip('.')}"
 
 
@@ -202,12 +200,11 @@ class ScoreExtractor(Extractor):
         """Return one finite number per sampled frame, float [N]; higher is more of a key frame."""
 
     def _scores(self, clip: Clip) -> NDArray[np.float64]:
-        found = self.score(clip)
-        scores = np.asarray(found, dtype=np.float64)
+        scores = np.asarray(self.score(clip), dtype=np.float64)
         if scores.shape != (len(clip),):
-            what = f"an array of shape {scores.shape}" if scores.ndim else f"one number ({type(found).__name__})"
             raise ContractError(
-                f"score of extractor {self.name!r} gave {what}, not one number per sampled frame ({len(clip)})"
+                f"score of extractor {self.name!r} gave an array of shape {scores.shape}, not one number per sampled "
+                f"frame ({len(clip)})"
             )
         return scores
 

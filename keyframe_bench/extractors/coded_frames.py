@@ -31,6 +31,7 @@ class CodedFrames(Extractor):
     """
 
     reference = "ffmpeg"
+    sampling = "every"
     supports = frozenset({"fixed", "free"})
     budget_rule = "thinned evenly in time; free: all of them"
     may_return_fewer = "the encoder decides how many there are"
@@ -43,11 +44,6 @@ class CodedFrames(Extractor):
     def needs(self) -> tuple[Feature, ...]:
         """Key flags, and picture types if they are asked for."""
         return (CodedPicture(key_only=self.types == "key"),)
-
-    @property
-    def sampling(self) -> str:
-        """Defined on every frame."""
-        return "every"
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the marked frames; ``segments`` reach from each to the next. Without any, the first frame."""

@@ -56,7 +56,6 @@ class DifferentialEvolution(Extractor):
     reference = "platformai"
     supports = frozenset({"fixed", "free"})
     budget_rule = "the best set of k frames; free: k grows with the duration"
-    stochastic = True
 
     def __init__(
         self,

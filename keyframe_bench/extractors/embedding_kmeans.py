@@ -43,7 +43,6 @@ class EmbeddingKMeans(Extractor):
     reference = "platformai"
     supports = frozenset({"fixed", "free"})
     budget_rule = "k clusters, the real frame nearest to each centre; free: k grows with the duration"
-    stochastic = True
 
     def __init__(
         self,

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clip import Clip
-from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
@@ -37,21 +36,13 @@ class FfmpegScene(ScoreExtractor):
     """
 
     reference = "ffmpeg"
+    sampling = "every"
+    needs = (SceneScore(),)
     budget_rule = "the k highest scene scores (ties: the earlier)"
     min_gap: ClassVar[int] = 1
 
     def __init__(self, threshold: Annotated[float, Range(0, 1)] = 0.4) -> None:
         self.threshold = threshold
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """The scene score."""
-        return (SceneScore(),)
-
-    @property
-    def sampling(self) -> str:
-        """Defined on every frame."""
-        return "every"
 
     def score(self, clip: Clip) -> NDArray[np.floating]:
         """Return the scene score, float32 [N]."""

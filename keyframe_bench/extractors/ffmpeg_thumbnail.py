@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clip import Clip
-from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
@@ -41,22 +40,14 @@ class FfmpegThumbnail(Extractor):
     """
 
     reference = "ffmpeg"
+    sampling = "every"
+    needs = (PlaneHistogram(),)
     supports = frozenset({"fixed", "free"})
     budget_rule = "k batches of equal length; free: one key frame per n frames"
     stochastic = False
 
     def __init__(self, *, n: Annotated[int, Range(2, None)] = 100) -> None:
         self.n = n
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """Raw component histograms."""
-        return (PlaneHistogram(),)
-
-    @property
-    def sampling(self) -> str:
-        """Defined on every frame."""
-        return "every"
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return one key frame per batch; ``segments``: the batches, ``scores``: minus the RMS distance to the mean."""

@@ -34,7 +34,7 @@ class Katna(Extractor):
     """
 
     reference = "katna"
-    supports = frozenset({"fixed"})
+    sampling = "every"
     budget_rule = "asked for k frames"
     may_return_fewer = "it returns fewer where it has too few candidates, and two of its pictures can be one frame"
     known_defects = (
@@ -49,11 +49,6 @@ class Katna(Extractor):
     def needs(self) -> tuple[Feature, ...]:
         """The file, and every frame small and grey, to find the tool's pictures again."""
         return (SourceFile(tool=f"Katna {version_of('katna') or ''}".strip()), _GRAY)
-
-    @property
-    def sampling(self) -> str:
-        """The tool looks at every frame."""
-        return "every"
 
     def unavailable(self) -> str | None:
         """Return that the peers' environment is missing."""

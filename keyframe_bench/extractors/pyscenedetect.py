@@ -42,6 +42,7 @@ class PySceneDetect(Extractor):
     """
 
     reference = "pyscenedetect"
+    sampling = "every"
     supports = frozenset({"fixed", "free"})
     budget_rule = "one middle frame a scene, of the k longest scenes; free: of all"
     may_return_fewer = "as many as there are scenes"
@@ -64,11 +65,6 @@ class PySceneDetect(Extractor):
     def needs(self) -> tuple[Feature, ...]:
         """The file."""
         return (SourceFile(tool=f"PySceneDetect {version_of(*_DISTRIBUTIONS) or ''}".strip()),)
-
-    @property
-    def sampling(self) -> str:
-        """The tool looks at every frame."""
-        return "every"
 
     def unavailable(self) -> str | None:
         """Return that the peers' environment is missing."""

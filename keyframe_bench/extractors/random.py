@@ -14,8 +14,6 @@ from .base import Extractor
 class Random(Extractor):
     """k sampled frames drawn uniformly without replacement: the floor that every table carries (A22)."""
 
-    reference = "none"
-    supports = frozenset({"fixed"})
     budget_rule = "k frames drawn without replacement"
     draws = 100
 

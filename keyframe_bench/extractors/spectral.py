@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clip import Clip
-from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
@@ -59,7 +58,7 @@ class Spectral(Extractor):
     reference = "platformai"
     supports = frozenset({"fixed", "free"})
     budget_rule = "k clusters of highest entropy, the medoid of each; free: as many clusters as the eigengap says"
-    stochastic = True
+    needs = (ColorHistogram(), GrayHistogram())  # what is clustered, and what entropies are taken of
 
     def __init__(
         self,
@@ -77,11 +76,6 @@ class Spectral(Extractor):
         self.n_neighbors = n_neighbors
         self.kmax = kmax
         self.n_init = n_init
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """What is clustered, and what entropies are taken of."""
-        return (ColorHistogram(), GrayHistogram())
 
     def prepare(self) -> None:
         """Import scikit-learn and SciPy."""
@@ -129,17 +123,14 @@ class Spectral(Extractor):
 def _why_medoid(clip: Clip, rows: Rows, cluster: Labels, chosen: Labels, position: int) -> str:
     """Say which frame stands for the cluster of the frame at ``position``: its medoid, or none."""
     medoid = int(medoids(rows, cluster)[cluster[position]])
-    stand_for_it = chosen[cluster[chosen] == cluster[position]]
-    if position == medoid and position in chosen:
-        return "chosen: it is the medoid of its cluster"
     if position in chosen:
-        return (
-            "chosen beside the medoids: there are fewer clusters than key frames, or several of its cluster's entropy"
-        )
-    if medoid in stand_for_it:
+        beside = "beside the medoids: there are fewer clusters than key frames, or several of its cluster's entropy"
+        return "chosen: it is the medoid of its cluster" if position == medoid else f"chosen {beside}"
+    alike = chosen[cluster[chosen] == cluster[position]]
+    if medoid in alike:
         return f"not chosen: frame {clip.ordinals[medoid]}, the medoid of its cluster, stands for it"
-    if stand_for_it.size:
-        near = clip.ordinals[stand_for_it[np.abs(stand_for_it - position).argmin()]]
+    if alike.size:
+        near = clip.ordinals[alike[np.abs(alike - position).argmin()]]
         return f"not chosen: several clusters have the entropy of its own, and frame {near} is the medoid of one"
     return f"not chosen: its cluster is not among the {len(chosen)} of highest entropy"
 

@@ -63,7 +63,6 @@ class Annotators(Metric):
     """Who chose key frames, and who chose none: agreement with nothing is not defined, so these are left out."""
 
     requires = "users"
-    reference = "none"
     columns: ClassVar[dict[str, Column]] = {
         "n_users": Column("none", "1", "human annotators with key frames: cus and f1 average them"),
         "n_users_empty": Column("none", "1", "human annotators without any key frame, left out of cus and f1"),

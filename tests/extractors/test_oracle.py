@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import UnavailableError
 from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors.base import run_extractor
 from keyframe_bench.extractors.oracle import Oracle
 
 TAU = 1.0
@@ -65,58 +65,41 @@ def _away(users: list[list[float]], times: list[float], chosen: list[int], n: in
     return sum(min(abs(times[n] - b) for b in u) for u in grows)
 
 
-def test_picks_the_annotated_frames_and_stops() -> None:
-    clip = clip_with([[2.0, 7.0]], np.arange(0, 10, 0.5))
-    found = run_extractor(Oracle(), clip, None, rng=rng_for(0))
-    assert found.times.tolist() == [2.0, 7.0]
-    assert found.scores is not None
-    # F1 = 2 / 3 after the first frame, 1 after the second.
-    assert sorted(found.scores.tolist()) == pytest.approx([1 / 3, 2 / 3])
+@pytest.mark.parametrize(
+    ("users", "times", "k", "expected"),
+    [
+        ([[2.0, 7.0]], np.arange(0, 10, 0.5), None, [2.0, 7.0]),
+        ([[4.2, 5.8]], [3.4, 5.0], None, [3.4, 5.0]),  # 5.0 reaches both; only when it gives one up can 3.4 help
+        ([[1.0], [5.0], [5.4], [9.0]], np.arange(10.0), 1, [5.0]),  # a frame that serves most users comes first
+        ([[3.0, 3.5]], np.arange(10.0), None, [3.0, 4.0]),  # one frame cannot serve two key frames of one user
+    ],
+)
+def test_by_hand(run, users, times, k, expected):
+    found = run(Oracle(), clip_with(users, times), k)
+    assert found.times.tolist() == expected
+    assert sum(found.scores) == pytest.approx(mean_f1(expected, users))
 
 
-def test_one_frame_cannot_serve_two_key_frames_of_one_user() -> None:
-    found = run_extractor(Oracle(), clip_with([[3.0, 3.5]], np.arange(10.0)), None, rng=rng_for(0))
-    assert len(found) == 2
-
-
-def test_partners_move_to_make_room() -> None:
-    """Frame 5.0 reaches 4.2 and 5.8; only when it gives one up can a second frame help."""
-    clip = clip_with([[4.2, 5.8]], [3.4, 5.0])
-    assert run_extractor(Oracle(), clip, None, rng=rng_for(0)).times.tolist() == [3.4, 5.0]
-
-
-def test_a_frame_that_serves_most_users_comes_first() -> None:
-    users = [[1.0], [5.0], [5.4], [9.0]]
-    assert run_extractor(Oracle(), clip_with(users, np.arange(10.0)), 1, rng=rng_for(0)).times.tolist() == [5.0]
-
-
-def test_a_fixed_budget_is_filled_with_frames_that_match_nobody() -> None:
-    clip = clip_with([[4.0]], np.arange(6.0))
-    found = run_extractor(Oracle(), clip, 4, rng=rng_for(0))
-    assert len(found) == 4
-    assert 4.0 in found.times
-    assert found.scores is not None
+def test_a_fixed_budget_is_filled_with_frames_that_match_nobody(run):
+    found = run(Oracle(), clip_with([[4.0]], np.arange(6.0)), 4)
+    assert len(found) == 4 and 4.0 in found.times
     assert (found.scores < 0).sum() == 3  # and each says that it lowers the mean
     assert sum(found.scores) == pytest.approx(mean_f1(found.times.tolist(), [[4.0]]))
 
 
-def test_middle_of_shots_is_the_reference_without_users() -> None:
+def test_middles_of_shots_and_users_known_by_ordinal_serve_as_references(run):
     clip = clip_with([], np.arange(20.0), shots=[[0, 10], [10, 15], [15, 20]])
-    assert run_extractor(Oracle(), clip, None, rng=rng_for(0)).frames.tolist() == [4, 12, 17]
-
-
-def test_users_known_by_ordinal_only() -> None:
+    assert run(Oracle(), clip).frames.tolist() == [4, 12, 17]
+    users = Annotation((UserSummary("a", frames=np.array([3, 8])),))
     clip = clip_with([[0.0]], np.arange(0, 20, 2.0))
-    users = (UserSummary("a", frames=np.array([3, 8])),)
-    clip = Clip(clip.video, clip.ordinals, clip.times, {}, Annotation(users))
-    assert run_extractor(Oracle(), clip, None, rng=rng_for(0)).frames.tolist() == [3, 8]
+    assert run(Oracle(), replace(clip, annotation=users)).frames.tolist() == [3, 8]
 
 
 @pytest.mark.parametrize("annotation", [None, Annotation(), Annotation((UserSummary("a", times=np.zeros(0)),))])
-def test_without_annotation_it_says_the_way_out(annotation: Annotation | None) -> None:
+def test_without_annotation_it_says_the_way_out(run, annotation: Annotation | None) -> None:
     clip = Clip(VideoInfo("film.mp4", 3), np.arange(3), np.arange(3.0), {}, annotation)
-    with pytest.raises(UnavailableError, match=r"'film\.mp4' has neither users' key frames nor shots; leave it out"):
-        run_extractor(Oracle(), clip, 2, rng=rng_for(0))
+    with pytest.raises(UnavailableError, match="film"):
+        run(Oracle(), clip, 2)
 
 
 moments = st.integers(0, 40).map(lambda v: v / 4)
@@ -128,14 +111,14 @@ moments = st.integers(0, 40).map(lambda v: v / 4)
     st.lists(moments, min_size=1, max_size=9, unique=True).map(sorted),
     st.one_of(st.none(), st.integers(1, 11)),
 )
-def test_equals_brute_force_greedy(users: list[list[float]], times: list[float], k: int | None) -> None:
-    found = run_extractor(Oracle(TAU), clip_with(users, times), k, rng=rng_for(0))
+def test_equals_brute_force_greedy(run, users: list[list[float]], times: list[float], k: int | None) -> None:
+    found = run(Oracle(TAU), clip_with(users, times), k)
     expected = brute_force_greedy(users, times, k)
     assert len(found) == len(expected)
     assert mean_f1(found.times.tolist(), users) == pytest.approx(expected[-1], abs=1e-8)
 
 
-def test_it_counts_as_the_metric_does() -> None:
+def test_it_counts_as_the_metric_does(run) -> None:
     """The changes it reports add up to the benchmark's own F1 at 1 s."""
     from keyframe_bench.metrics.temporal import Temporal
 
@@ -145,16 +128,16 @@ def test_it_counts_as_the_metric_does() -> None:
     users = [sorted([*(times[[7, 60]] + TAU), *rng.uniform(0, 60, 6)]) for _ in range(4)]
     clip = clip_with(users, times)
     for k in (1, 5, 12, 40):
-        found = run_extractor(Oracle(TAU), clip, k, rng=rng)
+        found = run(Oracle(TAU), clip, k)
         assert found.scores is not None
         assert sum(found.scores) == pytest.approx(Temporal().compute(found, clip, clip.annotation)["f1_1s"])
 
 
-def test_large_videos_take_less_than_two_seconds() -> None:
+def test_large_videos_take_less_than_two_seconds(run) -> None:
     rng = rng_for(0, "oracle")
     times = np.arange(5000) / 2
     users = [sorted(rng.choice(times, 40, replace=False) + 0.3) for _ in range(20)]
     clip = clip_with(users, times)
     start = time.perf_counter()
-    assert len(run_extractor(Oracle(), clip, 30, rng=rng)) == 30
+    assert len(run(Oracle(), clip, 30)) == 30
     assert time.perf_counter() - start < 2

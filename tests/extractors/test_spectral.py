@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.spatial.distance import cdist
 from scipy.stats import entropy
 
 from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.base import Extractor, run_extractor
@@ -58,31 +56,28 @@ def test_each_shot_gives_its_medoid_and_scores_are_the_entropies_of_the_shots(se
     assert found.frame_scores == pytest.approx(np.repeat(expected, LENGTHS), rel=1e-6)
 
 
-def test_a_free_budget_takes_as_many_as_there_are_shots_and_kmax_bounds_it() -> None:
-    assert shots_of(run(None)) == [0, 1, 2, 3]
-    assert len(run(None, kmax=3)) <= 3
+@pytest.mark.parametrize(
+    ("k", "params", "shots"),
+    [
+        (None, {}, [0, 1, 2, 3]),
+        (2, {"clusters": "eigengap"}, [1, 3]),  # of more clusters than the budget those of highest entropy
+        (3, {"clusters": "eigengap"}, [1, 2, 3]),
+        (None, {"mode": "max_entropy_cluster"}, [1] * 20),  # the article word for word: all of the richest cluster
+        (4, {"mode": "max_entropy_cluster"}, [1] * 4),
+        (25, {"mode": "max_entropy_cluster"}, [1] * 20 + [3] * 5),
+    ],
+)
+def test_which_shots_are_chosen(k: int | None, params: dict[str, Any], shots: list[int]) -> None:
+    assert shots_of(run(k, **params)) == shots
+    assert len(run(9, clusters="eigengap")) == 9 and len(run(None, kmax=3)) <= 3
 
 
-def test_of_more_clusters_than_the_budget_the_ones_of_highest_entropy_are_taken() -> None:
-    assert shots_of(run(2, clusters="eigengap")) == [1, 3]
-    assert shots_of(run(3, clusters="eigengap")) == [1, 2, 3]
-    assert len(run(9, clusters="eigengap")) == 9
-
-
-def test_the_article_word_for_word_takes_all_frames_of_the_one_richest_cluster() -> None:
-    found = run(None, mode="max_entropy_cluster")
-    assert (found.frames // 12).tolist() == list(range(30, 50))
-    assert found.scores is not None and len(set(found.scores.tolist())) == 1
-
-
-def test_with_a_budget_the_ones_nearest_its_mean_and_then_the_next_cluster() -> None:
+def test_with_a_budget_the_frames_nearest_to_the_mean_are_chosen() -> None:
     found = run(4, mode="max_entropy_cluster")
-    assert shots_of(found) == [1] * 4
     extractor = Spectral()
     rows = np.sqrt(clip_of(extractor)[extractor.needs[0]][30:50])
     nearest = np.argsort(np.linalg.norm(rows - rows.mean(axis=0), axis=1))[:4]
     assert (found.frames // 12).tolist() == sorted(30 + nearest)
-    assert shots_of(run(25, mode="max_entropy_cluster")) == [1] * 20 + [3] * 5
 
 
 def test_pooled_entropy_sees_change_inside_a_shot_and_the_mean_of_frames_does_not() -> None:
@@ -96,19 +91,6 @@ def test_pooled_entropy_sees_change_inside_a_shot_and_the_mean_of_frames_does_no
         clip.columns[extractor.needs[1].key][:] = grays
         found = run_extractor(extractor, clip, 2, rng=rng_for(0))
         assert found.scores == pytest.approx([first, entropy([80, 20], base=2)])
-
-
-@pytest.mark.parametrize("mode", ["ranked", "max_entropy_cluster"])
-@pytest.mark.parametrize("clusters", ["budget", "eigengap"])
-@pytest.mark.parametrize("n", [1, 2, 3, 40])
-def test_exactly_the_budget_whatever_the_video(mode: Any, clusters: Any, n: int) -> None:
-    extractor = Spectral(mode=mode, clusters=clusters)
-    moving = clip_of(extractor, (n,), (9,))
-    still = {key: np.repeat(rows[:1], n, axis=0) for key, rows in moving.columns.items()}
-    for clip in (moving, Clip(moving.video, moving.ordinals, moving.times, still)):
-        for k in (1, 2, 5, 99):
-            assert len(run_extractor(extractor, clip, k, rng=rng_for(0))) == min(k, n)
-        assert 1 <= len(run_extractor(extractor, clip, None, rng=rng_for(0))) <= n
 
 
 def told(frame: int, k: int | None, **params: Any) -> str:
@@ -166,21 +148,3 @@ def test_why_says_when_clusters_cannot_be_told_apart_or_are_too_few() -> None:
 def test_no_metric_judges_by_what_it_selects_on() -> None:
     judged = {feature.name for name in Metric.registry.names() for feature in Metric.registry.build(name).needs}
     assert judged and judged.isdisjoint(feature.name for feature in Spectral().needs)
-
-
-def test_wrong_options_are_refused() -> None:
-    for params in ({"mode": "best"}, {"entropy": "max"}, {"clusters": 4}, {"n_neighbors": 0}, {"kmax": 1}):
-        with pytest.raises(UsageError, match=next(iter(params))):
-            Extractor.registry.build("spectral", params)
-
-
-@pytest.mark.data
-def test_the_shots_of_a_real_film_are_found(data_root: Path) -> None:
-    from keyframe_bench.video.onepass import read_pass
-
-    extractor = Spectral()
-    done = read_pass(data_root / "videos" / "edited" / "bikes.mp4", {"4fps": extractor.needs})
-    found = run_extractor(extractor, done.clip("4fps", extractor.needs), 6, rng=rng_for(0))
-    shots = np.searchsorted([30, 76, 137, 187, 242], found.frames, side="right")
-    # The sixth shot lasts 0.3 s: at 4 frames a second one frame at most stands for it.
-    assert len(set(shots.tolist())) >= 5

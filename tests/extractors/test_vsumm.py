@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,48 +51,36 @@ def test_one_key_frame_per_scene_near_its_centre() -> None:
     assert found.scores.tolist() == pytest.approx([1 / 3] * 3)
 
 
-def test_number_of_clusters_grows_with_every_change_above_the_limit() -> None:
-    """RED to a 0.3 mixture is 0.6 apart in L1 (a change), to a 0.2 mixture 0.4 (none)."""
-    assert len(run(hues(RED, {RED: 0.7, GREEN: 0.3}))) == 2
-    assert len(run(hues(RED, {RED: 0.8, GREEN: 0.2}))) == 1
-    # In L2 the same steps are 0.42 and 0.28: no change; full steps are 1.41.
-    assert len(run(hues(RED, {RED: 0.7, GREEN: 0.3}), distance="l2")) == 1
-    assert len(run(hues(RED, GREEN), distance="l2")) == 2
+MIXED = [{RED: 0.8, GREEN: 0.2}, {RED: 0.7, GREEN: 0.3}, {RED: 0.6, GREEN: 0.4}]
 
 
-def test_blank_frames_are_dropped_before_anything_else() -> None:
-    rows = hues(GREEN, RED, RED, BLUE)
-    contrast = np.array([7.9, 50, 50, 8.0], dtype=np.float32)
-    assert (run(rows, contrast=contrast).frames // 25).tolist() == [1, 3]
-    assert (run(rows, contrast=contrast, mono_std=0).frames // 25).tolist() == [0, 1, 3]
-
-
-def test_an_entirely_blank_video_still_gives_a_key_frame() -> None:
-    assert len(run(hues(RED, RED, GREEN), contrast=0.0)) == 2
-
-
-def test_vsumm2_keeps_only_clusters_larger_than_half_the_mean() -> None:
-    """Sizes 9, 2 and 1: the mean is 4, half of it is 2, and 2 is not larger than 2."""
-    rows = hues(*[RED] * 9, *[GREEN] * 2, BLUE)
-    assert (run(rows).frames // 25).tolist() == [0, 9, 11]
-    assert (run(rows, variant="vsumm2").frames // 25).tolist() == [0]
-    # Sizes 8, 3 and 1: 3 is larger than 2.
-    rows = hues(*[RED] * 8, *[GREEN] * 3, BLUE)
-    assert (run(rows, variant="vsumm2").frames // 25).tolist() == [0, 8]
-
-
-def test_the_later_of_two_similar_key_frames_is_dropped() -> None:
-    """Two clusters 0.4 apart in L1."""
-    rows = hues(*[RED] * 4, *[{RED: 0.8, GREEN: 0.2}] * 4)
-    assert (run(rows, k=2).frames // 25).tolist() == [0]
-    assert (run(rows, k=2, similar=0.3).frames // 25).tolist() == [0, 4]
-    assert (run(rows, k=2, similar=0).frames // 25).tolist() == [0, 4]
-
-
-def test_similarity_is_judged_against_the_frames_that_stay() -> None:
-    """A chain of steps of 0.4: the second falls to the first, the third is 0.8 from the first and stays."""
-    rows = hues({RED: 1}, {RED: 0.8, GREEN: 0.2}, {RED: 0.6, GREEN: 0.4})
-    assert (run(rows, k=3).frames // 25).tolist() == [0, 2]
+@pytest.mark.parametrize(
+    ("rows", "k", "options", "expected"),
+    [
+        # Every change above the limit adds a cluster: RED to 0.3 GREEN is 0.6 apart in L1 (a change), to 0.2 GREEN 0.4.
+        ([RED, MIXED[1]], None, {}, [0, 1]),
+        ([RED, MIXED[0]], None, {}, [0]),
+        # In L2 the same steps are 0.42 and 0.28: no change; full steps are 1.41.
+        ([RED, MIXED[1]], None, {"distance": "l2"}, [0]),
+        ([RED, GREEN], None, {"distance": "l2"}, [0, 1]),
+        # Blank frames are dropped before anything else; an entirely blank video still gives key frames.
+        ([GREEN, RED, RED, BLUE], None, {"contrast": np.float32([7.9, 50, 50, 8.0])}, [1, 3]),
+        ([GREEN, RED, RED, BLUE], None, {"contrast": np.float32([7.9, 50, 50, 8.0]), "mono_std": 0}, [0, 1, 3]),
+        ([RED, RED, GREEN], None, {"contrast": 0.0}, [0, 2]),
+        # vsumm2 keeps clusters larger than half the mean. Sizes 9, 2 and 1: 2 is not larger than 2; 8, 3 and 1: 3 is.
+        ([RED] * 9 + [GREEN] * 2 + [BLUE], None, {}, [0, 9, 11]),
+        ([RED] * 9 + [GREEN] * 2 + [BLUE], None, {"variant": "vsumm2"}, [0]),
+        ([RED] * 8 + [GREEN] * 3 + [BLUE], None, {"variant": "vsumm2"}, [0, 8]),
+        # The later of two similar key frames, 0.4 apart, is dropped.
+        ([RED] * 4 + [MIXED[0]] * 4, 2, {}, [0]),
+        ([RED] * 4 + [MIXED[0]] * 4, 2, {"similar": 0.3}, [0, 4]),
+        ([RED] * 4 + [MIXED[0]] * 4, 2, {"similar": 0}, [0, 4]),
+        # A chain of steps of 0.4: the second falls to the first, the third is 0.8 from the first and stays.
+        ([RED, MIXED[0], MIXED[2]], 3, {}, [0, 2]),
+    ],
+)
+def test_by_hand(rows: list[Any], k: int | None, options: dict[str, Any], expected: list[int]) -> None:
+    assert (run(hues(*rows), k, **options).frames // 25).tolist() == expected
 
 
 def test_equally_near_frames_give_the_earlier() -> None:
@@ -148,19 +135,3 @@ def test_only_kmeans_plus_plus_is_stochastic() -> None:
 def test_it_samples_one_frame_per_second_unless_told_otherwise() -> None:
     assert Vsumm().sampling == "1fps"
     assert Vsumm(rate="run").sampling is None
-
-
-@pytest.mark.data
-def test_real_film_gives_one_frame_for_each_look(data_root: Path) -> None:
-    """Big Buck Bunny's four shots start at 0, 285, 378, 553: key frames of VSUMM1 lie in at least three of them."""
-    from keyframe_bench.video.onepass import read_pass
-
-    extractor = Vsumm()
-    done = read_pass(data_root / "videos" / "edited" / "big_buck_bunny_30s.mp4", {"1fps": extractor.needs})
-    clip = done.clip("1fps", extractor.needs)
-    found = run_extractor(extractor, clip, None, rng=rng_for(0))
-    shots = np.searchsorted([285, 378, 553], found.frames, side="right")
-    assert len(set(shots)) >= 3
-    assert 3 <= len(found) <= 8
-    fewer = run_extractor(Vsumm(variant="vsumm2"), clip, None, rng=rng_for(0))
-    assert set(fewer.frames) <= set(found.frames)

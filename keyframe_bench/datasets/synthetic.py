@@ -14,7 +14,7 @@ from ..core.files import cache_folder
 from ..core.params import Range
 from ..core.registry import register
 from ..rendering.films import RENDERER_VERSION, render_video
-from ..rendering.plan import KINDS, make_plan
+from ..rendering.plan import KINDS, plan_film
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 
@@ -98,4 +98,4 @@ class Synthetic(Dataset):
 
 
 def _annotation(w: dict[str, Any]) -> Annotation:
-    return make_plan(w["kind"], w["seed"], duration_s=w["duration_s"]).annotation()
+    return plan_film(w["kind"], w["seed"], duration_s=w["duration_s"]).annotation()

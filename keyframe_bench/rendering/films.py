@@ -9,7 +9,7 @@ pans     a fast camera inside every shot, hard cuts between them
 static   one picture, nothing moves
 flashes  hard cuts, and inside shots one or two flash-lit frames that are no boundary
 noise    hard cuts under strong sensor noise
-camera   a fixed camera: walkers, cars and balls cross an otherwise empty scene; one shot, exact events
+camera   a fixed camera: walkers and cars cross an otherwise empty scene; one shot, exact events
 mixed    all of it but the events
 ======== ============================================================================================
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ..core.annotation import Annotation
@@ -26,12 +27,13 @@ from ..core.errors import UsageError
 from ..core.files import cache_folder
 from ..core.seeding import rng_for
 from ..video.encode import write_h264
-from .plan import KINDS, Plan, make_plan
-from .scenes import Picture, Scene, palette, some_thing
+from .plan import KINDS, FilmPlan, plan_film
+from .scenes import Scene, draw_actor, some_actor
+from .surfaces import Grain, Picture
 
 __all__ = ["KINDS", "RENDERER_VERSION", "demo_annotation", "demo_video", "render_video"]
 
-RENDERER_VERSION = 1  # bump it when the same parameters may give another video
+RENDERER_VERSION = 2  # bump it when the same parameters may give another video
 
 _DEMO_KIND, _DEMO_S = "mixed", 12.0
 
@@ -83,28 +85,27 @@ def render_video(
     for name, size in (("height", height), ("width", width)):
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size % 2 or not 16 <= size <= 4096:
             raise UsageError(f"{name}={size!r} is not an even whole number between 16 and 4096")
-    plan = make_plan(kind, seed, fps=fps, duration_s=duration_s)
+    plan = plan_film(kind, seed, fps=fps, duration_s=duration_s)
     write_h264(path, draw_frames(plan, height=int(height), width=int(width)), fps)
     return plan.annotation()
 
 
-def draw_frames(plan: Plan, *, height: int, width: int) -> Iterator[Picture]:
+def draw_frames(plan: FilmPlan, *, height: int, width: int) -> Iterator[Picture]:
     """Yield the pictures of ``plan`` in order, RGB uint8 [height, width, 3]."""
-    import cv2
-
-    base_hue = float(rng_for(plan.seed, "hue", plan.kind).random())
+    base_hue, size = float(rng_for(plan.seed, "hue", plan.kind).random()), (height, width)
 
     def scene(i: int) -> Scene:
         shot = plan.shots[i]
-        span = (shot.end - shot.first) / plan.fps
-        rng = rng_for(plan.seed, "scene", plan.kind, i)
-        return Scene(rng, i, base_hue, height=height, width=width, span_s=span, motion=shot.motion)
+        rng, span_s = rng_for(plan.seed, "scene", plan.kind, i), (shot.end - shot.first) / plan.fps
+        return Scene(rng, i, base_hue, size=size, span_s=span_s, motion=shot.motion)
 
-    actors = _Actors(plan, height, width)
+    events = iter(enumerate(plan.events or ()))
+    passing = next(events, None)
     before, now = None, scene(0)
     for i, shot in enumerate(plan.shots):
         after = scene(i + 1) if i + 1 < len(plan.shots) else None
-        grain = _Grain(plan, i, height, width) if shot.noise else None
+        rng = rng_for(plan.seed, "grain", plan.kind, i)
+        grain = Grain(rng, shot.noise, size, shot.end - shot.first) if shot.noise else None
         fade_in = plan.shots[i - 1].fade if i else 0
         for frame in range(shot.first, shot.end):
             picture = now.draw((frame - shot.first) / plan.fps)
@@ -116,61 +117,23 @@ def draw_frames(plan: Plan, *, height: int, width: int) -> Iterator[Picture]:
                 other = after.draw((frame - shot.end) / plan.fps)
                 weight = (frame - shot.end + shot.fade // 2 + 1) / (shot.fade + 1)
                 picture = cv2.addWeighted(other, weight, picture, 1 - weight, 0)
-            actors.draw(picture, frame)
+            if passing is not None and frame >= passing[1][1]:
+                passing = next(events, None)
+            if passing is not None and frame >= passing[1][0]:
+                _draw_event(picture, plan, *passing, frame)
             if shot.flash[0] <= frame < shot.flash[1]:
                 picture = cv2.convertScaleAbs(picture, alpha=0.35, beta=165.0)
-            yield picture if grain is None else grain.add(picture, frame)
+            yield picture if grain is None else grain.add(picture, frame - shot.first)
         before, now = now, after if after is not None else now
 
 
-class _Grain:
-    """Sensor noise: one field of Gaussian grain per shot, shown at another place in every frame."""
-
-    def __init__(self, plan: Plan, index: int, height: int, width: int) -> None:
-        rng = rng_for(plan.seed, "grain", plan.kind, index)
-        shape = height + 32, width + 32, 3
-        self._field = np.rint(plan.shots[index].noise * rng.standard_normal(shape, dtype=np.float32)).astype(np.int16)
-        count = plan.shots[index].end - plan.shots[index].first
-        self._first, self._places = plan.shots[index].first, rng.integers(0, 33, size=(count, 2), dtype=np.int8)
-
-    def add(self, picture: Picture, frame: int) -> Picture:
-        import cv2
-
-        height, width = picture.shape[:2]
-        y, x = self._places[frame - self._first].tolist()
-        return cv2.add(picture, self._field[y : y + height, x : x + width], dtype=cv2.CV_8U)
-
-
-class _Actors:
-    """What crosses the scene of a fixed camera: at least partly visible in exactly the frames of its event."""
-
-    def __init__(self, plan: Plan, height: int, width: int) -> None:
-        self._plan, self._height, self._width = plan, height, width
-        self._events = plan.events or ()
-        self._index = -1
-        self._end = 0
-
-    def _enter(self, index: int) -> None:
-        rng = rng_for(self._plan.seed, "actor", self._plan.kind, index)
-        self._index, self._end = index, self._events[index][1]
-        self._thing = some_thing(rng, palette(rng, 0, float(rng.random())))
-        self._size = self._height * rng.uniform(0.3, 0.42)
-        self._feet = self._height * rng.uniform(0.8, 0.95)
-        self._to_the_left = rng.random() < 0.5
-
-    def draw(self, picture: Picture, frame: int) -> None:
-        """Draw the actor of ``frame`` if there is one; frames must come in order."""
-        if frame >= self._end:
-            following = self._index + 1
-            if following >= len(self._events) or frame < self._events[following][0]:
-                return
-            self._enter(following)
-        first, end = self._events[self._index]
-        share = (frame - first + 1) / (end - first + 1)
-        half = self._thing.half_width * self._size
-        x = -half + share * (self._width + 2 * half)
-        x = self._width - x if self._to_the_left else x
-        self._thing.draw(picture, x, self._feet, self._size, 9 * frame / self._plan.fps)
+def _draw_event(picture: Picture, plan: FilmPlan, index: int, event: tuple[int, int], frame: int) -> None:
+    """Draw what crosses the scene of a fixed camera: partly visible in the first and last frame of its event."""
+    rng = rng_for(plan.seed, "actor", plan.kind, index)
+    actor = some_actor(rng, float(rng.random()))
+    z, left = rng.uniform(6, 9), bool(rng.random() < 0.5)
+    across = 2 * (frame - event[0] + 1) / (event[1] - event[0] + 1) - 1
+    draw_actor(picture, actor, -across if left else across, z, 9 * frame / plan.fps, to_the_left=left)
 
 
 def demo_video(path: str | Path | None = None, seed: int = 0) -> Path:
@@ -196,7 +159,7 @@ def demo_video(path: str | Path | None = None, seed: int = 0) -> Path:
     if path is not None:
         target = Path(path)
     else:
-        make_plan(_DEMO_KIND, seed, duration_s=_DEMO_S)  # a wrong seed must not become part of a file name
+        plan_film(_DEMO_KIND, seed, duration_s=_DEMO_S)  # a wrong seed must not become part of a file name
         target = cache_folder() / f"demo-seed{seed}-renderer{RENDERER_VERSION}.mp4"
         if target.is_file() and target.stat().st_size > 0:  # complete: it was renamed into place
             return target
@@ -206,4 +169,4 @@ def demo_video(path: str | Path | None = None, seed: int = 0) -> Path:
 
 def demo_annotation(seed: int = 0) -> Annotation:
     """Return the exact shots and key frames of ``demo_video(seed=seed)``, without rendering it."""
-    return make_plan(_DEMO_KIND, seed, duration_s=_DEMO_S).annotation()
+    return plan_film(_DEMO_KIND, seed, duration_s=_DEMO_S).annotation()

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.seeding import rng_for
 from ..core.threads import in_order, n_cores
 from .cameras import Camera, make_camera
-from .scenes import Picture, Scene
+from .scenes import Scene
+from .surfaces import Picture
 
 FPS = 5.0  # of the cameras
 _SCENE_HEIGHT, _SCENE_WIDTH = 288, 576
@@ -65,13 +67,11 @@ def _mostly_events(rng: np.random.Generator, events: NDArray[np.int64], n_frames
 
 def draw_scene(rng: np.random.Generator) -> Picture:
     """Return a scene of `keyframe_bench.rendering.scenes` at a random zoom, brightness, contrast and sharpness."""
-    import cv2
-
     zoom = rng.uniform(1.0, 1.5)
     height, width = round(_SCENE_HEIGHT * zoom), round(_SCENE_WIDTH * zoom)
     motion = str(rng.choice(["live", "live", "empty"]))
     index, hue = int(rng.integers(1000)), float(rng.random())
-    scene = Scene(rng, index, hue, height=height, width=width, span_s=1.0, motion=motion)
+    scene = Scene(rng, index, hue, size=(height, width), motion=motion, tint=float(rng.uniform(0, 0.5)))
     whole = scene.draw(float(rng.uniform(0, 8)))
     top, left = rng.integers(0, height - _SCENE_HEIGHT + 1), rng.integers(0, width - _SCENE_WIDTH + 1)
     part = whole[top : top + _SCENE_HEIGHT, left : left + _SCENE_WIDTH]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -19,6 +18,7 @@ KINDS = ("cuts", "dissolves", "pans", "static", "flashes", "noise", "camera", "m
 
 _SHOT_S = (1.2, 2.8)
 _GAP_S, _EVENT_S = (1.0, 2.0), (1.5, 2.5)
+_MIXED = ("live", "pan", "flash", "still", "noise")
 _NOISE = 14.0  # standard deviation in 8-bit units: a dark room filmed at a high gain
 
 
@@ -49,7 +49,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FilmPlan:
     """Everything that happens in one rendered video."""
 
     kind: str
@@ -71,17 +71,36 @@ class Plan:
         middle of each event and of the longest time in which the scene is empty.
         """
         shots = np.array([(s.first, s.end) for s in self.shots], dtype=np.int64)
-        spans, events = shots, None
         if self.events is not None:
-            events = np.array(self.events, dtype=np.int64).reshape(-1, 2)
-            borders = np.concatenate(([0], events.ravel(), [self.n_frames])).reshape(-1, 2)
-            longest = borders[np.argmax(borders[:, 1] - borders[:, 0])]
-            spans = np.concatenate((events, longest[None]))
-        truth = np.unique(spans.sum(axis=1) // 2)
-        return Annotation(users=(UserSummary("truth", frames=truth),), shots=shots, events=events)
+            return camera_annotation(np.array(self.events, dtype=np.int64).reshape(-1, 2), self.n_frames)
+        return Annotation(users=(UserSummary("truth", frames=np.unique(shots.sum(axis=1) // 2)),), shots=shots)
 
 
-def make_plan(kind: str, seed: int, *, fps: float = 25, duration_s: float = 12.0) -> Plan:
+def camera_annotation(events: NDArray[np.int64], n_frames: int) -> Annotation:
+    """Return events [E, 2], one shot, and as key frames the middles of the events and of the longest empty stretch."""
+    empty = np.concatenate(([0], events.ravel(), [n_frames])).reshape(-1, 2)
+    longest = empty[np.argmax(empty[:, 1] - empty[:, 0])]
+    spans = np.concatenate((events, longest[None])) if longest[1] > longest[0] else events
+    truth = UserSummary("truth", frames=np.unique(spans.sum(axis=1) // 2))
+    return Annotation(users=(truth,), shots=np.array([[0, n_frames]], dtype=np.int64), events=events)
+
+
+def check(seed: int, fps: float, duration_s: float = 1.0, slowest: float = 1.0) -> None:
+    """Refuse a seed, rate or duration that gives no video.
+
+    Raises
+    ------
+    UsageError
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
+    if not slowest <= fps <= 240:
+        raise UsageError(f"fps={fps} is not a number between {slowest:g} and 240")
+    if not 0 < duration_s <= 24 * 3600:
+        raise UsageError(f"duration_s={duration_s} is not a number of seconds above 0 and at most 86400")
+
+
+def plan_film(kind: str, seed: int, *, fps: float = 25, duration_s: float = 12.0) -> FilmPlan:
     """Return the plan of the rendered video (kind, seed, fps, duration); the picture's size plays no part in it.
 
     Raises
@@ -93,21 +112,16 @@ def make_plan(kind: str, seed: int, *, fps: float = 25, duration_s: float = 12.0
         near = difflib.get_close_matches(str(kind), KINDS, n=2)
         hint = f"did you mean {', '.join(near)}" if near else f"use one of {', '.join(KINDS)}"
         raise UsageError(f"unknown kind of rendered video {kind!r}; {hint}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
-    if not (math.isfinite(fps) and 1 <= fps <= 240):
-        raise UsageError(f"fps={fps} is not a number between 1 and 240")
-    if not (math.isfinite(duration_s) and 0 < duration_s <= 24 * 3600):
-        raise UsageError(f"duration_s={duration_s} is not a number of seconds above 0 and at most 86400")
+    check(seed, fps, duration_s)
     n = max(1, round(duration_s * fps))
     rng = rng_for(int(seed), "plan", kind)
     if kind == "static":
-        return Plan(kind, int(seed), fps, (Shot(0, n, motion="still"),))
+        return FilmPlan(kind, int(seed), fps, (Shot(0, n, motion="still"),))
     if kind == "camera":
-        return Plan(kind, int(seed), fps, (Shot(0, n, motion="empty", noise=2.0),), _events(rng, n, fps))
+        return FilmPlan(kind, int(seed), fps, (Shot(0, n, motion="empty", noise=2.0),), _events(rng, n, fps))
     borders = _borders(rng, n, fps)
     shots = [Shot(a, b) for a, b in pairwise(borders.tolist())]
-    return Plan(kind, int(seed), fps, tuple(_direct(kind, rng, shots, fps)))
+    return FilmPlan(kind, int(seed), fps, tuple(_direct(kind, rng, shots, fps)))
 
 
 def _scaled(seconds: tuple[float, float], fps: float, n: int, full_s: float) -> tuple[int, int]:
@@ -133,26 +147,16 @@ def _events(rng: np.random.Generator, n: int, fps: float) -> tuple[tuple[int, in
 
 def _direct(kind: str, rng: np.random.Generator, shots: Sequence[Shot], fps: float) -> list[Shot]:
     """Return the shots with what ``kind`` adds to hard cuts."""
-    if kind == "dissolves":
-        return _with_fades(rng, shots, fps, every=1)
-    if kind == "pans":
-        return [replace(s, motion="pan") for s in shots]
-    if kind == "flashes":
-        return [_with_flash(rng, s) for s in shots]
-    if kind == "noise":
-        return [replace(s, noise=_NOISE) for s in shots]
-    if kind == "mixed":
-        roles = list(shots)
-        for i, shot in enumerate(shots):
-            role = ("live", "pan", "flash", "still", "noise")[i % 5]
-            if role == "flash":
-                roles[i] = _with_flash(rng, shot)
-            elif role == "noise":
-                roles[i] = replace(shot, noise=_NOISE)
-            else:
-                roles[i] = replace(shot, motion=role)
-        return _with_fades(rng, roles, fps, every=3)
-    return list(shots)
+    roles = {"pans": ("pan",), "flashes": ("flash",), "noise": ("noise",), "mixed": _MIXED}.get(kind, ("live",))
+    directed = []
+    for i, shot in enumerate(shots):
+        role = roles[i % len(roles)]
+        if role == "flash":
+            directed.append(_with_flash(rng, shot))
+        else:
+            directed.append(replace(shot, noise=_NOISE) if role == "noise" else replace(shot, motion=role))
+    every = {"dissolves": 1, "mixed": 3}.get(kind)
+    return _with_fades(rng, directed, fps, every) if every else directed
 
 
 def _with_fades(rng: np.random.Generator, shots: Sequence[Shot], fps: float, every: int) -> list[Shot]:

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.rendering.cameras import LEVELS, make_camera, render_camera
+from keyframe_bench.rendering.places import PLACES
 from keyframe_bench.video.decode import VideoReader
 
 SIZE = (72, 128)
 
 
-def still(level: str, seed: int, n_frames: int = 240, fps: float = 4.0):
-    """A camera without noise, changes of the light and wind: pictures differ by who is there."""
-    camera = make_camera(level, seed, n_frames=n_frames, fps=fps)
-    camera._light[:] = 1
-    camera._shifts[:] = 0
-    camera._conditions = replace(camera._conditions, sway=0.0, clock=False)
-    return camera
-
-
-@pytest.mark.parametrize(("level", "seed"), [("a", 0), ("a", 2), ("b", 2), ("c", 1), ("any", 3)])
-def test_pictures_change_in_events_and_nowhere_else(level: str, seed: int) -> None:
-    camera = still(level, seed)
+def busy(camera) -> np.ndarray:
+    """Whether somebody is there, by frame."""
     inside = np.zeros(camera.n_frames, dtype=bool)
     for first, end in camera.events:
         inside[first:end] = True
+    return inside
+
+
+@pytest.mark.parametrize(("level", "place"), [("a", None), ("c", None), *(("any", place) for place in sorted(PLACES))])
+def test_pictures_change_in_events_and_nowhere_else(level: str, place: str | None) -> None:
+    for seed in range(40):
+        camera = make_camera(level, seed, n_frames=240, fps=4.0)
+        if place in (None, *camera._conditions.places):
+            break
+    camera._light[:] = 1  # pictures differ by who is there, and by nothing else
+    camera._conditions = camera._conditions._replace(noise=0.0, sway=0.0, clock=False)
+    inside = busy(camera)
     empty = np.flatnonzero(~inside)
     assert empty.size and inside.any()
     reference = camera.picture(int(empty[0]), *SIZE)
@@ -37,38 +38,27 @@ def test_pictures_change_in_events_and_nowhere_else(level: str, seed: int) -> No
     assert np.mean(changed) > 0.95  # but where somebody is hidden, or a pixel wide
 
 
-def test_events_are_half_open_disjoint_and_in_order() -> None:
-    for level in LEVELS:
-        for seed in range(5):
-            camera = make_camera(level, seed, n_frames=300, fps=5)
-            events = camera.events
-            assert events.dtype == np.int64 and events.shape[1] == 2
-            assert len(events) >= 1
-            flat = events.ravel()
-            assert flat[0] > 0 and flat[-1] <= 300 and np.all(np.diff(flat) > 0)
-            seen = np.zeros(301, dtype=int)
-            for visit in camera.visits:
-                seen[visit.first : visit.stop] = 1
-            assert np.array_equal(np.flatnonzero(np.diff(seen)) + 1, flat[flat < 300]) or flat[-1] == 300
+def test_events_are_the_union_of_the_visits_disjoint_and_in_order() -> None:
+    for camera in (make_camera(level, seed, n_frames=300, fps=5) for level in LEVELS for seed in range(5)):
+        seen = np.zeros(300, dtype=bool)
+        for visit in camera.visits:
+            seen[visit.first : visit.stop] = True
+        flat = camera.events.ravel()
+        assert camera.events.dtype == np.int64 and len(camera.events) >= 1
+        assert flat[0] > 0 and flat[-1] <= 300 and np.all(np.diff(flat) > 0)
+        assert np.array_equal(seen, busy(camera))
 
 
-def test_events_do_not_depend_on_rate_or_size() -> None:
+def test_events_do_not_depend_on_the_rate() -> None:
     slow, fast = (make_camera("a", 4, n_frames=round(60 * fps), fps=fps) for fps in (5, 20))
-    assert len(slow.events) == len(fast.events)
     assert slow.events / 5 == pytest.approx(fast.events / 20, abs=0.21)
-    again = make_camera("a", 4, n_frames=300, fps=5)
-    again.picture(0, *SIZE)
-    assert np.array_equal(again.events, slow.events)
 
 
 def test_the_same_seed_gives_the_same_picture_in_any_order() -> None:
-    one, two = (make_camera("c", 7, n_frames=50, fps=5) for _ in range(2))
+    one, two, other = (make_camera("c", seed, n_frames=50, fps=5) for seed in (7, 7, 8))
     late = one.picture(40, *SIZE)
     assert late.shape == (*SIZE, 3) and late.dtype == np.uint8
-    for frame in range(3):
-        two.picture(frame, *SIZE)
-    assert np.array_equal(two.picture(40, *SIZE), late)
-    other = make_camera("c", 8, n_frames=50, fps=5)
+    assert np.array_equal([*two.pictures(*SIZE)][40], late)
     assert np.abs(other.picture(40, *SIZE).astype(int) - late).mean() > 10
 
 
@@ -95,24 +85,16 @@ def test_a_video_and_its_annotation(tmp_path) -> None:
     annotation = render_camera(path, "a", 3, height=48, width=64, fps=5, duration_s=12)
     with VideoReader(path) as reader:
         assert sum(1 for _ in reader) == 60
-    aligned = annotation.aligned(np.arange(60) / 5, "a.mp4")
-    assert annotation.shots.tolist() == [[0, 60]]
-    (truth,) = aligned.users
+    (truth,) = annotation.aligned(np.arange(60) / 5, "a.mp4").users
     middles = annotation.events.sum(axis=1) // 2
-    assert set(middles.tolist()) <= set(truth.frames.tolist())
-    assert len(truth.frames) == len(middles) + 1
+    assert annotation.shots.tolist() == [[0, 60]]
+    assert {*middles.tolist()} <= {*truth.frames.tolist()} and len(truth.frames) == len(middles) + 1
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"level": "d"}, "a, b, c, any"),
-        ({"seed": -1}, "seed=-1"),
-        ({"n_frames": 0}, "n_frames=0"),
-        ({"fps": float("nan")}, "fps=nan"),
-    ],
+    ("wrong", "word"),
+    [({"level": "d"}, "a, b, c, any"), ({"seed": -1}, "seed"), ({"n_frames": 0}, "n_frames"), ({"fps": 0.0}, "fps")],
 )
-def test_wrong_arguments_are_named(change, said) -> None:
-    given = {"level": "a", "seed": 0, "n_frames": 10, "fps": 5.0, **change}
-    with pytest.raises(UsageError, match=said):
-        make_camera(given.pop("level"), given.pop("seed"), **given)
+def test_wrong_arguments_are_named(wrong, word) -> None:
+    with pytest.raises(UsageError, match=word):
+        make_camera(**{"level": "a", "seed": 0, "n_frames": 10, "fps": 5.0, **wrong})

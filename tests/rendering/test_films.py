@@ -14,14 +14,8 @@ from av.video.frame import PictureType
 
 from keyframe_bench.core.errors import OutputError, UsageError
 from keyframe_bench.core.files import cache_folder
-from keyframe_bench.rendering.films import (
-    KINDS,
-    demo_annotation,
-    demo_video,
-    draw_frames,
-    render_video,
-)
-from keyframe_bench.rendering.plan import make_plan
+from keyframe_bench.rendering.films import KINDS, demo_annotation, demo_video, draw_frames, render_video
+from keyframe_bench.rendering.plan import plan_film
 from keyframe_bench.video.encode import write_h264
 
 SMALL = {"height": 120, "width": 160}
@@ -59,16 +53,17 @@ def changes(pictures):
 @pytest.mark.parametrize("kind", KINDS)
 def test_decoded_frames_are_those_that_were_rendered(rendered, kind):
     truth, pictures, times, frames, _ = rendered(kind)
-    n = 200
-    assert pictures.shape == (n, 120, 160)
-    assert np.allclose(times, np.arange(n) / 25, atol=1e-9)
+    assert pictures.shape == (200, 120, 160) and np.allclose(times, np.arange(200) / 25, atol=1e-9)
     assert PictureType.B in {PictureType(f.pict_type) for f in frames}
-    assert truth.shots.dtype == np.int64
-    assert truth.shots[0, 0] == 0
-    assert truth.shots[-1, 1] == n
-    assert np.array_equal(truth.shots[1:, 0], truth.shots[:-1, 1])
+    assert (int(frames[0].colorspace), int(frames[0].color_range)) == (6, 1)
+    shots = truth.shots
+    assert shots.dtype == np.int64 and (shots[0, 0], shots[-1, 1]) == (0, 200)
+    assert np.array_equal(shots[1:, 0], shots[:-1, 1])
     assert [user.name for user in truth.users] == ["truth"]
     truth.aligned(times, kind)  # raises when a frame lies outside
+    if kind != "noise":  # which H.264 takes away
+        drawn = next(draw_frames(plan_film(kind, 3, duration_s=8), **SMALL))
+        assert np.abs(frames[0].to_ndarray(format="rgb24").astype(int) - drawn).mean(axis=(0, 1)).max() < 4
 
 
 @pytest.mark.parametrize("kind", ["cuts", "pans", "noise"])
@@ -104,7 +99,7 @@ def test_a_dissolve_has_no_jump(rendered):
 
 
 def test_the_boundary_of_a_dissolve_is_its_middle():
-    plan = make_plan("dissolves", 3, duration_s=8)
+    plan = plan_film("dissolves", 3, duration_s=8)
     held = replace(plan, shots=tuple(replace(shot, motion="still") for shot in plan.shots))  # only the fades move
     drawn = np.array([picture.astype(float) for picture in draw_frames(held, **SMALL)])
     for shot, border in zip(plan.shots, plan.annotation().shots[1:, 0], strict=False):
@@ -120,7 +115,7 @@ def test_the_boundary_of_a_dissolve_is_its_middle():
 def test_a_flash_is_no_boundary(rendered):
     truth, pictures, *_ = rendered("flashes")
     light = pictures.mean(axis=(1, 2))
-    flashes = [shot.flash for shot in make_plan("flashes", 3, duration_s=8).shots if shot.flash[1]]
+    flashes = [shot.flash for shot in plan_film("flashes", 3, duration_s=8).shots if shot.flash[1]]
     assert len(flashes) >= 2
     for start, end in flashes:
         assert light[start:end].min() > light[start - 1] + 40
@@ -133,8 +128,7 @@ def test_a_flash_is_no_boundary(rendered):
 def test_nothing_moves_in_static(rendered):
     truth, pictures, *_ = rendered("static")
     assert np.abs(pictures - pictures[0]).mean(axis=(1, 2)).max() < 1.5
-    assert truth.users[0].frames.tolist() == [100]
-    assert truth.shots.tolist() == [[0, 200]]
+    assert (truth.users[0].frames.tolist(), truth.shots.tolist()) == ([100], [[0, 200]])
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])
@@ -158,11 +152,11 @@ def test_noise_is_strong(rendered):
 
 
 def test_mixed_has_every_ingredient():
-    shots = make_plan("mixed", 0).shots
-    assert {"live", "pan", "still"} <= {s.motion for s in shots}
-    assert any(s.noise for s in shots)
-    assert any(s.fade for s in shots)
-    assert any(s.flash[1] for s in shots)
+    shots = plan_film("mixed", 0).shots
+    assert {"live", "pan", "still"} <= {shot.motion for shot in shots}
+    assert all(any(getattr(shot, what) for shot in shots) for what in ("noise", "fade")) and any(
+        s.flash[1] for s in shots
+    )
 
 
 @pytest.mark.parametrize("kind", ["pans", "mixed"])
@@ -174,15 +168,6 @@ def test_same_seed_same_bytes_other_seed_other_video(tmp_path, kind):
     first = render("a.mp4", 1)
     assert all(render("b.mp4", 1) == first for _ in range(4))
     assert render("c.mp4", 2) != first
-
-
-def test_colours_survive_and_are_tagged(tmp_path):
-    path = tmp_path / "v.mp4"
-    render_video(path, "cuts", 0, duration_s=0.2, **SMALL)
-    drawn = next(draw_frames(make_plan("cuts", 0, duration_s=0.2), **SMALL))
-    pictures, _, frames = decode(path, "rgb24")
-    assert np.abs(pictures[0] - drawn).mean(axis=(0, 1)).max() < 4
-    assert (int(frames[0].colorspace), int(frames[0].color_range)) == (6, 1)
 
 
 @pytest.mark.parametrize("name", ["-dash.mp4", "a 'b' \"c\".mp4", "x=1,y(2).mp4", "http:x.mp4", "<i>.mp4", "é.MP4"])
@@ -206,12 +191,11 @@ def test_very_short_videos(tmp_path, kind, n):
 def test_rate_is_kept(tmp_path):
     render_video(tmp_path / "v.mp4", "cuts", 0, height=32, width=32, fps=29.97, duration_s=3)
     _, times, _ = decode(tmp_path / "v.mp4")
-    assert len(times) == 90
-    assert times[-1] == pytest.approx(89 * 1001 / 30000, abs=1e-4)
+    assert len(times) == 90 and times[-1] == pytest.approx(89 * 1001 / 30000, abs=1e-4)
 
 
 def test_an_hour_is_drawn_lazily():
-    plan = make_plan("mixed", 0, duration_s=3600)
+    plan = plan_film("mixed", 0, duration_s=3600)
     assert plan.n_frames == 90_000
     assert next(draw_frames(plan, height=32, width=48)).shape == (32, 48, 3)
 
@@ -253,25 +237,17 @@ def test_unwritable_place_is_one_typed_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("name", "value"),
     [
-        ({"kind": "cutz"}, "did you mean cuts"),
-        ({"kind": "?"}, "use one of cuts"),
-        ({"seed": -1}, "seed=-1"),
-        ({"seed": 1.5}, "seed=1.5"),
-        ({"height": 121}, "height=121"),
-        ({"width": 8}, "width=8"),
-        ({"fps": 0}, "fps=0"),
-        ({"fps": float("nan")}, "fps=nan"),
-        ({"duration_s": 0}, "duration_s=0"),
-        ({"duration_s": float("inf")}, "duration_s=inf"),
-        ({"path": "v.avi"}, "end in .mp4"),
+        *[("kind", "cutz"), ("seed", -1), ("seed", 1.5), ("height", 121), ("width", 8), ("fps", float("nan"))],
+        *[("duration_s", 0), ("duration_s", float("inf")), ("path", "v.avi")],
     ],
 )
-def test_wrong_arguments_are_named(tmp_path, monkeypatch, wrong, words):
+def test_wrong_arguments_are_named(tmp_path, monkeypatch, name, value):
     monkeypatch.chdir(tmp_path)
+    words = {"kind": "did you mean cuts", "path": ".mp4"}.get(name, f"{name}={value}")
     with pytest.raises(UsageError, match=words):
-        render_video(**{"path": "v.mp4", "kind": "cuts", "seed": 0, "duration_s": 0.1, **wrong})
+        render_video(**{"path": "v.mp4", "kind": "cuts", "seed": 0, "duration_s": 0.1, name: value})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -288,16 +264,12 @@ def test_demo_video_is_rendered_once_and_its_answer_is_known(tmp_path, monkeypat
     path = demo_video()
     assert path.is_relative_to(tmp_path / "cache")
     stamp = path.stat().st_mtime_ns, path.stat().st_ino
-    assert demo_video() == path
-    assert (path.stat().st_mtime_ns, path.stat().st_ino) == stamp
+    assert demo_video() == path and (path.stat().st_mtime_ns, path.stat().st_ino) == stamp
     pictures, times, _ = decode(path)
     truth = demo_annotation()
-    assert pictures.shape == (300, 240, 320)
-    assert truth.shots[-1, 1] == 300
+    assert pictures.shape == (300, 240, 320) and truth.shots[-1, 1] == 300
     assert len(truth.aligned(times, "demo").users[0]) == len(truth.shots) >= 5
-    other = demo_video(tmp_path / "mine.mp4")
-    assert other == tmp_path / "mine.mp4"
-    assert other.read_bytes() == path.read_bytes()
+    assert demo_video(tmp_path / "mine.mp4").read_bytes() == path.read_bytes()
 
 
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):

@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .memory import anonymous_mb, proportional_mb, shared_mb
 
 _PROC = Path("/proc")
+_STEP_S = 0.02  # between memory samples: a higher peak in between is not seen
 _EXACT_S = 0.5  # between exact samples of pages that several processes share
 
 
@@ -53,7 +54,6 @@ def run_watched(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     limit_s: float | None = None,
-    step_s: float = 0.02,
 ) -> Finished:
     """Run ``command`` in a session of its own; what is left of the session when it ends is killed.
 
@@ -69,8 +69,6 @@ def run_watched(
         Variables to add to this process's own.
     limit_s : float, optional
         Timeout after which all its processes are killed.
-    step_s : float
-        Interval between memory samples, in seconds.
 
     Raises
     ------
@@ -78,16 +76,10 @@ def run_watched(
         When the program cannot be started.
     """
     start = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    watch = _Watch(process.pid, limit_s, step_s)
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+    variables = {**os.environ, **(env or {})}
+    process = subprocess.Popen(command, cwd=cwd, env=variables, start_new_session=True, **streams)
+    watch = _Watch(process.pid, limit_s)
     watch.start()
     try:
         _, status, used = os.wait4(process.pid, 0)
@@ -106,9 +98,9 @@ def run_watched(
 class _Watch(Thread):
     """Samples the memory of a process and its descendants until stopped; kills them after a timeout."""
 
-    def __init__(self, leader: int, limit_s: float | None, step_s: float) -> None:
+    def __init__(self, leader: int, limit_s: float | None) -> None:
         super().__init__(name="keyframe_bench-watch", daemon=True)
-        self.leader, self.step_s = leader, step_s
+        self.leader = leader
         self.end = math.inf if limit_s is None else time.perf_counter() + limit_s
         self.peak_mb = self.shared_mb = self._next_exact = 0.0
         self.too_late = False
@@ -116,7 +108,7 @@ class _Watch(Thread):
         self._known = {leader}
 
     def run(self) -> None:
-        while not self.done.wait(self.step_s):
+        while not self.done.wait(_STEP_S):
             self._look()
             if time.perf_counter() >= self.end:
                 self.too_late = True

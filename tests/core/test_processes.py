@@ -94,7 +94,7 @@ def test_a_program_that_is_being_started_does_not_count_its_parents_pages(monkey
     monkeypatch.setattr(processes, "processes_of", lambda *_: next(looks))
     for held in ("anonymous_mb", "proportional_mb"):
         monkeypatch.setattr(processes, held, {1: 200.0, 2: 200.0, 3: 50.0}.__getitem__)
-    watch = processes._Watch(1, None, 0.02)
+    watch = processes._Watch(1, None)
     for expected in (200.0, 200.0, 200.0, 200.0, 250.0):
         watch._look()
         assert watch.peak_mb == expected

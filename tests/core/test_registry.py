@@ -74,26 +74,6 @@ def test_a_name_and_a_column_belong_to_one_class(filled: Registry[object]) -> No
     assert filled.names() == ["alpha", "beta"] and filled.get("alpha") is not gamma
 
 
-def test_entry_points_are_loaded_and_a_broken_one_is_listed(
-    filled: Registry[object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Beta:
-        pass
-
-    def fail() -> None:
-        raise ImportError("no such module")
-
-    points = [
-        SimpleNamespace(name="beta", value="pkg:Beta", load=lambda: filled.add("beta", Beta)),
-        SimpleNamespace(name="gamma", value="pkg:Gamma", load=fail),
-        SimpleNamespace(name="alpha", value="other:Alpha", load=lambda: filled.add("alpha", Beta)),
-    ]
-    monkeypatch.setattr(module, "entry_points", lambda group: points)
-    assert filled.names() == ["alpha", "beta"]
-    assert "no such module" in str(filled.entries()["gamma"].error)
-    assert "registered twice" in str(filled.entries()["alpha (other:Alpha)"].error)
-
-
 def test_an_entry_point_that_is_being_imported_waits(filled: Registry[object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own import registers a class, which looks at what exists before the module is complete."""
     made: list[type] = []

@@ -123,7 +123,8 @@ class Clip:
         if n < len(self):  # the stream ends just before the next sampled frame
             seconds = float(self.times[n]) - video.start_s
             video = replace(video, n_frames=int(self.ordinals[n]), duration_s=seconds)
-        return replace(self.taken(np.arange(n)), video=video, annotation=self.annotation)
+        part = replace(self, annotation=None).taken(np.arange(n))
+        return replace(part, video=video, annotation=self.annotation)
 
     def later(self, start: int, start_s: float) -> Clip:
         """Return the clip of the frames from ordinal ``start`` on, perhaps none, as if the video began there.

@@ -40,8 +40,3 @@ def test_more_pairs_than_one_batch_and_any_order() -> None:
     last = np.array([a[-1], b[-1]])
     assert together(a, b)[-1] == pytest.approx(PairSSIM(images[last])(np.array([0]), np.array([1]))[0], abs=1e-12)
     assert together(a, a) == pytest.approx(1.0)
-
-
-def test_pictures_smaller_than_the_window_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 11 x 11 pixels, not 10 x 64"):
-        PairSSIM(np.zeros((2, 10, 64), dtype=np.uint8))

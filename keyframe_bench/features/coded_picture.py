@@ -39,6 +39,5 @@ class CodedPicture(Feature):
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return uint8 [B, 2]."""
-        types = [0 if self.key_only else _CODES.get(frame.picture_type, 0) for frame in frames]
-        keys = [bool(frame.key_frame) for frame in frames]
-        return np.stack([np.array(keys, dtype=np.uint8), np.array(types, dtype=np.uint8)], axis=1)
+        codes = {} if self.key_only else _CODES
+        return np.array([[bool(f.key_frame), codes.get(f.picture_type, 0)] for f in frames], dtype=np.uint8)

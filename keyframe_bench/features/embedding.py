@@ -84,10 +84,8 @@ class Embedding(Feature):
         from ..models.backbones import load_backbone
 
         network = load_backbone(self.backbone, self.weights, self.layer, self.mean, self.std)
-        pictures = np.empty((len(frames), network.height, network.width, 3), dtype=np.uint8)
-        for picture, frame in zip(pictures, frames, strict=True):
-            picture[:] = network.cropped(frame.rgb(*network.resized(frame.height, frame.width)))
-        rows = network(pictures)
+        pictures = [network.cropped(f.rgb(*network.resized(f.height, f.width))) for f in frames]
+        rows = network(np.stack(pictures))
         if not np.isfinite(rows).all():
             raise UsageError(f"backbone={self.backbone} gives numbers that are not finite; choose other weights")
         return rows

@@ -36,9 +36,6 @@ class Rgb(Feature):
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return uint8 [B, height, width, 3]."""
-        return np.stack([self._picture(frame) for frame in frames])
-
-    def _picture(self, frame: FrameView) -> NDArray[np.uint8]:
         if self.resize == "stretch":
-            return frame.rgb(self.height, self.width)
-        return fit(frame.rgb(frame.height, frame.width), self.height, self.width, self.resize)
+            return np.stack([frame.rgb(self.height, self.width) for frame in frames])
+        return np.stack([fit(f.rgb(f.height, f.width), self.height, self.width, self.resize) for f in frames])

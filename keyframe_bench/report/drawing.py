@@ -61,9 +61,9 @@ def decoded(text: str) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def show_picture(axes: Axes, picture: NDArray[np.uint8], *, smooth: bool = True) -> None:
+def show_picture(axes: Axes, picture: NDArray[np.uint8]) -> None:
     """Draw a picture without ticks."""
-    axes.imshow(picture, interpolation="lanczos" if smooth else "nearest")
+    axes.imshow(picture, interpolation="lanczos")
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..tables.failure_cases import FailureCase, failure_cases
 from ..tables.format import shown
@@ -34,8 +34,8 @@ class Panel:
 
     column: ColumnSpec
     places: tuple[int, ...]
-    shown: bool
     plot: Plot | None = None
+    shown: bool = False
     relative: bool = False
     rows: list[tuple[str, list[BadLink]]] = field(default_factory=list)
 
@@ -77,33 +77,24 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
         roles.setdefault(names[row.group], row.role)
     numbers = {name: number for number, name in enumerate(roles, start=1)}
     spots = {place: i for i, place in enumerate(by_place(table.rows))}
-    made: dict[str, list[tuple[ColumnSpec, tuple[int, ...], dict[str, Any]]]] = {
-        "cost": [],
-        "budget": [],
-        "failures": [],
-    }
-    for data in tradeoffs(table):
-        made["cost"].append((data.column, (spots[data.dataset, data.budget],), {"plot": cost_plot(data, numbers)}))
+    cost = [Panel(d.column, (spots[d.dataset, d.budget],), cost_plot(d, numbers)) for d in tradeoffs(table)]
+    budget = []
     for curves in budget_curves(table):
         where = tuple(i for (dataset, _), i in spots.items() if dataset == curves.dataset)
-        made["budget"].append((curves.column, where, {"plot": budget_plot(curves, numbers)}))
-    indices = {view.name: view.index for view in videos}
-    if len(indices) > 1:
-        for bad in failure_cases(cells, table):
-            rows = [(name, [_link(b, indices, table.scale(bad.column)) for b in found]) for name, found in bad.rows]
-            where = (spots[bad.dataset, bad.budget],)
-            made["failures"].append((bad.column, where, {"relative": bad.relative, "rows": rows}))
-    used = {column.name for kind in made.values() for column, _, _ in kind}
+        budget.append(Panel(curves.column, where, budget_plot(curves, numbers)))
+    failures, indices = [], {view.name: view.index for view in videos}
+    for bad in failure_cases(cells, table) if len(indices) > 1 else ():
+        rows = [(name, [_link(b, indices, table.scale(bad.column)) for b in found]) for name, found in bad.rows]
+        failures.append(Panel(bad.column, (spots[bad.dataset, bad.budget],), relative=bad.relative, rows=rows))
+    panels = cost + failures + budget  # the last kind covers all budgets of a data set
+    used = {panel.column.name for panel in panels}
     columns = [c for c in table.ranked_columns if c.name in used]
     first = columns[0].name if columns else ""
-    order = made["cost"] + made["failures"] + made["budget"]  # the last kind covers all budgets of a data set
-    start = next((where[0] for column, where, _ in order if column.name == first), 0)
-    panels = {
-        kind: [Panel(c, where, c.name == first and start in where, **more) for c, where, more in found]
-        for kind, found in made.items()
-    }
+    start = next((panel.places[0] for panel in panels if panel.column.name == first), 0)
+    for panel in panels:
+        panel.shown = panel.column.name == first and start in panel.places
     texts = [_place(place, table) for place in spots]
-    return Quality(columns, texts, start, [(numbers[n], n, roles[n]) for n in roles], **panels)
+    return Quality(columns, texts, start, [(numbers[n], n, roles[n]) for n in roles], cost, budget, failures)
 
 
 def _link(bad: FailureCase, indices: Mapping[str, int], scale: float) -> BadLink:

@@ -147,22 +147,17 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
         role = "ceiling"
     values = {name: _value(groups[group]) for name, groups in numbers.items() if group in groups}
     fallbacks, shortfalls = (_reasons(part, name) for name in ("fallback", "shortfall"))
-    counts: dict[str, float] = {}
+    returned = asked = 0.0
     if shortfalls:
-        means = part[["n_keyframes", "k"]].astype(float).groupby(part["video_id"]).mean().mean()
-        counts = {str(name): float(value) for name, value in means.items()}
+        returned, asked = part[["n_keyframes", "k"]].astype(float).groupby(part["video_id"]).mean().mean()
+    names = ("dataset", "budget", "sampling", "reference", "budget_rule", "known_defects")
     return Row(
+        **{name: str(first[name]) for name in names},
         group=group,
         extractor=extractor,
-        dataset=str(first["dataset"]),
-        budget=str(first["budget"]),
-        sampling=str(first["sampling"]),
         params=", ".join(params),
         note=str(first["label"]),
         role=role,
-        reference=str(first["reference"]),
-        budget_rule=str(first["budget_rule"]),
-        known_defects=str(first["known_defects"]),
         n_videos=videos.get("ok", 0),
         n_failed=videos.get("failed", 0),
         n_skipped=videos.get("skipped", 0),
@@ -172,8 +167,8 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
         values=values,
         fallbacks=fallbacks,
         shortfalls=shortfalls,
-        n_returned=counts.get("n_keyframes", 0.0),
-        n_asked=counts.get("k", 0.0),
+        n_returned=float(returned),
+        n_asked=float(asked),
     )
 
 

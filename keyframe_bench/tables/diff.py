@@ -199,44 +199,38 @@ def _columns(
     common: Iterable[tuple[Record, Record]], tolerance: float, costs: Collection[str]
 ) -> tuple[list[ColumnChange], list[tuple[Record, Record]]]:
     """Return the changes by extractor and column, and the pairs of cells that they are in."""
-    shifts: dict[tuple[str, str], list[float | None]] = defaultdict(list)  # None: on one side only
-    moved = []
+    shifts: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+    changes, moved = [], []
     for pair in common:
-        found = dict(_shifts(*pair, costs))
+        found = _shifts(*pair, costs)
         for column, shift in found.items():
             shifts[str(pair[1]["extractor"]), column].append(shift)
         if any(shift is None or abs(shift) > tolerance for shift in found.values()):
             moved.append(pair)
-    changes = [_column(*where, found, tolerance) for where, found in sorted(shifts.items())]
-    return [change for change in changes if change.n_changed], moved
+    for where, all_shifts in sorted(shifts.items()):
+        both = [shift for shift in all_shifts if shift is not None]
+        sizes = [abs(shift) for shift in both if abs(shift) > tolerance]
+        one_sided = len(all_shifts) - len(both)
+        if one_sided or sizes:
+            mean, shift = (math.fsum(found) / len(found) if found else None for found in (sizes, both))
+            counts = len(sizes) + one_sided, one_sided
+            changes.append(ColumnChange(*where, *counts, mean, max(sizes, default=None), shift))
+    return changes, moved
 
 
-def _shifts(first: Record, second: Record, costs: Collection[str]) -> Iterator[tuple[str, float | None]]:
-    """Yield every column that a cell has on one side or both, with second minus first."""
+def _shifts(first: Record, second: Record, costs: Collection[str]) -> dict[str, float | None]:
+    """Return second minus first of every column that a cell has; None where it is on one side only."""
     a, b = (_object(cell, "metrics") for cell in (first, second))
+    found: dict[str, float | None] = {}
     exported = _is_exported(first, second)
     for column in sorted(({*a} & {*b} if exported else {*a, *b}) - set(costs)):
         one, other = a.get(column), b.get(column)
         if one is not None and other is not None:
             rounded = exported and math.isclose(one, other, rel_tol=_EXPORTED, abs_tol=_EXPORTED)
-            yield column, 0.0 if rounded else float(other) - float(one)
+            found[column] = 0.0 if rounded else float(other) - float(one)
         elif one is not None or other is not None:
-            yield column, None
-
-
-def _column(extractor: str, column: str, found: list[float | None], tolerance: float) -> ColumnChange:
-    both = [shift for shift in found if shift is not None]
-    sizes = [abs(shift) for shift in both if abs(shift) > tolerance]
-    one_sided = len(found) - len(both)
-    return ColumnChange(
-        extractor,
-        column,
-        len(sizes) + one_sided,
-        one_sided,
-        math.fsum(sizes) / len(sizes) if sizes else None,
-        max(sizes, default=None),
-        math.fsum(both) / len(both) if both else None,
-    )
+            found[column] = None
+    return found
 
 
 def _versions(common: Iterable[tuple[Record, Record]]) -> list[VersionChange]:

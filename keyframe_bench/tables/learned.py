@@ -39,9 +39,9 @@ def seen_text(part: pd.DataFrame) -> str:
     """Return what the label of a row must say of videos that training looked at."""
     n_seen = int(part.loc[part["trained_on_this_video"].eq(True), "video_id"].nunique())
     n = int(part["video_id"].nunique())
-    return (
-        "" if not n_seen else "trained on these videos" if n_seen == n else f"trained on {n_seen} of these {n} videos"
-    )
+    if n_seen == 0:
+        return ""
+    return "trained on these videos" if n_seen == n else f"trained on {n_seen} of these {n} videos"
 
 
 def training_notes(cells: pd.DataFrame) -> list[str]:

@@ -85,18 +85,16 @@ def _below_random(table: Table) -> list[str]:
 def _networks(table: Table) -> list[str]:
     """Say what a method's network adds to the method without it, and what it costs."""
     notes = []
-    pairs: dict[tuple[str, str], list[Comparison]] = {}
-    for one in table.comparisons:
-        pairs.setdefault((one.group, one.rival_group), []).append(one)
     for place, here in by_place(table.rows).items():
         for row in here:
             rival = without_network(row, here)
-            both = [] if rival is None else pairs.get((row.group, rival.group), [])
-            if rival is None or not both:
+            if rival is None:
                 continue
+            both = [one for one in table.comparisons if (one.group, one.rival_group) == (row.group, rival.group)]
             found = {one.column: one for one in reversed(both)}.values()  # its own family before that of the best row
-            words = [part for verdict in ("better", "worse") if (part := _verdicts(found, verdict))]
-            told = "; ".join(words) or f"{row.label} differs in no column"
+            if not found:
+                continue
+            told = _differences(found) or f"{row.label} differs in no column"
             if all(one.verdict == "impossible" for one in found):
                 told = f"significance is impossible with n = {max(one.n for one in found)} videos"
             costs = [r.values[COST].mean for r in (row, rival) if COST in r.values]
@@ -180,20 +178,19 @@ def _significance(table: Table) -> list[str]:
     for place, here in found.items():
         notes += _impossible(here, table.where(place))
         if any(c.verdict != "impossible" for c in here):
-            parts = [part for verdict in ("better", "worse") if (part := _verdicts(here, verdict))]
-            notes.append(
-                f"against {BASELINE}{table.where(place)}, paired over videos (Wilcoxon, Holm, p < .05): "
-                + ("; ".join(parts) if parts else "no method differs in any column")
-            )
+            tested = f"against {BASELINE}{table.where(place)}, paired over videos (Wilcoxon, Holm, p < .05)"
+            notes.append(f"{tested}: {_differences(here) or 'no method differs in any column'}")
     return notes
 
 
-def _verdicts(comparisons: Iterable[Comparison], verdict: str) -> str:
-    columns: dict[str, list[str]] = {}
+def _differences(comparisons: Iterable[Comparison]) -> str:
+    """Return "better A in x, y; worse B in x"."""
+    columns: dict[str, dict[str, list[str]]] = {"better": {}, "worse": {}}
     for one in comparisons:
-        if one.verdict == verdict:
-            columns.setdefault(one.label, []).append(one.column)
-    return f"{verdict} " + ", ".join(f"{label} in {', '.join(c)}" for label, c in columns.items()) if columns else ""
+        if one.verdict in columns:
+            columns[one.verdict].setdefault(one.label, []).append(one.column)
+    found = {word: [f"{label} in {', '.join(c)}" for label, c in rows.items()] for word, rows in columns.items()}
+    return "; ".join(f"{word} {', '.join(rows)}" for word, rows in found.items() if rows)
 
 
 def _impossible(comparisons: Sequence[Comparison], where: str) -> list[str]:

@@ -33,12 +33,9 @@ def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: i
     skipped = {str(s.get("video", "")): one_line(s.get("reason", "")) for s in run.get("skipped") or ()}
     lost = results[~results["video"].isin(scored) & ~results["video"].isin(list(skipped))]
     failed: dict[str, str] = {}
-    for status, video, kind, message in lost[["status", "video", "error_type", "error_message"]].itertuples(
-        index=False
-    ):
-        (skipped if status == "skipped" else failed).setdefault(
-            str(video), one_line(": ".join(part for part in (kind, message) if part))
-        )
+    facts = ["status", "video", "error_type", "error_message"]
+    for status, video, *why in lost[facts].itertuples(index=False):
+        (skipped if status == "skipped" else failed).setdefault(str(video), one_line(": ".join(filter(None, why))))
     total = max(int(run.get("n_videos") or 0), len(scored) + len(failed) + len(skipped))
     parts = [f"scored {len(scored)} of {total} video{'s' if total != 1 else ''}"]
     parts += [_listed(what, names, limit) for what, names in (("skipped", skipped), ("failed", failed)) if names]
@@ -59,10 +56,9 @@ def trainings_sentence(results: pd.DataFrame) -> str:
     runs = [json.loads(text).get("run", "") for text in results["params"]]  # key frames name the run they are of
     n = len(set(zip(runs, results["seed"], strict=True)))
     failed: dict[str, str] = {}
-    for label, seed, kind, message in results.loc[
-        results["status"] == "failed", ["label", "seed", "error_type", "error_message"]
-    ].itertuples(index=False):
-        failed.setdefault(f"{label}, seed {seed}", ": ".join(part for part in (kind, message) if part))
+    facts = ["label", "seed", "error_type", "error_message"]
+    for label, seed, *why in results.loc[results["status"] == "failed", facts].itertuples(index=False):
+        failed.setdefault(f"{label}, seed {seed}", ": ".join(filter(None, why)))
     parts = [f"{n} training{'s' if n != 1 else ''}"]
     return "; ".join([*parts, *([_listed("failed", failed, 10)] if failed else [])])
 

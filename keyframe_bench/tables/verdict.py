@@ -159,7 +159,7 @@ def _against_controls(found: Estimate | None, controls: Named, low: float, high:
 
 
 def _ends(one: Estimate) -> tuple[float, float]:
-    ends = [one.value, one.value if one.low is None else one.low, one.value if one.high is None else one.high]
+    ends = [end for end in (one.value, one.low, one.high) if end is not None]
     return min(ends), max(ends)
 
 
@@ -198,8 +198,5 @@ def _bounds(expect: Mapping[str, Any]) -> tuple[float, float, str]:
     side, limit = next(iter(expect.items()))
     if side == "between":
         return float(limit[0]), float(limit[1]), f"between {limit[0]:g} and {limit[1]:g}"
-    return (
-        (float(limit), math.inf, f"above {limit:g}")
-        if side == "above"
-        else (-math.inf, float(limit), f"below {limit:g}")
-    )
+    low, high = (float(limit), math.inf) if side == "above" else (-math.inf, float(limit))
+    return low, high, f"{side} {limit:g}"

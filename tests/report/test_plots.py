@@ -32,18 +32,12 @@ def test_costs_lie_on_a_logarithmic_axis_and_quality_upwards():
 
 
 def test_ceilings_and_rows_without_a_cost_are_levels():
-    points = (
-        _point("a", 1.0, 0.5),
-        _point("b", 2.0, 0.4, half=None),
-        _point("oracle", 0.1, 0.9, role="ceiling"),
-        _point("c", None, 0.2),
-    )
+    oracle = _point("oracle", 0.1, 0.9, role="ceiling")
+    points = (_point("a", 1.0, 0.5), _point("b", 2.0, 0.4, half=None), oracle, _point("c", None, 0.2))
     plot = cost_plot(Tradeoff(F1, COST, "", "", points), {"a": 1, "b": 2, "oracle": 3, "c": 4})
     assert [m.number for m in plot.marks] == [1, 2]
-    assert [(line.number, line.title.split(", ")[1]) for line in plot.lines] == [
-        (3, "ceiling"),
-        (4, "cost not measured"),
-    ]
+    told = [(line.number, line.title.split(", ")[1]) for line in plot.lines]
+    assert told == [(3, "ceiling"), (4, "cost not measured")]
     assert plot.marks[1].low is None
     assert plot.marks[0].title == "a: f1 0.500 (0.400–0.600), total_s 1 s, 5 videos"
 
@@ -88,8 +82,7 @@ def test_labels_are_apart_inside_and_off_the_points(seed):
     centres = place_labels(points, texts, np.zeros((0, 4)), (58, 14, 604, 356))
     wide = [len(text) * CHAR_WIDTH for text in texts]
     _apart(centres, wide)
-    assert (centres >= [58, 14]).all()
-    assert (centres <= [604, 356]).all()
+    assert (centres >= [58, 14]).all() and (centres <= [604, 356]).all()
     for centre, w in zip(centres, wide, strict=True):
         near = np.abs(points - centre)
         assert not ((near[:, 0] < w / 2) & (near[:, 1] < LABEL_HEIGHT / 2)).any()
@@ -100,8 +93,7 @@ def test_end_labels_keep_their_order_and_do_not_touch(n):
     ends = np.column_stack([np.full(n, 564.0), np.random.default_rng(n).uniform(14, 356, n)])
     centres = spread(ends, 584.0, 14, 356)
     _apart(centres, [2 * CHAR_WIDTH] * n)
-    assert (centres[:, 1] >= 14).all()
-    assert (centres[:, 1] <= 356).all()
+    assert (centres[:, 1] >= 14).all() and (centres[:, 1] <= 356).all()
     first = centres[:, 0] == 584.0
     assert (np.argsort(ends[first, 1]) == np.argsort(centres[first, 1])).all()
 

@@ -40,14 +40,9 @@ def share(picture, colour, tolerance=12):
 
 
 def test_reconstructions_stand_beside_their_inputs():
-    records = [
-        {
-            "label": "a",
-            "pictures": {"input": [stored(RED)] * 2, "output": [stored(BLUE)] * 2},
-            "metrics": {"psnr": 20.5},
-        },
-        {"label": "b", "pictures": {"input": [stored(RED)] * 2, "output": [stored(RED)] * 2}, "metrics": {}},
-    ]
+    outputs = {"a": (BLUE, {"psnr": 20.5}), "b": (RED, {})}
+    pictures = {run: {"input": [stored(RED)] * 2, "output": [stored(c)] * 2} for run, (c, _) in outputs.items()}
+    records = [{"label": run, "pictures": pictures[run], "metrics": m} for run, (_, m) in outputs.items()]
     panels = [{"run": "a", "name": "first"}, {"run": "b", "name": "second"}, {"run": "c", "name": "absent"}]
     picture = drawn(figure_png("chen2021/reconstructions", records, panels=panels))
     red, blue = share(picture, RED), share(picture, BLUE)
@@ -57,15 +52,12 @@ def test_reconstructions_stand_beside_their_inputs():
     assert picture.shape[1] / 4 < left.min() < left.max() < 3 * picture.shape[1] / 4  # the middle panel
 
 
-def test_without_pictures_there_is_no_figure():
+def test_without_pictures_there_is_no_figure_and_a_damaged_one_is_one_sentence():
     records = [{"label": "a", "metrics": {"psnr": 20.5}, "history": []}]
     panels = [{"run": "a", "name": "first"}]
     assert figure_png("chen2021/reconstructions", records, panels=panels) is None
     assert figure_png("convergence", records, panels=panels) is None
     assert figure_png("chen2021/key_clips", records) is None
-
-
-def test_a_damaged_picture_is_one_sentence():
     records = [{"label": "a", "pictures": {"input": ["AAAA"], "output": ["AAAA"]}}]
     with pytest.raises(UsageError, match="a picture in these results is damaged"):
         figure_png("chen2021/reconstructions", records, panels=[{"run": "a", "name": "first"}])
@@ -84,12 +76,9 @@ def test_curves_of_both_runs_are_drawn():
     both = drawn(figure_png("convergence", records, panels=panels))
     one = drawn(figure_png("convergence", records, panels=panels[:1]))
     first, second = (31, 78, 121), (209, 105, 28)
-    assert share(both, first) > 0.001
-    assert share(both, second) > 0.001
+    assert min(share(both, first), share(both, second)) > 0.001
     assert share(one, second) == 0
-
-
-def test_a_curve_that_is_shorter_or_has_gaps_is_drawn():
+    # A curve that is shorter, or has gaps, is drawn too.
     torn = [*history(0.1, 0.8)[:3], {"epoch": 3, "train_loss": None, "validation_loss": 0.0}]
     records = [{"label": "a", "history": history(0.1, 0.8)}, {"label": "a", "history": torn}]
     assert figure_png("convergence", records, panels=[{"run": "a", "name": "x"}]) is not None

@@ -85,11 +85,8 @@ def test_cells_that_one_side_lacks_are_counted_by_extractor(results):
 
 @pytest.mark.parametrize("name", ["dataset", "budget", "sampling", "run_sampling", "seed", "params"])
 def test_another_place_is_another_cell(results, name):
-    other = copy.deepcopy(results[:1])
-    other[0][name] = {"dataset": "x", "budget": "4", "sampling": "every", "run_sampling": "x", "seed": 3}.get(
-        name, {"p": 1}
-    )
-    found = diff_results(results[:1], other)
+    other = results[0] | {name: {"seed": 3, "params": {"p": 1}}.get(name, "x")}
+    found = diff_results(results[:1], [other])
     assert (found.only_first, found.only_second) == ({"net": 1}, {"net": 1})
 
 
@@ -128,9 +125,8 @@ def test_odd_fields_are_no_reason_to_stop(results):
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.lists(st.floats(-1, 1), min_size=3, max_size=3))
 def test_turning_the_sides_turns_the_shift_only(first, second):
     def cells(numbers):
-        return [
-            {"extractor": "x", "video": str(i), "status": "ok", "metrics": {"f1": v}} for i, v in enumerate(numbers)
-        ]
+        cell = {"extractor": "x", "status": "ok"}
+        return [{**cell, "video": str(i), "metrics": {"f1": v}} for i, v in enumerate(numbers)]
 
     forth, back = (diff_results(cells(a), cells(b), tolerance=0.1) for a, b in ((first, second), (second, first)))
     assert forth.n_changed == back.n_changed == sum(abs(a - b) > 0.1 for a, b in zip(first, second, strict=True))

@@ -44,13 +44,8 @@ def test_ratio_is_that_of_the_totals_and_its_interval_holds_it():
 
 
 def test_difference_pairs_videos_and_leaves_out_those_that_one_side_lacks():
-    cells = frame(
-        cell("a", "x", q=0.9),
-        cell("a", "y", q=0.4),
-        cell("b", "x", q=0.8),
-        cell("b", "y", q=0.5),
-        cell("c", "x", q=0.1),
-    )
+    numbers = {"ax": 0.9, "ay": 0.4, "bx": 0.8, "by": 0.5, "cx": 0.1}
+    cells = frame(*(cell(*names, q=q) for names, q in numbers.items()))
     pair = [{"value": "q", "where": {"extractor": "x"}}, {"value": "q", "where": {"extractor": "y"}}]
     found = estimate(cells, {"difference": pair})
     assert (found.value, found.n) == (pytest.approx(0.4), 2)
@@ -58,22 +53,23 @@ def test_difference_pairs_videos_and_leaves_out_those_that_one_side_lacks():
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
 def test_slope_recovers_the_exponent(exponent):
-    cells = frame(
-        *(
-            cell(v, "x", n_sampled=n, sampling=f"{n}fps", cost={"select_s": f * n**exponent, "features_s": 0.0})
-            for v, f in (("a", 1e-3), ("b", 5e-3))
-            for n in (10, 40, 160, 640)
-        )
-    )
+    sizes = [(v, f, n) for v, f in (("a", 1e-3), ("b", 5e-3)) for n in (10, 40, 160, 640)]
+    costs = ((v, n, {"select_s": f * n**exponent, "features_s": 0.0}) for v, f, n in sizes)
+    cells = frame(*(cell(v, "x", n_sampled=n, sampling=f"{n}fps", cost=cost) for v, n, cost in costs))
     assert estimate(cells, {"slope": ["work_s", "n_sampled"]}).value == pytest.approx(exponent)
 
 
 def test_spread_is_the_slope_of_the_deviation_between_methods_per_doubling():
-    cells = frame(
-        *(cell("a", name, k=k, q=0.5 + sign * size) for k, size in ((4, 0.3), (8, 0.2), (16, 0.1))
-          for name, sign in (("x", 1), ("y", -1)))
-    )  # fmt: skip
-    assert estimate(cells, {"spread": "q"}).value == pytest.approx(-0.1)
+    signs = {"x": 1, "y": -1}
+    cells = [cell("a", n, k=k, q=0.5 + s * d) for k, d in ((4, 0.3), (8, 0.2), (16, 0.1)) for n, s in signs.items()]
+    assert estimate(frame(*cells), {"spread": "q"}).value == pytest.approx(-0.1)
+    # Variants that are there at one k only do not count.
+    cells = [cell("a", n, k=k, q=0.5 + s * 0.1) for k in (4, 8) for n, s in signs.items()]
+    more = [cell("a", "z", params={"p": p}, k=8, q=0.9) for p in range(5)]
+    assert estimate(frame(*cells, *more), {"spread": "q"}).value == pytest.approx(0.0, abs=1e-12)
+    # Settings of one method are methods of their own.
+    cells = frame(*(cell("a", "x", params={"p": p}, k=k, q=p * k / 10) for p in (0, 1) for k in (4, 8)))
+    assert estimate(cells, {"spread": "q"}).value == pytest.approx(0.2)
 
 
 def test_cost_per_frame_is_decoding_features_and_selection():
@@ -96,22 +92,6 @@ def test_nothing_measured_is_none_and_one_video_has_no_interval():
     assert estimate(cells, {"mean": "q"}).low is None
 
 
-def test_an_unknown_kind_is_named():
-    with pytest.raises(UsageError, match="has none of mean, sum"):
-        estimate(frame(cell("a", "x")), {"median": "q"})
-
-
-def test_spread_looks_at_the_methods_that_are_there_at_every_k():
-    cells = [cell("a", name, k=k, q=0.5 + sign * 0.1) for k in (4, 8) for name, sign in (("x", 1), ("y", -1))]
-    more = [cell("a", "z", params={"p": p}, k=8, q=0.9) for p in range(5)]  # variants at one k only
-    assert estimate(frame(*cells, *more), {"spread": "q"}).value == pytest.approx(0.0, abs=1e-12)
-
-
-def test_settings_of_one_method_are_methods_of_their_own():
-    cells = frame(*(cell("a", "x", params={"p": p}, k=k, q=p * k / 10) for p in (0, 1) for k in (4, 8)))
-    assert estimate(cells, {"spread": "q"}).value == pytest.approx(0.2)
-
-
 def test_a_ratio_to_nothing_is_no_number():
     none = frame(cell("a", "x", q=1.0, r=0.0), cell("b", "x", q=1.0, r=0.0))
     assert estimate(none, {"ratio": [{"value": "q"}, {"value": "r"}]}) is None
@@ -126,13 +106,13 @@ def test_times_of_zero_do_not_enter_the_logarithm():
     assert estimate(cells, {"slope": ["select_s", "n_sampled"]}).value == pytest.approx(1.0)
 
 
-def test_a_misspelt_number_names_the_nearest():
+def test_an_unknown_kind_and_a_misspelt_number_are_named():
+    with pytest.raises(UsageError, match="has none of mean, sum"):
+        estimate(frame(cell("a", "x")), {"median": "q"})
     with pytest.raises(UsageError, match="no number 'f1_1'; did you mean f1_1s"):
         estimate(frame(cell("a", "x", f1_1s=1.0)), {"mean": "f1_1"})
 
 
 def test_a_budget_and_k_are_found_as_numbers():
     cells = frame(cell("a", "x", k=4), cell("a", "x", k=8), cell("a", "x"))
-    assert (
-        len(chosen(cells, {"k": 4})) == len(chosen(cells, {"budget": 4})) == len(chosen(cells, {"budget": "free"})) == 1
-    )
+    assert [len(chosen(cells, where)) for where in ({"k": 4}, {"budget": 4}, {"budget": "free"})] == [1, 1, 1]

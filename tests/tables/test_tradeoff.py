@@ -14,9 +14,8 @@ COST, COUNT = ColumnSpec("total_s", "lower", "s"), ColumnSpec("n_keyframes")
 
 def _row(name, *, budget="4", role="method", sampling="2fps", n=3, **values):
     held = {key: Value(float(mean), None, n, low=mean - 0.1, high=mean + 0.1) for key, mean in values.items()}
-    return Row(
-        f"{name}-{budget}-{sampling}", name, "folder", budget, sampling, "", "", role, "", "", n, 0, 0, 1, 1, held
-    )
+    group = f"{name}-{budget}-{sampling}"
+    return Row(group, name, "folder", budget, sampling, "", "", role, "", "", n, 0, 0, 1, 1, held)
 
 
 def _table(*rows):
@@ -71,17 +70,14 @@ def test_the_front_is_what_nobody_beats():
     assert _fronts(_table(*rows))["f1"] == expected
 
 
-def test_without_costs_there_is_no_plot():
-    assert tradeoffs(Table("", (UP,), (_row("a", f1=1), _row("b", f1=0.5)))) == []
-    assert tradeoffs(_table(_row("a", f1=1, total_s=1), _row("b", f1=0.5))) == []
-
-
 def test_each_budget_has_its_own_front():
     table = _table(
         *(_row("a", budget=b, f1=f, total_s=1) for b, f in (("4", 0.5), ("8", 0.2))),
         *(_row("b", budget=b, f1=0.4, total_s=1) for b in ("4", "8")),
     )
     assert [(t.budget, {p.name for p in t.points if p.front}) for t in tradeoffs(table)] == [("4", {"a"}), ("8", {"b"})]
+    assert tradeoffs(Table("", (UP,), (_row("a", f1=1), _row("b", f1=0.5)))) == []  # without costs there is no plot
+    assert tradeoffs(_table(_row("a", f1=1, total_s=1), _row("b", f1=0.5))) == []
 
 
 def test_curves_run_over_the_key_frames_that_were_returned():
@@ -97,11 +93,8 @@ def test_curves_run_over_the_key_frames_that_were_returned():
         [("oracle", 4.0, 1.0)],
     ]
     assert (found.curves[0][0].low, found.curves[0][0].high) == pytest.approx((0.4, 0.6))
-
-
-def test_one_fixed_budget_is_no_curve():
-    rows = (_row("a", f1=0.6, n_keyframes=4), _row("a", budget="free", f1=0.6, n_keyframes=9))
-    assert budget_curves(_table(*rows)) == []
+    one = (_row("a", f1=0.6, n_keyframes=4), _row("a", budget="free", f1=0.6, n_keyframes=9))
+    assert budget_curves(_table(*one)) == []  # one fixed budget is no curve
 
 
 def test_names_tell_rows_apart_and_facts_and_costs_are_no_quality():

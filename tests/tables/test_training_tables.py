@@ -37,14 +37,8 @@ def stored(*cells):
 
 
 def runs(n=3, unit="seed"):
-    pairs = zip(FIRST[:n], SECOND[:n], strict=True)
-    return stored(
-        *(
-            c
-            for s, (a, b) in enumerate(pairs)
-            for c in (cell("a", s, unit=unit, loss=a), cell("b", s, unit=unit, loss=b))
-        )
-    )
+    losses = {"a": FIRST[:n], "b": SECOND[:n]}
+    return stored(*(cell(name, s, unit=unit, loss=x) for name, found in losses.items() for s, x in enumerate(found)))
 
 
 def of(label):
@@ -56,32 +50,20 @@ def t_interval(values):
     return stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
 
 
-def test_a_mean_over_seeds_has_students_interval():
-    found = estimate(cells_frame(runs()), {"mean": "loss", "where": {"label": "a"}})
-    assert (found.value, found.n, found.unit) == (pytest.approx(np.mean(FIRST)), 3, "seed")
-    assert (found.low, found.high) == pytest.approx(t_interval(FIRST))
-
-
-def test_a_difference_over_seeds_is_paired():
-    found = estimate(cells_frame(runs()), {"difference": [of("a"), of("b")]})
-    apart = np.subtract(FIRST, SECOND)
-    assert found.value == pytest.approx(apart.mean())
-    assert (found.low, found.high) == pytest.approx(t_interval(apart))
-    assert found.high - found.low < 0.2 * np.ptp(t_interval(FIRST))  # the seeds' own spread is not in it
-
-
-def test_a_ratio_over_seeds_is_geometric():
-    found = estimate(cells_frame(runs()), {"ratio": [of("a"), of("b")]})
-    logs = np.log(np.divide(FIRST, SECOND))
-    assert found.value == pytest.approx(math.exp(logs.mean()))
-    assert (found.low, found.high) == pytest.approx(tuple(np.exp(t_interval(logs))))
-    back = estimate(cells_frame(runs()), {"ratio": [of("b"), of("a")]})
-    assert back.high == pytest.approx(1 / found.low)
-
-
-def test_a_ratio_to_nothing_is_not_measured():
-    cells = cells_frame(stored(cell("a", 0, loss=0.1), cell("b", 0, loss=0.0)))
-    assert estimate(cells, {"ratio": [of("a"), of("b")]}) is None
+def test_numbers_over_seeds_are_paired_and_have_students_interval():
+    cells = cells_frame(runs())
+    mean = estimate(cells, {"mean": "loss", "where": {"label": "a"}})
+    assert (mean.n, mean.unit) == (3, "seed")
+    difference, logs = np.subtract(FIRST, SECOND), np.log(np.divide(FIRST, SECOND))
+    apart = estimate(cells, {"difference": [of("a"), of("b")]})
+    for found, values in ((mean, np.asarray(FIRST)), (apart, difference)):
+        assert (found.value, found.low, found.high) == pytest.approx((values.mean(), *t_interval(values)))
+    assert apart.high - apart.low < 0.2 * np.ptp(t_interval(FIRST))  # the seeds' own spread is not in it
+    ratio, back = (estimate(cells, {"ratio": pair}) for pair in ([of("a"), of("b")], [of("b"), of("a")]))
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx(tuple(np.exp([logs.mean(), *t_interval(logs)])))
+    assert back.high == pytest.approx(1 / ratio.low)  # it is geometric
+    nothing = cells_frame(stored(cell("a", 0, loss=0.1), cell("b", 0, loss=0.0)))
+    assert estimate(nothing, {"ratio": [of("a"), of("b")]}) is None
 
 
 @pytest.mark.parametrize(("n", "word"), [(1, "undecided"), (2, "undecided"), (3, "holds")])
@@ -101,15 +83,8 @@ def test_what_is_exact_is_decided_without_an_interval():
 
 def pictures_of(*numbers):
     """Sharpness and colour error of a, b and c, one list of pairs a seed."""
-    return cells_frame(
-        stored(
-            *(
-                cell(label, seed, sharp=sharp, error=error)
-                for seed, pairs in enumerate(numbers)
-                for label, (sharp, error) in zip("abc", pairs, strict=True)
-            )
-        )
-    )
+    named = ((seed, *one) for seed, pairs in enumerate(numbers) for one in zip("abc", pairs, strict=True))
+    return cells_frame(stored(*(cell(label, seed, sharp=sharp, error=error) for seed, label, (sharp, error) in named)))
 
 
 LEAD = {"among": [{"label": "a"}, {"label": "b"}, {"label": "c"}], "highest": ["sharp"], "lowest": ["error"]}
@@ -178,9 +153,8 @@ def test_the_caption_says_what_stands_in_for_what():
         "caltech256": {"paper": "Caltech 256", "name": "photos", "itself": False, "train": 100, "validation": 25},
         "cam_a": {"paper": "Cam A", "name": "Cam A", "itself": True, "train": 6, "validation": 2},
     }
-    text = page(
-        runs(), {"data": used, "scale": "cpu", "network": {"width": 0.25}, "trainer": {"epochs": 10}, "seeds": [0]}
-    )
+    options = {"scale": "cpu", "network": {"width": 0.25}, "trainer": {"epochs": 10}, "seeds": [0]}
+    text = page(runs(), {"data": used, **options})
     assert "photos in place of Caltech 256 (100 pictures for training, 25 for validation); Cam A (6 pictures" in text
     assert "scale cpu: width 0.25; epochs 10; seeds 0" in text
 
@@ -209,11 +183,7 @@ def test_failed_trainings_are_named():
 def test_small_files_keep_curves_and_leave_pictures_out():
     cells = runs()
     for one in cells.values():
-        one |= {
-            "history": [{"epoch": 0, "validation_loss": 0.5}],
-            "pictures": {"input": ["x"]},
-            "timeline": {"clips": []},
-        }
+        one |= {"history": [{"epoch": 0, "loss": 0.5}], "pictures": {"input": ["x"]}, "timeline": {"clips": []}}
         one["metrics"] |= {"psnr": 20.0}
     experiment = parse_experiment("mine", TABLE)
     kept = [json.loads(line) for line in exported(cells, experiment).splitlines()]

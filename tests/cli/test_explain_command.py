@@ -51,48 +51,9 @@ def test_inferred_budgets_show_what_decided(cli, video):
     assert line and float(line[1]) >= 95 > float(line[3]) and int(line[2]) == int(line[4]) + 1
 
 
-def test_one_key_frame_is_in_the_singular(cli, video):
-    _, text, _ = cli("explain", video, "extractor=differential_evolution", "frame=15", "budget=1")
-    assert "budget 1: 1 key frame of 6 frames seen" in text
-    assert "\n\n\n" not in text
-
-
 def test_plain_data(cli, video):
     status, text, _ = cli("explain", video, "extractor=ffmpeg_scene", "frame=14", "budget=free", "--json")
     record = json.loads(text)
     assert status == 0
     assert record["chosen"] and record["threshold"] == pytest.approx(0.4)
     assert [n["frame"] for n in record["neighbours"]] == list(range(9, 20))
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["frame=30"], "its last frame is 29"),
-        ([], "explain needs one frame: frame=N, counted from 0, or time=SECONDS"),
-        (["frame=3", "time=1"], "explain needs one frame"),
-        (["frame=abc"], "frame=abc is not a whole number"),
-        (["frame=1.5"], "frame=1.5 is not a whole number"),
-        (["frame="], "frame= is not a whole number"),
-        (["frame=-1"], "frame=-1 is not a whole number of at least 0"),
-        (["time=soon"], "time=soon is not a number of seconds"),
-        (["time=inf"], "time=inf is not a number of seconds"),
-        (["frame=3", "extractor=oracle"], "it looks at annotations"),
-        (["frame=3", "extractor=unifrom"], "did you mean uniform"),
-        (["frame=3", "budget=none"], "is not a positive budget"),
-        (["frame=3", "out=x"], "explain takes no out="),
-        (["frame=3", "fps=2"], "folders of pictures"),
-        (["frame=3", "rate=2"], "unknown option rate="),
-        (["frame=3", "extractor=uniform", "budget=inferred"], "takes no inferred budget"),
-    ],
-)
-def test_wrong_words_are_one_sentence(cli, video, words, said):
-    status, text, err = cli("explain", video, *words)
-    assert (status, text) == (2, "")
-    assert said in err and err.count("\n") == 1
-
-
-def test_a_video_is_needed(cli, tmp_path):
-    assert "explain needs a video" in cli("explain", "frame=3")[2]
-    status, _, err = cli("explain", tmp_path / "no.mp4", "frame=3")
-    assert status == 2 and "no.mp4" in err

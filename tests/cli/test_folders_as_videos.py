@@ -21,16 +21,6 @@ def frames(tmp_path):
     return folder
 
 
-@pytest.fixture
-def refused(cli):
-    def run(*arguments):
-        status, _, err = cli(*arguments)
-        assert status == 2 and err.count("\n") == 1 and err.startswith("keyframe-bench: error: ")
-        return err
-
-    return run
-
-
 def test_extract(cli, frames, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, err = cli("extract", f"{frames}/", "fps=4", "sampling=every", "budget=2", "clips=true")
@@ -73,17 +63,19 @@ def test_run_and_resume(cli, frames, video, tmp_path):
     assert "day1" in (site / "out" / "report.html").read_text()
 
 
-def test_bad_input(refused, frames, video, tmp_path):
-    assert "fps=0" in refused("extract", frames, "fps=0")
-    assert "fps=fast" in refused("extract", frames, "fps=fast")
-    assert "folders of pictures" in refused("extract", video, "fps=25")
-    assert "times='pts'" in refused("explain", frames, "times=pts", "frame=1")
-    assert "no such file" in refused("extract", tmp_path / "none", "fps=25")
-    assert "fps" in refused("run", "dataset=folder", f"dataset.root={frames.parent}", "dataset.fps=-1")
-    assert "folder of pictures" in refused("perf", frames, "--peers")
+def test_bad_input(cli, frames, video, tmp_path):
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.mp4").write_bytes(video.read_bytes())
-    assert "folders of pictures" in refused("run", "dataset=folder", f"dataset.root={tmp_path}/films", "dataset.fps=5")
+    films = f"dataset.root={tmp_path}/films"
+    for says, *words in (
+        ("fps=0", "extract", frames, "fps=0"),
+        ("times='pts'", "explain", frames, "times=pts", "frame=1"),
+        ("no such file", "extract", tmp_path / "none", "fps=25"),
+        ("folder of pictures", "perf", frames, "--peers"),
+        ("folders of pictures", "run", "dataset=folder", films, "dataset.fps=5"),
+    ):
+        status, _, err = cli(*words)
+        assert status == 2 and err.count("\n") == 1 and says in err
     for file in frames.iterdir():
         file.write_bytes(b"")
-    assert "none of its 12 pictures can be read" in refused("extract", frames)
+    assert "none of its 12 pictures can be read" in cli("extract", frames)[2]

@@ -1,9 +1,6 @@
 """``--help`` of every command, from the declaration that also parses it; the same as a page of the documentation."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,56 +12,22 @@ from keyframe_bench.cli.options import COMMANDS
 ROOT = Path(__file__).parents[2]
 # What is promised: an option of each kind, and where its default comes from.
 PROMISED = {
-    "list": {"--json"},
-    "extract": {"extractor", "extractor.PARAMETER", "budget", "sampling", "fps", "clips", "clips.quiet_s", "out"},
-    "explain": {"frame", "time", "extractor", "--json"},
-    "run": {
-        *{
-            "dataset",
-            "dataset.root",
-            "dataset.annotations",
-            "extractors",
-            "budget",
-            "seeds",
-            "weights",
-            "limit",
-            "cache_gb",
-        },
-        *{"grid.EXTRACTOR.PARAMETER", "executor", "executor.n_jobs", "executor.threads", "executor.address", "split"},
-        *{
-            "split_seed",
-            "trainer.EXTRACTOR.OPTION",
-            "trainings",
-            "leak",
-            "on_error",
-            "columns",
-            "out",
-            "--dry-run",
-            "-m",
-        },
-    },
-    "train": {
-        "extractor",
-        "trainer",
-        "trainer.epochs",
-        "trainer.lr",
-        "init",
-        "logger",
-        "limit_validation",
-        "fold",
-        "-m",
-    },
-    "table": {"scale", "data.NAME", "trainings", "columns", "--from", "--save", "--into"},
-    "results": {"--tolerance", "--json"},
-    "perf": {"extractors", "repeats", "--peers", "--from", "--markdown"},
-    "cache": {"--json"},
-    "check": {"extractor.PARAMETER"},
-    "new": {"--learned", "--in-tree"},
+    "list": "--json",
+    "extract": "extractor extractor.PARAMETER budget sampling fps clips clips.quiet_s out",
+    "explain": "frame time extractor --json",
+    "run": (
+        "dataset dataset.root dataset.annotations extractors budget seeds weights limit cache_gb "
+        "grid.EXTRACTOR.PARAMETER executor executor.n_jobs executor.threads executor.address split split_seed "
+        "trainer.EXTRACTOR.OPTION trainings leak on_error columns out --dry-run -m"
+    ),
+    "train": "extractor trainer trainer.epochs trainer.lr init logger limit_validation fold -m",
+    "table": "scale data.NAME trainings columns --from --save --into",
+    "results": "--tolerance --json",
+    "perf": "extractors repeats --peers --from --markdown",
+    "cache": "--json",
+    "check": "extractor.PARAMETER",
+    "new": "--learned --in-tree",
 }
-
-
-def options_in(text):
-    return {name for line in re.findall(r"^  (\S.*)", text, re.M) for name in re.findall(r"^[\w./-]+", line)}
 
 
 def test_the_overview_has_a_line_for_every_command(cli):
@@ -79,7 +42,8 @@ def test_the_overview_has_a_line_for_every_command(cli):
 def test_a_command_has_a_page_of_its_own(cli, name):
     status, text, err = cli(name, "--help")
     assert (status, err) == (0, "") and text.startswith(f"usage: keyframe-bench {name}")
-    assert options_in(text) >= PROMISED[name] | {"--plugin"}
+    told = {word for line in re.findall(r"^  (\S.*)", text, re.M) for word in re.findall(r"^[\w./-]+", line)}
+    assert told >= {*PROMISED[name].split(), "--plugin"}
     assert text.partition("examples:")[2].count("keyframe-bench") == 2
     assert cli(name, "-h", "anything") == (0, text, "")
 
@@ -109,69 +73,17 @@ def test_what_the_configuration_has_is_declared(name):
     assert (groups | given.keys()) - names <= {"hydra"}
 
 
-def test_nothing_heavy_is_imported():
-    code = (
-        "import sys; from keyframe_bench.cli.main import main; main(['run', '--help']); main(['train', '--help']); "
-        "print([m for m in ('torch', 'hydra', 'cv2', 'av', 'scipy', 'pandas') if m in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
-    assert done.stderr.strip() == "[]"
-
-
-def test_the_examples_are_commands(cli):
+def test_the_examples_are_commands():
     """Each is refused for its file at most, never for an option."""
     for command in COMMANDS.values():
         for example in command.examples:
             words = example.split()
             assert words[:2] == ["keyframe-bench", command.name]
             for word in words[2:]:
-                key = word.partition("=")[0]
-                assert "=" not in word or command.option(key) is not None, example
-                assert not word.startswith("-") or command.option(key) is not None, example
+                named = "=" in word or word.startswith("-")
+                assert not named or command.option(word.partition("=")[0]) is not None, example
 
 
 def test_the_page_of_the_documentation_is_current():
     page = ROOT / "docs" / "reference" / "commands.md"
     assert page.read_text("utf-8") == markdown(), "run: python -m keyframe_bench.cli.help > docs/reference/commands.md"
-
-
-def test_one_name_is_listed_whole(cli):
-    status, text, err = cli("list", "pixel_distance")
-    assert (status, err) == (0, "") and text.startswith("pixel_distance (extractor)\n")
-    for told in (
-        "factor=1.0  (a number at least 0)",
-        "Raise it for fewer",
-        "fixed, free",
-        "pixel_difference",
-        "@online{",
-    ):
-        assert told in text
-    text = cli("list", "autoencoder")[1]
-    assert "trainer.epochs=40" in text and "trainer.alpha=0.025" in text and "psnr in dB" in text
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "key"),
-    [
-        ("cus", "metrics", "columns"),
-        ("f1_1s", "metrics", "columns"),  # a number of the metric temporal
-        ("folder", "datasets", "layout"),
-        ("gray", "features", "summary"),
-        ("ae_final", "networks", "trained_numbers"),
-        ("mix", "losses", "parameters"),
-    ],
-)
-def test_every_kind_can_be_listed_by_name(cli, name, kind, key):
-    found = json.loads(cli("list", name, "--json")[1])
-    assert found.keys() == {kind} and len(found[kind]) == 1 and found[kind][0][key]
-    assert found[kind][0]["name"] in cli("list", name)[1]
-
-
-def test_a_name_of_several_kinds_is_listed_for_all(cli, tmp_path, own_registry):
-    plugin = tmp_path / "shared_name.py"
-    plugin.write_text(
-        "import keyframe_bench as kb\n\n\n@kb.register('cus')\nclass Cus(kb.Extractor):\n"
-        "    '''First frame.'''\n\n    def select(self, clip, k=None, *, rng):\n        return clip.pick([0])\n"
-    )
-    found = json.loads(cli("list", "cus", "--json", "--plugin", plugin)[1])
-    assert found.keys() == {"extractors", "metrics"}

@@ -138,44 +138,6 @@ def test_a_case_that_fails_is_a_row_and_exit_status_1(folder, tmp_path, own_regi
     assert err.count("raises_of_tests") == 1  # not measured again
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("repeats=0", "repeats=0 is not a whole number of at least 3"),
-        ("repeats=2", "repeats=2 is not a whole number of at least 3"),
-        ("repeats=3.5", "repeats=3.5"),
-        ("repeats=abc", "repeats='abc'"),
-        ("repeats=3,4", "several values"),
-        ("extractors=[pixl_distance]", "did you mean pixel_distance"),
-        ("extractors=[oracle]", "annotations"),
-        ("extractors=[katna]", "perf --peers measures those"),
-        ("extractors=[]", "extractors=[]"),
-        ("extractors=[1]", "extractors=[1]"),
-        ("budget=0", "budget=0 is not a positive budget"),
-        ("sampling=0fps", "sampling=0fps is not a sampling"),
-        ("seeds=[0]", "unknown option seeds="),
-        ("out=here", "perf takes no out="),
-        ("+repeats=3", "repeats=VALUE only"),
-        ("weights=random", "none of the extractors has weights"),
-        ("--peer", "unknown option '--peer'"),
-        ("--into=page.md", "cannot read 'page.md'"),
-    ],
-)
-def test_a_wrong_option_is_one_sentence(refused, video, option, said):
-    words = [video, option] if option.startswith("extractors") else [video, "extractors=[uniform]", option]
-    assert said in refused(*words)
-
-
-def test_a_wrong_video_is_one_sentence(refused, folder):
-    (folder / "empty.mp4").write_bytes(b"")
-    (folder / "torn.mp4").write_bytes((folder / "cuts.mp4").read_bytes()[:200])
-    assert "perf needs a video" in refused()
-    assert "no such file" in refused(folder / "nothing.mp4")
-    assert "the file is empty" in refused(folder / "empty.mp4")
-    assert "no video container" in refused(folder / "torn.mp4")
-    assert "it is a folder" in refused(folder)
-
-
 @pytest.fixture
 def learned(cli, rendered, tmp_path, own_registry):
     """A plug-in that learns, as ``--plugin``, and its checkpoint, as an option."""
@@ -193,7 +155,6 @@ def test_a_method_that_learns_needs_its_checkpoint(refused, learned, video):
     words = [video, "extractors=[uniform,usual_histogram]", *learned[0]]
     assert "not trained" in refused(*words)
     assert "not trained" in refused(*words, "extractor.checkpoint=bundled")
-    assert "none of the extractors learns" in refused(video, "extractors=[uniform]", learned[1])
 
 
 @pytest.mark.slow
@@ -202,12 +163,6 @@ def test_a_method_that_learns_is_measured_with_its_checkpoint(cli, learned, vide
     status, out, _ = cli("perf", *words, learned[1], "--json")
     assert status == 0
     assert {"uniform", "usual_histogram"} <= {row["name"] for row in json.loads(out)["rows"]}
-
-
-def test_a_place_that_cannot_be_written_is_told_before_minutes_of_measuring(refused, video, tmp_path):
-    (tmp_path / "page.md").write_text("no markers", "utf-8")
-    assert "<!-- perf cuts -->" in refused(video, "--into", tmp_path / "page.md")
-    assert "it is a folder" in refused(video, "--save", tmp_path)
 
 
 def test_a_file_that_perf_did_not_save_is_told(refused, done, tmp_path):

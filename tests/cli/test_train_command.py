@@ -147,61 +147,6 @@ def test_without_out_every_training_has_its_own_folder(train, tmp_path, monkeypa
     assert len(found) == 2 and all(name.startswith("usual_histogram-folder-seed") for name in found)
 
 
-@pytest.mark.parametrize(
-    ("word", "told"),
-    [
-        ("trainer.network=ae_finel", "unknown network 'ae_finel'"),
-        ("trainer.widht=1", "no option 'widht'; did you mean width"),
-        ("trainer.geometry=0.33", "geometry=0.33 makes layer"),
-        ("trainer.loss=l3", "unknown loss 'l3'; did you mean l2"),
-        ("trainer.loss=[l2,mix]", "loss=['l2', 'mix'] is not text"),
-        ("trainer.resize=squash", "resize='squash' is not one of stretch, letterbox, crop"),
-        ("extractor=autoencodr", "did you mean autoencoder"),
-        ("extractor=vsumm", "'vsumm' does not learn; those that do are autoencoder"),
-        ("extractor.checkpoint=x", "what a training can be told is trainer.OPTION=VALUE"),
-        ("dataset=foldr", "did you mean folder"),
-        ("dataset.m=2", "no parameter 'm'"),
-        ("dataset.root=", "dataset.root= is empty"),
-        ("trainer=fast", "unknown trainer 'fast'; known are default, smoke"),
-        ("trainer.epochs=0", "epochs=0 is not a whole number at least 1"),
-        ("logger=tensorboard", "unknown logger 'tensorboard'; known are csv, wandb"),
-        ("logger.mode=offline", "logger=csv has no option 'mode'"),
-        ("seed=-1", "seed=-1 is not a whole number"),
-        ("sed=1", "did you mean seed="),
-        ("epochs=1", "unknown option epochs=; did you mean trainer.epochs="),
-        ("seed=1,2", "or -m to sweep"),
-        ("split=randomly", "split=randomly is no split; use temporal:0.8"),
-        ("split=kfold:3", "needs at least 3"),
-        ("split=/missing.json", "split='/missing.json' cannot be read"),
-        ("fold=1", "fold=1: split=temporal:0.8 has no folds"),
-        ("sampling=often", "sampling"),
-        ("limit=0", "limit"),
-        ("limit=some", "limit"),
-        ("limit_validation=-3", "limit_validation"),
-        ("cache_gb=-1", "cache_gb"),
-        ("cache_gb=1e300", "cache_gb"),
-        ("split_seed=-1", "split_seed"),
-        ("fold=x", "fold='x' is not a whole number"),
-        ("grid.uniform.phase=1", "unknown option grid.uniform.phase="),
-        ("weights=x", "train takes no weights="),
-        ("init=", "init= is empty"),
-        ("init=/missing.safetensors", "give init=DIR/best.safetensors"),
-        ("hydra.verbose=true", "keyframe-bench train -m"),
-        ("network=p1_1", "did you mean trainer.network="),
-        ("loss.alpha=1", "did you mean trainer.alpha="),
-    ],
-)
-def test_bad_input_is_one_sentence(autoencoder, tmp_path, word, told):
-    status, _, err = autoencoder(f"out={tmp_path}/out", word)
-    assert status == 2 and err.count("\n") == 1 and told in err, err
-    assert not (tmp_path / "out" / "training.json").exists()
-
-
-def test_without_an_extractor_it_says_what_is_missing(cli, tmp_path):
-    status, _, err = cli("train", f"out={tmp_path}/out")
-    assert status == 2 and err.count("\n") == 1 and "extractor=NAME" in err
-
-
 def test_unreadable_pictures_are_told(cli, plugin, tmp_path):
     root = tmp_path / "photographs"
     root.mkdir()
@@ -285,20 +230,12 @@ def test_a_sweep_trains_each_in_a_folder_of_its_own(train, tmp_path):
     assert (status, err) == (0, "") and "0 epochs computed now" in text
 
 
-@pytest.mark.slow
-def test_a_sweep_over_networks_counts_epochs(autoencoder, tmp_path):
-    words = ("-m", "seed=0,1", "trainer.loss=l2,ssim", f"out={tmp_path}/out")
-    status, text, err = autoencoder(*words)
-    assert (status, err) == (0, "") and "8 epochs computed now" in text
-    names = {p.name.partition("-folder-")[0] for p in (tmp_path / "out").iterdir() if "-folder-" in p.name}
-    assert names == {"autoencoder-ae_final-l2", "autoencoder-ae_final-ssim"}
-
-
 @pytest.mark.slow  # worker processes import torch and Lightning
 def test_a_sweep_with_joblib_gives_the_same(autoencoder, tmp_path):
     words = ("-m", "seed=0,1")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.launcher.verbose=0")
-    assert autoencoder(*words, f"out={tmp_path}/one")[0] == 0
+    status, text, _ = autoencoder(*words, f"out={tmp_path}/one")
+    assert status == 0 and "4 epochs computed now" in text
     status, _, err = autoencoder(*words, *launcher, f"out={tmp_path}/two")
     assert (status, err) == (0, "")
     found = [*(tmp_path / "one").glob("*/best.safetensors")]

@@ -147,7 +147,7 @@ def run_apart(
     parts = _by_method(job)
     if len(parts) > 1:
         return reduce(or_, (run_apart(part, out, on_error, attempt) for part in parts))
-    error = WorkerDiedError("its worker process ended: killed, perhaps for want of memory, or by os._exit or a crash")
+    error = WorkerDiedError("its worker process ended: killed, perhaps out of memory, or by os._exit or a crash")
     if on_error == "raise":
         raise WorkerDiedError(failure_line(job.cells[0], error))
     return _Video(job, out, on_error).failed(error)

@@ -225,9 +225,7 @@ def finished(training: Training) -> Trained | None:
 def check_warm_start(method: Trainable, init: str) -> None:
     """Raise `UsageError` unless a training of the method can start from a checkpoint, as ``init`` asks for."""
     if not method.warm_start:
-        raise UsageError(
-            f"init={init!r}: extractor {method.name!r} starts from nothing else than its data; leave it out"
-        )
+        raise UsageError(f"init={init!r}: extractor {method.name!r} cannot start from a checkpoint; leave it out")
 
 
 def _code(part: Any) -> list[Any]:

@@ -248,7 +248,7 @@ class TrainingTable:
         if run.init:
             first = self._trained[run.init, seed]
             if isinstance(first, BaseException):
-                raise UsageError(f"it begins from {run.init}, whose training failed")
+                raise UsageError(f"it starts from {run.init}, whose training failed")
             init = str(first.best)
         data = self.sets[run.data].data
         training = Training(

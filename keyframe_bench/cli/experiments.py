@@ -67,7 +67,7 @@ class _Loader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         twice = [key for key, count in Counter(map(str, keys)).items() if count > 1]
         if twice:
-            raise yaml.YAMLError(f"{twice[0]!r} stands twice in the mapping of line {node.start_mark.line + 1}")
+            raise yaml.YAMLError(f"{twice[0]!r} appears twice in the mapping of line {node.start_mark.line + 1}")
         return dict(super().construct_mapping(node, deep=deep))
 
 

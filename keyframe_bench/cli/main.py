@@ -106,8 +106,8 @@ def _unforeseen(error: BaseException) -> str:
         with suppress(KeyframeBenchError, OSError):
             file = place() / name
             write_atomic(file, text)
-            return f"{said}; where it happened is told in {str(file)!r}"
-    return f"{said}; where it happened could not be written to any file"
+            return f"{said}; the traceback is in {str(file)!r}"
+    return f"{said}; the traceback could not be written to any file"
 
 
 if __name__ == "__main__":

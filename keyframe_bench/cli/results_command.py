@@ -24,8 +24,8 @@ def run(found: Arguments) -> int:
     """Print the differences of two results; return 0 if there is none, else 1."""
     tolerance = _tolerance(found.get("--tolerance"))
     load_plugins(found.plugins)
-    if not found.positional or found.positional[0] != "diff":
-        raise UsageError(f"results knows one thing to do, diff: {_USE}")
+    if found.positional[:1] not in ([], ["diff"]):
+        raise UsageError(f"unknown subcommand {found.positional[0]!r}; did you mean {_USE}")
     if len(found.positional) != 3:
         raise UsageError(f"results diff compares two results: {_USE}")
     paths = found.positional[1:]

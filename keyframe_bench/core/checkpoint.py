@@ -168,7 +168,7 @@ def _read(
     tensors, metadata = read_tensors(path, option, way_out, framework=framework)
     named, written = f"{option}={str(path)!r}", metadata.get("format")
     if written is None or "record" not in metadata:
-        raise UsageError(f"{named} is no checkpoint of keyframe_bench; {way_out}")
+        raise UsageError(f"{named} is not a keyframe_bench checkpoint; {way_out}")
     if written != FORMAT:
         raise UsageError(f"{named} has the format {written[:60]!r}, this version reads {FORMAT!r}; {way_out}")
     try:
@@ -220,7 +220,7 @@ def read_tensors(
                 "convert it with safetensors.torch.save_file"
             ) from error
         text = " ".join(str(error).split())[:100]
-        raise UsageError(f"{named} is no complete safetensors file ({text}); {way_out}") from error
+        raise UsageError(f"{named} is not a complete safetensors file ({text}); {way_out}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:

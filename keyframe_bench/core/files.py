@@ -309,7 +309,7 @@ def remembered_sha256(path: str | os.PathLike[str]) -> str:
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{os.fspath(path)!r} is no regular file")
+        raise OSError(f"{os.fspath(path)!r} is not a regular file")
     return _sha256(str(Path(path).absolute()), status.st_size, status.st_mtime_ns)
 
 

@@ -58,7 +58,7 @@ class Split:
         folds = re.fullmatch(r"kfold:(\d{1,4})", word)
         if folds and 2 <= int(folds[1]) <= _MOST_FOLDS:
             return cls("kfold", float(folds[1]))
-        raise UsageError(f"split={word} is no split; {_HELP}")
+        raise UsageError(f"split={word} is not a split; {_HELP}")
 
     def __str__(self) -> str:
         if self.kind == "kfold":

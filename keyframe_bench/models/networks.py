@@ -131,7 +131,7 @@ class ConvolutionalNetwork(Network):
         """
         network = cls.registry.build(name, params)
         if not isinstance(network, cls):
-            raise UsageError(f"network {name!r} is no stack of convolutions: there are no layers to list or draw")
+            raise UsageError(f"network {name!r} is not a stack of convolutions: it has no layers to list or draw")
         return network
 
     @property

@@ -67,7 +67,7 @@ class BackboneName:
         name, _, query = rest.partition("?")
         pairs = [part.partition("=") for part in query.split("&")] if query else []
         if source not in ("timm", "torchvision") or not colon or not name or not all(k and v for k, _, v in pairs):
-            raise UsageError(f"backbone={text!r} is no network name; {GRAMMAR}")
+            raise UsageError(f"backbone={text!r} is not a network name; {GRAMMAR}")
         return cls(source, name, tuple((key, _value(value)) for key, _, value in pairs))
 
     @property

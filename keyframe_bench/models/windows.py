@@ -52,7 +52,7 @@ class Window:
             radius = min(radius, size - 1)
         elif self.padding == "valid" and size < self.taps:
             raise UsageError(
-                f"a window of {self.taps} pixels does not fit into a image with a side of {size}; "
+                f"a window of {self.taps} pixels does not fit into an image with a side of {size}; "
                 "take larger images, or padding=reflect with ms_kind=sigma"
             )
         weights = np.exp(-np.square(np.arange(-radius, radius + 1) / sigma) / 2)

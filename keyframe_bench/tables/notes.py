@@ -44,7 +44,7 @@ def notes_for(table: Table, cells: pd.DataFrame) -> tuple[str, ...]:
 def _draws(table: Table) -> list[str]:
     drawn = {row.label: row for row in table.rows if row.draws > 1 and row.n_videos}
     return [
-        f"{label}: mean over the people, each scored against the others"
+        f"{label}: mean over the human annotators, each scored against the others"
         if row.extractor == HUMAN
         else f"{label}: mean of {row.draws} random draws per video"
         for label, row in drawn.items()

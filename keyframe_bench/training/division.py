@@ -53,7 +53,7 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
     if split.kind == "given":
         parts = [{item.id for item in items if item.part == part} for part in ("train", "validation")]
         if not all(parts):
-            raise UsageError("split=given: this data set brings no division of its own; choose another split")
+            raise UsageError("split=given: this data set has no split of its own; choose another split")
         return [Fold(*(tuple(i for i in ids if i in part) for part in parts))]
     groups = list(dict.fromkeys(group_of(item) for item in items))
     n_folds = split.n_folds
@@ -157,7 +157,7 @@ def _read_folds(path: Path, ids: Sequence[str]) -> list[Fold]:
     layout = f'it should hold {{"format": "{FORMAT}", "folds": [{{"train": [ids], "test": [ids]}}]}}'
     listed = told.get("folds") if isinstance(told, Mapping) and told.get("format") == FORMAT else None
     if not isinstance(listed, list) or not listed:
-        raise UsageError(f"{named} is no split; {layout}")
+        raise UsageError(f"{named} is not a split file; {layout}")
     return [_read_fold(fold, ids, f"{named}: fold {number}", layout) for number, fold in enumerate(listed)]
 
 

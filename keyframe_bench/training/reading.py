@@ -114,7 +114,7 @@ class _Reader:
             self.report(problem)
         if not counts:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.unreadable.items())[:_NAMED])
-            raise UsageError(f"data set {self.data.dataset.name!r}: nothing of it can be decoded ({reasons})")
+            raise UsageError(f"data set {self.data.dataset.name!r}: none of it can be decoded ({reasons})")
         train, validation, facts = self._divided(counts)
         if not (len(train) and len(validation)):
             raise UsageError(

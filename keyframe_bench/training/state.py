@@ -45,12 +45,12 @@ def read_state(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise ValueError("it says that it is something else")
+                raise ValueError("it is of another format")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         state: dict[str, Any] = _unpack(json.loads(metadata["tree"]), arrays)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{str(path)!r} is no state of an interrupted training ({error}); remove it to train from the start"
+            f"{str(path)!r} is not the state of an interrupted training ({error}); remove it to train from the start"
         ) from error
     return state
 

@@ -97,15 +97,15 @@ def read_material(name: str, path: Path) -> Material:
     try:
         read = read_pass(path, {}, name=name)
     except VideoError as error:
-        raise UsageError(f"clip {name!r} cannot be read ({error.reason}); repair it or take it away") from error
+        raise UsageError(f"clip {name!r} cannot be read ({error.reason}); repair or remove it") from error
     health = read.health
     if health.decode_errors or health.corrupt_frames or health.truncated_tail:
-        raise UsageError(f"clip {name!r} is damaged ({'; '.join(health.problems)}); repair it or take it away")
+        raise UsageError(f"clip {name!r} is damaged ({'; '.join(health.problems)}); repair or remove it")
     if np.any(np.diff(read.times) <= 0):
-        raise UsageError(f"clip {name!r} has time stamps that do not increase; encode it again or take it away")
+        raise UsageError(f"clip {name!r} has timestamps that do not increase; re-encode or remove it")
     clip = Material(name, path, read)
     if clip.n_frames < CLIP_LEAST_S * FPS:
-        raise UsageError(f"clip {name!r} is shorter than {CLIP_LEAST_S} s; take it away")
+        raise UsageError(f"clip {name!r} is shorter than {CLIP_LEAST_S} s; remove it")
     return clip
 
 
@@ -224,7 +224,7 @@ def _pictures(clip: Material, ordinals: NDArray[np.int64], height: int, width: i
                 held, picture = ordinal, _filled(next(frames), height, width)
             yield picture
     except VideoError as error:
-        raise UsageError(f"clip {clip.name!r} cannot be decoded ({error.reason}); repair it or take it away") from error
+        raise UsageError(f"clip {clip.name!r} cannot be decoded ({error.reason}); repair or remove it") from error
 
 
 def _filled(frame: Frame, height: int, width: int) -> Image:

@@ -88,7 +88,7 @@ def read_rgb(path: Path) -> Image:
 
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # reading from a pipe may never end
-            raise UnreadableError("it is no regular file")
+            raise UnreadableError("it is not a regular file")
         data = path.read_bytes()
         if not data:
             raise UnreadableError("the file is empty")
@@ -98,7 +98,7 @@ def read_rgb(path: Path) -> Image:
     except (UnreadableError, MemoryError):
         raise
     except PIL.UnidentifiedImageError as error:
-        raise UnreadableError("it is no picture, or of a kind that is not read") from error
+        raise UnreadableError("it is not an image, or of an unsupported format") from error
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
     except Exception as error:  # what Pillow's decoders raise over damaged files is not limited to anything

@@ -61,7 +61,7 @@ def test_the_same_command_again_computes_nothing(made):
 def test_a_key_that_stands_twice_is_named(tmp_path, capsys):
     (tmp_path / "mine.yaml").write_text(MINE + "source: ffmpeg\n", "utf-8")
     assert main(["table", str(tmp_path / "mine.yaml"), "scale=smoke"]) == 2
-    assert "'source' stands twice" in capsys.readouterr().err
+    assert "'source' appears twice" in capsys.readouterr().err
 
 
 def test_into_replaces_what_is_between_the_markers(made, tmp_path, capsys):

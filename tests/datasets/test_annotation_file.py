@@ -121,7 +121,7 @@ def test_every_error_names_file_and_video(tmp_path, entry, words):
         (f'{{"format": "{FORMAT}"}}', '"videos" is null'),
         (f'{{"format": "{FORMAT}", "videos": []}}', '"videos" is \\[\\]'),
         (f'{{"format": "{FORMAT}", "videos": {{}}, "video": 1}}', "unknown key 'video'"),
-        (f'{{"format": "{FORMAT}", "videos": {{"a.mp4": {{}}, "a.mp4": {{}}}}}}', "'a.mp4' is there twice"),
+        (f'{{"format": "{FORMAT}", "videos": {{"a.mp4": {{}}, "a.mp4": {{}}}}}}', "'a.mp4' appears twice"),
         (f'{{"format": "{FORMAT}", "videos": {{"a.mp4": {{"users": {{"x": {{"times": [NaN]}}}}}}}}}}', "NaN"),
         (f'{{"format": "{FORMAT}", "videos": {{"a.mp4": {{"users": {{"x": {{"times": [1e999]}}}}}}}}}}', "Infinity"),
         ("[" * 200_000, "not valid JSON"),

@@ -263,7 +263,7 @@ def test_nearest_frame_by_time_stamp(made):
         (None, {"split": "test", "exclude": "[a-c].mp4"}, r"split=test needs at least 4 different clips, and .* has 3"),
         (None, {"exclude": "*"}, r"all 6 clips are excluded"),
         ("damaged", {}, r"clip 'b.mp4' cannot be read"),
-        ("short", {}, r"clip 'short.mp4' is shorter than 0.4 s; take it away"),
+        ("short", {}, r"clip 'short.mp4' is shorter than 0.4 s; remove it"),
         (None, {"width": 65}, r"width=65 is odd"),
     ],
 )

@@ -141,7 +141,7 @@ def test_a_training_that_fails_is_a_row_and_so_is_what_begins_from_it(folder, ma
     assert main(["table", "chen2021/figure4a", "scale=smoke", *words]) == 1
     page = capsys.readouterr()
     assert "failed: generic, seed 0: RuntimeError: no luck" in page.err
-    assert "it begins from generic, whose training failed" in page.err
+    assert "it starts from generic, whose training failed" in page.err
     assert "3 trainings; 2 failed" in page.out
     rows = [line for line in page.out.splitlines() if line.startswith(("| no pre-training", "| pre-training"))]
     assert [" - |" in row for row in rows] == [False, True]

@@ -276,7 +276,7 @@ BROKEN = [
     (
         "json_round_trip",
         returns(lambda clip, k: KeyFrames(clip.ordinals[:1], clip.times[:1], cost={"s": np.float32(1)})),
-        "no JSON",
+        "not JSON",
     ),
     ("same_rng_same_answer", faulty(select=remembers), "keep nothing between calls"),
     ("same_answer_elsewhere", DependsOnHash, "another process gives another answer"),

@@ -180,7 +180,7 @@ def test_bad_checkpoints_are_one_sentence(checkpoint: str, tmp_path: Path) -> No
         missing.prepare()
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(Path(checkpoint).read_bytes()[:-5])
-    with pytest.raises(UsageError, match="no complete safetensors file"):
+    with pytest.raises(UsageError, match="complete safetensors file"):
         Reconstruction(checkpoint=str(cut)).compute(noise(1))
 
 

@@ -135,7 +135,7 @@ def test_a_file_says_what_trains(data, frames, videos, tmp_path) -> None:
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.copy(path, tmp_path / "elsewhere")
     assert data("folder", videos, str(moved), fold=1).identity == second.identity, "the place is no matter"
-    with pytest.raises(UsageError, match="brings no division of its own"):
+    with pytest.raises(UsageError, match="has no split of its own"):
         frames(data("folder", videos, "given"))
 
 
@@ -198,7 +198,7 @@ def test_missing_empty_and_one_frame(camera, pictures, shade, tmp_path) -> None:
         with pytest.raises(UsageError, match=said):
             _ = camera(root).identity
     (tmp_path / "empty.mp4").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"nothing of it can be decoded.*empty\.mp4"):
+    with pytest.raises(UsageError, match=r"none of it can be decoded.*empty\.mp4"):
         pictures(camera(tmp_path / "empty.mp4"))
     with pytest.raises(UsageError, match="1 frames for training and 0 for validation"):
         pictures(camera(shade(tmp_path / "one.mp4", 1)))

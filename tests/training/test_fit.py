@@ -306,7 +306,7 @@ def test_starting_from_a_checkpoint(training, tmp_path):
     with pytest.raises(UnavailableError, match=r"missing.safetensors' does not exist"):
         train(training("none", init=str(tmp_path / "missing.safetensors")))
     (tmp_path / "text").write_text("a text")
-    with pytest.raises(UsageError, match=r"^init='.*text' is no complete safetensors file.*give init="):
+    with pytest.raises(UsageError, match=r"^init='.*text' is not a complete safetensors file.*give init="):
         train(training("none", init=str(tmp_path / "text")))
 
 

@@ -275,7 +275,7 @@ def test_missing_and_empty_folders_tell_the_layout(tmp_path, read) -> None:
     assert (len(train), len(validation)) == (1, 1)
     for name in ("only.jpg", "second.jpg"):
         (tmp_path / name).write_bytes(b"damaged " + name.encode())
-    with pytest.raises(UsageError, match="nothing of it can be decoded"):
+    with pytest.raises(UsageError, match="none of it can be decoded"):
         read(tmp_path)
 
 

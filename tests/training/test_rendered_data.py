@@ -42,7 +42,7 @@ def test_a_random_split_of_a_camera_leaks_and_draws_nothing_again(data, pictures
 
 
 def test_only_scenes_bring_a_division(data, pictures) -> None:
-    with pytest.raises(UsageError, match="brings no division of its own"):
+    with pytest.raises(UsageError, match="has no split of its own"):
         pictures(data("rendered", kind="camera_a", n=3, n_validation=2, split="given"))
 
 

@@ -77,8 +77,8 @@ def test_a_file_gives_the_same_folds_again(tmp_path: Path) -> None:
     [
         (None, "cannot be read"),
         ("{", "cannot be read"),
-        ("[]", "is no split; it should hold"),
-        ({"folds": []}, "is no split"),
+        ("[]", "is not a split file; it should hold"),
+        ({"folds": []}, "is not a split file"),
         ({"folds": [{"train": ["a.mp4"]}]}, "fold 0 has no list"),
         ({"folds": [{"train": ["a.mp4"], "test": ["z.mp4"]}]}, "names 'z.mp4', which the data set does not have"),
         ({"folds": [{"train": ["a.mp4"], "test": ["a.mp4"]}]}, "'a.mp4' in train and in test"),

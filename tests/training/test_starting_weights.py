@@ -56,7 +56,7 @@ def test_what_the_first_training_saw_was_seen(learning) -> None:
         ({"version": 7}, "was trained by version 7 of usual_histogram, this is version 1"),
         ({"features": ["gray@1()"]}, r"was trained on gray@1\(\), and usual_histogram reads gray_histogram"),
         ({"options": {"colour": 3}}, "was trained with what this installation does not have"),
-        (None, "is no complete safetensors file"),
+        (None, "is not a complete safetensors file"),
     ],
 )
 def test_a_start_that_does_not_fit_is_told_before_data_is_read(learning, monkeypatch, change: Any, message) -> None:
@@ -74,5 +74,5 @@ def test_a_start_that_does_not_fit_is_told_before_data_is_read(learning, monkeyp
 def test_who_cannot_start_from_one_says_so(learning, monkeypatch) -> None:
     start = train(learning(0, "first")).best
     monkeypatch.setattr(Extractor.registry.get(NAME), "warm_start", False)
-    with pytest.raises(UsageError, match=r"^init='.*first/best.safetensors': extractor 'usual_histogram' starts from"):
+    with pytest.raises(UsageError, match=r"^init='.*first/best.safetensors': extractor 'usual_histogram' cannot start"):
         learning(1, "second", start)

@@ -96,7 +96,7 @@ def test_what_cannot_be_read_leaves_a_gap_and_is_named(tmp_path):
     assert np.array_equal(next(iter(found.pictures())), read_rgb(folder / "a00.jpg"))
     told = " ".join(found.health["problems"])
     assert found.health["decode_errors"] == 4
-    assert all(text in told for text in ("a03.jpg", "a05.jpg", "empty", "a07.jpg", "a09.jpg", "no regular file"))
+    assert all(text in told for text in ("a03.jpg", "a05.jpg", "empty", "a07.jpg", "a09.jpg", "not a regular file"))
     assert "a99" not in told and "json" not in told
 
 

@@ -161,7 +161,7 @@ def _reconstructions(model: nn.Module, pictures: Rows, batch: int) -> Iterator[t
         bad = ~output.isfinite().flatten(1).all(dim=1)
         if bad.any():
             first = start + int(bad.nonzero()[0])
-            raise UsageError(f"the reconstruction of picture {first} is not finite; train the network anew")
+            raise UsageError(f"the reconstruction of picture {first} is not finite; train the network again")
         yield source, output
 
 

@@ -154,7 +154,7 @@ def check_json_round_trip(extractor: Extractor) -> None:
             text = json.dumps(result.to_json(), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ContractError(
-                f"the result is no JSON ({error}); keep scores finite and costs plain numbers"
+                f"the result is not JSON ({error}); keep scores finite and costs plain numbers"
             ) from error
         read = KeyFrames.from_json(json.loads(text))
         require(same(result, read), "the result changes when written as JSON and read; make it with clip.pick")

@@ -14,7 +14,6 @@ from .api import Extraction, extract
 from .core.clip import Clip, watched
 from .core.errors import UsageError
 from .core.keyframes import KeyFrames
-from .core.seeding import rng_for
 from .extractors._inferred import Inferred, what_decided
 from .extractors.asked import Asked
 from .extractors.base import Extractor, rank_of
@@ -158,8 +157,8 @@ def explain(
     ordinal = _ordinal(done, frame, time)
     asked = Asked.of(method, budget, sampling)
     clip = asked.clip(done.source)
-    rng = rng_for(done.seed, done.video.sha256, method.name, 0)  # as `extract` draws
-    return _explained(method, done, clip, ordinal, what_decided(method, clip, asked.budget, done.k, rng=rng))
+    inferred = what_decided(method, clip, asked.budget, done.k, rng=asked.rng(done.source, done.seed))
+    return _explained(method, done, clip, ordinal, inferred)
 
 
 def _check_place(frame: int | None, time: float | None) -> None:

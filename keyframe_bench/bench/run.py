@@ -6,7 +6,6 @@ import copy
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
@@ -304,10 +303,11 @@ class _Video:
                     "more often, or hold out more"
                 )
         draws, values, k = [], [], None
+        judged: dict[Any, dict[str, float]] = {}
         for draw in range(extractor.draws):
             found, k = asked.answer(read, cell.seed, draw=draw, clip=clip, n_run=n_run)
             draws.append(replace(found, cost={**found.cost, **self._own_cost(asked, read, found, first=draw == 0)}))
-            values.append(self._measure(draws[-1].moved(-start) if start else draws[-1], whole, known))
+            values.append(self._measure(draws[-1].moved(-start) if start else draws[-1], whole, known, judged))
         said: dict[str, Any] = {
             name: next(filter(None, (getattr(d, name) for d in draws)), "") for name in ("fallback", "shortfall")
         }
@@ -340,24 +340,30 @@ class _Video:
             if not len(user) or len(annotation.choosers) < 2:
                 continue
             assert user.frames is not None and user.times is not None  # aligned
-            values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index)))
+            values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index), {}))
         untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # annotators are not timed
         nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
         return self._record(cell, (mean_of(values) if values else nobody) | untimed, len(whole), whole, len(values))
 
-    def _measure(self, result: KeyFrames, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
+    def _measure(
+        self, result: KeyFrames, whole: Clip, annotation: Annotation | None, known: dict[Any, dict[str, float]]
+    ) -> dict[str, Any]:
+        """Return every column; ``known`` remembers what draws of the same frames were given."""
         values: dict[str, Any] = {}
         for metric in self.metrics:
-            if metric.applies(annotation):
-                # Every row of every frame is looked at: that takes long, and the package's own metrics are tested.
-                plugin = source_digest(type(metric))
-                with watched(metric, replace(whole, annotation=annotation), result) if plugin else nullcontext():
+            if not metric.applies(annotation):
+                values |= dict.fromkeys(metric.columns)
+                continue
+            # The package's own depend on the frames alone, but for what the draw has cost.
+            own = metric.name != "cost" and not source_digest(type(metric))
+            key = (metric.name, result.frames.tobytes()) if own else None
+            if key not in known:
+                with watched(metric, replace(whole, annotation=annotation), result):
                     found = metric.compute(result, whole, annotation)
                 if found.keys() != metric.columns.keys() or not all(map(math.isfinite, found.values())):
                     raise ContractError(
                         f"metric {metric.name!r} gave {found}, not finite numbers for {', '.join(metric.columns)}"
                     )
-                values |= found
-            else:
-                values |= dict.fromkeys(metric.columns)
+                known[key] = found
+            values |= known[key] if key else known.pop(None)
         return values

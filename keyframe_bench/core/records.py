@@ -193,5 +193,6 @@ def _check(value: Any, form: Any, name: str) -> None:
     elif isinstance(value, dict):
         for key, part in value.items():
             inner = form.get(key, form.get(""))
-            if inner is not None:
+            kind = inner[0] if isinstance(inner, tuple) else inner
+            if inner is not None and not (kind in (str, float) and type(part) is kind):  # most are what they must be
                 _check(part, inner, f"{name}.{key[:40]}".removeprefix("it."))

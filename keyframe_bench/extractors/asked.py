@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..core.annotation import Annotation
 from ..core.budget import Budget, Sampling
 from ..core.clip import Clip
@@ -62,6 +64,10 @@ class Asked:
         """Return what decoding and features took, as if the method had run alone."""
         return read.cost(self.sampling, self.features)
 
+    def rng(self, read: Pass, seed: int, draw: int = 0) -> np.random.Generator:
+        """Return the generator from which the method draws on this video."""
+        return rng_for(seed, read.info.sha256, self.extractor.name, draw)
+
     def answer(
         self, read: Pass, seed: int, *, draw: int = 0, clip: Clip | None = None, n_run: int | None = None
     ) -> tuple[KeyFrames, int | None]:
@@ -84,8 +90,7 @@ class Asked:
         UsageError, ContractError
             As `keyframe_bench.extractors.base.run_extractor`.
         """
-        rng = rng_for(seed, read.info.sha256, self.extractor.name, draw)
         seen = self.clip(read) if clip is None else clip
         n = len(read.grid(self.run_sampling)) if n_run is None else n_run
-        found, k = run_at_budget(self.extractor, seen, self.budget, n, rng=rng)
+        found, k = run_at_budget(self.extractor, seen, self.budget, n, rng=self.rng(read, seed, draw))
         return replace(found, cost={**self.cost(read), **found.cost}), k

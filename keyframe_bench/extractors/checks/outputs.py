@@ -83,7 +83,7 @@ def check_clip_unchanged(extractor: Extractor) -> None:
     """``select`` writes into no array of the clip: all methods share it."""
     for k in some_budgets(extractor):
         clip = clip_of(extractor, TYPICAL[0])
-        with watched(extractor, clip):
+        with watched(extractor, clip, own=True):
             select(extractor, clip, k)
 
 

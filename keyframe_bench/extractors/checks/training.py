@@ -75,7 +75,7 @@ def _trial(cls: type[Trainable], params: str, seed: int, again: int) -> Trial:  
     best: Checkpoint | None = None
     problem: ContractError | None = None
     try:
-        with watched(method, train), watched(method, validation):
+        with watched(method, train, own=True), watched(method, validation, own=True):
             best, _ = fit_in_memory(method, [train], [validation], _folder(), tiny_options(method).params, seed)
     except UnavailableError:
         raise

@@ -13,7 +13,8 @@ from pathlib import Path
 from keyframe_bench.core.errors import KeyframeBenchError
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.video.compose import compose_video, make_edit, read_material
+from keyframe_bench.video.compose import FPS, draw_edit, make_edit, read_material
+from keyframe_bench.video.encode import write_h264
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
         except KeyframeBenchError as error:
             print(f"left out: {error}")
     edit = make_edit([clip.n_frames for clip in material], given.frames, rng_for(given.seed, "film"))
-    compose_video(given.film, edit, material, height=given.height, width=given.width)
+    write_h264(given.film, draw_edit(edit, material, height=given.height, width=given.width), FPS)
     print(f"{given.film}: {given.frames} frames of {given.width} x {given.height}, {len(edit)} shots")
 
 

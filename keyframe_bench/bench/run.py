@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -197,7 +197,6 @@ class _Video:
         self.metric_needs = _metric_needs(self.metrics)
         self.metric_versions = metric_versions()
         self.run_sampling = job.cells[0].run_sampling
-        self.packets_s: float | None = None
         self.notes: tuple[str, ...] = ()
 
     def run(self, progress: Progress | None) -> JobResult:
@@ -214,7 +213,6 @@ class _Video:
             if len(jobs) == 1:
                 return self.failed(error)
             return reduce(or_, (_Video(job, self.out, self.on_error).run(progress) for job in jobs))
-        self.packets_s = packets_seconds(self.job.item.path)
         whole, annotation = self._whole(read)
         records: list[dict[str, Any]] = []
         failures: dict[str, str] = {}
@@ -329,8 +327,13 @@ class _Video:
     def _own_cost(self, asked: Asked, read: Pass, found: KeyFrames, *, first: bool) -> dict[str, float]:
         """Return the highest memory seen, and what a method that needs packets alone would have spent on them."""
         peaks = [read.peak_mb, found.cost.get("peak_mb", 0.0), anonymous_mb() if first else 0.0]
-        packets = self.packets_s is not None and all(feature.source == "packets" for feature in asked.features)
-        return {"peak_mb": max(peaks), **({"decode_s": self.packets_s or 0.0} if packets else {})}
+        packets_s = self.packets_s if all(feature.source == "packets" for feature in asked.features) else None
+        return {"peak_mb": max(peaks), **({} if packets_s is None else {"decode_s": packets_s})}
+
+    @cached_property
+    def packets_s(self) -> float | None:
+        """What reading the packets alone takes; they are read only where a method needs no more."""
+        return packets_seconds(self.job.item.path)
 
     def _human(self, cell: Cell, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         """Score each person who chose key frames against the others (A22), never against themself."""

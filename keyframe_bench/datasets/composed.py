@@ -21,7 +21,8 @@ from ..core.files import cache_folder, digest
 from ..core.params import Range
 from ..core.registry import register
 from ..core.seeding import rng_for
-from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, compose_video, dissolves_of, make_edit, read_material
+from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, dissolves_of, draw_edit, make_edit, read_material
+from ..video.encode import write_h264
 from ._annotators import ANNOTATORS_VERSION, Annotators
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
@@ -122,7 +123,8 @@ class Composed(Dataset):
         annotations = {name: self._annotation(name, edit) for name, edit in edits.items()}
 
         def render(name: str, path: Path) -> None:
-            compose_video(path, edits[name], shown[name], height=self.height, width=self.width)
+            pictures = draw_edit(edits[name], shown[name], height=self.height, width=self.width)
+            write_h264(path, pictures, FPS)
 
         wanted = {name: self._entry(edit, shown[name]) for name, edit in edits.items()}
         RenderedFolder(root, "composed", _RECORD).bring_to(wanted, annotations, render)

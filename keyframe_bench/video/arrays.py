@@ -133,16 +133,9 @@ def clip_from_images(
         if feature.window is not None:
             spans[feature.key] = feature.windows(n)
     read_only([*columns.values(), where, seconds])
-    n_frames = int(where[-1]) + 1
-    step = float(seconds[-1] - seconds[0]) / int(where[-1] - where[0]) if n > 1 else 1 / _FPS
-    video = VideoInfo(
-        name=name,
-        n_frames=n_frames,
-        start_s=float(seconds[0]),
-        duration_s=float(seconds[-1] - seconds[0]) + step,
-        width=frames[0].width,
-        height=frames[0].height,
-    )
+    n_frames, span_s = int(where[-1]) + 1, float(seconds[-1] - seconds[0])
+    step_s = span_s / int(where[-1] - where[0]) if n > 1 else 1 / _FPS
+    video = VideoInfo(name, n_frames, float(seconds[0]), span_s + step_s, frames[0].width, frames[0].height)
     if annotation is not None and n_frames == n:
         annotation = annotation.aligned(seconds, name)
     return Clip(video, where, seconds, columns, annotation, spans)

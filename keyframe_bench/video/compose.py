@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError, VideoError
-from .encode import write_h264
 
 if TYPE_CHECKING:
     from .frame import Frame
@@ -172,23 +171,16 @@ def dissolves_of(edit: Sequence[Take]) -> list[tuple[int, int]]:
     return [(take.end - take.fade // 2, take.end + take.fade // 2) for take in edit if take.fade]
 
 
-def compose_video(path: Path, edit: Sequence[Take], clips: Sequence[Material], *, height: int, width: int) -> None:
-    """Write the edit as H.264; a few pictures are held at a time, and the file appears only when it is complete.
+def draw_edit(edit: Sequence[Take], clips: Sequence[Material], *, height: int, width: int) -> Iterator[Image]:
+    """Yield the pictures of ``edit`` in order, RGB uint8 [height, width, 3]: every clip fills it, cut centrally.
+
+    In a dissolve of 2h frames the n-th mixes (n + 1) / (2h + 1) of the new picture with the rest of the old. A few
+    pictures are held at a time.
 
     Raises
     ------
     UsageError
         Naming a clip whose pictures cannot be decoded.
-    OutputError
-        If the file cannot be written.
-    """
-    write_h264(path, draw_edit(edit, clips, height=height, width=width), FPS)
-
-
-def draw_edit(edit: Sequence[Take], clips: Sequence[Material], *, height: int, width: int) -> Iterator[Image]:
-    """Yield the pictures of ``edit`` in order, RGB uint8 [height, width, 3]: every clip fills it, cut centrally.
-
-    In a dissolve of 2h frames the n-th mixes (n + 1) / (2h + 1) of the new picture with the rest of the old.
     """
     import cv2
 

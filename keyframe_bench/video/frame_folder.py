@@ -26,20 +26,14 @@ from .image_files import is_image_name
 DEFAULT_FPS = 25.0
 NAMED = 5  # things of a kind that a note names
 
-VIDEO_EXTENSIONS = frozenset(
-    [
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-        *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-    ]
-)
+_FILMS = ".3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv .y4m"
+VIDEO_EXTENSIONS = frozenset(_FILMS.split())
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 _LARGEST = 2**62
 _MANY = "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos"
-_OPTIONS = (
-    Parameter("fps", (float,), range=Range(1e-6, 1e6)),
-    Parameter("times", (), choices=("index", "names")),
-)
+_FPS = Parameter("fps", (float,), range=Range(1e-6, 1e6))
+_TIMES = Parameter("times", (), choices=("index", "names"))
 
 
 @dataclass(frozen=True)
@@ -72,10 +66,9 @@ class FrameFolder:
     photographs: bool = False
 
     def __post_init__(self) -> None:
-        for parameter in _OPTIONS:
-            value = getattr(self, parameter.name)
-            if value is not None or parameter.name != "fps":
-                object.__setattr__(self, parameter.name, parameter.check(value, "folder of pictures"))
+        if self.fps is not None:
+            object.__setattr__(self, "fps", _FPS.check(self.fps, "folder of pictures"))
+        _TIMES.check(self.times, "folder of pictures")
         object.__setattr__(self, "path", Path(self.path))
 
     def __fspath__(self) -> str:
@@ -108,7 +101,7 @@ class FrameFolder:
 
     def absolute(self) -> FrameFolder:
         """Return the same folder by its absolute path."""
-        return FrameFolder(self.path.absolute(), self.fps, self.times, self.photographs)
+        return replace(self, path=self.path.absolute())
 
     def files(self) -> list[Path]:
         """Return the picture files in order.

@@ -24,13 +24,8 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 Resize = Literal["stretch", "letterbox", "crop"]
 
-EXTENSIONS = frozenset(
-    [
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff"),
-        *(".ppm", ".pgm", ".pbm", ".pnm"),
-    ]
-)
-
+_SUFFIXES = ".jpg .jpeg .jpe .jfif .png .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm"
+EXTENSIONS = frozenset(_SUFFIXES.split())
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM")  # others may start programs, as EPS Ghostscript
 _BITS, _MEANING, _PLANES = 258, 262, 284  # TIFF tags: bits of each sample, 0 where white is 0, 2 where planes are apart

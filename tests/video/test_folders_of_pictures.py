@@ -18,11 +18,9 @@ from keyframe_bench.core.memory import anonymous_mb
 from keyframe_bench.features.gray import Gray
 from keyframe_bench.features.rgb import Rgb
 from keyframe_bench.features.source_file import SourceFile
-from keyframe_bench.video.decode import set_decoder_threads
 from keyframe_bench.video.frame_folder import sha256_of_video
 from keyframe_bench.video.image_files import fit, read_rgb
 from keyframe_bench.video.onepass import read_pass
-from keyframe_bench.video.store import FeatureStore
 from keyframe_bench.video.stored_pass import read_stored_pass
 
 
@@ -74,9 +72,8 @@ def test_it_is_the_same_video_as_a_film_of_the_same_pictures(folder, encode):
 
 
 def test_leading_zeros_and_none_sort_by_value(tmp_path):
-    names = ["f_010.png", "f_2.png", "f_001.png", "f_9.jpg"]
-    read = read_pass(put(tmp_path / "f", names), {"every": [Rgb(height=24, width=32)]})
-    shown = read.clip("every", [Rgb(height=24, width=32)])[Rgb(height=24, width=32)]
+    folder = put(tmp_path / "f", ["f_010.png", "f_2.png", "f_001.png", "f_9.jpg"])
+    shown = [*kb.extract(folder, "uniform", budget=4, sampling="every").pictures()]
     assert np.array_equal(shown[0], scene(4)[2]) and np.array_equal(shown[3], scene(4)[0])
 
 
@@ -163,11 +160,8 @@ def test_sizes_that_differ_are_named(tmp_path):
     found = kb.extract(folder, "pixel_distance", budget=2, sampling="every", fps=2)
     assert found.health["size_changes"] == 1
     assert "24 x 32 (2" in (told := " ".join(found.health["problems"])) and "48 x 40 (1, such as 3.jpg" in told
-    assert [picture.shape for picture in kb.extract(folder, "uniform", budget=3, sampling="every").pictures()] == [
-        (24, 32, 3),
-        (24, 32, 3),
-        (48, 40, 3),
-    ]
+    shapes = [picture.shape for picture in kb.extract(folder, "uniform", budget=3, sampling="every").pictures()]
+    assert shapes == [(24, 32, 3), (24, 32, 3), (48, 40, 3)]
 
 
 def test_without_a_rate_25_is_taken_and_said(folder):
@@ -175,27 +169,22 @@ def test_without_a_rate_25_is_taken_and_said(folder):
     assert kb.extract(folder, "uniform", budget=1).video.fps == pytest.approx(25)
 
 
-@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), "25", True])
-def test_a_wrong_rate(folder, fps):
-    with pytest.raises(UsageError, match="fps"):
-        kb.extract(folder, "uniform", fps=fps)
-
-
 def test_wrong_options_and_folders(folder, encode, tmp_path):
-    film = encode("film.mp4", scene(5))
-    for options in ({"fps": 25}, {"times": "names"}):
-        with pytest.raises(UsageError, match="folders of pictures"):
-            kb.extract(film, "uniform", **options)
-    with pytest.raises(UsageError, match="times"):
-        kb.extract(folder, "uniform", times="ptses")
-    with pytest.raises(VideoError, match="no such file"):
-        kb.extract(tmp_path / "nothing", "uniform", fps=25)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(VideoError, match="no picture"):
-        kb.extract(tmp_path / "empty", "uniform", fps=25)
-    (tmp_path / "empty" / "a.jpg").write_bytes(b"")
+    film, empty = encode("film.mp4", scene(5)), tmp_path / "empty"
+    empty.mkdir()
+    for path, options, error, said in (
+        *((folder, {"fps": fps}, UsageError, "fps") for fps in (0, -1, float("nan"), float("inf"), "25", True)),
+        (folder, {"times": "ptses"}, UsageError, "times"),
+        (film, {"fps": 25}, UsageError, "folders of pictures"),
+        (film, {"times": "names"}, UsageError, "folders of pictures"),
+        (tmp_path / "nothing", {"fps": 25}, VideoError, "no such file"),
+        (empty, {"fps": 25}, VideoError, "no picture"),
+    ):
+        with pytest.raises(error, match=said):
+            kb.extract(path, "uniform", **options)
+    (empty / "a.jpg").write_bytes(b"")
     with pytest.raises(VideoError, match=r"a\.jpg"):
-        kb.extract(tmp_path / "empty", "uniform", fps=25)
+        kb.extract(empty, "uniform", fps=25)
 
 
 def test_covers_of_films_are_no_film(folder, encode):
@@ -222,31 +211,18 @@ def test_identity_is_names_bytes_and_rate(folder):
     assert sha(fps=25) != before
 
 
-def test_what_was_kept_is_used_again_and_equal(folder, tmp_path):
-    store, features = FeatureStore(tmp_path / "store", 10**8), {"every": [Gray(height=6, width=8)]}
+def test_stored_and_single_threaded_passes_are_equal(folder, store, threads):
+    wanted = {"every": [Gray(height=6, width=8)]}
     video = kb.FrameFolder(folder, fps=12.5)
-    first = read_stored_pass(video, features, store)
-    again = read_stored_pass(video, features, store)
-    plain = read_pass(video, features)
-    for read in (first, again):
+    plain, first = read_pass(video, wanted), read_stored_pass(video, wanted, store)
+    again = read_stored_pass(video, wanted, store)
+    assert again.decode_s == first.decode_s  # not read again
+    threads(1)
+    for read in (first, again, read_pass(video, wanted)):
         assert read.info == plain.info and read.health == plain.health
         assert np.array_equal(read.checksums, plain.checksums) and np.array_equal(read.times, plain.times)
-        ours, theirs = (r.clip("every", features["every"])[Gray(height=6, width=8)] for r in (read, plain))
+        ours, theirs = (r.clip("every", wanted["every"])[wanted["every"][0]] for r in (read, plain))
         assert np.array_equal(ours, theirs)
-    assert again.decode_s == first.decode_s  # not read again
-
-
-def test_one_thread_reads_the_same(folder):
-    wanted = {"every": [Gray(height=6, width=8)]}
-    many = read_pass(folder, wanted)
-    set_decoder_threads(1)
-    try:
-        one = read_pass(folder, wanted)
-    finally:
-        set_decoder_threads(None)
-    assert np.array_equal(one.checksums, many.checksums)
-    ours, theirs = (read.clip("every", wanted["every"])[Gray(height=6, width=8)] for read in (one, many))
-    assert np.array_equal(ours, theirs)
 
 
 def test_a_folder_that_changes_is_told(folder, tmp_path):

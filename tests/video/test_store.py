@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,37 +25,32 @@ NAMES = ("rows", "ordinals")
 
 
 @pytest.fixture(autouse=True)
-def _looks_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _looks_every_time(monkeypatch) -> None:
     """Forget how full a folder of another test was."""
     monkeypatch.setattr(module, "_room", {})
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "cache" / "features"
+def folder(store):
+    return store.folder
 
 
-@pytest.fixture
-def store(folder: Path) -> FeatureStore:
-    return FeatureStore(folder, GB)
-
-
-def entry(value: int = 7, n: int = 5) -> Entry:
+def entry(value=7, n=5):
     rows = np.full((n, 2, 2), value, dtype=np.uint8)
     return Entry({"rows": rows, "ordinals": np.arange(n)}, {"seconds": 0.1 + 0.2, "peak_mb": 3.0})
 
 
-def of(number: int) -> EntryKey:
+def of(number):
     """The key of another video."""
     return EntryKey(f"{number:064x}", KEY.what, KEY.coverage, KEY.fingerprint)
 
 
-def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store: FeatureStore, folder: Path) -> None:
+def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store, folder) -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((40_000, 3)).astype(np.float32)
     store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(40)}, {"seconds": 0.1 + 0.2})})
     found = FeatureStore(folder, GB).load(KEY, NAMES)
-    assert found is not None and store.problems == []
+    assert store.problems == []
     assert found.arrays["rows"].dtype == np.float32 and found.arrays["rows"].tobytes() == rows.tobytes()
     assert type(found.arrays["rows"]) is np.ndarray and isinstance(found.arrays["rows"].base, np.memmap)
     assert found.facts == {"seconds": 0.1 + 0.2}
@@ -65,18 +62,18 @@ def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store: Feature
 
 
 @pytest.mark.parametrize("other", ["video", "what", "coverage", "fingerprint"])
-def test_everything_it_depends_on_is_part_of_the_name(store: FeatureStore, other: str) -> None:
+def test_everything_it_depends_on_is_part_of_the_name(store, other) -> None:
     store.save({KEY: entry()})
     assert store.load(KEY, NAMES) is not None
     assert store.load(EntryKey(**{**vars(KEY), other: "another"}), NAMES) is None
 
 
-def test_entry_is_never_changed(store: FeatureStore, folder: Path) -> None:
+def test_entry_is_never_changed(store, folder) -> None:
     """Two processes that computed the same: the second one's is dropped."""
     store.save({KEY: entry(7)})
     store.save({KEY: entry(8)})
     found = store.load(KEY, NAMES)
-    assert found is not None and found.arrays["rows"][0, 0, 0] == 7
+    assert found.arrays["rows"][0, 0, 0] == 7
     assert sorted(p.name for p in folder.iterdir()) == sorted([KEY.name, ".lock"])
 
 
@@ -86,74 +83,66 @@ class Trap:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self):
         return Path.touch, (self.path,)
 
 
-def damage(how: str, path: Path) -> None:
-    rows, record = path / "rows.npy", path / "entry.json"
+def rewritten(**changes):
+    return lambda rows, record: record.write_text(json.dumps(json.loads(record.read_text()) | changes))
+
+
+def with_trap(rows, record, *, pickled) -> None:
+    """Put what leaves a mark where it is unpickled under a right checksum."""
+    trap = Trap(rows.parent.parent / "sprung")
+    if pickled:
+        rows.write_bytes(pickle.dumps(trap))
+    else:
+        np.save(rows, np.array([trap] * 5, dtype=object), allow_pickle=True)
     told = json.loads(record.read_text())
-    if how == "truncated":
-        os.truncate(rows, rows.stat().st_size - 3)
-    elif how == "empty":
-        rows.write_bytes(b"")
-    elif how == "zeros":  # the right length, as a machine without power leaves it
-        rows.write_bytes(bytes(rows.stat().st_size))
-    elif how == "one bit":
-        raw = bytearray(rows.read_bytes())
-        raw[-1] ^= 1
-        rows.write_bytes(raw)
-    elif how == "no rows":
-        rows.unlink()
-    elif how == "no record":
-        record.unlink()
-    elif how == "torn record":
-        record.write_bytes(record.read_bytes()[:50])
-    elif how == "no text":
-        record.write_bytes(b"\xff\xfe")
-    elif how == "a list":
-        record.write_text("[]")
-    elif how == "another video's":
-        record.write_text(json.dumps(told | {"video": "b" * 64}))
-    elif how == "another format":
-        record.write_text(json.dumps(told | {"format": "keyframe_bench/feature@0"}))
-    elif how == "a file":
-        for file in path.iterdir():
-            file.unlink()
-        path.rmdir()
-        path.write_text("mine")
-    elif how in ("pickled", "object array"):
-        trap = Trap(path.parent / "sprung")
-        if how == "pickled":
-            rows.write_bytes(pickle.dumps(trap))
-        else:
-            with open(rows, "wb") as file:
-                np.save(file, np.array([trap] * 5, dtype=object), allow_pickle=True)
-        told["crc32"]["rows"] = zlib.crc32(rows.read_bytes())
-        record.write_text(json.dumps(told))
+    told["crc32"]["rows"] = zlib.crc32(rows.read_bytes())
+    record.write_text(json.dumps(told))
 
 
-HOW = "truncated;empty;zeros;one bit;no rows;no record;torn record;no text;a list;another video's;another format;a file"
+def a_file(rows, record) -> None:
+    shutil.rmtree(rows.parent)
+    rows.parent.write_text("mine")
 
 
-@pytest.mark.parametrize("how", [*HOW.split(";"), "pickled", "object array"])
-def test_damaged_entry_is_absent_and_makes_room_for_a_sound_one(store: FeatureStore, folder: Path, how: str) -> None:
+DAMAGE = {
+    "truncated": lambda rows, _: os.truncate(rows, rows.stat().st_size - 3),
+    "empty": lambda rows, _: rows.write_bytes(b""),
+    "zeros, as a machine without power leaves it": lambda rows, _: rows.write_bytes(bytes(rows.stat().st_size)),
+    "one bit": lambda rows, _: rows.write_bytes(rows.read_bytes()[:-1] + bytes([rows.read_bytes()[-1] ^ 1])),
+    "no rows": lambda rows, _: rows.unlink(),
+    "no record": lambda _, record: record.unlink(),
+    "torn record": lambda _, record: record.write_bytes(record.read_bytes()[:50]),
+    "no text": lambda _, record: record.write_bytes(b"\xff\xfe"),
+    "a list": lambda _, record: record.write_text("[]"),
+    "another video's": rewritten(video="b" * 64),
+    "another format": rewritten(format="keyframe_bench/feature@0"),
+    "a file": a_file,
+    "pickled": partial(with_trap, pickled=True),
+    "object array": partial(with_trap, pickled=False),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_damaged_entry_is_absent_and_makes_room_for_a_sound_one(store, folder, how) -> None:
     store.save({KEY: entry(7)})
-    damage(how, folder / KEY.name)
+    DAMAGE[how](folder / KEY.name / "rows.npy", folder / KEY.name / "entry.json")
     assert store.load(KEY, NAMES) is None
     assert not (folder / KEY.name).exists() and not (folder / "sprung").exists()
     store.save({KEY: entry(8)})
-    found = store.load(KEY, NAMES)
-    assert found is not None and found.arrays["rows"][0, 0, 0] == 8 and store.problems == []
+    assert store.load(KEY, NAMES).arrays["rows"][0, 0, 0] == 8 and store.problems == []
 
 
-def test_arrays_that_cannot_be_mapped_are_left_out(store: FeatureStore) -> None:
+def test_arrays_that_cannot_be_mapped_are_left_out(store) -> None:
     for rows in (np.array([{}, {}], dtype=object), np.zeros((2, 0))):
         store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(2)}, {})})
         assert store.load(KEY, NAMES) is None and store.problems == []
 
 
-def test_entry_outlives_its_removal_for_who_reads_it(store: FeatureStore) -> None:
+def test_entry_outlives_its_removal_for_who_reads_it(store) -> None:
     store.save({KEY: entry(7, n=100_000)})
     found = store.load(KEY, NAMES)
     assert found is not None and store.clear().entries == 1
@@ -163,7 +152,7 @@ def test_entry_outlives_its_removal_for_who_reads_it(store: FeatureStore) -> Non
 # ---- limit --------------------------------------------------------------------------------------
 
 
-def test_limit_removes_what_was_not_used_for_longest(folder: Path) -> None:
+def test_limit_removes_what_was_not_used_for_longest(folder) -> None:
     size = 100_000
     store = FeatureStore(folder, 4 * size + 20_000)  # four entries and what describes them
     for number in range(4):
@@ -178,14 +167,14 @@ def test_limit_removes_what_was_not_used_for_longest(folder: Path) -> None:
     assert store.problems == []
 
 
-def test_what_one_call_writes_stays(folder: Path) -> None:
+def test_what_one_call_writes_stays(folder) -> None:
     store = FeatureStore(folder, 130_000)
     store.save({of(0): entry(n=5000)})
     store.save({of(number): entry(n=5000) for number in (1, 2)})  # 120 kB, and what describes them
     assert [store.load(of(number), NAMES) is not None for number in range(3)] == [False, True, True]
 
 
-def test_more_than_the_limit_is_not_kept_and_told(folder: Path) -> None:
+def test_more_than_the_limit_is_not_kept_and_told(folder) -> None:
     store = FeatureStore(folder, 10_000)
     store.save({KEY: entry(n=100)})
     store.save({of(1): entry(n=5000)})
@@ -194,7 +183,7 @@ def test_more_than_the_limit_is_not_kept_and_told(folder: Path) -> None:
     assert "cache_gb=1e-05" in problem
 
 
-def test_nearly_full_disk_is_left_alone(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearly_full_disk_is_left_alone(store, monkeypatch) -> None:
     """Results go before features."""
     monkeypatch.setattr(module, "RESERVE_BYTES", 10**18)
     store.save({KEY: entry()})
@@ -203,7 +192,7 @@ def test_nearly_full_disk_is_left_alone(store: FeatureStore, monkeypatch: pytest
     assert "nearly full" in problem and "cache_gb=0" in problem
 
 
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_told(tmp_path) -> None:
     (tmp_path / "file").touch()
     store = FeatureStore(tmp_path / "file" / "features", GB)
     assert store.load(KEY, NAMES) is None
@@ -213,7 +202,7 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert store.clear() == Usage(0, 0, 0)
 
 
-def test_read_only_folder_is_read(store: FeatureStore, folder: Path) -> None:
+def test_read_only_folder_is_read(store, folder) -> None:
     store.save({KEY: entry()})
     folder.chmod(0o555)
     try:
@@ -229,7 +218,7 @@ def test_read_only_folder_is_read(store: FeatureStore, folder: Path) -> None:
         folder.chmod(0o755)
 
 
-def test_clear_removes_entries_only(store: FeatureStore, folder: Path) -> None:
+def test_clear_removes_entries_only(store, folder) -> None:
     assert store.clear() == store.usage() == Usage(0, 0, 0) and not folder.exists()
     store.save({of(number): entry() for number in range(3)})
     (folder / "notes.txt").touch()
@@ -262,7 +251,7 @@ print(found)
 """
 
 
-def test_two_processes_at_once(folder: Path) -> None:
+def test_two_processes_at_once(folder) -> None:
     """Both write and trim the same folder: what is read is sound, what is left is within the limit."""
     program = [sys.executable, "-c", WRITER, str(folder)]
     running = [subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]

@@ -96,7 +96,7 @@ CODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "h265": ("v.mp4", {"codec": "libx265", "options": {"x265-params": f"{X265}:open-gop=0"}}),
     "h265 open groups": ("v.mp4", {"codec": "libx265", "options": {"x265-params": X265}}),
     "vp8": ("v.webm", {"codec": "libvpx", "options": VP8}),
-    "vp8 hidden": ("v.webm", {"codec": "libvpx", "options": {**VP8, "auto-alt-ref": "1", "lag-in-frames": "16"}}),
+    "vp8 hidden": ("v.webm", {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "16", "g": "12"}}),
     "vp9": ("v.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "g": "12"}}),
     "mpeg2 ts": ("v.ts", {"codec": "mpeg2video", "options": {"bf": "2", "g": "9", "b": "2M"}}),
     "mpeg4 ts": ("v.ts", {"codec": "mpeg4", "options": {"g": "12", "bf": "2", "qscale": "2"}}),

@@ -39,7 +39,7 @@ Run = Callable[[], object]
 
 
 @dataclass
-class Row:
+class Timing:
     """One way of running a part of the network; rates in GFLOP/s and shares of the matrix rate, one per round."""
 
     part: str
@@ -164,21 +164,21 @@ def cases(
 
 def measure(
     given: argparse.Namespace, network: ConvolutionalNetwork
-) -> tuple[dict[str, list[dict[str, float]]], list[Row]]:
+) -> tuple[dict[str, list[dict[str, float]]], list[Timing]]:
     """Return the matrix rates of every round by "precision threads", and the rows."""
     clock = time.perf_counter if given.clock == "wall" else time.process_time
     macs = {"encoder": network.encoder_macs, "decoder": network.total_macs - network.encoder_macs}
     matrices: dict[str, list[dict[str, float]]] = {}
-    rows: list[Row] = []
+    rows: list[Timing] = []
     with torch.inference_mode():
         for threads in given.threads:
             torch.set_num_threads(threads)
             for precision in given.precisions:
-                made: list[tuple[Row, Run]] = []
+                made: list[tuple[Timing, Run]] = []
                 for part, way, batch, make in cases(network, precision, given.batches, given.ways):
                     run, start = make(), time.perf_counter()
                     run()  # compiles, and chooses kernels
-                    made.append((Row(part, way, precision, threads, batch, time.perf_counter() - start), run))
+                    made.append((Timing(part, way, precision, threads, batch, time.perf_counter() - start), run))
                 for _ in range(given.rounds):
                     found = matrix_rates(DTYPES[precision], given.seconds, clock)
                     matrices.setdefault(f"{precision} {threads}", []).append(found)

@@ -20,7 +20,7 @@ from ..core.files import make_folder, one_line, write_atomic
 from ..core.params import parameters_of
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
-from ..report.tables import Rendered, rendered
+from ..report.tables import RenderedTable, rendered
 from ..tables.experiment import Experiment
 from ..tables.export import exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
@@ -86,7 +86,7 @@ def save(experiment: Experiment, source: Path, file: Path) -> None:
     write_atomic(file.with_suffix(".run.json"), json.dumps(record, indent=1) + "\n")
 
 
-def write_table(page: Rendered, out: Path) -> list[Path]:
+def write_table(page: RenderedTable, out: Path) -> list[Path]:
     """Write text, LaTeX, bibliography, verdicts and pictures of a table into ``out``."""
     make_folder(out)
     contents: dict[str, str | bytes] = {"md": page.markdown, "tex": page.latex, "bib": page.bibliography}

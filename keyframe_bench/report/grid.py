@@ -1,4 +1,4 @@
-"""The comparison table as the page shows it: heads, and cells with their interval, mark and explanation."""
+"""The comparison table as the page shows it: cells with their interval, mark and explanation."""
 
 from __future__ import annotations
 
@@ -13,21 +13,7 @@ _MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-PO
 
 
 @dataclass(frozen=True)
-class Head:
-    """A column's heading; ``doubt`` says where the column separates nothing from random choice, empty if nowhere."""
-
-    name: str
-    arrow: str
-    unit: str
-    n: str
-    about: str
-    first: str
-    side: str
-    doubt: str
-
-
-@dataclass(frozen=True)
-class Cell:
+class HtmlCell:
     """A number as text; ``small`` is its interval (or spread), ``mark`` its verdict against `uniform`."""
 
     text: str
@@ -40,24 +26,7 @@ class Cell:
     verdict: str = ""
 
 
-Body = tuple[str, list[tuple[Row, list[Cell]]]]
-
-
-def heads(table: Table) -> list[Head]:
-    """Return one heading per column."""
-    return [
-        Head(
-            name=c.name,
-            arrow=c.arrow,
-            unit="" if c.unit == "1" else c.unit,
-            n=str(table.denominator(c)),
-            about=c.about,
-            first="descending" if c.direction == "higher" else "ascending",
-            side=c.side,
-            doubt=_doubt([s for s in table.discriminability if s.column == c.name], table),
-        )
-        for c in table.columns
-    ]
+Body = tuple[str, list[tuple[Row, list[HtmlCell]]]]
 
 
 def bodies(table: Table) -> list[Body]:
@@ -91,14 +60,14 @@ def interval(low: float | None, high: float | None, scale: float) -> str:
 
 def _cell(
     row: Row, column: ColumnSpec, scale: float, usual: int, against: Mapping[tuple[str, str], Comparison]
-) -> Cell:
+) -> HtmlCell:
     value = row.values.get(column.name)
     if value is None:
-        return Cell("\N{EN DASH}")
+        return HtmlCell("\N{EN DASH}")
     found = against.get((row.group, column.name))
     std = "" if value.std is None else shown(value.std, scale)
     small = interval(value.low, value.high, scale) or (std and f"± {std}")
-    return Cell(
+    return HtmlCell(
         text=shown(value.mean, scale),
         sort=repr(value.mean),
         small="" if column.direction == "none" and value.std == 0 else small,  # a fact that is the same for all videos
@@ -131,9 +100,13 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _doubt(found: list[Discriminability], table: Table) -> str:
-    lost = [s for s in found if not s.separates]
-    if not lost:
-        return ""
-    where = "" if len(lost) == len(found) else f" at {'; '.join(place_text(s, table) for s in lost)}"
-    return f"does not separate random from the best row{where}"
+def doubts(table: Table) -> dict[str, str]:
+    """Return by column where it separates nothing from random choice, for those that do so somewhere."""
+    found = {}
+    for column in table.columns:
+        told = [one for one in table.discriminability if one.column == column.name]
+        lost = [place_text(one, table) for one in told if not one.separates]
+        where = "" if len(lost) == len(told) else f" at {'; '.join(lost)}"
+        if lost:
+            found[column.name] = f"does not separate random from the best row{where}"
+    return found

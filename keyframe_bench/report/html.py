@@ -13,7 +13,7 @@ from ..tables.format import shown
 from ..tables.load import cells_frame, load_run, read_cells, read_text
 from ..tables.spec import Row
 from ..tables.summary import coverage_sentence
-from .grid import bodies, heads, interval, place_text
+from .grid import bodies, doubts, interval, place_text
 from .health import health_rows
 from .quality import quality
 from .view import video_views
@@ -71,7 +71,7 @@ def render_report(out: str | Path) -> str:
         run=run,
         table=table,
         sentence=coverage_sentence(results, run, limit=5),
-        heads=heads(table),
+        doubts=doubts(table),
         bodies=bodies(table),
         methods=methods.values(),
         defects={row.extractor: row.known_defects for row in table.rows if row.known_defects},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..tables.format import Number, numbers, one_line, own_n
 from ..tables.spec import ColumnSpec, Row, Table
@@ -30,8 +31,8 @@ def to_markdown(table: Table, *, sentence: str = "") -> str:
     extra = list(table.settings)
     head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]
     align = [":--"] * (1 + len(extra)) + ["--:"] * (1 + len(table.columns))
-    lines = [f"**{escape(table.title)}**", "", _line(head), _line(align)]
-    lines += [_line(_cells(row, table, extra)) for row in table.rows]
+    lines = [f"**{escape(table.title)}**", "", line_of(head), line_of(align)]
+    lines += [line_of(_cells(row, table, extra)) for row in table.rows]
     if sentence:
         lines += ["", escape(sentence) + "."]
     if table.notes:
@@ -45,7 +46,8 @@ def _head(table: Table, column: ColumnSpec) -> str:
     return " ".join(part for part in (escape(column.name), column.arrow, n and f"({n})") if part)
 
 
-def _line(cells: list[str]) -> str:
+def line_of(cells: Iterable[str]) -> str:
+    """Return cells, which are Markdown already, as a line of a table."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -10,7 +10,7 @@ from ..tables.measure import Estimate
 from ..tables.notes import FEW_VIDEOS
 from ..tables.paper import PaperRow, PaperTable
 from ..tables.verdict import p_text
-from .markdown import escape
+from .markdown import escape, line_of
 from .trainings import training_provenance
 
 CLAIMS = ("claim", "paper", "measured", "holds if", "p (Holm)", "verdict")
@@ -89,7 +89,8 @@ def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
             why = f": {escape(verdict.note)}" if verdict.note else ""
             lines.append(_line(cells[:-1]).removesuffix("|") + f"| **{cells[-1]}**{why} |")
         lines.append("")
-    lines += [f"- {escape(note)}" for note in [*experiment.notes, *_legend(table), *_small(table), *_tested(table)]]
+    legend = [f"{name}: {about}" for name, about in table.columns if about]
+    lines += [f"- {escape(note)}" for note in [*experiment.notes, *legend, *_small(table), *_tested(table)]]
     return "\n".join([*lines, "", *provenance(table, run)]).strip("\n") + "\n"
 
 
@@ -139,17 +140,12 @@ def _tested(table: PaperTable) -> list[str]:
     ]
 
 
-def _legend(table: PaperTable) -> list[str]:
-    return [f"{name}: {about}" for name, about in table.columns if about]
-
-
 def _small(table: PaperTable) -> list[str]:
     """Say when intervals are of few videos."""
     if table.unit != "video":
         return []
-    found = [cell.found for row in table.rows for cell in row.cells] + [
-        e for v in table.verdicts for e in (v.found, *v.also)
-    ]
+    found = [cell.found for row in table.rows for cell in row.cells]
+    found += [one for verdict in table.verdicts for one in (verdict.found, *verdict.also)]
     few = [e.n for e in found if e is not None and e.low is not None and e.n < FEW_VIDEOS]
     return [f"intervals from fewer than {FEW_VIDEOS} videos (here down to {min(few)}) are too narrow"] if few else []
 
@@ -159,16 +155,16 @@ def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     experiment = table.experiment
     count = f"{table.n_videos} video{'s' if table.n_videos != 1 else ''}"
     replaced = f", in place of: {experiment.substitute}" if experiment.substitute else ""
-    lines = [
-        f"- data: {escape(', '.join(table.datasets) or 'none')}, {count}{escape(replaced)}; {escape(table.coverage)}"
-    ]
+    names = ", ".join(table.datasets) or "none"
+    lines = [f"- data: {escape(names)}, {count}{escape(replaced)}; {escape(table.coverage)}"]
     if experiment.kind == "training":
         lines = training_provenance(table, run)
     lines += [f"- warning: {escape(str(text))}" for text in run.get("warnings") or ()]
     absent = [f"{n.get('extractor')}: {n.get('reason')}" for n in run.get("not_run") or ()]
     lines += [f"- not run: {escape(text)}" for text in dict.fromkeys(absent)]
     if table.unit == "video":
-        lines.append(f"- brackets: 95 % bootstrap interval over videos; {_seeds(table)}")
+        seeds = f"methods that draw at random: {table.n_seeds} seed{'s' * (table.n_seeds != 1)}"
+        lines.append(f"- brackets: 95 % bootstrap interval over videos; {seeds}")
     commands = [*(run.get("earlier_commands") or ()), *([run["command"]] if run.get("command") else [])]
     lines += [f"- command: `{str(command).replace('`', '')}`" for command in commands]
     if run and run.get("table") != experiment.name:
@@ -183,9 +179,5 @@ def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _seeds(table: PaperTable) -> str:
-    return f"methods that draw at random: {table.n_seeds} seed{'s' if table.n_seeds != 1 else ''}"
-
-
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(escape, cells)) + " |"
+    return line_of(map(escape, cells))

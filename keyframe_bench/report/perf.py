@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..tables.format import one_line
-from .markdown import escape
+from .markdown import escape, line_of
 from .paper import number
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ _LEGEND = (
 
 def profile_markdown(record: Record) -> str:
     """Return the rows, what grows how, and where the numbers come from."""
-    lines = [f"**{escape(_title(record))}**", "", _line(_HEADS), _line([":--", *["--:"] * (len(_HEADS) - 1)])]
-    lines += [_line([escape(text) for text in row]) for row in _rows(record)]
+    lines = [f"**{escape(_title(record))}**", "", line_of(_HEADS), line_of([":--", *["--:"] * (len(_HEADS) - 1)])]
+    lines += [line_of([escape(text) for text in row]) for row in _rows(record)]
     lines += ["", *(f"- {escape(sentence)}" for sentence in (*_sentences(record), *_LEGEND))]
     if record.get("command"):
         lines.append(f"- command: `{str(record['command']).replace('`', '')}`")
@@ -137,7 +137,3 @@ def _ratio(value: float | None) -> str:
 
 def _times(n: int) -> str:
     return "once" if n == 1 else f"{n} times"
-
-
-def _line(cells: list[str] | tuple[str, ...]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -79,8 +79,10 @@ def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:
     """
     points = [p for p in data.points if p.x is not None and p.role != "ceiling"]
     levels = [p for p in data.points if p.x is None or p.role == "ceiling"]
-    low, high = _log_range([p.x for p in points if p.x is not None])
-    x_axis = _Axis(math.log10(low), math.log10(high), LEFT, RIGHT)
+    costs = [p.x for p in points if p.x is not None]
+    room = max(1.25, (max(costs) / min(costs)) ** 0.06)
+    low, high = min(costs) / room, max(costs) * room
+    x_axis = _Scale(math.log10(low), math.log10(high), LEFT, RIGHT)
     y_axis = _y_axis(data.points)
     xs = [x_axis.at(math.log10(p.x or low)) for p in points]
     lines = _levels(levels, y_axis, data.column, numbers)
@@ -103,7 +105,7 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
     everything = [p for curve in data.curves for p in curve]
     counts = [p.x for p in everything if p.x is not None]
     pad = 0.04 * (max(counts) - min(counts)) or 0.5
-    x_axis = _Axis(min(counts) - pad, max(counts) + pad, LEFT, RIGHT - 40)
+    x_axis = _Scale(min(counts) - pad, max(counts) + pad, LEFT, RIGHT - 40)
     y_axis = _y_axis([p for p in everything if p.role == "ceiling" or p.name == "random"], [p.y for p in everything])
     scale = max((abs(p.y) for p in everything), default=0.0)
     ends = [(x_axis.at(curve[-1].x or 0.0), y_axis.at(curve[-1].y)) for curve in data.curves]
@@ -122,7 +124,7 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
 
 
 @dataclass
-class _Axis:
+class _Scale:
     """A linear map from numbers to places in the view box."""
 
     low: float
@@ -140,16 +142,16 @@ class _Axis:
         return [(round(self.at(v), 1), f"{v:.{decimals}f}") for v in values]
 
 
-def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Axis:
+def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Scale:
     values = [v for p in points for v in (p.y, p.low, p.high) if v is not None] + list(more)
     low, high = min(values), max(values)
     span = high - low if high - low > 1e-9 * max(abs(low), abs(high)) else 0.0  # equal but for rounding
     pad = 0.06 * span or 0.05 * abs(high) or 0.05
-    return _Axis(low - pad, high + pad, BOTTOM, TOP)
+    return _Scale(low - pad, high + pad, BOTTOM, TOP)
 
 
 def _marks(
-    points: Sequence[Point], xs: Sequence[float], axis: _Axis, data: Tradeoff, numbers: Mapping[str, int]
+    points: Sequence[Point], xs: Sequence[float], axis: _Scale, data: Tradeoff, numbers: Mapping[str, int]
 ) -> list[Mark]:
     ys = [axis.at(p.y) for p in points]
     ends = [(x, p.low, p.high) for p, x in zip(points, xs, strict=True)]
@@ -176,7 +178,7 @@ def _marks(
     ]
 
 
-def _levels(levels: Sequence[Point], axis: _Axis, column: ColumnSpec, numbers: Mapping[str, int]) -> list[Line]:
+def _levels(levels: Sequence[Point], axis: _Scale, column: ColumnSpec, numbers: Mapping[str, int]) -> list[Line]:
     if not levels:
         return []
     ends = [(float(RIGHT), axis.at(p.y)) for p in levels]
@@ -209,7 +211,7 @@ def _staircase(points: Sequence[tuple[float, float]]) -> str:
     return f"M{points[0][0]} {points[0][1]}{steps}H{RIGHT}"
 
 
-def _band(curve: Sequence[Point], x_axis: _Axis, y_axis: _Axis) -> str:
+def _band(curve: Sequence[Point], x_axis: _Scale, y_axis: _Scale) -> str:
     known = [(x_axis.at(p.x or 0.0), p.low, p.high) for p in curve if p.low is not None and p.high is not None]
     if len(known) < 2:
         return ""
@@ -224,12 +226,6 @@ def _rounded(place: tuple[float, float]) -> tuple[float, float]:
 
 def _path(places: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in places)
-
-
-def _log_range(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    room = max(1.25, (high / low) ** 0.06)
-    return low / room, high * room
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

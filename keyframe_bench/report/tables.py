@@ -20,7 +20,7 @@ from .paper import paper_markdown, provenance
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedTable:
     """What is printed and written.
 
     Attributes
@@ -52,7 +52,7 @@ def rendered(
     stored: Mapping[str, Mapping[str, Any]],
     run: Mapping[str, Any],
     chosen: Sequence[str] = (),
-) -> Rendered:
+) -> RenderedTable:
     """Return the table of ``experiment`` from results alone.
 
     Parameters
@@ -88,7 +88,7 @@ def rendered(
     pictures, failure = _drawn(experiment, stored)
     words = [asdict(verdict, dict_factory=_data) for verdict in paper.verdicts]
     bib = bibliography(paper.references)
-    return Rendered(experiment.name, markdown, latex, bib, words, pictures, failure)
+    return RenderedTable(experiment.name, markdown, latex, bib, words, pictures, failure)
 
 
 def _drawn(experiment: Experiment, stored: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, bytes], str]:

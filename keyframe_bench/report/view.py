@@ -107,7 +107,7 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         file = out / "videos" / f"{record}.json"
         facts = (read_video_record(file, str(name), sha, []) if known else None) or {}  # a run names what is no record
         start, duration = _extent(facts, part, keyframes)
-        scene = _Scene(thumbnails_folder(out, sha) if known else None, index, start, duration, {})
+        scene = _TimeAxis(thumbnails_folder(out, sha) if known else None, index, start, duration, {})
         view = _view(scene, str(name), facts)
         of_row = dict(list(part[_LANE].sort_values("seed", kind="stable").groupby("group", sort=False)))
         lanes = (
@@ -120,7 +120,7 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
     return views
 
 
-def _view(scene: _Scene, name: str, facts: Mapping[str, Any]) -> VideoView:
+def _view(scene: _TimeAxis, name: str, facts: Mapping[str, Any]) -> VideoView:
     """Everything but the lanes and numbers."""
     start, duration = scene.start, scene.duration
     change = facts.get("change") or {}
@@ -151,7 +151,7 @@ def _view(scene: _Scene, name: str, facts: Mapping[str, Any]) -> VideoView:
 
 
 @dataclass
-class _Scene:
+class _TimeAxis:
     """The time axis and the pictures of one video, shared by its lanes."""
 
     folder: Path | None
@@ -170,7 +170,7 @@ class _Scene:
             reason = ": ".join(part for part in (first["error_type"], first["error_message"]) if part)
             return Lane(row.label, row.role, "", error=f"{first['status']}: {reason or 'no reason was recorded'}")
         found = keyframes.get(good[0])
-        if not found:  # the people's own row: the annotation lanes show their key frames
+        if not found:  # the human row: the annotation lanes show their key frames
             return None
         thumbs = self._thumbs(found)
         detail = [f"{len(thumbs)} frame{'s' if len(thumbs) != 1 else ''}"]

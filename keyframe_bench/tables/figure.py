@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from ..core.checkpoint import Checkpoint
     from ..training.clips import Clips
 
-Cell = Mapping[str, Any]
-
 
 class Figure(ABC):
     """A picture of a table, and what must be measured for it; registered under the name that YAML files use.
@@ -51,6 +49,6 @@ class Figure(ABC):
         """Return what a training's cell must hold for the picture: plain data, not kept in small files."""
         return {}
 
-    def draw(self, cells: Sequence[Cell], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
         """Return the picture as PNG, from good cells; None where these hold nothing to draw."""
         return None

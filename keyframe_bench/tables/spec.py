@@ -142,7 +142,7 @@ class Row:
     values : dict
         Column name to `Value`; a column that is not measurable for any video of this row is absent.
     known_defects : str
-        Of other people's tools, run as they are.
+        Of third-party tools, run as they are.
     fallbacks, shortfalls : mapping
         Why key frames are a fallback, or fewer than asked for (`KeyFrames`), to the number of such videos.
     seen : str
@@ -307,7 +307,7 @@ class Table:
     def settings(self) -> tuple[str, ...]:
         """Those of dataset, budget and sampling in which rows differ, so that they must be columns.
 
-        The people's own row does not count: they had no budget.
+        The human row does not count: it has no budget.
         """
         names, rows = ("dataset", "budget", "sampling"), [row for row in self.rows if row.extractor != HUMAN]
         return tuple(name for name in names if len({getattr(row, name) for row in rows}) > 1)

@@ -22,7 +22,7 @@ class Point:
         Of `row_names`.
     role : {"control", "method", "ceiling"}
     x : float or None
-        Cost, or key frames; None when it was not measured (people cost nothing).
+        Cost, or key frames; None when it was not measured (human annotators cost nothing).
     y : float
         The mean of the column.
     low, high : float or None

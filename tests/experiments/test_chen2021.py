@@ -100,16 +100,14 @@ def test_every_table_runs_at_smoke_scale_and_is_the_same_from_small_results(name
     assert main(["results", "diff", str(out), str(saved)]) == 0
 
 
-def test_tables_share_their_trainings(made, folder):
+def test_tables_share_trainings_and_the_same_command_again_trains_and_evaluates_nothing(
+    made, folder, monkeypatch, capsys
+):
     made("chen2021/table5")
     before = trainings(folder)
-    for name in ("chen2021/figure4a", "chen2021/figure4b"):
-        made(name)
-    assert trainings(folder) == before
-
-
-def test_the_same_command_again_trains_and_evaluates_nothing(made, folder, monkeypatch, capsys):
     _, out = made("chen2021/figure4a")
+    made("chen2021/figure4b")
+    assert trainings(folder) == before
     before = trainings(folder), (out / "figure4a.md").read_text("utf-8")
 
     def again(*_args, **_more):
@@ -163,21 +161,16 @@ def settings(name, scale):
     return found
 
 
-@pytest.mark.parametrize("scale", ["smoke", "cpu", "paper"])
-def test_runs_of_one_name_are_one_training_in_all_tables(scale):
-    known = settings("chen2021/table6", scale)
-    for name in ("table5", "figure4a", "figure4b"):
-        mine = settings(f"chen2021/{name}", scale)
-        assert {run: known[run] for run in mine} == mine
-    assert settings("chen2021/figure1", scale)["mix"] == settings("chen2021/figure2", scale)["ae_test_01"]
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_three_seeds_decide_beyond_smoke_scale(name):
-    experiment = load_experiment(name)
-    assert all(len(experiment.scale(scale)["seeds"]) >= 3 for scale in ("cpu", "paper"))
-    full = settings(name, "paper").values()
-    assert all(options["width"] == options["geometry"] == 1 for options, *_ in full)
+def test_runs_of_one_name_are_one_training_in_all_tables_and_three_seeds_decide():
+    for scale in ("smoke", "cpu", "paper"):
+        known = settings("chen2021/table6", scale)
+        for name in ("table5", "figure4a", "figure4b"):
+            mine = settings(f"chen2021/{name}", scale)
+            assert {run: known[run] for run in mine} == mine
+        assert settings("chen2021/figure1", scale)["mix"] == settings("chen2021/figure2", scale)["ae_test_01"]
+    for name in TRAINED:
+        assert all(len(load_experiment(name).scale(scale)["seeds"]) >= 3 for scale in ("cpu", "paper"))
+        assert all(options["width"] == options["geometry"] == 1 for options, *_ in settings(name, "paper").values())
 
 
 @pytest.mark.parametrize(
@@ -375,27 +368,23 @@ def committed_verdicts(name):
     return {v.claim: v for v in verdicts(load_experiment(name), load_results(results))}
 
 
-def test_events_that_evenly_spread_frames_keep_too_are_no_merit():
+def test_what_a_control_passes_too_is_no_merit_and_what_is_sharper_is_so_by_both_measures():
     found = committed_verdicts("chen2021/figure4b")
     (kept,) = (v for claim, v in found.items() if claim.startswith("what happens is retained"))
     assert kept.verdict == "not tested"
     assert "evenly spread" in kept.note and "without the network" in kept.note
     assert all(v.controls for v in found.values())  # each of them is one that a control could pass
-
-
-def test_what_is_sharper_is_so_by_both_measures():
     sharp = {claim: v for claim, v in committed_verdicts("chen2021/figure1").items() if "sharp" in claim}
-    assert len(sharp) == 7
-    assert all(len(v.also) == 1 for v in sharp.values())
+    assert len(sharp) == 7 and all(len(v.also) == 1 for v in sharp.values())
     (mix,) = (v for claim, v in sharp.items() if claim.startswith("Mix is sharper than MS-SSIM"))
     assert mix.verdict == "undecided"
 
 
-@pytest.mark.parametrize("scale", ["smoke", "cpu", "paper"])
-def test_the_leak_is_measured_with_every_network_of_table_4(scale):
+def test_the_leak_is_measured_with_every_network_of_table_4():
     experiment = load_experiment("chen2021/table4")
-    runs = {(run["options"]["network"], run["data"]) for run in experiment.runs_at(scale)}
-    assert {(f"p2_{i}", data) for i in (1, 2, 3) for data in ("cam_a", "cam_a_random")} == runs
+    expected = {(f"p2_{i}", data) for i in (1, 2, 3) for data in ("cam_a", "cam_a_random")}
+    for scale in ("smoke", "cpu", "paper"):
+        assert {(run["options"]["network"], run["data"]) for run in experiment.runs_at(scale)} == expected
     assert sum("random split" in claim["claim"] for claim in experiment.claims) == 3
 
 

@@ -115,6 +115,7 @@ def test_tables_share_trainings_and_the_same_command_again_trains_and_evaluates_
 
     for name in ("fit", "evaluate"):
         monkeypatch.setattr(Autoencoder, name, again)
+    capsys.readouterr()
     words = [f"out={out}", f"trainings={folder / 'trainings'}"]
     assert main(["table", "chen2021/figure4a", "scale=smoke", *words]) == 0
     table = [line for line in before[1].splitlines() if line.startswith("|")]

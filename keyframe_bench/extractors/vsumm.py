@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clip import Clip
-from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
@@ -47,6 +46,7 @@ class Vsumm(Extractor):
     """
 
     reference = "deavila2011vsumm"
+    needs = (HueHistogram(bins=16, height=60, width=80), GrayStd(height=60, width=80))  # GrayStd tells blank frames
     supports = frozenset({"fixed", "free"})
     budget_rule = "k clusters, one frame each; similar key frames are dropped"
     may_return_fewer = "similar key frames are dropped, and there are no more clusters than distinct histograms"
@@ -74,11 +74,6 @@ class Vsumm(Extractor):
     def stochastic(self) -> bool:  # type: ignore[override]  # depends on a parameter here
         """True with k-means++ only."""
         return self.init == "kmeans++"
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """Hue histograms, and the grey contrast that tells blank frames."""
-        return (HueHistogram(bins=16, height=60, width=80), GrayStd(height=60, width=80))
 
     @property
     def sampling(self) -> str | None:

@@ -80,8 +80,9 @@ class Backbone:
         rows = []
         with torch.inference_mode():
             for i in range(0, len(images), _BATCH):
-                batch = torch.from_numpy(images[i : i + _BATCH]).to(self.device).permute(0, 3, 1, 2).float() / 255
-                rows.append(self.module((batch - self.mean) / self.std).flatten(1).float().cpu().numpy())
+                batch = torch.from_numpy(images[i : i + _BATCH]).to(self.device)  # [b, H, W, 3]
+                batch = batch.permute(0, 3, 1, 2).float() / 255  # [b, 3, H, W]
+                rows.append(self.module((batch - self.mean) / self.std).flatten(1).float().cpu().numpy())  # [b, D]
         return np.concatenate(rows).astype(np.float32, copy=False)
 
 

@@ -63,11 +63,7 @@ def code_distances(
     """
     if space == "feature_mix":
         scaled = _scaling(codes.shape[1], low, high)
-
-        def pictures(rows: slice) -> Tensor:
-            return scaled(codes[rows])
-
-        return _loss_distances(loss, pictures, pictures)
+        return _loss_distances(loss, lambda rows: scaled(codes[rows]), lambda rows: scaled(codes[rows]))
     measure: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] = {
         "feature_l1": lambda rows, row: np.abs(rows - row).mean(axis=1),
         "feature_l2": lambda rows, row: np.sqrt(np.square(rows - row).mean(axis=1)),
@@ -106,7 +102,7 @@ def _loss_distances(
 
 def _pictures(rows: NDArray[np.uint8]) -> Tensor:
     """Return float32 [B, 3, H, W] in 0 to 1 of uint8 [B, H, W, 3]."""
-    return torch.tensor(rows).permute(0, 3, 1, 2).float().div_(255)  # a copy: rows may be read-only
+    return torch.tensor(rows).permute(0, 3, 1, 2).float().div_(255)  # [B, 3, H, W], a copy: rows may be read-only
 
 
 def _scaling(channels: int, low: Sequence[float], high: Sequence[float]) -> Callable[[NDArray[np.float32]], Tensor]:

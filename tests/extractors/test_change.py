@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.histogram_distance import HistogramDistance
@@ -70,23 +67,6 @@ def test_the_factor_is_a_knob_on_the_number_of_key_frames(cut):
 
 def test_a_budget_takes_the_largest_changes_the_earlier_of_equals(cut):
     assert cut(PixelDistance(), [0, 5, 1, 5, 1, 5, 9, 1], 4).segments[:, 0].tolist() == [0, 1, 3, 6]
-
-
-@both
-@given(arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 2, width=32)), st.integers(1, 50))
-def test_exactly_k_frames(cut, extractor, change, k):
-    assert len(cut(extractor, change, k)) == min(k, len(change))
-
-
-@given(
-    arrays(np.float32, st.integers(1, 60), elements=st.integers(0, 1000).map(lambda v: v / 8)),
-    st.sampled_from(["mean", "mean+std", "rolling", "adaptive"]),
-    st.sampled_from([2.0**-6, 0.5, 2.0, 16.0]),
-)
-def test_key_frames_do_not_depend_on_how_strong_the_motion_is(cut, change, rule, scale):
-    """The claim "the mean handles high and low movement": exact."""
-    extractor = PixelDistance(rule)
-    assert cut(extractor, change).frames.tolist() == cut(extractor, change * scale).frames.tolist()
 
 
 @both

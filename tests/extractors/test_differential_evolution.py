@@ -79,19 +79,6 @@ def test_consecutive_pairs_may_alternate_between_two_views_and_all_pairs_do_not(
     assert len(set(scene[alternating.frames // 12].tolist())) < 4
 
 
-def test_more_generations_are_better_on_average() -> None:
-    rows = pictures(80)
-
-    def mean_of_runs(generations: int) -> float:
-        extractor = DifferentialEvolution(generations=generations, population=10)
-        clip = clip_of(extractor, rows)
-        chosen = [run_extractor(extractor, clip, 5, rng=rng_for(seed)).frames // 12 for seed in range(4)]
-        return float(np.mean([ssim(rows[a], rows[b]) for c in chosen for a, b in pairwise(c)]))
-
-    none, ten, hundred = (mean_of_runs(generations) for generations in (0, 10, 100))
-    assert none > ten > hundred
-
-
 @pytest.mark.parametrize(("duration_s", "expected"), [(80.0, 10), (81.0, 11), (1.0, 1), (0.0, 1), (9999.0, 60)])
 def test_a_free_budget_grows_with_the_duration(duration_s: float, expected: int) -> None:
     extractor = DifferentialEvolution(generations=1)

@@ -14,9 +14,7 @@ NAMES = Metric.registry.names()
 def noisy_clip(make_clip):
     rng = np.random.default_rng(0)
     return make_clip(
-        60,
-        hue=rng.dirichlet(np.full(16, 0.3), 60),
-        gray=rng.integers(0, 256, (60, 18, 32), dtype=np.uint8),
+        60, hue=rng.dirichlet(np.full(16, 0.3), 60), gray=rng.integers(0, 256, (60, 18, 32), dtype=np.uint8)
     )
 
 

@@ -18,12 +18,7 @@ TWICE = [RED, RED, GREEN, GREEN, BLUE, BLUE, CYAN, CYAN, PINK, PINK]
     ("hue", "chosen", "users", "expected"),
     [
         # Summary R, G, B. User 0: R, R, G: the second R finds no free red. User 1: 3 wrong ones for one frame.
-        (
-            TWICE,
-            [0, 2, 4],
-            [[0, 1, 3], [8]],
-            {"cus_a": 1 / 3, "cus_e": (1 / 3 + 3) / 2, "cus_p": 1 / 3},
-        ),
+        (TWICE, [0, 2, 4], [[0, 1, 3], [8]], {"cus_a": 1 / 3, "cus_e": (1 / 3 + 3) / 2, "cus_p": 1 / 3}),
         (TWICE, [0, 2, 4], [[0, 1, 3], [8]], {"cus_f": 1 / 3, "cus_f_max": 2 / 3, "cus_p_max": 2 / 3, "cus_flat": 1}),
         # Mean of F, not F of means.
         (TWICE, [0, 2, 4, 6], [[0], [0, 2, 4, 6]], {"cus_f": (2 / 5 + 1) / 2, "cus_p": 5 / 8, "cus_r": 1}),

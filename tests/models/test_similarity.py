@@ -98,7 +98,7 @@ def doubles(pictures: Tensor) -> np.ndarray:
     return pictures.double().numpy()
 
 
-def test_windows_wider_than_the_picture_are_clipped() -> None:
+def test_windows_wider_than_the_image_are_clipped() -> None:
     x, y = pair(12, 24, n=1, channels=8)
     expected = [sigma_map(a, b, "reflect", (11, 16)).mean() for a, b in zip(doubles(x)[0], doubles(y)[0], strict=True)]
     assert SigmaMsSsim()(x, y).item() == pytest.approx(np.mean(expected), abs=1e-5)

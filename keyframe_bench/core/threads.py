@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import count
 from typing import TypeVar
+
+from .errors import OutOfMemoryError
 
 T = TypeVar("T")
 R = TypeVar("R")
+_LOOK_S = 2.0  # how often a wait looks whether threads still live
+_numbers = count()
 
 
 def in_order(
@@ -25,17 +31,30 @@ def in_order(
         Default: one per core.
     room : callable, optional
         Returns how many results may be pending now; default: four per thread.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If the threads ended without a result: with no memory left, a thread cannot even say so.
     """
     threads = threads or n_cores()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="keyframe_bench-pictures")
+    name = f"keyframe_bench-{next(_numbers)}"
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    def result(future: Future[R]) -> R:
+        while not wait([future], timeout=_LOOK_S).done:
+            if not any(thread.name.startswith(f"{name}_") for thread in threading.enumerate()) and not future.done():
+                raise OutOfMemoryError("the threads ended")
+        return future.result()
+
     waiting: deque[Future[R]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
             while len(waiting) >= (4 * threads if room is None else max(1, room())):
-                yield waiting.popleft().result()
+                yield result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield result(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -124,6 +124,12 @@ def test_a_file_that_cannot_be_opened_without_memory_is_not_called_damaged(
             opened(tmp_path / "text.mp4")
 
 
+def test_a_decoding_thread_that_ends_without_a_word(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threading.Thread.run", lambda _: None)
+    with pytest.raises(OutOfMemoryError):
+        read_pass(large, {"2fps": [Gray()]})
+
+
 def test_no_room_for_a_decoding_thread(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefetch, "has_room", lambda n: False)
     with pytest.raises(OutOfMemoryError):

@@ -16,7 +16,7 @@ from ..core.split import Split
 from ..datasets.base import VideoItem
 from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData
-from ..training.division import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
+from ..training.splits import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
 from ..video.onepass import read_pass
 from .failures import UntrainedError, described, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant

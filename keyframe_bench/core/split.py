@@ -25,7 +25,7 @@ class Split:
           the usual split of photographs.
         * ``kfold``: whole videos (groups), each held out in one of the folds.
         * ``given``: the data set's own division.
-        * ``file``: from a JSON file (`keyframe_bench.training.division`).
+        * ``file``: from a JSON file (`keyframe_bench.training.splits`).
     value : float
         Share that trains, or the number of folds.
     path : str

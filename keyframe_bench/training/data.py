@@ -18,8 +18,8 @@ from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
 from ..video.frame_folder import FrameFolder
-from .division import Fold, folds_of, grouped, refuse_parted, split_document, split_name
-from .reading import Parts, Report, read_parts
+from .reading import DataReader, Parts, Report
+from .splits import Fold, folds_of, grouped, refuse_parted, split_document, split_name
 
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
 _NUMBERS = (
@@ -164,7 +164,7 @@ class TrainingData:
         UsageError
             If a part would be empty.
         """
-        return read_parts(self, features, report)
+        return DataReader(self, features, report).parts()
 
 
 def _is_annotated(item: VideoItem) -> bool:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
     from torch import nn
 
-    from .keeper import Keeper
     from .module import LossModule
+    from .training_checkpoint import TrainingCheckpoint
 
 
 @dataclass(frozen=True)
@@ -84,27 +84,27 @@ def fit_module(
             "of one module: train all networks as one"
         )
     require_lightning()
-    from .keeper import Keeper
     from .machine import machine, resolved_precision, undisturbed
     from .state import read_state
-    from .tracking import tracked
+    from .training_checkpoint import TrainingCheckpoint
+    from .wandb_logger import tracked
 
     options = session.options
     assert isinstance(options, NetworkOptions)
     with undisturbed(session.seed, threads):
         session.facts |= {"machine": machine(), "precision": resolved_precision(options.precision)}
-        keeper = Keeper(session, options, batches)
+        callback = TrainingCheckpoint(session, options, batches)
         folder = session.folder
         resuming = all(path.is_file() for path in (folder.state, folder.best, folder.last))
         if not resuming:
             folder.state.unlink(missing_ok=True)  # checkpoints of its epochs are gone
         else:
-            keeper.load_state_dict(read_state(folder.state)["callbacks"][keeper.state_key])
+            callback.load_state_dict(read_state(folder.state)["callbacks"][callback.state_key])
         module = made()
         module.n_steps = len(batches.train) * options.epochs
         if not is_over(session.history, options):
             with tracked(session) as loggers:
-                _train(module, batches, session, keeper, loggers, resuming=resuming)
+                _train(module, batches, session, callback, loggers, resuming=resuming)
         return _finished(session, module.model, finish)
 
 
@@ -119,9 +119,15 @@ def require_lightning() -> None:
 
 
 def _train(
-    module: LossModule, batches: Batches, session: Session, keeper: Keeper, loggers: list[Logger], *, resuming: bool
+    module: LossModule,
+    batches: Batches,
+    session: Session,
+    callback: TrainingCheckpoint,
+    loggers: list[Logger],
+    *,
+    resuming: bool,
 ) -> None:
-    trainer = _trainer(session, keeper, loggers)
+    trainer = _trainer(session, callback, loggers)
     try:
         trainer.fit(
             module,
@@ -133,13 +139,13 @@ def _train(
         raise KeyboardInterrupt from stop
 
 
-def _trainer(session: Session, keeper: Keeper, loggers: list[Logger]) -> Trainer:
+def _trainer(session: Session, callback: TrainingCheckpoint, loggers: list[Logger]) -> Trainer:
     """Return Lightning's trainer; another strategy, or more devices, would be given here."""
     import pytorch_lightning as pl
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-    from .keeper import StateFile
     from .machine import resolved_precision
+    from .training_checkpoint import StateFile
 
     options = session.options
     assert isinstance(options, NetworkOptions)
@@ -148,7 +154,7 @@ def _trainer(session: Session, keeper: Keeper, loggers: list[Logger]) -> Trainer
         devices=1,
         precision="bf16-mixed" if resolved_precision(options.precision) == "bf16" else "32-true",
         max_epochs=options.epochs,
-        callbacks=[keeper],
+        callbacks=[callback],
         logger=loggers or False,
         # A scheduler's job is one process here, whatever its variables say.
         plugins=[StateFile(session.folder.state), LightningEnvironment()],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,9 @@ from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, read_pass
 from ..video.store import FeatureStore
 from ..video.stored_pass import is_stored, read_stored_pass
-from .alike import LOOK_HEIGHT, LOOK_WIDTH
 from .clips import Clips
-from .division import divided_frames
-from .photographs import divide_photographs
+from .image_split import LOOK_HEIGHT, LOOK_WIDTH, divide_images
+from .splits import divided_frames
 
 if TYPE_CHECKING:
     from .data import TrainingData
@@ -40,19 +40,16 @@ Index = NDArray[np.int64]
 Report = Callable[[str], None]
 
 TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
-_BLACK = 24  # levels of 255 that the noise of a covered lens stays below
+_BLACK = 24  # grey levels of 255 that the noise of a covered lens stays below
 _OPEN_FILES = 512  # of rows, half of what a process may usually open
 _NAMED = 5  # files that a message names
 _MUCH_BYTES = 1e9
+_LOOK = Rgb(height=LOOK_HEIGHT, width=LOOK_WIDTH)  # the small image by which images are compared
 
 
 def rows_folder() -> Path:
     """Return where rows of trainings are kept: apart from the features of runs, which would push them out."""
     return cache_folder() / "rows"
-
-
-LOOK = Rgb(height=LOOK_HEIGHT, width=LOOK_WIDTH)
-"""The small picture by which photographs are compared."""
 
 
 @dataclass(frozen=True)
@@ -64,71 +61,64 @@ class Parts:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def trained_on(self) -> list[dict[str, Any]]:
-        """Return for each video and part the range of time that is looked at: what leaks are told by."""
+        """Return for each video and part the range of time that was used, in seconds: leaks are found by it."""
         found = []
         for part, clips in (("train", self.train), ("validation", self.validation)):
             for clip in clips:
-                times = [float(clip.times.min()), float(clip.times.max())]
-                names = {"video": clip.video.name, "part": part}
-                if clip.video.sha256:  # pictures in memory have none
-                    names["sha256"] = clip.video.sha256
-                found.append({**names, "start_s": times[0], "end_s": times[1]})
+                sha256 = {"sha256": clip.video.sha256} if clip.video.sha256 else {}  # images in memory have none
+                times = {"start_s": float(clip.times.min()), "end_s": float(clip.times.max())}
+                found.append({"video": clip.video.name, "part": part, **sha256, **times})
         return found
 
 
-def read_parts(data: TrainingData, features: Sequence[Feature], report: Report) -> Parts:
-    """Return the clips of `TrainingData.read`."""
-    return _Reader(data, tuple(dict.fromkeys(features)), report).parts()
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """What photographs of a folder are told apart by: paths, digests of pixels, and small pictures [n, ...]."""
+class _Images(NamedTuple):
+    """What images of a folder are told apart by: paths, digests of pixels, and small images [n, ...]."""
 
     names: list[str]
     pixels: list[bytes]
     looks: NDArray[np.uint8]
 
 
-class _Reader:
-    """One reading of all videos of a training."""
+class DataReader:
+    """One reading of all videos of a training; see `TrainingData.read`."""
 
-    def __init__(self, data: TrainingData, features: tuple[Feature, ...], report: Report) -> None:
+    def __init__(self, data: TrainingData, features: Sequence[Feature], report: Report) -> None:
         self.data = data
-        self.features = features
+        self.features = tuple(dict.fromkeys(features))
         self.report = report
         self.store = FeatureStore(rows_folder(), int(data.cache_gb * 1e9)) if data.cache_gb else None
-        self.photographs = all(item.photographs for item in data.items)
-        self.cameras = {item.id: item.group for item in data.listed if item.group}
+        self.of_images = all(item.photographs for item in data.items)
+        # Images are told apart by their pixels and looks as well.
+        self.needed = (*self.features, PictureId(), _LOOK) if self.of_images else self.features
         self.problems: dict[str, list[str]] = {}
         self.unreadable: dict[str, str] = {}
         self.copies: dict[str, str] = {}
-        self.same: dict[int, int] = {}  # of videos that stay, to the first with the same frames
-        self.looks: dict[int, _Looks] = {}
-        self._told = time.monotonic()
+        self.same: dict[int, int] = {}  # number of an annotated video to that of the first with the same frames
+        self.images: dict[int, _Images] = {}
 
     def parts(self) -> Parts:
-        self._announce()
-        counts = self._counts()
+        """Decode what is not stored, and return both parts."""
+        data = self.data
+        self._announce_size()
+        counts = self._read_videos()
         for problem in self.store.problems if self.store else ():
             self.report(problem)
         if not counts:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.unreadable.items())[:_NAMED])
-            raise UsageError(f"data set {self.data.dataset.name!r}: none of it can be decoded ({reasons})")
+            raise UsageError(f"data set {data.dataset.name!r}: none of it can be decoded ({reasons})")
         train, validation, facts = self._divided(counts)
         if not (len(train) and len(validation)):
             raise UsageError(
-                f"data set {self.data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} "
-                f"for validation at split={self.data.split}, sampling={self.data.sampling}; training needs at least "
+                f"data set {data.dataset.name!r} leaves {len(train)} frames for training and {len(validation)} "
+                f"for validation at split={data.split}, sampling={data.sampling}; training needs at least "
                 "one of either: add videos or frames"
             )
         opened = lru_cache(maxsize=max(1, _OPEN_FILES // (len(self.features) + 1)))(self._clip)  # of both parts
-        clips = [
-            Clips(opened, places, mirrored=self.photographs, name=self.data.dataset.caption)
-            for places in (train, validation)
-        ]
+        trained, held_out = (
+            Clips(opened, places, mirrored=self.of_images, name=data.dataset.caption) for places in (train, validation)
+        )
         facts = {**self._facts(counts), **facts, "train": len(train), "validation": len(validation)}
-        return Parts(clips[0], clips[1], facts)
+        return Parts(trained, held_out, facts)
 
     def _pass(self, item: VideoItem, features: Sequence[Feature]) -> Pass:
         requests, sha256 = {self.data.sampling: features}, self.data.sha256_of(item)
@@ -143,73 +133,63 @@ class _Reader:
         known = None if shown is None else shown.aligned(read.times, item.id)
         return read.clip(self.data.sampling, self.features, known)
 
-    def _announce(self) -> None:
+    def _announce_size(self) -> None:
         """Say how much disk the rows that are not stored yet will take, where that is much."""
-        total, row_bytes, every, sampling = 0.0, 0, str(EVERY), self.data.sampling
+        frames, row_bytes, every = 0.0, 0, str(EVERY)
         for item in self.data.items:
-            if self.store and is_stored(sampling, self._wanted, self.store, self.data.sha256_of(item)):
+            if self.store and is_stored(self.data.sampling, self.needed, self.store, self.data.sha256_of(item)):
                 continue
-            try:
+            with suppress(VideoError):  # reported when it is decoded
                 with open_video(item.path) as reader:
-                    total += _expected(reader, Sampling.parse(sampling))
+                    frames += _expected_frames(reader, Sampling.parse(self.data.sampling))
                 if not row_bytes:
-                    clip = read_pass(item.path, {every: self._wanted}, limit=1).clip(every, self._wanted)
+                    clip = read_pass(item.path, {every: self.needed}, limit=1).clip(every, self.needed)
                     row_bytes = sum(rows.nbytes for rows in clip.columns.values())
-            except VideoError:  # told when it is decoded
-                continue
-        if (size := total * row_bytes) > _MUCH_BYTES:
+        if (size := frames * row_bytes) > _MUCH_BYTES:
             left = "" if size < self.data.cache_gb * 1e9 else f", more than cache_gb={self.data.cache_gb:g} keeps"
-            self.report(f"rows of about {total:.0f} frames take {size / 1e9:.1f} GB in {str(rows_folder())!r}{left}")
+            self.report(f"rows of about {frames:.0f} frames take {size / 1e9:.1f} GB in {str(rows_folder())!r}{left}")
 
-    def _counts(self) -> dict[int, int]:
+    def _read_videos(self) -> dict[int, int]:
         """Decode every video, and return how many sampled frames each has that counts, by number."""
-        counts: dict[int, int] = {}
+        data, counts, reported = self.data, {}, time.monotonic()
         seen: dict[tuple[str, bytes], int] = {}
         sizes: dict[str, tuple[str, int, int]] = {}
-        for number, item in enumerate(self.data.items):
-            self._tell(f"reading {number + 1} of {len(self.data.items)}: {item.id}")
+        cameras = {item.id: item.group for item in data.listed if item.group}
+        for number, item in enumerate(data.items):
+            if time.monotonic() - reported >= TOLD_EVERY_S:
+                reported = time.monotonic()
+                self.report(f"reading {number + 1} of {len(data.items)}: {item.id}")
             try:
-                read = self._pass(item, self._wanted)
+                read = self._pass(item, self.needed)
             except VideoError as error:
                 self.unreadable[item.id] = error.reason
                 continue
-            clip = read.clip(self.data.sampling, self._wanted)
+            clip = read.clip(data.sampling, self.needed)
             rows = clip[self.features[0]] if self.features else None  # a prior of positions reads none
-            if self.photographs:
-                names, ids = _names(item, clip), [row.tobytes() for row in clip[PictureId()]]
-                self.looks[number] = _Looks(names, ids, np.array(clip[LOOK]))
+            if self.of_images:
+                ids = [row.tobytes() for row in clip[PictureId()]]
+                self.images[number] = _Images(_image_names(item, clip), ids, np.array(clip[_LOOK]))
             elif not item.photographs:
-                self._same_view(item, read, sizes)
-                kind = self.data.sha256_of(item).encode() if rows is None else _digest(rows)
-                first = seen.setdefault((item.group, kind), number)
-                if first != number and not self.data.annotated:
-                    self.copies[item.id] = f"the frames of {self.data.items[first].id}"
-                    continue
-                if first != number:
+                if data.split.by_frames and item.id in cameras:
+                    self._require_one_size(item, read, sizes, cameras[item.id])
+                content = data.sha256_of(item).encode() if rows is None else _digest(rows)
+                first = seen.setdefault((item.group, content), number)
+                if first != number and data.annotated:
                     self.same[number] = first
-            end = read.info.n_frames if self.data.until is None else self.data.until[item.id]
-            counts[number] = int(np.searchsorted(clip.ordinals, end))
+                elif first != number:
+                    self.copies[item.id] = f"the frames of {data.items[first].id}"
+                    continue
+            end = read.info.n_frames if data.until is None else data.until[item.id]
+            if count := int(np.searchsorted(clip.ordinals, end)):
+                counts[number] = count
             if told := [*read.health.problems, *([] if rows is None else _monotonous(rows))]:
                 self.problems[item.id] = told
-        return {number: count for number, count in counts.items() if count}
+        return counts
 
-    def _tell(self, text: str) -> None:
-        """Report how far it is, if the time for it has come."""
-        now = time.monotonic()
-        if now - self._told >= TOLD_EVERY_S:
-            self._told = now
-            self.report(text)
-
-    @property
-    def _wanted(self) -> tuple[Feature, ...]:
-        """Features of the pass: photographs are told apart by their pixels and looks as well."""
-        return (*self.features, PictureId(), LOOK) if self.photographs else self.features
-
-    def _same_view(self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, int, int]]) -> None:
-        """Refuse videos of a group that are divided in time like one, of a fixed camera, and differ in size."""
-        camera = self.cameras.get(item.id)
-        if camera is None or not self.data.split.by_frames:
-            return
+    def _require_one_size(
+        self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, int, int]], camera: str
+    ) -> None:
+        """Raise `UsageError` where videos of one fixed camera, divided in time like one, differ in size."""
         size = read.info.height, read.info.width
         first, *wanted = sizes.setdefault(camera, (item.id, *size))
         if (*size,) != (*wanted,) or read.health.size_changes:
@@ -222,9 +202,9 @@ class _Reader:
     def _divided(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
         """Return the places of either part (`Clips.places`), and facts about the division."""
         data, split = self.data, self.data.split
-        if self.photographs and split.kind == "frames":
-            return self._divided_photographs(counts)
-        sides: tuple[list[Index], list[Index]] = ([], [])
+        if self.of_images and split.kind == "frames":
+            return self._divided_images(counts)
+        sides: tuple[list[Index], list[Index]] = ([_frames([], counts)], [_frames([], counts)])
         if split.by_frames:
             for group in dict.fromkeys(data.items[number].group for number in counts):
                 mine = [n for n in counts if data.items[n].group == group]
@@ -233,40 +213,35 @@ class _Reader:
                 parts = divided_frames(len(frames), split, data.split_seed) if len(frames) > 1 else one
                 for side, part in zip(sides, parts, strict=True):
                     side.append(frames[part])
-                    side += [_moved(frames[part], self.same[n], n) for n in mine if n in self.same]
+                    for copy in (n for n in mine if n in self.same):  # its frames go where those of the first go
+                        here = frames[part][frames[part][:, 0] == self.same[copy], 1]
+                        side.append(np.stack([np.full(len(here), copy), here], axis=1))
         else:
             fold = data.chosen_fold()
             for side, ids in zip(sides, (fold.train, fold.test), strict=True):
                 side.append(_frames([n for n in counts if data.items[n].id in ids], counts))
-        train, validation = (np.concatenate([_frames([], counts), *side]) for side in sides)
-        validation, facts = self._unseen(train, validation) if self.photographs else (validation, {})
+        train, validation = (np.concatenate(side) for side in sides)
+        validation, facts = self._unseen(train, validation) if self.of_images else (validation, {})
         return _thinned(train, data.limit), _thinned(validation, data.limit_validation), facts
 
     def _unseen(self, train: Index, validation: Index) -> tuple[Index, dict[str, Any]]:
-        """Return the held-out photographs of which no copy trains, and facts about the others."""
-        seen = {self.looks[n].pixels[place]: self.looks[n].names[place] for n, place in train.tolist()}
-        first = [seen.get(self.looks[n].pixels[place]) for n, place in validation.tolist()]
+        """Return the held-out images of which no copy trains, and facts about the others."""
+        seen = {self.images[n].pixels[place]: self.images[n].names[place] for n, place in train.tolist()}
+        first = [seen.get(self.images[n].pixels[place]) for n, place in validation.tolist()]
         places = zip(first, validation.tolist(), strict=True)
-        copies = [f"{self.looks[n].names[place]} is {other}" for other, (n, place) in places if other is not None]
+        copies = [f"{self.images[n].names[place]} is {other}" for other, (n, place) in places if other is not None]
         kept = validation[[other is None for other in first]]
         return kept, {"copies": len(copies), "copies_names": copies[:_NAMED]} if copies else {}
 
-    def _divided_photographs(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
-        known = [self.looks[number] for number in counts]
+    def _divided_images(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
+        known = [self.images[number] for number in counts]
         names = [name for one in known for name in one.names]
-        pixels = [row.hex() for one in known for row in one.pixels]
-        order = sorted(range(len(names)), key=names.__getitem__)
-        found = divide_photographs(
-            [names[i] for i in order],
-            [pixels[i] for i in order],
-            np.concatenate([one.looks for one in known])[order],
-            self.data.split.value,
-            self.data.split_seed,
-        )
-        sorted_index = _frames(list(counts), counts)[order]
-        train = sorted_index[found.train[: self.data.limit]]
-        validation = sorted_index[found.validation[: self.data.limit_validation]]
-        return train, validation, found.facts
+        pixels = [pixels for one in known for pixels in one.pixels]
+        looks = np.concatenate([one.looks for one in known])
+        found = divide_images(names, pixels, looks, self.data.split.value, self.data.split_seed)
+        index = _frames(list(counts), counts)
+        limits = self.data.limit, self.data.limit_validation
+        return index[found.train[: limits[0]]], index[found.validation[: limits[1]]], found.facts
 
     def _facts(self, counts: Mapping[int, int]) -> dict[str, Any]:
         """Return what a record says of the data."""
@@ -278,27 +253,25 @@ class _Reader:
             "frames": sum(counts.values()),
             "split": str(data.split),
             "sampling": data.sampling,
-            "mirrored": self.photographs,
+            "mirrored": self.of_images,
         }
         if data.annotated:
             known = {item.id for item in data.items}
-            left_out = [i.id for i in data.dataset.videos() if i.id not in known and i.id in (data.only or (i.id,))]
+            left_out = [item.id for item in data.listed if item.id not in known]
             facts |= {"unannotated": len(left_out), "unannotated_names": left_out}
-        for what, found in (("copies", self.copies), ("problems", self.problems), ("unreadable", self.unreadable)):
-            if found:
-                facts[what] = found
-        return facts
+        found = {"copies": self.copies, "problems": self.problems, "unreadable": self.unreadable}
+        return facts | {name: value for name, value in found.items() if value}
 
 
-def _expected(reader: Reader, sampling: Sampling) -> float:
+def _expected_frames(reader: Reader, sampling: Sampling) -> float:
     """Return about how many frames a video gives, by what it declares."""
-    told = reader.health.declared_duration_s or (reader.health.declared_frames or 0) * reader.frame_s
-    usual = 1 / reader.frame_s
-    return told * min(sampling.value if sampling.kind == "fps" else usual / sampling.value, usual)
+    declared = reader.health.declared_duration_s or (reader.health.declared_frames or 0) * reader.frame_s
+    fps = 1 / reader.frame_s
+    return declared * min(sampling.value if sampling.kind == "fps" else fps / sampling.value, fps)
 
 
-def _names(item: VideoItem, clip: Clip) -> list[str]:
-    """Return the path of every picture of a clip below the root of its data set, or what stands for it in a video."""
+def _image_names(item: VideoItem, clip: Clip) -> list[str]:
+    """Return the path of every image of a clip below the root of its data set, or what stands for it in a video."""
     below = "" if item.id == "." else f"{item.id}/"
     if not isinstance(item.path, FrameFolder):
         return [f"{below}{ordinal}" for ordinal in clip.ordinals.tolist()]
@@ -310,12 +283,6 @@ def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:
     """Return the index of all sampled frames of some videos, in order."""
     parts = [np.stack([np.full(counts[n], n), np.arange(counts[n])], axis=1) for n in numbers]
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *parts])
-
-
-def _moved(places: Index, video: int, copy: int) -> Index:
-    """Return those of the places that are of a video, as those of its copy."""
-    here = places[places[:, 0] == video]
-    return np.stack([np.full(len(here), copy), here[:, 1]], axis=1)
 
 
 def _digest(rows: NDArray[Any]) -> bytes:

@@ -202,16 +202,16 @@ def test_what_stands_in_the_configuration_are_the_defaults_of_the_signatures():
 
 
 def test_ctrl_c_keeps_what_is_finished(autoencoder, tmp_path, monkeypatch):
-    from keyframe_bench.training.keeper import Keeper
+    from keyframe_bench.training.training_checkpoint import TrainingCheckpoint
 
-    end = Keeper.on_train_epoch_end
+    end = TrainingCheckpoint.on_train_epoch_end
 
     def pressed(self, trainer, module):
         end(self, trainer, module)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_epoch_end", pressed)
+        patch.setattr(TrainingCheckpoint, "on_train_epoch_end", pressed)
         status, _, err = autoencoder(f"out={tmp_path}/out")
     assert status == 130 and "to resume" in err and err.count("\n") == 1
     status, text, _ = autoencoder(f"out={tmp_path}/out")

@@ -85,19 +85,19 @@ def train(cli, plugin):
 
 
 def test_a_plugin_trains_resumes_and_extracts(train, cli, command, plugin, video, tmp_path, monkeypatch):
-    from keyframe_bench.training.keeper import Keeper
+    from keyframe_bench.training.training_checkpoint import TrainingCheckpoint
 
     status, text, err = train(*OWN, f"out={tmp_path}/whole")
     assert status == 0 and "error:" not in err
     assert "network tiny_ae, loss huber" in text and "channels 6" in text and "delta 0.2" in text
-    end = Keeper.on_train_epoch_end
+    end = TrainingCheckpoint.on_train_epoch_end
 
-    def pressed(self: Keeper, *given: Any) -> None:
+    def pressed(self: TrainingCheckpoint, *given: Any) -> None:
         end(self, *given)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_epoch_end", pressed)
+        patch.setattr(TrainingCheckpoint, "on_train_epoch_end", pressed)
         assert train(*OWN, f"out={tmp_path}/cut")[0] == 130
     status, text, _ = train(*OWN, f"out={tmp_path}/cut")
     assert status == 0 and "1 of 2 epochs computed now" in text

@@ -19,9 +19,9 @@ from keyframe_bench.bench.train import train
 from keyframe_bench.core.checkpoint import Checkpoint, read_checkpoint
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.training import fit_module
-from keyframe_bench.training.keeper import Keeper
 from keyframe_bench.training.module import LossModule
 from keyframe_bench.training.state import read_state, write_state
+from keyframe_bench.training.training_checkpoint import TrainingCheckpoint
 
 EPOCHS = 4
 FILES = {"best.safetensors", "last.safetensors", "training.json", "history.csv"}
@@ -100,7 +100,7 @@ def test_stopped_between_training_and_calibration(mirrored, monkeypatch):
 
 def test_a_checkpoint_of_an_epoch_that_was_repeated_keeps_its_own_loss(mirrored, monkeypatch):
     """Killed between the best checkpoint and the state; then sums differ a little, as on a GPU, and it is not best."""
-    write, end = Checkpoint.write, Keeper.on_train_epoch_end
+    write, end = Checkpoint.write, TrainingCheckpoint.on_train_epoch_end
 
     def better(self, trainer, module):
         module.validation_loss.total *= 0.5 if trainer.current_epoch == 1 else 1
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_an_epoch_that_was_repeated_keeps_its_own_loss(mirrored,
 
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "write", killed)
-        patch.setattr(Keeper, "on_train_epoch_end", better)
+        patch.setattr(TrainingCheckpoint, "on_train_epoch_end", better)
         with pytest.raises(KeyboardInterrupt):
             train(mirrored("out"))
     lost = read_checkpoint(mirrored("out").out / "best.safetensors", "autoencoder")
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_an_epoch_that_was_repeated_keeps_its_own_loss(mirrored,
         end(self, trainer, module)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_epoch_end", worse)
+        patch.setattr(TrainingCheckpoint, "on_train_epoch_end", worse)
         trained = train(mirrored("out"))
     best = read_checkpoint(trained.best, "autoencoder")
     assert all((best.tensors[name] == tensor).all() for name, tensor in lost.tensors.items())

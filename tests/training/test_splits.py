@@ -14,7 +14,7 @@ from keyframe_bench.core.split import Split
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.features.gray import Gray
 from keyframe_bench.training.clips import Clips
-from keyframe_bench.training.division import divided_frames, folds_of, split_document
+from keyframe_bench.training.splits import divided_frames, folds_of, split_document
 
 ITEMS = [VideoItem(f"{c}.mp4", Path(f"{c}.mp4")) for c in "abcdefghij"]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-class Keeper(pl.Callback):
+class TrainingCheckpoint(pl.Callback):
     """Measures before the first step, and writes everything after each epoch, the state last.
 
     A process killed in between repeats the epoch, with the same numbers.
@@ -49,6 +49,11 @@ class Keeper(pl.Callback):
         self.batches = batches
         self.train_s: list[float] = []
         self._started = self._trained = 0.0
+
+    @property
+    def state_key(self) -> str:
+        """Return the name of its state, as in the state files of earlier versions."""
+        return "Keeper"
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an interrupted training needs."""

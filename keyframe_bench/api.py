@@ -267,7 +267,7 @@ def extract(
         raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
     reason = method.unavailable()
     if reason is None and method.privileged:
-        reason = "it looks at annotations, which a single video has not; use keyframe-bench run on a data set"
+        reason = "it requires annotations; use keyframe-bench run on a data set that has them"
     if reason is not None:
         raise UnavailableError(f"extractor {method.name!r} cannot run: {reason}")
     reason = unsupported(method, asked.budget)

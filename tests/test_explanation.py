@@ -194,5 +194,5 @@ def test_what_is_no_frame_is_said(video, place, said):
 
 
 def test_a_method_that_knows_the_answer_is_not_explained(video):
-    with pytest.raises(kb.UnavailableError, match="it looks at annotations"):
+    with pytest.raises(kb.UnavailableError, match="it requires annotations"):
         kb.explain(video, "oracle", frame=3)

@@ -178,7 +178,7 @@ def methods_of(
 def _obstacle(method: Asked) -> str | None:
     extractor = method.extractor
     if opens_file(extractor.needs):
-        return "it is a peer's tool: perf --peers measures those"
+        return "it is a peer tool; perf --peers measures it"
     if extractor.privileged:
         return "it requires annotations, which a single video does not have"
     fetched = extractor.must_download()

@@ -234,7 +234,7 @@ def _blind(spec: RunSpec, items: Sequence[VideoItem], variant: Variant) -> Keyfr
     if by_users and not any(item.annotation is not None and item.annotation.choosers for item in items):
         what = "learns from human annotators"
     elif method.privileged and not any(_known(item.annotation) for item in items):
-        what = "looks at annotations"
+        what = "requires annotations"
     reason = f"{_cannot_run(variant)}it {what}, and data set {spec.dataset.name!r} has none"
     return UnavailableError(reason) if what else None
 

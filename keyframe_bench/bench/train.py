@@ -177,7 +177,7 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
     UnavailableError
         If a package is missing.
     ContractError
-        If what the method learned is no checkpoint of finite numbers; nothing of it is written. Where `evaluate` fails
+        If what the method learned is not a checkpoint of finite numbers; nothing is written. Where `evaluate` fails,
         the checkpoint is kept, and `Trained.problem` says why there are no numbers.
     OutputError
     KeyboardInterrupt

@@ -132,7 +132,7 @@ def read_record(checkpoint: str | Path, method: str, option: str = "checkpoint")
     Raises
     ------
     UsageError
-        If the file is no complete checkpoint, or one of another method.
+        If the file is not a complete checkpoint, or one of another method.
     UnavailableError
         If none is bundled.
     """

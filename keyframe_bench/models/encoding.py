@@ -176,7 +176,7 @@ def load_encoding(checkpoint: str, precision: Precision) -> Encoding:
     UnavailableError
         If torch or the file is missing.
     UsageError
-        If the file is no checkpoint of an auto-encoder.
+        If the file is not a checkpoint of an auto-encoder.
     """
     return _load(checkpoint, network_id(checkpoint), precision)
 

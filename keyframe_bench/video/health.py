@@ -73,9 +73,9 @@ class Health:
         for count, one, many in (
             (self.decode_errors, *(f"{n} could not be decoded" for n in ("packet or picture", "packets or pictures"))),
             (self.corrupt_frames, "frame is damaged", "frames are damaged"),
-            (self.missing_pts, "frame has no time stamp", "frames have no time stamp"),
-            (self.non_monotonic_pts, "time stamp steps back", "time stamps step back"),
-            (self.duplicate_pts, "time stamp repeats", "time stamps repeat"),
+            (self.missing_pts, "frame has no timestamp", "frames have no timestamp"),
+            (self.non_monotonic_pts, "timestamp steps back", "timestamps step back"),
+            (self.duplicate_pts, "timestamp repeats", "timestamps repeat"),
             (
                 self.empty_packets,
                 *(f"{n} empty: the picture before lasts longer" for n in ("packet is", "packets are")),

@@ -32,7 +32,7 @@ _BITS, _MEANING, _PLANES = 258, 262, 284  # TIFF tags: bits of each sample, 0 wh
 
 
 class UnreadableError(Exception):
-    """A file is no picture, or half of one; the message says why."""
+    """A file is not an image, or only part of one; the message says why."""
 
 
 def is_image_name(name: str) -> bool:
@@ -74,8 +74,8 @@ def read_rgb(path: Path) -> Image:
     Raises
     ------
     UnreadableError
-        If the file is no picture, cannot be read, ends early, has more pixels than Pillow takes, or samples of 32 bits
-        or with a sign.
+        If the file is not an image, cannot be read, ends early, has more pixels than Pillow takes, or has signed or
+        32-bit samples.
     MemoryError
     """
     import PIL

@@ -56,7 +56,7 @@ class PacketTable:
     Notes
     -----
     Damage inside the coded data of a picture cannot be seen without decoding it: damage to lengths, slice starts, flags
-    or time stamps is noticed, a flipped bit further inside is not.
+    or timestamps is noticed, a flipped bit further inside is not.
     """
 
     pts: NDArray[np.int64]

@@ -35,7 +35,7 @@ def test_files_of_a_run(cli, words, tmp_path, cells):
     assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | {".lock", ".claims"}  # core.files: locked, claimed
     lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {line["key"]: line for line in lines} == cells(tmp_path / "out")
-    assert "scored 3 of 3 videos" in text and "not run: oracle: it looks at annotations, and data set 'folder'" in text
+    assert "scored 3 of 3 videos" in text and "not run: oracle: it requires annotations, and data set 'folder'" in text
     for name in ("table.md", "table.csv", "table.tex", "report.html"):
         content = (tmp_path / "out" / name).read_text(encoding="utf-8")
         for extractor in {line["extractor"] for line in lines}:

@@ -82,24 +82,18 @@ def write_annotations(path: str | Path, mapping: Mapping[str, Annotation]) -> No
 def annotations_text(mapping: Mapping[str, Annotation]) -> str:
     """Return ``mapping`` (video to annotation) as the text of an annotation file, one video a line."""
     lines = [f"  {json.dumps(name)}: {json.dumps(_plain(annotation))}" for name, annotation in mapping.items()]
-    body = ",\n".join(lines)
-    return f'{{"format": "{FORMAT}",\n "videos": {{\n{body}\n }}}}\n'
+    return f'{{"format": "{FORMAT}",\n "videos": {{\n' + ",\n".join(lines) + "\n }}\n"
 
 
 def _plain(annotation: Annotation) -> dict[str, Any]:
-    entry: dict[str, Any] = {}
-    for key in ("shots", "events"):
-        spans = getattr(annotation, key)
-        if spans is not None:
-            entry[key] = np.asarray(spans).tolist()
-    if annotation.users:
-        entry["users"] = {
-            user.name: {"times": np.asarray(user.times).tolist()}
-            if user.frames is None and user.times is not None
-            else {"frames": [] if user.frames is None else np.asarray(user.frames).tolist()}
-            for user in annotation.users
-        }
-    return entry
+    spans = {"shots": annotation.shots, "events": annotation.events}
+    entry: dict[str, Any] = {key: np.asarray(found).tolist() for key, found in spans.items() if found is not None}
+    users = {}
+    for user in annotation.users:
+        key = "times" if user.frames is None and user.times is not None else "frames"
+        values = getattr(user, key)
+        users[user.name] = {key: [] if values is None else np.asarray(values).tolist()}
+    return {**entry, "users": users} if users else entry
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -132,18 +126,15 @@ def _read_video(entry: Any, where: str) -> Annotation:
     users = entry.get("users", {})
     if not isinstance(users, dict):
         raise UsageError(f'{where}: "users" is {_show(users)}, not an object of users by name')
-    shots = _read_spans(entry["shots"], f'{where}: "shots"') if "shots" in entry else None
-    events = _read_spans(entry["events"], f'{where}: "events"') if "events" in entry else None
-    if shots is not None:
-        late = np.flatnonzero(shots[1:, 0] < shots[:-1, 1])
-        if late.size:
-            one, two = shots[late[0]].tolist(), shots[late[0] + 1].tolist()
-            raise UsageError(f'{where}: "shots" {one} and {two} overlap or are not in order')
+    spans = {key: _read_spans(entry[key], f'{where}: "{key}"') for key in ("shots", "events") if key in entry}
+    shots, events = spans.get("shots"), spans.get("events")
+    if shots is not None and np.any(late := shots[1:, 0] < shots[:-1, 1]):
+        first = int(np.argmax(late))
+        one, two = shots[first].tolist(), shots[first + 1].tolist()
+        raise UsageError(f'{where}: "shots" {one} and {two} overlap or are not in order')
     if events is not None and np.any(np.diff(events[:, 0]) < 0):
         raise UsageError(f'{where}: "events" are not in order of their first frame')
-    return Annotation(
-        users=tuple(_read_user(name, user, where) for name, user in users.items()), shots=shots, events=events
-    )
+    return Annotation(tuple(_read_user(name, user, where) for name, user in users.items()), shots, events)
 
 
 def _read_user(name: str, entry: Any, where: str) -> UserSummary:

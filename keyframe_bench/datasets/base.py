@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ..core.annotation import Annotation
+from ..core.errors import UsageError
 from ..core.files import printable
 from ..core.params import Configurable
 from ..core.registry import Registry
@@ -85,3 +86,20 @@ class Dataset(Configurable, ABC):
     @abstractmethod
     def revision(self) -> str:
         """Return a short text that changes when videos or annotations may have changed."""
+
+    def folder(self, parameter: str, what: str, way_out: str) -> Path:
+        """Return the existing folder that a parameter names.
+
+        Raises
+        ------
+        UsageError
+            If the parameter is not given (``what`` says what it needs) or is no folder; with the way out.
+        """
+        given = self.params[parameter]
+        if not given:
+            raise UsageError(f"data set {self.name!r} needs {what}; {way_out}")
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            reason = "is not a folder" if folder.exists() else "does not exist"
+            raise UsageError(f"data set {self.name!r}: {given!r} {reason}; {way_out}")
+        return folder

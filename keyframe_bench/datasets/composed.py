@@ -168,9 +168,7 @@ class Composed(Dataset):
             if size % 2:
                 raise UsageError(f"data set 'composed': {name}={size} is odd; H.264 halves the colour planes")
         found = [read_material(name, path) for name, path in self._files().items()]
-        clips = list({clip.read.info.sha256: clip for clip in reversed(found)}.values())[
-            ::-1
-        ]  # the first of equal ones
+        clips = [*{clip.read.info.sha256: clip for clip in reversed(found)}.values()][::-1]  # the first of equal ones
         need = 2 if self.split == "all" else 4
         if len(clips) < need:
             raise UsageError(
@@ -184,12 +182,7 @@ class Composed(Dataset):
         return sorted(ranked[:n_test] if self.split == "test" else ranked[n_test:], key=lambda clip: clip.name)
 
     def _files(self) -> dict[str, Path]:
-        if not self.clips:
-            raise UsageError("data set 'composed' needs a folder of clips; give dataset.clips=DIR")
-        folder = Path(self.clips).expanduser()
-        if not folder.is_dir():
-            reason = "is not a folder" if folder.exists() else "does not exist"
-            raise UsageError(f"data set 'composed': {self.clips!r} {reason}; give a folder with dataset.clips=DIR")
+        folder = self.folder("clips", "a folder of clips", "give dataset.clips=DIR")
         patterns = [pattern for pattern in self.exclude.split("|") if pattern]
         files = find_videos(folder)
         kept = {name: path for name, path in files.items() if not any(fnmatchcase(name, p) for p in patterns)}

@@ -138,13 +138,9 @@ class Folder(Dataset):
         return files, chosen
 
     def _root(self) -> Path:
-        if not self.root:
-            raise UsageError("data set 'folder' needs the folder of the videos; give it with dataset.root=DIR")
-        root = Path(self.root).expanduser()
-        if not root.is_dir() and not (self.camera and root.exists()):
-            reason = "is not a folder" if root.exists() else "does not exist"
-            raise UsageError(f"data set 'folder': {self.root!r} {reason}; give a folder with dataset.root=DIR")
-        return root
+        if self.root and self.camera and (root := Path(self.root).expanduser()).exists():
+            return root
+        return self.folder("root", "the folder of the videos", "give a folder with dataset.root=DIR")
 
     def _annotation_file(self) -> Path | None:
         if self.annotations:

@@ -80,14 +80,7 @@ class ImageFolder(Dataset):
 
     def _find(self) -> dict[str, Path]:
         """Return the picture files by their paths below the root."""
-        if not self.root:
-            raise UsageError(
-                f"data set 'image_folder' needs the folder of the pictures; give dataset.root=DIR with {_LAYOUT}"
-            )
-        root = Path(self.root).expanduser()
-        if not root.is_dir():
-            reason = "is not a folder" if root.exists() else "does not exist"
-            raise UsageError(f"data set 'image_folder': {self.root!r} {reason}; the layout is {_LAYOUT}")
+        root = self.folder("root", "the folder of the pictures", f"give dataset.root=DIR with {_LAYOUT}")
         files = find_images(root)
         if not files:
             raise UsageError(

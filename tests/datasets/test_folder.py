@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,20 +30,8 @@ def ids(dataset):
 
 
 def test_every_video_below_the_root_sorted(tmp_path):
-    names = [
-        "b.mp4",
-        "A.MKV",
-        "sub/deep/c.MoV",
-        "sub.avi",
-        "z.webm",
-        "t.ts",
-        "o.ogv",
-        "x.flv",
-        "x.3gp",
-        "x.m4v",
-        "x.mts",
-    ]
-    names += ["x.mpg", "x.mpeg", "x.wmv"]
+    names = ["b.mp4", "A.MKV", "sub/deep/c.MoV", "sub.avi"]
+    names += [f"x.{end}" for end in ("webm", "ts", "ogv", "flv", "3gp", "m4v", "mts", "mpg", "mpeg", "wmv")]
     put(tmp_path, *names)
     put(tmp_path, "notes.txt", "mp4", ".hidden.mp4", ".git/x.mp4", "sub/.tmp-1.mp4", "picture.jpg", "b.mp4.part")
     (tmp_path / "folder.mp4").mkdir()
@@ -165,22 +152,15 @@ def test_revision_follows_names_and_annotations(tmp_path):
     assert folder(root=copy).revision() == seen[-1]  # the place does not matter
 
 
-@pytest.mark.data
-def test_real_folders_are_listed(data_root):
-    items = folder(root=data_root / "videos").videos()
-    by_id = {item.id for item in items}
-    assert "surveillance/one_by_one_person.mp4" in by_id
-    assert "edited/big_buck_bunny_30s.mp4" in by_id
-    assert any(Path(name).name.startswith("-") for name in by_id)
-
-
 def test_folders_of_pictures_are_videos_beside_files(tmp_path):
     put(tmp_path, "film.mp4", "film.jpg", "a/1.jpg", "b/deep/2.PNG", "b/notes.txt", "films/x.mkv", "films/cover.jpg")
     put(tmp_path, "c/.1.jpg", ".d/1.jpg", "out/keyframes.json", "out/1.jpg", "run/run.json", "run/thumbs/0/1.jpg")
     put(tmp_path, "new/cells/1.json", "new/thumbs/0/1.jpg")
     (tmp_path / "e").symlink_to(tmp_path / "a")
+    write_annotations(tmp_path / "annotations.json", {"a": Annotation(shots=np.array([[0, 1]]))})
     items = folder(root=tmp_path).videos()
     assert [item.id for item in items] == ["a", "b/deep", "film.mp4", "films/x.mkv"]
+    assert items[0].annotation is not None
     assert items[0].path == FrameFolder(tmp_path / "a")
     chosen = Dataset.registry.build("folder", {"root": str(tmp_path), "fps": 12, "times": "names", "pattern": "b*"})
     assert [item.path for item in chosen.videos()] == [FrameFolder(tmp_path / "b" / "deep", 12, "names")]
@@ -192,12 +172,6 @@ def test_pictures_in_the_root_are_one_video_where_there_is_nothing_else(tmp_path
     assert ids(folder(root=root)) == ["frames"]
     put(root, "more/1.jpg")
     assert ids(folder(root=root)) == ["more"]
-
-
-def test_annotations_of_folders_of_pictures(tmp_path):
-    put(tmp_path, "a/1.jpg")
-    write_annotations(tmp_path / "annotations.json", {"a": Annotation(shots=np.array([[0, 1]]))})
-    assert folder(root=tmp_path).videos()[0].annotation is not None
 
 
 @pytest.mark.parametrize("option", [{"fps": 25}, {"times": "names"}])

@@ -146,12 +146,10 @@ def test_two_processes_may_render_at_once(tmp_path):
 
 
 def test_revision_follows_the_parameters_not_the_place(tmp_path):
-    texts = {synthetic(**p).revision() for p in ({}, {"seed": 1}, {"n_videos": 9}, {"duration_s": 0.5})}
-    assert len(texts) == 4
+    assert len({synthetic(**p).revision() for p in ({}, {"seed": 1}, {"n_videos": 9}, {"duration_s": 0.5})}) == 4
     assert synthetic(root=str(tmp_path)).revision() == synthetic().revision()
 
 
-@pytest.mark.parametrize("params", [{"n_videos": 0}, {"n_videos": 1001}, {"seed": -1}, {"duration_s": 0.0}])
-def test_wrong_parameters_are_named(params):
-    with pytest.raises(UsageError, match=next(iter(params))):
-        synthetic(**params)
+def test_wrong_parameters_are_named():
+    with pytest.raises(UsageError, match="n_videos"):
+        synthetic(n_videos=0)

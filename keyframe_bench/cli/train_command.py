@@ -27,6 +27,12 @@ from .sweep import print_failed, swept
 def run(found: Arguments) -> int:
     """Train once, or sweep."""
     load_plugins(found.plugins)
+    given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
+    if old := sorted(given & {"network", "loss", "data"}):
+        raise UsageError(
+            f"unknown option {old[0]}=; write keyframe-bench train extractor=autoencoder dataset=NAME "
+            "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
+        )
     if "-m" in found.values:
         return _sweep(found)
     config = configured(found)

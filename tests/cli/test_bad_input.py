@@ -134,7 +134,7 @@ SAID = [
     ("train extractor=autoencoder trainer.loss=l3", "did you mean l2"),
     ("train extractor=autoencoder sed=1", "did you mean seed="),
     ("train extractor=autoencoder epochs=1", "did you mean trainer.epochs="),
-    ("train extractor=autoencoder network=p1_1", "did you mean trainer.network="),
+    ("train network=p1_1 data=images", "extractor=autoencoder dataset=NAME dataset.root=PATH trainer.network=NAME"),
 ]
 
 

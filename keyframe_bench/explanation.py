@@ -147,7 +147,7 @@ def explain(
     Examples
     --------
     >>> import keyframe_bench as kb
-    >>> found = kb.explain(kb.demo_video(), "pixel_distance", frame=63, budget=4)
+    >>> found = kb.explain(kb.demo_video(), "pixel_distance", frame=88, budget=4)
     >>> found.sampled, found.chosen, found.n_keyframes
     (True, True, 4)
     """

@@ -158,12 +158,12 @@ def test_one_key_frame_that_covers_all_has_none_before_it(rendered):
 
 
 def test_scores_of_a_scene(video):
-    cut = kb.explain(video, "ffmpeg_scene", frame=14, budget="free")
+    cut = kb.explain(video, "ffmpeg_scene", frame=23, budget="free")
     assert cut.chosen and cut.rank is not None and cut.rank <= 2
     assert "is above the threshold 0.4" in cut.why
-    calm = kb.explain(video, "ffmpeg_scene", frame=12, budget="free")
+    calm = kb.explain(video, "ffmpeg_scene", frame=21, budget="free")
     assert not calm.chosen and "is not above the threshold 0.4" in calm.why
-    assert calm.key_frame == 14
+    assert calm.key_frame == 23
 
 
 @pytest.mark.usefixtures("_plugin")

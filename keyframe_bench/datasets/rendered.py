@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ from ..core.errors import UsageError
 from ..core.files import cache_folder, digest
 from ..core.params import Range
 from ..core.registry import register
-from ..rendering.cameras import SURVEILLANCE_VERSION, Camera, make_camera
-from ..rendering.films import RENDERER_VERSION
-from ..rendering.images import FPS, camera_pictures, mixed_pictures, scene_pictures
+from ..rendering.plan import CAMERA_FPS, RENDERER_VERSION, SURVEILLANCE_VERSION
 from ..video.encode import write_h264, write_lossless
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
+
+if TYPE_CHECKING:
+    from ..rendering.cameras import Camera
 
 _RECORD = "rendered_pictures.json"
 
@@ -97,7 +98,7 @@ class Rendered(Dataset):
 
         def render(name: str, path: Path) -> None:
             write = write_lossless if self._lossless else write_h264
-            write(path, self._pictures(wanted[name]["part"], wanted[name]["n"]), FPS if camera else 1)
+            write(path, self._pictures(wanted[name]["part"], wanted[name]["n"]), CAMERA_FPS if camera else 1)
 
         root = self._root()
         RenderedFolder(root, "rendered", _RECORD).bring_to(wanted, annotations, render)
@@ -135,7 +136,9 @@ class Rendered(Dataset):
     def _camera(self) -> Camera | None:
         if not self.kind.startswith("camera"):
             return None
-        return make_camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=FPS)
+        from ..rendering.cameras import make_camera  # listing loads no OpenCV
+
+        return make_camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=CAMERA_FPS)
 
     def _entry(self, part: str, count: int) -> dict[str, Any]:
         """Return the record of one video: everything its pictures depend on."""
@@ -150,6 +153,8 @@ class Rendered(Dataset):
         }
 
     def _pictures(self, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
+        from ..rendering.images import camera_pictures, mixed_pictures, scene_pictures
+
         if camera := self._camera():
             return camera_pictures(camera)
         return (scene_pictures if self.kind == "scenes" else mixed_pictures)(self.seed, part, count)

@@ -13,8 +13,7 @@ from ..core.annotation import Annotation
 from ..core.files import cache_folder
 from ..core.params import Range
 from ..core.registry import register
-from ..rendering.films import RENDERER_VERSION, render_video
-from ..rendering.plan import KINDS, plan_film
+from ..rendering.plan import KINDS, RENDERER_VERSION, plan_film
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 
@@ -69,6 +68,8 @@ class Synthetic(Dataset):
         annotations = {name: _annotation(w) for name, w in wanted.items()}
 
         def render(name: str, path: Path) -> None:
+            from ..rendering.films import render_video  # listing loads no OpenCV
+
             w = wanted[name]
             render_video(path, w["kind"], w["seed"], duration_s=w["duration_s"])
 

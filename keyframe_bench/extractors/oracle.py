@@ -33,6 +33,7 @@ class Oracle(Extractor):
     """
 
     version = 2
+    reference = "none"
     supports = frozenset({"fixed", "free"})
     budget_rule = "greedy until k frames; those that match nobody come last"
     stochastic = False

@@ -14,6 +14,7 @@ from .base import Extractor
 class Random(Extractor):
     """k sampled frames drawn uniformly without replacement: the floor that every table carries (A22)."""
 
+    reference = "none"
     budget_rule = "k frames drawn without replacement"
     draws = 100
 

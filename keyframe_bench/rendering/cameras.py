@@ -34,7 +34,6 @@ from .places import PLACES, Place
 from .plan import camera_annotation, check
 from .surfaces import Grain, Picture, Range, Rng
 
-SURVEILLANCE_VERSION = 2  # bump it when the same parameters may give other pictures
 LEVELS = ("a", "b", "c", "any")
 HEIGHT, WIDTH = 288, 512
 

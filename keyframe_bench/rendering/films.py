@@ -27,13 +27,12 @@ from ..core.errors import UsageError
 from ..core.files import cache_folder
 from ..core.seeding import rng_for
 from ..video.encode import write_h264
-from .plan import KINDS, FilmPlan, plan_film
+from .plan import KINDS, RENDERER_VERSION, FilmPlan, plan_film
 from .scenes import Scene, draw_actor, some_actor
 from .surfaces import Grain, Picture
 
 __all__ = ["KINDS", "RENDERER_VERSION", "demo_annotation", "demo_video", "render_video"]
 
-RENDERER_VERSION = 2  # bump it when the same parameters may give another video
 
 _DEMO_KIND, _DEMO_S = "mixed", 12.0
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ..core.seeding import rng_for
 from ..core.threads import in_order, n_cores
 from .cameras import Camera, make_camera
+from .plan import CAMERA_FPS
 from .scenes import Scene
 from .surfaces import Picture
 
-FPS = 5.0  # of the cameras
 _SCENE_HEIGHT, _SCENE_WIDTH = 288, 576
 _PER_CAMERA = 12  # pictures of one camera in the mixture
 _MIXED_S = 90.0  # seconds over which they are spread
@@ -50,8 +50,8 @@ def _scene(seed: int, part: str, number: int) -> Picture:
 def _block(seed: int, part: str, number: int) -> list[Picture]:
     """Return pictures of one camera and half as many scenes, in mixed order."""
     rng = rng_for(seed, "mixed", part, number)
-    n_frames = round(_MIXED_S * FPS)
-    camera = make_camera("any", int(rng.integers(2**31)), n_frames=n_frames, fps=FPS)
+    n_frames = round(_MIXED_S * CAMERA_FPS)
+    camera = make_camera("any", int(rng.integers(2**31)), n_frames=n_frames, fps=CAMERA_FPS)
     found = [camera.picture(int(frame)) for frame in _mostly_events(rng, camera.events, n_frames)]
     found += [_scene(seed, f"mixed {part}", number + i) for i in range(_PER_CAMERA // (_STILLS - 1))]
     return [found[i] for i in rng.permutation(len(found))]

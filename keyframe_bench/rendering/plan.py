@@ -14,6 +14,9 @@ from ..core.annotation import Annotation, UserSummary
 from ..core.errors import UsageError
 from ..core.seeding import rng_for
 
+RENDERER_VERSION = 2  # of films and scenes; bump it when the same parameters may give others
+SURVEILLANCE_VERSION = 2  # of cameras, likewise
+CAMERA_FPS = 5.0
 KINDS = ("cuts", "dissolves", "pans", "static", "flashes", "noise", "camera", "mixed")
 
 _SHOT_S = (1.2, 2.8)

@@ -39,7 +39,7 @@ def _background(rng: Rng, index: int, hue: float, tint: float, height: int, widt
     scenery = paint(rng, place, height, width, finer=1)
     for crown in scenery.crowns:
         crown.draw(scenery.background, 0.0)
-    light, saturation = rng.uniform(0.9, 1.0) if index % 2 == 0 else rng.uniform(0.55, 0.68), rng.uniform(0.35, 0.6)
+    light, saturation = rng.uniform(0.95, 1.0) if index % 2 == 0 else rng.uniform(0.38, 0.46), rng.uniform(0.35, 0.6)
     grey = cv2.cvtColor(scenery.background, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     tinted = blend(grey, hsv(hue + rng.uniform(-0.06, 0.06), 0.7, 0.1), hsv(hue, saturation, light))
     return cv2.addWeighted(scenery.background, (1 - tint) * light, tinted, tint, 0)

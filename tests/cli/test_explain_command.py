@@ -52,8 +52,8 @@ def test_inferred_budgets_show_what_decided(cli, video):
 
 
 def test_plain_data(cli, video):
-    status, text, _ = cli("explain", video, "extractor=ffmpeg_scene", "frame=14", "budget=free", "--json")
+    status, text, _ = cli("explain", video, "extractor=ffmpeg_scene", "frame=23", "budget=free", "--json")
     record = json.loads(text)
     assert status == 0
     assert record["chosen"] and record["threshold"] == pytest.approx(0.4)
-    assert [n["frame"] for n in record["neighbours"]] == list(range(9, 20))
+    assert [n["frame"] for n in record["neighbours"]] == list(range(18, 29))

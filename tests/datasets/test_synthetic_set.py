@@ -15,7 +15,8 @@ from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets import synthetic as module
 from keyframe_bench.datasets._annotations import read_annotations
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.rendering.films import KINDS
+from keyframe_bench.rendering import films
+from keyframe_bench.rendering.plan import KINDS
 
 
 @pytest.fixture(autouse=True)
@@ -118,9 +119,9 @@ def test_a_killed_rendering_is_completed(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return render(path, kind, seed, **kwargs)
 
-    render = module.render_video
+    render = films.render_video
     with monkeypatch.context() as patch:
-        patch.setattr(module, "render_video", killed)
+        patch.setattr(films, "render_video", killed)
         with pytest.raises(KeyboardInterrupt):
             synthetic(root=str(tmp_path / "s"), n_videos=4).videos()
     assert not (tmp_path / "s" / "annotations.json").exists()

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .extractors.checks import run_checks
     from .extractors.in_memory import fit_clips
     from .extractors.trainable import Trainable
-    from .features.gray import Gray
-    from .features.hue_histogram import HueHistogram
+    from .features.histograms import HueHistogram
+    from .features.pictures import Gray
     from .metrics.base import Column, Metric
     from .models.base import Loss, Network
     from .rendering.films import demo_annotation, demo_video
@@ -60,9 +60,9 @@ _WHERE = {
     "Extractor": ".extractors.base",
     "Feature": ".core.feature",
     "Figure": ".tables.figure",
-    "Gray": ".features.gray",
+    "Gray": ".features.pictures",
     "FrameFolder": ".video.frame_folder",
-    "HueHistogram": ".features.hue_histogram",
+    "HueHistogram": ".features.histograms",
     "KeyFrames": ".core.keyframes",
     "KeyframeBenchError": ".core.errors",
     "Loss": ".models.base",

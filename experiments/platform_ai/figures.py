@@ -17,7 +17,7 @@ from keyframe_bench.core.registry import register
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.features.change import PixelDifference
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
 from keyframe_bench.tables.figure import Figure

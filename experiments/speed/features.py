@@ -27,7 +27,7 @@ import cv2
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.ffmpeg_scene import FfmpegScene
-from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.features.change import PixelDifference
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.video.cost_meter import CostMeter
 from keyframe_bench.video.decode import VideoReader

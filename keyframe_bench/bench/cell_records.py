@@ -15,7 +15,7 @@ from ..core.cells import FORMAT, HUMAN, Cell
 from ..core.feature import opens_file
 from ..extractors._inferred import budget_features
 from ..extractors.base import Extractor
-from ..features.pixel_difference import PixelDifference
+from ..features.change import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass
 from .failures import error_record, message_of

@@ -31,7 +31,7 @@ from ..core.records import parse_cell
 from ..core.sources import source_digest
 from ..extractors.asked import Asked
 from ..extractors.base import Extractor
-from ..features.pixel_difference import PixelDifference
+from ..features.change import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, read_pass
 from ..video.packets import packets_seconds

@@ -154,7 +154,7 @@ from ..core.clip import Clip
 from ..core.feature import Feature
 from ..core.params import Range
 from ..core.registry import register
-from ..features.gray import Gray
+from ..features.pictures import Gray
 from .base import ScoreExtractor"""
 
 IMPORTS_LEARNED_IN_TREE = """
@@ -164,7 +164,7 @@ from ..core.errors import UsageError
 from ..core.feature import Feature
 from ..core.params import Range
 from ..core.registry import register
-from ..features.hue_histogram import HueHistogram
+from ..features.histograms import HueHistogram
 from ..metrics.base import Column
 from ..training.clips import Clips
 from ..training.options import TrainerOptions

@@ -11,7 +11,7 @@ from ..core.clip import Clip
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
-from ..features.coded_picture import CodedPicture
+from ..features.container import CodedPicture
 from ..selection.spacing import distinct
 from .base import Extractor
 

@@ -13,8 +13,8 @@ from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
-from ..features.gray import Gray
-from ..features.gray_histogram import GrayHistogram
+from ..features.histograms import GrayHistogram
+from ..features.pictures import Gray
 from ..selection.entropy import entropy_bits
 from ..selection.evolution import PairCache, PairValues, evolve, mean_of_members, mean_over_pairs, pairs_of
 from ..selection.ssim import PairSSIM

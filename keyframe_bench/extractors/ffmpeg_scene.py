@@ -11,7 +11,7 @@ from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
-from ..features.scene_score import SceneScore
+from ..features.change import SceneScore
 from .base import ScoreExtractor
 
 
@@ -32,7 +32,7 @@ class FfmpegScene(ScoreExtractor):
     Source: FFmpeg, libavfilter, filter ``select`` (A13b). With a free budget the key frames are those of
     ``select='gt(scene,threshold)'`` on the decoder's frames, with one exception: where no score exceeds the threshold
     the filter gives nothing, and this method the frame with the highest score (the first of equals). For formats of
-    more than 8 bits see `keyframe_bench.features.scene_score`.
+    more than 8 bits see `keyframe_bench.features.change`.
     """
 
     reference = "ffmpeg"

@@ -11,7 +11,7 @@ from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
-from ..features.plane_histogram import PlaneHistogram
+from ..features.histograms import PlaneHistogram
 from .base import Extractor
 
 _CHUNK = 1024  # rows of the histogram column held as float64 at a time (6 MB)

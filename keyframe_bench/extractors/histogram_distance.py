@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from ..core.feature import Feature
 from ..core.params import Range
 from ..core.registry import register
-from ..features.histogram_difference import HistogramDifference
+from ..features.change import HistogramDifference
 from ._change import ChangeExtractor
 
 

@@ -11,8 +11,8 @@ from ..core.errors import ContractError
 from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.registry import register
-from ..features.gray import Gray
-from ..features.source_file import SourceFile
+from ..features.container import SourceFile
+from ..features.pictures import Gray
 from ._peers import absence, ask, nearest_pictures, time_limit, version_of
 from .base import Extractor
 

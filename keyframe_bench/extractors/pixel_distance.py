@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from ..core.feature import Feature
 from ..core.params import Range
 from ..core.registry import register
-from ..features.pixel_difference import PixelDifference
+from ..features.change import PixelDifference
 from ._change import ChangeExtractor
 
 

@@ -13,7 +13,7 @@ from ..core.feature import Feature
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
-from ..features.source_file import SourceFile
+from ..features.container import SourceFile
 from ._peers import absence, ask, nearest_times, time_limit, version_of
 from .base import Extractor
 

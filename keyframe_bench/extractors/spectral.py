@@ -11,8 +11,7 @@ from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
-from ..features.color_histogram import ColorHistogram
-from ..features.gray_histogram import GrayHistogram
+from ..features.histograms import ColorHistogram, GrayHistogram
 from ..selection.entropy import cluster_entropies
 from ..selection.kmeans import filled, medoids
 from ..selection.spectral import spectral_labels

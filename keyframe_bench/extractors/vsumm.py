@@ -12,8 +12,8 @@ from ..core.clip import Clip
 from ..core.keyframes import KeyFrames
 from ..core.params import Range
 from ..core.registry import register
-from ..features.gray_std import GrayStd
-from ..features.hue_histogram import HueHistogram
+from ..features.histograms import HueHistogram
+from ..features.pictures import GrayStd
 from .base import NOTHING_ABOVE, Extractor
 
 Rows = NDArray[np.float64]

@@ -1,1 +1,1 @@
-"""One file per feature."""
+"""Features, one file per family."""

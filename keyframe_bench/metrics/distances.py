@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..core.clip import Clip
 from ..core.feature import Feature
-from ..features.gray import Gray
-from ..features.hue_histogram import HueHistogram
+from ..features.histograms import HueHistogram
+from ..features.pictures import Gray
 
 HUE = HueHistogram(bins=16, height=60, width=80)
 GRAY = Gray(height=18, width=32)

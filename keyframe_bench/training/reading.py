@@ -20,8 +20,7 @@ from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import cache_folder, printable
 from ..datasets.base import VideoItem
-from ..features.picture_id import PictureId
-from ..features.rgb import Rgb
+from ..features.pictures import PictureId, Rgb
 from ..selection.spacing import evenly_spaced
 from ..video.decode import Reader
 from ..video.folder_reader import open_video

@@ -216,7 +216,7 @@ from typing import Annotated
 
 import numpy as np
 import keyframe_bench as kb
-from keyframe_bench.features.gray_histogram import GrayHistogram
+from keyframe_bench.features.histograms import GrayHistogram
 
 
 @dataclass(frozen=True, kw_only=True)

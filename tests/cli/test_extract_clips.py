@@ -37,7 +37,7 @@ RULES = ["clips.quiet_s=2", "clips.pre_roll_s=0.5", "clips.snap_s=0"]
 
 PLUGIN = """
 import keyframe_bench as kb
-from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.features.change import PixelDifference
 
 
 @kb.register("changes_of_tests")

@@ -24,7 +24,7 @@ PLUGIN = '''
 from typing import Annotated
 import numpy as np
 import keyframe_bench as kb
-from keyframe_bench.features.motion_energy import MotionEnergy
+from keyframe_bench.features.change import MotionEnergy
 from keyframe_bench.metrics.base import Column
 
 

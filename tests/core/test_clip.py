@@ -13,9 +13,8 @@ from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.core.keyframes import KeyFrames
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.gray_std import GrayStd
-from keyframe_bench.features.motion_energy import MotionEnergy
+from keyframe_bench.features.change import MotionEnergy
+from keyframe_bench.features.pictures import Gray, GrayStd
 
 N, WINDOWS = 12, MotionEnergy(window=4, hop=2)
 

@@ -8,7 +8,7 @@ import pytest
 import keyframe_bench as kb
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.features.rgb import Rgb
+from keyframe_bench.features.pictures import Rgb
 from keyframe_bench.rendering.cameras import make_camera
 from keyframe_bench.rendering.images import camera_pictures, mixed_pictures, scene_pictures
 from keyframe_bench.video.encode import write_lossless

@@ -331,8 +331,8 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
     from keyframe_bench.experiments.chen2021.key_clips import keyframes_plans
 
     from keyframe_bench.bench.train import Trained
-    from keyframe_bench.features.gray import Gray
-    from keyframe_bench.features.reconstruction import Reconstruction
+    from keyframe_bench.features.autoencoder import Reconstruction
+    from keyframe_bench.features.pictures import Gray
 
     made("chen2021/figure4b")
     table = table_with(folder=tmp_path, data="cam_a", params={"threshold": 0.03})

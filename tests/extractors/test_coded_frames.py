@@ -11,7 +11,7 @@ import pytest
 
 from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.extractors.coded_frames import CodedFrames
-from keyframe_bench.features.coded_picture import CodedPicture
+from keyframe_bench.features.container import CodedPicture
 from keyframe_bench.video.decode import VideoReader
 
 KINDS = {"key": [0], "I": [0, 2], "IP": [0, 2, 4]}

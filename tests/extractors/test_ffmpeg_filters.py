@@ -15,8 +15,7 @@ from keyframe_bench.core.errors import VideoError
 from keyframe_bench.extractors import ffmpeg_thumbnail
 from keyframe_bench.extractors.ffmpeg_scene import FfmpegScene
 from keyframe_bench.extractors.ffmpeg_thumbnail import FfmpegThumbnail
-from keyframe_bench.features.plane_histogram import PlaneHistogram, _counts
-from keyframe_bench.features.scene_score import SceneScore
+from keyframe_bench.features.change import SceneScore
 from keyframe_bench.video.decode import VideoReader
 
 SCENES = tuple(FfmpegScene(threshold) for threshold in (0.0, 0.002, 0.01, 0.03, 0.1, 0.3, 0.4))
@@ -193,12 +192,6 @@ def test_reading_in_chunks_changes_nothing(monkeypatch, tmp_path, run, clip_of):
     mapped = np.memmap(tmp_path / "rows", dtype=np.int32, mode="r", shape=rows.shape)
     monkeypatch.setattr(ffmpeg_thumbnail, "_CHUNK", 64)
     assert run(method, clip_of(method, mapped)).frames.tolist() == whole
-
-
-def test_counts_of_a_large_plane_are_exact():
-    plane = np.zeros((4100, 4100), dtype=np.uint8)  # more pixels than float32 can count one by one
-    plane[0, 0] = 255
-    assert PlaneHistogram and _counts(plane)[[0, 255]].tolist() == [plane.size - 1, 1]
 
 
 SLOW = ("edited/*", "surveillance/*")

@@ -17,8 +17,8 @@ from keyframe_bench.core.errors import ContractError, UnavailableError, UsageErr
 from keyframe_bench.extractors import _peers
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.checks import run_checks
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.source_file import SourceFile
+from keyframe_bench.features.container import SourceFile
+from keyframe_bench.features.pictures import Gray
 from keyframe_bench.rendering.films import render_video
 from keyframe_bench.video.arrays import clip_from_images
 from keyframe_bench.video.onepass import read_pass

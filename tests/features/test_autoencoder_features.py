@@ -13,9 +13,8 @@ import pytest
 
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.features.autoencoder_code import AutoencoderCode
-from keyframe_bench.features.reconstruction import Reconstruction
-from keyframe_bench.features.rgb import Rgb
+from keyframe_bench.features.autoencoder import AutoencoderCode, Reconstruction
+from keyframe_bench.features.pictures import Rgb
 from keyframe_bench.models import encoding
 from keyframe_bench.models.checkpoint import load_autoencoder
 from keyframe_bench.models.encoding import Encoding, load_encoding
@@ -215,7 +214,7 @@ def test_asking_what_can_run_imports_no_network_package(checkpoint: str) -> None
 import sys
 from keyframe_bench.core.checkpoint import read_checkpoint
 from keyframe_bench.extractors.embedding_kmeans import EmbeddingKMeans
-from keyframe_bench.features.reconstruction import Reconstruction
+from keyframe_bench.features.autoencoder import Reconstruction
 feature = Reconstruction(checkpoint={checkpoint!r})
 feature.unavailable(), feature.key, read_checkpoint({checkpoint!r}, "autoencoder")
 EmbeddingKMeans().unavailable(), EmbeddingKMeans(weights="random").needs[0].key

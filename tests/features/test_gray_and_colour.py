@@ -9,14 +9,9 @@ import pytest
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.features.color_histogram import ColorHistogram
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.gray_histogram import GrayHistogram
-from keyframe_bench.features.gray_std import GrayStd
-from keyframe_bench.features.histogram_difference import HistogramDifference
-from keyframe_bench.features.hue_histogram import HueHistogram
-from keyframe_bench.features.motion_energy import MotionEnergy
-from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.features.change import HistogramDifference, MotionEnergy, PixelDifference
+from keyframe_bench.features.histograms import ColorHistogram, GrayHistogram, HueHistogram
+from keyframe_bench.features.pictures import Gray, GrayStd
 from keyframe_bench.video.arrays import ArrayFrame
 
 FRAMES = [ArrayFrame(p) for p in np.random.default_rng(0).integers(0, 256, (7, 24, 32, 3), dtype=np.uint8)]

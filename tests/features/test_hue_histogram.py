@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyframe_bench.features.hue_histogram import HueHistogram, hue_histogram
+from keyframe_bench.features.histograms import HueHistogram, hue_histogram
 from keyframe_bench.video.arrays import ArrayFrame
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import keyframe_bench as kb
-from keyframe_bench.features.motion_energy import MotionEnergy
-from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.features.change import MotionEnergy, PixelDifference
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.onepass import read_pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keyframe_bench.features.plane_histogram import PlaneHistogram
+from keyframe_bench.features.histograms import PlaneHistogram
 
 
 class Planes:
@@ -43,3 +43,5 @@ def test_ends_are_counted_and_grey_fills_the_first_counts_only() -> None:
     assert row[0, 0] == row[1, 255] == row[2, 0] == 540 * 960 == row.sum() / 3
     row = PlaneHistogram().compute([Planes(noise(720, 1280, 0))])[0]
     assert row[:256].sum() == row.sum() == 720 * 1280
+    row = PlaneHistogram().compute([Planes(large := np.zeros((4100, 4100), dtype=np.uint8))])[0]
+    assert row[0] == row.sum() == large.size  # more pixels than float32 can count one by one

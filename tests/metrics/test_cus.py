@@ -4,7 +4,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from keyframe_bench.features.hue_histogram import hue_histogram
+from keyframe_bench.features.histograms import hue_histogram
 from keyframe_bench.metrics.cus import histogram_matches, user_scores
 
 RED, GREEN, BLUE, CYAN, PINK = (np.eye(16, dtype=np.float32)[i] for i in (0, 5, 10, 8, 14))

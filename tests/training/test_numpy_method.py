@@ -17,7 +17,7 @@ from keyframe_bench.core.checkpoint import Checkpoint, read_checkpoint
 from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.features.gray_histogram import GrayHistogram
+from keyframe_bench.features.histograms import GrayHistogram
 from keyframe_bench.training.folder import TrainingFolder
 from keyframe_bench.training.options import TrainerOptions
 from keyframe_bench.training.session import Session
@@ -104,7 +104,7 @@ def test_it_selects_with_what_it_learned(learning, film, tmp_path):
 
 
 def _grey(film: Path, frame: int) -> np.ndarray:
-    from keyframe_bench.features.gray import Gray
+    from keyframe_bench.features.pictures import Gray
     from keyframe_bench.video.onepass import read_pass
 
     feature = Gray(height=120, width=160)

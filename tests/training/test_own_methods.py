@@ -155,7 +155,7 @@ def test_pictures_in_memory_are_no_file_that_was_seen(own, tmp_path):
 
 
 def test_rows_of_windows_are_not_read_by_frames():
-    from keyframe_bench.features.motion_energy import MotionEnergy
+    from keyframe_bench.features.change import MotionEnergy
 
     feature = MotionEnergy()
     images = np.zeros((64, 8, 8, 3), dtype=np.uint8)

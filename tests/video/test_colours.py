@@ -9,7 +9,7 @@ import pytest
 from av.video.format import VideoFormat
 
 import keyframe_bench as kb
-from keyframe_bench.features.hue_histogram import HueHistogram
+from keyframe_bench.features.histograms import HueHistogram
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.frame import Frame, rgb_matrix
 

@@ -16,10 +16,9 @@ import pytest
 
 from keyframe_bench.core.errors import OutputError, VideoError
 from keyframe_bench.core.memory import anonymous_mb
-from keyframe_bench.features.color_histogram import ColorHistogram
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.pixel_difference import PixelDifference
-from keyframe_bench.features.scene_score import SceneScore
+from keyframe_bench.features.change import PixelDifference, SceneScore
+from keyframe_bench.features.histograms import ColorHistogram
+from keyframe_bench.features.pictures import Gray
 from keyframe_bench.video import decode, feature_pass, prefetch
 from keyframe_bench.video.decode import VideoReader, decoder_threads
 from keyframe_bench.video.feature_pass import FeatureBuffer

@@ -15,9 +15,8 @@ from PIL import Image
 import keyframe_bench as kb
 from keyframe_bench.core.errors import OutputError, UnavailableError, UsageError, VideoError
 from keyframe_bench.core.memory import anonymous_mb
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.rgb import Rgb
-from keyframe_bench.features.source_file import SourceFile
+from keyframe_bench.features.container import SourceFile
+from keyframe_bench.features.pictures import Gray, Rgb
 from keyframe_bench.video.frame_folder import sha256_of_video
 from keyframe_bench.video.image_files import fit, read_rgb
 from keyframe_bench.video.onepass import read_pass

@@ -13,11 +13,10 @@ from keyframe_bench.core.budget import Sampling
 from keyframe_bench.core.errors import ContractError, UsageError, VideoError
 from keyframe_bench.core.feature import Feature, opens_file
 from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.features.coded_picture import CodedPicture
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.hue_histogram import HueHistogram
-from keyframe_bench.features.pixel_difference import PixelDifference
-from keyframe_bench.features.plane_histogram import PlaneHistogram
+from keyframe_bench.features.change import PixelDifference
+from keyframe_bench.features.container import CodedPicture
+from keyframe_bench.features.histograms import HueHistogram, PlaneHistogram
+from keyframe_bench.features.pictures import Gray
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.video import feature_pass
 from keyframe_bench.video.cost_meter import CostMeter

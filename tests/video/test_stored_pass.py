@@ -14,12 +14,10 @@ import pytest
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.core.registry import load_plugins
-from keyframe_bench.features.coded_picture import CodedPicture
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.hue_histogram import HueHistogram
-from keyframe_bench.features.pixel_difference import PixelDifference
-from keyframe_bench.features.plane_histogram import PlaneHistogram
-from keyframe_bench.features.source_file import SourceFile
+from keyframe_bench.features.change import PixelDifference
+from keyframe_bench.features.container import CodedPicture, SourceFile
+from keyframe_bench.features.histograms import HueHistogram, PlaneHistogram
+from keyframe_bench.features.pictures import Gray
 from keyframe_bench.video import feature_pass, fingerprint, onepass
 from keyframe_bench.video.frame_folder import file_stamp
 from keyframe_bench.video.onepass import read_pass

@@ -11,10 +11,9 @@ import pytest
 
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.features.coded_picture import CodedPicture
-from keyframe_bench.features.gray import Gray
-from keyframe_bench.features.motion_energy import MotionEnergy
-from keyframe_bench.features.pixel_difference import PixelDifference
+from keyframe_bench.features.change import MotionEnergy, PixelDifference
+from keyframe_bench.features.container import CodedPicture
+from keyframe_bench.features.pictures import Gray
 from keyframe_bench.video import feature_pass, onepass, prefetch
 from keyframe_bench.video.frame import Frame
 from keyframe_bench.video.onepass import read_pass

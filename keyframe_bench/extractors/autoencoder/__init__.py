@@ -15,9 +15,8 @@ from ...core.feature import Feature
 from ...core.keyframes import KeyFrames
 from ...core.params import Range
 from ...core.registry import register
-from ...features.autoencoder_code import AutoencoderCode
-from ...features.reconstruction import Reconstruction
-from ...features.rgb import Rgb
+from ...features.autoencoder import AutoencoderCode, Reconstruction
+from ...features.pictures import Rgb
 from ...selection.reference import Distances, ReferenceRule, earliest_after
 from ...training.clips import Clips
 from ...training.fit_module import require_lightning

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from ...core.params import parameters_of
 from ...core.registry import Registry
-from ...features.rgb import Rgb
+from ...features.pictures import Rgb
 from ...models.base import Loss, Network
 from ...training.options import NetworkOptions
 

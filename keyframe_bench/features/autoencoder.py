@@ -1,4 +1,4 @@
-"""The code of a trained auto-encoder, and what every feature of such a network shares."""
+"""Codes and reconstructions of a trained auto-encoder."""
 
 from __future__ import annotations
 
@@ -81,3 +81,25 @@ class AutoencoderCode(AutoencoderFeature):
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:
         """Return float32 [B, C, h, w]."""
         return self.network().codes(self.pictures(frames))
+
+
+@register("reconstruction")
+class Reconstruction(AutoencoderFeature):
+    """The picture that the decoder of a trained network makes of the code, of the size of the network's input.
+
+    Parameters
+    ----------
+    checkpoint, precision
+        As for `AutoencoderCode`.
+
+    Notes
+    -----
+    Source: Chen et al. 2021, section 3.2. Levels are rounded to 8 bits, a quarter of the floats' size: pictures are
+    kept for the whole video.
+    """
+
+    summary = "uint8 [H, W, 3], red, green, blue, 0 to 255: the decoded code, 96 x 192 pixels for ae_final"
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
+        """Return uint8 [B, H, W, 3]."""
+        return self.network().reconstructions(self.pictures(frames))

@@ -1,0 +1,93 @@
+"""Small pictures, their contrast, and what tells pictures apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.feature import Feature, FrameView, Height, Width
+from ..core.registry import register
+from ..video.image_files import fit
+
+
+@register("gray")
+class Gray(Feature):
+    """The upright grey picture, resized without keeping its aspect ratio.
+
+    Parameters
+    ----------
+    height, width : int
+        Size in pixels.
+    """
+
+    summary = "uint8 [height, width], grey levels, 0 black to 255 white"
+
+    def __init__(self, height: Height = 60, width: Width = 80) -> None:
+        self.height, self.width = height, width
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
+        """Return uint8 [B, height, width]."""
+        return np.stack([frame.luma(self.height, self.width) for frame in frames])
+
+
+@register("gray_std")
+class GrayStd(Gray):
+    """Population standard deviation of the grey picture."""
+
+    summary = "float32 [], standard deviation of grey levels, 0 to 127.5 in units of 0-255"
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
+        """Return float32 [B]."""
+        pictures = super().compute(frames).reshape(len(frames), -1)
+        return np.asarray(pictures.std(axis=1), dtype=np.float32)
+
+
+@register("rgb")
+class Rgb(Feature):
+    """The upright colour picture at one size.
+
+    What `Reconstruction` is to a network, this is without one: at a network's input size, its very input.
+
+    Parameters
+    ----------
+    height, width : int
+        Size in pixels; by default the input of ``ae_final`` (Chen et al. 2021).
+    resize : {"stretch", "letterbox", "crop"}
+        All of the picture with another aspect ratio, all of it between black bars, or its middle.
+    """
+
+    summary = "uint8 [height, width, 3], red, green, blue, 0 to 255"
+
+    def __init__(
+        self, height: Height = 96, width: Width = 192, resize: Literal["stretch", "letterbox", "crop"] = "stretch"
+    ) -> None:
+        self.height, self.width, self.resize = height, width, resize
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
+        """Return uint8 [B, height, width, 3]."""
+        if self.resize == "stretch":
+            return np.stack([frame.rgb(self.height, self.width) for frame in frames])
+        return np.stack([fit(f.rgb(f.height, f.width), self.height, self.width, self.resize) for f in frames])
+
+
+@register("picture_id")
+class PictureId(Feature):
+    """The SHA-256 of the upright picture at its own size: equal where all decoded pixels are.
+
+    Copies of a photograph are found by it, whatever their files are, so that none is in training and in validation.
+    """
+
+    summary = "uint8 [32]: SHA-256 of the pixels"
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
+        """Return uint8 [B, 32]."""
+        return np.stack([self._hashed(frame) for frame in frames])
+
+    @staticmethod
+    def _hashed(frame: FrameView) -> NDArray[np.uint8]:
+        picture = frame.rgb(frame.height, frame.width)
+        return np.frombuffer(hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).digest(), dtype=np.uint8)

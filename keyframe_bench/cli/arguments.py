@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from ..core.files import one_line, printable
 from .options import COMMANDS, PLUGIN, Command
 
@@ -72,9 +71,8 @@ class Arguments:
         names = [str(name) for name in (value if isinstance(value, list) else [value] if value else [])]
         wrong = next((name for name in names or [""] if name not in known), None)
         if wrong is not None:
-            near = difflib.get_close_matches(wrong, known, n=3) or known
             given = self.values["columns"]
-            raise UsageError(f"columns={given}: there is no column {wrong!r}; there are {', '.join(near)}")
+            raise UsageError(f"columns={given}: there is no column {wrong!r}; {suggestion(wrong, known)}")
         return list(dict.fromkeys(names))
 
     def video(self) -> Video:

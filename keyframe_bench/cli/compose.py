@@ -15,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import UnavailableError, UsageError, suggestion
 from ..core.params import parameters_of
 from ..core.registry import Registry
 from ..datasets.base import Dataset
@@ -210,7 +210,7 @@ def _check_choice(override: Override, group: str) -> None:
     if registry is not None:
         _class_of(group, name)
     elif name not in known:
-        raise UsageError(f"unknown {group} {name!r}; known are {', '.join(known)}")
+        raise UsageError(f"unknown {group} {name!r}; {suggestion(name, known)}")
 
 
 def _class_of(group: str, name: str) -> type:
@@ -256,6 +256,6 @@ def _sentence(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = (lines[0] if lines else type(error).__name__).rstrip(".")
     if isinstance(error, MissingConfigException) and error.options:
-        return f"{text}; there are {', '.join(error.options)}"
+        return f"{text}; {suggestion('', error.options)}"
     key = getattr(error, "full_key", None)
     return f"{key}: {text}" if key else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable
 from importlib import import_module
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from ..tables.experiment import Experiment, parse_experiment
 from ..tables.load import read_text
 
@@ -50,9 +49,8 @@ def load_experiment(name: str) -> Experiment:
         return _parsed(path.stem, read_text(path), lambda other: read_text(path.parent / other))
     known = names_of_experiments()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(known)}"
-        raise UsageError(f"unknown table {name!r}; {hint} (`keyframe-bench table` lists all), or give a .yaml file")
+        hint = f"{suggestion(name, known)} (`keyframe-bench table` lists all), or give a .yaml file"
+        raise UsageError(f"unknown table {name!r}; {hint}")
     folder = files(EXPERIMENTS).joinpath(*name.split("/")[:-1])
     if (folder / "figures.py").is_file():  # a paper's own pictures: code of the package, as its tables are
         import_module(".".join([EXPERIMENTS, *name.split("/")[:-1], "figures"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import re
@@ -10,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.errors import KeyframeBenchError, UsageError
+from ..core.errors import KeyframeBenchError, UsageError, suggestion
 from ..core.feature import Feature
 from ..core.files import one_line
 from ..core.params import documented, parameters_of
@@ -148,8 +147,8 @@ def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[
         names["metrics"] |= {column: row for row in facts["metrics"] for column in row["columns"]}
     found = {kind: [rows[name]] for kind, rows in names.items() if name in rows}
     if not found:
-        near = difflib.get_close_matches(name, [known for rows in names.values() for known in rows], n=3)
-        hint = f"did you mean {', '.join(near)}" if near else "keyframe-bench list shows what there is"
+        known = [known for rows in names.values() for known in rows]
+        hint = suggestion(name, known, "keyframe-bench list shows what there is")
         raise UsageError(f"there is nothing called {name!r}; {hint} (a plug-in file needs --plugin FILE)")
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 
 CONFIG_MODULE = "keyframe_bench.conf"
 
@@ -129,9 +128,9 @@ class Command:
         names = [option.name for option in self.options if option.kind != "flag"]
         if not names:
             return UsageError(f"{self.name} takes no options such as {key}=")
-        plain = [name for name in names if "." not in name]
-        near = [*near, *difflib.get_close_matches(key, plain, n=1)]
-        hint = f"did you mean {near[0]}=" if near else f"there are {', '.join(names)}"
+        plain = [f"{name}=" for name in names if "." not in name]
+        first = next((f"did you mean {name}=" for name in near), "")
+        hint = first or suggestion(f"{key}=", plain, f"choose from {', '.join(names)}")
         return UsageError(f"{f'{self.name} takes no' if _typed_elsewhere(key) else 'unknown option'} {key}=; {hint}")
 
 

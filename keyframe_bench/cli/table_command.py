@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -15,7 +14,7 @@ from ..bench.execute import finish_sweep, metric_columns, run_benchmark
 from ..bench.record_table import run_records
 from ..bench.spec import RunSpec
 from ..bench.training_table import TableOptions, run_trainings
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from ..core.files import make_folder, one_line, write_atomic
 from ..core.params import parameters_of
 from ..core.registry import load_plugins
@@ -185,8 +184,8 @@ def _train(experiment: Experiment, found: Arguments) -> int:
         given[key] = one_value(word) if key.partition(".")[0] in known else text
     for key in given:
         if key not in ("trainings", "seeds") and not key.startswith(("data.", "trainer.")):
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}=" if near else "there are data.NAME=, trainings=, seeds= and trainer.NAME="
+            names = [f"{name}=" for name in known]
+            hint = suggestion(f"{key}=", names, "choose from data.NAME=, trainings=, seeds= and trainer.NAME=")
             raise UsageError(f"tables of trainings have no option {key}=; {hint}")
     if given and not experiment.runs:
         raise UsageError(f"table {experiment.name} trains nothing and takes no {next(iter(given))}=; leave it out")

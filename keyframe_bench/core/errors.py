@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 
@@ -69,6 +70,14 @@ class OutputError(_FileError):
 
     def __str__(self) -> str:
         return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR or make room"
+
+
+def suggestion(word: object, known: Collection[str], otherwise: str = "") -> str:
+    """Return the hint for an unknown ``word``: the nearest of the ``known``, else ``otherwise``, else all of them."""
+    near = difflib.get_close_matches(str(word), list(known), n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {', '.join(near)}"
+    return otherwise or (f"choose from {', '.join(known)}" if known else "there are none")
 
 
 # Messages of libraries without an error class for it: the loader, CPython's threads, OpenCV, C++, PyTorch.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import inspect
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from .errors import UsageError
+from .errors import UsageError, suggestion
 
 # Accepted Python types of each scalar type; booleans are no numbers here.
 _FITS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str, int, float)}
@@ -158,9 +157,7 @@ def check_params(cls: type, params: Mapping[str, Any], owner: str) -> dict[str, 
     known = parameters_of(cls)
     for name in params:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {', '.join(near)}" if near else f"its parameters are {', '.join(known) or 'none'}"
-            raise UsageError(f"{owner} has no parameter {name!r}; {hint}")
+            raise UsageError(f"{owner} has no parameter {name!r}; {suggestion(name, known)}")
     return {n: p.check(params[n], owner) if n in params else p.default for n, p in known.items()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -17,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .errors import OutOfMemoryError, UnavailableError, UsageError, raise_out_of_memory
+from .errors import OutOfMemoryError, UnavailableError, UsageError, raise_out_of_memory, suggestion
 from .params import check_params, parameters_of
 from .sources import forget, source_digest
 
@@ -121,9 +120,8 @@ class Registry(Generic[T]):
         self.discover()
         entry = self._entries.get(name) if isinstance(name, str) else None
         if entry is None:
-            near = difflib.get_close_matches(str(name), self._entries, n=3, cutoff=0.5)
-            hint = f"did you mean {', '.join(near)}" if near else f"known are {', '.join(sorted(self._entries))}"
-            raise UsageError(f"unknown {self.kind} {name!r}; {hint} (a plug-in file needs --plugin FILE)")
+            hint = f"{suggestion(name, sorted(self._entries))} (a plug-in file needs --plugin FILE)"
+            raise UsageError(f"unknown {self.kind} {name!r}; {hint}")
         if entry.cls is None:
             raise UnavailableError(f"{self.kind} {name!r} cannot be loaded: {entry.error}")
         return entry.cls

@@ -16,7 +16,6 @@ ordinals (0-based); shots are in order and do not overlap, events are in order o
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Mapping
 from itertools import pairwise
@@ -27,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation, UserSummary
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from ..core.files import read_file, write_atomic
 
 FORMAT = "keyframe_bench/annotations@1"
@@ -65,8 +64,7 @@ def read_annotations(path: str | Path, names: Collection[str] | None = None) -> 
         raise UsageError(f'{where}: "videos" is {_show(videos)}, not an object of videos by name')
     for name in videos:
         if names is not None and name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}" if near else "names are paths below the folder, with forward slashes"
+            hint = suggestion(name, names, "names are paths below the folder, with forward slashes")
             raise UsageError(f"{where}: there is no video {name!r} in the folder; {hint}")
     return {name: _read_video(entry, f"{where}, video {name!r}") for name, entry in videos.items()}
 
@@ -183,7 +181,7 @@ def _check_keys(entry: Any, known: set[str], where: str) -> None:
         raise UsageError(f"{where} is {_show(entry)}, not an object")
     for key in entry:
         if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
+            raise UsageError(f"{where}: unknown key {key!r}; {suggestion(key, sorted(known))}")
 
 
 def _show(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import BUNDLED, read_tensors, write_tensors
-from ..core.errors import OutputError, UnavailableError, UsageError
+from ..core.errors import OutputError, UnavailableError, UsageError, suggestion
 from ..core.files import cache_folder, read_file, remembered_sha256
 
 if TYPE_CHECKING:
@@ -91,9 +90,7 @@ def _value(text: str) -> Any:
 def known(name: BackboneName, names: list[str]) -> None:
     """Raise `UsageError` with the nearest names unless ``names`` has the network."""
     if name.network not in names:
-        near = difflib.get_close_matches(name.network, names, n=3)
-        hint = f"did you mean {', '.join(near)}" if near else GRAMMAR
-        raise UsageError(f"{name.source} has no network {name.network!r}; {hint}")
+        raise UsageError(f"{name.source} has no network {name.network!r}; {suggestion(name.network, names, GRAMMAR)}")
 
 
 def why_unavailable(backbone: str, weights: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation, UserSummary
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from ..core.seeding import rng_for
 
 RENDERER_VERSION = 2  # of films and scenes; bump it when the same parameters may give others
@@ -112,9 +111,7 @@ def plan_film(kind: str, seed: int, *, fps: float = 25, duration_s: float = 12.0
         For an unknown kind, a negative seed, or a rate or duration that gives no video.
     """
     if kind not in KINDS:
-        near = difflib.get_close_matches(str(kind), KINDS, n=2)
-        hint = f"did you mean {', '.join(near)}" if near else f"use one of {', '.join(KINDS)}"
-        raise UsageError(f"unknown kind of rendered video {kind!r}; {hint}")
+        raise UsageError(f"unknown kind of rendered video {kind!r}; {suggestion(kind, KINDS)}")
     check(seed, fps, duration_s)
     n = max(1, round(duration_s * fps))
     rng = rng_for(int(seed), "plan", kind)

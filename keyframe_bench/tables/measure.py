@@ -5,7 +5,6 @@ Cells of trainings are about seeds instead of videos (``unit`` of a cell), and t
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from .stats import CONFIDENCE, resampled_means, student_interval
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ def _stored(cells: pd.DataFrame, name: str) -> pd.Series[float]:
         if f"{prefix}.{name}" in cells:
             return cells[f"{prefix}.{name}"]
     known = [*_FACTS, *DERIVED, *(str(c).partition(".")[2] for c in cells if str(c).startswith(("metric.", "cost.")))]
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {', '.join(near)}" if near else "run.json lists the columns"
+    hint = suggestion(name, known, "run.json lists the columns")
     raise UsageError(f"these results have no number {name!r}; {hint}")
 
 

@@ -5,12 +5,11 @@ A check is a function of a value and its place. Those of scalars are combined in
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 
 Check = Callable[[Any, str], None]
 
@@ -24,12 +23,6 @@ def quoted(value: Any) -> str:
     """Return ``value`` as it stands in a message, at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def nearest(word: Any, known: Collection[str]) -> str:
-    """Return the word of ``known`` that may have been meant, or all of them, for a message."""
-    near = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"did you mean {near[0]}" if near else f"there are {', '.join(known) or 'none'}"
 
 
 def is_number(value: Any) -> bool:
@@ -58,7 +51,7 @@ def one_of(known: Collection[str]) -> Check:
 
     def check(value: Any, at: str) -> None:
         if not isinstance(value, str) or value not in known:
-            raise wrong(at, f"{quoted(value)} is unknown; {nearest(value, known)}")
+            raise wrong(at, f"{quoted(value)} is unknown; {suggestion(value, known)}")
 
     return check
 
@@ -124,7 +117,7 @@ def fields(
             raise wrong(at, f"{quoted(value)} is not a mapping of fields such as {', '.join(list(known)[:3])}")
         for field in value:
             if field not in known:
-                raise wrong(at, f"there is no field {quoted(field)}; {nearest(field, known)}")
+                raise wrong(at, f"there is no field {quoted(field)}; {suggestion(field, known)}")
         for field in required:
             if field not in value:
                 raise wrong(at, f"field {field!r} is missing")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, suggestion
 from ..core.params import Configurable, Range, check_params, parameters_of
 from ..core.registry import Registry
 
@@ -56,9 +55,7 @@ class TrainerOptions(Configurable):
             chosen[field] = registry.build(fields[field], {name: given.pop(name) for name in known if name in given})
         if given:
             name = next(iter(given))
-            near = difflib.get_close_matches(name, taken, n=3)
-            hint = f"did you mean {', '.join(near)}" if near else f"there are {', '.join(sorted(taken)) or 'none'}"
-            raise UsageError(f"trainer has no option {name!r}; {hint}")
+            raise UsageError(f"trainer has no option {name!r}; {suggestion(name, sorted(taken))}")
         made = cls(**fields)
         object.__setattr__(made, "_chosen", chosen)
         return made

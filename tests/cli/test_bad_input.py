@@ -79,7 +79,7 @@ SAID = [
     ("run RUN extractors=[oracle]", "has none"),
     ("run RUN extractors=", "unknown extractor ''"),
     ("run RUN budget=free extractors=[random]", "free budget"),
-    ("run RUN executor=slurm", "known are loky, ray, serial"),
+    ("run RUN executor=slurm", "choose from loky, ray, serial"),
     ("run RUN executor.n_jobs=2", "add executor=loky"),
     ("run RUN executor=loky executor.n_jobs=-1", "executor.n_jobs=-1"),
     ("run RUN executor=loky executor.n_jobs=null", "executor.n_jobs=None"),
@@ -93,8 +93,8 @@ SAID = [
     ("run RUN extractors=[uniform] weights=x", "none of uniform has weights"),
     ("run RUN extractors=[embedding_kmeans] weights=nowhere.safetensors", "does not exist"),
     ("run RUN -m extractors=uniform,pixl_distance", "did you mean pixel_distance"),
-    ("run RUN -m executor=slurm,loky", "known are loky, ray, serial"),
-    ("run RUN -m hydra/launcher=nothing", "there are basic, joblib"),
+    ("run RUN -m executor=slurm,loky", "choose from loky, ray, serial"),
+    ("run RUN -m hydra/launcher=nothing", "choose from basic, joblib"),
     ("run dataset=folder out=result", "needs the folder"),
     ("frobnicate", "commands are list, extract, explain"),
     ("--frobnicate", "commands are"),
@@ -260,7 +260,7 @@ def test_bad_plugin(refused, own_registry, tmp_path, line, name):
 def test_bad_data_sets(refused, folder, tmp_path):
     run = ("dataset=folder", f"dataset.root={folder}", "out=result")
     unknown = json.dumps({"format": "keyframe_bench/annotations@1", "videos": {"cut.mp4": {}}})
-    for text, says in (("{", "not valid JSON"), (unknown, "did you mean 'cuts.mp4'")):
+    for text, says in (("{", "not valid JSON"), (unknown, "did you mean cuts.mp4")):
         (folder / "annotations.json").write_text(text)
         assert says in refused("run", *run)
     (tmp_path / "empty").mkdir()

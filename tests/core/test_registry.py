@@ -58,7 +58,7 @@ def test_discovery_finds_files_and_keeps_the_broken_with_their_reason(filled: Re
 
 
 def test_unknown_names_list_the_nearest(filled: Registry[object]) -> None:
-    for name, hint in (("alhpa", "did you mean alpha"), ("zzzzzzzz", "known are alpha, broken")):
+    for name, hint in (("alhpa", "did you mean alpha"), ("zzzzzzzz", "choose from alpha, broken")):
         with pytest.raises(UsageError, match=hint):
             filled.get(name)
 

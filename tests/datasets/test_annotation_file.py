@@ -115,5 +115,5 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 def test_a_video_that_is_not_there_is_named_with_the_nearest(tmp_path):
     write_annotations(tmp_path / "a.json", {"day1/flim.mp4": Annotation()})
-    with pytest.raises(UsageError, match=r"no video 'day1/flim.mp4' in the folder; did you mean 'day1/film.mp4'"):
+    with pytest.raises(UsageError, match=r"no video 'day1/flim.mp4' in the folder; did you mean day1/film.mp4"):
         read_annotations(tmp_path / "a.json", ["day1/film.mp4", "x.mp4"])

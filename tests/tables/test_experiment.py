@@ -250,7 +250,7 @@ SENTENCES = [  # one of each kind
     ("colums", [], "table mine: there is no field 'colums'; did you mean columns"),
     ("title", GONE, "table mine: field 'title' is missing"),
     ("notes", None, "table mine: notes is empty; give it a value or leave it out"),
-    ("runs.1.on_error", "stop", "table mine: runs 2: on_error: 'stop' is unknown; there are raise, warn, skip"),
+    ("runs.1.on_error", "stop", "table mine: runs 2: on_error: 'stop' is unknown; choose from raise, warn, skip"),
     ("rows.0.where.k", [4, "8"], "table mine: rows 1 ('one'): where: k 2: '8' is not a whole number"),
     ("rows.0.paper.frame", 4, "table mine: rows 1: column: 'frame' is unknown; did you mean frames"),
     ("columns.1.slope", ["q"], "columns 2 ('growth'): slope: ['q'] is not a list of 2 entries"),

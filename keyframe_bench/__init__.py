@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from .comparison import sweep
     from .core.annotation import Annotation, UserSummary
     from .core.checkpoint import Checkpoint
-    from .core.clip import Clip, VideoInfo
+    from .core.clip import Clip, KeyFrames, VideoInfo
     from .core.errors import KeyframeBenchError, OutOfMemoryError, UnavailableError, UsageError, VideoError
     from .core.feature import Feature
-    from .core.keyframes import KeyFrames
-    from .core.params import Range
-    from .core.registry import register
+    from .core.registry import Range, register
     from .datasets.base import Dataset
     from .explanation import Explanation, explain
     from .extractors.base import Extractor, ScoreExtractor
@@ -63,14 +61,14 @@ _WHERE = {
     "Gray": ".features.pictures",
     "FrameFolder": ".video.frame_folder",
     "HueHistogram": ".features.histograms",
-    "KeyFrames": ".core.keyframes",
+    "KeyFrames": ".core.clip",
     "KeyframeBenchError": ".core.errors",
     "Loss": ".models.base",
     "Metric": ".metrics.base",
     "Network": ".models.base",
     "NetworkOptions": ".training.options",
     "OutOfMemoryError": ".core.errors",
-    "Range": ".core.params",
+    "Range": ".core.registry",
     "ScoreExtractor": ".extractors.base",
     "Session": ".training.session",
     "Trainable": ".extractors.trainable",

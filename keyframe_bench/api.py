@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .core.clip import VideoInfo
+from .core.clip import KeyFrames, VideoInfo
 from .core.errors import OutputError, UnavailableError, UsageError
 from .core.files import make_hidden_folder, printable, remove_leftovers
-from .core.keyframes import KeyFrames
 from .extractors._inferred import unsupported
 from .extractors.asked import Asked
 from .extractors.base import Extractor

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .core.budget import Budget
 from .core.errors import KeyframeBenchError, UsageError
 from .core.files import printable
-from .core.split import Split
+from .core.grammar import Budget, Split
 from .datasets.base import Dataset, VideoItem
 from .video.frame_folder import VideoPath, as_video
 

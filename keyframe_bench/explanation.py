@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .api import Extraction, extract
-from .core.clip import Clip, watched
+from .core.clip import Clip, KeyFrames, watched
 from .core.errors import UsageError
-from .core.keyframes import KeyFrames
 from .extractors._inferred import Inferred, what_decided
 from .extractors.asked import Asked
 from .extractors.base import Extractor, rank_of

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keyframe_bench.core.clip import Clip
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.events import Events, event_agreement
 from keyframe_bench.models.base import Loss

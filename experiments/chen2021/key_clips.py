@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from keyframe_bench.bench.train import Trained
 from keyframe_bench.bench.training_table import TrainingTable
+from keyframe_bench.core.clip import KeyFrames
 from keyframe_bench.core.errors import OutputError, UnavailableError
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.core.files import canonical_json
-from keyframe_bench.core.keyframes import KeyFrames
-from keyframe_bench.core.params import check_params
-from keyframe_bench.core.registry import register
+from keyframe_bench.core.registry import check_params, register
 from keyframe_bench.core.version import PASS_VERSION
 from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.extractors.base import Extractor

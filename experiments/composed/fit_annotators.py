@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyframe_bench.core.annotation import Annotation, UserSummary
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets._annotators import Annotators
 from keyframe_bench.metrics.temporal import TOLERANCES, Temporal

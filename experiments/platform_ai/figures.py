@@ -10,9 +10,8 @@ import numpy as np
 
 from keyframe_bench.bench.record_table import VideoTable
 from keyframe_bench.core.cells import FORMAT
-from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.clip import Clip, KeyFrames
 from keyframe_bench.core.files import digest
-from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.registry import register
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.extractors.asked import Asked

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyframe_bench.core.annotation import Annotation, UserSummary
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.metrics.distances import GRAY, HUE
 from keyframe_bench.video.onepass import read_pass

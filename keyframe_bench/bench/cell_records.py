@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core.annotation import Annotation
-from ..core.budget import Budget
 from ..core.cells import FORMAT, HUMAN, Cell
 from ..core.feature import opens_file
+from ..core.grammar import Budget
 from ..extractors._inferred import budget_features
 from ..extractors.base import Extractor
 from ..features.change import PixelDifference

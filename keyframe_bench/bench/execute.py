@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import KeyframeBenchError
-from ..core.files import locked, make_folder, read_file, remove_leftovers, write_atomic
-from ..core.records import parse_json
+from ..core.files import locked, make_folder, parse_json, read_file, remove_leftovers, write_atomic
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric

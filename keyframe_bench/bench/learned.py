@@ -12,7 +12,7 @@ from typing import Any
 from ..core.checkpoint import checkpoint_id, read_record
 from ..core.errors import OutputError, UsageError, VideoError
 from ..core.files import digest, file_name
-from ..core.split import Split
+from ..core.grammar import Split
 from ..datasets.base import VideoItem
 from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData

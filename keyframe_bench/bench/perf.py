@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..core.budget import Budget, Sampling
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import printable
+from ..core.grammar import Budget, Sampling
 from ..extractors.asked import Asked
 from ..video.frame_folder import Video, as_video, check_video
 from .perf_cases import (

@@ -15,12 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..core.budget import Budget
 from ..core.errors import ContractError, KeyframeBenchError, UnavailableError, UsageError
 from ..core.feature import opens_file
-from ..core.params import parameters_of
+from ..core.grammar import Budget
 from ..core.processes import Finished, run_watched
-from ..core.registry import plugin_files
+from ..core.registry import parameters_of, plugin_files
 from ..extractors._inferred import unsupported
 from ..extractors._peers import absence, ask, ffmpeg_program, run_tool, time_limit, version_of, workplace
 from ..extractors.asked import Asked

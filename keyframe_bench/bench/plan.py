@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation, annotation_json
-from ..core.budget import Budget
-from ..core.cells import HUMAN, Cell
+from ..core.cells import HUMAN, Cell, read_cell, read_video_record
 from ..core.errors import KeyframeBenchError, UnavailableError, UsageError, VideoError, raise_out_of_memory
 from ..core.files import digest
-from ..core.records import read_cell, read_video_record
+from ..core.grammar import Budget
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._inferred import budget_features

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.cells import read_cell
 from ..core.files import canonical_json, write_atomic
-from ..core.records import read_cell
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from .plan import Scope, metric_versions

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.annotation import Annotation
-from ..core.cells import Cell, thumbnails_folder
-from ..core.clip import Clip, watched
+from ..core.cells import Cell, parse_cell, thumbnails_folder
+from ..core.clip import Clip, KeyFrames, watched
 from ..core.errors import (
     ContractError,
     OutputError,
@@ -25,9 +25,7 @@ from ..core.errors import (
 )
 from ..core.feature import Feature
 from ..core.files import canonical_json, claimed, write_over
-from ..core.keyframes import KeyFrames
-from ..core.memory import anonymous_mb
-from ..core.records import parse_cell
+from ..core.processes import anonymous_mb
 from ..core.sources import source_digest
 from ..extractors.asked import Asked
 from ..extractors.base import Extractor

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..core.budget import Budget, Sampling
 from ..core.errors import UnavailableError, UsageError
 from ..core.feature import opens_file
-from ..core.params import Parameter, Range
-from ..core.split import Split
+from ..core.grammar import Budget, Sampling, Split
+from ..core.registry import Parameter, Range
 from ..datasets.base import Dataset
 from ..extractors._inferred import unsupported
 from ..extractors.base import Extractor
@@ -50,8 +49,8 @@ class RunSpec:
     ``limit`` keeps the data set's first videos only. ``cache_gb`` gigabytes (10^9 bytes) of features, of all data sets
     together, are kept on disk and used by the next run; 0 keeps none and uses none.
 
-    ``split`` (`core.split.Split`; empty: none) trains every extractor that learns on the training videos of each fold,
-    once per seed, with options that ``trainer`` names as ``grid`` names parameters; checkpoints are kept in
+    ``split`` (`core.grammar.Split`; empty: none) trains every extractor that learns on the training videos of each
+    fold, once per seed, with options that ``trainer`` names as ``grid`` names parameters; checkpoints are kept in
     ``trainings``. All extractors are then scored on the videos, or the later part of each, that are held out.
     ``split_seed`` decides which videos those are. ``leak`` says whether a checkpoint that learned from human annotators
     may be scored on a video it has seen. Trainings run one after another in this process, whatever the ``backend``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.errors import UsageError
-from ..core.split import Split
+from ..core.grammar import Split
 from ..datasets.base import Dataset
 from ..tables.experiment import Experiment
 from ..training.data import TrainingData

@@ -11,11 +11,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..core.cells import FORMAT
+from ..core.cells import FORMAT, read_cell
 from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import OutputError, UnavailableError, UsageError
 from ..core.files import canonical_json, digest, make_folder, sha256_of_file, write_atomic, write_over
-from ..core.records import read_cell
 from ..extractors.trainable import Trainable, evaluated
 from ..metrics.base import Column
 from ..selection.spacing import evenly_spaced

@@ -16,8 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..core.errors import UnavailableError, UsageError, suggestion
-from ..core.params import parameters_of
-from ..core.registry import Registry
+from ..core.registry import Registry, parameters_of
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..api import Extraction, extract
+from ..core.clip import KeyFrames
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
-from ..core.keyframes import KeyFrames
-from ..core.params import check_params
-from ..core.registry import load_plugins
+from ..core.registry import check_params, load_plugins
 from ..extractors.base import Extractor
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules

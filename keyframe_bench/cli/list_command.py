@@ -12,8 +12,7 @@ from typing import Any
 from ..core.errors import KeyframeBenchError, UsageError, suggestion
 from ..core.feature import Feature
 from ..core.files import one_line
-from ..core.params import documented, parameters_of
-from ..core.registry import Registry, load_plugins
+from ..core.registry import Registry, documented, load_plugins, parameters_of
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable

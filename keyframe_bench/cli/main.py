@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
 from ..core.files import cache_folder, one_line, write_atomic
-from ..core.memory import address_limit
+from ..core.processes import address_limit
 from .arguments import Arguments, read
 from .options import COMMANDS
 

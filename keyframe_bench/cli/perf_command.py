@@ -11,8 +11,7 @@ from typing import Any
 
 from ..bench.perf import FORMAT, PerfSpec, perf
 from ..core.errors import OutputError, UsageError
-from ..core.files import one_line, write_atomic
-from ..core.records import read_json
+from ..core.files import one_line, read_json, write_atomic
 from ..core.registry import load_plugins
 from ..report.perf import print_profile, profile_markdown
 from ..tables.load import read_text

@@ -10,12 +10,10 @@ from typing import Any
 
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
 from ..bench.spec import RunSpec, variants
-from ..core.budget import Budget
 from ..core.errors import UsageError
 from ..core.files import one_line
-from ..core.params import parameters_of
-from ..core.registry import load_plugins, plugin_files
-from ..core.split import Split
+from ..core.grammar import Budget, Split
+from ..core.registry import load_plugins, parameters_of, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs

@@ -16,8 +16,7 @@ from ..bench.spec import RunSpec
 from ..bench.training_table import TableOptions, run_trainings
 from ..core.errors import UsageError, suggestion
 from ..core.files import make_folder, one_line, write_atomic
-from ..core.params import parameters_of
-from ..core.registry import load_plugins
+from ..core.registry import load_plugins, parameters_of
 from ..extractors.base import Extractor
 from ..report.tables import RenderedTable, rendered
 from ..tables.experiment import Experiment

@@ -12,8 +12,8 @@ from typing import Any
 from ..bench.train import Trained, Training, train, trainable
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
+from ..core.grammar import Split
 from ..core.registry import load_plugins
-from ..core.split import Split
 from ..datasets.base import Dataset
 from ..training.data import TrainingData
 from ..training.defects import defects

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ContractError
-from .params import Configurable, Range
-from .registry import Registry
+from .registry import Configurable, Range, Registry
 from .sources import source_digest
 
 Height = Annotated[int, Range(1, 4320)]

@@ -1,4 +1,4 @@
-"""Atomic writes, locks between processes, the cache folder, file names, and hashes."""
+"""Atomic writes, locks between processes, the cache folder, file names, JSON and hashes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ from .errors import OutputError, UsageError
 from .threads import in_order
 
 _HIDDEN = ".tmp-"
+MAX_JSON_BYTES = 256_000_000
+_MAX_DEPTH = 50  # of nested JSON: far from where Python stops
 _LONGEST_NAME = 200  # bytes; file systems take 255, some that encrypt names fewer
 
 
@@ -283,6 +286,36 @@ def one_line(text: object) -> str:
 def canonical_json(value: Any) -> str:
     """Return ``value`` as JSON with sorted keys and no spaces: equal values give equal text. NaN is refused."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON; `ValueError` for invalid text, non-finite numbers and very deep nesting."""
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+    if _deeper(value, _MAX_DEPTH):
+        raise ValueError("it is nested too deeply")
+    return value
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file; `OSError` as `read_file`, `ValueError` as `parse_json` and for other encodings."""
+    return parse_json(read_file(path, MAX_JSON_BYTES).decode())
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return value
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 0 or any(_deeper(part, depth - 1) for part in parts if isinstance(part, (dict, list)))
 
 
 def digest(value: Any) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 from ..core.annotation import Annotation
 from ..core.errors import OutputError, UsageError
-from ..core.files import canonical_json, write_atomic
-from ..core.records import read_json
+from ..core.files import canonical_json, read_json, write_atomic
 from ._annotations import FILE_NAME, annotations_text
 
 Entries = dict[str, dict[str, Any]]

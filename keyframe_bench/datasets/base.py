@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 from ..core.annotation import Annotation
 from ..core.errors import UsageError
 from ..core.files import printable
-from ..core.params import Configurable
-from ..core.registry import Registry
+from ..core.registry import Configurable, Registry
 from ..video.frame_folder import FrameFolder
 
 

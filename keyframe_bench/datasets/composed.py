@@ -18,8 +18,7 @@ import numpy as np
 from ..core.annotation import Annotation, UserSummary
 from ..core.errors import UsageError
 from ..core.files import cache_folder, digest
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..core.seeding import rng_for
 from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, dissolves_of, draw_edit, make_edit, read_material
 from ..video.encode import write_h264

@@ -23,8 +23,7 @@ from typing import Annotated, Literal
 
 from ..core.errors import UsageError
 from ..core.files import natural, printable
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..video.frame_folder import VIDEO_EXTENSIONS, Video, as_video
 from ..video.image_files import is_image_name
 from ._annotations import FILE_NAME, read_annotations

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.files import cache_folder, digest
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..rendering.plan import CAMERA_FPS, RENDERER_VERSION, SURVEILLANCE_VERSION
 from ..video.encode import write_h264, write_lossless
 from ._rendered import RenderedFolder

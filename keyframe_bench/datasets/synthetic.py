@@ -11,8 +11,7 @@ from typing import Annotated, Any
 
 from ..core.annotation import Annotation
 from ..core.files import cache_folder
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..rendering.plan import KINDS, RENDERER_VERSION, plan_film
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem

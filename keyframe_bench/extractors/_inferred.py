@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.budget import Budget
-from ..core.clip import Clip, watched
+from ..core.clip import Clip, KeyFrames, watched
 from ..core.errors import ContractError, UsageError, memory_errors_named
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
+from ..core.grammar import Budget
 from ..metrics.distances import GRAY, GRAY_THRESHOLD, gray_distance
 from ..selection.inferred import smallest_covering
 from .base import Extractor, Knee, run_extractor

@@ -152,7 +152,7 @@ ${gap}from keyframe_bench import (
 IMPORTS_IN_TREE = """
 from ..core.clip import Clip
 from ..core.feature import Feature
-from ..core.params import Range
+from ..core.registry import Range
 from ..core.registry import register
 from ..features.pictures import Gray
 from .base import ScoreExtractor"""
@@ -162,7 +162,7 @@ from ..core.checkpoint import Checkpoint
 from ..core.clip import Clip
 from ..core.errors import UsageError
 from ..core.feature import Feature
-from ..core.params import Range
+from ..core.registry import Range
 from ..core.registry import register
 from ..features.histograms import HueHistogram
 from ..metrics.base import Column

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.annotation import Annotation
-from ..core.budget import Budget, Sampling
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
+from ..core.grammar import Budget, Sampling
 from ..core.seeding import rng_for
 from ._inferred import budget_features, run_at_budget
 from .base import Extractor

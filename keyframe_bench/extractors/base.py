@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.cells import HUMAN
-from ..core.clip import Clip, watched
+from ..core.clip import Clip, KeyFrames, watched
 from ..core.errors import ContractError, UsageError
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
-from ..core.params import Configurable
-from ..core.registry import Registry
+from ..core.registry import Configurable, Registry
 from ..selection.inferred import knee_threshold
 from ..selection.peaks import peaks
 

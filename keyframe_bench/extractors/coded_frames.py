@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from ..features.container import CodedPicture
 from ..selection.spacing import distinct

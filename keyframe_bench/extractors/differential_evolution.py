@@ -8,11 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..features.histograms import GrayHistogram
 from ..features.pictures import Gray
 from ..selection.entropy import entropy_bits

@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..features.embedding import Embedding
 from ..selection.kmeans import representatives
 from .base import Extractor

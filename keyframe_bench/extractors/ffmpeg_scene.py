@@ -7,10 +7,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.clip import Clip, KeyFrames
+from ..core.registry import Range, register
 from ..features.change import SceneScore
 from .base import ScoreExtractor
 

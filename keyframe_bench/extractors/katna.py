@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.errors import ContractError
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from ..features.container import SourceFile
 from ..features.pictures import Gray

@@ -7,11 +7,9 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.errors import UnavailableError
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from .base import Extractor
 
 _ROUNDING = 1e-12  # F1 sums of equal terms may differ by this

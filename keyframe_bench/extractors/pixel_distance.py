@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from ..core.feature import Feature
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..features.change import PixelDifference
 from ._change import ChangeExtractor
 

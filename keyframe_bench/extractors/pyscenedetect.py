@@ -7,12 +7,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.errors import ContractError
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..features.container import SourceFile
 from ._peers import absence, ask, nearest_times, time_limit, version_of
 from .base import Extractor

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
+from ..core.clip import Clip, KeyFrames
 from ..core.registry import register
 from .base import Extractor
 

@@ -7,10 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.clip import Clip, KeyFrames
+from ..core.registry import Range, register
 from ..features.histograms import ColorHistogram, GrayHistogram
 from ..selection.entropy import cluster_entropies
 from ..selection.kmeans import filled, medoids

@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.clip import Clip, KeyFrames
+from ..core.registry import Range, register
 from ..selection.spacing import distinct, every_seconds, first_at_or_after
 from .base import Extractor
 

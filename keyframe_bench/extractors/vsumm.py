@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
-from ..core.params import Range
-from ..core.registry import register
+from ..core.clip import Clip, KeyFrames
+from ..core.registry import Range, register
 from ..features.histograms import HueHistogram
 from ..features.pictures import GrayStd
 from .base import NOTHING_ABOVE, Extractor

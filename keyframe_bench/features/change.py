@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.feature import Feature, FrameView, Height, Width
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from .histograms import GrayHistogram
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UsageError
 from ..core.feature import Feature, FrameView
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 
 
 @register("embedding")

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.feature import Feature, FrameView, Height, Width
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 
 _EXACT = 1 << 24  # OpenCV counts in float32, exact up to here
 _Side = Annotated[int, Range(1, 4096)]  # so that pictures are no larger

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
-from ..core.params import Configurable
-from ..core.registry import Registry
+from ..core.registry import Configurable, Registry
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.errors import UsageError
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
 from .distances import GRAY, HUE, HUE_THRESHOLD, GrayDistances, distances_of, hue_distance, share_in_one_bin

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
+from ..core.clip import Clip, KeyFrames
 from ..core.registry import register
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from .base import Column, Metric

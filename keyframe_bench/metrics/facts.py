@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
+from ..core.clip import Clip, KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
 

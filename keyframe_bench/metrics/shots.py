@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
+from ..core.clip import Clip, KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
-from ..core.keyframes import KeyFrames
+from ..core.clip import Clip, KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
 from .matching import nearest_pairs, precision_recall_f

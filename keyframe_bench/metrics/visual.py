@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
-from ..core.clip import Clip
+from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
-from ..core.keyframes import KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
 from .distances import (

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.errors import UsageError
-from ..core.params import Configurable
-from ..core.registry import Registry
+from ..core.registry import Configurable, Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import Checkpoint, checkpoint_file, checkpoint_id, read_checkpoint, read_record, why_missing
 from ..core.errors import KeyframeBenchError, UsageError
-from ..core.params import parameters_of
+from ..core.registry import parameters_of
 from ..core.sources import source_digest
 from .base import Network
 from .weights import load_strictly, missing_package

@@ -6,8 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from ..core.errors import UsageError
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from .base import Loss
 
 if TYPE_CHECKING:

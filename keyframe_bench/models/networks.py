@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ..core.errors import UsageError
-from ..core.params import Range
-from ..core.registry import register
+from ..core.registry import Range, register
 from .base import Network
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.files import printable
-from ..core.records import read_json
+from ..core.files import printable, read_json
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from ..video.clips import write_clips
 from ..video.cut_points import ClipFile

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import OutputError
-from ..core.records import read_json
+from ..core.files import read_json
 from .key_clips import CLIPS_FOLDER, earlier_clip_files
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.cells import thumbnails_folder
+from ..core.cells import read_video_record, thumbnails_folder
 from ..core.files import read_file
-from ..core.records import read_video_record
 from ..tables.build import per_video
 from ..tables.format import clock, shown
 from ..tables.spec import Row, Table

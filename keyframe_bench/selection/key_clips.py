@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.params import Configurable, Range, check_params
+from ..core.registry import Configurable, Range, check_params
 
 _ROUNDING_S = 1e-6  # PTS are rounded fractions of a second
 

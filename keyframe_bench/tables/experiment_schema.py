@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
 
-from ..core.budget import Budget, Sampling
-from ..core.split import Split
+from ..core.grammar import Budget, Sampling, Split
 from . import schema as s
 from .figure import Figure
 from .measure import KINDS

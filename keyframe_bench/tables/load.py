@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.cells import parse_cell
 from ..core.errors import UsageError
-from ..core.files import canonical_json, read_file
-from ..core.records import parse_cell, parse_json
+from ..core.files import canonical_json, parse_json, read_file
 from .learned import training_facts
 
 if TYPE_CHECKING:

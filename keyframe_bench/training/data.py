@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from ..core.annotation import annotation_json
-from ..core.budget import Sampling
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import digest, remembered_sha256
-from ..core.params import Parameter, Range
+from ..core.grammar import Sampling, Split
+from ..core.registry import Parameter, Range
 from ..core.sources import source_digest
-from ..core.split import Split
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
 from ..video.frame_folder import FrameFolder

@@ -12,8 +12,7 @@ from typing import Any
 
 from ..core.checkpoint import read_record
 from ..core.errors import UsageError
-from ..core.files import write_atomic
-from ..core.records import read_json
+from ..core.files import read_json, write_atomic
 from .history import Row
 
 FORMAT = "keyframe_bench/training@2"

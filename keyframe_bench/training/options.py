@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from ..core.errors import UsageError, suggestion
-from ..core.params import Configurable, Range, check_params, parameters_of
-from ..core.registry import Registry
+from ..core.registry import Configurable, Range, Registry, check_params, parameters_of
 
 Self = TypeVar("Self", bound="TrainerOptions")
 

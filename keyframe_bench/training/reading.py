@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.budget import EVERY, Sampling
 from ..core.clip import Clip
 from ..core.errors import UsageError, VideoError
 from ..core.feature import Feature
 from ..core.files import cache_folder, printable
+from ..core.grammar import EVERY, Sampling
 from ..datasets.base import VideoItem
 from ..features.pictures import PictureId, Rgb
 from ..selection.spacing import evenly_spaced

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
-from ..core.files import digest
-from ..core.records import read_json
+from ..core.files import digest, read_json
+from ..core.grammar import Split
 from ..core.seeding import rng_for
-from ..core.split import Split
 from ..datasets.base import VideoItem
 
 FORMAT = "keyframe_bench/split@1"

@@ -17,7 +17,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from ..core.errors import OutOfMemoryError, VideoError, raise_out_of_memory
-from ..core.memory import has_room
+from ..core.processes import has_room
 from .frame_folder import check_file
 
 READ_ERRORS = (av.error.FFmpegError, OSError, ValueError)

@@ -13,10 +13,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.budget import EVERY, Sampling
 from ..core.errors import OutputError
 from ..core.feature import Feature, FeatureRows
-from ..core.memory import anonymous_mb
+from ..core.grammar import EVERY, Sampling
+from ..core.processes import anonymous_mb
 from .cost_meter import CostMeter
 from .frame import Frame
 

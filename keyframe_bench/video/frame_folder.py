@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..core.errors import UnavailableError, UsageError, VideoError
 from ..core.feature import Feature, opens_file
 from ..core.files import natural, printable, sha256_of_all, sha256_of_file
-from ..core.params import Parameter, Range
+from ..core.registry import Parameter, Range
 from .image_files import is_image_name
 
 DEFAULT_FPS = 25.0

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
-from ..core.budget import Sampling
 from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature, opens_file
+from ..core.grammar import Sampling
 from .decode import Reader
 from .feature_pass import ColumnId, FeaturePass, PacketFrame, Progress, column_id, parse_requests
 from .folder_reader import open_video

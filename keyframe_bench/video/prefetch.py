@@ -8,7 +8,7 @@ from itertools import count, islice
 from threading import Lock
 
 from ..core.errors import OutOfMemoryError
-from ..core.memory import has_room
+from ..core.processes import has_room
 from ..core.threads import in_order
 from .decode import Reader, decoder_threads
 from .frame import Frame

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.budget import EVERY, Sampling
 from ..core.clip import VideoInfo
 from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature
+from ..core.grammar import EVERY, Sampling
 from .feature_pass import Column, ColumnId, Progress, columns_of, parse_requests
 from .fingerprint import fingerprint_of, package_fingerprint
 from .frame_folder import VideoPath, as_video, check_video, file_stamp, sha256_of_video, video_name

@@ -15,7 +15,7 @@ import keyframe_bench as kb
 from keyframe_bench.bench.plan import make_plan
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.bench.train import Training, train, trainable
-from keyframe_bench.core.split import Split
+from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.pictures import Gray
 from keyframe_bench.tables.build import comparison

@@ -28,9 +28,9 @@ from keyframe_bench.bench.perf_cases import (
     uses_network,
     work_case,
 )
-from keyframe_bench.core.budget import Budget
 from keyframe_bench.core.errors import ContractError, KeyframeBenchError, UnavailableError, UsageError, VideoError
-from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.core.grammar import Budget
+from keyframe_bench.core.processes import anonymous_mb
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors import _peers
 from keyframe_bench.extractors.asked import Asked

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keyframe_bench.core.split import Split
+from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.pictures import Rgb
 from keyframe_bench.training.data import TrainingData

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keyframe_bench.cli.main import main
-from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.core.processes import anonymous_mb
 from keyframe_bench.extractors import _peers
 from keyframe_bench.report.paper import number
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyframe_bench.core.budget import Budget, Sampling
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.grammar import Budget, Sampling
 
 
 @pytest.mark.parametrize(

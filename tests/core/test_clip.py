@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.annotation import Annotation, UserSummary
-from keyframe_bench.core.clip import Clip, VideoInfo
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.errors import ContractError
-from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.features.change import MotionEnergy
 from keyframe_bench.features.pictures import Gray, GrayStd
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.core.params import Configurable, Range, check_params, parameters_of
+from keyframe_bench.core.registry import Configurable, Range, check_params, parameters_of
 
 
 class Method(Configurable):

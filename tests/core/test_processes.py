@@ -13,8 +13,7 @@ from threading import Thread
 import pytest
 
 from keyframe_bench.core import processes
-from keyframe_bench.core.memory import anonymous_mb
-from keyframe_bench.core.processes import Finished, processes_of, run_watched
+from keyframe_bench.core.processes import Finished, anonymous_mb, processes_of, run_watched
 
 LINUX = pytest.mark.skipif(not anonymous_mb(), reason="this system does not tell anonymous memory")
 START = "import os, subprocess, sys, time\nfrom pathlib import Path\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.core.processes import anonymous_mb
 from keyframe_bench.metrics.base import Metric
 
 SPEED = Path(__file__).parents[2] / "experiments" / "speed"

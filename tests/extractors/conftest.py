@@ -4,8 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.base import Extractor, run_extractor
 

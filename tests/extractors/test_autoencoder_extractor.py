@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.clip import Clip, KeyFrames
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.core.keyframes import KeyFrames
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.autoencoder import Autoencoder
 from keyframe_bench.extractors.base import Extractor, run_extractor

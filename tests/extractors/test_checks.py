@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 import numpy as np
 import pytest
 
+from keyframe_bench.core.clip import KeyFrames
 from keyframe_bench.core.errors import ContractError, UnavailableError
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.core.keyframes import KeyFrames
-from keyframe_bench.core.params import Range
-from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.core.registry import Range, load_plugins
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor
 from keyframe_bench.extractors.checks import CHECKS, check_budget_met, run_check, run_checks
 

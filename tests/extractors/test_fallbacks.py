@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from keyframe_bench.core.budget import Budget
+from keyframe_bench.core.clip import KeyFrames
 from keyframe_bench.core.errors import ContractError
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.grammar import Budget
 from keyframe_bench.core.registry import register
 from keyframe_bench.extractors._inferred import budget_features, run_at_budget
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keyframe_bench.core.budget import Budget
-from keyframe_bench.core.clip import Clip, VideoInfo
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.errors import ContractError, UsageError
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.grammar import Budget
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors._inferred import (
     COVERAGE,

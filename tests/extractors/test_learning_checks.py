@@ -13,7 +13,7 @@ import pytest
 from keyframe_bench.core.checkpoint import read_checkpoint
 from keyframe_bench.core.errors import ContractError, UnavailableError
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.core.params import Range
+from keyframe_bench.core.registry import Range
 from keyframe_bench.extractors.base import ScoreExtractor
 from keyframe_bench.extractors.checks import CHECKS, run_check, run_checks
 from keyframe_bench.extractors.trainable import Trainable

@@ -187,7 +187,7 @@ def test_the_row_states_the_tool_its_defects_and_its_own_cost(pretend, folder, t
 
 def test_what_finds_katnas_pictures_is_no_unfair_advantage():
     from keyframe_bench.bench.cell_records import shared_features
-    from keyframe_bench.core.budget import Budget
+    from keyframe_bench.core.grammar import Budget
     from keyframe_bench.metrics.base import Metric
 
     metrics = [Metric.registry.build(name) for name in Metric.registry.names()]

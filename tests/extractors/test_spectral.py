@@ -9,8 +9,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy
 
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.base import Extractor, run_extractor
 from keyframe_bench.extractors.spectral import Spectral

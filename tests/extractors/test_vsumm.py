@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.base import run_extractor
 from keyframe_bench.extractors.vsumm import Vsumm

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.annotation import Annotation, UserSummary
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.metrics.distances import GRAY, HUE
 

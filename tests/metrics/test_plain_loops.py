@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from keyframe_bench.core.keyframes import KeyFrames
+from keyframe_bench.core.clip import KeyFrames
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.metrics.distances import GRAY, HUE
 

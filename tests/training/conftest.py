@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.bench.train import Training, trainable
-from keyframe_bench.core.split import Split
+from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.pictures import Rgb
 from keyframe_bench.training.data import TrainingData

@@ -13,8 +13,7 @@ from keyframe_bench.bench.train import train
 from keyframe_bench.bench.training_numbers import history_numbers
 from keyframe_bench.core.checkpoint import read_record
 from keyframe_bench.core.errors import ContractError
-from keyframe_bench.core.params import Configurable
-from keyframe_bench.core.registry import Registry
+from keyframe_bench.core.registry import Configurable, Registry
 from keyframe_bench.extractors.checks.learning import check_evaluate_gives_numbers
 from keyframe_bench.training.clips import Clips
 from keyframe_bench.training.folder import differences

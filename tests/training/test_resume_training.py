@@ -203,7 +203,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 import pytorch_lightning
 from keyframe_bench.bench.train import Training, train, trainable
-from keyframe_bench.core.split import Split
+from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.training.data import TrainingData
 

@@ -10,7 +10,7 @@ import pytest
 
 from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.core.split import Split
+from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.features.pictures import Gray
 from keyframe_bench.training.clips import Clips

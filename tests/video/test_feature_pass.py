@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import OutputError, VideoError
-from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.core.processes import anonymous_mb
 from keyframe_bench.features.change import PixelDifference, SceneScore
 from keyframe_bench.features.histograms import ColorHistogram
 from keyframe_bench.features.pictures import Gray

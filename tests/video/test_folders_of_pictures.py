@@ -14,7 +14,7 @@ from PIL import Image
 
 import keyframe_bench as kb
 from keyframe_bench.core.errors import OutputError, UnavailableError, UsageError, VideoError
-from keyframe_bench.core.memory import anonymous_mb
+from keyframe_bench.core.processes import anonymous_mb
 from keyframe_bench.features.container import SourceFile
 from keyframe_bench.features.pictures import Gray, Rgb
 from keyframe_bench.video.frame_folder import sha256_of_video

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from keyframe_bench.core.budget import Sampling
 from keyframe_bench.core.errors import ContractError, UsageError, VideoError
 from keyframe_bench.core.feature import Feature, opens_file
+from keyframe_bench.core.grammar import Sampling
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.change import PixelDifference
 from keyframe_bench.features.container import CodedPicture

@@ -9,12 +9,10 @@ import numpy as np
 
 from ...core.cells import NO_NETWORK
 from ...core.checkpoint import Checkpoint
-from ...core.clip import Clip
+from ...core.clip import Clip, KeyFrames
 from ...core.errors import KeyframeBenchError, UsageError
 from ...core.feature import Feature
-from ...core.keyframes import KeyFrames
-from ...core.params import Range
-from ...core.registry import register
+from ...core.registry import Range, register
 from ...features.autoencoder import AutoencoderCode, Reconstruction
 from ...features.pictures import Rgb
 from ...selection.reference import Distances, ReferenceRule, earliest_after

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
-from ...core.params import parameters_of
-from ...core.registry import Registry
+from ...core.registry import Registry, parameters_of
 from ...features.pictures import Rgb
 from ...models.base import Loss, Network
 from ...training.options import NetworkOptions

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ...core.errors import ContractError, UsageError
-from ...core.params import Parameter, parameters_of
+from ...core.registry import Parameter, parameters_of
 from ..base import Extractor, ScoreExtractor
 from .rule import CHECKS, require, rule
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...core.checkpoint import Checkpoint
 from ...core.errors import ContractError, KeyframeBenchError, RowsWrittenError, UnavailableError
 from ...core.feature import opens_file
-from ...core.params import parameters_of
+from ...core.registry import parameters_of
 from ...metrics.base import Column
 from ...training.clips import Clips
 from ...training.options import TrainerOptions

@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...core.clip import watched
+from ...core.clip import KeyFrames, watched
 from ...core.errors import ContractError
 from ...core.feature import Feature
-from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
 from ..base import Extractor, check_result
 from .clips import EXTREME, TYPICAL, AnnotationTrap, ReadColumns, clip_of

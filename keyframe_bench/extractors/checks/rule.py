@@ -7,10 +7,9 @@ from functools import wraps
 
 import numpy as np
 
-from ...core.clip import Clip
+from ...core.clip import Clip, KeyFrames
 from ...core.errors import ContractError
 from ...core.feature import opens_file
-from ...core.keyframes import KeyFrames
 from ...core.seeding import rng_for
 from ..base import Extractor, check_result
 from .clips import TYPICAL, clip_of

@@ -74,7 +74,7 @@ class OutputError(_FileError):
 
 def suggestion(word: object, known: Collection[str], otherwise: str = "") -> str:
     """Return the hint for an unknown ``word``: the nearest of the ``known``, else ``otherwise``, else all of them."""
-    near = difflib.get_close_matches(str(word), list(known), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(word), list(known), n=3)
     if near:
         return f"did you mean {', '.join(near)}"
     return otherwise or (f"choose from {', '.join(known)}" if known else "there are none")

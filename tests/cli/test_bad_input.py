@@ -131,7 +131,7 @@ SAID = [
     ("train extractor=vsumm", "'vsumm' does not learn; those that do are autoencoder"),
     ("train extractor=autoencoder trainer.network=ae_finel", "unknown network 'ae_finel'"),
     ("train extractor=autoencoder trainer.widht=1", "did you mean width"),
-    ("train extractor=autoencoder trainer.loss=l3", "did you mean l2"),
+    ("train extractor=autoencoder trainer.loss=l3", "choose from l2, mix"),
     ("train extractor=autoencoder sed=1", "did you mean seed="),
     ("train extractor=autoencoder epochs=1", "did you mean trainer.epochs="),
     ("train network=p1_1 data=images", "extractor=autoencoder dataset=NAME dataset.root=PATH trainer.network=NAME"),

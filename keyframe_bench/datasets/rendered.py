@@ -7,6 +7,7 @@ and ``rendered_pictures.json``, the record of what each file was rendered with.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from ..core.errors import UsageError
 from ..core.files import cache_folder, digest
 from ..core.registry import Range, register
+from ..core.seeding import rng_for
+from ..core.threads import in_order, n_cores
 from ..rendering.plan import CAMERA_FPS, RENDERER_VERSION, SURVEILLANCE_VERSION
 from ..video.encode import write_h264, write_lossless
 from ._rendered import RenderedFolder
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from ..rendering.cameras import Camera
 
 _RECORD = "rendered_pictures.json"
+_BLOCK = 18  # pictures of the mixture, a third of them still scenes, the others of one camera ...
+_MIXED_S = 90.0  # ... spread over so many seconds
 
 
 @register("rendered")
@@ -93,7 +98,7 @@ class Rendered(Dataset):
         parts = {"": self.n + self.n_validation} if camera else {"train": self.n, "validation": self.n_validation}
         names = {part: f"{self.kind}{part and f'-{part}'}.{'mov' if self._lossless else 'mp4'}" for part in parts}
         wanted = {names[part]: self._entry(part, count) for part, count in parts.items()}
-        annotations = {names[""]: camera.annotation()} if camera else {}
+        annotations = {names[""]: camera.annotation} if camera else {}
 
         def render(name: str, path: Path) -> None:
             write = write_lossless if self._lossless else write_h264
@@ -135,9 +140,9 @@ class Rendered(Dataset):
     def _camera(self) -> Camera | None:
         if not self.kind.startswith("camera"):
             return None
-        from ..rendering.cameras import make_camera  # listing loads no OpenCV
+        from ..rendering.cameras import Camera  # listing loads no OpenCV
 
-        return make_camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=CAMERA_FPS)
+        return Camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=CAMERA_FPS)
 
     def _entry(self, part: str, count: int) -> dict[str, Any]:
         """Return the record of one video: everything its pictures depend on."""
@@ -152,8 +157,35 @@ class Rendered(Dataset):
         }
 
     def _pictures(self, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
-        from ..rendering.images import camera_pictures, mixed_pictures, scene_pictures
-
         if camera := self._camera():
-            return camera_pictures(camera)
+            return camera.pictures()
         return (scene_pictures if self.kind == "scenes" else mixed_pictures)(self.seed, part, count)
+
+
+def scene_pictures(seed: int, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield still scenes, every picture another place, uint8 [288, 576, 3]; other parts show other places."""
+    from ..rendering.films import draw_scene
+
+    yield from in_order(partial(draw_scene, seed, part), range(count))
+
+
+def mixed_pictures(seed: int, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield one third still scenes, two thirds frames of many cameras, of 288 x 576 and 288 x 512 pixels."""
+    missing = count
+    for block in in_order(partial(_block, seed, part), range(0, count, _BLOCK), room=lambda: n_cores() + 1):
+        yield from block[:missing]
+        missing -= len(block)
+
+
+def _block(seed: int, part: str, number: int) -> list[NDArray[np.uint8]]:
+    """Return pictures of one camera, most of them of its events, and half as many scenes, in mixed order."""
+    from ..rendering.cameras import Camera
+    from ..rendering.films import draw_scene
+
+    rng, n_frames, n_seen = rng_for(seed, "mixed", part, number), round(_MIXED_S * CAMERA_FPS), 2 * _BLOCK // 3
+    camera = Camera("any", int(rng.integers(2**31)), n_frames=n_frames, fps=CAMERA_FPS)
+    busy = rng.permutation(np.flatnonzero(camera.busy))[: 3 * n_seen // 4]
+    others = rng.permutation(np.setdiff1d(np.arange(n_frames), busy))[: n_seen - len(busy)]
+    found = [camera.picture(frame) for frame in sorted([*busy.tolist(), *others.tolist()])]
+    found += [draw_scene(seed, f"mixed {part}", number + i) for i in range(_BLOCK // 3)]
+    return [found[i] for i in rng.permutation(len(found))]

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from ..core.annotation import Annotation
 from ..core.files import cache_folder
 from ..core.registry import Range, register
-from ..rendering.plan import KINDS, RENDERER_VERSION, plan_film
+from ..rendering.plan import KINDS, RENDERER_VERSION, FilmPlan
 from ._rendered import RenderedFolder
 from .base import Dataset, VideoItem
 
@@ -98,4 +98,4 @@ class Synthetic(Dataset):
 
 
 def _annotation(w: dict[str, Any]) -> Annotation:
-    return plan_film(w["kind"], w["seed"], duration_s=w["duration_s"]).annotation()
+    return FilmPlan(w["kind"], w["seed"], duration_s=w["duration_s"]).annotation

@@ -1,19 +1,24 @@
 """A pinhole camera over a world in metres, and what stands or moves in it: solids, people, vehicles.
 
-x points to the right, y up, z into the picture; the camera stands at x = z = 0.
+x points to the right, y up, z into the picture; the camera stands at x = z = 0. Pictures are RGB.
 """
 
 from __future__ import annotations
 
+import colorsys
 import math
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, reduce
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .surfaces import Colour, Picture, Rng, random_colour, scaled
+Rng = np.random.Generator
+Picture = NDArray[Any]  # uint8 [height, width, 3], RGB
+Colour = tuple[int, int, int]
+Range = tuple[float, float]
+Size = tuple[int, int]  # height and width, pixels
 
 Points = NDArray[np.float64]
 CIRCLE = np.stack([np.cos(np.arange(16) * np.pi / 8), np.sin(np.arange(16) * np.pi / 8)], axis=1)
@@ -22,6 +27,21 @@ _REACH = 3.0  # pictures' widths and heights in which polygons are kept: far out
 # The six faces of a solid, seen clockwise: two sides, then bottom, front, top, back; and their lights.
 _FACES = np.array([(3, 2, 1, 0), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)])
 _LIGHTS = (0.82, 0.95, 0.6, 0.88, 1.05, 0.76)
+
+
+def hsv(hue: float, saturation: float, value: float) -> Colour:
+    """Return a colour from hue, saturation and value in 0..1; the hue may lie outside."""
+    return cast(Colour, tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1, saturation, value)))
+
+
+def random_colour(rng: Rng, value: Range, saturation: Range = (0.0, 0.06), hue: Range = (0.0, 1.0)) -> Colour:
+    """Return a colour from ranges of value, saturation and hue, nearly grey by default."""
+    return hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
+
+
+def scaled(colour: Colour, factor: float) -> Colour:
+    """Return a brighter or darker colour."""
+    return cast(Colour, tuple(min(255, round(c * factor)) for c in colour))
 
 
 def fill(picture: NDArray[Any], polygon: Points | None, colour: tuple[float, ...]) -> None:
@@ -40,14 +60,13 @@ def extent(polygon: Points, picture: NDArray[Any], margin: int = 1) -> tuple[sli
 
 def darken(picture: Picture, polygon: Points | None, share: float, softness: float) -> None:
     """Take ``share`` of the light from a convex polygon [M, 2] in pixels; its edge is ``softness`` pixels wide."""
-    if polygon is None:
-        return
-    rows, columns = extent(polygon, picture, math.ceil(2 * softness) + 1)
-    part = picture[rows, columns]
-    if part.size:
+    if polygon is not None:
+        rows, columns = extent(polygon, picture, math.ceil(2 * softness) + 1)
+        part = picture[rows, columns]
         mask = np.zeros(part.shape[:2], dtype=np.float32)
-        fill(mask, polygon - (columns.start, rows.start), (share,))
-        part[:] = part * (1 - cv2.GaussianBlur(mask, (0, 0), max(softness, 0.3))[..., None])
+        if part.size:
+            fill(mask, polygon - (columns.start, rows.start), (share,))
+            part[:] = part * (1 - cv2.GaussianBlur(mask, (0, 0), max(softness, 0.3))[..., None])
 
 
 @lru_cache(64)
@@ -62,8 +81,8 @@ class View(NamedTuple):
 
     Attributes
     ----------
-    height : float
-        Of the eye above the ground, metres.
+    eye : (float, float, float)
+        In the world.
     pitch, yaw : float
         Radians downwards and to the right.
     focal : float
@@ -72,16 +91,11 @@ class View(NamedTuple):
         Width over height of the view; pictures of other shapes show it stretched.
     """
 
-    height: float
+    eye: tuple[float, float, float]
     pitch: float
     yaw: float
     focal: float
     aspect: float = 16 / 9
-
-    @property
-    def eye(self) -> Points:
-        """In the world, float64 [3]."""
-        return np.array([0.0, self.height, 0.0])
 
     @property
     def rotation(self) -> Points:
@@ -111,20 +125,15 @@ class View(NamedTuple):
         if seen[..., 2].min(initial=_NEAR) >= _NEAR and np.abs(pixels).max(initial=0.0) < _REACH * max(picture.shape):
             return list(pixels)
         across, down = _REACH * self.aspect / 2 / self.focal, _REACH / 2 / self.focal
-        sides = [(sign, 0, across) for sign in (-1, 1)] + [(0, sign, down) for sign in (-1, 1)]
-        found: list[Points | None] = []
-        for polygon in seen:
-            part = polygon
-            for normal, least in [((0, 0, 1), _NEAR), *((side, 0.0) for side in sides)]:
-                part = _cut(part, np.array(normal), least)
-            found.append(self.on_picture(part, *picture.shape[:2]) if len(part) > 2 else None)
-        return found
+        ahead, sides = (0, 0, 1, _NEAR), [(-1, 0, across, 0), (1, 0, across, 0), (0, -1, down, 0), (0, 1, down, 0)]
+        parts = (reduce(_cut, [ahead, *sides], polygon) for polygon in seen)
+        return [self.on_picture(part, *picture.shape[:2]) if len(part) > 2 else None for part in parts]
 
 
-def _cut(corners: Points, normal: Points, least: float) -> Points:
-    """Return the part of a polygon [N, 3] where ``corners @ normal >= least``."""
+def _cut(corners: Points, plane: tuple[float, ...]) -> Points:
+    """Return the part of a polygon [N, 3] where ``corners @ plane[:3] >= plane[3]``."""
     kept: list[Points] = []
-    over = corners @ normal - least
+    over = corners @ np.array(plane[:3]) - plane[3]
     for i, (here, value) in enumerate(zip(corners, over, strict=True)):
         if (value >= 0) != (over[i - 1] >= 0):
             kept.append(here + (corners[i - 1] - here) * (value / (value - over[i - 1])))
@@ -143,8 +152,7 @@ class Pose(NamedTuple):
 
     def place(self, points: Any) -> Points:
         """Return points (ahead, to the left, up) [..., 3] of something in the world."""
-        points, (x, z) = np.asarray(points, dtype=np.float64), self.heading
-        along, across, up = points[..., 0], points[..., 1], points[..., 2]
+        (along, across, up), (x, z) = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0), self.heading
         return np.stack([self.x + along * x - across * z, up, self.z + along * z + across * x], axis=-1)
 
     def ground(self, points: Any) -> Points:
@@ -152,16 +160,12 @@ class Pose(NamedTuple):
         return self.place(np.insert(np.asarray(points, dtype=np.float64), 2, 0.0, axis=-1))
 
 
-class Solid(NamedTuple):
-    """A convex body: a quadrangle [4, 3] and its other side, metres, float64 [8, 3]."""
+class Solid:
+    """A convex body, from its side view: four corners (ahead, up) in metres, and half its width."""
 
-    corners: Points
-    colour: Colour
-    glass: Colour | None = None
-
-    def distance(self, view: View) -> float:
-        """Return the metres from the eye."""
-        return float(np.linalg.norm(self.corners.mean(axis=0) - view.eye))
+    def __init__(self, pose: Pose, profile: Any, half: float, colour: Colour, glass: Colour | None = None) -> None:
+        self.corners = pose.place([(a, side * half, up) for side in (-1, 1) for a, up in profile])  # [8, 3]
+        self._colour, self._glass = colour, glass
 
     def draw(self, picture: Picture, view: View) -> None:
         """Draw the faces that can be seen."""
@@ -170,21 +174,16 @@ class Solid(NamedTuple):
         seen = np.flatnonzero(np.linalg.det(faces[:, :3]) > 0)
         polygons = view.polygons(np.concatenate([faces[seen], panes[seen]]), picture)
         for i, number in enumerate(seen.tolist()):
-            fill(picture, polygons[i], scaled(self.colour, _LIGHTS[number]))
-            if self.glass and number not in (2, 4):
-                fill(picture, polygons[i + len(seen)], scaled(self.glass, _LIGHTS[number]))
-
-
-def extruded(pose: Pose, profile: Any, half: float, colour: Colour, glass: Colour | None = None) -> Solid:
-    """Return a solid from its side view, four corners (ahead, up) in metres, and half its width."""
-    return Solid(pose.place([(a, side * half, up) for side in (-1, 1) for a, up in profile]), colour, glass)
+            fill(picture, polygons[i], scaled(self._colour, _LIGHTS[number]))
+            if self._glass and number not in (2, 4):
+                fill(picture, polygons[i + len(seen)], scaled(self._glass, _LIGHTS[number]))
 
 
 def box(x: float, z: float, size: tuple[float, float, float], colour: Colour, turn: float = 0.0) -> Solid:
     """Return a box that stands at (x, z): size is (width, height, depth) in metres, ``turn`` radians."""
     half, high = size[0] / 2, size[1]
     profile = [(-half, 0.0), (half, 0.0), (half, high), (-half, high)]
-    return extruded(Pose(x, z, (math.cos(turn), math.sin(turn))), profile, size[2] / 2, colour)
+    return Solid(Pose(x, z, (math.cos(turn), math.sin(turn))), profile, size[2] / 2, colour)
 
 
 class Walker:
@@ -194,8 +193,8 @@ class Walker:
 
     def __init__(self, rng: Rng, colour: Colour | None = None) -> None:
         self.size = (0.4, 0.4, float(rng.uniform(1.55, 1.92)))  # length, width and height in metres
-        vivid = rng.random() < 0.4
-        drawn = random_colour(rng, (0.45, 0.7), (0.35, 0.65)) if vivid else random_colour(rng, (0.08, 0.9), (0, 0.25))
+        coats = ((0.45, 0.7), (0.35, 0.65)) if rng.random() < 0.4 else ((0.08, 0.9), (0.0, 0.25))
+        drawn = random_colour(rng, *coats)
         self._coat = colour or drawn
         self._legs = random_colour(rng, (0.08, 0.42), (0.0, 0.5), (0.55, 0.68))
         self._skin = scaled((224, 182, 150), rng.uniform(0.45, 1.05))
@@ -214,19 +213,18 @@ class Walker:
 
         swing, front = math.sin(pose.phase), 1 - sideways
         shoulder = 0.15 + 0.08 * front
-        limbs: list[tuple[float, float, float, float, float, Colour]] = []  # x and level at both ends, width: from, to
-        arms = []
-        for sign in (-1, 1):  # the far ones first
+        legs, arms = [], []  # x and level at both ends, width: from, to; the far ones first
+        for sign in (-1, 1):
             x, lift = sign * (0.3 * sideways * swing + 0.07 * front), 0.05 * max(0.0, sign * swing)
-            limbs.append((sign * 0.06 * front, x, 0.5, lift, 0.09, scaled(self._legs, 0.85 + 0.15 * sign)))
-            limbs.append((x + 0.02, x + 0.02, lift + 0.05, lift, 0.09, (30, 28, 28)))
+            legs.append((sign * 0.06 * front, x, 0.5, lift, 0.09, scaled(self._legs, 0.85 + 0.15 * sign)))
+            legs.append((x + 0.02, x + 0.02, lift + 0.05, lift, 0.09, (30, 28, 28)))
             arm = sign * shoulder * (1 - 0.8 * sideways)
             hand = arm - sign * (0.26 * sideways * swing - 0.03)
-            sleeve = (arm, hand, 0.8, 0.5, 0.05, scaled(self._coat, 0.74 + 0.12 * sign))
-            arms.append([sleeve, (hand, hand, 0.51, 0.46, 0.035, self._skin)])
+            arms.append((arm, hand, 0.8, 0.5, 0.05, scaled(self._coat, 0.74 + 0.12 * sign)))
+            arms.append((hand, hand, 0.51, 0.46, 0.035, self._skin))
         trunk = [(0.0, 0.0, 0.85, 0.8, 0.6 * shoulder, self._coat), (0.0, 0.0, 0.82, 0.46, shoulder, self._coat)]
         shade = (0.6 * shoulder, 0.5 * shoulder, 0.81, 0.46, 0.4 * shoulder, scaled(self._coat, 0.72))
-        limbs += [*arms[0], *trunk, shade, *arms[1]]
+        limbs = [*legs, *arms[:2], *trunk, shade, *arms[2:]]
         a, b, top, bottom, wide = np.array([limb[:5] for limb in limbs]).T
         across = metre * np.stack([a - wide, a + wide, b + 0.7 * wide, b - 0.7 * wide], axis=1)
         strips = foot + np.stack([top, top, bottom, bottom], axis=1)[..., None] * (head - foot)
@@ -248,18 +246,16 @@ class Vehicle:
         self.size = (float(rng.uniform(4.0, 4.9)), 1.8, 2.1 if van else 1.45)  # length, width and height in metres
         vivid = rng.random() < 0.35
         drawn = random_colour(rng, (0.45, 0.7), (0.5, 0.8)) if vivid else random_colour(rng, (0.08, 0.97), (0, 0.08))
-        self._paint = colour or drawn
-        self._glass = scaled((70, 85, 95), rng.uniform(0.5, 1.3))
+        self._paint, glass = colour or drawn, scaled((70, 85, 95), rng.uniform(0.5, 1.3))
         waist, sill, roof = (0.5, (-0.97, 0.6), (0.25, -0.95)) if van else (0.58, (-0.85, 0.42), (0.12, -0.58))
         body = [(-1, 0.14), (1, 0.14), (0.97, waist), (-0.98, waist)]
         cabin = [(sill[0], waist), (sill[1], waist), (roof[0], 1), (roof[1], 1)]
-        self._body, self._cabin = (np.array(side) * (self.size[0] / 2, self.size[2]) for side in (body, cabin))
+        sides = np.array([body, cabin]) * (self.size[0] / 2, self.size[2])
+        self._parts = list(zip(sides, (None, glass), strict=True))
 
     def solids(self, pose: Pose) -> list[Solid]:
         """Return body and cabin."""
-        half = self.size[1] / 2
-        cabin = extruded(pose, self._cabin, half, self._paint, self._glass)
-        return [extruded(pose, self._body, half, self._paint), cabin]
+        return [Solid(pose, side, self.size[1] / 2, self._paint, glass) for side, glass in self._parts]
 
     def draw(self, picture: Picture, view: View, pose: Pose) -> None:
         """Draw the vehicle with its shadow."""
@@ -274,7 +270,7 @@ class Vehicle:
         body.draw(picture, view)
         for end, colour in ((-long, (190, 25, 25)), (long, (250, 245, 215))) if metre > 6 else ():  # lamps
             lamp = [(end - 0.04, 0.26), (end + 0.02, 0.26), (end + 0.02, 0.36), (end - 0.04, 0.36)]
-            extruded(pose, np.array(lamp) * (1, high), 0.9 * wide, colour).draw(picture, view)
+            Solid(pose, np.array(lamp) * (1, high), 0.9 * wide, colour).draw(picture, view)
         for side in (-wide, wide) if metre > 6 else ():
             hub = pose.place((0.0, side, 0.33))
             if (hub - (pose.x, 0.33, pose.z)) @ (view.eye - hub) > 0:

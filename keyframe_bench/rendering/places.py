@@ -6,46 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from .bodies import CIRCLE, Points, Pose, Solid, Vehicle, View, box
-from .surfaces import Colour, Range, Rng, random_colour
+from .bodies import CIRCLE, Colour, Points, Pose, Range, Rng, Solid, Vehicle, View, Walker, box, random_colour
 
-Ground = tuple[float, float]  # x and z of a point on the ground
 RIGHT, UP, AHEAD = np.eye(3)
-_WHITE = (225, 225, 218)
-
-
-class Plane(NamedTuple):
-    """A textured rectangle: from ``origin`` ``size[1]`` metres along one axis and ``size[0]`` along the other."""
-
-    texture: str
-    origin: Points
-    along: Points
-    down: Points
-    size: tuple[float, float]
-    light: float
-
-
-class Tree(NamedTuple):
-    """A crown of leaves at (x, z), its middle ``level`` metres up, of a ``size`` in metres."""
-
-    x: float
-    z: float
-    level: float
-    size: float
-
-
-class Route(NamedTuple):
-    """A straight way on the ground for a kind of actor, in both directions or one, ``spread`` metres to a side."""
-
-    actor: str
-    start: Ground
-    end: Ground
-    both: bool = True
-    spread: float = 0.15
 
 
 @dataclass
@@ -54,38 +20,45 @@ class Place:
 
     Attributes
     ----------
+    planes : list
+        Textured rectangles: the texture, axes [3, 3], height and width in metres, and the light on it. From its corner,
+        the last of the axes, it extends along the first and down the second.
     flats : list
         Polygons [M, 3] in one colour: doors, posters, lines on the ground.
     shadows : list
         Polygons [M, 3] on the ground, and the share of light that they take.
     parked : list
         Vehicles and where they stand.
-    routes : list of Route
-        They begin and end where they cannot be seen, or at doors.
+    trees : list
+        Middles of tree crowns [3] and their sizes in metres.
+    routes : list
+        Straight ways on the ground, which walkers take in both directions: who takes it, from and to which point
+        (x, z), and up to how many metres to a side. They begin and end where they cannot be seen, or at doors.
     """
 
     rng: Rng
     view: View
-    planes: list[Plane] = field(default_factory=list)
+    planes: list[tuple[str, Points, Range, float]] = field(default_factory=list)
     flats: list[tuple[Points, Colour]] = field(default_factory=list)
     shadows: list[tuple[Points, float]] = field(default_factory=list)
     solids: list[Solid] = field(default_factory=list)
     parked: list[tuple[Vehicle, Pose]] = field(default_factory=list)
-    trees: list[Tree] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
+    trees: list[tuple[Points, float]] = field(default_factory=list)
+    routes: list[tuple[type[Walker] | type[Vehicle], Range, Range, float]] = field(default_factory=list)
 
     def floor(self, textures: str, x: Range, z: Range, level: float = 0.0) -> None:
         """Add a level rectangle with one of several textures: a piece of ground, or a ceiling."""
-        origin, size = np.array([x[0], level, z[1]]), (z[1] - z[0], x[1] - x[0])
-        self.planes.append(Plane(str(self.rng.choice(textures.split())), origin, RIGHT, -AHEAD, size, 1.0))
+        axes = np.array([RIGHT, -AHEAD, (x[0], level, z[1])])
+        self.planes.append((str(self.rng.choice(textures.split())), axes, (z[1] - z[0], x[1] - x[0]), 1.0))
 
-    def wall(self, textures: str, start: Ground, end: Ground, high: float) -> None:
+    def wall(self, textures: str, start: Range, end: Range, high: float) -> None:
         """Add an upright rectangle between two points, with one of several textures."""
-        origin, way = np.array([start[0], high, start[1]]), np.array([end[0] - start[0], 0.0, end[1] - start[1]])
-        long, light = float(np.linalg.norm(way)), float(self.rng.uniform(0.7, 1.0))
-        self.planes.append(Plane(str(self.rng.choice(textures.split())), origin, way / long, -UP, (high, long), light))
+        way, light = np.array([end[0] - start[0], 0.0, end[1] - start[1]]), float(self.rng.uniform(0.7, 1.0))
+        long = float(np.linalg.norm(way))
+        axes = np.array([way / long, -UP, (start[0], high, start[1])])
+        self.planes.append((str(self.rng.choice(textures.split())), axes, (high, long), light))
 
-    def line(self, start: Ground, end: Ground, wide: float = 0.13, colour: Colour = _WHITE) -> None:
+    def line(self, start: Range, end: Range, wide: float = 0.13, colour: Colour = (225, 225, 218)) -> None:
         """Paint a line on the ground."""
         a, b = (np.array([point[0], 0.0, point[1]]) for point in (start, end))
         aside = np.cross(b - a, UP) / np.linalg.norm(b - a) * wide / 2
@@ -103,7 +76,7 @@ class Place:
         if self.rng.random() < 0.4:
             self.panel(start + 0.3 * along, 0.5 * along, (1.1, 1.9), random_colour(self.rng, (0.2, 0.95), (0, 0.3)))
         before = start + 0.5 * along + 0.3 * inwards
-        self.routes.append(Route("walker", (0.0, 0.25), (before[0], before[2])))
+        self.routes.append((Walker, (0.0, 0.25), (before[0], before[2]), 0.15))
 
     def furnish(self, start: Points, along: Points, inwards: Points, cupboards: float) -> None:
         """Add, before a piece of wall, a door, a window or poster, a cupboard, or nothing."""
@@ -132,7 +105,7 @@ class Place:
             wide, level = rng.uniform(2, 4), rng.uniform(3.2, 4.6)
             bark = random_colour(rng, (0.2, 0.3), (0.3, 0.5), (0.05, 0.1))
             self.solids.append(box(x, z, (0.24, level, 0.24), bark))
-            self.trees.append(Tree(x, z, level, wide))
+            self.trees.append((np.array([x, level, z]), wide))
             self.shadows.append((Pose(x + 1.2, z + 0.4, (1, 0)).ground(CIRCLE * wide * (0.5, 0.3)), 0.35))
         for x in np.arange(left + rng.uniform(0, 14), right, 14.0):
             self.solids.append(box(x, z - 0.4, (0.12, 5.5, 0.12), random_colour(rng, (0.25, 0.6))))
@@ -141,7 +114,7 @@ class Place:
 def _indoors(rng: Rng, side: Range, deep: Range, high: Range, yaw: float, view: View | None = None) -> Place:
     """Return a corridor or a room, ``side`` metres to either wall; people come from below or through doors."""
     left, right, long, top = -rng.uniform(*side), rng.uniform(*side), rng.uniform(*deep), rng.uniform(*high)
-    hung = View(top - 0.25, rng.uniform(0.24, 0.42), rng.uniform(-yaw, yaw), rng.uniform(0.75, 1.05))
+    hung = View((0.0, top - 0.25, 0.0), rng.uniform(0.24, 0.42), rng.uniform(-yaw, yaw), rng.uniform(0.75, 1.05))
     place, room = Place(rng, view or hung), right - left > 5
     for start, end in (((left, long), (right, long)), ((left, 0), (left, long)), ((right, 0), (right, long))):
         place.wall("paint paint concrete bricks", start, end, top)
@@ -155,7 +128,7 @@ def _indoors(rng: Rng, side: Range, deep: Range, high: Range, yaw: float, view: 
         for z in np.arange(rng.uniform(2.0, 3.5), long - 1.5, rng.uniform(2.2, 4)):
             place.furnish(x * RIGHT + z * AHEAD + 0.02 * inwards, AHEAD, inwards, 0.25 * room)
     place.door((rng.uniform(left + 0.1, right - 1.2)) * RIGHT + (long - 0.02) * AHEAD, RIGHT, -AHEAD)
-    for x in np.arange(left + 0.2, place.routes[-1].end[0] - 2, rng.uniform(1.8, 2.6)):
+    for x in np.arange(left + 0.2, place.routes[-1][2][0] - 2, rng.uniform(1.8, 2.6)):
         place.furnish(x * RIGHT + (long - 0.02) * AHEAD, RIGHT, -AHEAD, 0.25)
     for _ in range(rng.integers(0, 4) if room else 0):
         x, z = rng.uniform(0.3, 0.8) * rng.choice([left, right]), rng.uniform(3.5, long - 1.5)
@@ -167,7 +140,7 @@ def _indoors(rng: Rng, side: Range, deep: Range, high: Range, yaw: float, view: 
 def _outdoors(rng: Rng, bands: str, high: Range, pitch: Range, yaw: Range, view: View | None = None) -> Place:
     """Return bands of ground across the picture before a row of houses; people and vehicles cross on them."""
     turn = rng.uniform(*yaw) * rng.choice([-1, 1])
-    hung = View(rng.uniform(*high), rng.uniform(*pitch), turn, rng.uniform(0.85, 1.25))
+    hung = View((0.0, rng.uniform(*high), 0.0), rng.uniform(*pitch), turn, rng.uniform(0.85, 1.25))
     place = Place(rng, view or hung)
     z = 0.0
     for name in bands.split():
@@ -188,8 +161,8 @@ def _outdoors(rng: Rng, bands: str, high: Range, pitch: Range, yaw: Range, view:
 def _walk(place: Place, start: float, end: float) -> None:
     """Let people cross, away from what may be behind the camera."""
     for z in np.arange(max(start + 0.8, 0.7 * end), end - 0.5, 1.0):
-        (left, _), (_, right) = place.reach(z + 0.4), place.reach(z + 0.4)
-        place.routes.append(Route("walker", (left, z), (right, z), spread=0.4))
+        left, right = place.reach(z + 0.4)
+        place.routes.append((Walker, (left, z), (right, z), 0.4))
 
 
 def _drive(place: Place, start: float, end: float) -> None:
@@ -197,7 +170,7 @@ def _drive(place: Place, start: float, end: float) -> None:
     middle, lane, rng = (start + end) / 2, (end - start) / 2, place.rng
     left, right = place.reach(end, 5.0)
     for z, ends in ((middle - lane / 2, (left, right)), (middle + lane / 2.4, (right, left))):
-        place.routes += [Route("vehicle", (ends[0], z), (ends[1], z), both=False, spread=0.25)] * 2
+        place.routes += [(Vehicle, (ends[0], z), (ends[1], z), 0.25)] * 2
     for z in (start, end):
         place.line((-90, z), (90, z), 0.18, random_colour(rng, (0.55, 0.8)))
     for x in np.arange(left - left % 4.5, right, 4.5):
@@ -223,7 +196,7 @@ def _square(place: Place, start: float, end: float) -> None:
     rng, depths = place.rng, np.linspace(start + 5.5, end - 1, 4)
     for near, far in ((0, 0), (1, 1), (2, 2), (3, 3), (0, 2), (3, 1)):
         ends = (place.reach(depths[near])[0], depths[near]), (place.reach(depths[far])[1], depths[far])
-        place.routes.append(Route("walker", *ends, spread=0.8))
+        place.routes.append((Walker, *ends, 0.8))
     for _ in range(rng.integers(0, 3)):
         x, z = rng.uniform(-14, 8), rng.uniform(6, end - 4)
         place.floor("grass", (x, x + rng.uniform(3, 9)), (z, z + rng.uniform(1.5, 3.5)))

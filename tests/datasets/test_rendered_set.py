@@ -8,9 +8,9 @@ import pytest
 import keyframe_bench as kb
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.base import Dataset
+from keyframe_bench.datasets.rendered import mixed_pictures, scene_pictures
 from keyframe_bench.features.pictures import Rgb
-from keyframe_bench.rendering.cameras import make_camera
-from keyframe_bench.rendering.images import camera_pictures, mixed_pictures, scene_pictures
+from keyframe_bench.rendering.cameras import Camera
 from keyframe_bench.video.encode import write_lossless
 from keyframe_bench.video.image_files import fit
 from keyframe_bench.video.onepass import read_pass
@@ -39,7 +39,7 @@ def shown(item, height, width):
 def drawn(kind):
     """The pictures as they are drawn, without any file."""
     if kind.startswith("camera"):
-        return [*camera_pictures(make_camera(kind[-1], 2, n_frames=8, fps=5.0))]
+        return [*Camera(kind[-1], 2, n_frames=8, fps=5.0).pictures()]
     draw = scene_pictures if kind == "scenes" else mixed_pictures
     return [*draw(2, "train", 5), *draw(2, "validation", 3)]
 

@@ -19,7 +19,7 @@ def test_counts_types_and_names(data, pictures, kind) -> None:
 
 def test_the_second_time_it_is_read_from_disk(data, pictures, monkeypatch) -> None:
     first = pictures(data("rendered", n=4, n_validation=2, seed=3), 16, 32)
-    monkeypatch.setattr("keyframe_bench.rendering.images.draw_scene", None)
+    monkeypatch.setattr("keyframe_bench.rendering.films.draw_scene", None)
     monkeypatch.setattr("keyframe_bench.video.stored_pass.read_pass", None)
     again = pictures(data("rendered", n=4, n_validation=2, seed=3), 16, 32)
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
@@ -35,7 +35,7 @@ def test_sizes_show_the_same_pictures(data, pictures) -> None:
 def test_a_random_split_of_a_camera_leaks_and_draws_nothing_again(data, pictures, monkeypatch) -> None:
     options = {"kind": "camera_a", "n": 8, "n_validation": 4}
     temporal = pictures(data("rendered", **options), 16, 32)
-    monkeypatch.setattr("keyframe_bench.rendering.images.camera_pictures", None)
+    monkeypatch.setattr("keyframe_bench.rendering.cameras.Camera.pictures", None)
     random = pictures(data("rendered", split="frames:0.667", **options), 16, 32)
     whole, mixed = ([picture.tobytes() for part in parts[:2] for picture in part] for parts in (temporal, random))
     assert sorted(whole) == sorted(mixed) and not np.array_equal(random[1], temporal[1])

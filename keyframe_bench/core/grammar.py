@@ -26,7 +26,7 @@ class Budget:
 
     "free" leaves the number to the method's own rule. The inferred budgets find k on the video's frames and then ask
     for k key frames: "inferred" at the knee of the sorted scores, "inferred-coverage" as the smallest k whose key
-    frames look like at least 95 % of the sampled frames (`keyframe_bench.selection.inferred`).
+    frames look like at least 95 % of the sampled frames (`keyframe_bench.selection.peaks`).
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.clip import Clip, KeyFrames
-from ..selection.inferred import knee_threshold
+from ..selection.peaks import knee_threshold
 from ..selection.segments import ThresholdRule, borders_at, change_threshold, largest_borders, middles, segments_of
 from .base import NOTHING_ABOVE, Extractor, Knee, rank_of
 

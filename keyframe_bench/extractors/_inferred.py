@@ -15,7 +15,7 @@ from ..core.errors import ContractError, UsageError, memory_errors_named
 from ..core.feature import Feature
 from ..core.grammar import Budget
 from ..metrics.distances import GRAY, GRAY_THRESHOLD, gray_distance
-from ..selection.inferred import smallest_covering
+from ..selection.peaks import smallest_covering
 from .base import Extractor, Knee, run_extractor
 
 COVERAGE = 0.95

@@ -15,8 +15,7 @@ from ..core.clip import Clip, KeyFrames, watched
 from ..core.errors import ContractError, UsageError
 from ..core.feature import Feature
 from ..core.registry import Configurable, Registry
-from ..selection.inferred import knee_threshold
-from ..selection.peaks import peaks
+from ..selection.peaks import knee_threshold, peaks
 
 NOTHING_ABOVE = "nothing above the threshold"
 """`KeyFrames.fallback` of a method that compares with a threshold."""

@@ -13,9 +13,8 @@ from ..core.feature import Feature
 from ..core.registry import Range, register
 from ..features.histograms import GrayHistogram
 from ..features.pictures import Gray
-from ..selection.entropy import entropy_bits
-from ..selection.evolution import PairCache, PairValues, evolve, mean_of_members, mean_over_pairs, pairs_of
-from ..selection.ssim import PairSSIM
+from ..selection.clustering import entropy_bits
+from ..selection.evolution import PairCache, PairSSIM, PairValues, evolve, mean_of_members, mean_over_pairs, pairs_of
 from .base import Extractor
 
 Positions = NDArray[np.int64]

@@ -11,7 +11,7 @@ from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
 from ..core.registry import Range, register
 from ..features.embedding import Embedding
-from ..selection.kmeans import representatives
+from ..selection.clustering import representatives
 from .base import Extractor
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from ..core.clip import Clip, KeyFrames
 from ..core.registry import Range, register
 from ..features.histograms import ColorHistogram, GrayHistogram
-from ..selection.entropy import cluster_entropies
-from ..selection.kmeans import filled, medoids
+from ..selection.clustering import cluster_entropies, filled, medoids
 from ..selection.spectral import spectral_labels
 from .base import Extractor
 

@@ -13,6 +13,7 @@ from ..core.registry import Configurable, Range, check_params
 _ROUNDING_S = 1e-6  # PTS are rounded fractions of a second
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ClipRules(Configurable):
     """When a clip begins and ends (Chen et al. 2021, section 3.5); what the paper leaves open is a parameter.
 
@@ -36,22 +37,14 @@ class ClipRules(Configurable):
         Naming the parameter.
     """
 
-    def __init__(
-        self,
-        *,
-        quiet_s: Annotated[float, Range(0)] = 10.0,
-        pre_roll_s: Annotated[float, Range(0)] = 0.0,
-        post_roll_s: Annotated[float, Range(0)] | None = None,
-        merge_s: Annotated[float, Range(0)] = 0.0,
-        snap_s: Annotated[float, Range(0)] = 1.0,
-    ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self"}
-        checked = check_params(ClipRules, given, "clips")
-        self.quiet_s: float = checked["quiet_s"]
-        self.pre_roll_s: float = checked["pre_roll_s"]
-        self.post_roll_s: float | None = checked["post_roll_s"]
-        self.merge_s: float = checked["merge_s"]
-        self.snap_s: float = checked["snap_s"]
+    quiet_s: Annotated[float, Range(0)] = 10.0
+    pre_roll_s: Annotated[float, Range(0)] = 0.0
+    post_roll_s: Annotated[float, Range(0)] | None = None
+    merge_s: Annotated[float, Range(0)] = 0.0
+    snap_s: Annotated[float, Range(0)] = 1.0
+
+    def __post_init__(self) -> None:
+        vars(self).update(check_params(ClipRules, self.params, "clips"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .peaks import peaks
 from .spacing import TIME_TOLERANCE_S
 
 # ``distances(reference, start, stop)``: of the positions start to stop - 1 to the position ``reference`` before them.
@@ -50,9 +51,7 @@ class Chain:
             Keep position 0 before all others; otherwise it is never among them.
         """
         later = self.positions[1:]
-        room = max(0, count - keep_first)
-        order = np.argsort(-self.distances[later], kind="stable")[:room]
-        kept = np.sort(later[order])
+        kept = np.sort(later[peaks(self.distances[later], max(0, count - keep_first))])
         return np.append(self.positions[:1], kept) if keep_first else kept
 
 

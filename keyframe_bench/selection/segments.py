@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .peaks import peaks
+
 ThresholdRule = Literal["mean", "mean+std", "absolute", "rolling", "adaptive"]
 
 # Sums of floats carry rounding: a change this close below its threshold (relative) counts as reaching it, so that the
@@ -165,8 +167,7 @@ def largest_borders(change: ArrayLike, k: int) -> NDArray[np.int64]:
     [1, 4]
     """
     curve = np.asarray(change, dtype=np.float64)
-    order = np.argsort(-curve[1:], kind="stable")[: max(k - 1, 0)]
-    return np.sort(order + 1).astype(np.int64)
+    return np.sort(peaks(curve[1:], max(k - 1, 0))) + 1
 
 
 def segments_of(borders: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kmeans import cluster_labels
+from .clustering import cluster_labels
 
 _LEAST_AFFINITY = 1e-6  # below it a frame unlike all others would hang on a thread that rounding cuts
 _PAIRS_OF = 1000  # rows of which all pairs give the median distance

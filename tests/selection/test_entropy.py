@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from keyframe_bench.selection.entropy import cluster_entropies, entropy_bits
+from keyframe_bench.selection.clustering import cluster_entropies, entropy_bits
 
 COUNTS = np.random.default_rng(0).integers(0, 4, (9, 64))
 LABELS = np.array([2, 0, 0, 1, 2, 2, 1, 0, 2])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from keyframe_bench.selection.inferred import knee_threshold, smallest_covering
+from keyframe_bench.selection.peaks import knee_threshold, smallest_covering
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.integers(0, 2000).map(lambda v: v / 8))
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import pairwise_distances_argmin
 
-from keyframe_bench.selection.kmeans import representatives
+from keyframe_bench.selection.clustering import representatives
 
 
 def groups(sizes: tuple[int, ...], seed: int = 0) -> np.ndarray:

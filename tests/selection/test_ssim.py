@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from keyframe_bench.selection.ssim import PairSSIM
+from keyframe_bench.selection.evolution import PairSSIM
 
 
 def pictures(height: int, width: int) -> np.ndarray:

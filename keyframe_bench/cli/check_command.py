@@ -10,7 +10,7 @@ from ..core.registry import load_plugins
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks, uncheckable
-from .arguments import Arguments
+from .commands import Arguments
 from .compose import configured, named
 
 
@@ -20,9 +20,7 @@ def run(found: Arguments) -> int:
     load_plugins(found.plugins)
     names = found.positional or sorted(set(Extractor.registry.names()) - before)
     if not names:
-        raise UsageError(
-            "check needs a name or --plugin FILE that registers an extractor: keyframe-bench check uniform"
-        )
+        raise UsageError("check needs a name, or --plugin FILE that registers one: keyframe-bench check uniform")
     failed = 0
     for name in names:
         Extractor.registry.get(name)
@@ -38,6 +36,6 @@ def run(found: Arguments) -> int:
         failed += bad
         print(f"{name}: {len(results)} checks, {bad} failed")
         if source_digest(type(extractor)):
-            print(f"{name}: edits of its file, and of modules that it imports, are noticed by run; what else it reads")
-            print("  at run time (files, environment variables) belongs in depends_on, or old results stay")
+            print(f"{name}: run notices edits of its file and of the modules it imports; whatever else it reads at")
+            print("  run time (files, environment variables) belongs in depends_on, or old results are reused")
     return 1 if failed else 0

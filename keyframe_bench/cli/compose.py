@@ -20,8 +20,7 @@ from ..core.registry import Registry, parameters_of
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
-from .arguments import Arguments
-from .options import COMMANDS, CONFIG_MODULE, conf, conf_names
+from .commands import COMMANDS, CONFIG_MODULE, Arguments, conf, conf_names
 
 _REGISTRIES: dict[str, Registry[Any]] = {"extractor": Extractor.registry, "dataset": Dataset.registry}
 _GROUPS = {
@@ -80,18 +79,19 @@ def composed(name: str, overrides: Sequence[str]) -> dict[str, Any]:
         return _plain(name, parsed)
 
 
-def jobs_of(name: str, overrides: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the configuration of every job that sweeping ``overrides`` means, as Hydra's own sweeper would run them.
+def jobs_of(found: Arguments) -> list[dict[str, Any]]:
+    """Return the configuration of every job of a sweep, as Hydra's own sweeper would run them.
 
     Options of Hydra itself and sweeps that only other sweepers understand (intervals) are left out.
     """
     axes = [
         [f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] if o.is_discrete_sweep() else [o.input_line]
-        for o in parse(overrides)
+        for o in parse(found.overrides)
         if not _is_hydras(o) and (o.is_discrete_sweep() or not o.is_sweep_override())
     ]
     with hydra_ready():
-        return [_plain(name, parse(lines)) for lines in itertools.product(*axes)]
+        jobs = [_plain(found.command.name, parse(lines)) for lines in itertools.product(*axes)]
+    return [merged(job, found.values) for job in jobs]
 
 
 def _plain(name: str, parsed: Sequence[Override]) -> dict[str, Any]:

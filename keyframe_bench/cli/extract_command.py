@@ -12,11 +12,11 @@ from ..api import Extraction, extract
 from ..core.clip import KeyFrames
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
-from ..core.registry import check_params, load_plugins
+from ..core.registry import check_params
 from ..extractors.base import Extractor
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules
-from .arguments import Arguments, path_text
+from .commands import Arguments, counted, path_text
 from .compose import configured, named
 from .progress import video_progress
 
@@ -31,16 +31,13 @@ def run(found: Arguments) -> int:
     with video_progress(video.name) as progress:
         result = extract(video, name, **options, progress=progress)
     folder = result.save(found.get("out") or file_name(f"{video.stem}_{name}"), clips=rules)
-    lines = list(_lines(result))
-    if rules is not None:
-        lines += _clip_lines(json.loads((folder / CLIPS_RECORD).read_text("utf-8")))
-    print("\n".join([*lines, f"written to {path_text(folder)}"]))
+    clips = [] if rules is None else _clip_lines(json.loads((folder / CLIPS_RECORD).read_text("utf-8")))
+    print("\n".join([*_lines(result), *clips, f"written to {path_text(folder)}"]))
     return 0
 
 
 def extraction_options(found: Arguments) -> tuple[str, dict[str, Any]]:
-    """Return the extractor's name and the other keyword arguments of `keyframe_bench.extract`; loads plug-ins."""
-    load_plugins(found.plugins)
+    """Return the extractor's name and the other keyword arguments of `keyframe_bench.extract`."""
     config = configured(found)
     name, params = named(config["extractor"])
     return name, {"params": params, **{k: config[k] for k in ("budget", "sampling", "seed")}}
@@ -71,7 +68,7 @@ def _lines(result: Extraction) -> Iterator[str]:
     budget += f" of the {n_run} frames at {result.run_sampling}" if result.budget.endswith("%") else ""
     cost = keyframes.cost
     yield (
-        f"{result.extractor}{label}: {n} key frame{'' if n == 1 else 's'} (budget {budget}; {n_sampled} frames seen, "
+        f"{result.extractor}{label}: {counted(n, 'key frame')} (budget {budget}; {n_sampled} frames seen, "
         f"sampling {result.sampling}); decode {cost['decode_s']:.2f} s, features {cost['features_s']:.2f} s, "
         f"selection {cost['select_s']:.3f} s"
     )
@@ -106,10 +103,10 @@ def _scores_and_threshold(keyframes: KeyFrames) -> str:
 def _clip_lines(record: dict[str, Any]) -> Iterator[str]:
     """Yield a line for every clip of ``clips.json``, and one for all."""
     for clip in record["clips"]:
-        (first, end), n_keys = clip["frames"], len(clip["keyframes"])
+        first, end = clip["frames"]
         yield (
             f"{clip['file']}  {clip['start_s']:.2f} to {clip['end_s']:.2f} s, frames {first} to {end - 1}, "
-            f"{n_keys} key frame{'' if n_keys == 1 else 's'}, {clip['bytes'] / 1e6:.2f} MB, "
+            f"{counted(len(clip['keyframes']), 'key frame')}, {clip['bytes'] / 1e6:.2f} MB, "
             f"{'copied' if clip['copied'] else 'encoded again'}: {clip['reason']}"
         )
     yield (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.registry import Parameter, documented, parameters_of
-from .options import COMMANDS, PLUGIN, Command, Option, conf, conf_names, located
+from .commands import COMMANDS, PLUGIN, Command, Option, conf, conf_names, located
 
 _ABOUT = "Compare key-frame extractors: one decode of a video, the same features and metrics for every method."
 _STATUS = (

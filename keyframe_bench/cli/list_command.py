@@ -12,44 +12,40 @@ from typing import Any
 from ..core.errors import KeyframeBenchError, UsageError, suggestion
 from ..core.feature import Feature
 from ..core.files import one_line
-from ..core.registry import Registry, documented, load_plugins, parameters_of
+from ..core.registry import Registry, documented, parameters_of
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Column, Metric
 from ..models.base import Loss, Network
 from ..report.bibliography import bibliography
-from .arguments import Arguments
+from .commands import Arguments
 from .help import shown
 
 
 def run(found: Arguments) -> int:
     """Print the lists, or all about one name; JSON with ``--json``."""
-    load_plugins(found.plugins)
-    facts = describe()
+    kinds: dict[str, tuple[Registry[Any], Callable[[Any], dict[str, Any]]]] = {
+        "extractors": (Extractor.registry, _extractor),
+        "features": (Feature.registry, lambda cls: {"summary": cls.summary, "source": str(cls().source)}),
+        "metrics": (Metric.registry, _metric),
+        "datasets": (Dataset.registry, _dataset),
+        "networks": (Network.registry, _network),
+        "losses": (Loss.registry, lambda _: {}),
+    }
+    facts = {kind: _each(registry, told) for kind, (registry, told) in kinds.items()}
     if found.positional:
         facts = _named(found.positional[0], facts)
+    elif "--json" in found.values:
+        facts["training_data"] = [row for row in facts["datasets"] if row["layout"]]  # as scripts know it
     if "--json" in found.values:
         print(json.dumps(facts, indent=1))
     elif found.positional:
         print("\n\n".join("\n".join(_whole(kind, row)) for kind, rows in facts.items() for row in rows))
     else:
-        _print_text(facts)
+        for kind, rows in facts.items():
+            print("\n".join([f"{kind}:", *_lines(kind, rows), ""]))
     return 0
-
-
-def describe() -> dict[str, list[dict[str, Any]]]:
-    """Return everything registered, as plain data."""
-    datasets = _each(Dataset.registry, _dataset)
-    return {
-        "extractors": _each(Extractor.registry, _extractor),
-        "features": _each(Feature.registry, lambda cls: {"summary": cls.summary, "source": str(cls().source)}),
-        "metrics": _each(Metric.registry, _metric),
-        "datasets": datasets,
-        "training_data": [row for row in datasets if row["layout"]],  # as scripts know it: where files must lie
-        "networks": _each(Network.registry, _network),
-        "losses": _each(Loss.registry, lambda _: {}),
-    }
 
 
 def _each(registry: Registry[Any], facts: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,14 +68,21 @@ def _each(registry: Registry[Any], facts: Callable[[Any], dict[str, Any]]) -> li
 
 def _extractor(cls: type[Extractor]) -> dict[str, Any]:
     extractor = cls()
-    reason = extractor.unavailable() or extractor.must_download()
+    missing = extractor.unavailable()
+    reason = missing or extractor.must_download()
     learner = cls if issubclass(cls, Trainable) else None
     words = ("reference", "budget_rule", "may_return_fewer", "privileged", "known_defects")
+    try:
+        needs = [feature.name for feature in extractor.needs]
+    except KeyframeBenchError:
+        if missing is None:
+            raise
+        needs = []  # it reads them off a checkpoint that is not there
     return {
         "available": reason is None,
         "reason": reason,
         "supports": sorted(cls.supports),
-        "needs": _needs(extractor),
+        "needs": needs,
         "sampling": extractor.sampling,
         **{word: getattr(cls, word) for word in words},
         "learns": learner is not None,
@@ -87,15 +90,6 @@ def _extractor(cls: type[Extractor]) -> dict[str, Any]:
         "trainer": _trainer(learner) if learner else [],
         "numbers": _columns(learner.numbers) if learner else {},
     }
-
-
-def _needs(extractor: Extractor) -> list[str]:
-    try:
-        return [feature.name for feature in extractor.needs]
-    except KeyframeBenchError:
-        if extractor.unavailable() is None:
-            raise
-        return []  # it reads them off a checkpoint that is not there
 
 
 def _trainer(cls: type[Trainable]) -> list[dict[str, Any]]:
@@ -140,7 +134,6 @@ def _network(cls: type[Network]) -> dict[str, Any]:
 
 def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """Return what is called ``name``, or gives a number of that name; `UsageError` with the nearest names."""
-    facts = {kind: rows for kind, rows in facts.items() if kind != "training_data"}
     names = {kind: {row["name"]: row for row in rows} for kind, rows in facts.items()}
     if not any(name in rows for rows in names.values()):
         names["metrics"] |= {column: row for row in facts["metrics"] for column in row["columns"]}
@@ -153,6 +146,7 @@ def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[
 
 
 _KINDS = {"datasets": "data set", "losses": "loss"}
+_TEACHERS = {"users": "human annotators", "none": "videos alone"}
 # Facts about one name: key of its row to the words before it.
 _FACTS = {
     **{"description": "what it is", "summary": "a row", "source": "read from", "supports": "budgets"},
@@ -170,7 +164,9 @@ def _whole(kind: str, row: dict[str, Any]) -> Iterator[str]:
         yield from _wrapped(paragraph, 2)
     if not row["available"]:
         yield from _wrapped(f"not available: {one_line(row['reason'])}", 2)
-    learns = f"learns from {_teacher(row)}; options of keyframe-bench train" if row.get("learns") else ""
+    learns = (
+        f"learns from {_TEACHERS[row['supervision']]}; options of keyframe-bench train" if row.get("learns") else ""
+    )
     for title, stem, told in (("parameters", "", row["parameters"]), (learns, "trainer.", row.get("trainer", ()))):
         yield from [f"{title}:"] if told else []
         for p in told:
@@ -190,18 +186,8 @@ def _whole(kind: str, row: dict[str, Any]) -> Iterator[str]:
         yield textwrap.indent(bibliography([row["reference"]]).rstrip(), "  ")
 
 
-def _teacher(row: dict[str, Any]) -> str:
-    return "human annotators" if row["supervision"] == "users" else "videos alone"
-
-
 def _wrapped(text: str, indent: int) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent=" " * indent, subsequent_indent=" " * (indent or 2))
-
-
-def _print_text(facts: dict[str, list[dict[str, Any]]]) -> None:
-    for kind, rows in facts.items():
-        if kind != "training_data":
-            print("\n".join([f"{kind}:", *_lines(kind, rows), ""]))
 
 
 def _lines(kind: str, rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -217,7 +203,9 @@ def _lines(kind: str, rows: list[dict[str, Any]]) -> Iterator[str]:
             told.append(f"[{row['reference']}] {'/'.join(row['supports'])}; {row['budget_rule']}; reads {needs}")
             if row["learns"]:
                 options = "  ".join(f"trainer.{p['name']}={p['default']}" for p in row["trainer"])
-                told.append(f"learns from {_teacher(row)} (keyframe-bench train): {options or 'no options'}")
+                told.append(
+                    f"learns from {_TEACHERS[row['supervision']]} (keyframe-bench train): {options or 'no options'}"
+                )
             told += [f"known defects: {row['known_defects']}"] if row["known_defects"] else []
         elif row.get("columns"):
             told.append(", ".join(row["columns"]))

@@ -15,8 +15,10 @@ from pathlib import Path
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
 from ..core.files import cache_folder, one_line, write_atomic
 from ..core.processes import address_limit
-from .arguments import Arguments, read
-from .options import COMMANDS
+from ..core.registry import load_plugins
+from ..core.version import VERSION
+from .commands import COMMANDS, Arguments, read
+from .help import overview, page
 
 _LIGHT = ("list", "results", "cache", "new")
 # What NumPy, OpenCV, PyAV and SciPy take in; with less, some of them crash or hang while they are imported.
@@ -53,29 +55,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        from .help import overview
-
+    name, *rest = arguments or ["help"]
+    if name in ("-h", "--help", "help"):
         print(overview())
         return 0 if arguments else 2
-    if arguments[0] == "--version":
-        from .. import __version__
-
-        print(__version__)
+    if name == "--version":
+        print(VERSION)
         return 0
-    name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}; commands are {', '.join(COMMANDS)}")
-    if "--" not in rest and any(word in ("-h", "--help") for word in rest):
-        from .help import page
-
+    if "--" not in rest and {"-h", "--help"} & set(rest):
         print(page(COMMANDS[name]))
         return 0
     if name not in _LIGHT and address_limit() < _LIBRARIES_BYTES:
         raise OutOfMemoryError("this command needs more than 1.2 GB of address space")
     with memory_errors_named():
         command: Callable[[Arguments], int] = import_module(f".{name}_command", __package__).run
-        return command(read(COMMANDS[name], rest))
+        found = read(COMMANDS[name], rest)
+        if name != "check":  # it finds out itself what a file registers
+            load_plugins(found.plugins)
+        return command(found)
 
 
 def _tell(text: str) -> None:

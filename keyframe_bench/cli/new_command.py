@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..core.errors import UsageError
 from ..extractors import _template, base
-from .arguments import Arguments
+from .commands import Arguments
 
 # Words the command line reads as something else than a name, and a file name pytest reads as something else.
 _RESERVED = frozenset({"all", "human", "conftest", "false", "free", "inf", "nan", "none", "null", "true"})

@@ -12,10 +12,10 @@ from typing import Any
 from ..bench.perf import FORMAT, PerfSpec, perf
 from ..core.errors import OutputError, UsageError
 from ..core.files import one_line, read_json, write_atomic
-from ..core.registry import load_plugins
 from ..report.perf import print_profile, profile_markdown
 from ..tables.load import read_text
-from .arguments import Arguments
+from .commands import Arguments
+from .run_command import listed
 from .table_command import replaced, write_into
 
 _WRITTEN = ("--save", "--markdown", "--into")
@@ -23,7 +23,6 @@ _WRITTEN = ("--save", "--markdown", "--into")
 
 def run(found: Arguments) -> int:
     """Measure, or read what was measured; print and write; return 1 when a case failed."""
-    load_plugins(found.plugins)
     if "--from" in found.values:
         record = _read(found)
     else:
@@ -34,7 +33,13 @@ def run(found: Arguments) -> int:
         except KeyboardInterrupt:
             print("keyframe-bench: stopped; perf keeps nothing of a run that is not complete", file=sys.stderr)
             return 130
-    _write(record, found.values)
+    page, given = profile_markdown(record), found.values
+    if "--save" in given:
+        write_atomic(Path(given["--save"]), json.dumps(record, indent=1, allow_nan=False) + "\n")
+    if "--markdown" in given:
+        write_atomic(Path(given["--markdown"]), page)
+    if "--into" in given:
+        write_into(Path(given["--into"]), Path(record["video"]).stem, page, "perf")
     if "--json" in found.values:
         print(json.dumps(record, indent=1, allow_nan=False))
     else:
@@ -46,9 +51,8 @@ def _spec(found: Arguments) -> PerfSpec:
     given: dict[str, Any] = {k: found.values[k] for k in ("extractors", "repeats", "weights") if k in found.values}
     given |= {k: str(found.values[k]) for k in ("budget", "sampling") if k in found.values}
     if "extractors" in given:
-        names = given["extractors"]
-        listed = names if isinstance(names, list) else [names]
-        given["extractors"] = "all" if listed == ["all"] else listed
+        names = listed(given["extractors"])
+        given["extractors"] = "all" if names == ["all"] else names
     checkpoint = found.values.get("extractor.checkpoint")
     return PerfSpec(found.video(), checkpoint=checkpoint, peers="--peers" in found.values, **given)
 
@@ -83,15 +87,6 @@ def _check_targets(values: Mapping[str, str], name: str) -> None:
             raise OutputError(target, "it is a folder")
         if not os.access(there, os.W_OK):
             raise OutputError(target, "permission denied")
-
-
-def _write(record: Mapping[str, Any], values: Mapping[str, str]) -> None:
-    if "--save" in values:
-        write_atomic(Path(values["--save"]), json.dumps(record, indent=1, allow_nan=False) + "\n")
-    if "--markdown" in values:
-        write_atomic(Path(values["--markdown"]), profile_markdown(record))
-    if "--into" in values:
-        write_into(Path(values["--into"]), Path(record["video"]).stem, profile_markdown(record), "perf")
 
 
 def _report(number: int, rounds: int, place: int, cases: int, name: str) -> None:

@@ -9,12 +9,11 @@ from dataclasses import asdict
 from itertools import groupby
 
 from ..core.errors import UsageError
-from ..core.registry import load_plugins
+from ..core.files import one_line
 from ..metrics.facts import Cost
 from ..tables.diff import ColumnChange, Difference, diff_results
-from ..tables.format import one_line
 from ..tables.load import read_cells
-from .arguments import Arguments
+from .commands import Arguments, counted
 
 _USE = "keyframe-bench results diff A B, where A and B are out= folders or results.jsonl files"
 _SHOWN = 8  # lines of one kind; --json has all
@@ -22,8 +21,13 @@ _SHOWN = 8  # lines of one kind; --json has all
 
 def run(found: Arguments) -> int:
     """Print the differences of two results; return 0 if there is none, else 1."""
-    tolerance = _tolerance(found.get("--tolerance"))
-    load_plugins(found.plugins)
+    text = found.get("--tolerance")
+    try:
+        tolerance = float(text)
+    except ValueError:
+        tolerance = math.nan
+    if not 0 <= tolerance < math.inf:
+        raise UsageError(f"--tolerance {text!r} is not a number of 0 or more; for instance --tolerance 0.001")
     if found.positional[:1] not in ([], ["diff"]):
         raise UsageError(f"unknown subcommand {found.positional[0]!r}; did you mean {_USE}")
     if len(found.positional) != 3:
@@ -41,16 +45,6 @@ def run(found: Arguments) -> int:
     return 0 if difference.equal else 1
 
 
-def _tolerance(text: str) -> float:
-    try:
-        tolerance = float(text)
-    except ValueError:
-        tolerance = math.nan
-    if not 0 <= tolerance < math.inf:
-        raise UsageError(f"--tolerance {text!r} is not a number of 0 or more; for instance --tolerance 0.001")
-    return tolerance
-
-
 def _lines(found: Difference) -> list[str]:
     counts = f"{found.n_first} cells against {found.n_second}, {found.n_common} of them in both"
     lines = [f"{counts}: {'no differences' if found.equal else f'{found.n_changed} changed'}"]
@@ -64,16 +58,14 @@ def _lines(found: Difference) -> list[str]:
     for extractor, changes in groupby(found.columns, key=lambda change: change.extractor):
         ordered = sorted(changes, key=lambda change: -math.inf if change.max is None else change.max, reverse=True)
         lines += _some([_change(change) for change in ordered], f"numbers of {extractor}")
-    lines += _some([f"{v.name}: {v.first} -> {v.second} ({_cells(v.n_cells)})" for v in found.versions], "versions")
+    lines += _some(
+        [f"{v.name}: {v.first} -> {v.second} ({counted(v.n_cells, 'cell')})" for v in found.versions], "versions"
+    )
     return lines
 
 
 def _counts(extractors: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} ({_cells(count)})" for name, count in extractors.items())
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'s' if count != 1 else ''}"
+    return ", ".join(f"{name} ({counted(count, 'cell')})" for name, count in extractors.items())
 
 
 def _some(lines: list[str], what: str) -> list[str]:
@@ -82,7 +74,7 @@ def _some(lines: list[str], what: str) -> list[str]:
 
 
 def _change(change: ColumnChange) -> str:
-    parts = [_cells(change.n_changed)]
+    parts = [counted(change.n_changed, "cell")]
     if change.mean is not None and change.max is not None:
         parts.append(f"by {change.mean:.3g} on average, {change.max:.3g} at most")
     if change.shift is not None:

@@ -13,19 +13,18 @@ from ..bench.spec import RunSpec, variants
 from ..core.errors import UsageError
 from ..core.files import one_line
 from ..core.grammar import Budget, Split
-from ..core.registry import load_plugins, parameters_of, plugin_files
+from ..core.registry import parameters_of, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
-from .arguments import Arguments, path_text
-from .compose import configured, jobs_of, merged, named
+from .commands import Arguments, counted, path_text
+from .compose import configured, jobs_of, named
 from .progress import run_progress, say
 from .sweep import print_failed, swept
 
 
 def run(found: Arguments) -> int:
     """Run, sweep or plan; return 1 when cells failed."""
-    load_plugins(found.plugins)
     columns = found.columns(list(metric_columns()))
     found.values["out"] = found.get("out")
     if "-m" in found.values:
@@ -44,7 +43,7 @@ def run(found: Arguments) -> int:
 def make_spec(config: Mapping[str, Any]) -> RunSpec:
     """Return the run that a configuration describes: ``conf/run.yaml``, its groups, ``out`` and ``weights``."""
     dataset, params = named(config["dataset"])
-    names = _listed(config["extractors"])
+    names = listed(config["extractors"])
     if not all(isinstance(e, str) for e in names):
         raise UsageError(f"extractors={config['extractors']!r} is not all or a list of names such as '[uniform,vsumm]'")
     backend, options = named(config["executor"])
@@ -53,9 +52,9 @@ def make_spec(config: Mapping[str, Any]) -> RunSpec:
         out=Path(config["out"]),
         extractors="all" if names == ["all"] else names,
         grid=_grid(config["grid"], [] if "all" in names else names, config.get("weights")),
-        budgets=[Budget.parse(b) for b in _listed(config["budget"])],
+        budgets=[Budget.parse(b) for b in listed(config["budget"])],
         sampling=str(config["sampling"]),
-        seeds=[int(s) if isinstance(s, str) and s.isdecimal() and len(s) < 20 else s for s in _listed(config["seeds"])],
+        seeds=[int(s) if isinstance(s, str) and s.isdecimal() and len(s) < 20 else s for s in listed(config["seeds"])],
         split=Split.parse(config["split"]) if config["split"] else None,
         trainings=Path(config["trainings"]),
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
@@ -65,7 +64,8 @@ def make_spec(config: Mapping[str, Any]) -> RunSpec:
     )
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """Return a list as it is, and anything else as the only item of one."""
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
@@ -93,8 +93,7 @@ def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
         for video, reason in sorted(summary.skipped.items()):
             print(f"keyframe-bench: warning: skipped {one_line(video)}: {one_line(reason)}", file=sys.stderr)
     status = print_problems(summary)
-    n = len(summary.trainings)
-    trained = f"{n} training{'s' * (n > 1)}; " if n else ""
+    trained = f"{counted(len(summary.trainings), 'training')}; " if summary.trainings else ""
     report = path_text(summary.out / "report.html")
     print(f"{trained}{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
     return status
@@ -102,11 +101,8 @@ def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
 
 def print_problems(summary: RunSummary) -> int:
     """Print what the user should know besides results, and what failed or is not there; return the exit status."""
-    kinds = (
-        ("keyframe-bench: warning: ", summary.notes, "more of this kind"),
-        ("failed: ", summary.failures, "more failures; see results.jsonl"),
-    )
-    for start, lines, more in kinds:
+    failures = ("failed: ", summary.failures, "more failures; see results.jsonl")
+    for start, lines, more in (("keyframe-bench: warning: ", summary.notes, "more of this kind"), failures):
         for line in lines[:10]:
             print(f"{start}{one_line(line)}", file=sys.stderr)
         if len(lines) > 10:
@@ -116,11 +112,11 @@ def print_problems(summary: RunSummary) -> int:
 
 def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    specs = [make_spec(merged(config, found.values)) for config in jobs_of("run", found.overrides)]
+    specs = [make_spec(config) for config in jobs_of(found)]
     for spec in specs:  # a wrong value is told before the first job starts
         variants(spec)
-    work = partial(_ran, typed=found.values, command=found.line)
-    jobs = swept("run", found.overrides, Path(found.values["out"]) / "hydra", work, "the sweep's launcher failed")
+    work = partial(_ran, command=found.line)
+    jobs = swept(found, work, "the sweep's launcher failed")
     summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
     if not summaries:
         raise UsageError(jobs[0].return_value.reason)
@@ -128,9 +124,9 @@ def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 
 
-def _ran(config: dict[str, Any], _: Callable[[str], None], typed: Mapping[str, Any], command: str) -> RunSummary:
+def _ran(config: dict[str, Any], _: Callable[[str], None], command: str) -> RunSummary:
     """Do one job of a sweep."""
-    return run_benchmark(make_spec(merged(config, typed)), command=command)
+    return run_benchmark(make_spec(config), command=command)
 
 
 def _print_dry_run(plan: DryRun) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,8 +24,8 @@ from ..bench.failures import described
 from ..core.errors import KeyframeBenchError, UnavailableError
 from ..core.files import one_line
 from ..core.registry import load_plugins, plugin_files
-from .arguments import path_text
-from .compose import adapted, hydra_ready, parse, plain
+from .commands import Arguments, path_text
+from .compose import adapted, hydra_ready, merged, parse, plain
 
 # Submitit keeps what a job printed in a folder of this name; other launchers show it at once.
 _LOGS = ".submitit"
@@ -42,16 +42,13 @@ class Failed:
     folder: str = ""
 
 
-def swept(command: str, overrides: Sequence[str], folder: Path, work: Work, failed: str) -> list[JobReturn]:
-    """Run a job per combination of ``overrides``, possibly on other machines.
+def swept(found: Arguments, work: Work, failed: str) -> list[JobReturn]:
+    """Run a job per combination of the values given, possibly on other machines.
 
     Parameters
     ----------
-    command : str
-        Whose configuration it is.
-    overrides : sequence of str
-    folder : Path
-        Hydra's own.
+    found : Arguments
+        Those of `run` or `train`; Hydra has a folder of its own below ``out``.
     work : callable
         What a job does; it is pickled.
     failed : str
@@ -67,11 +64,11 @@ def swept(command: str, overrides: Sequence[str], folder: Path, work: Work, fail
     KeyframeBenchError
         One sentence, whatever the launcher raises.
     """
-    parsed = parse(overrides)
+    command, folder, parsed = found.command.name, Path(found.get("out")) / "hydra", parse(found.overrides)
     lines = [adapted(override, command, sweep=True) for override in parsed]
     lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
     os.environ["KEYFRAME_BENCH_SWEEP_DIR"] = str(folder)
-    task = partial(_job, work=work, plugins=plugin_files(), start=Start.here())
+    task = partial(_job, work=work, typed=found.values, plugins=plugin_files(), start=Start.here())
     with hydra_ready(), _launcher_errors(folder, failed), _ray_ready(parsed, folder) as more:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None  # initialised by hydra_ready
@@ -93,12 +90,12 @@ def print_failed(jobs: Sequence[JobReturn], what: str, way_out: str) -> int:
     return len(failed)
 
 
-def _job(config: Any, work: Work, plugins: list[str], start: Start) -> Any:
+def _job(config: Any, work: Work, typed: Mapping[str, Any], plugins: list[str], start: Start) -> Any:
     folders: list[str] = []
     try:
         start.enter()
         load_plugins(plugins)
-        return work(plain(config), folders.append)
+        return work(merged(plain(config), typed), folders.append)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of a plug-in or a machine: the other jobs go on
         return Failed(described(error), *folders[-1:])
 

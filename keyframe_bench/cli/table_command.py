@@ -16,13 +16,13 @@ from ..bench.spec import RunSpec
 from ..bench.training_table import TableOptions, run_trainings
 from ..core.errors import UsageError, suggestion
 from ..core.files import make_folder, one_line, write_atomic
-from ..core.registry import load_plugins, parameters_of
+from ..core.registry import parameters_of
 from ..extractors.base import Extractor
 from ..report.tables import RenderedTable, rendered
 from ..tables.experiment import Experiment
 from ..tables.export import exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
-from .arguments import Arguments, path_text
+from .commands import Arguments, path_text
 from .compose import configured, named, one_value
 from .experiments import load_experiment, names_of_experiments
 from .progress import MinuteLines, epoch_report, run_progress, say
@@ -34,7 +34,6 @@ _FIXED = ("extractors", "budget", "sampling")
 
 def run(found: Arguments) -> int:
     """Regenerate a table; return 1 when cells failed."""
-    load_plugins(found.plugins)
     if not found.positional:
         print("\n".join(f"{name:32} {load_experiment(name).title}" for name in names_of_experiments()))
         return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,17 @@ from ..bench.train import Trained, Training, train, trainable
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
 from ..core.grammar import Split
-from ..core.registry import load_plugins
 from ..datasets.base import Dataset
 from ..training.data import TrainingData
 from ..training.defects import defects
-from .arguments import Arguments, path_text
-from .compose import configured, jobs_of, merged, named
-from .options import COMMANDS
+from .commands import COMMANDS, Arguments, path_text
+from .compose import configured, jobs_of, named
 from .progress import MinuteLines, epoch_report, say, training_progress
 from .sweep import print_failed, swept
 
 
 def run(found: Arguments) -> int:
     """Train once, or sweep."""
-    load_plugins(found.plugins)
     given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
     if old := sorted(given & {"network", "loss", "data"}):
         raise UsageError(
@@ -40,8 +36,7 @@ def run(found: Arguments) -> int:
     training = training if "out" in config else _placed(training)
     with training_progress() as report:
         trained = train(training, report=report, say=say)
-    for line in _summary(trained, training):
-        print(one_line(line))
+    print("\n".join(one_line(line) for line in _summary(trained, training)))
     if trained.problem:
         print(f"keyframe-bench: the checkpoint is kept, but it could not be judged: {trained.problem}", file=sys.stderr)
     return 1 if trained.problem else 0
@@ -78,18 +73,16 @@ def _placed(training: Training) -> Training:
 
 
 def _summary(trained: Trained, training: Training) -> Iterator[str]:
-    record, summary = trained.record, training.options.summary
-    data, name = record["data"], record["extractor"]
-    options = ", ".join(f"{name} {value}" for name, value in record["options"].items() if value is not None)
+    record, data, name = trained.record, trained.record["data"], trained.record["extractor"]
+    options = ", ".join(f"{option} {value}" for option, value in record["options"].items() if value is not None)
     start = "" if record["init"] is None else f", from checkpoint {record['init'][:12]}"
     yield f"data {data['name']}: {data['train']} frames for training, {data['validation']} for validation"
     yield from (f"data: {text}" for text in defects(data))
     yield f"{name}: {options or 'no options'}, seed {record['seed']}{start}"
-    if summary:
-        yield f"{name}: {summary}"
+    if training.options.summary:
+        yield f"{name}: {training.options.summary}"
     yield from _losses(record)
-    if judged := _judged(record):
-        yield judged
+    yield from filter(None, [_judged(record)])
     yield _computed(trained)
     yield f"written to {path_text(training.out)}: best.safetensors, last.safetensors, training.json, history.csv"
 
@@ -134,19 +127,17 @@ def _computed(trained: Trained) -> str:
 
 def _sweep(found: Arguments) -> int:
     """Train once per combination through the configured Hydra launcher, each in a folder of its own below ``out``."""
-    typed, overrides = found.values, found.overrides
-    for config in jobs_of("train", overrides):  # a wrong value is told before the first job starts
-        make_training(merged(config, typed))
-    out = Path(found.get("out"))
-    jobs = swept("train", overrides, out / "hydra", partial(_trained, typed=typed), "the sweep was stopped")
+    for config in jobs_of(found):  # a wrong value is told before the first job starts
+        make_training(config)
+    jobs, out = swept(found, _trained, "the sweep was stopped"), Path(found.get("out"))
     if trainings := [job.return_value for job in jobs if isinstance(job.return_value, Trained)]:
         _print_sweep(trainings, out)
     return 1 if print_failed(jobs, "training", "the same command tries them again") else 0
 
 
-def _trained(config: dict[str, Any], at: Callable[[str], None], typed: Mapping[str, Any]) -> Trained:
+def _trained(config: dict[str, Any], at: Callable[[str], None]) -> Trained:
     """Do one job of a sweep."""
-    training = _placed(make_training(merged(config, typed)))
+    training = _placed(make_training(config))
     at(path_text(training.out))
     return train(training, report=epoch_report(MinuteLines()))
 

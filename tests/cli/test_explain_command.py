@@ -46,7 +46,7 @@ def test_inferred_budgets_show_what_decided(cli, video):
     assert "threshold" in text and "knee" not in text
     _, text, _ = cli("explain", video, "frame=15", "budget=inferred-coverage")
     line = re.search(
-        r"^  coverage   ([\d.]+)% of the frames seen with (\d+), ([\d.]+)% with (\d+); wanted .* 95%$", text, re.M
+        r"^  coverage   ([\d.]+)% of the frames seen with (\d+), ([\d.]+)% with (\d+); the target is 95%$", text, re.M
     )
     assert line and float(line[1]) >= 95 > float(line[3]) and int(line[2]) == int(line[4]) + 1
 

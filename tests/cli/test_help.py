@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from keyframe_bench.cli.commands import COMMANDS
 from keyframe_bench.cli.help import markdown
-from keyframe_bench.cli.options import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 # What is promised: an option of each kind, and where its default comes from.

@@ -33,7 +33,7 @@ _GROUPS = {
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 _MOST_BRACKETS = 100  # of lists in an option
 _NOT_HERE = {
-    ("train", "extractor"): "what a training can be told is trainer.OPTION=VALUE",
+    ("train", "extractor"): "the options of a training are trainer.OPTION=VALUE",
     ("run", "extractor"): (
         "run takes extractors='[a,b]' or all, weights=FILE, and parameters as grid.<extractor>.<parameter>=..."
     ),
@@ -182,7 +182,7 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
         parts = key.split(".")
         if len(parts) != 3:
             raise UsageError(
-                f"{key}= is not {group}.<extractor>.<{'parameter' if group == 'grid' else 'option'}>=[...]"
+                f"{line} is not {group}.<extractor>.<{'parameter' if group == 'grid' else 'option'}>=[...]"
             )
         Extractor.registry.get(parts[1])
     elif group not in _GROUPS[config]:
@@ -257,4 +257,4 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         return f"{text}; {suggestion('', error.options)}"
     key = getattr(error, "full_key", None)
-    return f"{key}: {text}" if key else text
+    return f"{f'{key}: ' if key else ''}{text}; --help lists the options and their values"

@@ -26,7 +26,7 @@ def run(found: Arguments) -> int:
     given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
     if old := sorted(given & {"network", "loss", "data"}):
         raise UsageError(
-            f"unknown option {old[0]}=; write keyframe-bench train extractor=autoencoder dataset=NAME "
+            f"train has no option {old[0]}=; write keyframe-bench train extractor=autoencoder dataset=NAME "
             "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
         )
     if "-m" in found.values:

@@ -65,7 +65,7 @@ class Parameter:
         names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
         text = " or ".join(names[t] for t in self.types)
         if text and self.range is not None:
-            text += f" {self.range}"
+            text += f" {self.range}".replace(" at ", " of at ")
         choices = "one of " + ", ".join(map(str, self.choices)) if self.choices else ""
         return " or ".join(filter(None, [text, choices, "null" if self.optional else ""]))
 

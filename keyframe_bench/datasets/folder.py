@@ -124,11 +124,12 @@ class Folder(Dataset):
         if not files:
             raise UsageError(
                 f"data set 'folder': there is no video below {self.root!r}; give another folder with dataset.root=DIR "
-                f"(video files end in {', '.join(sorted(EXTENSIONS))}; a folder of pictures is a video too)"
+                f"(video files end in {', '.join(sorted(EXTENSIONS))}; a folder of images is a video too)"
             )
         if not folders and (self.fps or self.times):
             raise UsageError(
-                f"data set 'folder': fps= and times= are for folders of pictures, and there is none below {self.root!r}"
+                f"data set 'folder': fps= and times= are for folders of images, and there is none below {self.root!r}; "
+                "leave them out"
             )
         found = (name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
         chosen = sorted(found, key=natural if self.camera else None)

@@ -3,13 +3,14 @@
 import ctypes
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 
 import pytest
 
-# The sentence names the option.
+# The sentence names the option and the value, and the way out.
 NAMED = {
     "extract VIDEO": (
         "budget=0 budget=-1 budget=1.5 budget=abc budget=null budget=true budget=nan budget=0% budget=101% "
@@ -19,9 +20,9 @@ NAMED = {
         "extractor.threshold=median extractor.factor=abc extractor.factor=-1 extractor.factor=true extractor.level=256 "
         "extractor.window_s=nan extractor.window_s=[1] extractor.factor.x=1 weights=nowhere.safetensors +foo=1 ++foo=1 "
         "+budget=8 ~budget a.b.c=1 extractor@x=uniform --foo -m --json other.mp4 dataset.root=x --plugin key==x =x "
-        "out= clips=maybe clips.quiet_s=-3 clips.quiet_s=soon clips.quiet_s=1,2 clips.quiet_s= fps=25 fps=fast"
+        "out= clips=maybe clips.quiet_s=-3 clips.quiet_s=soon clips.quiet_s=1,2 clips.quiet_s= fps=fast"
     ),
-    "explain VIDEO frame=3": "frame=abc frame=1.5 frame= frame=-1 time=1 budget=none out=x fps=2 rate=2",
+    "explain VIDEO frame=3": "frame=abc frame=1.5 frame= frame=-1 budget=none out=x rate=2",
     "explain VIDEO": "time=soon time=inf",
     "run dataset=folder dataset.root=VIDEOS out=result": (
         "extractors=[] extractors=null extractors=[1] extractors={a:1} extractors=[uniform, "
@@ -29,7 +30,7 @@ NAMED = {
         "seeds=abc seeds=[1.5] seeds=[true] seeds={a:1} sampling=0fps on_error=maybe on_error=null executor=null "
         "executor.n_jobs=0 executor.n_jobs=two executor.threads=0 executor.name=loky dataset=null dataset.foo=1 "
         "dataset.name=synthetic dataset.pattern=*.nothing dataset.annotations=nowhere.json dataset.root= "
-        "dataset.root=nowhere dataset.root=${x} dataset.fps=5 dataset.fps=-1 cache_gb=-1 cache_gb=inf cache_gb=many "
+        "dataset.root=nowhere dataset.root=${x} dataset.fps=-1 cache_gb=-1 cache_gb=inf cache_gb=many "
         "cache_gb=null cache_gb=true cache_gb=[1] cache_gb=1e300 grid.pixel_distance.fctor=[1] "
         "grid.pixel_distance.factor=[] grid.pixel_distance.factor=[1,abc] grid.pixel_distance.factor={a:1} "
         "grid.pixel_distance.factor=[1, grid.pixel_distance.factor.x=1 grid.pixel_distance=1 grid=1 "
@@ -58,7 +59,8 @@ NAMED = {
     ),
     "table platform_ai/counts": "scale=huge budget=3 --from",
 }
-# And what it says besides.
+WAY_OUT = re.compile(r"; | is not (a|an|one|all|grid|text|true)\b|VALUE|NAME|give one value|needs |leave |cannot (be )?read")
+# What it says besides.
 SAID = [
     ("extract VIDEO extractor=pixl_distance", "did you mean pixel_distance"),
     ("extract VIDEO extractor.treshold=mean", "did you mean threshold"),
@@ -71,7 +73,9 @@ SAID = [
     ("extract", "needs a video"),
     ("extract no=such.mp4", "must be that of an existing file"),
     (f"extract {'x' * 5000}.mp4", "cannot read video"),
+    ("extract VIDEO fps=25", "cuts.mp4' is a file"),
     ("explain frame=3", "needs a video"),
+    ("explain VIDEO frame=3 time=1", "needs one frame"),
     ("explain VIDEO", "needs one frame"),
     ("explain VIDEO frame=30", "its last frame is 29"),
     ("explain VIDEO frame=3 extractor=uniform budget=inferred", "inferred budget"),
@@ -88,6 +92,7 @@ SAID = [
     ("run RUN executor=ray executor.address=''", "executor.address=''"),
     ("run RUN executor=ray executor.address=nowhere", "ray start --head"),
     ("run RUN dataset=foldr", "did you mean folder"),
+    ("run RUN dataset.fps=5", "leave them out"),
     ("run RUN grid.pixl_distance.factor=[1]", "did you mean pixel_distance"),
     ("run RUN extractors=[uniform] grid.pixel_distance.factor=[1]", "not among extractors=uniform"),
     ("run RUN extractors=[uniform] weights=x", "none of uniform has weights"),
@@ -164,10 +169,16 @@ def refused(cli, tmp_path, monkeypatch, snapshot, rendered):
 
 
 @pytest.mark.parametrize(("line", "word"), [(line, word) for line, words in NAMED.items() for word in words.split(" ")])
-def test_the_option_is_named(refused, line, word):
+def test_the_sentence_names_option_value_and_way_out(refused, line, word):
+    """Of a list the wrong item is enough, and an option that does not exist needs no value."""
     key, _, value = word.partition("=")
     error = refused(f"{line} {word}")
-    assert key.lstrip("+").partition("@")[0].rpartition(".")[2] in error or (value and value in error)
+    plain = re.sub(r"[\s'\"+]", "", error).lower()
+    value = value.lower().replace("null", "none").replace("+", "")
+    items = [value, *re.findall(r"[^][(){},:$]+", value)]
+    assert key.lstrip("+~").partition("@")[0].rpartition(".")[2] in error
+    assert any(item in plain for item in items) or re.search("has no (option|parameter)|decides", error)
+    assert WAY_OUT.search(error)
 
 
 @pytest.mark.parametrize(("line", "says"), SAID)

@@ -137,7 +137,7 @@ def test_plugins_are_listed_and_one_that_is_broken_with_its_reason(cli, listed, 
 def test_one_name_is_listed_whole(cli):
     status, text, err = cli("list", "pixel_distance")
     assert (status, err) == (0, "") and text.startswith("pixel_distance (extractor)\n")
-    told = ("factor=1.0  (a number at least 0)", "Raise it for fewer", "fixed, free", "pixel_difference", "@online{")
+    told = ("factor=1.0  (a number of at least 0)", "Raise it for fewer", "fixed, free", "pixel_difference", "@online{")
     assert all(words in text for words in told)
     text = cli("list", "autoencoder")[1]
     assert "trainer.epochs=40" in text and "trainer.alpha=0.025" in text and "psnr in dB" in text

@@ -186,7 +186,7 @@ def test_runs_of_one_name_are_one_training_in_all_tables_and_three_seeds_decide(
         (["chen2021/table4", "training=x"], "did you mean trainings="),
         (["chen2021/table4", "scale=smoke", "seeds=[a]"], "is not a list of whole numbers"),
         (["chen2021/table4", "scale=smoke", "trainer.epoch=3"], "did you mean epochs"),
-        (["chen2021/table4", "scale=smoke", "trainer.epochs=0"], "epochs=0 is not a whole number at least 1"),
+        (["chen2021/table4", "scale=smoke", "trainer.epochs=0"], "epochs=0 is not a whole number of at least 1"),
         (["chen2021/table1", "seeds=0"], "trains nothing and takes no seeds="),
         (["chen2021/table4", "scale=huge"], "has no scale=huge; it has smoke, cpu, paper"),
     ],

@@ -98,7 +98,7 @@ class Extraction:
         return {**self.source.health.to_json(), "problems": self.source.health.problems}
 
     def pictures(self, width: int | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Yield the key frames' pictures in order, uint8 [height, width, 3], RGB, upright.
+        """Yield the key frames' images in order, uint8 [height, width, 3], RGB, upright.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class Extraction:
         target = Path(folder)
         is_new = not target.exists()
         if isinstance(self.path, FrameFolder) and not is_new and target.samefile(self.path):
-            raise OutputError(target, "it is the folder of the video's pictures, and what is written would become some")
+            raise OutputError(target, "it is the folder of the video's images, and what is written would become some")
         staging = make_hidden_folder(target)
         try:
             names, small = [], []
@@ -220,13 +220,13 @@ def extract(
     Parameters
     ----------
     path : str, Path or FrameFolder
-        Video file, or a folder whose pictures are its frames in natural order of their names.
+        Video file, or a folder whose images are its frames in natural order of their names.
     extractor : str or Extractor
         Registered name, or an instance.
     fps : float, optional
-        Pictures per second of a folder of pictures; default: 25, and the health record says so.
+        Images per second of a folder of images; default: 25, and the health record says so.
     times : {"index", "names"}, optional
-        Of a folder of pictures: when each is shown, in units of 1 / fps. "index" counts the picture files from 0,
+        Of a folder of images: when each is shown, in units of 1 / fps. "index" counts the image files from 0,
         "names" takes the last number in the name.
     budget : str or int
         ``8``, ``"15%"`` of the sampled frames, ``"4/min"``, ``"free"`` (the method's own rule), ``"inferred"`` (the

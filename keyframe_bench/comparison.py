@@ -43,7 +43,7 @@ def sweep(
     ----------
     videos : str, Path, FrameFolder or list of them
         A folder of videos (with ``annotations.json`` if there is one), ``"synthetic"``, or videos: files, and
-        folders of pictures in a list or as `FrameFolder`.
+        folders of images in a list or as `FrameFolder`.
     extractors : list of str or "all"
         ``random`` and ``uniform`` are always added.
     budget : str, int or list of them

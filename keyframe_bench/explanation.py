@@ -125,7 +125,7 @@ def explain(
     Parameters
     ----------
     path : str, Path or FrameFolder
-        Video file, or folder of pictures.
+        Video file, or folder of images.
     extractor : str or Extractor
     frame : int, optional
         Decoder ordinal of the frame, from 0; or give ``time``.

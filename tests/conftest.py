@@ -97,14 +97,14 @@ def own_registry() -> Iterator[None]:
 
 @pytest.fixture
 def usual_picture(own_registry: None) -> type:
-    """A method that learns the mean picture and draws nothing, registered under this name."""
+    """A method that learns the mean image and draws nothing, registered under this name."""
     import numpy as np
 
     import keyframe_bench as kb
 
     @kb.register("usual_picture")
     class Usual(kb.ScoreExtractor, kb.Trainable):
-        """Frames unlike the mean picture."""
+        """Frames unlike the mean image."""
 
         reference = "none"
         budget_rule = "the k furthest"

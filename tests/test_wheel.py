@@ -103,7 +103,7 @@ def test_wheel_holds_the_package_and_nothing_else(sources, names):
     """Every file of the package: a sub-package or template that setup.cfg does not name would be missing."""
     expected = {f"keyframe_bench/{name}" for name in _files(sources / "keyframe_bench")}
     expected |= {f"keyframe_bench/conf/{name}" for name in _files(sources / "conf")}
-    # Pictures, texts and scripts of measurements are for readers of the repository; a paper's figures are code of it.
+    # Images, texts and scripts of measurements are for readers of the repository; a paper's figures are code of it.
     papers = {path.parent.name for path in (sources / "experiments").glob("*/figures.py")}
     code = {
         f"{paper}/{name}" for paper in papers for name in _files(sources / "experiments" / paper) if name[-3:] == ".py"

@@ -100,7 +100,7 @@ def _events(item: VideoItem) -> NDArray[np.int64] | None:
 
 
 def busy_frames(gray: NDArray[np.uint8], times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return in which frames [N] of a fixed camera something moves, by small grey pictures [N, h, w] and their times.
+    """Return in which frames [N] of a fixed camera something moves, by small grey images [N, h, w] and their times.
 
     A frame is busy when at least 3 pixels differ by more than 8 levels from the frame 0.2 s before, apart from what all
     of them differ by (their median): no network and no threshold of one is involved. (From the median over the video,

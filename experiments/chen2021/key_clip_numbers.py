@@ -56,7 +56,7 @@ def evenly_spread(n: int, times: NDArray[np.float64]) -> KeyFrames:
 def clip_numbers(
     found: KeyFrames, clip: Clip, clips: KeyClips, busy: NDArray[np.bool_], events: NDArray[np.int64]
 ) -> dict[str, float | None]:
-    """Return the numbers of `COLUMNS`, all but those that need files or pictures; None where nothing is to measure.
+    """Return the numbers of `COLUMNS`, all but those that need files or images; None where nothing is to measure.
 
     Parameters
     ----------

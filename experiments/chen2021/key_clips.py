@@ -107,7 +107,7 @@ class KeyframesPlan:
         Of the extractor ``autoencoder``.
     rules : ClipRules
     drawn : bool
-        Whether the record holds what the figure shows: curve and pictures.
+        Whether the record holds what the figure shows: curve and images.
     spread : bool
         The control: as many frames as the method chooses, evenly spread, and the clips of those.
     """
@@ -214,7 +214,7 @@ class Reading:
 
     @cached_property
     def read(self) -> Pass:
-        """Every feature that a plan needs, and small grey pictures of every frame."""
+        """Every feature that a plan needs, and small grey images of every frame."""
         requests: dict[str, list[Feature]] = {_EVERY: [GRAY]}
         for plan in self.plans:
             asked = plan.asked(self.trained)

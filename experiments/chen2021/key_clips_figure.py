@@ -36,7 +36,7 @@ def key_clips_png(records: Sequence[Mapping[str, Any]]) -> bytes | None:
     UnavailableError
         If matplotlib is not installed.
     UsageError
-        If a stored picture is damaged.
+        If a stored image is damaged.
     """
     record = next((r for r in records if r.get("timeline")), None)
     if record is None:

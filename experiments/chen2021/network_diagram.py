@@ -13,9 +13,9 @@ from keyframe_bench.report.drawing import new_figure, png_bytes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TALL = 3.0  # of the largest picture, in the drawing's units
+_TALL = 3.0  # of the largest image, in the drawing's units
 _SHRINK = 0.62  # heights are drawn as a power of pixels: 12 rows would be a line beside 192
-_SLANT = 0.30  # of a picture's width, to the right and up
+_SLANT = 0.30  # of an image's width, to the right and up
 _GAP = 0.95
 _LOOKS = {
     "picture": ("#f3efe4", "#8c7f5c"),
@@ -73,7 +73,7 @@ def network_diagram_png(network: Network) -> bytes:
         axes.text((first + last) / 2, -2.88, name, color=colour, ha="center", va="top", fontsize=11)
     channels, height, width = network.code_shape
     ratio = f"input {3 * network.input_height * network.input_width:,} numbers, code {channels * height * width:,}"
-    counts = f"{network.total_params:,} parameters, {network.total_macs / 1e9:.2f} GMAC a picture"
+    counts = f"{network.total_params:,} parameters, {network.total_macs / 1e9:.2f} GMAC an image"
     axes.set_title(f"{network.name}: {ratio}; {counts}", fontsize=12)
     axes.set_xlim(-0.3, length + 0.3)
     axes.set_ylim(-3.35, 2.9)
@@ -118,7 +118,7 @@ def _slant(box: _Box, widest: int) -> float:
 
 
 def _draw_box(axes: Axes, box: _Box, left: float, tallest: int, widest: int) -> None:
-    """Draw a cuboid: its thickness stands for channels, its height and its slanted depth for the picture's sides."""
+    """Draw a cuboid: its thickness stands for channels, its height and its slanted depth for the image's sides."""
     from matplotlib.patches import Polygon
 
     face, edge = _LOOKS[box.look]

@@ -1,4 +1,4 @@
-"""Pictures beside what networks leave of them: figures 1 and 2 of Chen et al. 2021."""
+"""Images beside what networks leave of them: figures 1 and 2 of Chen et al. 2021."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from keyframe_bench.training.clips import Clips
 from keyframe_bench.video.image_files import encode_image
 
 _PANEL = 2.9  # inches, width
-_SHOWN = 3  # pictures
+_SHOWN = 3  # images
 
 
 @register("chen2021/reconstructions")
 class Reconstructions(Figure):
-    """One row per picture: the input, then the output of every panel's network, with its measures below.
+    """One row per image: the input, then the output of every panel's network, with its measures below.
 
     ``panels`` are mappings with ``run`` and the ``name`` to be shown; ``data`` names the data set, ``number`` says how
-    many pictures.
+    many images.
     """
 
     options = ("panels", "data", "number")
 
     def check(self, settings: Mapping[str, Any], at: str) -> None:
-        """Check the number of pictures."""
+        """Check the number of images."""
         number = settings.get("number", 1)
         schema.positive(number, f"{at}: number")
 
     def stored(self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return held-out pictures, evenly spread, and what the network leaves of them: PNG files as base64."""
+        """Return held-out images, evenly spread, and what the network leaves of them: PNG files as base64."""
         options = AutoencoderOptions.build(checkpoint.record["options"])
         rows = clips.rows(options.pictures)
         chosen = rows.take(evenly_spaced(len(rows), int(settings.get("number", _SHOWN))))
         return {"pictures": {"input": _encoded(chosen), "output": _encoded(reconstructed(checkpoint, chosen))}}
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:
-        """Return the picture of cells that hold ``pictures``; see `Figure.draw`.
+        """Return the image of cells that hold ``pictures``; see `Figure.draw`.
 
         Raises
         ------
         UnavailableError
             If matplotlib is not installed.
         UsageError
-            If a stored picture is damaged.
+            If a stored image is damaged.
         """
         drawn = []
         for panel in settings["panels"]:
@@ -83,7 +83,7 @@ def _encoded(pictures: NDArray[np.uint8]) -> list[str]:
 
 
 def reconstructed(checkpoint: Checkpoint, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what the network of a checkpoint makes of pictures, uint8 [N, H, W, 3] both."""
+    """Return what the network of a checkpoint makes of images, uint8 [N, H, W, 3] both."""
     import torch
 
     from keyframe_bench.models.checkpoint import with_weights
@@ -98,7 +98,7 @@ def reconstructed(checkpoint: Checkpoint, pictures: NDArray[np.uint8]) -> NDArra
 
 
 def _measured(metrics: Mapping[str, Any]) -> str:
-    """Name the measures of this network, over all validation pictures: output over input for the first two."""
+    """Name the measures of this network, over all validation images: output over input for the first two."""
     parts = [("sharpness", "sharpness"), ("saturation", "saturation"), ("psnr", "PSNR")]
     known = [f"{word} {metrics[name]:.2f}" for name, word in parts if isinstance(metrics.get(name), (int, float))]
     return ", ".join(known)

@@ -17,9 +17,9 @@ from .network_diagram import network_diagram_png
 
 _ABOUT = {
     "params": "trained numbers",
-    "mmacs": "million multiply-accumulates a picture",
+    "mmacs": "million multiply-accumulates per image",
     "total_params": "trained numbers of encoder and decoder",
-    "total_mmacs": "million multiply-accumulates a picture of encoder and decoder",
+    "total_mmacs": "million multiply-accumulates per image of encoder and decoder",
     "layers": "layers of the encoder",
     "channels": "channels that come out",
     "height": "pixels",
@@ -48,7 +48,7 @@ class Diagram(Figure):
     options = ("network",)
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
-        """Return the picture; it needs no results."""
+        """Return the image; it needs no results."""
         return network_diagram_png(_network(settings["network"]))
 
 

@@ -1,1 +1,1 @@
-"""Tables and pictures of the article of platform.ai."""
+"""Tables and images of the article of platform.ai."""

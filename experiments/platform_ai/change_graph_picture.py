@@ -1,4 +1,4 @@
-"""The article's pictures of one video: change with its mean, segments and middles, layouts of the frames (D17)."""
+"""The article's images of one video: change with its mean, segments and middles, layouts of the frames (D17)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DPI = 100
 
 
 def change_graph_png(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the picture of the first video of ``records`` as PNG.
+    """Return the image of the first video of ``records`` as PNG.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def change_graph_png(records: Sequence[Mapping[str, Any]]) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UnavailableError("pictures of tables need matplotlib: pip install 'keyframe_bench[figures]'") from error
+        raise UnavailableError("figures of tables need matplotlib: pip install 'keyframe_bench[figures]'") from error
     first = next((record for record in records if record.get("figure")), None)
     if first is None:
         raise UsageError(
@@ -86,7 +86,7 @@ def _decoded(text: str) -> NDArray[np.uint8]:
 
     found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
     if found is None:
-        raise UsageError("a picture in these results is damaged; run the same command again without --from")
+        raise UsageError("an image in these results is damaged; run the same command again without --from")
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
@@ -153,7 +153,7 @@ def _draw_colours(figure: Figure, axes: Axes, data: Mapping[str, Any]) -> None:
 
     scale = ScalarMappable(Normalize(data["times"][0], data["times"][-1]), "viridis")
     bar = figure.colorbar(scale, cax=axes, orientation="horizontal")
-    bar.set_label("t-SNE of 18 x 32 grey pictures; colour of the dots: time")
+    bar.set_label("t-SNE of 18 x 32 grey images; colour of the dots: time")
     bar.ax.xaxis.set_major_formatter(lambda x, _: clock(x))
 
 

@@ -1,4 +1,4 @@
-"""Data of the article's pictures of one video: its change, segments, key frames, and layouts of its frames (D17)."""
+"""Data of the article's images of one video: its change, segments, key frames, and layouts of its frames (D17)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ChangeGraph(Figure):
         yield from table.each(lambda item: change_graph(item, spec.dataset.name, spec.sampling, spec.seeds))
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
-        """Return the picture; small files hold nothing to draw."""
+        """Return the image; small files hold nothing to draw."""
         drawable = [cell for cell in cells if cell.get("layout") or cell.get("figure")]
         return change_graph_png(drawable) if drawable else None
 
@@ -56,7 +56,7 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
     """Return one record per layout (with and without time, every seed) of a video.
 
     Each is a cell of ``results.jsonl`` with the extractor ``pixel_distance`` at a free budget, its key frames, and the
-    metrics of the layout; the first carries under ``figure`` what the pictures are drawn from.
+    metrics of the layout; the first carries under ``figure`` what the images are drawn from.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pictures of a video laid out in the plane, alike ones near each other, with or without their time (A21)."""
+"""Images of a video laid out in the plane, alike ones near each other, with or without their time (A21)."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ CASES = {"run": "`keyframe-bench run`", "decode": "decoding alone, by processes 
 
 
 def decode(path: Path) -> int:
-    """Decode a file with one thread and look at no picture; return the number of frames."""
+    """Decode a file with one thread and look at no image; return the number of frames."""
     set_decoder_threads(1)
     with VideoReader(path) as reader:
         return sum(1 for _ in reader)

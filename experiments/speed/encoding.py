@@ -2,8 +2,8 @@
 
 In every round the best rate of a matrix product over some sizes is measured, and then every way of running encoder and
 decoder, so that other load on the machine meets both; shares are taken within a round, and their medians printed. A
-rate is 2 x multiply-accumulates x pictures over the shortest call of the time given. "in use" is what features call:
-levels of 8 bits in, code or picture out, one picture at a time::
+rate is 2 x multiply-accumulates x images over the shortest call of the time given. "in use" is what features call:
+levels of 8 bits in, code or image out, one image at a time::
 
     python experiments/speed/encoding.py --save encoding.json
     python experiments/speed/encoding.py --threads 1 --clock cpu      # on a busy machine
@@ -193,7 +193,7 @@ def measure(
 def layers(
     network: ConvolutionalNetwork, precision: Precision, seconds: float, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Return GFLOP/s of every convolution of the encoder with its ReLU, one picture at a time, by its text."""
+    """Return GFLOP/s of every convolution of the encoder with its ReLU, one image at a time, by its text."""
     maps = torch.rand(1, 3, network.input_height, network.input_width)
     found = {}
     with torch.inference_mode():

@@ -75,7 +75,7 @@ def read_batches(path: Path, limit: int, batches: int) -> Batches:
 
 
 def features() -> list[Feature]:
-    """Return what extractors without a network and metrics need of pictures."""
+    """Return what extractors without a network and metrics need of images."""
     named = [*Extractor.registry.names(), *Metric.registry.names()]
     built = [(Extractor if name in Extractor.registry.names() else Metric).registry.build(name) for name in named]
     needs: dict[str, Feature] = {f.key: f for thing in built for f in thing.needs}

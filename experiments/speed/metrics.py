@@ -2,7 +2,7 @@
 
 Every timing is of key frames that no metric has seen before, as in a sweep over thresholds; what is computed once a
 video (see `keyframe_bench.metrics.distances`) is timed apart, as the first cell's extra. Without a video, noisy
-pictures are made up::
+images are made up::
 
     python experiments/speed/metrics.py VIDEO --ground-truth FILE.mat
 """
@@ -34,7 +34,7 @@ SWEEP = 100
 
 
 def made_up_clip(n: int, rng: np.random.Generator) -> Clip:
-    """Return a clip of shots of noisy pictures."""
+    """Return a clip of shots of noisy images."""
     scenes = rng.integers(0, 256, (n // SHOT + 1, GRAY.height, GRAY.width))
     noise = rng.normal(0, 12, (n, GRAY.height, GRAY.width))
     gray = np.clip(scenes[np.arange(n) // SHOT] + noise, 0, 255).astype(np.uint8)

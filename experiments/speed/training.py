@@ -3,7 +3,7 @@
 
 Rounds are interleaved, so that other load on the machine meets all, and medians are printed. "from the data module" and
 "cached" are whole epochs of Lightning as ``keyframe-bench train`` runs them, validation and checkpoints left out: once
-with the loader that indexes 8-bit pictures in memory, once with the same batches as tensors that lie on the device
+with the loader that indexes 8-bit images in memory, once with the same batches as tensors that lie on the device
 already. The shares are of steps taken by hand; "matrix rate" is what the same machine reaches in a product of two
 large matrices of the same precision::
 

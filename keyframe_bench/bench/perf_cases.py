@@ -39,7 +39,7 @@ DECODE = "decode only"
 ONE_PASS = "all classical, one pass"
 WITH_METRICS = "all classical and metrics, one pass"
 HASH = "sha256 of the file"
-_HELD_BYTES = 1_000_000_000  # pictures that the filter `thumbnail` holds while it compares them
+_HELD_BYTES = 1_000_000_000  # images that the filter `thumbnail` holds while it compares them
 # PySceneDetect's detectors, and the method of this package that looks at the same.
 _DETECTORS = {
     "content": "pixel_distance",
@@ -234,7 +234,7 @@ def own_cases(video: Video, methods: Sequence[Asked]) -> list[Case]:
 def library_cases(video: Video, facts: Facts, budget: Budget) -> list[Case]:
     """Return what FFmpeg's libraries do inside this process, through PyAV: their own filters, and key frames alone.
 
-    Nothing of a folder of pictures, which FFmpeg does not read alike.
+    Nothing of a folder of images, which FFmpeg does not read alike.
     """
     if isinstance(video, FrameFolder):
         return []
@@ -258,7 +258,7 @@ def library_cases(video: Video, facts: Facts, budget: Budget) -> list[Case]:
 def thumbnail_batch(facts: Facts, budget: Budget) -> int:
     """Return the filter ``thumbnail``'s n that gives as many frames as our method at this budget.
 
-    Fewer where it would hold more than 1 GB of pictures; the filter's default where the budget is no number.
+    Fewer where it would hold more than 1 GB of images; the filter's default where the budget is no number.
     """
     k = budget.resolve(facts.frames, facts.duration_s)
     asked = FfmpegThumbnail().n if k is None else math.ceil(facts.frames / k)
@@ -272,10 +272,10 @@ def peer_cases(video: Video, facts: Facts, budget: Budget) -> tuple[list[Case], 
     Raises
     ------
     UnavailableError
-        When there is none of them, and the message says how to get them, or it is a folder of pictures.
+        When there is none of them, and the message says how to get them, or it is a folder of images.
     """
     if isinstance(video, FrameFolder):
-        raise UnavailableError(f"--peers cannot run: {str(video)!r} is a folder of pictures, and they open video files")
+        raise UnavailableError(f"--peers cannot run: {str(video)!r} is a folder of images, and they open video files")
     limit_s = time_limit(facts.duration_s)
     script = partial(_script_case, video, limit_s)
     found: list[Case] = []

@@ -1,4 +1,4 @@
-"""Small pictures of the chosen frames, for the report."""
+"""Small images of the chosen frames, for the report."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _training_set(experiment: Experiment, scale: str, name: str, given: Mapping[
         layout = Dataset.registry.get(about["dataset"]["name"]).layout
         raise UsageError(
             f"table {experiment.name} scale={scale} needs {about['paper']}: give data.{of}=PATH, {layout}; "
-            f"data.{of}={RENDERED} takes rendered pictures in its place"
+            f"data.{of}={RENDERED} takes rendered images in its place"
         )
     split = Split.parse(params.pop("split", about["split"]))
     if path == RENDERED:
@@ -126,7 +126,7 @@ def _training_set(experiment: Experiment, scale: str, name: str, given: Mapping[
 
 
 def _rendered(node: Mapping[str, Any], params: Mapping[str, Any], split: Split) -> TrainingData:
-    """Return what is rendered: as many pictures as are wanted, divided as the data set's own kind allows."""
+    """Return what is rendered: as many images as are wanted, divided as the data set's own kind allows."""
     mine = {_RENDERED_NAMES[name]: value for name, value in params.items() if name in _RENDERED_NAMES}
     dataset = _built(node, mine)
     usual = Split.parse(dataset.usual_split)

@@ -133,7 +133,9 @@ class Command:
         names = [option.name for option in self.options if option.kind != "flag"]
         likely = next((f"did you mean {name}=" for name in near), "")
         plain = [f"{name}=" for name in names if "." not in name]
-        hint = likely or suggestion(f"{key}=", plain, f"choose from {', '.join(names)}" if names else "it takes no NAME=VALUE")
+        hint = likely or suggestion(
+            f"{key}=", plain, f"choose from {', '.join(names)}" if names else "it takes no NAME=VALUE"
+        )
         return UsageError(f"{self.name} has no option {key}=; {hint}")
 
 

@@ -52,7 +52,7 @@ def load_experiment(name: str) -> Experiment:
         hint = f"{suggestion(name, known)} (`keyframe-bench table` lists all), or give a .yaml file"
         raise UsageError(f"unknown table {name!r}; {hint}")
     folder = files(EXPERIMENTS).joinpath(*name.split("/")[:-1])
-    if (folder / "figures.py").is_file():  # a paper's own pictures: code of the package, as its tables are
+    if (folder / "figures.py").is_file():  # a paper's own figures: code of the package, as its tables are
         import_module(".".join([EXPERIMENTS, *name.split("/")[:-1], "figures"]))
     text = (folder / f"{name.rpartition('/')[2]}.yaml").read_text("utf-8")
     return _parsed(name, text, lambda other: (folder / other).read_text("utf-8"))

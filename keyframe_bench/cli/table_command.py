@@ -84,7 +84,7 @@ def save(experiment: Experiment, source: Path, file: Path) -> None:
 
 
 def write_table(page: RenderedTable, out: Path) -> list[Path]:
-    """Write text, LaTeX, bibliography, verdicts and pictures of a table into ``out``."""
+    """Write text, LaTeX, bibliography, verdicts and images of a table into ``out``."""
     make_folder(out)
     contents: dict[str, str | bytes] = {"md": page.markdown, "tex": page.latex, "bib": page.bibliography}
     contents |= page.pictures

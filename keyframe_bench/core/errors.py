@@ -59,7 +59,7 @@ class _FileError(KeyframeBenchError):
 
 
 class VideoError(_FileError):
-    """A file, or a folder of pictures, gives no frames."""
+    """A file, or a folder of images, gives no frames."""
 
     def __str__(self) -> str:
         return f"cannot read video {self.path!r}: {self.reason}"

@@ -18,7 +18,7 @@ from .registry import Configurable, Range, Registry
 from .sources import source_digest
 
 Height = Annotated[int, Range(1, 4320)]
-"""Height in pixels of the small pictures that a feature is computed on."""
+"""Height in pixels of the small images that a feature is computed on."""
 Width = Annotated[int, Range(1, 7680)]
 """Their width."""
 
@@ -34,10 +34,10 @@ class FrameView(Protocol):
     key_frame: bool
 
     def luma(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the upright grey picture, uint8 [height, width], 0 black to 255 white whatever the coded range."""
+        """Return the upright grey image, uint8 [height, width], 0 black to 255 white whatever the coded range."""
 
     def rgb(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the upright picture resized to uint8 [height, width, 3], RGB."""
+        """Return the upright image resized to uint8 [height, width, 3], RGB."""
 
     def planes(self) -> list[NDArray[np.uint8]]:
         """Return the decoder's 8-bit planes at native size, as coded (no copy, not rotated)."""
@@ -160,7 +160,7 @@ class Feature(Configurable, ABC):
 
 
 class _PrivateFrame:
-    """A frame that returns copies: its pictures are shared, and torch and ctypes ignore read-only flags."""
+    """A frame that returns copies: its images are shared, and torch and ctypes ignore read-only flags."""
 
     def __init__(self, frame: FrameView) -> None:
         self._frame = frame
@@ -173,7 +173,7 @@ class _PrivateFrame:
 def rows_of(feature: Feature, frames: Sequence[FrameView]) -> NDArray[Any]:
     """Return the rows of ``feature``; `ContractError` names it and its file unless there is one per frame.
 
-    Features of plug-ins get copies of the pictures.
+    Features of plug-ins get copies of the images.
     """
     if source_digest(type(feature)):
         frames = [_PrivateFrame(frame) for frame in frames]

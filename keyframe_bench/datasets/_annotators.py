@@ -1,4 +1,4 @@
-"""Simulated annotators: key frames that a stated model of people chooses from an edit list, never from pictures.
+"""Simulated annotators: key frames that a stated model of people chooses from an edit list, never from images.
 
 The annotators see the shots, which clip each shows, and the frame rate. In a video with shots of length ``L_s`` seconds
 user ``u`` goes through these steps (sigma is the logistic function, N the normal distribution):

@@ -23,13 +23,13 @@ class VideoItem:
     id : str
         Stable name inside the data set (its path below the root, with forward slashes).
     path : Path or FrameFolder
-        The file, or the folder of pictures.
+        The file, or the folder of images.
     annotation : Annotation or None
         What is known about it; frames and times not yet aligned with the decoded file.
     group : str
         Videos of one group are kept together when a data set is split; empty: the video is a group of its own.
     photographs : bool
-        The frames are unrelated pictures: sizes may differ, order means nothing, and they may be mirrored in training.
+        The frames are unrelated images: sizes may differ, order means nothing, and they may be mirrored in training.
     part : {"", "train", "validation"}
         What the video is for where the data set comes divided; empty: it does not.
     """

@@ -34,8 +34,8 @@ _RECORD = "composed.json"
 class Composed(Dataset):
     """Videos edited from the clips of a folder on first use, 25 frames per second, H.264.
 
-    A clip should show one shot: a cut inside it is a change of picture that the annotation does not know. Clips of any
-    size and rate fill the picture and are cut centrally; frames are taken by their PTS. Files of equal content count
+    A clip should show one shot: a cut inside it is a change of image that the annotation does not know. Clips of any
+    size and rate fill the image and are cut centrally; frames are taken by their PTS. Files of equal content count
     once; near-duplicates (two encodings of one scene) are not found: leave one out.
 
     Parameters
@@ -204,7 +204,7 @@ class Composed(Dataset):
         return Annotation(users=users, shots=shots)
 
     def _entry(self, edit: Sequence[Take], clips: Sequence[Material]) -> dict[str, Any]:
-        """Return the record of one video: everything its pictures depend on."""
+        """Return the record of one video: everything its images depend on."""
         return {
             "composer": COMPOSER_VERSION,
             "height": self.height,

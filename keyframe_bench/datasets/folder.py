@@ -1,8 +1,8 @@
 """Any folder of videos, with an optional annotation file.
 
 Every file below the root whose name ends in one of `EXTENSIONS` (in any case) is a video, and so is every folder below
-it that directly holds pictures and no video file; hidden files and folders are skipped, and so are linked folders and
-what ``extract`` and ``run`` wrote. Where there is nothing else, pictures in the root itself are a video. The annotation
+it that directly holds images and no video file; hidden files and folders are skipped, and so are linked folders and
+what ``extract`` and ``run`` wrote. Where there is nothing else, images in the root itself are a video. The annotation
 file, by default ``annotations.json`` in the root, is described in `keyframe_bench.datasets._annotations` and in
 ``docs/guides/datasets.md``::
 
@@ -31,7 +31,7 @@ from .base import Dataset, VideoItem
 
 EXTENSIONS = VIDEO_EXTENSIONS
 
-# What tells a folder that `extract` or `run` wrote: their pictures are no videos.
+# What tells a folder that `extract` or `run` wrote: their images are no videos.
 _WRITTEN = frozenset({"keyframes.json", "run.json"})
 _WRITTEN_FOLDERS = {"cells", "thumbs"}
 
@@ -53,7 +53,7 @@ class Folder(Dataset):
         Whether all videos are of one fixed camera: they are a group, in natural order of names (``cam_2`` before
         ``cam_10``), and the root may also be a single video.
     fps, times : optional
-        Of folders of pictures, as for `FrameFolder`: pictures per second (default: 25, and the health record says so),
+        Of folders of images, as for `FrameFolder`: images per second (default: 25, and the health record says so),
         and whether the numbers in the names are the times.
     """
 
@@ -174,7 +174,7 @@ def find_videos(root: Path) -> dict[str, Path]:
 def find_frame_folders(root: Path) -> dict[str, Path]:
     """Return the folders at and below ``root`` that are videos by their id, ``"."`` for the root itself.
 
-    Those are the folders that directly hold pictures. Where there are video files beside them, pictures are taken for
+    Those are the folders that directly hold images. Where there are video files beside them, images are taken for
     covers of these; what ``extract`` and ``run`` wrote is not looked at.
 
     Raises

@@ -1,4 +1,4 @@
-"""Photographs: Caltech 256, or any folder of pictures in its place. Every folder that holds pictures is one video."""
+"""Photographs: Caltech 256, or any folder of images in its place. Every folder that holds images is one video."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..video.image_files import EXTENSIONS, find_images
 from .base import Dataset, VideoItem
 
 _LAYOUT = (
-    "DIR/CLASS/PICTURE, as Caltech 256 (256_ObjectCategories/001.ak47/001_0001.jpg, ... 257 folders), or pictures "
+    "DIR/CLASS/PICTURE, as Caltech 256 (256_ObjectCategories/001.ak47/001_0001.jpg, ... 257 folders), or images "
     f"directly in DIR; file names end in {', '.join(sorted(EXTENSIONS))}"
 )
 _CALTECH_FOLDER = re.compile(r"(\d{3})\.[^/]+")
@@ -26,19 +26,19 @@ _CALTECH_PICTURES = 29_000  # published are 30,607 in 257 folders, the last of w
 
 @register("image_folder")
 class ImageFolder(Dataset):
-    """The pictures below a folder: one video per folder that holds some, in natural order of names, one a second.
+    """The images below a folder: one video per folder that holds some, in natural order of names, one a second.
 
     Parameters
     ----------
     root : str
-        Folder of pictures; folders below it are classes.
+        Folder of images; folders below it are classes.
 
     Notes
     -----
     A video's id is the path of its folder below the root, ``"."`` for the root itself.
     """
 
-    description = "Caltech 256, or any folder of pictures: photographs to train on"
+    description = "Caltech 256, or any folder of images: photographs to train on"
     licence = "yours"
     layout = _LAYOUT
     usual_split = "frames:0.8"
@@ -47,12 +47,12 @@ class ImageFolder(Dataset):
         self.root = root
 
     def videos(self) -> list[VideoItem]:
-        """Return a video for every folder that holds pictures.
+        """Return a video for every folder that holds images.
 
         Raises
         ------
         UsageError
-            If the folder is missing, cannot be read, or there is no picture.
+            If the folder is missing, cannot be read, or there is no image.
         """
         return [
             VideoItem(name, FrameFolder(folder, fps=1, photographs=True), photographs=True)
@@ -60,7 +60,7 @@ class ImageFolder(Dataset):
         ]
 
     def revision(self) -> str:
-        """Return a digest of the pictures' names (not of their content)."""
+        """Return a digest of the images' names (not of their content)."""
         return digest(list(self._find()))
 
     @property
@@ -79,13 +79,11 @@ class ImageFolder(Dataset):
         return {name: held[0] for name, held in sorted(folders.items())}
 
     def _find(self) -> dict[str, Path]:
-        """Return the picture files by their paths below the root."""
-        root = self.folder("root", "the folder of the pictures", f"give dataset.root=DIR with {_LAYOUT}")
+        """Return the image files by their paths below the root."""
+        root = self.folder("root", "the folder of the images", f"give dataset.root=DIR with {_LAYOUT}")
         files = find_images(root)
         if not files:
-            raise UsageError(
-                f"data set 'image_folder': there is no picture below {self.root!r}; the layout is {_LAYOUT}"
-            )
+            raise UsageError(f"data set 'image_folder': there is no image below {self.root!r}; the layout is {_LAYOUT}")
         return files
 
 

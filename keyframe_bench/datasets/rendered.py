@@ -1,4 +1,4 @@
-"""Rendered pictures as videos: training that works everywhere, in the place of photographs and of private cameras.
+"""Rendered images as videos: training that works everywhere, in the place of photographs and of private cameras.
 
 The folder holds ``camera_a.mov``, or ``scenes-train.mov`` and ``scenes-validation.mov``, their ``annotations.json``,
 and ``rendered_pictures.json``, the record of what each file was rendered with.
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from ..rendering.cameras import Camera
 
 _RECORD = "rendered_pictures.json"
-_BLOCK = 18  # pictures of the mixture, a third of them still scenes, the others of one camera ...
+_BLOCK = 18  # images of the mixture, a third of them still scenes, the others of one camera ...
 _MIXED_S = 90.0  # ... spread over so many seconds
 
 
 @register("rendered")
 class Rendered(Dataset):
-    """Rendered pictures: diverse scenes, a surveillance camera, or a mixture of scenes and many cameras.
+    """Rendered images: diverse scenes, a surveillance camera, or a mixture of scenes and many cameras.
 
     Parameters
     ----------
@@ -42,21 +42,21 @@ class Rendered(Dataset):
         Folder for the files, empty or rendered by this data set before; by default one in the user's cache
         (``KEYFRAME_BENCH_CACHE``). One folder holds one set: other parameters render it anew.
     kind : {"scenes", "camera_a", "camera_b", "camera_c", "mixed"}
-        "scenes": every picture another place, in the place of photographs. "camera_a", "camera_b", "camera_c": one
+        "scenes": every image another place, in the place of photographs. "camera_a", "camera_b", "camera_c": one
         video of a fixed camera, quiet, medium, or busy under changing light (`keyframe_bench.rendering.cameras`),
         5 frames per second, with its events. "mixed": one third scenes, two thirds frames of many cameras. Scenes and
         mixture are two videos, for training and for validation, which share no place and no camera.
     n, n_validation : int
-        Pictures to train and to validate on; a camera has as many frames as both.
+        Images to train and to validate on; a camera has as many frames as both.
     seed : int
         Other places, other visitors.
     coded : {"lossless", "h264"}
-        How they are stored: the very pictures (PNG, about 0.1 to 0.3 MB each), or as a camera would send them.
+        How they are stored: the very images (PNG, about 0.1 to 0.3 MB each), or as a camera would send them.
 
     Notes
     -----
     In the place of Caltech 256 and of the private cameras A, B and C of Chen et al. 2021, section 3.1; protocols D. The
-    same parameters give the same pictures up to rounding in the drawing libraries.
+    same parameters give the same images up to rounding in the drawing libraries.
     """
 
     description = "rendered scenes or surveillance cameras to train on; works everywhere"
@@ -92,7 +92,7 @@ class Rendered(Dataset):
             If the folder cannot be written.
         """
         if self.kind == "mixed" and self.coded == "h264":
-            raise UsageError("data set 'rendered': kind=mixed has pictures of two sizes, which H.264 does not take")
+            raise UsageError("data set 'rendered': kind=mixed has images of two sizes, which H.264 does not take")
         camera = self._camera()
         parts: dict[Literal["", "train", "validation"], int]
         parts = {"": self.n + self.n_validation} if camera else {"train": self.n, "validation": self.n_validation}
@@ -145,7 +145,7 @@ class Rendered(Dataset):
         return Camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=CAMERA_FPS)
 
     def _entry(self, part: str, count: int) -> dict[str, Any]:
-        """Return the record of one video: everything its pictures depend on."""
+        """Return the record of one video: everything its images depend on."""
         versions = [self.version, RENDERER_VERSION, SURVEILLANCE_VERSION]
         return {
             "kind": self.kind,
@@ -163,7 +163,7 @@ class Rendered(Dataset):
 
 
 def scene_pictures(seed: int, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield still scenes, every picture another place, uint8 [288, 576, 3]; other parts show other places."""
+    """Yield still scenes, every image another place, uint8 [288, 576, 3]; other parts show other places."""
     from ..rendering.films import draw_scene
 
     yield from in_order(partial(draw_scene, seed, part), range(count))
@@ -178,7 +178,7 @@ def mixed_pictures(seed: int, part: str, count: int) -> Iterator[NDArray[np.uint
 
 
 def _block(seed: int, part: str, number: int) -> list[NDArray[np.uint8]]:
-    """Return pictures of one camera, most of them of its events, and half as many scenes, in mixed order."""
+    """Return images of one camera, most of them of its events, and half as many scenes, in mixed order."""
     from ..rendering.cameras import Camera
     from ..rendering.films import draw_scene
 

@@ -41,7 +41,7 @@ class Inferred(NamedTuple):
 
 
 def budget_features(budget: Budget) -> tuple[Feature, ...]:
-    """Return the features that finding k takes: small grey pictures for "inferred-coverage"."""
+    """Return the features that finding k takes: small grey images for "inferred-coverage"."""
     return (GRAY,) if budget.kind == "inferred-coverage" else ()
 
 

@@ -1,4 +1,4 @@
-"""Run by the peers' interpreter, alone: Katna's pictures of a video as small grey ones."""
+"""Run by the peers' interpreter, alone: Katna's images of a video as small grey ones."""
 
 import json
 import sys
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class _Keep:
-    """The writer that Katna hands its pictures to."""
+    """The writer that Katna hands its images to."""
 
     def __init__(self) -> None:
         self.pictures: list[Any] = []
 
     def write(self, path: str, pictures: list[Any]) -> None:  # noqa: ARG002 - Katna's interface
-        """Keep the pictures, BGR, in Katna's order."""
+        """Keep the images, BGR, in Katna's order."""
         self.pictures = list(pictures)
 
 

@@ -229,21 +229,21 @@ def nearest_times(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
 
 
 def nearest_pictures(frames: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return for each picture the position of the frame most like it, and how unlike they are.
+    """Return for each image the position of the frame most like it, and how unlike they are.
 
     Parameters
     ----------
     frames : uint8 [N, h, w]
-        Grey pictures of every frame, N >= 1; may be a memory-mapped column.
+        Grey images of every frame, N >= 1; may be a memory-mapped column.
     pictures : uint8 [K, h, w]
-        Grey pictures of frames of the same video.
+        Grey images of frames of the same video.
 
     Returns
     -------
     positions : int64 [K]
         The first of equals.
     residuals : float64 [K]
-        Root of the mean squared difference, grey levels of 0 to 255; 0: the same picture.
+        Root of the mean squared difference, grey levels of 0 to 255; 0: the same image.
 
     Examples
     --------

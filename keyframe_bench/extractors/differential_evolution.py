@@ -34,7 +34,7 @@ class DifferentialEvolution(Extractor):
     Parameters
     ----------
     fitness : {"ssim", "entropy"}
-        Smallest mean SSIM of the pairs, on grey pictures of 36 x 64; or largest mean difference of their entropies, in
+        Smallest mean SSIM of the pairs, on grey images of 36 x 64; or largest mean difference of their entropies, in
         bits, of 256 grey levels.
     population : int
         Individuals in all.
@@ -75,7 +75,7 @@ class DifferentialEvolution(Extractor):
 
     @property
     def needs(self) -> tuple[Feature, ...]:
-        """Small grey pictures, or grey histograms."""
+        """Small grey images, or grey histograms."""
         return (Gray(height=36, width=64) if self.fitness == "ssim" else GrayHistogram(),)
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:

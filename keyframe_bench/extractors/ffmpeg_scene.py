@@ -17,7 +17,7 @@ from .base import ScoreExtractor
 class FfmpegScene(ScoreExtractor):
     """The frames whose scene score is above a threshold: the first frames of new scenes.
 
-    The score is the change of the picture from the frame before or, if that is less, how far this change differs from
+    The score is the change of the image from the frame before or, if that is less, how far this change differs from
     the one before it: steady motion scores low, a cut high. A slow dissolve is not seen.
 
     Parameters

@@ -14,7 +14,7 @@ from ._change import ChangeExtractor
 class HistogramDistance(ChangeExtractor):
     """As `pixel_distance`, but the change is the L1 distance of grey histograms, the threshold mean + std (A15).
 
-    Blind to motion that keeps the grey levels, hence quieter within a shot; blind also to a cut between pictures of the
+    Blind to motion that keeps the grey levels, hence quieter within a shot; blind also to a cut between images of the
     same grey levels.
 
     Parameters

@@ -22,8 +22,8 @@ _GRAY = Gray(60, 80)
 class Katna(Extractor):
     """The k "best" frames of Katna, run as it is: peaks of the colour difference, filtered, one a histogram cluster.
 
-    The tool opens the file itself, in an environment of its own (``make peers``). It returns pictures without index or
-    time: each is mapped to the frame nearest to it as a grey picture of 60 x 80, and two that come to the same frame
+    The tool opens the file itself, in an environment of its own (``make peers``). It returns images without index or
+    time: each is mapped to the frame nearest to it as a grey image of 60 x 80, and two that come to the same frame
     count once.
 
     Notes
@@ -35,9 +35,9 @@ class Katna(Extractor):
     reference = "katna"
     sampling = "every"
     budget_rule = "asked for k frames"
-    may_return_fewer = "it returns fewer where it has too few candidates, and two of its pictures can be one frame"
+    may_return_fewer = "it returns fewer where it has too few candidates, and two of its images can be one frame"
     known_defects = (
-        "returns pictures without index or time, in the order of its clusters; none on a static video, and silently "
+        "returns images without index or time, in the order of its clusters; none on a static video, and silently "
         "fewer than asked for on little motion; the sharpest frame of a cluster is looked up among the wrong frames; "
         "loses the difference at the first frame of each chunk it cuts the file into; fails where histograms repeat, "
         "and on files whose suffix it does not know, such as .ts"
@@ -46,7 +46,7 @@ class Katna(Extractor):
 
     @property
     def needs(self) -> tuple[Feature, ...]:
-        """The file, and every frame small and grey, to find the tool's pictures again."""
+        """The file, and every frame small and grey, to find the tool's images again."""
         return (SourceFile(tool=f"Katna {version_of('katna') or ''}".strip()), _GRAY)
 
     def unavailable(self) -> str | None:
@@ -54,7 +54,7 @@ class Katna(Extractor):
         return absence("Katna", "katna")
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
-        """Return the frames; ``scores``: minus the RMS distance of the tool's picture from its frame, grey levels."""
+        """Return the frames; ``scores``: minus the RMS distance of the tool's image from its frame, grey levels."""
         question = {"k": k, "height": _GRAY.height, "width": _GRAY.width}
         video = str(clip[self.needs[0]][0])
         answer = ask("Katna", "_peer_katna.py", video, question, limit_s=time_limit(clip.video.duration_s))
@@ -62,6 +62,6 @@ class Katna(Extractor):
         if len(pictures) == 0:
             raise ContractError(f"Katna returned no frame for {k} asked for: a known defect where little moves")
         positions, residuals = nearest_pictures(clip[_GRAY], pictures)
-        order = np.argsort(residuals, kind="stable")  # of two pictures of one frame, the nearer one's residual stays
+        order = np.argsort(residuals, kind="stable")  # of two images of one frame, the nearer one's residual stays
         found = clip.pick(positions[order], scores=-residuals[order])
         return replace(found, cost={"peak_mb": answer.finished.peak_mb})

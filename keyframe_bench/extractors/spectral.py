@@ -26,7 +26,7 @@ class Spectral(Extractor):
     ("max_entropy_cluster"); one frame of each cluster, the clusters ranked by entropy, is what its aim asks for
     ("ranked"). The article leaves open how a frame is described: here by the square roots of its colour histogram (216
     colours), whose distance, Hellinger's, is bounded, so that no odd frame sets the scale. Hue histograms and small
-    grey pictures are not used, because the metrics judge by those. The graph is sparse: see
+    grey images are not used, because the metrics judge by those. The graph is sparse: see
     `keyframe_bench.selection.spectral`.
 
     Parameters

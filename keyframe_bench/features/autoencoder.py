@@ -51,14 +51,14 @@ class AutoencoderFeature(Feature):
         self.network()
 
     def pictures(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
-        """Return the network's input, uint8 [B, H, W, 3]: the upright pictures, their aspect ratio not kept."""
+        """Return the network's input, uint8 [B, H, W, 3]: the upright images, their aspect ratio not kept."""
         network = self.network()
         return np.stack([frame.rgb(network.height, network.width) for frame in frames])
 
 
 @register("autoencoder_code")
 class AutoencoderCode(AutoencoderFeature):
-    """What the encoder of a trained network makes of the picture, resized to its input without keeping its shape.
+    """What the encoder of a trained network makes of the image, resized to its input without keeping its shape.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class AutoencoderCode(AutoencoderFeature):
     Source: Chen et al. 2021, sections 3.2 and 3.4.
     """
 
-    summary = "float32 [C, h, w], any range: the code of the picture, 8 x 12 x 24 for ae_final"
+    summary = "float32 [C, h, w], any range: the code of the image, 8 x 12 x 24 for ae_final"
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:
         """Return float32 [B, C, h, w]."""
@@ -85,7 +85,7 @@ class AutoencoderCode(AutoencoderFeature):
 
 @register("reconstruction")
 class Reconstruction(AutoencoderFeature):
-    """The picture that the decoder of a trained network makes of the code, of the size of the network's input.
+    """The image that the decoder of a trained network makes of the code, of the size of the network's input.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Reconstruction(AutoencoderFeature):
 
     Notes
     -----
-    Source: Chen et al. 2021, section 3.2. Levels are rounded to 8 bits, a quarter of the floats' size: pictures are
+    Source: Chen et al. 2021, section 3.2. Levels are rounded to 8 bits, a quarter of the floats' size: images are
     kept for the whole video.
     """
 

@@ -24,7 +24,7 @@ class PixelDifference(Feature):
     color : {"gray", "rgb"}
         Compare grey levels, or the mean over R, G and B.
     height, width : int
-        Size at which pictures are compared, in pixels.
+        Size at which images are compared, in pixels.
     """
 
     stateful = True
@@ -35,7 +35,7 @@ class PixelDifference(Feature):
         self._last: NDArray[np.uint8] | None = None
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
-        """Return float32 [B]; the last picture is kept for the next batch."""
+        """Return float32 [B]; the last image is kept for the next batch."""
         import cv2
 
         views = [f.luma if self.color == "gray" else f.rgb for f in frames]
@@ -76,7 +76,7 @@ class MotionEnergy(PixelDifference):
     Parameters
     ----------
     height, width : int
-        Size at which grey pictures are compared, in pixels.
+        Size at which grey images are compared, in pixels.
     window : int
         Sampled frames in a window; there is one pair of neighbours less.
     hop : int
@@ -108,7 +108,7 @@ class MotionEnergy(PixelDifference):
 class SceneScore(Feature):
     """Change from the frame before, as far as it differs from the change before that: FFmpeg's scene score (A13b).
 
-    With m_t the mean absolute difference of the native-size 8-bit pictures t and t-1 (luma as coded of YUV, R, G and B
+    With m_t the mean absolute difference of the native-size 8-bit images t and t-1 (luma as coded of YUV, R, G and B
     of RGB; m_0 = 0), the score is min(m_t, |m_t - m_(t-1)|) / 100, at most 1. Steady motion scores low, a cut high.
 
     Notes
@@ -126,7 +126,7 @@ class SceneScore(Feature):
         self._last_change = 0.0
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
-        """Return float32 [B]; the last picture and its change are kept for the next batch."""
+        """Return float32 [B]; the last image and its change are kept for the next batch."""
         scores = np.zeros(len(frames), dtype=np.float32)
         for row, frame in enumerate(frames):
             planes = frame.planes()
@@ -136,7 +136,7 @@ class SceneScore(Feature):
                 change = _mean_difference(planes, self._last)
                 scores[row] = min(change, abs(change - self._last_change), 100.0) / 100
                 self._last_change = change
-            self._last = planes  # no copy: the decoder leaves a picture alone while it is referred to
+            self._last = planes  # no copy: the decoder leaves an image alone while it is referred to
         return scores
 
 

@@ -15,7 +15,7 @@ from ..core.registry import Range, register
 
 @register("embedding")
 class Embedding(Feature):
-    """Output of a network trained on ImageNet for the centre of the upright picture, its aspect ratio kept.
+    """Output of a network trained on ImageNet for the centre of the upright image, its aspect ratio kept.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class Embedding(Feature):
 
     Notes
     -----
-    The picture is resized by `FrameView.rgb` (averaged over areas when it shrinks) to the size at which the central
+    The image is resized by `FrameView.rgb` (averaged over areas when it shrinks) to the size at which the central
     input of the network covers its usual share, e.g. short side 256 for a crop of 224. That leaves out the ends of a
-    wide picture, as the evaluation of these networks does.
+    wide image, as the evaluation of these networks does.
     """
 
     elsewhere = True

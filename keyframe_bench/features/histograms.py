@@ -12,7 +12,7 @@ from ..core.feature import Feature, FrameView, Height, Width
 from ..core.registry import Range, register
 
 _EXACT = 1 << 24  # OpenCV counts in float32, exact up to here
-_Side = Annotated[int, Range(1, 4096)]  # so that pictures are no larger
+_Side = Annotated[int, Range(1, 4096)]  # so that images are no larger
 _EDGE = 1e-4  # see hue_histogram
 # Pairs of values. Alone a third as many are worth it, but beside a decoder, which drives the table (256 KB) out of the
 # core's cache, 480 x 360 pixels are slower so.
@@ -31,14 +31,14 @@ def _counts(
 
 @register("gray_histogram")
 class GrayHistogram(Feature):
-    """How many pixels of the grey picture have each level.
+    """How many pixels of the grey image have each level.
 
     Parameters
     ----------
     bins : int
         Bins over the grey levels 0 to 255.
     height, width : int
-        Size of the grey picture in pixels; at most 2^24 pixels in all.
+        Size of the grey image in pixels; at most 2^24 pixels in all.
     """
 
     summary = "int32 [bins], counts of grey levels, sum height * width"
@@ -61,7 +61,7 @@ class ColorHistogram(Feature):
     levels : int
         Equal parts of each of the three axes, hence ``levels ** 3`` cells.
     height, width : int
-        Size in pixels of the picture it is computed on, resized without keeping its aspect ratio.
+        Size in pixels of the image it is computed on, resized without keeping its aspect ratio.
     """
 
     summary = "float32 [levels ** 3], shares of the pixels by colour, red slowest, sum 1"
@@ -77,7 +77,7 @@ class ColorHistogram(Feature):
 
 
 def hue_histogram(rgb: NDArray[np.uint8], bins: int = 16) -> NDArray[np.float32]:
-    """Return the hue histogram of every picture.
+    """Return the hue histogram of every image.
 
     The hue is that of the hexcone HSV model on the full circle, not OpenCV's 8-bit hue of two degrees a step; a pixel
     falls into bin ``floor(bins * hue / 360)``, and grey pixels, which have no hue, into bin 0 (A6).
@@ -85,7 +85,7 @@ def hue_histogram(rgb: NDArray[np.uint8], bins: int = 16) -> NDArray[np.float32]
     Parameters
     ----------
     rgb : uint8 [B, height, width, 3]
-        At least one picture, in RGB order.
+        At least one image, in RGB order.
     bins : int
         1 to 360.
 
@@ -118,14 +118,14 @@ def hue_histogram(rgb: NDArray[np.uint8], bins: int = 16) -> NDArray[np.float32]
 
 @register("hue_histogram")
 class HueHistogram(Feature):
-    """Hue histogram of the picture, resized without keeping its aspect ratio.
+    """Hue histogram of the image, resized without keeping its aspect ratio.
 
     Parameters
     ----------
     bins : int
         Equal parts of the hue circle.
     height, width : int
-        Size in pixels of the picture it is computed on.
+        Size in pixels of the image it is computed on.
     """
 
     summary = "float32 [bins], shares of the pixels by hue, sum 1; grey pixels are in bin 0"

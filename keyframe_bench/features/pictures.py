@@ -1,4 +1,4 @@
-"""Small pictures, their contrast, and what tells pictures apart."""
+"""Small images, their contrast, and what tells images apart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..video.image_files import fit
 
 @register("gray")
 class Gray(Feature):
-    """The upright grey picture, resized without keeping its aspect ratio.
+    """The upright grey image, resized without keeping its aspect ratio.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Gray(Feature):
 
 @register("gray_std")
 class GrayStd(Gray):
-    """Population standard deviation of the grey picture."""
+    """Population standard deviation of the grey image."""
 
     summary = "float32 [], standard deviation of grey levels, 0 to 127.5 in units of 0-255"
 
@@ -48,7 +48,7 @@ class GrayStd(Gray):
 
 @register("rgb")
 class Rgb(Feature):
-    """The upright colour picture at one size.
+    """The upright colour image at one size.
 
     What `Reconstruction` is to a network, this is without one: at a network's input size, its very input.
 
@@ -57,7 +57,7 @@ class Rgb(Feature):
     height, width : int
         Size in pixels; by default the input of ``ae_final`` (Chen et al. 2021).
     resize : {"stretch", "letterbox", "crop"}
-        All of the picture with another aspect ratio, all of it between black bars, or its middle.
+        All of the image with another aspect ratio, all of it between black bars, or its middle.
     """
 
     summary = "uint8 [height, width, 3], red, green, blue, 0 to 255"
@@ -76,7 +76,7 @@ class Rgb(Feature):
 
 @register("picture_id")
 class PictureId(Feature):
-    """The SHA-256 of the upright picture at its own size: equal where all decoded pixels are.
+    """The SHA-256 of the upright image at its own size: equal where all decoded pixels are.
 
     Copies of a photograph are found by it, whatever their files are, so that none is in training and in validation.
     """

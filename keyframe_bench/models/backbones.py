@@ -52,7 +52,7 @@ class Backbone:
         self, module: Any, *, height: int, width: int, crop: float, mean: tuple[float, ...], std: tuple[float, ...]
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        # Pictures lie in memory with their channels last; weights laid out alike make a CPU up to 3 times as quick.
+        # Images lie in memory with their channels last; weights laid out alike make a CPU up to 3 times as quick.
         self.module = module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
         self.height, self.width, self.crop = height, width, crop
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)

@@ -52,7 +52,7 @@ class Network(TrainingPart):
     Attributes
     ----------
     input_height, input_width : int
-        Of a picture, in pixels.
+        Of an image, in pixels.
     code_shape : tuple of int
         Channels, height and width of the code.
     """
@@ -81,9 +81,9 @@ class Network(TrainingPart):
         Returns
         -------
         encoder : nn.Module
-            Pictures, float [B, 3, input_height, input_width], RGB in 0 to 1, to codes [B, *code_shape].
+            Images, float [B, 3, input_height, input_width], RGB in 0 to 1, to codes [B, *code_shape].
         decoder : nn.Module
-            Codes to pictures of that shape and range; what is outside the range is clipped in extraction.
+            Codes to images of that shape and range; what is outside the range is clipped in extraction.
         """
 
     def module(self) -> Autoencoder:
@@ -99,7 +99,7 @@ class Network(TrainingPart):
 
     @property
     def compression(self) -> float:
-        """Numbers of the input over numbers of the code; below 1 the code is larger than the picture."""
+        """Numbers of the input over numbers of the code; below 1 the code is larger than the image."""
         channels, height, width = self.code_shape
         return 3 * self.input_height * self.input_width / (channels * height * width)
 
@@ -116,12 +116,12 @@ class Network(TrainingPart):
 
     @property
     def total_macs(self) -> int:
-        """Multiply-accumulates of both for one picture, counted from the module unless a class knows them."""
+        """Multiply-accumulates of both for one image, counted from the module unless a class knows them."""
         return self._counts[1]
 
 
 class Loss(TrainingPart):
-    """How far a reconstruction is from its picture: 0 for equal pictures, with a finite gradient elsewhere.
+    """How far a reconstruction is from its image: 0 for equal images, with a finite gradient elsewhere.
 
     Parameters are keyword scalars, as those of an `Extractor`.
     """
@@ -131,7 +131,7 @@ class Loss(TrainingPart):
 
     @abstractmethod
     def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of every pair, [B], of float32 [B, 3, H, W] pictures in 0 to 1."""
+        """Return the loss of every pair, [B], of float32 [B, 3, H, W] images in 0 to 1."""
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the mean of `per_picture`, a scalar, in float32 whatever the precision of the training."""

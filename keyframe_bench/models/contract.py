@@ -13,11 +13,11 @@ from ..core.errors import ContractError, KeyframeBenchError, raise_out_of_memory
 from ..core.sources import source_digest
 from .base import Loss, Network
 
-_ZERO = 1e-5  # what rounding may leave of the loss of equal pictures
+_ZERO = 1e-5  # what rounding may leave of the loss of equal images
 
 
 def check_parts(network: Network, loss: Loss) -> None:
-    """Try a registered network and loss of plug-ins on two pictures; those of the package are proven by its tests.
+    """Try a registered network and loss of plug-ins on two images; those of the package are proven by its tests.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def _is_plugin(part: Network | Loss) -> bool:
 
 
 def checked_counts(network: Network) -> tuple[int, int]:
-    """Return the trained numbers of a network, and its multiply-accumulates for one picture.
+    """Return the trained numbers of a network, and its multiply-accumulates for one image.
 
     Counted are those of convolutions and products of matrices. A transposed convolution is counted by its input.
 
@@ -72,7 +72,7 @@ def _check_loss(loss: Loss, network: Network) -> None:
             raise _broken(loss, "its gradient is not finite")
         equal = float(loss(first, first.clone()))
         if not abs(equal) <= _ZERO:
-            raise _broken(loss, f"it is {equal:g} for equal pictures, not 0")
+            raise _broken(loss, f"it is {equal:g} for equal images, not 0")
 
 
 def _pictures(network: Network, seed: int) -> torch.Tensor:
@@ -84,7 +84,7 @@ def _require_shape(part: Network | Loss, what: str, found: torch.Tensor, wanted:
     if not isinstance(found, torch.Tensor):
         raise _broken(part, f"{what} is a {type(found).__name__}, not a tensor")
     if tuple(found.shape) != wanted:
-        raise _broken(part, f"{what} has the shape {list(found.shape)}, not {list(wanted)}, for two pictures")
+        raise _broken(part, f"{what} has the shape {list(found.shape)}, not {list(wanted)}, for two images")
     if not torch.isfinite(found).all():
         raise _broken(part, f"{what} is not finite")
 

@@ -52,12 +52,12 @@ def code_distances(
     ----------
     codes : float32 [N, C, h, w]
     space : {"feature_mix", "feature_l1", "feature_l2", "feature_cos"}
-        * ``feature_mix``: the mix loss of codes that are laid out as pictures with C channels, each brought to 0 to 1
+        * ``feature_mix``: the mix loss of codes that are laid out as images with C channels, each brought to 0 to 1
           by ``low`` and ``high`` and clipped there; its windows shrink to what a code's sides allow.
         * ``feature_l1``: mean absolute difference. ``feature_l2``: root of the mean squared difference.
         * ``feature_cos``: 1 minus the cosine of all values, 0 to 2; 0 between two codes of zeros, 1 to a single one.
     low, high : float [C]
-        For ``feature_mix``: what becomes 0 and 1, percentiles of each channel over training pictures.
+        For ``feature_mix``: what becomes 0 and 1, percentiles of each channel over training images.
     loss : ReconstructionLoss, optional
         For ``feature_mix``; default: ``mix`` with its own defaults.
     """

@@ -133,7 +133,7 @@ class _ProductOfTerms(torch.autograd.Function):
 class Similarity(ABC):
     """How alike two images are: 1 if they are equal, smaller otherwise. Symmetric.
 
-    Pictures are float32 or float64 [N, C, H, W] in 0 to 1, and computed with in that type.
+    Images are float32 or float64 [N, C, H, W] in 0 to 1, and computed with in that type.
     """
 
     @abstractmethod
@@ -232,7 +232,7 @@ class PyramidMsSsim(Similarity):
         Of the channels' values.
     levels : {"reduce", "five"}
         What happens where the shorter side is not above 160 pixels and the smallest level could not hold a window:
-        as many levels as can, with weights divided by their sum; or an error. Pictures are never enlarged.
+        as many levels as can, with weights divided by their sum; or an error. Images are never enlarged.
     """
 
     channel_reduce: Reduce = "mean"

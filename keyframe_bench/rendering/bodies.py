@@ -1,6 +1,6 @@
 """A pinhole camera over a world in metres, and what stands or moves in it: solids, people, vehicles.
 
-x points to the right, y up, z into the picture; the camera stands at x = z = 0. Pictures are RGB.
+x points to the right, y up, z into the image; the camera stands at x = z = 0. Images are RGB.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Size = tuple[int, int]  # height and width, pixels
 Points = NDArray[np.float64]
 CIRCLE = np.stack([np.cos(np.arange(16) * np.pi / 8), np.sin(np.arange(16) * np.pi / 8)], axis=1)
 _NEAR = 0.25  # metres before the eye; nearer things are cut off
-_REACH = 3.0  # pictures' widths and heights in which polygons are kept: far out, fixed point would overflow
+_REACH = 3.0  # images' widths and heights in which polygons are kept: far out, fixed point would overflow
 # The six faces of a solid, seen clockwise: two sides, then bottom, front, top, back; and their lights.
 _FACES = np.array([(3, 2, 1, 0), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)])
 _LIGHTS = (0.82, 0.95, 0.6, 0.88, 1.05, 0.76)
@@ -86,9 +86,9 @@ class View(NamedTuple):
     pitch, yaw : float
         Radians downwards and to the right.
     focal : float
-        Focal length in picture heights: 0.8 is a wide lens, 2 a narrow one.
+        Focal length in image heights: 0.8 is a wide lens, 2 a narrow one.
     aspect : float
-        Width over height of the view; pictures of other shapes show it stretched.
+        Width over height of the view; images of other shapes show it stretched.
     """
 
     eye: tuple[float, float, float]
@@ -103,7 +103,7 @@ class View(NamedTuple):
         return _rotation(self.pitch, self.yaw)
 
     def lens(self, height: float, width: float) -> Points:
-        """Return the matrix from the camera's axes to pixels of a picture, [3, 3]."""
+        """Return the matrix from the camera's axes to pixels of an image, [3, 3]."""
         focal = self.focal * width / self.aspect, self.focal * height
         return np.array([[focal[0], 0.0, width / 2], [0.0, focal[1], height / 2], [0.0, 0.0, 1.0]])
 
@@ -187,7 +187,7 @@ def box(x: float, z: float, size: tuple[float, float, float], colour: Colour, tu
 
 
 class Walker:
-    """A person, drawn upright and facing the picture's plane, with swinging arms and legs."""
+    """A person, drawn upright and facing the image's plane, with swinging arms and legs."""
 
     speed = (0.9, 1.7)  # metres per second
 

@@ -10,7 +10,7 @@ any   one of six places under conditions drawn from those of all levels and beyo
 ===== ====================================================================================================
 
 Everything that happens is decided from level, seed, length and rate before anything is painted, in metres and seconds:
-events do not depend on the size of the pictures, nor a picture on those before it.
+events do not depend on the size of the images, nor an image on those before it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Conditions(NamedTuple):
         Largest slow change of the light, standard deviation from frame to frame, largest loss by a cloud or a step of
         the exposure; shares of the light.
     sway : float
-        Of tree crowns, share of the picture's height.
+        Of tree crowns, share of the image's height.
     grey, clock : bool
         A camera without colour; the time of day in a corner, which is no event.
     """
@@ -125,7 +125,7 @@ def _visit(rng: Rng, place: Place, begins_s: float, n: int, fps: float) -> tuple
     far = speed * np.where(run <= stands_at, run, np.maximum(stands_at, run - stands_s))
     path = np.column_stack([start + far[:, None] * ahead, math.pi * far / 0.75])  # a step every 0.75 m
     heading, view = (float(ahead[0]), float(ahead[1])), place.view
-    # It is seen when the box around it overlaps the picture by more than a hundredth of its height.
+    # It is seen when the box around it overlaps the image by more than a hundredth of its height.
     box = np.array([(a, b, c) for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (0, 1)]) * actor.size
     corners = Pose(0.0, 0.0, heading).place(box) + np.insert(path[:, :2], 1, 0.0, axis=1)[:, None]
     outline, depth = view.on_picture(view.to_camera(corners), 1.0, view.aspect), view.to_camera(corners)[..., 2]
@@ -153,7 +153,7 @@ def _make_light(rng: Rng, n: int, fps: float, drift: float, flicker: float, clou
 
 
 class Camera:
-    """A rendered camera; nothing is painted before a picture is asked for.
+    """A rendered camera; nothing is painted before an image is asked for.
 
     Parameters
     ----------

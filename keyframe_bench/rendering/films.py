@@ -6,7 +6,7 @@ kind     what it shows
 cuts     hard cuts between different places, camera and things moving gently
 dissolves cross-fades of 0.5 to 1 s; the shot boundary is the middle of the fade
 pans     a fast camera inside every shot, hard cuts between them
-static   one picture, nothing moves
+static   one image, nothing moves
 flashes  hard cuts, and inside shots one or two flash-lit frames that are no boundary
 noise    hard cuts under strong sensor noise
 camera   a fixed camera: walkers and cars cross an otherwise empty scene; one shot, exact events
@@ -35,7 +35,7 @@ from .places import PLACES
 from .plan import RENDERER_VERSION, FilmPlan, check
 
 _EYE_M, _FOCAL = 2.0, 1.3  # of the camera, which looks straight ahead
-_STILL_SIZE = 288, 576  # height and width of a picture to train on
+_STILL_SIZE = 288, 576  # height and width of an image to train on
 
 
 def render_video(
@@ -43,8 +43,8 @@ def render_video(
 ) -> Annotation:
     """Render a video and return what is in it.
 
-    The same arguments give the same bytes on one machine and version of the encoder. A few pictures are held at a time,
-    so that the length is bounded by the disk only; small pictures render fast.
+    The same arguments give the same bytes on one machine and version of the encoder. A few images are held at a time,
+    so that the length is bounded by the disk only; small images render fast.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def render_video(
 
 
 def draw_frames(plan: FilmPlan, *, height: int, width: int) -> Iterator[Picture]:
-    """Yield the pictures of ``plan`` in order, RGB uint8 [height, width, 3]."""
+    """Yield the images of ``plan`` in order, RGB uint8 [height, width, 3]."""
     shots, size = plan.shots, (int(height), int(width))
     base_hue = float(rng_for(plan.seed, "hue", plan.kind).random())
     fading, crossed = dict[int, int](), dict[int, int]()  # the second shot of a cross-fade, the event, by frame
@@ -166,7 +166,7 @@ def some_actor(rng: Rng, hue: float, *, vehicles: bool = True) -> Actor:
 def draw_actor(picture: Picture, actor: Actor, across: float, z: float, phase: float, *, to_the_left: bool) -> None:
     """Draw an actor ``z`` metres away that passes from side to side.
 
-    Its middle is at ``across``: -1 and 1 are where it has just left the picture on the left and on the right.
+    Its middle is at ``across``: -1 and 1 are where it has just left the image on the left and on the right.
     """
     view = View((0.0, _EYE_M, 0.0), 0.0, 0.0, _FOCAL, picture.shape[1] / picture.shape[0])
     end = view.aspect / 2 / view.focal * (z - actor.size[1] / 2) + actor.size[0] / 2
@@ -174,7 +174,7 @@ def draw_actor(picture: Picture, actor: Actor, across: float, z: float, phase: f
 
 
 class Scene:
-    """One place, filmed: ``draw(t)`` gives its picture at any time (also before 0, for cross-fades).
+    """One place, filmed: ``draw(t)`` gives its image at any time (also before 0, for cross-fades).
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class Scene:
     base_hue : float
         Hue of scene 0, 0..1.
     size : (int, int)
-        Height and width of the pictures, pixels.
+        Height and width of the images, pixels.
     motion : {"live", "pan", "still", "empty"}
         Swaying camera and moving things; a camera that travels sideways; nothing moves; nothing but the background.
     span_s : float
@@ -221,7 +221,7 @@ class Scene:
         self._still = self._draw(0.0) if motion in ("still", "empty") else None
 
     def draw(self, t: float) -> Picture:
-        """Return the picture at ``t`` seconds, RGB uint8 [height, width, 3]; a new array each time."""
+        """Return the image at ``t`` seconds, RGB uint8 [height, width, 3]; a new array each time."""
         return self._draw(t) if self._still is None else self._still.copy()
 
     def _draw(self, t: float) -> Picture:

@@ -257,7 +257,7 @@ def _coarseness(matrix: Points, size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _expose(rng: Rng, picture: Picture) -> Picture:
-    """Return the picture as a camera would expose it, unevenly lit, darker towards the corners, a little soft."""
+    """Return the image as a camera would expose it, unevenly lit, darker towards the corners, a little soft."""
     height, width = picture.shape[:2]
     small = height // 8 + 2, width // 8 + 2
     rows, columns = np.ogrid[-1 : 1 : small[0] * 1j, -1 : 1 : small[1] * 1j]

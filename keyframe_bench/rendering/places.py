@@ -70,7 +70,7 @@ class Place:
         self.flats.append((np.array([low, low + along, high + along, high]), colour))
 
     def door(self, start: Points, along: Points, inwards: Points) -> None:
-        """Add a door with its frame, and the way to it from below the picture."""
+        """Add a door with its frame, and the way to it from below the image."""
         self.panel(start, 1.1 * along, (0, 2.15), random_colour(self.rng, (0.3, 0.95)))
         self.panel(start + 0.08 * along, 0.94 * along, (0, 2.07), random_colour(self.rng, (0.3, 0.8), (0.1, 0.5)))
         if self.rng.random() < 0.4:
@@ -138,7 +138,7 @@ def _indoors(rng: Rng, side: Range, deep: Range, high: Range, yaw: float, view: 
 
 
 def _outdoors(rng: Rng, bands: str, high: Range, pitch: Range, yaw: Range, view: View | None = None) -> Place:
-    """Return bands of ground across the picture before a row of houses; people and vehicles cross on them."""
+    """Return bands of ground across the image before a row of houses; people and vehicles cross on them."""
     turn = rng.uniform(*yaw) * rng.choice([-1, 1])
     hung = View((0.0, rng.uniform(*high), 0.0), rng.uniform(*pitch), turn, rng.uniform(0.85, 1.25))
     place = Place(rng, view or hung)

@@ -57,7 +57,7 @@ class Shot:
 
 
 class FilmPlan:
-    """Everything that happens in one rendered video; the size of its pictures plays no part in it.
+    """Everything that happens in one rendered video; the size of its images plays no part in it.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class FilmPlan:
         Half-open ranges of ordinals; none but of a fixed camera.
     annotation : Annotation
         The exact shots, events and the key frames of the one user ``truth``. A shot begins at its first frame; after a
-        dissolve, at the first frame in which it is the stronger picture (the middle of the dissolve). Key frames are
+        dissolve, at the first frame in which it is the stronger image (the middle of the dissolve). Key frames are
         the middle of each shot, ``(first + end) // 2``; of a fixed camera the middle of each event and of the longest
         time in which the scene is empty.
 

@@ -1,4 +1,4 @@
-"""What the figures of tables share: a canvas without a window, PNG bytes, stored pictures."""
+"""What the figures of tables share: a canvas without a window, PNG bytes, stored images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def new_figure(height: float, width: float) -> Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UnavailableError("pictures of tables need matplotlib: pip install 'keyframe_bench[figures]'") from error
+        raise UnavailableError("figures of tables need matplotlib: pip install 'keyframe_bench[figures]'") from error
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -46,7 +46,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def decoded(text: str) -> NDArray[np.uint8]:
-    """Return uint8 [H, W, 3], RGB, of a picture file stored as base64.
+    """Return uint8 [H, W, 3], RGB, of an image file stored as base64.
 
     Raises
     ------
@@ -57,12 +57,12 @@ def decoded(text: str) -> NDArray[np.uint8]:
 
     found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
     if found is None:
-        raise UsageError("a picture in these results is damaged; run the same command again without --from")
+        raise UsageError("an image in these results is damaged; run the same command again without --from")
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def show_picture(axes: Axes, picture: NDArray[np.uint8]) -> None:
-    """Draw a picture without ticks."""
+    """Draw an image without ticks."""
     axes.imshow(picture, interpolation="lanczos")
     axes.set_xticks([])
     axes.set_yticks([])

@@ -37,7 +37,7 @@ def render_report(out: str | Path) -> str:
     Returns
     -------
     str
-        HTML with inline style, script and pictures. A content security policy forbids every other resource, and every
+        HTML with inline style, script and images. A content security policy forbids every other resource, and every
         script but the page's own.
 
     Raises

@@ -24,7 +24,7 @@ def storyboard(
     times : sequence of float
         Presentation time of each image in seconds.
     height : int
-        Of every thumbnail, in pixels; wide pictures are made smaller so that they fit the sheet.
+        Of every thumbnail, in pixels; wide images are made smaller so that they fit the sheet.
     width : int
         Of the sheet, in pixels; rows wrap there. A sheet with one short row is narrower.
     gap : int
@@ -61,7 +61,7 @@ def storyboard(
         x, y = gap, gap + line * (height + label + gap)
         for i in row:
             h, w = thumbs[i].shape[:2]
-            sheet[y : y + height, x : x + w] = _BLANK  # frame of a picture that is not as high as the row
+            sheet[y : y + height, x : x + w] = _BLANK  # frame of an image that is not as high as the row
             top = y + (height - h) // 2
             sheet[top : top + h, x : x + w] = thumbs[i]
             _write(sheet[y + height : y + height + label, x : x + w], clock(float(times[i])))
@@ -84,7 +84,7 @@ def _write(strip: NDArray[np.uint8], text: str) -> None:
     height, width = strip.shape[:2]
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, height / 40
     (w, h), _ = cv2.getTextSize(text, font, scale, 1)
-    if w > width:  # a narrow picture: smaller letters rather than letters in the next column
+    if w > width:  # a narrow image: smaller letters rather than letters in the next column
         scale *= width / w
         (w, h), _ = cv2.getTextSize(text, font, scale, 1)
     place = ((width - w) // 2, (height + h) // 2)

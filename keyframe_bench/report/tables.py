@@ -35,7 +35,7 @@ class RenderedTable:
     pictures : dict
         Suffix ("png") to bytes.
     failure : str
-        Why there is no picture, where one was asked for.
+        Why there is no image, where one was asked for.
     """
 
     name: str

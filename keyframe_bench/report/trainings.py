@@ -30,7 +30,7 @@ def training_provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
 def data_sentence(run: Mapping[str, Any]) -> str:
     """Say what was used for each of the paper's data sets, and what of it could not be read.
 
-    ``photos in place of Caltech 256 (100 pictures for training, 25 for validation; 1 unreadable: a.jpg: truncated)``.
+    ``photos in place of Caltech 256 (100 images for training, 25 for validation; 1 unreadable: a.jpg: truncated)``.
     """
     parts = []
     for about in (run.get("data") or {}).values():
@@ -39,7 +39,7 @@ def data_sentence(run: Mapping[str, Any]) -> str:
         counts = [about.get("train"), about.get("validation")]
         told = []
         if all(isinstance(count, int) for count in counts):
-            told = [f"{counts[0]} pictures for training, {counts[1]} for validation"]
+            told = [f"{counts[0]} images for training, {counts[1]} for validation"]
         told += defects(about.get("facts") or {})
         parts.append(f"{used} ({'; '.join(told)})" if told else used)
     return "; ".join(parts) or "not recorded"
@@ -61,5 +61,5 @@ def _duration(run: Mapping[str, Any]) -> str:
         return machine
     where = f" on {machine}" if machine else ""
     speeds = [f"{speed:.0f}" for speed in run.get("images_per_s") or ()]
-    quick = f", {' to '.join(dict.fromkeys(speeds))} training pictures/s" if speeds else ""
+    quick = f", {' to '.join(dict.fromkeys(speeds))} training images/s" if speeds else ""
     return f"{run.get('n_trainings', 0)} trainings of {trained:.0f} s in all{where}{quick}"

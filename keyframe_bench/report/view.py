@@ -31,7 +31,7 @@ _HEX = re.compile(r"[0-9a-f]{6,64}")
 
 @dataclass
 class Thumb:
-    """One key frame: its picture's CSS class (empty: no picture), time and place on the axis in percent."""
+    """One key frame: its image's CSS class (empty: no image), time and place on the axis in percent."""
 
     css: str
     clock: str
@@ -151,7 +151,7 @@ def _view(scene: _TimeAxis, name: str, facts: Mapping[str, Any]) -> VideoView:
 
 @dataclass
 class _TimeAxis:
-    """The time axis and the pictures of one video, shared by its lanes."""
+    """The time axis and the images of one video, shared by its lanes."""
 
     folder: Path | None
     index: int
@@ -199,7 +199,7 @@ class _TimeAxis:
         return thumbs
 
     def _picture(self, frame: int) -> str:
-        """Return the CSS class of a frame's picture, read on first use; empty if there is none."""
+        """Return the CSS class of a frame's image, read on first use; empty if there is none."""
         css = f"v{self.index}f{frame}"
         if css not in self.pictures and self.folder is not None:
             try:

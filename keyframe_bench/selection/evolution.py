@@ -1,4 +1,4 @@
-"""Differential evolution over sets of frames (A19), and structural similarity of many pairs of small grey pictures."""
+"""Differential evolution over sets of frames (A19), and structural similarity of many pairs of small grey images."""
 
 from __future__ import annotations
 
@@ -157,18 +157,18 @@ Array = NDArray[np.float64]
 
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_BATCH = 512  # pictures held as float64 at a time
+_BATCH = 512  # images held as float64 at a time
 
 
 class PairSSIM:
-    """Mean SSIM of any pairs of pictures (Wang et al. 2004, equation 13 and section III.C).
+    """Mean SSIM of any pairs of images (Wang et al. 2004, equation 13 and section III.C).
 
     Gaussian window of 11 x 11 with standard deviation 1.5, K1 = 0.01, K2 = 0.03, levels 0 to 255, windows inside the
-    picture only, variances with weights that sum to 1 (no sample correction). The paper's first step, shrinking to a
-    height near 256, does not apply to pictures this small.
+    image only, variances with weights that sum to 1 (no sample correction). The paper's first step, shrinking to a
+    height near 256, does not apply to images this small.
 
-    Local means and variances are computed once per picture; a pair adds one product. They take 16 bytes for every
-    window: 22 KB for a picture of 36 x 64.
+    Local means and variances are computed once per image; a pair adds one product. They take 16 bytes for every
+    window: 22 KB for an image of 36 x 64.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class PairSSIM:
             self._variance[part] = self._filtered(levels**2) - self._mean[part] ** 2
 
     def __call__(self, first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> Array:
-        """Return the mean SSIM, -1 to 1, of the pictures ``first[p]`` and ``second[p]``, float64 [P]."""
+        """Return the mean SSIM, -1 to 1, of the images ``first[p]`` and ``second[p]``, float64 [P]."""
         result = np.empty(len(first))
         for start in range(0, len(first), _BATCH):
             part = slice(start, start + _BATCH)

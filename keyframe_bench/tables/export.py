@@ -15,14 +15,14 @@ _KEPT = (
     *("known_defects", "privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling"),
     *("run_sampling", "seed", "k", "n_sampled", "n_frames", "draws", "error", "finished"),
     *("split", "division", "fold", "training", "training_seed", "part", "trained_on_this_video"),
-    *("unit", "structure", "layers", "history", "timeline"),  # of trainings; their pictures are left out
+    *("unit", "structure", "layers", "history", "timeline"),  # of trainings; their images are left out
 )
 
 
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:
     """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of six digits.
 
-    Ordinals of the key frames, costs and the curves of trainings stay; times, scores, versions, pictures and other
+    Ordinals of the key frames, costs and the curves of trainings stay; times, scores, versions, images and other
     metrics do not.
     `load_results` reads it, and the table from it is that of the whole results.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Figure(ABC):
-    """A picture of a table, and what must be measured for it; registered under the name that YAML files use.
+    """An image of a table, and what must be measured for it; registered under the name that YAML files use.
 
     A paper's own are in ``figures.py`` beside its YAML files, as ``<source>/<name>``; those that any table can name in
     `keyframe_bench.report.figures`; for other files they come with ``--plugin``, since they are code.
@@ -46,9 +46,9 @@ class Figure(ABC):
         return ()
 
     def stored(self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Return what a training's cell must hold for the picture: plain data, not kept in small files."""
+        """Return what a training's cell must hold for the image: plain data, not kept in small files."""
         return {}
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
-        """Return the picture as PNG, from good cells; None where these hold nothing to draw."""
+        """Return the image as PNG, from good cells; None where these hold nothing to draw."""
         return None

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     ----------
     rows : Tensor [B, ...]
     flips : bool [B] or None
-        Which pictures are to be mirrored left to right; None where none ever is.
+        Which images are to be mirrored left to right; None where none ever is.
     indices : int64 [B]
         Their places among all rows; never moved to another device.
     """
@@ -39,7 +39,7 @@ class _Drawn(NamedTuple):
 
 
 class _Order(Sampler[_Drawn]):
-    """The batches of an epoch: a permutation, and a coin for every picture if it may be mirrored.
+    """The batches of an epoch: a permutation, and a coin for every image if it may be mirrored.
 
     Lightning calls ``set_epoch`` before every epoch, also before the first one after an interruption.
     """

@@ -26,7 +26,7 @@ def defects(facts: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        ``5 unreadable: a.jpg: truncated, b.jpg: no picture, c.jpg: truncated and 2 more``; empty if all is well.
+        ``5 unreadable: a.jpg: truncated, b.jpg: no image, c.jpg: truncated and 2 more``; empty if all is well.
     """
     found = []
     for key, what in _COUNTED.items():

@@ -60,7 +60,7 @@ def divide_images(
     kept = list(first.values())
     if len(kept) < 2:
         raise UsageError(
-            "the pictures that can be read are all the same, and training needs at least two (one to validate on); "
+            "the images that can be read are all the same, and training needs at least two (one to validate on); "
             "add others"
         )
     groups = [kept[i] for i in first_alike(looks[kept])]

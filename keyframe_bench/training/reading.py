@@ -193,7 +193,7 @@ class DataReader:
         first, *wanted = sizes.setdefault(camera, (item.id, *size))
         if (*size,) != (*wanted,) or read.health.size_changes:
             raise UsageError(
-                f"data set {self.data.dataset.name!r}: {item.id!r} has pictures of {size[0]} x {size[1]} pixels "
+                f"data set {self.data.dataset.name!r}: {item.id!r} has images of {size[0]} x {size[1]} pixels "
                 f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: "
                 "the view differs; cut the video there, train on a part of one size, or move the other files away"
             )
@@ -297,5 +297,5 @@ def _monotonous(rows: NDArray[Any]) -> list[str]:
     if rows.ndim == 4 and rows.dtype == np.uint8 and len(rows) and int(rows.max()) <= _BLACK:
         return ["all its frames are black"]
     if len(rows) > 1 and all(np.array_equal(row, rows[0]) for row in rows[1:]):
-        return ["all its frames are the same picture"]
+        return ["all its frames are the same image"]
     return []

@@ -1,4 +1,4 @@
-"""Clips made from pictures in memory: the contract checks and the tests of extractors need no video file."""
+"""Clips made from images in memory: the contract checks and the tests of extractors need no video file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..core.clip import Clip, VideoInfo, read_only
 from ..core.errors import UsageError
 from ..core.feature import Feature, FeatureRows
 
-_GOP = 12  # an I picture every 12 frames, as a small encoder would place them
+_GOP = 12  # an I image every 12 frames, as a small encoder would place them
 _FPS = 25.0
 
 
 class ArrayFrame:
-    """One picture in memory, seen as a decoded frame (`keyframe_bench.core.feature.FrameView`).
+    """One image in memory, seen as a decoded frame (`keyframe_bench.core.feature.FrameView`).
 
     Parameters
     ----------
     image : uint8 [H, W, 3]
-        Upright picture, RGB.
+        Upright image, RGB.
     ordinal : int
         0-based place in decode order.
     time : float
@@ -42,11 +42,11 @@ class ArrayFrame:
         self._views: dict[tuple[str, int, int], NDArray[np.uint8]] = {}
 
     def luma(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the grey picture, uint8 [height, width], 0 black to 255 white (BT.601 weights)."""
+        """Return the grey image, uint8 [height, width], 0 black to 255 white (BT.601 weights)."""
         return self._view("luma", height, width)
 
     def rgb(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Return the picture resized to uint8 [height, width, 3], RGB."""
+        """Return the image resized to uint8 [height, width, 3], RGB."""
         return self._view("rgb", height, width)
 
     def planes(self) -> list[NDArray[np.uint8]]:
@@ -83,12 +83,12 @@ def clip_from_images(
     ordinals: ArrayLike | None = None,
     name: str = "images",
 ) -> Clip:
-    """Return the clip that a video of these pictures would give.
+    """Return the clip that a video of these images would give.
 
     Parameters
     ----------
     images : uint8 [N, H, W, 3]
-        Upright pictures, RGB, N >= 1.
+        Upright images, RGB, N >= 1.
     needs : iterable of Feature
         Features to compute, usually ``extractor.needs``.
     times : float [N], optional
@@ -96,7 +96,7 @@ def clip_from_images(
     annotation : Annotation, optional
         Put into the clip; where every frame is given its times and ordinals are completed.
     ordinals : int [N], optional
-        Decoder ordinals, increasing, when the pictures are a sample of the frames; 0 to N-1 by default.
+        Decoder ordinals, increasing, when the images are a sample of the frames; 0 to N-1 by default.
     name : str
         Name of the video, for messages.
 
@@ -108,7 +108,7 @@ def clip_from_images(
     Raises
     ------
     UsageError
-        If the pictures are not uint8 RGB, times or ordinals do not fit them, or a feature is the file itself.
+        If the images are not uint8 RGB, times or ordinals do not fit them, or a feature is the file itself.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def clip_from_images(
     """
     pictures = [np.asarray(image) for image in images]
     if not pictures or any(p.dtype != np.uint8 or p.ndim != 3 or p.shape[2] != 3 for p in pictures):
-        raise UsageError("images must be at least one uint8 RGB picture, array [N, H, W, 3]")
+        raise UsageError("images must be at least one uint8 RGB image, array [N, H, W, 3]")
     n = len(pictures)
     where = np.arange(n, dtype=np.int64) if ordinals is None else _increasing(ordinals, np.int64, n, "ordinals")
     seconds = where / _FPS if times is None else _increasing(times, np.float64, n, "times")
@@ -144,5 +144,5 @@ def clip_from_images(
 def _increasing(values: ArrayLike, dtype: Any, n: int, what: str) -> NDArray[Any]:
     array = np.array(values, dtype=dtype)
     if array.shape != (n,) or np.any(np.diff(array) <= 0) or (what == "ordinals" and array[0] < 0):
-        raise UsageError(f"{what} must be {n} increasing numbers, one a picture")
+        raise UsageError(f"{what} must be {n} increasing numbers, one per image")
     return array

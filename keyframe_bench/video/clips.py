@@ -37,7 +37,7 @@ def write_clips(
     Each file holds exactly the frames promised, at the distances in time that they have in the source, with the
     source's rotation, mirroring, pixel shape and colour description, and the video stream alone: no sound. Frames
     that cannot be copied are encoded as H.264 in MP4 (`transcode`); times that repeat or step back are then moved to
-    one unit of time after the frame before. One picture is held at a time.
+    one unit of time after the frame before. One image is held at a time.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Edited videos made from clips: an edit list decided before anything is drawn, and the pictures it asks for.
+"""Edited videos made from clips: an edit list decided before anything is drawn, and the images it asks for.
 
 Shot lengths are log-normal, median `SHOT_MEDIAN_S` and standard deviation of the logarithm `SHOT_LOG_SD`, at least
 `SHOT_LEAST_S` and at most what the clip holds. A border is a dissolve with probability `DISSOLVE_SHARE` (`DISSOLVE_S`
@@ -41,7 +41,7 @@ class Take:
     ----------
     first, end : int
         Ordinals in the composed video, half-open. After a dissolve a shot begins at the first frame in which it is the
-        stronger picture: the middle.
+        stronger image: the middle.
     clip : int
         Which clip it shows.
     start : int
@@ -172,15 +172,15 @@ def dissolves_of(edit: Sequence[Take]) -> list[tuple[int, int]]:
 
 
 def draw_edit(edit: Sequence[Take], clips: Sequence[Material], *, height: int, width: int) -> Iterator[Image]:
-    """Yield the pictures of ``edit`` in order, RGB uint8 [height, width, 3]: every clip fills it, cut centrally.
+    """Yield the images of ``edit`` in order, RGB uint8 [height, width, 3]: every clip fills it, cut centrally.
 
-    In a dissolve of 2h frames the n-th mixes (n + 1) / (2h + 1) of the new picture with the rest of the old. A few
-    pictures are held at a time.
+    In a dissolve of 2h frames the n-th mixes (n + 1) / (2h + 1) of the new image with the rest of the old. A few
+    images are held at a time.
 
     Raises
     ------
     UsageError
-        Naming a clip whose pictures cannot be decoded.
+        Naming a clip whose images cannot be decoded.
     """
     import cv2
 
@@ -205,7 +205,7 @@ def draw_edit(edit: Sequence[Take], clips: Sequence[Material], *, height: int, w
 
 
 def _pictures(clip: Material, ordinals: NDArray[np.int64], height: int, width: int) -> Iterator[Image]:
-    """Yield one picture for every ordinal; those of a clip with a lower rate are shown more than once."""
+    """Yield one image for every ordinal; those of a clip with a lower rate are shown more than once."""
     from .fetch import fetch_frames
 
     try:

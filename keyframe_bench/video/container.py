@@ -90,7 +90,7 @@ def video_stream(container: av.container.InputContainer, path: str | os.PathLike
 
 
 def is_empty(packet: Any) -> bool:
-    """Say whether a packet of the file holds nothing: it makes no frame, and the picture before it lasts longer.
+    """Say whether a packet of the file holds nothing: it makes no frame, and the image before it lasts longer.
 
     What PyAV gives at the end of a stream, to flush the decoder, has neither data nor a time.
     """

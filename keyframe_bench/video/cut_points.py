@@ -99,8 +99,8 @@ def read_cut_points(path: VideoPath, read: Pass) -> CutPoints:
     nowhere = np.zeros(0, dtype=np.int64)
     if isinstance(video := as_video(path), FrameFolder):
         if video.time_base > _SLOWEST_S:
-            raise VideoError(path, f"key clips show at least a picture in {_SLOWEST_S} s; give a larger fps")
-        doubt = "pictures of a folder are encoded"
+            raise VideoError(path, f"key clips show at least one image in {_SLOWEST_S} s; give a larger fps")
+        doubt = "images of a folder are encoded"
         return CutPoints(nowhere, nowhere, doubt, nowhere, video.time_base, "", None, video.stamp()[0])
     table = scan_packets(video)
     doubt = table.reason

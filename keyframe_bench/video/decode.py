@@ -159,7 +159,7 @@ class VideoReader(Reader):
         self._first_dts: int | None = None
         self._dts_delay = 0
         self._dts: deque[int] = deque(maxlen=_STEPS + 1)  # of the latest packets
-        self._held = array("q")  # ticks at which the picture before is still shown
+        self._held = array("q")  # ticks at which the image before is still shown
         self._coded = (0, 0)
 
     def close(self) -> None:
@@ -246,7 +246,7 @@ class VideoReader(Reader):
 
     def _presentation_time(self, raw: av.VideoFrame, base: Fraction) -> int:
         if self._dts_only and raw.dts is not None:
-            if not self._pts:  # the decoder's reordering delay is not part of the picture's time
+            if not self._pts:  # the decoder's reordering delay is not part of the image's time
                 self._dts_delay = raw.dts - (self._first_dts or 0)
                 self.health.notes.append("AVI stores no presentation times: its frame clock is used")
             return int(raw.dts) - self._dts_delay
@@ -262,10 +262,10 @@ class VideoReader(Reader):
     def _note_picture(self, frame: Frame) -> None:
         raw, notes = frame.raw, self.health.notes
         if int(raw.color_trc) in (16, 18):  # SMPTE ST 2084 (PQ), ARIB STD-B67 (HLG)
-            notes.append("high dynamic range: pictures are not tone-mapped")
+            notes.append("high dynamic range: images are not tone-mapped")
         if not has_known_matrix(raw):
             notes.append(f"colour matrix {int(raw.colorspace)} (ITU-T H.273) is read as BT.601: colours are wrong")
         if 1 < raw.rotation % 90 < 89:  # PyAV cuts the angle to whole degrees
             notes.append(f"display rotation of {raw.rotation} degrees rounded to {90 * frame.turns}")
         if frame.mirrored:
-            notes.append("the display matrix mirrors the picture")
+            notes.append("the display matrix mirrors the image")

@@ -1,4 +1,4 @@
-"""Encoding pictures as H.264 in MP4, or without loss: streaming, reproducible, written atomically."""
+"""Encoding images as H.264 in MP4, or without loss: streaming, reproducible, written atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIMITED, _FULL = 1, 2  # AVColorRange
 _RENDERED = {"preset": "veryfast", "crf": "21", "threads": "1", "x264-params": "cpu-independent=1"}
 # About the bytes of the packets it replaces: 0.9 to 1.5 times, 40 to 46 dB, on four surveillance videos.
 _TRANSCODED = {**_RENDERED, "crf": "23"}
-# One thread: pictures of several sizes have an encoder each, and none may lag behind. More compression takes three
+# One thread: images of several sizes have an encoder each, and none may lag behind. More compression takes three
 # times as long and saves a tenth.
 _PNG = {"threads": "1", "compression_level": "1", "pred": "mixed"}
 
@@ -33,7 +33,7 @@ _PNG = {"threads": "1", "compression_level": "1", "pred": "mixed"}
 def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
     """Encode ``frames`` as H.264 (yuv420p, BT.601 tagged so, B-frames and GOP as x264 chooses) in an MP4 file.
 
-    The file appears under its name only when it is complete; one picture is held at a time. The same pictures give the
+    The file appears under its name only when it is complete; one image is held at a time. The same images give the
     same bytes on one machine and version.
 
     Parameters
@@ -41,7 +41,7 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
     path : str or Path
         Ends in ``.mp4``. Missing folders are made, an existing file is replaced.
     frames : iterable of uint8 [H, W, 3]
-        RGB pictures of one size, height and width even.
+        RGB images of one size, height and width even.
     fps : float
         Frames per second; 29.97 and the like become the nearest fraction with a denominator up to 1001.
 
@@ -53,7 +53,7 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
     Raises
     ------
     UsageError
-        If the name does not end in ``.mp4``, there is no picture, or sizes are odd or differ.
+        If the name does not end in ``.mp4``, there is no image, or sizes are odd or differ.
     OutputError
         If the file cannot be written.
     """
@@ -63,14 +63,14 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
 def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
     """Encode ``frames`` as PNG in a QuickTime file, from which exactly these pixels are decoded; see `write_h264`.
 
-    Sizes may differ from picture to picture: other lossless codecs have one for the whole stream.
+    Sizes may differ from image to image: other lossless codecs have one for the whole stream.
 
     Parameters
     ----------
     path : str or Path
         Ends in ``.mov``.
     frames : iterable of uint8 [H, W, 3]
-        RGB pictures.
+        RGB images.
     fps : float
 
     Returns
@@ -81,7 +81,7 @@ def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float 
     Raises
     ------
     UsageError
-        If the name does not end in ``.mov``, or there is no picture.
+        If the name does not end in ``.mov``, or there is no image.
     OutputError
         If the file cannot be written.
     """
@@ -104,7 +104,7 @@ def _write(
             with av.open(file, "w", format=suffix[1:]) as container:
                 count = encode(container, frames, Fraction(fps).limit_denominator(1001))
                 if not count:
-                    raise UsageError("a video needs at least one picture")
+                    raise UsageError("a video needs at least one image")
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -133,7 +133,7 @@ def _encode_h264(container: Any, frames: Iterable[NDArray[Any]], rate: Fraction)
             size = picture.shape
             stream = _rendered_stream(container, rate, height=size[0], width=size[1])
         if picture.shape != size:
-            raise UsageError(f"picture {count - 1} has size {picture.shape[:2]}, the first has {size[:2]}")
+            raise UsageError(f"image {count - 1} has size {picture.shape[:2]}, the first has {size[:2]}")
         planes: Any = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = count - 1, 1 / rate

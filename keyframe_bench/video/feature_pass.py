@@ -20,7 +20,7 @@ from ..core.processes import anonymous_mb
 from .cost_meter import CostMeter
 from .frame import Frame
 
-BATCH_FRAMES = 16  # larger batches are no faster (see experiments/speed) and hold more pictures
+BATCH_FRAMES = 16  # larger batches are no faster (see experiments/speed) and hold more images
 PROGRESS_FRAMES = 32  # how often memory is measured and progress reported
 HELD_BYTES = 4_000_000  # decoded pictures that wait for their batches, all samplings together
 SPILL_BYTES = 8_000_000  # rows of one feature that are held before they go to a temporary file
@@ -37,7 +37,7 @@ def parse_requests(requests: Mapping[Any, Iterable[Feature]]) -> Requests:
 
 @dataclass(frozen=True)
 class PacketFrame:
-    """What is known of a frame from its packet: everything but the picture."""
+    """What is known of a frame from its packet: everything but the image."""
 
     ordinal: int
     time: float

@@ -1,4 +1,4 @@
-"""Reading a folder of pictures as a video, several pictures side by side; and opening either kind of video."""
+"""Reading a folder of images as a video, several images side by side; and opening either kind of video."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .frame_folder import DEFAULT_FPS, NAMED, FrameFolder, VideoPath, as_video, 
 from .health import Health
 from .image_files import UnreadableError, quiet_pillow, read_rgb
 
-_HELD_BYTES = 128_000_000  # of pictures that are read ahead; of larger ones there is one
+_HELD_BYTES = 128_000_000  # of images that are read ahead; of larger ones there is one
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -34,7 +34,7 @@ def open_video(path: VideoPath, meter: CostMeter | None = None) -> Reader:
 
 
 class FolderReader(Reader):
-    """Read the pictures of a folder in order; see `Reader` and `FrameFolder`.
+    """Read the images of a folder in order; see `Reader` and `FrameFolder`.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class FolderReader(Reader):
     Raises
     ------
     VideoError
-        When there is no picture, or (at the end of iteration) none could be read.
+        When there is no image, or (at the end of iteration) none could be read.
     """
 
     def __init__(self, path: FrameFolder, meter: CostMeter | None = None) -> None:
@@ -54,7 +54,7 @@ class FolderReader(Reader):
         self._ticks = path.ticks(self._files)
         self.frame_s = 1 / path.rate
         self.health = Health(declared_frames=len(self._files))
-        self._size = (0, 0)  # of the picture before
+        self._size = (0, 0)  # of the image before
         self._unreadable: list[str] = []
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._examples: dict[tuple[int, int], str] = {}
@@ -77,7 +77,7 @@ class FolderReader(Reader):
                 yield self._frame(file, tick, found)
         self.health.decode_errors = len(self._unreadable)
         if not self._pts:
-            reason = f"none of its {len(self._files)} pictures can be read: {listed(self._unreadable)}"
+            reason = f"none of its {len(self._files)} images can be read: {listed(self._unreadable)}"
             raise VideoError(self.folder, reason)
         self.health.declared_frames = len(self._pts)
         self.health.judge_times(self.times, self.frame_s)
@@ -94,16 +94,16 @@ class FolderReader(Reader):
         return frame
 
     def _notes(self) -> list[str]:
-        notes = [f"pictures that cannot be read: {listed(self._unreadable)}"] if self._unreadable else []
+        notes = [f"images that cannot be read: {listed(self._unreadable)}"] if self._unreadable else []
         if self.folder.photographs:
             return notes
         if len(self._sizes) > 1:
             shown = self._sizes.most_common(NAMED)
             sizes = [f"{h} x {w} ({n}, such as {self._examples[h, w]})" for (h, w), n in shown]
-            notes.append(f"pictures have {len(self._sizes)} sizes (height x width): {', '.join(sizes)}")
+            notes.append(f"images have {len(self._sizes)} sizes (height x width): {', '.join(sizes)}")
         notes += numbering_notes(self._files)
         if self.folder.fps is None:
-            notes.append(f"times assume the default of {DEFAULT_FPS:g} pictures per second; fps=N sets another")
+            notes.append(f"times assume the default of {DEFAULT_FPS:g} images per second; fps=N sets another")
         return notes
 
 
@@ -140,12 +140,12 @@ def read_pictures(
     with quiet_pillow():
         for ordinal, frame in _side_by_side(find, wanted, lambda found: found[1].held_bytes if found[1] else 0):
             if frame is None:
-                raise VideoError(folder, f"picture {ordinal} cannot be read any more, or shows something else")
+                raise VideoError(folder, f"image {ordinal} cannot be read any more, or shows something else")
             yield frame
 
 
 def _read(file: Path) -> av.VideoFrame | str:
-    """Return the picture of a file, or why there is none."""
+    """Return the image of a file, or why there is none."""
     try:
         return av.VideoFrame.from_numpy_buffer(read_rgb(file), format="rgb24")  # not copied
     except UnreadableError as error:

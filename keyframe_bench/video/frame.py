@@ -110,14 +110,14 @@ class Frame:
         return coded if self.layout == self.raw.format.name else 2 * coded
 
     def luma(self, height: int, width: int) -> Image:
-        """Return the upright grey picture, uint8 [height, width], 0 black to 255 white whatever the coded range.
+        """Return the upright grey image, uint8 [height, width], 0 black to 255 white whatever the coded range.
 
-        Area-averaged, so that a small picture is the mean of what it covers.
+        Area-averaged, so that a small image is the mean of what it covers.
         """
         return cast(Image, self._shared(("luma", height, width), lambda: self._luma(height, width)))
 
     def rgb(self, height: int, width: int) -> Image:
-        """Return the upright picture, uint8 [height, width, 3], RGB, by the coded matrix and range."""
+        """Return the upright image, uint8 [height, width, 3], RGB, by the coded matrix and range."""
         return cast(Image, self._shared(("rgb", height, width), lambda: self._rgb(height, width)))
 
     def planes(self) -> list[Image]:
@@ -133,7 +133,7 @@ class Frame:
         return self.layout in _PACKED_RGB
 
     def full_rgb(self) -> Image:
-        """Return the upright picture at full resolution, uint8 [height, width, 3], RGB."""
+        """Return the upright image at full resolution, uint8 [height, width, 3], RGB."""
         return self._rgb(self.height, self.width)
 
     def _shared(self, what: tuple[Any, ...], make: Callable[[], Any]) -> Any:
@@ -197,7 +197,7 @@ class Frame:
             native = raw if raw.format.name == self.layout else raw.reformat(format=self.layout)
             planes = self._rgb_planes(native) if self.is_rgb else _native_planes(native)
         for plane in planes:
-            plane.flags.writeable = False  # the decoder predicts the next pictures from it
+            plane.flags.writeable = False  # the decoder predicts the next images from it
         return planes
 
     def _rgb_planes(self, native: VideoFrame) -> list[Image]:

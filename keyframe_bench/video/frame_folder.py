@@ -1,4 +1,4 @@
-"""What stands for a video: the path of a file, or a folder whose pictures are the frames; nothing is decoded here."""
+"""What stands for a video: the path of a file, or a folder whose images are the frames; nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ _TIMES = Parameter("times", (), choices=("index", "names"))
 
 @dataclass(frozen=True)
 class FrameFolder:
-    """A folder whose pictures are the frames of a video; it goes wherever the path of a video does.
+    """A folder whose images are the frames of a video; it goes wherever the path of a video does.
 
-    Its frames are the picture files directly in it, in natural order of their names (``frame_2`` before ``frame_10``);
-    hidden files, other files and folders are passed over. Picture n is shown at ``n / fps`` seconds, counted over all
-    picture files: one that cannot be read leaves a gap and does not shift the others.
+    Its frames are the image files directly in it, in natural order of their names (``frame_2`` before ``frame_10``);
+    hidden files, other files and folders are passed over. Image n is shown at ``n / fps`` seconds, counted over all
+    image files: one that cannot be read leaves a gap and does not shift the others.
 
     Parameters
     ----------
     path : Path
     fps : float, optional
-        Pictures per second; by default 25, and the health record says so.
+        Images per second; by default 25, and the health record says so.
     times : {"index", "names"}
-        "names": a picture is shown at the last number in its name divided by ``fps``.
+        "names": an image is shown at the last number in its name divided by ``fps``.
     photographs : bool
-        The pictures are not of one scene: sizes may differ, and order and numbers mean nothing.
+        The images are not of one scene: sizes may differ, and order and numbers mean nothing.
 
     Raises
     ------
@@ -67,8 +67,8 @@ class FrameFolder:
 
     def __post_init__(self) -> None:
         if self.fps is not None:
-            object.__setattr__(self, "fps", _FPS.check(self.fps, "folder of pictures"))
-        _TIMES.check(self.times, "folder of pictures")
+            object.__setattr__(self, "fps", _FPS.check(self.fps, "folder of images"))
+        _TIMES.check(self.times, "folder of images")
         object.__setattr__(self, "path", Path(self.path))
 
     def __fspath__(self) -> str:
@@ -89,12 +89,12 @@ class FrameFolder:
 
     @property
     def rate(self) -> float:
-        """Pictures per second."""
+        """Images per second."""
         return DEFAULT_FPS if self.fps is None else self.fps
 
     @property
     def time_base(self) -> Fraction:
-        """Seconds per picture, as a fraction whose parts are small."""
+        """Seconds per image, as a fraction whose parts are small."""
         if self.rate < 1:
             return Fraction(1 / self.rate).limit_denominator(1001)
         return 1 / Fraction(self.rate).limit_denominator(1001)
@@ -104,13 +104,13 @@ class FrameFolder:
         return replace(self, path=self.path.absolute())
 
     def files(self) -> list[Path]:
-        """Return the picture files in order.
+        """Return the image files in order.
 
         Raises
         ------
         VideoError
-            If the folder cannot be read, no picture lies in it, or video files do too and ``fps`` is not given: then
-            pictures are taken for covers.
+            If the folder cannot be read, no image lies in it, or video files do too and ``fps`` is not given: then
+            images are taken for covers.
         """
         try:
             with os.scandir(self.path) as entries:
@@ -118,15 +118,15 @@ class FrameFolder:
         except (OSError, ValueError) as error:
             raise VideoError(self.path, getattr(error, "strerror", None) or str(error)) from error
         names = [name for name in found if is_image_name(name)]
-        doubt = "" if names else "no picture lies directly in it"
+        doubt = "" if names else "no image lies directly in it"
         if names and self.fps is None and any(Path(name).suffix.lower() in VIDEO_EXTENSIONS for name in found):
-            doubt = "there are video files in it; fps=N takes its pictures all the same"
+            doubt = "there are video files in it; fps=N takes its images all the same"
         if doubt:
             raise VideoError(self.path, f"{_MANY} ({doubt})")
         return [self.path / name for name in sorted(names, key=natural)]
 
     def ticks(self, files: Sequence[Path]) -> NDArray[np.int64]:
-        """Return when each picture is shown, in units of ``1 / fps`` seconds, int64 [N].
+        """Return when each image is shown, in units of ``1 / fps`` seconds, int64 [N].
 
         Raises
         ------
@@ -145,7 +145,7 @@ class FrameFolder:
         return np.array(numbers, dtype=np.int64)
 
     def stamp(self) -> tuple[int, int]:
-        """Return the bytes of all pictures, and a number that changes when one is written to, added or removed.
+        """Return the bytes of all images, and a number that changes when one is written to, added or removed.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class FrameFolder:
         return size, int.from_bytes(state.digest()[:7], "big")
 
     def sha256(self) -> str:
-        """Return a hash of the names and bytes of all pictures and of the options, in hex.
+        """Return a hash of the names and bytes of all images and of the options, in hex.
 
         Raises
         ------
@@ -207,7 +207,7 @@ def as_video(path: VideoPath, fps: float | None = None, times: str | None = None
     if given:
         check_file(path)
         raise UsageError(
-            f"{next(iter(given))}= is for folders of pictures, and {os.fspath(path)!r} is a file, which states its own "
+            f"{next(iter(given))}= is for folders of images, and {os.fspath(path)!r} is a file, which states its own "
             "times; leave it out"
         )
     return Path(path)
@@ -232,7 +232,7 @@ def check_file(path: VideoPath) -> None:
 
 
 def check_video(path: VideoPath, features: Iterable[Feature] = ()) -> None:
-    """Raise `VideoError` when there is no readable file, or no folder with pictures, at ``path``.
+    """Raise `VideoError` when there is no readable file, or no folder with images, at ``path``.
 
     `UnavailableError` when one of ``features`` opens the file itself and ``path`` is a folder.
     """
@@ -243,7 +243,7 @@ def check_video(path: VideoPath, features: Iterable[Feature] = ()) -> None:
     video.files()
     if opens_file(features):
         raise UnavailableError(
-            f"this tool opens video files itself, and {os.fspath(path)!r} is a folder of pictures; make a video of it "
+            f"this tool opens video files itself, and {os.fspath(path)!r} is a folder of images; make a video of it "
             "first, or leave the tool out"
         )
 
@@ -257,7 +257,7 @@ def sha256_of_video(path: VideoPath) -> str:
 def file_stamp(path: VideoPath) -> tuple[int, int]:
     """Return size in bytes and modification time in ns of ``path``, which show whether it was written to since.
 
-    Of a folder they are the bytes of all pictures, and a number that depends on the times of all of them. `VideoError`
+    Of a folder they are the bytes of all images, and a number that depends on the times of all of them. `VideoError`
     when it is gone.
     """
     video = as_video(path)

@@ -16,13 +16,13 @@ class Health:
     Attributes
     ----------
     declared_frames, decoded_frames : int or None
-        What the container says (None: nothing), or the readable pictures of a folder, and what came out of the decoder.
+        What the container says (None: nothing), or the readable images of a folder, and what came out of the decoder.
     declared_duration_s, decoded_duration_s : float or None
         The container's (None where it tells of the sound's only), and last PTS plus one frame minus first PTS.
     missing_pts, non_monotonic_pts, duplicate_pts : int
         Frames without a PTS (their time is continued in the usual step), or whose PTS steps back or repeats.
     empty_packets : int
-        Packets without data, as of dropped frames: they make no frame, the picture before lasts longer.
+        Packets without data, as of dropped frames: they make no frame, the image before lasts longer.
     gaps : list of [float, float]
         Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest), apart from those that
         empty packets fill.
@@ -31,11 +31,11 @@ class Health:
     rotation : int
         Display rotation in degrees, counter-clockwise.
     decode_errors, corrupt_frames : int
-        Packets the decoder refused or pictures of a folder that cannot be read, and frames it marked damaged.
+        Packets the decoder refused or images of a folder that cannot be read, and frames it marked damaged.
     truncated_tail : bool
         Whether decoding ended clearly before the declared end.
     size_changes : int
-        How often the picture size changed.
+        How often the image size changed.
     from_packets : bool
         True when ordinals and times were read from packets without decoding.
     notes : list of str
@@ -71,16 +71,16 @@ class Health:
         if self.declared_frames not in (None, self.decoded_frames, self.decoded_frames + self.empty_packets):
             found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
         for count, one, many in (
-            (self.decode_errors, *(f"{n} could not be decoded" for n in ("packet or picture", "packets or pictures"))),
+            (self.decode_errors, *(f"{n} could not be decoded" for n in ("packet or image", "packets or images"))),
             (self.corrupt_frames, "frame is damaged", "frames are damaged"),
             (self.missing_pts, "frame has no timestamp", "frames have no timestamp"),
             (self.non_monotonic_pts, "timestamp steps back", "timestamps step back"),
             (self.duplicate_pts, "timestamp repeats", "timestamps repeat"),
             (
                 self.empty_packets,
-                *(f"{n} empty: the picture before lasts longer" for n in ("packet is", "packets are")),
+                *(f"{n} empty: the image before lasts longer" for n in ("packet is", "packets are")),
             ),
-            (self.size_changes, "change of picture size", "changes of picture size"),
+            (self.size_changes, "change of image size", "changes of image size"),
             (len(self.gaps), "gap in time", "gaps in time (the longest are listed)"),
         ):
             if count:
@@ -101,7 +101,7 @@ class Health:
         frame_s : float
             Nominal duration of one frame in seconds.
         held : float [.], optional
-            Times in seconds at which the picture before is still shown.
+            Times in seconds at which the image before is still shown.
         """
         self.decoded_frames = len(times)
         if len(times) == 0:

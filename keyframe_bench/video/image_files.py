@@ -1,4 +1,4 @@
-"""Picture files: finding them, reading any kind as RGB of one size, encoding key frames."""
+"""Image files: finding them, reading any kind as RGB of one size, encoding key frames."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class UnreadableError(Exception):
 
 
 def is_image_name(name: str) -> bool:
-    """Say whether a file of this name is taken for a picture: it ends in one of `EXTENSIONS` and is not hidden."""
+    """Say whether a file of this name is taken for an image: it ends in one of `EXTENSIONS` and is not hidden."""
     return Path(name).suffix.lower() in EXTENSIONS and not name.startswith(".")
 
 
 def find_images(root: Path) -> dict[str, Path]:
-    """Return the picture files below ``root`` by relative path with forward slashes, sorted.
+    """Return the image files below ``root`` by relative path with forward slashes, sorted.
 
     Hidden files and folders are skipped; linked folders are not entered.
 
@@ -66,10 +66,10 @@ def find_images(root: Path) -> dict[str, Path]:
 
 
 def read_rgb(path: Path) -> Image:
-    """Return the picture of a file, uint8 [height, width, 3], RGB, upright as its EXIF orientation says.
+    """Return the image of a file, uint8 [height, width, 3], RGB, upright as its EXIF orientation says.
 
     Whatever Pillow reads: grey, palettes, CMYK and CIELAB become RGB, samples of up to 16 bits become 8, what is
-    transparent shows white; of several pictures in a file the first is taken.
+    transparent shows white; of several images in a file the first is taken.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def encode_image(picture: Image, suffix: str) -> bytes:
     Raises
     ------
     KeyframeBenchError
-        If the picture cannot be stored in that format (a JPEG side is at most 65500 pixels).
+        If the image cannot be stored in that format (a JPEG side is at most 65500 pixels).
     """
     import cv2
 

@@ -51,9 +51,9 @@ class Pass:
     keys : bool [N]
         Key flag of every frame.
     seekable : bool
-        Whether PTS identify frames, so that pictures may be sought.
+        Whether PTS identify frames, so that images may be sought.
     checksums : uint32 [N]
-        Of every picture, by `checksum`; 0 after a pass over packets.
+        Of every image, by `checksum`; 0 after a pass over packets.
     grids : dict
         `Sampling` to ordinals, int64; see `grid`.
     decode_s, peak_mb : float
@@ -154,7 +154,7 @@ def read_pass(
     VideoError
         When the file gives no frame, or changes while it is read.
     UnavailableError
-        When a feature opens the file itself, and it is a folder of pictures.
+        When a feature opens the file itself, and it is a folder of images.
     OutputError
         When features must be kept on disk and it is full.
     """

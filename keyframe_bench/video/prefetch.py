@@ -15,7 +15,7 @@ from .frame import Frame
 
 CHUNK_FRAMES = 8  # handed over together: handing over every single frame costs as much as a small feature
 CHUNKS = 3  # one that is filled, one that waits, one that is used
-QUEUE_BYTES = 8_000_000  # of decoded pictures in all chunks; of large pictures there is one in each
+QUEUE_BYTES = 8_000_000  # of decoded pictures in all chunks; of large images there is one in each
 _START_BYTES = 24_000_000  # the thread's stack and what it needs to begin
 
 

@@ -32,7 +32,7 @@ def plain(benchmark, numbers, rendered, tmp_path):
 
 @pytest.fixture
 def undecoded(monkeypatch):
-    """From the call on, a pass that decodes fails the test (pictures of newly chosen frames are still fetched)."""
+    """From the call on, a pass that decodes fails the test (images of newly chosen frames are still fetched)."""
 
     def forbid():
         monkeypatch.setattr(onepass, "open_video", lambda *_: pytest.fail("it was decoded"))

@@ -25,7 +25,7 @@ from keyframe_bench.training.data import TrainingData
 
 @pytest.fixture
 def videos(tmp_path):
-    """Four videos of four pictures."""
+    """Four videos of four images."""
     rng = np.random.default_rng(0)
     for name in "abcd":
         (tmp_path / "videos" / name).mkdir(parents=True)
@@ -37,10 +37,10 @@ def videos(tmp_path):
 
 @pytest.fixture
 def methods(usual_picture):
-    """Two methods that learn the mean picture: ``usual``, and ``choosers``, from annotators."""
+    """Two methods that learn the mean image: ``usual``, and ``choosers``, from annotators."""
 
     class Usual(usual_picture):
-        """Frames unlike the mean picture."""
+        """Frames unlike the mean image."""
 
     class Choosers(usual_picture):
         """The same, from annotators."""
@@ -158,7 +158,7 @@ def test_parameters_that_a_training_does_not_know_are_failed_rows(spec, methods,
 
     @kb.register("sized")
     class Sized(kb.Extractor.registry.get("usual")):
-        """A picture of a size."""
+        """An image of a size."""
 
         def __init__(self, checkpoint: str = "", size: int = 2) -> None:
             self.checkpoint = checkpoint

@@ -131,12 +131,12 @@ def test_thumbnails_are_of_this_pass_and_may_be_lost(cli, rendered, tmp_path, mo
     cli(*words)
     old = list((tmp_path / "out" / "thumbs").rglob("*.jpg"))
     for path in old:
-        path.write_bytes(b"a picture of the old pass")
+        path.write_bytes(b"an image of the old pass")
     shutil.rmtree(tmp_path / "out" / "cells")
     monkeypatch.setattr("keyframe_bench.core.cells.PASS_VERSION", -1)
     assert cli(*words)[0] == 0
     new = [path for path in (tmp_path / "out" / "thumbs").rglob("*.jpg") if path not in old]
-    assert len(new) == len(old) and not any(path.read_bytes().startswith(b"a picture") for path in new)
+    assert len(new) == len(old) and not any(path.read_bytes().startswith(b"an image") for path in new)
     for name in ("thumbs", "videos"):
         shutil.rmtree(tmp_path / "out" / name)
     status, _, err = cli(*words)

@@ -106,8 +106,8 @@ class Writes(Feature):
     "Blackens what it sees."
     def compute(self, frames):
         for frame in frames:
-            for picture in (frame.luma(18, 32), frame.rgb(60, 80), *frame.planes()):
-                torch.from_numpy(picture).mul_(0)
+            for image in (frame.luma(18, 32), frame.rgb(60, 80), *frame.planes()):
+                torch.from_numpy(image).mul_(0)
         return np.zeros((len(frames), 1))
 
 @register("a_blackening_method")

@@ -59,7 +59,9 @@ NAMED = {
     ),
     "table platform_ai/counts": "scale=huge budget=3 --from",
 }
-WAY_OUT = re.compile(r"; | is not (a|an|one|all|grid|text|true)\b|VALUE|NAME|give one value|needs |leave |cannot (be )?read")
+WAY_OUT = re.compile(
+    r"; | is not (a|an|one|all|grid|text|true)\b|VALUE|NAME|give one value|needs |leave |cannot (be )?read"
+)
 # What it says besides.
 SAID = [
     ("extract VIDEO extractor=pixl_distance", "did you mean pixel_distance"),

@@ -53,7 +53,7 @@ class Changes(kb.Extractor):
 
 @pytest.fixture
 def extract(cli, camera, tmp_path, own_registry):
-    """Key frames where the camera's picture changes, written to ``tmp_path/out``."""
+    """Key frames where the camera's image changes, written to ``tmp_path/out``."""
     plugin = tmp_path / "changes.py"
     plugin.write_text(PLUGIN)
     how = ["extractor=changes_of_tests", "budget=free", "sampling=5fps", f"--plugin={plugin}", f"out={tmp_path}/out"]

@@ -1,4 +1,4 @@
-"""Folders of pictures on the command line: extract, explain, perf and run."""
+"""Folders of images on the command line: extract, explain, perf and run."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_bad_input(cli, frames, video, tmp_path):
         ("fps=0", "extract", frames, "fps=0"),
         ("times='pts'", "explain", frames, "times=pts", "frame=1"),
         ("no such file", "extract", tmp_path / "none", "fps=25"),
-        ("folder of pictures", "perf", frames, "--peers"),
-        ("folders of pictures", "run", "dataset=folder", films, "dataset.fps=5"),
+        ("folder of images", "perf", frames, "--peers"),
+        ("folders of images", "run", "dataset=folder", films, "dataset.fps=5"),
     ):
         status, _, err = cli(*words)
         assert status == 2 and err.count("\n") == 1 and says in err
     for file in frames.iterdir():
         file.write_bytes(b"")
-    assert "none of its 12 pictures can be read" in cli("extract", frames)[2]
+    assert "none of its 12 images can be read" in cli("extract", frames)[2]

@@ -53,7 +53,7 @@ def test_the_written_file_is_a_sound_short_extractor(learned, tmp_path, own_regi
         lines += bool(line.strip()) and not marks and not docstring
         docstring ^= marks == 1
     assert lines <= (40 if learned else 20)
-    if not learned:  # the template's own idea, on a blank and a textured picture
+    if not learned:  # the template's own idea, on a blank and a textured image
         images = np.full((2, 60, 80, 3), 128, dtype=np.uint8)
         images[1, ::2] = 0
         scores = extractor.score(clip_from_images(images, extractor.needs))

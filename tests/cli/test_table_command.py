@@ -202,7 +202,7 @@ def test_results_of_earlier_versions_still_render(tmp_path, capsys):
         assert main(["table", name, "--from", source, f"out={tmp_path}"]) == 0
         page = capsys.readouterr().out.replace("\\", "")
         assert row in page and "not measured in these results" not in page and "command: `keyframe-bench" in page
-    assert (tmp_path / "figure4b.png").exists()  # curves are kept, pictures are not
+    assert (tmp_path / "figure4b.png").exists()  # curves are kept, images are not
 
 
 def test_a_table_carries_the_warnings_of_its_run(tmp_path, capsys):

@@ -159,7 +159,7 @@ def test_unreadable_pictures_are_told(cli, plugin, tmp_path):
         status, text, err = cli(*words, f"out={tmp_path}/out")
         assert (status, err) == (0, "")
         (line,) = (line for line in text.splitlines() if line.startswith("data: "))
-        assert "4 packets or pictures" in line and all(f"{name}.jpg (it is not an image" in line for name in "abcd")
+        assert "4 packets or images" in line and all(f"{name}.jpg (it is not an image" in line for name in "abcd")
     status, text, err = cli(*words, "-m", f"out={tmp_path}/sweep")
     assert (status, err) == (0, "") and "data photographs: 1 with problems: " in text
 

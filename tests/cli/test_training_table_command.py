@@ -142,7 +142,7 @@ def test_an_own_table_trains_evaluates_measures_and_draws(table, cli, tmp_path, 
     assert "| all of it | 3 |" in page and "| learned |" in page and "| half is further away |" in page
     assert "**holds**" in page
     assert f"{rendered.name} in place of their films" in page
-    assert "(12 pictures for training, 6 for validation; 1 with problems: static.mp4" in page
+    assert "(12 images for training, 6 for validation; 1 with problems: static.mp4" in page
     assert len(trained(tmp_path)) == 6  # two runs, three seeds
     assert (tmp_path / "out" / "mine.png").read_bytes().startswith(b"\x89PNG")
     cells = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
@@ -169,7 +169,7 @@ def test_what_is_missing_is_rendered_where_the_scale_says_so(table, tmp_path):
     status, page, _ = table(films=None, scale="toy")
     assert status == 0
     assert "rendered camera A in place of their films" in page
-    assert "(12 pictures for training, 6 for validation; 1 with problems: static.mp4" in page
+    assert "(12 images for training, 6 for validation; 1 with problems: static.mp4" in page
     assert (tmp_path / "out" / "mine.md").is_file()
 
 

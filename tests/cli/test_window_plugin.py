@@ -114,7 +114,7 @@ def plugin(tmp_path: Path, own_registry: None) -> Path:
 
 
 def chosen(path: Path, window: int, hop: int, k: int) -> list[int]:
-    """What `Calm` should choose at 2fps, from the grey pictures alone."""
+    """What `Calm` should choose at 2fps, from the grey images alone."""
     clip = read_pass(path, {"2fps": [kb.Gray(12, 16)]}).clip("2fps", [kb.Gray(12, 16)])
     grey, n = clip[kb.Gray(12, 16)].astype(float), len(clip)
     calm = []

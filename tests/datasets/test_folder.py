@@ -177,7 +177,7 @@ def test_pictures_in_the_root_are_one_video_where_there_is_nothing_else(tmp_path
 @pytest.mark.parametrize("option", [{"fps": 25}, {"times": "names"}])
 def test_a_rate_for_video_files_is_refused(tmp_path, option):
     put(tmp_path, "film.mp4")
-    with pytest.raises(UsageError, match="folders of pictures"):
+    with pytest.raises(UsageError, match="folders of images"):
         Dataset.registry.build("folder", {"root": str(tmp_path), **option}).videos()
 
 

@@ -24,7 +24,7 @@ def put(root, *names):
 
 def test_one_video_per_folder_that_holds_pictures(tmp_path):
     put(tmp_path, "cats/1.jpg", "cats/2.png", "cats/old/3.jpg", "dogs/10.jpg", "dogs/9.jpg", "top.jpg", ".x/1.jpg")
-    (tmp_path / "cats" / "notes.txt").write_text("no picture")
+    (tmp_path / "cats" / "notes.txt").write_text("no image")
     items = image_folder(tmp_path).videos()
     assert [item.id for item in items] == [".", "cats", "cats/old", "dogs"]
     assert all(item.photographs and item.group == "" and item.part == "" for item in items)
@@ -73,7 +73,7 @@ def test_bad_folders(tmp_path):
     ):
         with pytest.raises(UsageError, match=said):
             image_folder(root).videos()
-    with pytest.raises(UsageError, match="no picture"):
+    with pytest.raises(UsageError, match="no image"):
         image_folder(tmp_path / "empty").videos()
 
 

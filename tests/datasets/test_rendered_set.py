@@ -1,4 +1,4 @@
-"""The data set `rendered`: the pictures that are drawn, pixel by pixel, and how they are stored."""
+"""The data set `rendered`: the images that are drawn, pixel by pixel, and how they are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keyframe_bench.video.image_files import fit
 from keyframe_bench.video.onepass import read_pass
 
 SIZES = [(72, 144), (300, 600)]  # smaller and larger than what is drawn
-# Mean grey levels of 5 + 3 pictures of 72 x 144 pixels with seed 2, as version 2 drew and resized them.
+# Mean grey levels of 5 + 3 images of 72 x 144 pixels with seed 2, as version 2 drew and resized them.
 LEVELS = {
     "scenes": [94.958, 122.79, 68.898, 56.607, 77.715, 63.725, 59.122, 36.543],
     "camera_a": [160.479, 160.757, 160.929, 159.712, 160.142, 160.285, 160.255, 159.316],
@@ -37,7 +37,7 @@ def shown(item, height, width):
 
 
 def drawn(kind):
-    """The pictures as they are drawn, without any file."""
+    """The images as they are drawn, without any file."""
     if kind.startswith("camera"):
         return [*Camera(kind[-1], 2, n_frames=8, fps=5.0).pictures()]
     draw = scene_pictures if kind == "scenes" else mixed_pictures

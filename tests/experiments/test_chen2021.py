@@ -96,7 +96,7 @@ def test_every_table_runs_at_smoke_scale_and_is_the_same_from_small_results(name
     assert main(["table", name, "--from", str(saved), f"out={tmp_path / 'again'}"]) == 0
     assert capsys.readouterr().out.startswith(whole)
     assert saved.stat().st_size < 60_000
-    assert "pictures" not in saved.read_text("utf-8").replace("pictures for", "")
+    assert "pictures" not in saved.read_text("utf-8").replace("images for", "")
     assert main(["results", "diff", str(out), str(saved)]) == 0
 
 
@@ -178,7 +178,7 @@ def test_runs_of_one_name_are_one_training_in_all_tables_and_three_seeds_decide(
     ("words", "what"),
     [
         (["chen2021/figure1"], "needs Caltech 256: give data.caltech256=PATH"),
-        (["chen2021/figure1", "scale=paper"], "data.caltech256=rendered takes rendered pictures in its place"),
+        (["chen2021/figure1", "scale=paper"], "data.caltech256=rendered takes rendered images in its place"),
         (["chen2021/table5", "data.caltech256=rendered"], "needs Cam A: give data.cam_a=PATH"),
         (["chen2021/table4", "data.cam_a=nowhere.mp4"], "'nowhere.mp4' does not exist"),
         (["chen2021/table4", "data.cam_d=x"], "data.cam_d= is none of the data sets of table chen2021/table4"),
@@ -226,8 +226,8 @@ def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, cap
         camera_video(tmp_path / name)
         assert main([*words, f"data.cam_a={tmp_path / name}", f"out={tmp_path / 'o'}"]) == 0
         page = capsys.readouterr().out.replace("\\", "")
-        assert f"{name} in place of Cam A (8 pictures for training, 4 for validation)" in page
-        assert f"{name} in place of Cam A, frames:0.8 split (8 pictures for training, 4 for validation)" in page
+        assert f"{name} in place of Cam A (8 images for training, 4 for validation)" in page
+        assert f"{name} in place of Cam A, frames:0.8 split (8 images for training, 4 for validation)" in page
         assert "| P2_1, frames split at random |" in page
 
 
@@ -271,7 +271,7 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
     words = [*WORDS_4B, *words]
     assert main(words) == 0
     page = capsys.readouterr().out.replace("\\", "")
-    assert "cam in place of Cam A (24 pictures for training, 12 for validation; 1 unreadable: day_1.mp4:" in page
+    assert "cam in place of Cam A (24 images for training, 12 for validation; 1 unreadable: day_1.mp4:" in page
     assert "key frames are of cam/day_2.mp4" in page
     first, *others = [cell for cell in cells_of(tmp_path / "out") if cell["label"] == "key frames"]
     assert first["source"] == "cam/day_2.mp4"
@@ -305,7 +305,7 @@ def test_losses_of_the_record_and_of_the_table_are_one_quantity(tmp_path, folder
 
 
 def table_with(**records):
-    """A table with one training on pictures, and key frames of a camera by its network."""
+    """A table with one training on images, and key frames of a camera by its network."""
     data = yaml.safe_load(Path(of_few_runs("figure4b", ["generic"], records.pop("folder"))).read_text("utf-8"))
     data |= {"records": {"make": "chen2021/key_clips", "run": "generic", **records}}
     data |= {"rows": [], "columns": [], "claims": []}

@@ -26,7 +26,7 @@ CODES = ("feature_mix", "feature_l1", "feature_l2", "feature_cos")
 SPACES = (*PICTURES, *CODES)
 SLOW = ("reconstruction", "input", "cross", "feature_mix")  # what is particular to them has quick tests as well
 HEIGHT, WIDTH = 24, 48
-# Between the noise of the pictures below and what happens in them.
+# Between the noise of the images below and what happens in them.
 LEVELS = {"reconstruction": 0.007, "input": 0.013, "cross": 0.2, "feature_mix": 0.02}
 LEVELS |= {"feature_l1": 0.07, "feature_l2": 0.1, "feature_cos": 0.01}
 
@@ -42,7 +42,7 @@ def save(tmp_path_factory: pytest.TempPathFactory, checkpoint_of: Callable[..., 
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
             model = Model(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
-            for _ in range(60):  # so that its normalisation fits pictures and codes have a range
+            for _ in range(60):  # so that its normalisation fits images and codes have a range
                 model(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
         return checkpoint_of(folder / name, model.eval(), **numbers)
 
@@ -51,7 +51,7 @@ def save(tmp_path_factory: pytest.TempPathFactory, checkpoint_of: Callable[..., 
 
 @pytest.fixture(scope="module")
 def checkpoint(save: Callable[..., str]) -> str:
-    """One with thresholds for the pictures of this file."""
+    """One with thresholds for the images of this file."""
     return save("tiny.safetensors", {"thresholds": LEVELS, "code_low": [-2.0] * 8, "code_high": [2.0] * 8})
 
 

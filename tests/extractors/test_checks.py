@@ -264,7 +264,7 @@ BROKEN = [
         "two frames",
     ),
     ("extreme_clips", selects(lambda clip, k, rng: np.flatnonzero(clip[LUMA] > clip[LUMA].mean())[:k]), "no key frame"),
-    ("extreme_clips", before(lambda clip: len(clip) > 2 and 1 // int(np.ptp(clip[LUMA]) > 0)), "a static picture"),
+    ("extreme_clips", before(lambda clip: len(clip) > 2 and 1 // int(np.ptp(clip[LUMA]) > 0)), "a static image"),
     ("extreme_clips", returns(standardised), "frame_scores are not finite"),
     ("segments_cover", returns(lambda clip, k: clip.pick([0], segments=[[0, 0]])), "leave frames out"),
     (

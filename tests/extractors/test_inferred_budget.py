@@ -57,7 +57,7 @@ class Drawn(Extractor):
 
 
 def scenes(*lengths: int, size: tuple[int, int] = (48, 64)) -> NDArray[np.uint8]:
-    """Pictures of as many scenes, slightly noisy."""
+    """Images of as many scenes, slightly noisy."""
     rng = np.random.default_rng(1)
     pictures = []
     for length in lengths:

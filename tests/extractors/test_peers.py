@@ -268,7 +268,7 @@ def test_a_black_box_alone_needs_no_decoding_and_gets_the_path(video, monkeypatc
 
 
 def test_pictures_in_memory_have_no_file():
-    with pytest.raises(UsageError, match="pictures in memory have none"):
+    with pytest.raises(UsageError, match="images in memory have none"):
         clip_from_images(np.zeros((2, 8, 8, 3), dtype=np.uint8), [SourceFile()])
 
 

@@ -1,4 +1,4 @@
-"""Codes, reconstructions and plain pictures: what a row is, what it depends on, what it is kept under."""
+"""Codes, reconstructions and plain images: what a row is, what it depends on, what it is kept under."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OTHER = ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5})
 
 @pytest.fixture(scope="module")
 def trained(checkpoint_of: Trained) -> Trained:
-    """Write weights as after some training: batch statistics of their own, and pictures that are not grey."""
+    """Write weights as after some training: batch statistics of their own, and images that are not grey."""
     from keyframe_bench.models.autoencoder import Autoencoder
 
     def write(network: ConvolutionalNetwork, path: Path) -> str:
@@ -111,7 +111,7 @@ def test_bf16_is_near(checkpoint: str) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_row_depends_on_its_own_picture_only(checkpoint: str, precision: str) -> None:
     if torch.cuda.is_available():
-        pytest.skip("a GPU takes several pictures at a time, and rounds by how many")
+        pytest.skip("a GPU takes several images at a time, and rounds by how many")
     frames = noise(5)
     for feature in (AutoencoderCode, Reconstruction):
         whole = feature(checkpoint=checkpoint, precision=precision).compute(frames)

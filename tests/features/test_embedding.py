@@ -1,4 +1,4 @@
-"""Embeddings: which network, which weights, which part of the picture."""
+"""Embeddings: which network, which weights, which part of the image."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_pooled_features_are_the_classifiers_input(backbone: str) -> None:
 
 
 def test_preprocessing_is_that_of_torchvision() -> None:
-    """On a picture that already has the short side 256, so that no resampling hides a difference."""
+    """On an image that already has the short side 256, so that no resampling hides a difference."""
     import torchvision
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Grey pictures, their contrast and change, histograms of grey levels and colours."""
+"""Grey images, their contrast and change, histograms of grey levels and colours."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_histogram_difference_follows_the_formula(bins: int) -> None:
 
 
 def test_histogram_difference_reaches_two_and_ignores_where_things_are() -> None:
-    """255 belongs to the last bin; pictures without a common grey level are 2 apart."""
+    """255 belongs to the last bin; images without a common grey level are 2 apart."""
     assert HistogramDifference().compute(flat(0, 255, 254, 254)).tolist() == [0, 2, 2, 0]
     frames = [halves(200, 0), ArrayFrame(halves(200, 0).rgb(24, 32)[:, ::-1].copy())]
     assert HistogramDifference(height=24, width=32).compute(frames)[1] == 0

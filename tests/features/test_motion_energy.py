@@ -34,7 +34,7 @@ def test_against_the_definition(n: int, window: int, hop: int) -> None:
 
 
 def test_by_hand() -> None:
-    """Flat pictures: the mean of the steps inside a window; the step between two windows belongs to neither."""
+    """Flat images: the mean of the steps inside a window; the step between two windows belongs to neither."""
     levels = [10, 20, 20, 200, 100, 100, 90]
     images = np.stack([np.full((12, 16, 3), level, np.uint8) for level in levels])
     clip = kb.clip_from_images(images, [feature := MotionEnergy(window=3, hop=3)])

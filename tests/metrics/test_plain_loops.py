@@ -17,7 +17,7 @@ CASES = 40
 TAUS = {"0_5s": 0.5, "1s": 1.0, "2s": 2.0, "5s": 5.0}
 
 
-# What a picture is and how far two are apart.
+# What an image is and how far two are apart.
 
 
 def gray_of(clip, frame):

@@ -1,4 +1,4 @@
-"""SSIM and both kinds of MS-SSIM agree with libraries and with plain NumPy; small and contrary pictures are no trap."""
+"""SSIM and both kinds of MS-SSIM agree with libraries and with plain NumPy; small and contrary images are no trap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ C1, C2 = 1e-4, 9e-4
 
 
 def pair(height: int, width: int, n: int = 2, seed: int = 0, channels: int = 3) -> tuple[Tensor, Tensor]:
-    """Pictures with structure at several sizes, and distorted copies, float32 [n, C, H, W]."""
+    """Images with structure at several sizes, and distorted copies, float32 [n, C, H, W]."""
     rng = np.random.default_rng(seed)
     shape = (n, channels, height, width)
     x = sum(gaussian_filter(rng.normal(size=shape), (0, 0, s, s)) * s for s in (1, 4, 12))

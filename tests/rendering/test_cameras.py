@@ -21,7 +21,7 @@ def test_pictures_change_in_events_and_nowhere_else(level: str, place: str | Non
         camera = Camera(level, seed, n_frames=240, fps=4.0)
         if place in (None, *camera._conditions.places):
             break
-    camera._light[:] = 1  # pictures differ by who is there, and by nothing else
+    camera._light[:] = 1  # images differ by who is there, and by nothing else
     camera._conditions = camera._conditions._replace(noise=0.0, sway=0.0, clock=False)
     empty, busy = np.flatnonzero(~camera.busy), np.flatnonzero(camera.busy)
     assert empty.size and busy.size
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_picture_in_any_order() -> None:
 
 
 def residual(pictures: np.ndarray, n_train: int, n_components: int = 12) -> float:
-    """Mean absolute error of later pictures in the principal components of earlier ones: how hard a camera is."""
+    """Mean absolute error of later images in the principal components of earlier ones: how hard a camera is."""
     rows = pictures.reshape(len(pictures), -1) / 255.0
     mean = rows[:n_train].mean(axis=0)
     _, _, axes = np.linalg.svd(rows[:n_train] - mean, full_matrices=False)

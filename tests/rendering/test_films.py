@@ -20,7 +20,7 @@ SMALL = {"height": 120, "width": 160}
 
 
 def decode(path: Path):
-    """Return grey pictures int16 [N, H, W], PTS float64 [N] and the frames, by decoding everything."""
+    """Return grey images int16 [N, H, W], PTS float64 [N] and the frames, by decoding everything."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     times = np.array([float(f.pts * f.time_base) for f in frames])
@@ -42,7 +42,7 @@ def rendered(tmp_path_factory):
 
 
 def changes(pictures):
-    """Mean absolute difference of successive pictures, float [N - 1]; entry i - 1 is the step onto frame i."""
+    """Mean absolute difference of successive images, float [N - 1]; entry i - 1 is the step onto frame i."""
     return np.abs(np.diff(pictures, axis=0)).mean(axis=(1, 2))
 
 
@@ -84,7 +84,7 @@ def test_shots_differ_in_hue(rendered):
         hsv = cv2.cvtColor(frames[middle].to_ndarray(format="rgb24"), cv2.COLOR_RGB2HSV)
         histograms.append(np.bincount(hsv[..., 0].ravel().astype(int) * 16 // 180, minlength=16) / hsv[..., 0].size)
     distance = np.abs(np.diff(histograms, axis=0)).sum(axis=1)
-    assert distance.min() > 0.5  # the threshold under which CUS calls two pictures the same
+    assert distance.min() > 0.5  # the threshold under which CUS calls two images the same
 
 
 def test_a_dissolve_has_no_jump(rendered):
@@ -236,7 +236,7 @@ def test_wrong_arguments_are_named(tmp_path, monkeypatch, name, value):
 
 def test_pictures_of_one_even_size(tmp_path):
     black = np.zeros((16, 16, 3), np.uint8)
-    for frames, words in (([], "at least one"), ([black, black[:8]], "picture 1"), ([black[:15]], "must be even")):
+    for frames, words in (([], "at least one"), ([black, black[:8]], "image 1"), ([black[:15]], "must be even")):
         with pytest.raises(UsageError, match=words):
             write_h264(tmp_path / "v.mp4", frames)
     assert list(tmp_path.iterdir()) == []

@@ -66,10 +66,10 @@ def fake_out(tmp_path_factory):
         sha = f"{number:x}" * 64
         cells += [_cell(method, number, video, sha, rng) for method in METHODS]
         if number == 2:
-            continue  # neither facts nor pictures were written
+            continue  # neither facts nor images were written
         folder = thumbnails_folder(out, sha)
         folder.mkdir(parents=True)
-        for frame in range(0, 60, 2):  # every second picture is missing
+        for frame in range(0, 60, 2):  # every second image is missing
             picture = np.full((18, 32, 3), rng.integers(0, 255, 3), np.uint8)
             cv2.imwrite(str(folder / f"{frame}.jpg"), picture)
         change = {"times": [10 + i / 2 for i in range(60)], "values": rng.random(60).tolist()}

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it opens alone, sorts, switches, shows its pictures and fits every screen."""
+"""The page in a real Chromium: it opens alone, sorts, switches, shows its images and fits every screen."""
 
 import json
 import math
@@ -109,7 +109,7 @@ def test_every_picture_on_screen_is_painted(open_page):
     )
     assert found["broken"] == []
     assert found["painted"] > 50
-    assert found["blank"] > 0  # frames without a picture are boxes that say so
+    assert found["blank"] > 0  # frames without an image are boxes that say so
 
 
 def test_details_open_and_close(open_page):

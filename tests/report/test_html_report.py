@@ -130,7 +130,7 @@ def test_marks_and_pictures_lie_where_the_times_are(page, fake_out):
     assert sum(width + gap for width, gap in sizes) <= 100.01
     many = page.all("div", data_lane="coded_frames")[0]
     assert [e for e in page.all("div", class_="wrap") if many in e["parents"]]  # they wrap instead of shrinking
-    missing = [e["text"] for e in page.all("div", class_="th") if "no picture" in e["text"]]
+    missing = [e["text"] for e in page.all("div", class_="th") if "no image" in e["text"]]
     assert missing and all(re.search(r"\d:\d\d\.\d", text) for text in missing)
 
 

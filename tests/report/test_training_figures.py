@@ -19,12 +19,12 @@ RED, BLUE = (200, 20, 20), (20, 20, 200)
 
 
 def figure_png(name, records, **settings):
-    """The picture that a table with ``draw: NAME`` has."""
+    """The image that a table with ``draw: NAME`` has."""
     return Figure.registry.build(name).draw(records, settings)
 
 
 def stored(colour, height=24, width=48):
-    """A picture of one colour (RGB) as results hold it."""
+    """An image of one colour (RGB) as results hold it."""
     picture = np.full((height, width, 3), colour[::-1], dtype=np.uint8)
     return base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode("ascii")
 
@@ -59,7 +59,7 @@ def test_without_pictures_there_is_no_figure_and_a_damaged_one_is_one_sentence()
     assert figure_png("convergence", records, panels=panels) is None
     assert figure_png("chen2021/key_clips", records) is None
     records = [{"label": "a", "pictures": {"input": ["AAAA"], "output": ["AAAA"]}}]
-    with pytest.raises(UsageError, match="a picture in these results is damaged"):
+    with pytest.raises(UsageError, match="an image in these results is damaged"):
         figure_png("chen2021/reconstructions", records, panels=[{"run": "a", "name": "first"}])
 
 
@@ -104,7 +104,7 @@ def test_key_frames_lie_above_their_time_line(n):
     picture = drawn(figure_png("chen2021/key_clips", [record]))
     assert (share(picture, RED) > 0) == (n > 0)
     assert share(picture, (209, 105, 28)) > 0  # the event
-    bare = drawn(figure_png("chen2021/key_clips", [{"timeline": timeline(n)}]))  # small files keep no pictures
+    bare = drawn(figure_png("chen2021/key_clips", [{"timeline": timeline(n)}]))  # small files keep no images
     assert share(bare, RED) == 0
 
 

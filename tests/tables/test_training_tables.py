@@ -155,7 +155,7 @@ def test_the_caption_says_what_stands_in_for_what():
     }
     options = {"scale": "cpu", "network": {"width": 0.25}, "trainer": {"epochs": 10}, "seeds": [0]}
     text = page(runs(), {"data": used, **options})
-    assert "photos in place of Caltech 256 (100 pictures for training, 25 for validation); Cam A (6 pictures" in text
+    assert "photos in place of Caltech 256 (100 images for training, 25 for validation); Cam A (6 images" in text
     assert "scale cpu: width 0.25; epochs 10; seeds 0" in text
 
 
@@ -171,7 +171,7 @@ def test_the_caption_counts_and_names_what_cannot_be_read():
     named = "0.jpg: truncated, 1.jpg: truncated, 2.jpg: truncated"
     assert f"25 for validation; 5 unreadable: {named} and 2 more); hall" in text
     assert "1 unreadable: b.mp4: no frame; 1 with problems: a.mp4: it is truncated, times step back)" in text
-    assert "door in place of Cam B (6 pictures for training, 2 for validation)" in text
+    assert "door in place of Cam B (6 images for training, 2 for validation)" in text
     assert "key frames are of hall/a.mp4" in text
 
 

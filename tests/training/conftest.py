@@ -17,7 +17,7 @@ from keyframe_bench.training.data import TrainingData
 from keyframe_bench.video.encode import write_h264, write_lossless
 
 N_TRAIN, N_VALIDATION = 10, 3
-HEIGHT, WIDTH = 24, 48  # of the pictures, and of the input of the network: nothing is resized
+HEIGHT, WIDTH = 24, 48  # of the images, and of the input of the network: nothing is resized
 SMALL: dict[str, Any] = {"width": 0.125, "geometry": 0.25, "loss": "l2", "epochs": 2, "batch": 4, "lr": 0.01}
 SMALL |= {"precision": "fp32", "threads": 1}
 PARTS = "temporal:0.77"  # 10 of 13 frames
@@ -56,7 +56,7 @@ def data() -> Callable[..., TrainingData]:
 
 @pytest.fixture(scope="session")
 def pictures() -> Callable[..., tuple[np.ndarray, np.ndarray, dict[str, Any]]]:
-    """Read data, and return the pictures that train, those that are held out, and the facts."""
+    """Read data, and return the images that train, those that are held out, and the facts."""
 
     def read(found: TrainingData, height: int = 12, width: int = 24, resize: Any = "stretch") -> Any:
         feature = Rgb(height=height, width=width, resize=resize)

@@ -187,7 +187,7 @@ def test_another_size_is_an_error_that_names_place_and_sizes(camera, pictures, t
     else:
         write_lossless(folder / "1.mov", small, 25)
         write_lossless(folder / "2.mov", large, 25)
-    named = "'1.mov' has pictures of 32 x 64" if where == "in the file" else "'2.mov' has pictures of 48 x 64"
+    named = "'1.mov' has images of 32 x 64" if where == "in the file" else "'2.mov' has images of 48 x 64"
     for root in (folder, folder / "1.mov") if where == "in the file" else (folder,):
         with pytest.raises(UsageError, match=rf"{named} .*the view differs; cut the video there"):
             pictures(camera(root))
@@ -206,7 +206,7 @@ def test_missing_empty_and_one_frame(camera, pictures, shade, tmp_path) -> None:
     assert (len(train), len(validation)) == (1, 1)
 
 
-@pytest.mark.parametrize(("level", "said"), [(0, "black"), (12, "black"), (140, "the same picture")])
+@pytest.mark.parametrize(("level", "said"), [(0, "black"), (12, "black"), (140, "the same image")])
 def test_a_covered_or_frozen_camera_is_told(camera, pictures, shade, tmp_path, level, said) -> None:
     path = tmp_path / "covered.mp4"
     write_h264(path, [np.full((48, 64, 3), level, np.uint8)] * 10)

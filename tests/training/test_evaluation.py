@@ -111,7 +111,7 @@ def test_the_network_is_left_as_it_was(pictures: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("function", "given", "words"),
     [
-        (lambda x: x, np.zeros((0, 24, 24, 3), np.uint8), "no pictures"),
+        (lambda x: x, np.zeros((0, 24, 24, 3), np.uint8), "no images"),
         (lambda x: x, np.zeros((1, 24, 24, 3), np.float32), "uint8"),
         (lambda x: x, np.zeros((1, 3, 24, 24), np.uint8), "height, width, 3"),
         (lambda x: torch.where(x > 0.5, torch.nan, x), np.eye(24, dtype=np.uint8)[None, :, :, None] * 255, "uint8"),
@@ -130,7 +130,7 @@ def test_bad_input_is_one_sentence(function: Callable[[Tensor], Tensor], given: 
 def test_the_picture_with_a_broken_reconstruction_is_named(pictures: np.ndarray) -> None:
     bright = np.zeros_like(pictures)
     bright[3] = 255
-    with pytest.raises(UsageError, match="picture 3"):
+    with pytest.raises(UsageError, match="image 3"):
         evaluate(Distort(lambda x: torch.where(x > 0.5, torch.nan, x)), bright, MIX, batch=2)
 
 
@@ -150,5 +150,5 @@ def test_small_reconstructions_are_judged_at_the_common_size(pictures: np.ndarra
     enlarged = np.stack([cv2.resize(x, (64, 48), interpolation=cv2.INTER_LINEAR) for x in small / 255])
     psnr = [peak_signal_noise_ratio(a / 255, b, data_range=1) for a, b in zip(pictures, enlarged, strict=True)]
     assert half["common_psnr"] == pytest.approx(np.mean(psnr), abs=1e-2)
-    with pytest.raises(UsageError, match="5 pictures have 4 originals"):
+    with pytest.raises(UsageError, match="5 images have 4 originals"):
         evaluate_at(nn.Identity(), pictures, pictures[:4], MIX)

@@ -35,7 +35,7 @@ N_TRAIN = 10
 
 
 def losses_by_plain_loops(path, pictures):
-    """Squared error of each picture's reconstruction, with none of the code under test but the network."""
+    """Squared error of each image's reconstruction, with none of the code under test but the network."""
     model, _ = load_autoencoder(path)
     with torch.no_grad():
         for picture in pictures:

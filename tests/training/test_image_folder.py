@@ -27,7 +27,7 @@ Sides = tuple[np.ndarray, np.ndarray, dict[str, Any]]
 
 @pytest.fixture
 def read(data, pictures) -> Callable[..., Sides]:
-    """Return the pictures that train, those held out, and the facts."""
+    """Return the images that train, those held out, and the facts."""
 
     def read_folder(root: Path, height: int = 8, width: int = 12, **given: Any) -> Sides:
         resize = given.pop("resize", "stretch")
@@ -37,7 +37,7 @@ def read(data, pictures) -> Callable[..., Sides]:
 
 
 def put(root: Path, *names: str, seed: int = 0) -> list[Path]:
-    """Write small pictures, each another."""
+    """Write small images, each another."""
     rng = np.random.default_rng(seed)
     paths = [root / name for name in names]
     for path in paths:
@@ -136,7 +136,7 @@ def test_every_way_to_the_shape_of_a_network(tmp_path, read, resize) -> None:
 def test_damage_is_counted_and_named_and_replaced(tmp_path, read) -> None:
     many(tmp_path)
     for name in ("class 0/000.png", "class 1/001.png"):
-        (tmp_path / name).write_bytes(b"no picture " + name.encode())
+        (tmp_path / name).write_bytes(b"no image " + name.encode())
     (tmp_path / "notes.txt").write_text("not looked at")
     train, validation, facts = read(tmp_path)
     assert len(train) + len(validation) == 58 == facts["frames"]
@@ -144,7 +144,7 @@ def test_damage_is_counted_and_named_and_replaced(tmp_path, read) -> None:
     assert all(text in told for text in ("2 with problems", "class 0: 1 ", "000.png", "class 1: 1 ", "001.png"))
     for i in range(3, 60):
         if i % 4:
-            (tmp_path / f"class {i % 3}/{i:03d}.png").write_bytes(b"no picture %d" % i)
+            (tmp_path / f"class {i % 3}/{i:03d}.png").write_bytes(b"no image %d" % i)
     assert len(read(tmp_path, limit=5)[0]) == 5
 
 
@@ -211,7 +211,7 @@ def test_the_split_is_the_same_at_every_size(tmp_path, read) -> None:
     many(tmp_path, 60)
     for path in [*tmp_path.rglob("*.png")]:
         pixels = np.array(Image.open(path))
-        pixels[::2, ::2] ^= 1  # another picture at full size, the same at the smallest
+        pixels[::2, ::2] ^= 1  # another image at full size, the same at the smallest
         Image.fromarray(pixels).save(path.with_suffix(".bmp"))
     small, large = (read(tmp_path, *size)[1] for size in ((2, 4), (16, 24)))
     assert len(small) == len(large) > 2
@@ -263,7 +263,7 @@ def test_the_second_time_nothing_is_decoded(tmp_path, read, monkeypatch) -> None
 
 
 def test_missing_and_empty_folders_tell_the_layout(tmp_path, read) -> None:
-    for root, said in ((None, "root=DIR"), (tmp_path / "nowhere", "does not exist"), (tmp_path, "no picture")):
+    for root, said in ((None, "root=DIR"), (tmp_path / "nowhere", "does not exist"), (tmp_path, "no image")):
         with pytest.raises(UsageError, match=said) as error:
             read(root)
         assert "001.ak47" in str(error.value)

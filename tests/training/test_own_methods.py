@@ -20,7 +20,7 @@ from keyframe_bench.training.folder import differences
 
 
 class Own(kb.Trainable, kb.ScoreExtractor):
-    """Frames at the place that was usual; a small grey picture decides nothing."""
+    """Frames at the place that was usual; a small grey image decides nothing."""
 
     reference = "none"
     seeded = False

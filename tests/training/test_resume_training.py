@@ -29,7 +29,7 @@ FILES = {"best.safetensors", "last.safetensors", "training.json", "history.csv"}
 
 @pytest.fixture
 def photographs(tmp_path, blocks):
-    """Pictures that are mirrored at random: order and mirroring must be those of the epoch."""
+    """Images that are mirrored at random: order and mirroring must be those of the epoch."""
     folder = tmp_path / "photographs"
     folder.mkdir()
     for number, picture in enumerate(blocks(n=12)):

@@ -32,7 +32,7 @@ class Level(kb.Feature):
 
 @pytest.fixture
 def videos(tmp_path: Path) -> Path:
-    """Four videos of four pictures."""
+    """Four videos of four images."""
     rng = np.random.default_rng(0)
     for name in "abcd":
         (tmp_path / "videos" / name).mkdir(parents=True)

@@ -33,7 +33,7 @@ def write_video(
     options: dict[str, str] | None = None,
     mux: dict[str, str] | None = None,
 ) -> Path:
-    """Encode RGB pictures of one size; colours are converted by swscale, tags are written only where given."""
+    """Encode RGB images of one size; colours are converted by swscale, tags are written only where given."""
     first, *others = pictures
     with av.open(str(path), "w", options=mux or {}) as container:
         stream: Any = container.add_stream(codec, rate=1 / unit, options=options or {})
@@ -56,7 +56,7 @@ def write_video(
 
 @pytest.fixture
 def encode(tmp_path: Path) -> Callable[..., Path]:
-    """Write a file into the test's folder: ``encode(name, pictures, codec=..., pix_fmt=..., ...)``."""
+    """Write a file into the test's folder: ``encode(name, images, codec=..., pix_fmt=..., ...)``."""
     return lambda name, pictures, **how: write_video(tmp_path / name, pictures, **how)
 
 
@@ -113,7 +113,7 @@ CODINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="session")
 def coded(tmp_path_factory: pytest.TempPathFactory, pictures: Any) -> Callable[[str], Path]:
-    """``coded(kind)``: the same 60 pictures in many containers and codecs, not to be changed."""
+    """``coded(kind)``: the same 60 images in many containers and codecs, not to be changed."""
 
     @cache
     def of(kind: str) -> Path:
@@ -162,7 +162,7 @@ def picture_hash() -> Callable[[av.VideoFrame], int]:
 
 @pytest.fixture(scope="session")
 def plain_decode(picture_hash: Any) -> Callable[[Path], tuple[list[int | None], list[int], Fraction]]:
-    """Decode with PyAV alone, one thread: PTS as the decoder states them, a hash of every picture, the time base."""
+    """Decode with PyAV alone, one thread: PTS as the decoder states them, a hash of every image, the time base."""
 
     def decode(path: Path) -> tuple[list[int | None], list[int], Fraction]:
         av.logging.restore_default_callback()

@@ -30,7 +30,7 @@ def decoded(path):
 
 
 def look(path, ordinals):
-    """A hash of the planes, and the upright RGB picture (made small, if it is large), of frames."""
+    """A hash of the planes, and the upright RGB image (made small, if it is large), of frames."""
     pictures = {}
     with VideoReader(path) as reader:
         for frame in reader:
@@ -83,7 +83,7 @@ COPIED = {
 
 
 def test_every_file_holds_the_frames_it_promises(coded, coding, tmp_path) -> None:
-    if coding == "vp8 hidden":  # its pictures are too coarse to be compared
+    if coding == "vp8 hidden":  # its images are too coarse to be compared
         return
     spans = [(0, 5), (12, 24), (27, 34), (36, 37), (50, 60)]
     exact = write(coded(coding), spans, tmp_path / "exact")
@@ -110,7 +110,7 @@ def test_a_part_begins_at_a_key_picture_and_ends_where_packets_can_be_cut(encode
     assert [(f.first, f.end, f.copied) for f in files] == [(24, 27, False), (27, 30, False), (36, 48, True)]
     path = encode("open.mp4", pictures(60), **groups(12, open_groups=1))
     files = write(path, [(12, 24), (36, 60)], tmp_path / "open", snap_s=0.2)
-    assert not any(file.copied for file in files), "the first pictures of an open group refer to the group before"
+    assert not any(file.copied for file in files), "the first images of an open group refer to the group before"
 
 
 @pytest.mark.parametrize("size", [(49, 66), (48, 65), (49, 65), (1, 1)])

@@ -211,7 +211,7 @@ def test_colours_are_within_a_level_of_the_exact_product(space, span) -> None:
 
 
 def test_large_pictures_are_converted_as_small_ones() -> None:
-    """Large pictures are converted in parts: no part may be left out or shifted."""
+    """Large images are converted in parts: no part may be left out or shifted."""
     y, cb, cr = np.random.default_rng(0).integers(0, 256, (3, 301, 1000))
     whole = coded("yuv444p", y, cb, cr).full_rgb()
     for top in range(0, 301, 43):
@@ -250,7 +250,7 @@ def test_chaplin_is_black_and_white(data_root) -> None:
 
 @pytest.mark.data
 def test_hues_are_those_of_the_exact_product(data_root) -> None:
-    """Colours off by a level move a pixel near grey into another bin, but never what the whole picture looks like."""
+    """Colours off by a level move a pixel near grey into another bin, but never what the whole image looks like."""
     with VideoReader(data_root / "videos" / "edited" / "fades.mp4") as reader:
         for frame in reader:
             planes = [cv2.resize(p, (80, 60), interpolation=cv2.INTER_AREA).astype(float) for p in frame.planes()]

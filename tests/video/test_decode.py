@@ -1,4 +1,4 @@
-"""A frame is the decoder's n-th picture with the container's PTS, whatever the file; damage is told, never fatal."""
+"""A frame is the decoder's n-th image with the container's PTS, whatever the file; damage is told, never fatal."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_frames_and_times_are_those_of_a_plain_decode(coded, coding, plain_decod
     reader, ordinals, found = read(coded(coding), picture_hash)
     health = reader.health
     assert ordinals == list(range(60)) and found == hashes
-    assert len(set(found)) > 40  # the pictures do differ
+    assert len(set(found)) > 40  # the images do differ
     assert health.decoded_frames == 60 and health.decode_errors == 0
     assert not health.gaps and not health.truncated_tail and health.variable_rate == (coding == "variable rate")
     if not health.variable_rate:
         assert reader.times - reader.times[0] == pytest.approx(np.arange(60) / 25, abs=1.01e-3)
     if "avi" in coding:
-        assert reader.times[0] == 0  # the decoder's reordering delay is no part of the picture's time
+        assert reader.times[0] == 0  # the decoder's reordering delay is no part of the image's time
         assert not reader.seekable and any("AVI" in problem for problem in health.problems)
     elif coding == "elementary stream":
         assert not reader.seekable and health.missing_pts == 60
@@ -99,7 +99,7 @@ def test_half_a_file_gives_the_frames_it_holds(encode, pictures, picture_hash, n
     path.write_bytes(data[: len(data) // 2])
     reader, ordinals, found = read(path, picture_hash)
     assert ordinals == list(range(len(found))) and 10 < len(found) < 95
-    sound = len(found) - 5  # the last pictures may have been reached by the cut
+    sound = len(found) - 5  # the last images may have been reached by the cut
     assert found[:sound] == whole[:sound]
     if not name.endswith(".ts"):  # a transport stream states no length
         assert reader.health.truncated_tail

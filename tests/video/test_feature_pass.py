@@ -1,4 +1,4 @@
-"""What a pass holds stays bounded: pictures of waiting batches, frames that are prefetched, rows on disk."""
+"""What a pass holds stays bounded: images of waiting batches, frames that are prefetched, rows on disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def decoders() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "keyframe_bench" in thread.name]
 
 
-# ---- pictures -----------------------------------------------------------------------------------
+# ---- images -----------------------------------------------------------------------------------
 
 
 class Alive(Gray):
@@ -126,7 +126,7 @@ def test_one_thread_means_one_core(video, threads) -> None:
 @pytest.mark.parametrize("large", [False, True])
 def test_the_decoder_stops_when_the_queue_is_full_and_when_its_user_stops(encode, pictures, monkeypatch, large) -> None:
     path = encode("long.mp4", pictures(400))
-    if large:  # large pictures wait one by one
+    if large:  # large images wait one by one
         monkeypatch.setattr(prefetch, "QUEUE_BYTES", 1)
     before, decoded, deadline = len(decoders()), -1, time.monotonic() + 300
     with pytest.raises(KeyboardInterrupt), VideoReader(path) as reader, Prefetch(reader) as frames:

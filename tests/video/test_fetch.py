@@ -1,4 +1,4 @@
-"""Pictures fetched later are bit for bit those that were decoded in the pass, or an error."""
+"""Images fetched later are bit for bit those that were decoded in the pass, or an error."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_palettes_and_samples_that_share_bytes(tmp_path, how) -> None:
 
 
 def test_repeated_times_are_decoded(encode, pictures) -> None:
-    """Raw pictures in NUT may share a PTS: which one is meant cannot be sought."""
+    """Raw images in NUT may share a PTS: which one is meant cannot be sought."""
     path = encode("v.mkv", pictures(12), codec="ffv1", pix_fmt="bgr0", pts=[0, 1, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8])
     read = passed(path)
     assert not read.seekable and read.health.duplicate_pts == 3
@@ -160,7 +160,7 @@ def test_everything_that_is_saved_shows_the_frames_it_names(encode, pictures, tm
 def test_a_changed_file_is_an_error(encode, pictures) -> None:
     path = encode("v.mp4", pictures(60), options={"g": "12"})
     read = passed(path)
-    other = encode("w.mp4", pictures(60, seed=1), options={"g": "12"})  # same times, other pictures
+    other = encode("w.mp4", pictures(60, seed=1), options={"g": "12"})  # same times, other images
     os.replace(other, path)
     with pytest.raises(VideoError, match="changed") as caught:
         list(fetch_frames(path, [3], read))

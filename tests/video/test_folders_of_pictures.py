@@ -1,4 +1,4 @@
-"""Folders of pictures as videos: order, times, health, identity, and everything that takes the path of a video."""
+"""Folders of images as videos: order, times, health, identity, and everything that takes the path of a video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keyframe_bench.video.stored_pass import read_stored_pass
 
 
 def scene(n, height=24, width=32, seed=0):
-    """Pictures that all differ, with a change of scene in the middle."""
+    """Images that all differ, with a change of scene in the middle."""
     rng = np.random.default_rng(seed)
     flat = rng.integers(0, 200, (2, 3))
     made = []
@@ -80,7 +80,7 @@ def test_what_cannot_be_read_leaves_a_gap_and_is_named(tmp_path):
     folder = put(tmp_path / "f", [f"a{i:02d}.jpg" for i in range(12)], quality=95)
     (folder / "a03.jpg").write_bytes((folder / "a03.jpg").read_bytes()[:400])
     (folder / "a05.jpg").write_bytes(b"")
-    (folder / "a07.jpg").write_text("no picture")
+    (folder / "a07.jpg").write_text("no image")
     (folder / "a09.jpg").unlink()
     os.mkfifo(folder / "a09.jpg")
     (folder / "a99.jpg").mkdir()
@@ -174,10 +174,10 @@ def test_wrong_options_and_folders(folder, encode, tmp_path):
     for path, options, error, said in (
         *((folder, {"fps": fps}, UsageError, "fps") for fps in (0, -1, float("nan"), float("inf"), "25", True)),
         (folder, {"times": "ptses"}, UsageError, "times"),
-        (film, {"fps": 25}, UsageError, "folders of pictures"),
-        (film, {"times": "names"}, UsageError, "folders of pictures"),
+        (film, {"fps": 25}, UsageError, "folders of images"),
+        (film, {"times": "names"}, UsageError, "folders of images"),
         (tmp_path / "nothing", {"fps": 25}, VideoError, "no such file"),
-        (empty, {"fps": 25}, VideoError, "no picture"),
+        (empty, {"fps": 25}, VideoError, "no image"),
     ):
         with pytest.raises(error, match=said):
             kb.extract(path, "uniform", **options)
@@ -198,7 +198,7 @@ def test_identity_is_names_bytes_and_rate(folder):
         return sha256_of_video(kb.FrameFolder(folder, **options))
 
     before = sha(fps=25)
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not an image")
     assert sha(fps=25) == before == kb.extract(folder, "uniform", fps=25).video.sha256
     assert len({before, sha(fps=24), sha(fps=25, times="names")}) == 3
     (folder / "frame_3.png").rename(folder / "frame_33.png")
@@ -239,7 +239,7 @@ def test_every_picture_is_a_key_frame(folder):
 
 
 def test_tools_that_open_files_say_that_they_cannot(folder):
-    with pytest.raises(UnavailableError, match="folder of pictures"):
+    with pytest.raises(UnavailableError, match="folder of images"):
         read_pass(folder, {"every": [SourceFile(tool="tool")]})
 
 

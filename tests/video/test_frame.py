@@ -45,7 +45,7 @@ def test_odd_and_tiny_pictures(encode, pix_fmt, size) -> None:
         picture = np.full((*size, 3), (200, 100, 50), dtype=np.uint8)
         read_as_written(first_frame(encode("v.nut", [picture], codec="rawvideo", pix_fmt=pix_fmt)), size)
         return
-    # Set by hand: writing 10-bit chroma, libswscale now and then mixes in what lies beyond the picture.
+    # Set by hand: writing 10-bit chroma, libswscale now and then mixes in what lies beyond the image.
     matrix = rgb_matrix(5, full_range=False)
     ycbcr = np.linalg.solve(matrix[:, :3], np.array((200, 100, 50)) - matrix[:, 3])
     raw = av.VideoFrame(size[1], size[0], pix_fmt)
@@ -170,7 +170,7 @@ def test_a_view_outlives_the_reader(encode, pictures) -> None:
 
 
 def test_decoded_pictures_are_freed_as_soon_as_they_are_dropped(encode, pictures) -> None:
-    """Without waiting for Python to collect cycles: that would be hundreds of pictures later."""
+    """Without waiting for Python to collect cycles: that would be hundreds of images later."""
     path, alive = encode("v.mp4", pictures(60)), []
     gc.collect()
     gc.disable()

@@ -50,7 +50,7 @@ def test_ends_and_counts_are_told_in_words() -> None:
     prolonged = judged(np.arange(50) / 25, held=np.arange(50, 100) / 25, declared_duration_s=4.0)
     assert prolonged.decoded_duration_s == pytest.approx(4.0) and not prolonged.truncated_tail, "by empty packets"
     health = judged([0.0, 0.04, 0.08, 0.08, 0.04, 0.12, 0.16], decode_errors=1, corrupt_frames=2, missing_pts=3)
-    told = ["1 packet or picture could not be decoded", "2 frames are damaged", "3 frames have no timestamp"]
+    told = ["1 packet or image could not be decoded", "2 frames are damaged", "3 frames have no timestamp"]
     assert [*told, "1 timestamp steps back", "1 timestamp repeats"] == health.problems[:5]
 
 

@@ -1,4 +1,4 @@
-"""Reading picture files: every format, depth and orientation as RGB, damage as one sentence."""
+"""Reading image files: every format, depth and orientation as RGB, damage as one sentence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WANTED = colours(QUARTERS)
 GRADIENT = np.add.outer(np.arange(40) * 3, np.arange(60) * 2).astype(np.uint8)  # 0 to 235
 COLOURED = np.dstack([GRADIENT, 255 - GRADIENT, QUARTERS[..., 2]])
 OPACITY = np.tile(np.linspace(0, 255, 60).round().astype(np.uint8), (40, 1))
-TURNS = {  # EXIF orientation: what makes a stored picture upright
+TURNS = {  # EXIF orientation: what makes a stored image upright
     1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
     5: lambda p: p.swapaxes(0, 1), 6: lambda p: np.rot90(p, -1), 7: lambda p: np.rot90(p, 2).swapaxes(0, 1),
     8: np.rot90,
@@ -116,7 +116,7 @@ def png_bytes(samples: np.ndarray, bits: int, key: tuple[int, ...]) -> bytes:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_transparent_colour_of_a_png_shows_white(tmp_path, bits, channels) -> None:
     if channels == 3 and bits < 8:
-        pytest.skip("PNG has no such pictures")
+        pytest.skip("PNG has no such images")
     full = 2**bits - 1
     shape = (4, 16) if channels == 1 else (4, 16, 3)
     samples = np.random.default_rng(0).integers(0, full + 1, shape)

@@ -72,7 +72,7 @@ def test_an_empty_packet_is_neither_a_frame_nor_damage() -> None:
     assert reader.times == pytest.approx(np.array([*range(100), *range(100, 173, 12)]) / 25)
     assert (health.decoded_frames, health.empty_packets) == (107, 66)
     assert health.decode_errors == 0 and not health.truncated_tail
-    assert health.gaps == [], "the picture before lasts until the next one"
+    assert health.gaps == [], "the image before lasts until the next one"
     assert health.decoded_duration_s == pytest.approx(173 / 25)
     assert reader.seekable and state_of(reader) != "damaged"
     assert decoded(THEORA) == filtered(THEORA, "select", "1") == 107 and 0 < key_frames(THEORA) < 107

@@ -85,7 +85,7 @@ def test_overwritten_lengths_are_noticed(render, seed) -> None:
     with av.open(str(path)) as container:
         position = [p for p in container.demux(video=0) if p.size][1 + seed * 5].pos
     data = bytearray(path.read_bytes())
-    data[position + 2] ^= 0x5A  # inside the length of the picture's first unit
+    data[position + 2] ^= 0x5A  # inside the length of the image's first unit
     path.write_bytes(data)
     assert not scan_packets(path).trusted
 

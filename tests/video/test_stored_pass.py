@@ -261,7 +261,7 @@ def test_what_a_notebook_defines_is_not_kept(path, store) -> None:
             assert found[kind()][0] == value
     finally:
         del sys.modules["cell_of_test"]
-    assert store.usage().entries == 2, "the pass and the grey pictures"
+    assert store.usage().entries == 2, "the pass and the grey images"
 
 
 def test_rows_depend_on_the_code_of_the_package(monkeypatch, tmp_path) -> None:

@@ -51,11 +51,11 @@ class Autoencoder(Trainable):
         * ``input``: the mix loss between the frames themselves, made as small as the network's input: does the network
           help?
         * ``cross``: the mix loss between the frame and what the network leaves of the reference;
-        * ``feature_mix``: the mix loss between the codes, laid out as pictures with values in 0 to 1;
+        * ``feature_mix``: the mix loss between the codes, laid out as images with values in 0 to 1;
         * ``feature_l1``, ``feature_l2``, ``feature_cos``: mean absolute difference, root of the mean squared one, and 1
           minus the cosine, of the codes.
     threshold : float or "auto"
-        "auto" is the value that belongs to the checkpoint and the space: it was calibrated on pictures without an event
+        "auto" is the value that belongs to the checkpoint and the space: it was calibrated on images without an event
         when the network was trained. The paper's 0.03 has a meaning for ``reconstruction``, ``input`` and ``cross``
         only. With a fixed budget it is searched, and a number is where the search begins.
     min_gap_s : float
@@ -165,12 +165,12 @@ class Autoencoder(Trainable):
         return None
 
     def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:
-        """Return the network's input, and the pictures at the size at which networks are compared."""
+        """Return the network's input, and the images at the size at which networks are compared."""
         assert isinstance(options, AutoencoderOptions)
         return tuple(dict.fromkeys([options.pictures, options.common_pictures]))
 
     def check_options(self, options: TrainerOptions) -> None:
-        """Try a network and a loss of plug-ins on two pictures."""
+        """Try a network and a loss of plug-ins on two images."""
         assert isinstance(options, AutoencoderOptions)
         require_lightning()
         from ...models.contract import check_parts
@@ -178,7 +178,7 @@ class Autoencoder(Trainable):
         check_parts(options.built_network, options.built_loss)
 
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
-        """Train the network to reproduce pictures, and calibrate a threshold for every distance space."""
+        """Train the network to reproduce images, and calibrate a threshold for every distance space."""
         from .learning import fit_autoencoder
 
         return fit_autoencoder(train, validation, session)

@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 QUANTILE = 0.995  # of the distances of frames between which nothing happens
 MARGIN = 2.0  # times which they are a threshold
 NOISE = 1.15  # standard deviation of the simulated sensor, in levels of 255: that of an even +-2
-EXPOSURES = (1.0, 0.98, 0.99, 1.0, 1.01, 1.02)  # of the first simulated picture, and of those compared with it
+EXPOSURES = (1.0, 0.98, 0.99, 1.0, 1.01, 1.02)  # of the first simulated image, and of those compared with it
 _SCENES = 8
-_STRETCH = 16  # consecutive pictures of the quietest stretch
-_RANGE = (0.1, 99.9)  # percentiles of the codes of training pictures
+_STRETCH = 16  # consecutive images of the quietest stretch
+_RANGE = (0.1, 99.9)  # percentiles of the codes of training images
 _RANGE_PICTURES = 48
 
 
 def calibrated(model: Autoencoder, train: Rows, validation: Rows, *, still_camera: bool) -> dict[str, Any]:
     """Return what the extractor `autoencoder` needs to know of the data: a threshold for each of its distance spaces.
 
-    A threshold is `MARGIN` times the `QUANTILE` of the distances between a first picture and later ones in which
-    nothing happens. Those are simulated: validation pictures as a fixed camera would show them again and again, with
+    A threshold is `MARGIN` times the `QUANTILE` of the distances between a first image and later ones in which
+    nothing happens. Those are simulated: validation images as a fixed camera would show them again and again, with
     the noise of a sensor and an exposure that flickers by 2 %. Where the data is a fixed camera, whose own noise can be
-    stronger, the quietest `_STRETCH` validation pictures in a row are another such sequence, and count if they give the
+    stronger, the quietest `_STRETCH` validation images in a row are another such sequence, and count if they give the
     higher value; there without a margin, since something may move in them after all.
 
     Parameters
     ----------
     model : Autoencoder
     train, validation : Rows
-        Pictures that it was trained and validated on, uint8 [N, H, W, 3].
+        Images that it was trained and validated on, uint8 [N, H, W, 3].
     still_camera : bool
         Whether they are frames of videos.
 
@@ -52,7 +52,7 @@ def calibrated(model: Autoencoder, train: Rows, validation: Rows, *, still_camer
 
     Notes
     -----
-    The distance of pictures is ``mix`` with its own defaults whatever a network was trained with, as in
+    The distance of images is ``mix`` with its own defaults whatever a network was trained with, as in
     `keyframe_bench.extractors.autoencoder`.
     """
     low, high = code_range(model, train)
@@ -80,7 +80,7 @@ def _with_margin(quantiles: dict[str, float]) -> dict[str, float]:
 
 
 def code_range(model: Autoencoder, train: Rows) -> tuple[list[float], list[float]]:
-    """Return what the codes of training pictures reach in each channel: their 0.1 and 99.9 percentiles.
+    """Return what the codes of training images reach in each channel: their 0.1 and 99.9 percentiles.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def code_range(model: Autoencoder, train: Rows) -> tuple[list[float], list[float
 
 
 class _Distances:
-    """Distances of later pictures to the first one, in every space."""
+    """Distances of later images to the first one, in every space."""
 
     def __init__(self, model: Autoencoder, low: list[float], high: list[float]) -> None:
         from ...models.encoding import Encoding
@@ -138,7 +138,7 @@ def _still_scenes(pictures: Rows) -> Iterator[NDArray[np.uint8]]:
 
 
 def _quietest(pictures: Rows, length: int) -> NDArray[np.uint8]:
-    """Return the ``length`` pictures in a row that change least from one to the next."""
+    """Return the ``length`` images in a row that change least from one to the next."""
     starts = range(0, len(pictures), _STRETCH)
     singly = (picture for start in starts for picture in pictures[start : start + _STRETCH])
     changes = [float(np.abs(after.astype(np.int16) - before).mean()) for before, after in pairwise(singly)]

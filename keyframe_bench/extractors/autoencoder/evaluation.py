@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, Column] = {
     "ssim": Column("lower", "1", "1 - SSIM"),
     "ms_ssim": Column("lower", "1", "1 - MS-SSIM of the sigma kind"),
     "mix": Column("lower", "1", "mix of MS-SSIM and L1 with its default options"),
-    "psnr": Column("higher", "dB", "peak signal-to-noise ratio, mean over pictures", headline=True),
+    "psnr": Column("higher", "dB", "peak signal-to-noise ratio, mean over images", headline=True),
     "sharpness": Column("none", "1", "variance of the Laplacian of the luma, output / input; below 1 is blurred"),
     "gradient": Column("none", "1", "mean gradient magnitude of the luma, output / input; below 1 is blurred"),
     "chroma_error": Column("lower", "1", "mean absolute error of Cb and Cr, full range 1"),
@@ -36,34 +36,34 @@ COLUMNS: Mapping[str, Column] = {
     "common_loss": Column("lower", "1", "the loss of the training, at a size common to all networks"),
     "common_psnr": Column("higher", "dB", "peak signal-to-noise ratio at a size common to all networks"),
 }
-_PSNR_FLOOR = 1e-10  # mean squared error: equal pictures count as 100 dB
+_PSNR_FLOOR = 1e-10  # mean squared error: equal images count as 100 dB
 _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
 
 
 def evaluate(model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH) -> dict[str, float]:
-    """Return how well ``model`` reconstructs pictures: the `COLUMNS` from "loss" to "ab_error", all finite.
+    """Return how well ``model`` reconstructs images: the `COLUMNS` from "loss" to "ab_error", all finite.
 
     Parameters
     ----------
     model : nn.Module
-        Pictures, float [B, 3, H, W] in 0 to 1, to pictures. It is used in evaluation mode, on the device it is on,
+        Images, float [B, 3, H, W] in 0 to 1, to images. It is used in evaluation mode, on the device it is on,
         and left as it was.
     pictures : uint8 [N, H, W, 3]
         RGB, N at least 1; read batch by batch.
     loss : Loss
         For "loss"; "l2", "ssim", "ms_ssim" and "mix" are those losses with default options.
     batch : int
-        Pictures at a time.
+        Images at a time.
 
     Raises
     ------
     UsageError
-        If there are no pictures, they are not 8-bit RGB, or a reconstruction is not finite.
+        If there are no images, they are not 8-bit RGB, or a reconstruction is not finite.
 
     Notes
     -----
-    Losses and errors are means over pictures. Ratios are of means: the sum over all outputs by the sum over all inputs,
-    so that a flat or grey picture does not decide. Luma, Cb and Cr are those of BT.601 in full range; CIELAB is of sRGB
+    Losses and errors are means over images. Ratios are of means: the sum over all outputs by the sum over all inputs,
+    so that a flat or grey image does not decide. Luma, Cb and Cr are those of BT.601 in full range; CIELAB is of sRGB
     under D65. Reconstructions are not rounded to 8 bits.
     """
     losses = {"loss": loss, **{kind: Loss.registry.build(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
@@ -94,7 +94,7 @@ def evaluate_at(
 ) -> dict[str, float]:
     """Return "common_loss" and "common_psnr": reconstructions at the size of ``originals``, compared with these.
 
-    Losses of networks with inputs of different sizes cannot be compared: small pictures are harder per pixel. Here
+    Losses of networks with inputs of different sizes cannot be compared: small images are harder per pixel. Here
     every reconstruction is resized (bilinear, antialiased) to one size.
 
     Parameters
@@ -104,19 +104,19 @@ def evaluate_at(
     pictures : uint8 [N, h, w, 3]
         At the size of the network's input.
     originals : uint8 [N, H, W, 3]
-        The same pictures in the same order at the common size, resized from their files, not from ``pictures``.
+        The same images in the same order at the common size, resized from their files, not from ``pictures``.
 
     Raises
     ------
     UsageError
-        As in `evaluate`, and if there are not as many originals as pictures.
+        As in `evaluate`, and if there are not as many originals as images.
     """
     from torch.nn.functional import interpolate
 
     _check(pictures)
     _check(originals)
     if len(pictures) != len(originals):
-        raise UsageError(f"{len(pictures)} pictures have {len(originals)} originals; read both from the same data")
+        raise UsageError(f"{len(pictures)} images have {len(originals)} originals; read both from the same data")
     size = originals.shape[1:3]
     means, start = _Sums(), 0
     with _inference(model):
@@ -131,13 +131,13 @@ def evaluate_at(
 
 
 def psnr(output: Tensor, target: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio in dB, [B], of pictures [B, C, H, W] in 0 to 1; at most 100."""
+    """Return the peak signal-to-noise ratio in dB, [B], of images [B, C, H, W] in 0 to 1; at most 100."""
     error = (output - target).square().mean(dim=(1, 2, 3))
     return -10 * error.clamp(min=_PSNR_FLOOR).log10()
 
 
 class _Sums:
-    """Sums over pictures, by name."""
+    """Sums over images, by name."""
 
     def __init__(self) -> None:
         self.total: dict[str, float] = {}
@@ -149,7 +149,7 @@ class _Sums:
 
 
 def _reconstructions(model: nn.Module, pictures: Rows, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield pictures and their reconstructions, float32 [B, 3, H, W], batch by batch."""
+    """Yield images and their reconstructions, float32 [B, 3, H, W], batch by batch."""
     import torch
 
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
@@ -157,11 +157,11 @@ def _reconstructions(model: nn.Module, pictures: Rows, batch: int) -> Iterator[t
         source = _floats(pictures[start : start + batch]).to(device)
         output = model(source).float()
         if output.shape != source.shape:
-            raise UsageError(f"the network makes {list(output.shape)} of pictures {list(source.shape)}")
+            raise UsageError(f"the network makes {list(output.shape)} of images {list(source.shape)}")
         bad = ~output.isfinite().flatten(1).all(dim=1)
         if bad.any():
             first = start + int(bad.nonzero()[0])
-            raise UsageError(f"the reconstruction of picture {first} is not finite; train the network again")
+            raise UsageError(f"the reconstruction of image {first} is not finite; train the network again")
         yield source, output
 
 
@@ -183,21 +183,21 @@ def _inference(model: nn.Module) -> Iterator[None]:
 def _check(pictures: Rows) -> None:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
         raise UsageError(
-            f"pictures to be evaluated are uint8 [N, height, width, 3], not {pictures.dtype} {list(pictures.shape)}"
+            f"images to be evaluated are uint8 [N, height, width, 3], not {pictures.dtype} {list(pictures.shape)}"
         )
     if len(pictures) == 0:
-        raise UsageError("there are no pictures to evaluate; give the data at least one for validation")
+        raise UsageError("there are no images to evaluate; give the data at least one for validation")
 
 
 def _floats(pictures: NDArray[np.uint8]) -> Tensor:
-    """Return 8-bit pictures [B, H, W, 3] as float32 [B, 3, H, W] in 0 to 1."""
+    """Return 8-bit images [B, H, W, 3] as float32 [B, 3, H, W] in 0 to 1."""
     import torch
 
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 def _amounts(pictures: Tensor) -> dict[str, Tensor]:
-    """Return how much edge and colour pictures [B, 3, H, W] hold, each [B]."""
+    """Return how much edge and colour images [B, 3, H, W] hold, each [B]."""
     luma = ycbcr(pictures)[:, 0]  # [B, H, W]
     inner = luma[:, 1:-1, 1:-1]
     around = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
@@ -225,7 +225,7 @@ def ycbcr(pictures: Tensor) -> Tensor:
 
 
 def lab(pictures: Tensor) -> Tensor:
-    """Return L*, a* and b*, [B, 3, H, W], of sRGB pictures in 0 to 1 under D65 (IEC 61966-2-1, CIE 15)."""
+    """Return L*, a* and b*, [B, 3, H, W], of sRGB images in 0 to 1 under D65 (IEC 61966-2-1, CIE 15)."""
     import torch
 
     linear = torch.where(pictures <= 0.04045, pictures / 12.92, ((pictures + 0.055) / 1.055) ** 2.4)
@@ -245,7 +245,7 @@ def _stacked(*channels: Tensor) -> Tensor:
 
 
 def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
-    """Return the `COLUMNS` of the network of ``checkpoint`` on all pictures of ``clips``."""
+    """Return the `COLUMNS` of the network of ``checkpoint`` on all images of ``clips``."""
     import torch
 
     from ...models.checkpoint import with_weights

@@ -1,4 +1,4 @@
-"""Training of an auto-encoder: it learns to reproduce pictures (Chen et al. 2021, section 3.3)."""
+"""Training of an auto-encoder: it learns to reproduce images (Chen et al. 2021, section 3.3)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Reconstruction(LossModule):
 
 
 def as_input(batch: Batch, *, channels_last: bool) -> Tensor:
-    """Return what a network takes of a batch of uint8 [B, H, W, 3] pictures: float32 [B, 3, H, W] in 0 to 1."""
+    """Return what a network takes of a batch of uint8 [B, H, W, 3] images: float32 [B, 3, H, W] in 0 to 1."""
     pictures = batch.rows.permute(0, 3, 1, 2)  # [B, 3, H, W], whose memory is channels_last
     if batch.flips is not None:
         pictures = torch.where(batch.flips[:, None, None, None], pictures.flip(-1), pictures)

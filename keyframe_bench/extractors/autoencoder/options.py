@@ -31,7 +31,7 @@ class AutoencoderOptions(NetworkOptions):
     network, loss : str
         Registered names; their parameters are options too.
     resize : {"stretch", "letterbox", "crop"}
-        How a picture gets the network's shape: all of it with another aspect ratio, all of it between black bars, or
+        How an image gets the network's shape: all of it with another aspect ratio, all of it between black bars, or
         its middle. Frames that the trained network looks at are stretched.
     """
 
@@ -58,7 +58,7 @@ class AutoencoderOptions(NetworkOptions):
         code, macs = " x ".join(map(str, network.code_shape)), f"{network.total_macs / 1e6:,.2f} million"
         return (
             f"input {network.input_height} x {network.input_width}, code {code} ({network.compression:.3g} : 1), "
-            f"{network.total_params:,} parameters, {macs} multiply-accumulates a picture"
+            f"{network.total_params:,} parameters, {macs} multiply-accumulates per image"
         )
 
     @property

@@ -48,11 +48,11 @@ _PICTURES: dict[str, Callable[[], NDArray[np.uint8]]] = {
     "a slow pan": _pan,
     "one frame": lambda: _scenes()[:1],
     "two frames": lambda: _scenes()[6:8],
-    "a static picture": lambda: _scenes()[:1].repeat(12, 0),
-    "a black picture": lambda: np.zeros((12, _HEIGHT, _WIDTH, 3), dtype=np.uint8),
+    "a static image": lambda: _scenes()[:1].repeat(12, 0),
+    "a black image": lambda: np.zeros((12, _HEIGHT, _WIDTH, 3), dtype=np.uint8),
 }
 TYPICAL = ("four scenes", "a slow pan")
-EXTREME = ("one frame", "two frames", "a static picture", "a black picture", "constant features")
+EXTREME = ("one frame", "two frames", "a static image", "a black image", "constant features")
 
 
 def clip_of(extractor: Extractor, kind: str) -> Clip:

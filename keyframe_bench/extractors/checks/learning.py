@@ -29,7 +29,7 @@ def _why_not(extractor: Extractor) -> str:
         return _learns(extractor)
     try:
         if opens_file(extractor.train_needs(tiny_options(extractor))):
-            return "it learns from the video file itself; the clips of the checks are pictures in memory"
+            return "it learns from the video file itself; the clips of the checks are images in memory"
         trial(extractor)
     except UnavailableError as error:
         return str(error)

@@ -115,7 +115,7 @@ def check_inferred_budget(extractor: Extractor) -> None:
 
 @rule()
 def check_extreme_clips(extractor: Extractor) -> None:
-    """One frame, two frames, pictures that never change, and constant features work."""
+    """One frame, two frames, images that never change, and constant features work."""
     for clip, k, result in results(extractor, *EXTREME):
         check_result(extractor, clip, k, result)
 

@@ -33,7 +33,7 @@ def rule(
 
     def why_not(extractor: Extractor) -> str:
         if selects and opens_file(ready(extractor).needs if trained else extractor.needs):
-            return "it opens the video file itself; the clips of the checks are pictures in memory"
+            return "it opens the video file itself; the clips of the checks are images in memory"
         return unless(extractor)
 
     def decorate(check: Check) -> Check:

@@ -27,7 +27,7 @@ class Convergence(Figure):
     options = ("panels",)
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:
-        """Return the picture of cells that hold a ``history``; see `Figure.draw`.
+        """Return the image of cells that hold a ``history``; see `Figure.draw`.
 
         Raises
         ------

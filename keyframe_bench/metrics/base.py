@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip, KeyFrames
+from ..core.errors import UsageError
 from ..core.feature import Feature
 from ..core.registry import Configurable, Registry
 
@@ -57,6 +58,11 @@ class Metric(Configurable, ABC):
     requires: ClassVar[Literal["users", "shots", "events"] | None] = None
     columns: ClassVar[dict[str, Column]] = {}
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "wants" in vars(cls):
+            raise UsageError(f"metric class {cls.__name__} sets `wants`, which is called `requires` now; rename it")
+
     @property
     def needs(self) -> tuple[Feature, ...]:
         """Features that `compute` reads, on every decoded frame."""
@@ -78,11 +84,7 @@ class Metric(Configurable, ABC):
 
     def applies(self, annotation: Annotation | None) -> bool:
         """Say whether the annotation has what ``requires`` names."""
-        if self.requires is None:
-            return True
-        if annotation is None:
-            return False
-        if self.requires == "users":
-            return len(annotation.choosers) > 0
-        spans = annotation.shots if self.requires == "shots" else annotation.events
-        return spans is not None and len(spans) > 0
+        if self.requires is None or annotation is None:
+            return self.requires is None
+        part = annotation.choosers if self.requires == "users" else getattr(annotation, self.requires)
+        return part is not None and len(part) > 0

@@ -2,126 +2,48 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip, KeyFrames
-from ..core.errors import UsageError
-from ..core.feature import Feature
 from ..core.registry import register
-from .base import Column, Metric
-from .distances import GRAY, HUE, HUE_THRESHOLD, GrayDistances, distances_of, hue_distance, share_in_one_bin
-from .matching import Method, matches_per_user, precision_recall_f
+from .base import Column
+from .distances import (
+    HUE_THRESHOLD,
+    FeatureMetric,
+    GrayDistances,
+    HueDistances,
+    distances_of,
+    hue_distance,
+    share_in_one_bin,
+)
+from .matching import matches_per_user, precision_recall_f
 
 
-@dataclass(frozen=True, eq=False)
-class UserScores:
-    """Agreement of one summary with each user; every field is float64 [users].
-
-    Attributes
-    ----------
-    cus_a : share of the user's key frames that are matched, 0 to 1; it is also the recall.
-    cus_e : unmatched key frames of the summary per key frame of the user, 0 or more: it can exceed 1.
-    precision, f : share of the summary that is matched, and F, 0 to 1.
-    """
-
-    cus_a: NDArray[np.float64]
-    cus_e: NDArray[np.float64]
-    precision: NDArray[np.float64]
-    f: NDArray[np.float64]
-
-
-def user_scores(matches: ArrayLike, n_predicted: int, n_users: ArrayLike) -> UserScores:
-    """Return CUS_A, CUS_E (C2), precision and F (C3) of every user.
-
-    An empty summary has 0 in everything.
-
-    Parameters
-    ----------
-    matches : int [users]
-        Matched pairs.
-    n_predicted : int
-        Key frames of the summary.
-    n_users : int [users]
-        Key frames of each user, at least 1: agreement with a user who chose nothing is not defined.
-
-    Raises
-    ------
-    UsageError
-        If a user has no key frames.
-
-    Examples
-    --------
-    >>> scores = user_scores(matches=[1], n_predicted=3, n_users=[1])
-    >>> scores.cus_a.tolist(), scores.cus_e.tolist(), scores.f.tolist()
-    ([1.0], [2.0], [0.5])
-    """
-    own = np.asarray(n_users, dtype=np.int64)
-    if not (own > 0).all():
-        raise UsageError("a user without key frames agrees with nothing; leave them out")
-    precision, recall, f = precision_recall_f(matches, n_predicted, own)
-    spare = (n_predicted - np.asarray(matches, dtype=np.int64)) / own
-    return UserScores(recall, spare, precision, f)
-
-
-def histogram_matches(
-    summary: NDArray[Any], users: NDArray[Any], sizes: list[int], method: Method = "greedy_user_order"
-) -> NDArray[np.int64]:
-    """Return the matched pairs of a summary with every user, int64 [users]: L1 distance of histograms < 0.5.
-
-    Parameters
-    ----------
-    summary : float [K, bins]
-        Histograms of the key frames, each of sum 1.
-    users : float [R, bins]
-        Histograms of the first user's key frames, then of the second's, and so on.
-    sizes : list of int
-        Key frames of each user.
-    method : {"greedy_user_order", "optimal"}
-        The first is the CUS tool's.
-    """
-    return matches_per_user(hue_distance(summary, users) < HUE_THRESHOLD, sizes, method)
-
-
-class _Cus(Metric):
-    """What the two CUS metrics share: ``suffix`` ends their columns, `histograms` gives the rows to compare."""
-
+class _Cus(FeatureMetric):
     version = 2
     requires = "users"
     reference = "deavila2011vsumm"
-    feature: ClassVar[Feature]
-    suffix: ClassVar[str]
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """What histograms are made of."""
-        return (self.feature,)
-
-    @abstractmethod
-    def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
-        """Return one histogram of sum 1 for each of ``frames``, float [len(frames), bins]."""
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:
         """Return the mean of each number over the users with key frames; ``_max`` is the best user's."""
         users = [user.frames for user in (annotation.choosers if annotation else ()) if user.frames is not None]
         if not users:
             return dict.fromkeys(self.columns, 0.0)
-        sizes, n = [len(frames) for frames in users], len(keyframes)
-        summary, theirs = (self.histograms(clip, frames) for frames in (keyframes.frames, np.concatenate(users)))
-        greedy = user_scores(histogram_matches(summary, theirs, sizes), n, sizes)
-        best = user_scores(histogram_matches(summary, theirs, sizes, "optimal"), n, sizes)
-        bound = user_scores(np.minimum(n, sizes), n, sizes)
+        sizes, n, family = [len(frames) for frames in users], len(keyframes), distances_of(clip, self.family)
+        summary, theirs = family.histograms(keyframes.frames), family.histograms(np.concatenate(users))
+        near = hue_distance(summary, theirs) < HUE_THRESHOLD
+        greedy, most = matches_per_user(near, sizes, "greedy_user_order"), matches_per_user(near, sizes)
+        p, r, f = precision_recall_f([greedy, most, np.minimum(n, sizes)], n, sizes)  # [3, users] each
+        spare = (n - np.stack([greedy, most])) / sizes
         values = (
-            *(greedy.cus_a.mean(), greedy.cus_e.mean()),
-            *(greedy.precision.mean(), greedy.precision.max()),
-            *(greedy.cus_a.mean(), greedy.cus_a.max()),
-            *(greedy.f.mean(), bound.f.mean(), greedy.f.max()),
-            *(best.cus_a.mean(), best.cus_e.mean(), best.f.mean(), best.f.max()),
+            *(r[0].mean(), spare[0].mean()),
+            *(p[0].mean(), p[0].max()),
+            *(r[0].mean(), r[0].max()),
+            *(f[0].mean(), f[2].mean(), f[0].max()),
+            *(r[1].mean(), spare[1].mean(), f[1].mean(), f[1].max()),
             share_in_one_bin(np.concatenate([summary, theirs])),
         )
         return dict(zip(self.columns, map(float, values), strict=True))
@@ -154,26 +76,16 @@ class Cus(_Cus):
     The columns ``*_optimal`` use a largest matching instead. Black and white video has no hue: see ``cus_flat``.
     """
 
-    feature = HUE
-    suffix = ""
+    family = HueDistances
     columns = _COLUMNS
-
-    def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the rows of the hue histogram."""
-        return clip[HUE][frames]
 
 
 @register("cus_gray")
 class CusGray(_Cus):
     """The same with 16-bin histograms of grey levels: the variant for video without colour (C2)."""
 
-    feature = GRAY
-    suffix = "_gray"
+    family = GrayDistances
     columns: ClassVar[dict[str, Column]] = {
         f"{name}_gray": Column(column.direction, column.unit, f"{column.about}; grey histograms")
         for name, column in _COLUMNS.items()
     }
-
-    def histograms(self, clip: Clip, frames: NDArray[np.int64]) -> NDArray[Any]:
-        """Return float64 [len(frames), 16]: shares of the pixels in 16 equal ranges of grey."""
-        return distances_of(clip, GrayDistances).histograms(frames)

@@ -19,6 +19,7 @@ from ..core.clip import Clip
 from ..core.feature import Feature
 from ..features.histograms import HueHistogram
 from ..features.pictures import Gray
+from .base import Metric
 
 HUE = HueHistogram(bins=16, height=60, width=80)
 GRAY = Gray(height=18, width=32)
@@ -54,8 +55,6 @@ def hue_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np
     """Return the L1 distance, 0 to 2, of every pair of histograms (float [P, bins], [R, bins]), float64 [P, R]."""
     from scipy.spatial.distance import cdist
 
-    if len(a) == 0 or len(b) == 0:
-        return np.zeros((len(a), len(b)))
     return np.asarray(cdist(a, b, "cityblock"), dtype=np.float64)
 
 
@@ -149,8 +148,12 @@ class FrameDistances(ABC):
         """Return the distance of every pair of frames, float64 [len(a), len(b)]."""
 
     @abstractmethod
+    def histograms(self, frames: NDArray[np.int64]) -> NDArray[Any]:
+        """Return one histogram of sum 1 for each of ``frames``, float [len(frames), 16]."""
+
     def _compare(self, frames: NDArray[np.int64]) -> NDArray[Any]:
         """Return a number that grows with the distance from each of ``frames`` to each judged frame, [B, n]."""
+        return self.between(frames, self.judged)
 
     def nearest(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the distance of every judged frame to the nearest of ``frames`` (one or more), float64 [n]."""
@@ -158,8 +161,7 @@ class FrameDistances(ABC):
 
     def rows(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the feature of ``frames`` as it is, float64 [len(frames), dimensions]."""
-        found = self.array[frames]
-        return np.asarray(found.reshape(len(found), int(np.prod(found.shape[1:]))), dtype=np.float64)
+        return _flat(self.array[frames]).astype(np.float64)
 
     def standard_nearest(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the squared distance to the nearest of ``frames`` (one or more) in standardised numbers, float64 [n].
@@ -184,10 +186,8 @@ class FrameDistances(ABC):
     @cached_property
     def _scaling(self) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
         """Which dimensions vary, their means, and one over their standard deviations."""
-        n = len(self.judged)
-        varies = np.any(
-            [(self.rows(part) != self.rows(self.judged[:1])).any(axis=0) for part in self._chunks()], axis=0
-        )
+        n, first = len(self.judged), self.rows(self.judged[:1])
+        varies = np.any([(self.rows(part) != first).any(axis=0) for part in self._chunks()], axis=0)
         mean = sum(self.rows(part).sum(axis=0) for part in self._chunks()) / n
         squares = sum(((self.rows(part) - mean) ** 2).sum(axis=0) for part in self._chunks())
         return varies, mean[varies], np.sqrt(n / squares[varies])
@@ -213,12 +213,9 @@ class HueDistances(FrameDistances):
         """Return the L1 distance, 0 to 2."""
         return hue_distance(self.array[a], self.array[b])
 
-    def _compare(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
-        return hue_distance(self.rows(frames), self._judged_rows)
-
-    @cached_property
-    def _judged_rows(self) -> NDArray[np.float64]:
-        return self.rows(self.judged)
+    def histograms(self, frames: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the rows of the feature."""
+        return self.array[frames]
 
 
 class GrayDistances(FrameDistances):
@@ -233,6 +230,11 @@ class GrayDistances(FrameDistances):
     def between(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the RMS difference, 0 to 255."""
         return gray_distance(self.array[a], self.array[b])
+
+    def histograms(self, frames: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the shares of the pixels in 16 equal ranges of grey."""
+        bins = _flat(self.array[frames]) // 16 + 16 * np.arange(len(frames))[:, None]
+        return np.bincount(bins.ravel(), minlength=16 * len(frames)).reshape(-1, 16) / GRAY_PIXELS
 
     def nearest(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the RMS difference to the nearest."""
@@ -254,25 +256,23 @@ class GrayDistances(FrameDistances):
             found[here] = rows[which[here] - part.start, here]
         return found
 
-    def histograms(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the shares of the pixels in 16 equal ranges of grey, float64 [len(frames), 16]."""
-        found = [rows for _, rows in self._histogram_cache.parts(frames, self._count)]
-        return np.concatenate([np.zeros((0, 16)), *found])
-
-    @cached_property
-    def _histogram_cache(self) -> RowCache:
-        return RowCache(16, np.float64)
-
-    def _count(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
-        bins = self.array[frames].reshape(len(frames), -1) // 16 + 16 * np.arange(len(frames))[:, None]
-        return np.bincount(bins.ravel(), minlength=16 * len(frames)).reshape(-1, 16) / GRAY_PIXELS
-
     def _compare(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
         return self._images.squared_distances(_centred(self.array[frames]))
 
     @cached_property
     def _images(self) -> _Rows:
         return _Rows(_centred(self.array[self.judged]))
+
+
+class FeatureMetric(Metric):
+    """A metric by one feature, that of ``family``."""
+
+    family: ClassVar[type[FrameDistances]]
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """The family's feature."""
+        return (self.family.feature,)
 
 
 _known: WeakKeyDictionary[Clip, dict[type[FrameDistances], FrameDistances]] = WeakKeyDictionary()
@@ -292,13 +292,16 @@ def _least(parts: Iterator[tuple[slice, NDArray[Any]]]) -> NDArray[np.float64]:
     return least
 
 
+def _flat(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows.reshape(len(rows), int(np.prod(rows.shape[1:])))
+
+
 def _centred(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return levels - 128 as float32 [images, pixels].
 
     Products of two images are then whole numbers, and their sums over at most 1024 pixels stay below 2^24: exact.
     """
-    flat = images.reshape(len(images), int(np.prod(images.shape[1:])))
-    result: NDArray[np.float32] = np.subtract(flat, 128, dtype=np.float32)
+    result: NDArray[np.float32] = np.subtract(_flat(images), 128, dtype=np.float32)
     return result
 
 

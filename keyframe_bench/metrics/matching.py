@@ -113,17 +113,12 @@ def _most_pairs(allowed: NDArray[np.bool_], sizes: Sequence[int]) -> NDArray[np.
 
 
 def _greedy_user_order(allowed: NDArray[np.bool_], sizes: Sequence[int]) -> NDArray[np.bool_]:
-    """Return which references are matched, bool [R]. The n-th references of all users choose at the same time."""
-    matched = np.zeros(allowed.shape[1], dtype=bool)
-    lengths = np.asarray(sizes, dtype=np.int64)
-    starts = np.cumsum(lengths) - lengths
-    free = np.ones((len(lengths), len(allowed)), dtype=bool)
-    for turn in range(int(lengths.max())):
-        user = np.flatnonzero(lengths > turn)
-        reference = starts[user] + turn
-        can = free[user] & allowed.T[reference]
-        first = can.argmax(axis=1)
-        hit = can[np.arange(len(user)), first]
-        matched[reference[hit]] = True
-        free[user[hit], first[hit]] = False
+    """Return which references are matched, bool [R]."""
+    matched, taken = np.zeros(allowed.shape[1], dtype=bool), set()
+    candidates = [np.flatnonzero(column).tolist() for column in allowed.T]
+    for r, user in enumerate(_owners(sizes).tolist()):
+        first = next((p for p in candidates[r] if (user, p) not in taken), None)
+        if first is not None:
+            matched[r] = True
+            taken.add((user, first))
     return matched

@@ -27,7 +27,7 @@ def most_in_time(
     """Return the size of a largest one-to-one matching with each user at each tolerance, int64 [tolerances, users].
 
     In time, giving every frame of a user, from first to last, the first free key frame within the tolerance is one of
-    the largest matchings: what it leaves free is no better for later frames. All users and tolerances go in step.
+    the largest matchings: what it leaves free is no better for later frames.
 
     Parameters
     ----------
@@ -37,21 +37,23 @@ def most_in_time(
         Largest gap of a pair, in seconds, inclusive to the microsecond.
     """
     keys = np.sort(times)
-    sizes = np.array([len(user) for user in users], dtype=np.int64)
-    reach = np.asarray(tolerances, dtype=np.float64)[:, None, None] + _HALF_MICROSECOND
-    table = np.full((len(users), int(sizes.max(initial=0))), np.inf)  # padded by times that no key frame reaches
-    for row, user in zip(table, users, strict=True):
-        row[: len(user)] = np.sort(user)
-    low = np.searchsorted(keys, table - reach, side="left")
-    high = np.where(np.isinf(table), 0, np.searchsorted(keys, table + reach, side="right"))
-    free = np.zeros(low.shape[:2], dtype=np.int64)
-    found = np.zeros(low.shape[:2], dtype=np.int64)
-    for turn in range(table.shape[1]):
-        here = np.maximum(free, low[:, :, turn])
-        match = here < high[:, :, turn]
-        free = np.where(match, here + 1, free)
-        found += match
-    return found
+    reach = np.asarray(tolerances, dtype=np.float64)[:, None] + _HALF_MICROSECOND
+    found = []
+    for user in users:
+        wanted = np.sort(user)
+        low, high = np.searchsorted(keys, wanted - reach), np.searchsorted(keys, wanted + reach, side="right")
+        found.append([_in_turn(*ranges) for ranges in zip(low.tolist(), high.tolist(), strict=True)])
+    return np.array(found, dtype=np.int64).reshape(len(users), len(tolerances)).T
+
+
+def _in_turn(low: list[int], high: list[int]) -> int:
+    """Return how many of the ranges low to high - 1, in order of both ends, get a number of their own, the least."""
+    free = n = 0
+    for first, end in zip(low, high, strict=True):
+        here = max(free, first)
+        if here < end:
+            free, n = here + 1, n + 1
+    return n
 
 
 def nearest_first_in_time(

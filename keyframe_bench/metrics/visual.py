@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip, KeyFrames
-from ..core.feature import Feature
 from ..core.registry import register
-from .base import Column, Metric
+from .base import Column
 from .distances import (
     GRAY_PIXELS,
+    FeatureMetric,
     FrameDistances,
     GrayDistances,
     HueDistances,
@@ -38,15 +38,8 @@ _AT_A_TIME = 512  # key frames, so that memory grows with their number, not with
 Frames = NDArray[np.int64]
 
 
-class FeatureMetric(Metric):
-    """A metric by one feature, that of ``family``; without key frames all its columns are 0."""
-
-    family: ClassVar[type[FrameDistances]]
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """The family's feature."""
-        return (self.family.feature,)
+class _OfKeyFrames(FeatureMetric):
+    """A metric whose columns are all 0 without key frames."""
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
         """Return the columns."""
@@ -60,7 +53,7 @@ class FeatureMetric(Metric):
         """Return the value of each column for one or more key frames."""
 
 
-class _Coverage(FeatureMetric):
+class _Coverage(_OfKeyFrames):
     def measure(self, distances: FrameDistances, frames: Frames) -> tuple[float, ...]:
         """Return the share of frames nearer than the threshold."""
         return ((distances.nearest(frames) < distances.threshold).mean(),)
@@ -86,7 +79,7 @@ class CoverageGray(_Coverage):
     }
 
 
-class _Fidelity(FeatureMetric):
+class _Fidelity(_OfKeyFrames):
     reference = "chang1999fidelity"
 
     def measure(self, distances: FrameDistances, frames: Frames) -> tuple[float, ...]:
@@ -121,7 +114,7 @@ class FidelityGray(_Fidelity):
     }
 
 
-class _Representativeness(FeatureMetric):
+class _Representativeness(_OfKeyFrames):
     reference = "zhou2018drdsn"
 
     def measure(self, distances: FrameDistances, frames: Frames) -> tuple[float, ...]:
@@ -154,7 +147,7 @@ class RepresentativenessGray(_Representativeness):
     }
 
 
-class _Redundancy(FeatureMetric):
+class _Redundancy(_OfKeyFrames):
     version = 2
 
     def measure(self, distances: FrameDistances, frames: Frames) -> tuple[float, ...]:
@@ -195,7 +188,7 @@ class RedundancyGray(_Redundancy):
     }
 
 
-class _Diversity(FeatureMetric):
+class _Diversity(_OfKeyFrames):
     reference = "zhou2018drdsn"
 
     def measure(self, distances: FrameDistances, frames: Frames) -> tuple[float, ...]:
@@ -240,7 +233,7 @@ class DiversityGray(_Diversity):
 
 
 @register("srd")
-class ShotReconstruction(FeatureMetric):
+class ShotReconstruction(_OfKeyFrames):
     """Mean PSNR of the skipped frames, reconstructed from the key frames around them in time (C4).
 
     A frame between two key frames is their linear blend by presentation time, one before the first or after the last is
@@ -302,8 +295,5 @@ class Degenerate(FeatureMetric):
 
     def compute(self, keyframes: KeyFrames, clip: Clip, annotation: Annotation | None) -> dict[str, float]:  # noqa: ARG002 - interface
         """Return the share, for an empty summary too."""
-        return dict(zip(self.columns, self.measure(distances_of(clip, self.family), keyframes.frames), strict=True))
-
-    def measure(self, distances: FrameDistances, frames: Frames) -> tuple[float, ...]:  # noqa: ARG002 - of the video
-        """Return the share of flat histograms."""
-        return (share_in_one_bin(distances.rows(distances.judged)),)
+        distances = distances_of(clip, self.family)
+        return dict.fromkeys(self.columns, share_in_one_bin(distances.histograms(distances.judged)))

@@ -1,6 +1,7 @@
 """What holds for every metric, those of later files too."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,8 +30,7 @@ def _standard(metric, clip):
 def test_exactly_its_columns_all_finite_floats(name, chosen, noisy_clip, summary_of, annotated):
     metric = Metric.registry.build(name)
     _standard(metric, noisy_clip)
-    users = [[3, 30], [], [59]]
-    annotation = annotated(noisy_clip, *users, shots=[[0, 20], [20, 60]])
+    annotation = annotated(noisy_clip, [3, 30], [], [59], shots=[[0, 20], [20, 60]])
     result = metric.compute(summary_of(noisy_clip, chosen), noisy_clip, annotation)
     assert set(result) == set(metric.columns)
     assert all(type(value) is float and np.isfinite(value) for value in result.values())
@@ -54,7 +54,7 @@ def test_column_names_are_short_identifiers_and_unique():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_wants_an_annotation_is_not_applied_without(name, make_clip, annotated):
+def test_what_requires_an_annotation_is_not_applied_without(name, make_clip, annotated):
     metric = Metric.registry.build(name)
     assert metric.applies(None) == (metric.requires is None)
     assert metric.applies(annotated(make_clip(5))) == (metric.requires is None)
@@ -64,3 +64,33 @@ def test_the_comparison_table_stays_readable():
     headline = {c for name in NAMES for c, column in Metric.registry.get(name).columns.items() if column.headline}
     assert {"cus_a", "cus_e", "f1_1s", "shot_recall", "coverage_gray", "n_keyframes", "total_s"} <= headline
     assert len(headline) <= 13
+
+
+def test_a_metric_that_says_wants_is_refused(cli, own_registry, tmp_path):
+    file = tmp_path / "old.py"
+    lines = ["import keyframe_bench as kb", '@kb.register("old")', "class Old(kb.Metric):", '    wants = "users"']
+    file.write_text("\n".join([*lines, "    def compute(self, keyframes, clip, annotation):", "        return {}", ""]))
+    status, _, err = cli("list", "--plugin", file)
+    assert status == 2 and err.count("\n") == 1 and "`requires`" in err and "Old" in err
+
+
+@pytest.mark.parametrize(
+    ("n", "duration_s", "frames", "expected"),
+    [
+        (600, 60.0, [0, 100, 200], [3, 0.995, 200, 3]),
+        (600, 60.0, [], [0, 1, 600, 0]),
+        (1, 0.0, [0], [1, 0, 1, 0]),  # of unknown duration
+    ],
+)
+def test_compression_by_hand(make_clip, score, n, duration_s, frames, expected):
+    clip = make_clip(n)
+    clip = replace(clip, video=replace(clip.video, duration_s=duration_s))
+    assert list(score("compression", clip, frames).values()) == pytest.approx(expected)
+
+
+def test_cost_by_hand_and_what_was_not_measured_is_zero(make_clip, score):
+    clip = make_clip(300)
+    given = {"decode_s": 1.0, "features_s": 0.5, "select_s": 0.25, "peak_mb": 120.0}
+    found = score("cost", clip, [1], cost={**given, "other_s": 9.0})
+    assert found == pytest.approx({**given, "total_s": 1.75, "frames_per_s": 300 / 1.75})
+    assert set(score("cost", clip, [1]).values()) == {0.0}

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from keyframe_bench.features.histograms import hue_histogram
-from keyframe_bench.metrics.cus import histogram_matches, user_scores
 
 RED, GREEN, BLUE, CYAN, PINK = (np.eye(16, dtype=np.float32)[i] for i in (0, 5, 10, 8, 14))
 
@@ -40,12 +39,12 @@ def test_by_hand(make_clip, score, annotated, hue, chosen, users, expected):
 
 
 @pytest.mark.parametrize("pixels", [4800, 84480])
-def test_rounding_of_histograms_does_not_move_the_limit(pixels):
-    for k in range(1, 200):
-        for moved, matches in ((pixels // 4, 0), (pixels // 4 - 1, 1)):
-            counts = np.array([[k, pixels - k], [k + moved, pixels - k - moved]])
-            rows = (counts / pixels).astype(np.float32)
-            assert histogram_matches(rows[:1], rows[1:], [1])[0] == matches
+def test_rounding_of_histograms_does_not_move_the_limit(make_clip, score, annotated, pixels):
+    for k in range(1, 200, 3):
+        for moved, matched in ((pixels // 4, 0), (pixels // 4 - 1, 1)):
+            hue = np.array([[k, pixels - k], [k + moved, pixels - k - moved]]) @ np.eye(2, 16) / pixels
+            clip = make_clip(2, hue=hue)
+            assert score("cus", clip, [0], annotated(clip, [1]))["cus_a"] == matched
 
 
 @pytest.mark.parametrize("name", ["cus", "cus_gray", "temporal"])
@@ -87,7 +86,7 @@ def official_rounding(values):
 
 
 @pytest.mark.data
-def test_official_example_is_reproduced(data_root):
+def test_official_example_is_reproduced(make_clip, score, annotated, data_root):
     import cv2
 
     root = data_root / "vsumm" / "cus_example"
@@ -102,14 +101,16 @@ def test_official_example_is_reproduced(data_root):
     means = {"VSUMM1": [], "VSUMM2": []}
     for video, names in folders.items():
         users = [histograms(root / video / name) for name in names if name.startswith("user")]
-        sizes = [len(u) for u in users]
         for approach, name in enumerate(means, start=1):
-            summary = histograms(root / video / name)
-            scores = user_scores(histogram_matches(summary, np.concatenate(users), sizes), len(summary), sizes)
-            for user, got in enumerate(zip(scores.cus_a, scores.cus_e, strict=True), start=1):
-                assert tuple(round(x, 2) for x in got) == expected[video, f"UserSummary{user}_Approach{approach}"]
+            summary, found = histograms(root / video / name), []
+            for number, user in enumerate(users, start=1):
+                clip = make_clip(len(summary) + len(user), hue=np.concatenate([summary, user]))
+                numbers = score("cus", clip, range(len(summary)), annotated(clip, range(len(summary), len(clip))))
+                found.append((numbers["cus_a"], numbers["cus_e"]))
+                printed = expected[video, f"UserSummary{number}_Approach{approach}"]
+                assert tuple(round(x, 2) for x in found[-1]) == printed
                 pairs += 1
-            mean = (official_rounding(scores.cus_a), official_rounding(scores.cus_e))
+            mean = tuple(official_rounding(values) for values in zip(*found, strict=True))
             assert mean == expected[video, f"Approach{approach}"]
             means[name].append(mean)
     assert pairs == 20

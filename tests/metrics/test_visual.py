@@ -73,12 +73,6 @@ def test_blends_follow_presentation_times(make_clip, score):
     assert score("srd", early, [0, 2])["srd_db"] == pytest.approx(psnr(80))
 
 
-def test_the_scale_and_the_zero_of_a_feature_do_not_matter_to_representativeness(make_clip, score):
-    dark = np.random.default_rng(4).integers(0, 80, (30, 18, 32), dtype=np.uint8)
-    a, b = (score("representativeness_gray", make_clip(30, gray=g), [3, 9, 20]) for g in (dark, 2 * dark + 7))
-    assert a == pytest.approx(b, abs=1e-6)
-
-
 @given(SEEDS)
 @settings(max_examples=25, deadline=None)
 def test_more_key_frames_show_no_less_and_all_show_all(make_clip, score, seed):
@@ -90,41 +84,6 @@ def test_more_key_frames_show_no_less_and_all_show_all(make_clip, score, seed):
         few, more, everything = (score(name, clip, np.sort(order[:k])) for k in (3, 9, 30))
         for column in few:
             assert 0 <= few[column] <= more[column] <= everything[column] == 1.0
-
-
-@given(st.integers(2, 8), SEEDS)
-@settings(max_examples=40, deadline=None)
-def test_ranges_and_what_a_repetition_does(make_clip, score, k, seed):
-    rng = np.random.default_rng(seed)
-    gray, hue = rng.integers(0, 256, (k, 18, 32), dtype=np.uint8), rng.dirichlet(np.full(16, 0.3), k)
-    gray[rng.random(k) < 0.3] = 0
-    clip = make_clip(2 * k, gray=np.concatenate([gray, gray]), hue=np.concatenate([hue, hue]))
-    for name in BETWEEN:
-        (once,), (twice,) = (score(name, clip, range(m)).values() for m in (k, 2 * k))
-        assert 0 <= once <= 1
-        assert twice == pytest.approx(1, abs=1e-6) if "redundancy" in name else twice <= once + 1e-9
-
-
-@given(SEEDS, st.integers(2, 70))
-@settings(max_examples=40, deadline=None)
-def test_a_reconstruction_is_within_bounds_and_the_same_backwards(make_clip, score, seed, k):
-    rng = np.random.default_rng(seed)
-    gray, times = rng.integers(0, 256, (80, 18, 32), dtype=np.uint8), np.cumsum(rng.random(80) + 0.01)
-    forth, back = make_clip(80, gray=gray, times=times), make_clip(80, gray=gray[::-1].copy(), times=-times[::-1])
-    frames = np.sort(rng.choice(80, k, replace=False))
-    found = score("srd", forth, frames)
-    assert all(0 <= value <= PERFECT_DB for value in found.values())
-    assert score("srd", back, np.sort(79 - frames))["srd_db"] == pytest.approx(found["srd_db"], abs=1e-6)
-
-
-@pytest.mark.parametrize(("n", "frames"), [(7, []), (7, [0]), (7, [0, 5, 6]), (7, range(7)), (1, [0])])
-def test_static_and_colourless_video(make_clip, score, n, frames):
-    clip = make_clip(n)  # black
-    for name in COVERING:
-        assert set(score(name, clip, frames).values()) == {float(len(frames) > 0)}
-    for name in BETWEEN:
-        repeats = float(len(frames) > 1 and "redundancy" in name)
-        assert list(score(name, clip, frames).values()) == [repeats]
 
 
 def test_long_videos_are_judged_by_evenly_spaced_frames_and_every_key_frame(make_clip, score):

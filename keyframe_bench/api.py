@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from .core.clip import KeyFrames, VideoInfo
 from .core.errors import OutputError, UnavailableError, UsageError
 from .core.files import make_hidden_folder, printable, remove_leftovers
-from .extractors._inferred import unsupported
-from .extractors.asked import Asked
+from .extractors.asked import Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
 from .report.key_clips import clips_of, write_key_clips

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from .api import Extraction, extract
 from .core.clip import Clip, KeyFrames, watched
 from .core.errors import UsageError
-from .extractors._inferred import Inferred, what_decided
-from .extractors.asked import Asked
+from .extractors.asked import Asked, Inferred, what_decided
 from .extractors.base import Extractor, rank_of
 from .video.frame_folder import VideoPath
 from .video.onepass import Progress

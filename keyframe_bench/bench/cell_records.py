@@ -13,7 +13,7 @@ from ..core.annotation import Annotation
 from ..core.cells import FORMAT, HUMAN, Cell
 from ..core.feature import opens_file
 from ..core.grammar import Budget
-from ..extractors._inferred import budget_features
+from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..features.change import PixelDifference
 from ..metrics.base import Metric

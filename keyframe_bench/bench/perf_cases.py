@@ -20,9 +20,8 @@ from ..core.feature import opens_file
 from ..core.grammar import Budget
 from ..core.processes import Finished, run_watched
 from ..core.registry import parameters_of, plugin_files
-from ..extractors._inferred import unsupported
 from ..extractors._peers import absence, ask, ffmpeg_program, run_tool, time_limit, version_of, workplace
-from ..extractors.asked import Asked
+from ..extractors.asked import Asked, unsupported
 from ..extractors.base import Extractor
 from ..extractors.ffmpeg_scene import FfmpegScene
 from ..extractors.ffmpeg_thumbnail import FfmpegThumbnail

@@ -15,7 +15,7 @@ from ..core.files import digest
 from ..core.grammar import Budget
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
-from ..extractors._inferred import budget_features
+from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric

@@ -13,7 +13,7 @@ from ..core.feature import opens_file
 from ..core.grammar import Budget, Sampling, Split
 from ..core.registry import Parameter, Range
 from ..datasets.base import Dataset
-from ..extractors._inferred import unsupported
+from ..extractors.asked import unsupported
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..training.options import TrainerOptions

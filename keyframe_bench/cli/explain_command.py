@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ..core.errors import UsageError
 from ..core.files import one_line
 from ..explanation import Explanation, explain
-from ..extractors._inferred import COVERAGE
+from ..extractors.asked import COVERAGE
 from .commands import Arguments, counted
 from .extract_command import extraction_options
 from .progress import video_progress

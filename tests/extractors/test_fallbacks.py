@@ -7,7 +7,7 @@ from keyframe_bench.core.clip import KeyFrames
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.core.grammar import Budget
 from keyframe_bench.core.registry import register
-from keyframe_bench.extractors._inferred import budget_features, run_at_budget
+from keyframe_bench.extractors.asked import budget_features, run_at_budget
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor
 from keyframe_bench.extractors.checks import CHECKS
 from keyframe_bench.video.arrays import clip_from_images

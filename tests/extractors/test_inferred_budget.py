@@ -12,7 +12,7 @@ from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.errors import ContractError, UsageError
 from keyframe_bench.core.grammar import Budget
 from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors._inferred import (
+from keyframe_bench.extractors.asked import (
     COVERAGE,
     Inferred,
     budget_features,

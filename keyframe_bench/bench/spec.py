@@ -179,7 +179,7 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
         unused = [name for name in given if not (spec.everything or name in named or name in CONTROLS)]
         if unused:
             raise UsageError(
-                f"{option}.{unused[0]} is given but {unused[0]!r} is not among extractors={','.join(named)}"
+                f"{option}.{unused[0]} is given, but {unused[0]!r} is not among extractors={','.join(named)}"
             )
     names = [*named, *(registry.entries() if spec.everything else ())]
     found, left_out = [], []

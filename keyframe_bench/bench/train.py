@@ -262,7 +262,7 @@ def _check_plain(name: str, what: str, value: object) -> None:
     try:
         canonical_json(value)
     except (TypeError, ValueError) as error:
-        raise ContractError(f"{what} of {name!r} is no plain data of finite numbers: {error}") from error
+        raise ContractError(f"{what} of {name!r} is not plain data with finite numbers: {error}") from error
 
 
 def _session(

@@ -141,7 +141,7 @@ def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[
     if not found:
         known = [known for rows in names.values() for known in rows]
         hint = suggestion(name, known, "keyframe-bench list shows what there is")
-        raise UsageError(f"there is nothing called {name!r}; {hint} (a plug-in file needs --plugin FILE)")
+        raise UsageError(f"nothing is called {name!r}; {hint} (a plug-in file needs --plugin FILE)")
     return found
 
 

@@ -102,7 +102,7 @@ def _check_name(name: str) -> None:
             f"{name!r} cannot name an extractor; use lower-case letters, digits and underscores, such as my_method"
         )
     if name in _RESERVED:
-        raise UsageError(f"{name!r} means something else on the command line; choose another name, such as my_{name}")
+        raise UsageError(f"{name!r} is reserved on the command line; choose another name, such as my_{name}")
     taken = base.Extractor.registry.entries().get(name)
     if taken is not None:
         raise UsageError(f"extractor {name!r} exists already, in {taken.origin}; choose another name")

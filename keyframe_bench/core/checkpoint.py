@@ -54,7 +54,7 @@ class Checkpoint:
             try:
                 canonical_json(value)
             except (TypeError, ValueError) as error:
-                return f"its {name} is no plain data of finite numbers ({error})"
+                return f"its {name} is not plain data with finite numbers ({error})"
         return ""
 
     def write(self, path: Path) -> None:

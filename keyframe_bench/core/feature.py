@@ -94,7 +94,7 @@ class Feature(Configurable, ABC):
         owner = self.registry.owner(self.name)
         if owner not in (None, type(self)):
             mine, its = (f"{cls.__module__}.{cls.__qualname__}" for cls in (type(self), owner))
-            raise ContractError(f"feature {self.name!r} is {its}, and {mine} bears its name; register it under another")
+            raise ContractError(f"feature {self.name!r} is {its}, and {mine} has its name; register it under another")
         return f"{self.name}@{self.version}({','.join(f'{name}={value}' for name, value in self.key_params.items())})"
 
     @property

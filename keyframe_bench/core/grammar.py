@@ -15,7 +15,7 @@ _BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min), inferred, inferr
 _LARGEST = 1e9
 _NUMBERS = {"count": r"(\d+)", "share": r"(\d+(?:\.\d+)?)%", "per_minute": r"(\d+(?:\.\d+)?)/min"}
 _WORDS = ("free", "inferred", "inferred-coverage")
-_SAMPLING_HELP = "use every, every3 (each third frame) or 2fps"
+_SAMPLING_HELP = "use every, every3 (every third frame) or 2fps"
 _SPLIT_HELP = "use temporal:0.8, videos:0.8, frames:0.8, kfold:5, given, or the path of a FILE.json"
 _MOST_FOLDS = 1000
 

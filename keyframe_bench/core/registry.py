@@ -222,7 +222,7 @@ class Registry(Generic[T]):
         Built-in and installed classes take precedence, whatever the import order.
         """
         if name in self.reserved:
-            raise UsageError(f"{self.kind} name {name!r} means something else in results; choose another")
+            raise UsageError(f"{self.kind} name {name!r} is reserved in results; choose another")
         origin = cls.__module__
         if not origin.startswith(f"{self.package.partition('.')[0]}."):
             self.discover(_top(origin))
@@ -325,7 +325,7 @@ def register(name: str) -> Callable[[type[T]], type[T]]:
         registry = getattr(cls, "registry", None)
         if not isinstance(registry, Registry):
             raise TypeError(
-                f"{cls.__name__} is no Extractor, Feature, Metric, Dataset, Network or Loss; derive it from one of them"
+                f"{cls.__name__} is not an Extractor, Feature, Metric, Dataset, Network or Loss; derive from one"
             )
         with contextlib.suppress(NameError):  # an annotation may use a name that the file defines further down
             parameters_of(cls)  # report an invalid signature in the file that has it

@@ -40,7 +40,7 @@ def network_of(record: Mapping[str, Any]) -> Network:
         known = parameters_of(Network.registry.get(name))
         return Network.registry.build(name, {key: value for key, value in options.items() if key in known})
     except KeyframeBenchError as error:
-        raise UsageError(f"a checkpoint names a network that is not here ({error})") from error
+        raise UsageError(f"a checkpoint names a network that is not installed ({error})") from error
 
 
 def network_id(checkpoint: str | Path) -> str:

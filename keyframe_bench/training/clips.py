@@ -135,6 +135,8 @@ class Rows:
             rows = np.take(self._opened(video), index[here, 1], axis=0)
             found = np.empty((len(index), *rows.shape[1:]), rows.dtype) if found is None else found
             if rows.shape[1:] != found.shape[1:]:
-                raise ContractError(f"rows of {list(rows.shape[1:])} and of {list(found.shape[1:])} make no one array")
+                raise ContractError(
+                    f"rows of {list(rows.shape[1:])} and of {list(found.shape[1:])} do not fit into one array"
+                )
             found[here] = rows
         return np.zeros((0, *self.shape[1:]), self.dtype) if found is None else found

@@ -130,4 +130,4 @@ def _by_decoding(path: str | Path, wanted: list[int], read: Pass) -> Iterator[Fr
                 yield frame
             if not missing:
                 return
-    raise VideoError(path, f"frame {min(missing.values())} does not decode, or not any more")
+    raise VideoError(path, f"frame {min(missing.values())} no longer decodes")

@@ -140,7 +140,7 @@ def read_pictures(
     with quiet_pillow():
         for ordinal, frame in _side_by_side(find, wanted, lambda found: found[1].held_bytes if found[1] else 0):
             if frame is None:
-                raise VideoError(folder, f"image {ordinal} cannot be read any more, or shows something else")
+                raise VideoError(folder, f"image {ordinal} can no longer be read, or has changed")
             yield frame
 
 

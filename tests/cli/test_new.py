@@ -114,7 +114,7 @@ def test_in_tree_without_a_checkout(tmp_path, monkeypatch):
     ("names", "says"),
     [
         (["", "My", "1st", "_hidden", "a-b", "a b", "class", "é", "../up", "x.py", "--help"], "cannot name"),
-        (["all", "null", "free", "conftest"], "means something else"),
+        (["all", "null", "free", "conftest"], "is reserved"),
         (["numpy", "json", "keyframe_bench"], "would hide"),
         (["uniform"], r"'uniform' exists already, in keyframe_bench\.extractors"),
     ],

@@ -143,7 +143,7 @@ BROKEN = [
     ("fit_writes_no_rows", learned(fit=fits_after(unlock_rows)), "work on a copy"),
     ("fit_gives_checkpoint", fits(lambda session: None), "returns nothing"),
     ("fit_gives_checkpoint", fits(lambda session: np.zeros(3)), "returns ndarray"),
-    ("fit_gives_checkpoint", fits(lambda session: session.checkpoint({}, model=object())), "no plain data"),
+    ("fit_gives_checkpoint", fits(lambda session: session.checkpoint({}, model=object())), "not plain data"),
     ("fit_gives_checkpoint", fits(lambda session: session.checkpoint({"a": np.array([np.nan])})), "not of finite"),
     ("fit_gives_checkpoint", learned(fit=raises), "fit raises NotImplementedError: later"),
     ("fit_repeatable", learned(seeded=True, brightness=lambda *_: random.random()), "draw only from session.rng()"),

@@ -152,8 +152,8 @@ def test_what_fit_returns_is_looked_at(learning, monkeypatch):
     [
         ({"usual": np.array([1.0, np.nan])}, {}, "fit of 'usual_histogram' .*its tensor 'usual' is not"),
         ({"usual": np.array(["a"])}, {}, "its tensor 'usual' is not of finite numbers"),
-        ({"usual": np.ones(2)}, {"level": np.inf}, "its level is no plain data of finite numbers"),
-        ({"usual": np.ones(2)}, {"level": np.float32(1)}, "its level is no plain data of finite numbers"),
+        ({"usual": np.ones(2)}, {"level": np.inf}, "its level is not plain data with finite numbers"),
+        ({"usual": np.ones(2)}, {"level": np.float32(1)}, "its level is not plain data with finite numbers"),
     ],
 )
 def test_what_is_not_finite_is_named_and_not_written(learning, monkeypatch, learned, numbers, message):

@@ -105,7 +105,7 @@ def test_rows_without_losses_do_not_stand_for_an_evaluation(own):
 @pytest.mark.parametrize("value", [float("nan"), np.float32(2)])
 def test_what_a_record_cannot_hold_is_told_before_anything_is_written(own, value):
     _, learning = own(rows=[{"epoch": 1, "nll": value}])
-    with pytest.raises(ContractError, match=r"session\.history of 'own_of_tests' is no plain data"):
+    with pytest.raises(ContractError, match=r"session\.history of 'own_of_tests' is not plain data"):
         train(learning())
     assert not list(learning().out.glob("*.safetensors"))
 

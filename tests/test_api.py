@@ -219,6 +219,7 @@ def test_sweep_completes_a_folder_and_tells_equal_names_apart(folder, rendered, 
         (None, {"grid": {"unifrm": {"phase": ["start"]}}}, "did you mean uniform"),
         (None, {"grid": {"uniform": {"phase": ["end"]}}}, "phase='end'"),
         (None, {"n_jobs": 0}, "n_jobs=0"),
+        (None, {"cache_gb": -1}, "cache_gb=-1"),
     ],
 )
 def test_sweep_refuses(video, videos, arguments, says):

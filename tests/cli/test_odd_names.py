@@ -25,7 +25,7 @@ NAMES = [
     b"{a:1}.mp4", b"<script>alert(1)<!--.mp4", b"&amp;.mp4", b"${x}.mp4", b"$(touch x).mp4", b"back\\slash.mp4",
     b"-dash.mp4", b"--plugin.mp4", b"caf\xe9.mp4", "caf\u00e9 \U0001f3ac.mp4".encode(), b"line\nbreak.mp4",
     b"\x1b[31mred.mp4", b"[bold]x[bold].mp4", b"time 12:30.mp4", b"http:x.mp4", b"100%d.mp4", b"*?.mp4", b"~.mp4",
-    b"#1.mp4", b" .mp4",
+    b"#1.mp4", b" .mp4", "rtl\u202e.mp4".encode(), b"csi\x9b31m.mp4", "line\u2028separator.mp4".encode(),
 ]  # fmt: skip
 FOLDERS = [b"d=1, (x) '${y}' \"z\" \\ <b>\xe9", b"-d"]
 STEERING = [
@@ -69,11 +69,12 @@ def test_extract(cli, video, here, name):
     """Given as it is, relative, after ``--`` and into the default folder as the first argument."""
     word, out = os.fsdecode(name), here / os.fsdecode(name[:-4] + b"_pixel_distance")
     status, text, err = cli("extract", "--", word)
-    assert (status, text) == (2, "") and err.count("\n") == 1 and "no such file" in err and "\x1b" not in err
+    assert (status, text) == (2, "") and err.count("\n") == 1 and "no such file" in err
+    assert not FORBIDDEN.search(err)
     shutil.copy(video, name)
     for words in (["extract", word, "budget=2"], ["extract", "budget=2", f"out={out}", "--", word]):
         status, text, err = cli(*words)
-        assert (status, err) == (0, "") and "\x1b" not in text
+        assert (status, err) == (0, "") and not FORBIDDEN.search(text)
         record = json.loads((out / "keyframes.json").read_text(encoding="utf-8"))
         assert len(record["frames"]) == 2 and record["video"].encode()  # can be stored anywhere
         shutil.rmtree(out)
@@ -233,14 +234,3 @@ def test_names_and_messages_of_strangers_steer_neither_terminal_nor_page(cli, fo
         assert found is None, (where, what[max(0, found.start() - 60) : found.end() + 60])
     assert "\\u202e" in shown["report.html"] and "\\x1b" in shown["report.html"]
     assert "\\u202e" in err and "playlist" in err and "give the video files" in err and "Traceback" not in err
-
-
-@pytest.mark.parametrize("sign", ["\x1b[31m", "\u202e", "\x9b31m", "\u2028"])
-def test_extract_shows_a_steering_name_spelled_out(cli, video, tmp_path, sign):
-    path = tmp_path / f"a{sign}b.mp4"
-    shutil.copy(video, path)
-    for words in (("extract", path, "extractor=uniform", "budget=2"), ("extract", tmp_path / f"no{sign}.mp4")):
-        _, out, err = cli(*words, f"out={tmp_path / f'o{sign}'}")
-        assert not FORBIDDEN.search(out + err)
-        assert sign.encode("unicode_escape").decode() in out + err
-    assert (tmp_path / f"o{sign}" / "keyframes.json").is_file()

@@ -26,49 +26,26 @@ class Mine(Extractor):
     def select(self, clip, k=None, *, rng):
         return clip.pick(range(min(k, len(clip))))
 """
+# A name that is taken, by kind: the class that takes it, with what it must define.
 TAKEN = {
-    "'uniform'": """
-from keyframe_bench import Extractor, register
-
-@register("uniform")
-class Mine(Extractor):
-    "The first frame."
-    budget_rule = may_return_fewer = "one frame"
-    def select(self, clip, k=None, *, rng):
-        return clip.pick([0])
-""",
-    "'gray'": """
-import numpy as np
-from keyframe_bench import Feature, register
-
-@register("gray")
-class Mine(Feature):
-    def compute(self, frames):
-        return np.zeros(len(frames))
-""",
-    "'redundancy_gray'": """
-from keyframe_bench import Column, Metric, register
-
-@register("mine")
-class Mine(Metric):
-    "Better when worse."
-    columns = {"redundancy_gray": Column("higher", "1", "mine")}
-    def compute(self, keyframes, clip, annotation):
-        return {"redundancy_gray": 1.0}
-""",
-    "'folder'": """
-from keyframe_bench import register
-from keyframe_bench.datasets.base import Dataset
-
-@register("folder")
-class Mine(Dataset):
-    "Nothing."
-    def videos(self):
-        return []
-    def revision(self):
-        return ""
-""",
+    "'uniform'": ("uniform", "Extractor", "def select(self, clip, k=None, *, rng): return clip.pick([0])"),
+    "'gray'": ("gray", "Feature", "def compute(self, frames): return [0] * len(frames)"),
+    "'redundancy_gray'": (
+        "mine",
+        "Metric",
+        'columns = {"redundancy_gray": kb.Column("higher", "1", "mine")}\n'
+        "    def compute(self, keyframes, clip, annotation): return {'redundancy_gray': 1.0}",
+    ),
+    "'folder'": ("folder", "Dataset", "def videos(self): return []\n    def revision(self): return ''"),
 }
+
+
+def taking(named: str) -> str:
+    """Return a plug-in that takes a name."""
+    name, kind, body = TAKEN[named]
+    return f"import keyframe_bench as kb\n@kb.register('{name}')\nclass Mine(kb.{kind}):\n    'Mine.'\n    {body}\n"
+
+
 BORROWED = """
 import numpy as np
 from keyframe_bench import Feature, Gray, ScoreExtractor, register
@@ -143,7 +120,7 @@ def test_a_feature_that_gives_one_number_is_named_with_its_file(tmp_path: Path, 
 def test_a_taken_name_is_refused_by_every_command(
     cli: Cli, words: Callable[..., list[str]], command: str, named: str
 ) -> None:
-    Path("mine.py").write_text(TAKEN[named])
+    Path("mine.py").write_text(taking(named))
     status, _, err = cli(*words(command))
     assert status == 2 and err.count("\n") == 1 and "mine.py" in err and named in err
     assert not Path("out").exists()
@@ -151,7 +128,7 @@ def test_a_taken_name_is_refused_by_every_command(
 
 def test_a_taken_name_is_refused_when_the_plugin_is_the_first_thing_loaded(words: Callable[..., list[str]]) -> None:
     for named in ("'uniform'", "'redundancy_gray'"):
-        Path("mine.py").write_text(TAKEN[named])
+        Path("mine.py").write_text(taking(named))
         program = [sys.executable, "-m", "keyframe_bench.cli.main", *words("extract")]
         done = subprocess.run(program, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and "mine.py" in done.stderr

@@ -60,7 +60,7 @@ def test_hostile_values_are_one_sentence(cli, rendered, tmp_path, monkeypatch, l
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no disk that is always full")
-@pytest.mark.parametrize("words", [["list", "--json"], ["extract", "VIDEO", "extractor=uniform", "out=x"]])
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["extract", "VIDEO", "extractor=uniform", "out=x"]])
 def test_a_full_disk_behind_the_output_is_told(rendered, tmp_path, words):
     environment = {**os.environ, "KEYFRAME_BENCH_CACHE": str(tmp_path / "cache")}
     words = [str(rendered / "static.mp4") if word == "VIDEO" else word for word in words]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -57,7 +57,7 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
     OutputError
         If the file cannot be written.
     """
-    return _write(path, ".mp4", frames, fps, _encode_h264)
+    return _write(path, ".mp4", frames, fps)
 
 
 def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
@@ -85,12 +85,10 @@ def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float 
     OutputError
         If the file cannot be written.
     """
-    return _write(path, ".mov", frames, fps, _encode_png)
+    return _write(path, ".mov", frames, fps)
 
 
-def _write(
-    path: str | Path, suffix: str, frames: Iterable[NDArray[Any]], fps: float, encode: Callable[..., int]
-) -> int:
+def _write(path: str | Path, suffix: str, frames: Iterable[NDArray[Any]], fps: float) -> int:
     import av
 
     target = Path(path)
@@ -102,7 +100,7 @@ def _write(
         # A file object keeps FFmpeg from reading protocols into names such as "a:b.mp4".
         with open(temporary, "xb") as file:
             with av.open(file, "w", format=suffix[1:]) as container:
-                count = encode(container, frames, Fraction(fps).limit_denominator(1001))
+                count = _encode(container, suffix == ".mov", frames, Fraction(fps).limit_denominator(1001))
                 if not count:
                     raise UsageError("a video needs at least one image")
             file.flush()
@@ -123,58 +121,42 @@ def write_error_text(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _encode_h264(container: Any, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:
+def _encode(container: Any, lossless: bool, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:
+    """Encode RGB pictures as H.264 of one size, or as PNG, where each size has an encoder of its own."""
     import av
     import cv2
 
-    size, count = None, 0
-    for count, picture in enumerate(frames, start=1):
-        if size is None:
-            size = picture.shape
-            stream = _rendered_stream(container, rate, height=size[0], width=size[1])
-        if picture.shape != size:
-            raise UsageError(f"image {count - 1} has size {picture.shape[:2]}, the first has {size[:2]}")
-        planes: Any = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame.pts, frame.time_base = count - 1, 1 / rate
-        container.mux(stream.encode(frame))
-    if size is not None:
-        container.mux(stream.encode())
-    return count
-
-
-def _rendered_stream(container: Any, rate: Fraction, *, height: int, width: int) -> Any:
-    if height % 2 or width % 2 or min(height, width) < 2:
-        raise UsageError(f"height={height} and width={width} must be even: yuv420p halves the colour planes")
-    stream = container.add_stream("libx264", rate=rate)
-    stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-    context = stream.codec_context
-    context.time_base, context.options = 1 / rate, dict(_RENDERED)
-    context.colorspace = context.color_primaries = context.color_trc = _BT601
-    context.color_range = _LIMITED
-    return stream
-
-
-def _encode_png(container: Any, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:
-    import av
-
-    count = 0
+    stream: Any = container.add_stream("png" if lossless else "libx264", rate=rate)
     encoders: dict[tuple[int, ...], Any] = {}
+    count = 0
     for count, picture in enumerate(frames, start=1):
-        if not encoders:
-            stream: Any = container.add_stream("png", rate=rate)
         size = picture.shape[:2]
         if size not in encoders:
+            if encoders and not lossless:
+                raise UsageError(f"image {count - 1} has size {size}, the first has {next(iter(encoders))}")
             context: Any = av.CodecContext.create("png", "w") if encoders else stream.codec_context
-            (context.height, context.width), context.pix_fmt = size, "rgb24"
-            context.time_base, context.options = 1 / rate, dict(_PNG)
+            context.height, context.width = size
+            context.time_base, context.options = 1 / rate, dict(_PNG if lossless else _RENDERED)
+            context.pix_fmt = "rgb24" if lossless else "yuv420p"
+            if not lossless:
+                _check_even(*size)
+                context.colorspace = context.color_primaries = context.color_trc = _BT601
+                context.color_range = _LIMITED
             encoders[size] = context
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        coded: Any = picture if lossless else cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
+        frame = av.VideoFrame.from_ndarray(coded, format="rgb24" if lossless else "yuv420p")
         frame.pts, frame.time_base = count - 1, 1 / rate
         for packet in encoders[size].encode(frame):
             packet.stream = stream
             container.mux(packet)
+    if count:
+        container.mux(stream.encode())
     return count
+
+
+def _check_even(height: int, width: int) -> None:
+    if height % 2 or width % 2 or min(height, width) < 2:
+        raise UsageError(f"height={height} and width={width} must be even: yuv420p halves the colour planes")
 
 
 def transcode(

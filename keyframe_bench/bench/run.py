@@ -32,9 +32,8 @@ from ..extractors.base import Extractor
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, read_pass
-from ..video.packets import packets_seconds
+from ..video.packets import trusted_packets
 from ..video.store import FeatureStore, features_folder
-from ..video.stored_pass import read_stored_pass
 from .cell_records import (
     build_extractor,
     cell_record,
@@ -251,18 +250,17 @@ class _Video:
 
     def _read(self, progress: Progress | None) -> Pass:
         """Return the pass over the video, as far as possible from features that an earlier run has kept."""
-        item, requests = self.job.item, requests_of(self.job.cells)
+        item, store = self.job.item, None
         if self.job.cache_bytes:
             try:
                 store = FeatureStore(features_folder(), self.job.cache_bytes)
             except UsageError as error:  # no place for them
                 self.notes = (str(error),)
-            else:
-                sha256 = self.job.sha256
-                read = read_stored_pass(item.path, requests, store, name=item.id, sha256=sha256, progress=progress)
-                self.notes = tuple(store.problems)
-                return read
-        return read_pass(item.path, requests, name=item.id, sha256=self.job.sha256, progress=progress)
+        facts: dict[str, Any] = {"name": item.id, "sha256": self.job.sha256, "progress": progress}
+        read = read_pass(item.path, requests_of(self.job.cells), store=store, **facts)
+        if store is not None:
+            self.notes = tuple(store.problems)
+        return read
 
     def failed(self, error: BaseException) -> JobResult:
         """Record that no cell could be had."""
@@ -331,7 +329,8 @@ class _Video:
     @cached_property
     def packets_s(self) -> float | None:
         """What reading the packets alone takes; they are read only where a method needs no more."""
-        return packets_seconds(self.job.item.path)
+        found = trusted_packets(self.job.item.path)
+        return found and found[1]
 
     def _human(self, cell: Cell, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
         """Score each person who chose key frames against the others (A22), never against themself."""

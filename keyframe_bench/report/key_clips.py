@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.files import printable, read_json
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
-from ..video.clips import write_clips
-from ..video.cut_points import ClipFile
+from ..video.clips import ClipFile, write_clips
 from ..video.frame_folder import Video
 from ..video.onepass import Pass
 

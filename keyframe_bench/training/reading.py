@@ -25,9 +25,8 @@ from ..selection.spacing import evenly_spaced
 from ..video.decode import Reader
 from ..video.folder_reader import open_video
 from ..video.frame_folder import FrameFolder
-from ..video.onepass import Pass, read_pass
+from ..video.onepass import Pass, is_stored, read_pass
 from ..video.store import FeatureStore
-from ..video.stored_pass import is_stored, read_stored_pass
 from .clips import Clips
 from .image_split import LOOK_HEIGHT, LOOK_WIDTH, divide_images
 from .splits import divided_frames
@@ -121,9 +120,7 @@ class DataReader:
 
     def _pass(self, item: VideoItem, features: Sequence[Feature]) -> Pass:
         requests, sha256 = {self.data.sampling: features}, self.data.sha256_of(item)
-        if self.store is None:
-            return read_pass(item.path, requests, name=item.id, sha256=sha256)
-        return read_stored_pass(item.path, requests, self.store, name=item.id, sha256=sha256)
+        return read_pass(item.path, requests, store=self.store, name=item.id, sha256=sha256)
 
     def _clip(self, number: int) -> Clip:
         item = self.data.items[number]

@@ -11,17 +11,17 @@ import av.error
 import av.filter
 
 from ..core.errors import VideoError
-from .container import READ_ERRORS, decoded_frames, error_text, open_container, refuse_memory_error, video_stream
-from .folder_reader import FolderReader
+from .container import READ_ERRORS, decoded_frames, error_text, open_stream, refuse_memory_error
+from .folder_reader import open_video
 from .frame_folder import FrameFolder, VideoPath, as_video
 
 
 def decoded(path: VideoPath) -> int:
     """Decode every frame, threads on, look at none; return their number."""
-    if isinstance(video := as_video(path), FrameFolder):
-        with FolderReader(video) as frames:
+    if isinstance(as_video(path), FrameFolder):
+        with open_video(path) as frames:
             return sum(1 for _ in frames)
-    with _opened(video) as (container, stream):
+    with _opened(path) as (container, stream):
         return sum(1 for _ in decoded_frames(container, stream))
 
 
@@ -73,8 +73,8 @@ def _pulled(graph: Any) -> int:
 @contextmanager
 def _opened(path: VideoPath) -> Iterator[tuple[Any, Any]]:
     """Open the main video stream with the decoder's threads on; what stops the loop becomes a `VideoError`."""
-    with open_container(path) as container:
-        stream = video_stream(container, path)
+    container, stream = open_stream(path)
+    with container:
         stream.thread_type = "AUTO"
         try:
             yield container, stream

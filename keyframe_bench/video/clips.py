@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -20,13 +20,43 @@ from numpy.typing import NDArray
 
 from ..core.errors import OutputError, VideoError, raise_out_of_memory
 from ..core.files import make_hidden_folder
-from .container import open_container, video_stream
-from .cut_points import ClipFile, CutPoints, plan_clips, read_cut_points
+from .container import open_stream
 from .encode import transcode, write_error_text
 from .fetch import fetch_frames
-from .frame_folder import VideoPath, file_stamp
+from .frame_folder import FrameFolder, VideoPath, as_video, file_stamp
 from .onepass import Pass
 from .packets import scan_packets
+
+# Codecs whose packets can be proved to be one shown frame each, and the container of their copies.
+_CONTAINERS = {"h264": "mp4", "hevc": "mp4", "vp8": "webm"}
+_ROUNDING_S = 1e-6
+_SLOWEST_S = 1000  # MP4 has 32 bits for how long a picture lasts
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """One part of a video, planned or written.
+
+    Attributes
+    ----------
+    name : str
+        File name: ``clip_001.mp4``; copies of VP8 are ``.webm``.
+    first, end : int
+        Its frames, as a half-open range of the source's ordinals; wider than asked for where packets were copied.
+    copied : bool
+        True for the source's own packets, False for pictures that were encoded again (H.264).
+    reason : str
+        Why the one or the other.
+    bytes : int
+        Size of the file.
+    """
+
+    name: str
+    first: int
+    end: int
+    copied: bool
+    reason: str
+    bytes: int = 0
 
 
 def write_clips(
@@ -67,8 +97,8 @@ def write_clips(
     """
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")
-    points = read_cut_points(path, read)
-    planned = plan_clips(spans, points, read.times, snap_s)
+    points = _cut_points(path, read)
+    planned = _plan(spans, points, read.times, snap_s)
     target = Path(folder)
     is_new = not target.exists()
     hidden = make_hidden_folder(target)
@@ -85,6 +115,102 @@ def write_clips(
             with suppress(OSError):  # it is not empty
                 target.rmdir()
     return files, points.video_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class _CutPoints:
+    """Facts of the packets of the main video stream.
+
+    Attributes
+    ----------
+    doubt : str
+        Why no packet of this file can be copied; empty if some can.
+    time_base : Fraction
+        Seconds per unit of ``pts``.
+    container : str
+        FFmpeg's name of the format that copies are written in.
+    pixel_shape : Fraction or None
+        Width of a pixel over its height, where it is stated.
+    video_bytes : int
+        Of all packets.
+    starts, ends : int64 [.]
+        Ordinals of the frames at which a copy may begin, and before which it may end, increasing; the number of frames
+        is among ``ends``.
+    pts : int64 [N]
+        PTS in the order of decoding.
+    """
+
+    doubt: str
+    time_base: Fraction
+    container: str
+    pixel_shape: Fraction | None
+    video_bytes: int
+    starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    pts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+def _cut_points(path: VideoPath, read: Pass) -> _CutPoints:
+    """Return where ``path`` can be cut, from its packets alone.
+
+    A copy may begin at a key picture before which exactly those are decoded that are shown before it, and across which
+    nothing refers back: an instantaneous refresh of H.264, a random access picture of HEVC without leading pictures
+    (H.265, 7.4.2.2), a key frame of VP8 (RFC 6386, 9.7). It may end where the packets so far are the frames so far.
+    """
+    if isinstance(video := as_video(path), FrameFolder):
+        if video.time_base > _SLOWEST_S:
+            raise VideoError(path, f"key clips show at least one image in {_SLOWEST_S} s; give a larger fps")
+        return _CutPoints("images of a folder are encoded", video.time_base, "", None, video.stamp()[0])
+    table = scan_packets(video)
+    doubt = table.reason
+    if not doubt and not (read.seekable and np.array_equal(table.pts, read.pts)):
+        doubt = "decoding does not give the frames that the packets promise"
+    points = _CutPoints(doubt, table.time_base, _CONTAINERS.get(table.codec, ""), table.pixel_shape, table.n_bytes)
+    if doubt:
+        return points
+    places = np.arange(len(table))  # in the order of decoding
+    clean = np.append(True, np.maximum.accumulate(table.order) == places)
+    starts = np.flatnonzero(clean[:-1] & (table.order == places) & table.keys[table.order])
+    return replace(points, starts=starts, ends=np.flatnonzero(clean), pts=table.pts[table.order])
+
+
+def _plan(
+    spans: Sequence[tuple[int, int]], points: _CutPoints, times: NDArray[np.float64], snap_s: float
+) -> list[ClipFile]:
+    """Return what is to be written: a part is widened if it can be copied then, but never into its neighbours."""
+    files: list[ClipFile] = []
+    digits = max(3, len(str(len(spans))))
+    for n, (first, end) in enumerate(spans, start=1):
+        room = (files[-1].end if files else 0, spans[n][0] if n < len(spans) else len(times))
+        start, stop, copied, reason = _cut(first, end, room, points, times, snap_s)
+        name = f"clip_{n:0{digits}d}.{points.container if copied else 'mp4'}"
+        files.append(ClipFile(name, start, stop, copied, reason))
+    return files
+
+
+def _cut(
+    first: int, end: int, room: tuple[int, int], points: _CutPoints, times: NDArray[np.float64], snap_s: float
+) -> tuple[int, int, bool, str]:
+    """Return the frames that are written, whether their packets are copied, and why."""
+    if points.doubt:
+        return first, end, False, points.doubt
+    start = int(points.starts[np.searchsorted(points.starts, first, side="right") - 1])
+    stop = int(points.ends[np.searchsorted(points.ends, end)])
+    earlier_s, later_s = float(times[first] - times[start]), float(times[stop - 1] - times[end - 1])
+    refused = ""
+    if earlier_s > snap_s + _ROUNDING_S:
+        refused = f"the key picture before it is {earlier_s:.2f} s earlier"
+    elif start < room[0]:
+        refused = "the key picture before it belongs to the clip before"
+    elif later_s > snap_s + _ROUNDING_S:
+        refused = f"packets can be cut only {later_s:.2f} s after its end"
+    elif stop > room[1]:
+        refused = "packets can be cut only inside the clip after"
+    if refused:
+        return first, end, False, refused
+    begins = f"begins {earlier_s:.2f} s earlier, at a key picture" if start < first else "begins at a key picture"
+    ends = f"ends {later_s:.2f} s later, where packets can be cut" if stop > end else "ends where packets can be cut"
+    return start, stop, True, f"{begins}, {ends}"
 
 
 def _publish(names: Sequence[str], hidden: Path, target: Path) -> None:
@@ -111,7 +237,7 @@ def _write_copies(
     path: VideoPath,
     planned: list[ClipFile],
     spans: Sequence[tuple[int, int]],
-    points: CutPoints,
+    points: _CutPoints,
     read: Pass,
     folder: Path,
 ) -> list[ClipFile]:
@@ -119,8 +245,8 @@ def _write_copies(
     if not any(file.copied for file in planned):
         return planned
     files, at = [], 0
-    with open_container(path) as source:
-        stream = video_stream(source, path)
+    source, stream = open_stream(path)
+    with source:
         packets = (packet for packet in source.demux(stream) if packet.size)
         for file, span in zip(planned, spans, strict=True):
             if file.copied:
@@ -166,7 +292,7 @@ def _as_promised(path: Path, file: ClipFile, read: Pass) -> bool:
     return same and shape == (read.info.height, read.info.width, read.info.rotation)
 
 
-def _write_encoded(path: VideoPath, files: Sequence[ClipFile], points: CutPoints, read: Pass, folder: Path) -> None:
+def _write_encoded(path: VideoPath, files: Sequence[ClipFile], points: _CutPoints, read: Pass, folder: Path) -> None:
     encoded = [file for file in files if not file.copied]
     frames = fetch_frames(path, (n for file in encoded for n in range(file.first, file.end)), read)
     facts: dict[str, Any] = {"time_base": points.time_base, "fps": read.info.fps, "pixel_shape": points.pixel_shape}

@@ -89,6 +89,22 @@ def video_stream(container: av.container.InputContainer, path: str | os.PathLike
     return cast("av.VideoStream", stream)
 
 
+def open_stream(path: str | os.PathLike[str]) -> tuple[av.container.InputContainer, av.VideoStream]:
+    """Open ``path``, which the caller closes, and choose its `video_stream`; `VideoError` says why it cannot be."""
+    container = open_container(path)
+    try:
+        return container, video_stream(container, path)
+    except (VideoError, OutOfMemoryError):
+        container.close()
+        raise
+
+
+def frame_seconds(stream: av.VideoStream) -> float:
+    """Return the nominal duration of one frame in seconds."""
+    rate = stream.average_rate or stream.guessed_rate
+    return float(1 / rate) if rate else 0.04
+
+
 def is_empty(packet: Any) -> bool:
     """Say whether a packet of the file holds nothing: it makes no frame, and the image before it lasts longer.
 

@@ -15,15 +15,15 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import OutOfMemoryError, VideoError
+from ..core.errors import VideoError
 from .container import (
     READ_ERRORS,
     DeclaredLength,
     error_text,
+    frame_seconds,
     is_empty,
-    open_container,
+    open_stream,
     refuse_memory_error,
-    video_stream,
 )
 from .cost_meter import CostMeter
 from .frame import Frame, has_known_matrix, is_mirrored
@@ -139,17 +139,11 @@ class VideoReader(Reader):
 
     def __init__(self, path: str | Path, meter: CostMeter | None = None) -> None:
         super().__init__(path, meter)
-        self.container = open_container(path)
-        try:
-            self.stream = video_stream(self.container, path)
-        except (VideoError, OutOfMemoryError):
-            self.container.close()
-            raise
+        self.container, self.stream = open_stream(path)
         self.stream.thread_type = "AUTO"
         if _threads is not None:
             self.stream.codec_context.thread_count = _threads
-        rate = self.stream.average_rate or self.stream.guessed_rate
-        self.frame_s = float(1 / rate) if rate else 0.04
+        self.frame_s = frame_seconds(self.stream)
         self._length = DeclaredLength(self.container, self.stream, path)
         start_s = float((self.stream.start_time or 0) * (self.stream.time_base or 1))
         declared_s = self._length.seconds(np.array([start_s]))  # an estimate, until all packets are read

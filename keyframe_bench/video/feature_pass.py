@@ -8,7 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,14 @@ class Column:
     def coverage(self) -> str:
         """Which frames a pass computes rows for."""
         return str(EVERY) if EVERY in self.samplings else "+".join(sorted(map(str, self.samplings)))
+
+
+class Rows(NamedTuple):
+    """One column of a pass: ordinals int64 [N], rows [N, ...] (or [W, ...] of windows), seconds they took."""
+
+    ordinals: NDArray[np.int64]
+    rows: NDArray[Any]
+    seconds: float
 
 
 def column_id(feature: Feature, sampling: Sampling) -> ColumnId:
@@ -148,10 +156,11 @@ class Collector:
         self.own_seconds += clock() - start - meter.converting_s
         self.frames = []
 
-    @property
-    def seconds(self) -> float:
-        """Own computing plus every conversion it asked for, as if it had run alone."""
-        return self.own_seconds + self.meter.seconds_of(self.name, len(self.ordinals))
+    def finish(self) -> Rows:
+        """Compute what waits; return all, with the seconds of every conversion asked for, as if it had run alone."""
+        self.flush(last=True)
+        seconds = self.own_seconds + self.meter.seconds_of(self.name, len(self.ordinals))
+        return Rows(np.array(self.ordinals, dtype=np.int64), self.buffer.finish(), seconds)
 
 
 class FeaturePass:
@@ -191,8 +200,8 @@ class FeaturePass:
             if self.progress is not None:
                 self.progress(frame.time)
 
-    def finish(self) -> None:
-        """Compute what is still waiting."""
-        for collector in self.collectors.values():
-            collector.flush(last=True)
+    def finish(self) -> dict[ColumnId, Rows]:
+        """Compute what is still waiting, and return all columns."""
+        columns = {id_: collector.finish() for id_, collector in self.collectors.items()}
         self.peak_mb = max(self.peak_mb, anonymous_mb())
+        return columns

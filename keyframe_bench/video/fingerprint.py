@@ -7,9 +7,7 @@ import hashlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core import LOADED_NS
 from ..core.feature import Feature
@@ -17,10 +15,7 @@ from ..core.files import digest
 from ..core.sources import UNSEEN, source_digest
 from ..core.version import VERSION
 
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-_PACKAGE = __name__.partition(".")[0]
+_PACKAGE = Path(__file__).parents[1]
 _PARTS = ("core", "features", "models", "video")  # what a row of a feature of the package can depend on
 _LIBRARIES = ("av", "numpy", "torch", "torchvision", "timm", "pillow")  # OpenCV's distribution has four names
 
@@ -36,12 +31,11 @@ def package_fingerprint() -> str | None:
     import cv2
 
     code = hashlib.sha256()
-    for part in _PARTS:
-        for name, item in _sources(files(_PACKAGE) / part, part).items():
-            if isinstance(item, Path) and item.stat().st_mtime_ns > LOADED_NS:
-                return None
-            text = item.read_bytes()
-            code.update(f"{name} {len(text)}\n".encode() + text)
+    for file in sorted(file for part in _PARTS for file in (_PACKAGE / part).rglob("*.py")):
+        if file.stat().st_mtime_ns > LOADED_NS:
+            return None
+        text = file.read_bytes()
+        code.update(f"{file.relative_to(_PACKAGE)} {len(text)}\n".encode() + text)
     accelerator = [Path("/dev/nvidia0").exists(), os.environ.get("CUDA_VISIBLE_DEVICES", "")]  # it rounds otherwise
     versions = {"keyframe_bench": VERSION, "ffmpeg": av.library_versions, "opencv": cv2.__version__}
     machine = {"machine": platform.machine(), "accelerator": accelerator}
@@ -56,17 +50,6 @@ def fingerprint_of(feature: Feature) -> str | None:
     """
     package, source = package_fingerprint(), source_digest(type(feature))
     return None if package is None or source == UNSEEN else digest([package, source])
-
-
-def _sources(folder: Traversable, name: str) -> dict[str, Traversable]:
-    """Return the Python files below ``folder``, sorted, by their path from ``name`` on."""
-    found: dict[str, Traversable] = {}
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        if item.name.endswith(".py"):
-            found[f"{name}/{item.name}"] = item
-        elif item.is_dir() and item.name != "__pycache__":
-            found |= _sources(item, f"{name}/{item.name}")
-    return found
 
 
 def _version(name: str) -> str:

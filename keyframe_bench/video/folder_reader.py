@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -54,9 +55,8 @@ class FolderReader(Reader):
         self._ticks = path.ticks(self._files)
         self.frame_s = 1 / path.rate
         self.health = Health(declared_frames=len(self._files))
-        self._size = (0, 0)  # of the image before
         self._unreadable: list[str] = []
-        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._sizes: list[tuple[int, int]] = []
         self._examples: dict[tuple[int, int], str] = {}
         self._quiet = ExitStack()
 
@@ -74,7 +74,11 @@ class FolderReader(Reader):
             if isinstance(found, str):
                 self._unreadable.append(f"{printable(file.name)} ({found})")
             else:
-                yield self._frame(file, tick, found)
+                frame = _frame(found, len(self._pts), tick / self.folder.rate, self.meter)
+                self._sizes.append((frame.height, frame.width))
+                self._examples.setdefault(self._sizes[-1], printable(file.name))
+                self._note(frame, tick)
+                yield frame
         self.health.decode_errors = len(self._unreadable)
         if not self._pts:
             reason = f"none of its {len(self._files)} images can be read: {listed(self._unreadable)}"
@@ -83,24 +87,15 @@ class FolderReader(Reader):
         self.health.judge_times(self.times, self.frame_s)
         self.health.notes += self._notes()
 
-    def _frame(self, file: Path, tick: int, raw: av.VideoFrame) -> Frame:
-        frame = _frame(raw, len(self._pts), tick / self.folder.rate, self.meter)
-        size = (frame.height, frame.width)
-        self.health.size_changes += bool(self._pts) and size != self._size and not self.folder.photographs
-        self._size = size
-        self._sizes[size] += 1
-        self._examples.setdefault(size, printable(file.name))
-        self._note(frame, tick)
-        return frame
-
     def _notes(self) -> list[str]:
         notes = [f"images that cannot be read: {listed(self._unreadable)}"] if self._unreadable else []
         if self.folder.photographs:
             return notes
-        if len(self._sizes) > 1:
-            shown = self._sizes.most_common(NAMED)
+        if len(self._examples) > 1:
+            self.health.size_changes = sum(a != b for a, b in itertools.pairwise(self._sizes))
+            shown = Counter(self._sizes).most_common(NAMED)
             sizes = [f"{h} x {w} ({n}, such as {self._examples[h, w]})" for (h, w), n in shown]
-            notes.append(f"images have {len(self._sizes)} sizes (height x width): {', '.join(sizes)}")
+            notes.append(f"images have {len(self._examples)} sizes (height x width): {', '.join(sizes)}")
         notes += numbering_notes(self._files)
         if self.folder.fps is None:
             notes.append(f"times assume the default of {DEFAULT_FPS:g} images per second; fps=N sets another")

@@ -287,13 +287,8 @@ def rgb_matrix(colorspace: int, full_range: bool) -> NDArray[np.float64]:
     kg = 1 - kr - kb
     luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
     red, blue = 2 * (1 - kr) * chroma, 2 * (1 - kb) * chroma
-    matrix = np.array(
-        [
-            [luma, 0, red, 0],
-            [luma, -2 * (1 - kb) * kb / kg * chroma, -2 * (1 - kr) * kr / kg * chroma, 0],
-            [luma, blue, 0, 0],
-        ]
-    )
+    green_cb, green_cr = -2 * (1 - kb) * kb / kg * chroma, -2 * (1 - kr) * kr / kg * chroma
+    matrix = np.array([[luma, 0, red, 0], [luma, green_cb, green_cr, 0], [luma, blue, 0, 0]])
     matrix[:, 3] = -matrix[:, 0] * black - matrix[:, 1:3].sum(axis=1) * 128
     matrix.flags.writeable = False
     return matrix

@@ -8,6 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# What a count says, of one and of several.
+_TOLD = {
+    "decode_errors": ("packet or image could not be decoded", "packets or images could not be decoded"),
+    "corrupt_frames": ("frame is damaged", "frames are damaged"),
+    "missing_pts": ("frame has no timestamp", "frames have no timestamp"),
+    "non_monotonic_pts": ("timestamp steps back", "timestamps step back"),
+    "duplicate_pts": ("timestamp repeats", "timestamps repeat"),
+    "empty_packets": tuple(f"{n} empty: the image before lasts longer" for n in ("packet is", "packets are")),
+    "size_changes": ("change of image size", "changes of image size"),
+    "gaps": ("gap in time", "gaps in time (the longest are listed)"),
+}
+
 
 @dataclass
 class Health:
@@ -70,21 +82,8 @@ class Health:
         found = []
         if self.declared_frames not in (None, self.decoded_frames, self.decoded_frames + self.empty_packets):
             found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
-        for count, one, many in (
-            (self.decode_errors, *(f"{n} could not be decoded" for n in ("packet or image", "packets or images"))),
-            (self.corrupt_frames, "frame is damaged", "frames are damaged"),
-            (self.missing_pts, "frame has no timestamp", "frames have no timestamp"),
-            (self.non_monotonic_pts, "timestamp steps back", "timestamps step back"),
-            (self.duplicate_pts, "timestamp repeats", "timestamps repeat"),
-            (
-                self.empty_packets,
-                *(f"{n} empty: the image before lasts longer" for n in ("packet is", "packets are")),
-            ),
-            (self.size_changes, "change of image size", "changes of image size"),
-            (len(self.gaps), "gap in time", "gaps in time (the longest are listed)"),
-        ):
-            if count:
-                found.append(f"{count} {one if count == 1 else many}")
+        counts = {name: getattr(self, name) for name in _TOLD} | {"gaps": len(self.gaps)}
+        found += [f"{n} {_TOLD[name][n != 1]}" for name, n in counts.items() if n]
         if self.truncated_tail:
             found.append(f"it ends at {self.decoded_duration_s:.2f} s of {self.declared_duration_s:.2f} s declared")
         if self.variable_rate:

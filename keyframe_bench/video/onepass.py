@@ -1,12 +1,12 @@
-"""One pass over a file: every requested feature on every requested sampling, from one decode."""
+"""One pass over a file: every requested feature on every requested sampling, from one decode or from the store."""
 
 from __future__ import annotations
 
-import time
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,33 @@ from ..core.annotation import Annotation
 from ..core.clip import Clip, VideoInfo
 from ..core.errors import VideoError, memory_errors_named
 from ..core.feature import Feature, opens_file
-from ..core.grammar import Sampling
+from ..core.grammar import EVERY, Sampling
 from .decode import Reader
-from .feature_pass import ColumnId, FeaturePass, PacketFrame, Progress, column_id, parse_requests
+from .feature_pass import (
+    Column,
+    ColumnId,
+    FeaturePass,
+    PacketFrame,
+    Progress,
+    Requests,
+    Rows,
+    column_id,
+    columns_of,
+    parse_requests,
+)
+from .fingerprint import fingerprint_of, package_fingerprint
 from .folder_reader import open_video
 from .frame import checksum
-from .frame_folder import FrameFolder, VideoPath, as_video, check_video, file_stamp, sha256_of_video, video_name
+from .frame_folder import VideoPath, as_video, check_video, file_stamp, sha256_of_video, video_name
 from .health import Health
-from .packets import PacketTable, scan_packets
+from .packets import PacketTable, trusted_packets
 from .prefetch import Prefetch
+from .store import Entry, EntryKey, FeatureStore
 
-__all__ = ["Pass", "Progress", "read_pass"]
+__all__ = ["Pass", "Progress", "is_stored", "read_pass"]
 
-
-class Rows(NamedTuple):
-    """One column of a pass: ordinals int64 [N], rows [N, ...] (or [W, ...] of windows), seconds they took."""
-
-    ordinals: NDArray[np.int64]
-    rows: NDArray[Any]
-    seconds: float
+_ARRAYS = ("times", "pts", "keys", "checksums")
+_FACTS = ("n_frames", "start_s", "duration_s", "width", "height", "rotation")
 
 
 @dataclass
@@ -123,21 +131,27 @@ def read_pass(
     path: VideoPath,
     requests: Mapping[Any, Iterable[Feature]],
     *,
+    store: FeatureStore | None = None,
     name: str | None = None,
     sha256: str | None = None,
     progress: Progress | None = None,
     limit: int | None = None,
 ) -> Pass:
-    """Decode ``path`` once and compute all features.
+    """Decode ``path`` once and compute all features, or only those that ``store`` does not hold yet.
 
-    When nothing that was asked for needs pixels and the packets prove frame identity, nothing is decoded at all.
-    The decoder runs ahead of the features in a thread of its own, as far as a bounded queue lets it (`Prefetch`).
+    When nothing that was asked for needs pixels and the packets prove frame identity, or nothing is missing in the
+    store, nothing is decoded at all. The decoder runs ahead of the features in a thread of its own, as far as a bounded
+    queue lets it (`Prefetch`).
 
     Parameters
     ----------
     path : str, Path or FrameFolder
     requests : mapping
         `Sampling` or its text ("2fps", "every") to the features wanted on it (may be none: the grid alone).
+    store : FeatureStore, optional
+        What is new is kept there, and costs are those of the pass that computed the rows. Its ``problems`` say what
+        could not be kept; that stops nothing. It is not used with a ``limit``, nor when the package's files were edited
+        after it was loaded.
     name, sha256 : str, optional
         The video's name in tables (default: its file name) and hash (default: computed).
     progress : callable, optional
@@ -159,30 +173,50 @@ def read_pass(
         When features must be kept on disk and it is full.
     """
     wanted = parse_requests(requests)
-    features = [feature for of_sampling in wanted.values() for feature in of_sampling]
-    check_video(path, features)
+    check_video(path, (feature for of_sampling in wanted.values() for feature in of_sampling))
     stamp, sha256 = file_stamp(path), sha256 or sha256_of_video(path)
-    feature_pass = FeaturePass(wanted, progress)
-    needs_pixels = any(feature.source == "frames" for feature in features)
-    found = None if needs_pixels else _read_packets(path, feature_pass)
-    source, checksums, decode_s = found or _read_frames(path, feature_pass, limit)
-    feature_pass.finish()
-    times, health = source.times, source.health
-    facts = (len(times), float(times[0]), health.decoded_duration_s, source.width, source.height, health.rotation)
-    done = Pass(
-        VideoInfo(name or video_name(path), *facts, sha256=sha256),
-        *(health, times, source.pts, source.keys, source.seekable, checksums, decode_s, feature_pass.peak_mb),
-        grids={sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in feature_pass.grids.items()},
-        columns={
-            id_: Rows(np.array(one.ordinals, dtype=np.int64), one.buffer.finish(), one.seconds)
-            for id_, one in feature_pass.collectors.items()
-        },
-        stamp=file_stamp(path),
-        path=str(as_video(path).absolute()),
-    )
+    name = name or video_name(path)
+    compute = partial(_computed, path, name=name, sha256=sha256, progress=progress, limit=limit)
+    package = None if store is None or limit is not None else package_fingerprint()
+    if store is None or package is None:
+        done = compute(wanted)
+    else:
+        key = EntryKey(sha256, f"pass over {'frames' if _needs_pixels(wanted) else 'packets'}", "", package)
+        done, new = _completed(wanted, store, key, name, compute)
+        if new:
+            if sha256_of_video(path) != sha256:  # what is kept under a hash must be of these bytes
+                raise VideoError(path, "the file changed since its hash was taken")
+            store.save(new)
+        elif progress is not None:
+            progress(float(done.times[-1]))
+    done.stamp, done.path = file_stamp(path), str(as_video(path).absolute())
     if done.stamp != stamp:
         raise VideoError(path, "the file changed while it was read")
     return done
+
+
+def _needs_pixels(wanted: Requests) -> bool:
+    return any(feature.source == "frames" for features in wanted.values() for feature in features)
+
+
+# ---- computing ----------------------------------------------------------------------------------
+
+
+def _computed(
+    path: VideoPath, wanted: Requests, *, name: str, sha256: str, progress: Progress | None, limit: int | None
+) -> Pass:
+    feature_pass = FeaturePass(wanted, progress)
+    found = None if _needs_pixels(wanted) else _read_packets(path, feature_pass)
+    source, checksums, decode_s = found or _read_frames(path, feature_pass, limit)
+    columns = feature_pass.finish()
+    times, health = source.times, source.health
+    facts = (len(times), float(times[0]), health.decoded_duration_s, source.width, source.height, health.rotation)
+    grids = {sampling: np.array(ordinals, dtype=np.int64) for sampling, ordinals in feature_pass.grids.items()}
+    return Pass(
+        VideoInfo(name, *facts, sha256=sha256),
+        *(health, times, source.pts, source.keys, source.seekable, checksums, decode_s, feature_pass.peak_mb),
+        *(grids, columns),
+    )
 
 
 _Read = tuple[Reader | PacketTable, NDArray[np.uint32], float]  # source of the facts, checksums, seconds of decoding
@@ -190,13 +224,9 @@ _Read = tuple[Reader | PacketTable, NDArray[np.uint32], float]  # source of the 
 
 def _read_packets(path: VideoPath, feature_pass: FeaturePass) -> _Read | None:
     """Go through the packets alone; None where they do not prove frame identity."""
-    if isinstance(as_video(path), FrameFolder):
+    if (found := trusted_packets(path)) is None:
         return None
-    start = time.perf_counter()
-    table = scan_packets(path)
-    if not table.trusted:
-        return None
-    scan_s = time.perf_counter() - start
+    table, scan_s = found
     for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
         feature_pass.take(PacketFrame(ordinal, seconds, key, table.width, table.height))
     return table, np.zeros(len(table), dtype=np.uint32), scan_s
@@ -212,3 +242,92 @@ def _read_frames(path: VideoPath, feature_pass: FeaturePass, limit: int | None) 
         if len(reader.times) == limit:  # else the reader has come to its end and judged
             reader.health.judge_times(reader.times, reader.frame_s)
     return reader, np.array(checksums, dtype=np.uint32), frames.decode_s
+
+
+# ---- storing ------------------------------------------------------------------------------------
+
+
+def is_stored(sampling: Sampling | str, features: Sequence[Feature], store: FeatureStore, sha256: str) -> bool:
+    """Say whether the rows of a video are kept, so that `read_pass` will not decode it; nothing is read."""
+    columns = columns_of(parse_requests({sampling: features})).values()
+    return all(any(key in store for key in _keys(column, sha256)) for column in columns)
+
+
+def _completed(
+    wanted: Requests, store: FeatureStore, key: EntryKey, name: str, compute: Callable[[Requests], Pass]
+) -> tuple[Pass, dict[EntryKey, Entry]]:
+    """Return the pass, by computing only what ``store`` lacks, and the entries to be kept."""
+    columns = columns_of(wanted)
+    entry = store.load(key, _ARRAYS)
+    if entry is None:
+        done = compute(wanted)
+        return done, {key: _entry_of(done)} | _entries(columns, done)
+    done = _restored(entry, name, key.video)
+    done.grids = {sampling: _grid(sampling, done.times) for sampling in wanted}
+    missing = {id_: column for id_, column in columns.items() if not _restore(store, id_, column, done)}
+    if not missing:
+        return done, {}
+    lacking = {s: [column.feature for column in missing.values() if s in column.samplings] for s in wanted}
+    fresh = compute(lacking)
+    if not (np.array_equal(fresh.times, done.times) and np.array_equal(fresh.pts, done.pts)):
+        return compute(wanted), {}  # it does not decode alike every time: nothing of it is worth keeping
+    done.columns |= fresh.columns
+    done.peak_mb = max(done.peak_mb, fresh.peak_mb)
+    return done, _entries(missing, fresh)
+
+
+def _keys(column: Column, sha256: str) -> list[EntryKey]:
+    """Return the entries that may hold a column, best first: rows of every frame include those of some."""
+    code = fingerprint_of(column.feature)
+    every = [] if column.feature.depends_on_sampling else [str(EVERY)]
+    coverages = dict.fromkeys([*every, column.coverage])
+    return [] if code is None else [EntryKey(sha256, column.feature.key, coverage, code) for coverage in coverages]
+
+
+def _grid(sampling: Sampling, times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the ordinals of ``sampling`` as a pass finds them."""
+    keep = sampling.keeper()
+    since = (times - times[0]).tolist()
+    return np.array([ordinal for ordinal, seconds in enumerate(since) if keep(ordinal, seconds)], dtype=np.int64)
+
+
+def _restore(store: FeatureStore, id_: ColumnId, column: Column, done: Pass) -> bool:
+    """Put the stored rows of a column into ``done``, or return False."""
+    for key in _keys(column, done.info.sha256):
+        entry = store.load(key, ("rows", "ordinals"))
+        if entry is None:
+            continue
+        if key.coverage == str(EVERY):
+            ordinals = np.arange(done.info.n_frames, dtype=np.int64)
+        else:
+            ordinals = np.unique(np.concatenate([done.grids[sampling] for sampling in column.samplings]))
+        rows, n_rows = entry.arrays["rows"], len(column.feature.windows(len(ordinals)))
+        if len(rows) == n_rows and np.array_equal(entry.arrays["ordinals"], ordinals):
+            done.columns[id_] = Rows(ordinals, rows, float(entry.facts["seconds"]))
+            done.peak_mb = max(done.peak_mb, float(entry.facts["peak_mb"]))
+            return True
+    return False
+
+
+def _restored(entry: Entry, name: str, sha256: str) -> Pass:
+    facts = entry.facts
+    times, pts, keys, checksums = (np.array(entry.arrays[of]) for of in _ARRAYS)
+    info, health = VideoInfo(name, **facts["info"], sha256=sha256), Health(**facts["health"])
+    return Pass(info, health, times, pts, keys, facts["seekable"], checksums, facts["decode_s"], facts["peak_mb"])
+
+
+def _entry_of(done: Pass) -> Entry:
+    info = {name: getattr(done.info, name) for name in _FACTS}
+    costs = {"decode_s": done.decode_s, "peak_mb": done.peak_mb}
+    facts = {"info": info, "health": done.health.to_json(), "seekable": done.seekable, **costs}
+    return Entry({of: getattr(done, of) for of in _ARRAYS}, facts)
+
+
+def _entries(columns: Mapping[ColumnId, Column], done: Pass) -> dict[EntryKey, Entry]:
+    found = {}
+    for id_, column in columns.items():
+        ordinals, rows, seconds = done.columns[id_]
+        for key in _keys(column, done.info.sha256):
+            if key.coverage == column.coverage:
+                found[key] = Entry({"rows": rows, "ordinals": ordinals}, {"seconds": seconds, "peak_mb": done.peak_mb})
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import VideoError
-from .container import READ_ERRORS, DeclaredLength, open_container, refuse_memory_error, video_stream
+from .container import READ_ERRORS, DeclaredLength, frame_seconds, open_stream, refuse_memory_error
 from .frame import Frame, is_mirrored
 from .frame_folder import FrameFolder, VideoPath, as_video
 from .health import Health
@@ -93,8 +93,8 @@ def scan_packets(path: VideoPath) -> PacketTable:
     VideoError
         As decoding does: no readable file, no container, no video stream, no decoder, or no frame in it.
     """
-    with open_container(path) as container:
-        stream = video_stream(container, path)
+    container, stream = open_stream(path)
+    with container:
         # The delay is read before decoding starts: the decoder raises it when surprised, and drops a frame.
         scan = _Scan(container.format.name, stream.frames, stream.codec_context.reorder_depth, _picture_check(stream))
         length = DeclaredLength(container, stream, path)
@@ -102,37 +102,25 @@ def scan_packets(path: VideoPath) -> PacketTable:
         if not scan.pts:
             refuse_memory_error()
             raise VideoError(path, "it holds no frame")
-        time_base = Fraction(stream.time_base or 1)
+        base, first = Fraction(stream.time_base or 1), scan.first
         given = np.array([p for p in scan.pts if p is not None], dtype=np.int64)
         keys = np.array([k for p, k in zip(scan.pts, scan.keys, strict=True) if p is not None], dtype=bool)
         shown = np.argsort(given, kind="stable")
-        times = given[shown] * time_base.numerator / time_base.denominator
+        times, reason = given[shown] * base.numerator / base.denominator, next(_doubts(scan, given, shown), "")
         health = Health(stream.frames or None, declared_duration_s=length.seconds(times), from_packets=True)
-        health.rotation = 90 * scan.first.turns if scan.first else 0
-        rate = stream.average_rate or stream.guessed_rate
-        health.judge_times(times, float(1 / rate) if rate else 0.04)
-        return PacketTable(
-            pts=given[shown],
-            times=times,
-            keys=keys[shown],
-            order=np.argsort(shown),
-            reason=next(_doubts(scan, given, shown), ""),
-            health=health,
-            width=scan.first.width if scan.first else 0,
-            height=scan.first.height if scan.first else 0,
-            codec=stream.codec_context.codec.canonical_name,
-            time_base=time_base,
-            pixel_shape=stream.sample_aspect_ratio or None,
-            n_bytes=scan.n_bytes,
-        )
+        health.rotation = 90 * first.turns if first else 0
+        health.judge_times(times, frame_seconds(stream))
+        size, codec = (first.width, first.height) if first else (0, 0), stream.codec_context.codec.canonical_name
+        facts = (*size, codec, base, stream.sample_aspect_ratio or None, scan.n_bytes)
+        return PacketTable(given[shown], times, keys[shown], np.argsort(shown), reason, health, *facts)
 
 
-def packets_seconds(path: VideoPath) -> float | None:
-    """Return what a pass over the packets alone takes, in seconds; None where they do not prove frame identity."""
+def trusted_packets(path: VideoPath) -> tuple[PacketTable, float] | None:
+    """Return the packets of a video and the seconds that reading them took; None where they are not `trusted`."""
     video, start = as_video(path), time.perf_counter()
-    if isinstance(video, FrameFolder) or not scan_packets(video).trusted:
+    if isinstance(video, FrameFolder) or not (table := scan_packets(video)).trusted:
         return None
-    return time.perf_counter() - start
+    return table, time.perf_counter() - start
 
 
 @dataclass

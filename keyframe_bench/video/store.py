@@ -18,17 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import files
 from ..core.errors import KeyframeBenchError, OutputError
-from ..core.files import (
-    cache_folder,
-    canonical_json,
-    digest,
-    locked,
-    make_hidden_folder,
-    publish_folder,
-    remove_leftovers,
-    withdraw,
-)
 
 FORMAT = "keyframe_bench/feature@1"
 RESERVE_BYTES = 500_000_000  # left free on the disk: results matter more than features that can be had again
@@ -66,7 +57,7 @@ class EntryKey:
     @property
     def name(self) -> str:
         """Name of the entry's folder; entries of one video begin alike."""
-        return f"{digest(self.video)}-{digest(asdict(self))}"
+        return f"{files.digest(self.video)}-{files.digest(asdict(self))}"
 
 
 @dataclass(frozen=True)
@@ -133,7 +124,7 @@ class FeatureStore:
             arrays = {name: _read(path / f"{name}.npy", told["crc32"][name]) for name in names}
             facts = dict(told["facts"])
         except (FileNotFoundError, NotADirectoryError, EOFError, ValueError, KeyError, TypeError, RecursionError):
-            withdraw(path)
+            files.withdraw(path)
             return None
         except OSError:  # no permission, or the disk fails: it may be sound all the same
             return None
@@ -188,9 +179,9 @@ class FeatureStore:
         if not self.folder.exists():
             return Usage(0, 0, 0)
         try:
-            with locked(self.folder):
-                removed = [found for found in self._scan() if withdraw(found.path)]
-                remove_leftovers(self.folder)
+            with files.locked(self.folder):
+                removed = [found for found in self._scan() if files.withdraw(found.path)]
+                files.remove_leftovers(self.folder)
                 left = self._scan()
         except OSError as error:
             raise KeyframeBenchError(f"cannot clear {str(self.folder)!r}: {error.strerror or error}") from error
@@ -202,7 +193,7 @@ class FeatureStore:
         self.problems.append(f"features are not kept for the next run: {reason}, or set cache_gb=0")
 
     def _write(self, key: EntryKey, entry: Entry) -> None:
-        hidden = make_hidden_folder(self.folder)
+        hidden = files.make_hidden_folder(self.folder)
         try:
             for name, array in entry.arrays.items():
                 with open(hidden / f"{name}.npy", "wb") as file:
@@ -214,8 +205,8 @@ class FeatureStore:
                 "crc32": {name: _crc32(hidden / f"{name}.npy") for name in entry.arrays},
                 "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             }
-            (hidden / "entry.json").write_text(canonical_json(told), "utf-8")
-            publish_folder(hidden, self.folder / key.name)
+            (hidden / "entry.json").write_text(files.canonical_json(told), "utf-8")
+            files.publish_folder(hidden, self.folder / key.name)
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
 
@@ -225,16 +216,16 @@ class FeatureStore:
         _room[mine] = _room.get(mine, 0) - written
         if _room[mine] > 0:
             return
-        with locked(self.folder):
+        with files.locked(self.folder):
             found = self._scan()
             total = sum(entry.bytes for entry in found)
             if total > self.limit_bytes:
                 for entry in sorted(found):
                     if total <= TRIM_TO * self.limit_bytes:
                         break
-                    if entry.path.name not in fresh and withdraw(entry.path):
+                    if entry.path.name not in fresh and files.withdraw(entry.path):
                         total -= entry.bytes
-            remove_leftovers(self.folder)
+            files.remove_leftovers(self.folder)
         _room[mine] = min(max(0, self.limit_bytes - total) // 8, self.limit_bytes // 100)  # others write as well
 
     def _scan(self) -> list[_Found]:
@@ -246,14 +237,14 @@ class FeatureStore:
             return []
         for name in names:
             path = self.folder / name
-            with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(path) as files:
-                found.append(_Found(path.stat().st_mtime_ns, sum(file.stat().st_size for file in files), path))
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(path) as inside:
+                found.append(_Found(path.stat().st_mtime_ns, sum(file.stat().st_size for file in inside), path))
         return found
 
 
 def features_folder() -> Path:
     """Return where features are kept; `UsageError` when there is neither a cache nor a home folder."""
-    return cache_folder() / "features"
+    return files.cache_folder() / "features"
 
 
 def _usage(found: Sequence[_Found]) -> Usage:

@@ -220,7 +220,7 @@ def test_decoded_once_for_every_split(camera, pictures, shade, tmp_path, monkeyp
     train, _, _ = pictures(camera(path))
     with monkeypatch.context() as patch:
         patch.setattr(VideoReader, "__iter__", None)
-        patch.setattr("keyframe_bench.video.stored_pass.read_pass", None)
+        patch.setattr("keyframe_bench.video.onepass.FeaturePass", None)
         assert len(pictures(camera(path, "frames:0.8", limit=5))[0]) == 5
         assert np.array_equal(pictures(camera(path))[0], train)
     assert camera(path).identity == camera(path, split_seed=3).identity != camera(path, "frames:0.8").identity

@@ -20,7 +20,7 @@ def test_counts_types_and_names(data, pictures, kind) -> None:
 def test_the_second_time_it_is_read_from_disk(data, pictures, monkeypatch) -> None:
     first = pictures(data("rendered", n=4, n_validation=2, seed=3), 16, 32)
     monkeypatch.setattr("keyframe_bench.rendering.films.draw_scene", None)
-    monkeypatch.setattr("keyframe_bench.video.stored_pass.read_pass", None)
+    monkeypatch.setattr("keyframe_bench.video.onepass.FeaturePass", None)
     again = pictures(data("rendered", n=4, n_validation=2, seed=3), 16, 32)
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import numpy as np
 import pytest
 
+from keyframe_bench.core.feature import Feature
 from keyframe_bench.video.decode import set_decoder_threads
 from keyframe_bench.video.store import FeatureStore
 
@@ -102,6 +103,11 @@ CODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mpeg4 ts": ("v.ts", {"codec": "mpeg4", "options": {"g": "12", "bf": "2", "qscale": "2"}}),
     "h264 ts": ("v.ts", {"options": x264()}),
     "h264 ts open": ("v.ts", {"options": x264(open_groups=1)}),
+    "h264 fields": ("v.mkv", {"options": {"x264-params": "tff=1:slices=4:keyint=12"}}),
+    "h265 ts": ("v.ts", {"codec": "libx265", "options": {"x265-params": X265}}),
+    "mpeg1 mpg": ("v.mpg", {"codec": "mpeg1video", "options": {"bf": "2", "g": "9", "b": "2M"}}),
+    "av1": ("v.mp4", {"codec": "libsvtav1", "options": {"preset": "12", "g": "12", "crf": "20"}}),
+    "flv1": ("v.flv", {"codec": "flv", "options": {"g": "12", "b": "2M"}}),
     "flv": ("v.flv", {"options": x264()}),
     "mpeg4 avi": ("v.avi", {"codec": "mpeg4", "options": {"g": "12", "qscale": "2"}}),
     "h264 avi": ("v.avi", {"options": {"bf": "2"}}),
@@ -139,6 +145,41 @@ def path(encode: Callable[..., Path], pictures: Callable[..., list[np.ndarray]])
 def store(tmp_path: Path) -> FeatureStore:
     """An empty store of a gigabyte."""
     return FeatureStore(tmp_path / "features", 10**9)
+
+
+@pytest.fixture
+def ordinals() -> type[Feature]:
+    """A feature whose rows are ordinals: ``seen`` notes those it was given, and ``do(frames)`` is called with each."""
+
+    class Ordinals(Feature):
+        name = "ordinals_of_test"
+        seen: ClassVar[list[int]] = []
+        do = staticmethod(lambda frames: None)
+
+        def compute(self, frames: Any) -> Any:
+            type(self).seen.extend(frame.ordinal for frame in frames)
+            type(self).do(frames)
+            return np.array([frame.ordinal for frame in frames])
+
+    return Ordinals
+
+
+@pytest.fixture
+def windows(ordinals: Any) -> type[Feature]:
+    """The same over windows: a row is the ordinals of its frames."""
+
+    class Windows(ordinals):  # type: ignore[misc]
+        name = "windows_of_test"
+        seen: ClassVar[list[int]] = []
+
+        def __init__(self, window: int = 4, hop: int = 4) -> None:
+            self.window = window
+            self.hop = hop
+
+        def compute_window(self, rows: Any) -> Any:
+            return rows
+
+    return Windows
 
 
 @pytest.fixture

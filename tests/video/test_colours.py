@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import av
 import cv2
 import numpy as np
@@ -72,16 +74,17 @@ def test_matrix_and_range_are_those_of_the_file(encode, pix_fmt, colorspace, col
     assert frame.luma(48, 128).min() <= 1 and frame.luma(48, 128).max() >= 254
 
 
+LOSSY = ["mp4 libx264 yuv420p", "mp4 libx264 yuvj420p", "mp4 libx264 yuv422p10le", "mkv mjpeg yuvj444p",
+         "webm libvpx-vp9 yuv420p", "mkv mpeg2video yuv420p"]  # fmt: skip
+
+
 def test_lossy_codecs_and_palettes(encode) -> None:
-    for name, codec, pix_fmt in (
-        ("a.mp4", "libx264", "yuv420p"), ("b.mp4", "libx264", "yuvj420p"), ("c.mkv", "mjpeg", "yuvj444p"),
-        ("d.webm", "libvpx-vp9", "yuv420p"), ("e.mp4", "libx264", "yuv422p10le"), ("f.mkv", "mpeg2video", "yuv420p"),
-    ):  # fmt: skip
-        how = {
-            "options": {"crf": "4"} if codec == "libx264" else {"b": "8M"},
-            "color_range": 2 if "j" in pix_fmt else None,
-        }
-        assert off_bars(first_frame(encode(name, [BARS] * 3, codec=codec, pix_fmt=pix_fmt, **how)))[0] <= 8, name
+    for words in LOSSY:
+        suffix, codec, pix_fmt = words.split()
+        how = {"crf": "4"} if codec == "libx264" else {"b": "8M"}
+        full = FULL if "j" in pix_fmt else None
+        path = encode(f"v.{suffix}", [BARS] * 3, codec=codec, pix_fmt=pix_fmt, options=how, color_range=full)
+        assert off_bars(first_frame(path))[0] <= 8, words
     ramp = np.repeat(np.arange(0, 256, 2, dtype=np.uint8)[None, :, None], 48, axis=0).repeat(3, axis=2)
     frame = first_frame(encode("v.mov", [ramp], codec="qtrle", pix_fmt="gray"))
     assert frame.raw.format.name == "pal8"
@@ -135,59 +138,48 @@ def filled(pix_fmt, words, span=UNSPECIFIED) -> Frame:
     return Frame(raw, 0, 0.0)
 
 
-def assert_grey(frame, expected) -> None:
-    luma, picture = frame.luma(16, 256), frame.full_rgb()
-    assert np.array_equal(luma, np.broadcast_to(expected, luma.shape))
-    assert np.array_equal(picture, np.repeat(luma[..., None], 3, axis=2))
-    assert np.array_equal(frame.rgb(5, 100), np.repeat(frame.luma(5, 100)[..., None], 3, axis=2))
-
-
-@pytest.mark.parametrize("span", [UNSPECIFIED, LIMITED, FULL])
-@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv420p", "yuv411p", "yuv420p10le", "yuv422p12be", "yuv444p16le"])
-def test_grey_under_every_matrix(pix_fmt, span) -> None:
-    for space in range(18):  # AVColorSpace: those with a matrix of their own, and those read as BT.601
-        assert_grey(grey(pix_fmt, space=space, span=span), LEVELS if span == FULL else GREY_OF_LIMITED)
-
-
-@pytest.mark.parametrize("span", [UNSPECIFIED, LIMITED, FULL])
-@pytest.mark.parametrize("pix_fmt", ["gray", "gray9le", "gray10le", "gray10be", "gray12le", "gray16le"])
-def test_grey_formats(pix_fmt, span) -> None:
-    assert_grey(grey(pix_fmt, span=span), GREY_OF_LIMITED if span == LIMITED else LEVELS)
-
-
-@pytest.mark.parametrize("span", [UNSPECIFIED, LIMITED, FULL])
-@pytest.mark.parametrize(("pix_fmt", "word"), [("ya8", "u1"), ("ya16le", "<u2"), ("ya16be", ">u2")])
-def test_grey_beside_transparency(pix_fmt, word, span) -> None:
-    level = LEVELS * (1 if word == "u1" else 256 if span == LIMITED else 257)
-    words = np.stack([level, LEVELS[::-1]], axis=1).astype(word).ravel()  # alpha is not looked at
-    assert_grey(filled(pix_fmt, words, span), GREY_OF_LIMITED if span == LIMITED else LEVELS)
-
-
+YUV = ("yuv444p", "yuv420p", "yuv411p", "yuv420p10le", "yuv422p12be", "yuv444p16le")
+GRAY = ("gray", "gray9le", "gray10le", "gray10be", "gray12le", "gray16le")
 PLANAR_RGB = [f"{name}{bits}{end}" for name in ("gbrp", "gbrap") for bits in (10, 12, 14, 16) for end in ("le", "be")]
+PACKED_RGB = ("rgb24", "bgr24", "rgba", "bgra", "argb", "abgr", "0rgb", "bgr0")
 
 
-@pytest.mark.parametrize("pix_fmt", ["gbrp", "gbrap", "gbrp9le", *PLANAR_RGB])
-def test_grey_in_planar_rgb(pix_fmt) -> None:
-    assert_grey(grey(pix_fmt), LEVELS)
+def greys(kind):
+    """Yield frames that hold all levels of grey from left to right, and these levels."""
+    if kind in (UNSPECIFIED, LIMITED, FULL):
+        for name, space in itertools.product(YUV, range(18)):  # AVColorSpace: with a matrix of their own, or as BT.601
+            yield grey(name, space=space, span=kind), LEVELS if kind == FULL else GREY_OF_LIMITED
+        expected = GREY_OF_LIMITED if kind == LIMITED else LEVELS
+        yield from ((grey(name, span=kind), expected) for name in GRAY)
+        for name, word in (("ya8", "u1"), ("ya16le", "<u2"), ("ya16be", ">u2")):
+            level = LEVELS * (1 if word == "u1" else 256 if kind == LIMITED else 257)
+            words = np.stack([level, LEVELS[::-1]], axis=1).astype(word).ravel()  # alpha is not looked at
+            yield filled(name, words, kind), expected
+    elif kind == "rgb":
+        yield from ((grey(name), LEVELS) for name in ("gbrp", "gbrap", "gbrp9le", *PLANAR_RGB))
+        picture = np.ascontiguousarray(np.broadcast_to(LEVELS.astype(np.uint8)[:, None], (16, 256, 3)))
+        for name in PACKED_RGB:
+            yield Frame(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=name), 0, 0.0), LEVELS
+    else:
+        end, order = kind
+        for name, samples in (("rgb48", 3), ("bgr48", 3), ("rgba64", 4), ("bgra64", 4)):
+            yield filled(name + end, np.repeat(LEVELS * 257, samples).astype(f"{order}u2")), LEVELS
+        for name in ("gbrpf32", "gbrapf32", "grayf32"):
+            yield filled(name + end, (LEVELS / 255).astype(f"{order}f4")), LEVELS
+        for name, bits in (("rgb444", 4), ("bgr555", 5), ("rgb555", 5), ("x2rgb10", 10)):
+            most = 2**bits - 1
+            levels = np.rint(LEVELS * most / 255).astype(np.int64)
+            words = (levels | levels << bits | levels << 2 * bits).astype(f"{order}u{4 if bits == 10 else 2}")
+            yield filled(name + end, words), np.rint(levels * 255 / most)
 
 
-@pytest.mark.parametrize("pix_fmt", ["rgb24", "bgr24", "rgba", "bgra", "argb", "abgr", "0rgb", "bgr0"])
-def test_grey_in_packed_rgb(pix_fmt) -> None:
-    picture = np.ascontiguousarray(np.broadcast_to(LEVELS.astype(np.uint8)[:, None], (16, 256, 3)))
-    assert_grey(Frame(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt), 0, 0.0), LEVELS)
-
-
-@pytest.mark.parametrize(("end", "order"), [("le", "<"), ("be", ">")])
-def test_grey_in_words(end, order) -> None:
-    for name, samples in (("rgb48", 3), ("bgr48", 3), ("rgba64", 4), ("bgra64", 4)):
-        assert_grey(filled(name + end, np.repeat(LEVELS * 257, samples).astype(f"{order}u2")), LEVELS)
-    for name in ("gbrpf32", "gbrapf32", "grayf32"):
-        assert_grey(filled(name + end, (LEVELS / 255).astype(f"{order}f4")), LEVELS)
-    for name, bits in (("rgb444", 4), ("bgr555", 5), ("rgb555", 5), ("x2rgb10", 10)):
-        most = 2**bits - 1
-        levels = np.rint(LEVELS * most / 255).astype(np.int64)
-        words = (levels | levels << bits | levels << 2 * bits).astype(f"{order}u{4 if bits == 10 else 2}")
-        assert_grey(filled(name + end, words), np.rint(levels * 255 / most))
+@pytest.mark.parametrize("kind", [UNSPECIFIED, LIMITED, FULL, "rgb", ("le", "<"), ("be", ">")])
+def test_grey_stays_grey_in_every_format(kind) -> None:
+    for frame, expected in greys(kind):
+        luma, picture, name = frame.luma(16, 256), frame.full_rgb(), frame.raw.format.name
+        assert np.array_equal(luma, np.broadcast_to(expected, luma.shape)), name
+        assert np.array_equal(picture, np.repeat(luma[..., None], 3, axis=2)), name
+        assert np.array_equal(frame.rgb(5, 100), np.repeat(frame.luma(5, 100)[..., None], 3, axis=2)), name
 
 
 @pytest.mark.parametrize(("name", "start"), [("rgb565le", 11), ("bgr565be", 0)])

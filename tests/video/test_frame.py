@@ -96,20 +96,20 @@ def test_pictures_are_upright(encode, rotation, pix_fmt) -> None:
     assert reader.health.rotation == rotation % 360 and reader.health.problems == []
 
 
-@pytest.mark.parametrize(
-    ("matrix", "upright"),
-    [
-        ((-ONE, 0, 0, ONE), CORNERS[:, ::-1]),
-        ((ONE, 0, 0, -ONE), CORNERS[::-1]),
-        ((0, ONE, ONE, 0), CORNERS.transpose(1, 0, 2)),
-        ((0, -ONE, -ONE, 0), CORNERS[::-1, ::-1].transpose(1, 0, 2)),
-    ],
-    ids=["left-right", "up-down", "transposed", "antitransposed"],
-)
-def test_mirrored_pictures(encode, matrix, upright) -> None:
+MIRRORED = {
+    "left-right": ((-ONE, 0, 0, ONE), CORNERS[:, ::-1]),
+    "up-down": ((ONE, 0, 0, -ONE), CORNERS[::-1]),
+    "transposed": ((0, ONE, ONE, 0), CORNERS.transpose(1, 0, 2)),
+    "antitransposed": ((0, -ONE, -ONE, 0), CORNERS[::-1, ::-1].transpose(1, 0, 2)),
+}
+
+
+@pytest.mark.parametrize("how", MIRRORED)
+def test_mirrored_pictures(encode, how) -> None:
     """The display matrix of ISO/IEC 14496-12, 8.3.2: x' = a x + c y, y' = b x + d y."""
     path = encode("v.mp4", [PICTURE] * 2, pix_fmt="yuv444p", rotation=90, options={"crf": "2"})
-    data, (a, b, c, d) = bytearray(path.read_bytes()), matrix
+    (a, b, c, d), upright = MIRRORED[how]
+    data = bytearray(path.read_bytes())
     at = data.find(b"tkhd") + 44
     data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 
@@ -13,13 +12,8 @@ from PIL import Image
 
 from keyframe_bench.video.image_files import UnreadableError, encode_image, fit, fit_width, read_rgb
 
-QUARTERS = np.zeros((40, 60, 3), np.uint8)  # RGB: red, green above blue, grey
-QUARTERS[:20, :30], QUARTERS[:20, 30:], QUARTERS[20:, :30], QUARTERS[20:, 30:] = (
-    (200, 0, 0),
-    (0, 180, 0),
-    (0, 0, 220),
-    (90, 90, 90),
-)
+# red, green above blue, grey
+QUARTERS = np.array([[(200, 0, 0), (0, 180, 0)], [(0, 0, 220), (90, 90, 90)]], np.uint8).repeat(20, 0).repeat(30, 1)
 
 
 def colours(picture: np.ndarray) -> np.ndarray:
@@ -101,45 +95,37 @@ def png_bytes(samples: np.ndarray, bits: int, key: tuple[int, ...]) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     high, wide = samples.shape[:2]
-    rows = (format(int(v), f"0{bits}b") for v in samples.reshape(-1))
-    text = "".join(rows)
-    per_row = len(text) // high
-    lines = [int(text[i * per_row : (i + 1) * per_row], 2).to_bytes(per_row // 8, "big") for i in range(high)]
     header = struct.pack(">IIBBBBB", wide, high, bits, 2 if samples.ndim == 3 else 0, 0, 0, 0)
-    data = zlib.compress(b"".join(b"\0" + line for line in lines))
-    transparent = struct.pack(f">{len(key)}H", *key)
-    chunks = ((b"IHDR", header), (b"tRNS", transparent), (b"IDAT", data), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks)
+    ones = samples.reshape(high, -1, 1) >> np.arange(bits)[::-1] & 1
+    lines = np.packbits(ones.reshape(high, -1).astype(np.uint8), axis=1)
+    data = zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines))
+    parts = {b"IHDR": header, b"tRNS": struct.pack(f">{len(key)}H", *key), b"IDAT": data, b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_transparent_colour_of_a_png_shows_white(tmp_path, bits, channels) -> None:
-    if channels == 3 and bits < 8:
-        pytest.skip("PNG has no such images")
+@pytest.mark.parametrize(
+    ("bits", "shape"), [*((b, (4, 16)) for b in (1, 2, 4, 8, 16)), (8, (4, 16, 3)), (16, (4, 16, 3))]
+)
+def test_a_transparent_colour_of_a_png_shows_white(tmp_path, bits, shape) -> None:
     full = 2**bits - 1
-    shape = (4, 16) if channels == 1 else (4, 16, 3)
     samples = np.random.default_rng(0).integers(0, full + 1, shape)
     key = tuple(np.atleast_1d(samples[1, 2]).tolist())
     (tmp_path / "x.png").write_bytes(png_bytes(samples, bits, key))
-    levels = samples * 255 / full
-    colour = grey_to_rgb(levels) if channels == 1 else levels
-    clear = samples == key[0] if channels == 1 else (samples == key).all(axis=2)
-    assert np.abs(read_rgb(tmp_path / "x.png") - np.where(clear[..., None], 255, colour)).max() <= 1
+    clear = (samples.reshape(4, 16, -1) == key).all(axis=2)[..., None]
+    wanted = np.where(clear, 255, samples.reshape(4, 16, -1) * 255 / full)
+    assert np.abs(read_rgb(tmp_path / "x.png") - wanted).max() <= 1
 
 
 @pytest.mark.parametrize("full", [15, 100, 255, 1023, 4095, 65535])
 @pytest.mark.parametrize("plain", [False, True])
 def test_portable_maps_of_any_depth(tmp_path, full, plain) -> None:
-    for name, shape in (("x.pgm", (5, 7)), ("x.ppm", (5, 7, 3))):
+    for kind, shape in ((5, (5, 7, 1)), (6, (5, 7, 3))):
         samples = np.random.default_rng(1).integers(0, full + 1, shape)
-        kind = {("x.pgm", False): 5, ("x.ppm", False): 6, ("x.pgm", True): 2, ("x.ppm", True): 3}[name, plain]
-        data = " ".join(map(str, samples.reshape(-1))).encode() if plain else samples.astype(
-            ">u2" if full > 255 else "u1").tobytes()  # fmt: skip
-        (tmp_path / name).write_bytes(f"P{kind}\n# by hand\n7 5\n{full}\n".encode() + data)
-        wanted = samples * 255 / full
-        found = read_rgb(tmp_path / name)
-        assert np.abs(found - (grey_to_rgb(wanted) if wanted.ndim == 2 else wanted)).max() <= 1
+        data = samples.astype(">u2" if full > 255 else "u1").tobytes()
+        if plain:
+            data = " ".join(map(str, samples.ravel())).encode()
+        (tmp_path / "x.ppm").write_bytes(f"P{kind - 3 * plain}\n# by hand\n7 5\n{full}\n".encode() + data)
+        assert np.abs(read_rgb(tmp_path / "x.ppm") - samples * 255 / full).max() <= 1
 
 
 def test_kinds_of_tiff(tmp_path) -> None:
@@ -177,37 +163,15 @@ def test_lab_becomes_srgb(tmp_path) -> None:
     assert np.ptp(grey) <= 2 and abs(grey.mean() - 145) <= 2  # L* 60
 
 
-@pytest.mark.parametrize("depth", [1, 257])
-def test_a_transparent_level_that_pillow_wrote_shows_white(tmp_path, depth) -> None:
-    ramp = np.arange(240, dtype=np.uint8).reshape(12, 20)
-    deep = ramp.astype(np.uint16) * depth if depth > 1 else ramp
-    Image.fromarray(deep).save(tmp_path / "x.png", transparency=7 * depth)
-    assert np.array_equal(read_rgb(tmp_path / "x.png"), grey_to_rgb(np.where(ramp == 7, 255, ramp)))
-
-
 def test_deep_colour_and_opacity(tmp_path) -> None:
     """16 bits a channel, which Pillow does not write."""
     opacity = np.full((40, 60, 1), 65535)
     opacity[:20] = 0
-    deep = QUARTERS[..., ::-1].astype(np.int64) * 257
-    cv2.imwrite(str(tmp_path / "x.png"), deep.astype(np.uint16))
-    assert np.abs(colours(read_rgb(tmp_path / "x.png")) - WANTED).max() <= 1
-    cv2.imwrite(str(tmp_path / "x.png"), np.concatenate([deep, opacity], axis=2).astype(np.uint16))
-    found = colours(read_rgb(tmp_path / "x.png"))
-    assert np.all(found[:2] == 255) and np.abs(found[2:] - WANTED[2:]).max() <= 1
-
-
-def test_colours_before_the_background_are_not_darkened_twice(tmp_path) -> None:
-    """A TIFF whose colours are already multiplied by their opacity says so; white shines through once."""
-    alpha = OPACITY[..., None] / 255
-    multiplied = np.concatenate([QUARTERS * alpha, OPACITY[..., None]], axis=2).round().astype(np.uint8)
-    coded = io.BytesIO()
-    Image.fromarray(multiplied).save(coded, "tiff")
-    entry = struct.pack("<HHI", 338, 3, 1)  # ExtraSamples, of which Pillow writes 2 only: colours as they are
-    assert entry + b"\2" in coded.getvalue()
-    (tmp_path / "x.tiff").write_bytes(coded.getvalue().replace(entry + b"\2", entry + b"\1"))
-    expected = QUARTERS * alpha + 255 * (1 - alpha)
-    assert np.abs(colours(read_rgb(tmp_path / "x.tiff")) - colours(expected)).max() <= 2
+    deep = np.concatenate([QUARTERS[..., ::-1].astype(np.int64) * 257, opacity], axis=2).astype(np.uint16)
+    for channels, clear in ((3, 0), (4, 2)):
+        cv2.imwrite(str(tmp_path / "x.png"), deep[..., :channels])
+        found = colours(read_rgb(tmp_path / "x.png"))
+        assert np.all(found[:clear] == 255) and np.abs(found[clear:] - WANTED[clear:]).max() <= 1
 
 
 def test_bytes_after_the_end_the_first_of_several_and_silence(tmp_path, capfd) -> None:
@@ -226,44 +190,29 @@ def test_bytes_after_the_end_the_first_of_several_and_silence(tmp_path, capfd) -
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", "preview.jpg"])
 def test_damaged_files_are_refused(tmp_path, suffix) -> None:
     path = tmp_path / f"x{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    if suffix == ".gif":
-        path.write_bytes(b"GIF89a nothing")
-    else:
-        cv2.imwrite(str(path), noise)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UnreadableError):
-        read_rgb(path)
-    path.write_bytes(b"")
-    with pytest.raises(UnreadableError, match="empty"):
-        read_rgb(path)
+    data = cv2.imencode(suffix[-4:], noise)[1].tobytes()
+    if "preview" in suffix:  # whose end is not taken for that of a picture that is cut off
+        preview = cv2.imencode(".jpg", noise[:8, :8])[1].tobytes()
+        data = data[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + data[2:]
+    path.write_bytes(data)
+    assert read_rgb(path).shape == (64, 64, 3)
+    for broken, said in ((data[: len(data) - 900], "."), (b"", "empty"), (b"GIF89a nothing", ".")):
+        path.write_bytes(broken)
+        with pytest.raises(UnreadableError, match=said):
+            read_rgb(path)
     with pytest.raises(UnreadableError, match="No such file"):
         read_rgb(tmp_path / "missing.jpg")
-
-
-def test_a_preview_is_not_taken_for_the_end_of_a_cut_off_picture(tmp_path) -> None:
-    _, preview = cv2.imencode(".jpg", QUARTERS[:8, :8])
-    _, whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    thumbnail = preview.tobytes()
-    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
-    data = whole.tobytes()[:2] + segment + whole.tobytes()[2:]
-    (tmp_path / "whole.jpg").write_bytes(data)
-    (tmp_path / "half.jpg").write_bytes(data[: len(data) - 900])
-    assert read_rgb(tmp_path / "whole.jpg").shape == (64, 64, 3)
-    with pytest.raises(UnreadableError, match="truncated"):
-        read_rgb(tmp_path / "half.jpg")
 
 
 def test_resizing() -> None:
     rng = np.random.default_rng(1)
     picture = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    halved = fit(picture, 20, 30, "stretch")
-    assert (
-        np.abs(halved - picture.reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))).max() <= 0.76
-    )  # the mean of what is covered
+    covered = picture.reshape(20, 2, 30, 2, 3).mean(axis=(1, 3))
+    assert np.abs(fit(picture, 20, 30, "stretch") - covered).max() <= 0.76
     mixed = fit(picture, 80, 30, "stretch")  # one axis grows, one shrinks
     columns = picture.reshape(40, 30, 2, 3).mean(axis=2)
     assert np.abs(mixed[::2].astype(float) - columns)[1:-1].mean() < np.abs(np.diff(columns, axis=0)).mean() / 3

@@ -68,13 +68,13 @@ def test_everything_it_depends_on_is_part_of_the_name(store, other) -> None:
     assert store.load(EntryKey(**{**vars(KEY), other: "another"}), NAMES) is None
 
 
-def test_entry_is_never_changed(store, folder) -> None:
+def test_entry_is_never_changed_and_outlives_its_removal_for_who_reads_it(store, folder) -> None:
     """Two processes that computed the same: the second one's is dropped."""
-    store.save({KEY: entry(7)})
-    store.save({KEY: entry(8)})
+    store.save({KEY: entry(7, n=100_000)})
+    store.save({KEY: entry(8, n=100_000)})
     found = store.load(KEY, NAMES)
-    assert found.arrays["rows"][0, 0, 0] == 7
     assert sorted(p.name for p in folder.iterdir()) == sorted([KEY.name, ".lock"])
+    assert store.clear().entries == 1 and (found.arrays["rows"] == 7).all()
 
 
 class Trap:
@@ -142,13 +142,6 @@ def test_arrays_that_cannot_be_mapped_are_left_out(store) -> None:
         assert store.load(KEY, NAMES) is None and store.problems == []
 
 
-def test_entry_outlives_its_removal_for_who_reads_it(store) -> None:
-    store.save({KEY: entry(7, n=100_000)})
-    found = store.load(KEY, NAMES)
-    assert found is not None and store.clear().entries == 1
-    assert (found.arrays["rows"] == 7).all()
-
-
 # ---- limit --------------------------------------------------------------------------------------
 
 
@@ -174,32 +167,26 @@ def test_what_one_call_writes_stays(folder) -> None:
     assert [store.load(of(number), NAMES) is not None for number in range(3)] == [False, True, True]
 
 
-def test_more_than_the_limit_is_not_kept_and_told(folder) -> None:
-    store = FeatureStore(folder, 10_000)
-    store.save({KEY: entry(n=100)})
-    store.save({of(1): entry(n=5000)})
-    assert store.load(KEY, NAMES) is not None and store.load(of(1), NAMES) is None
-    (problem,) = store.problems
-    assert "cache_gb=1e-05" in problem
-
-
-def test_nearly_full_disk_is_left_alone(store, monkeypatch) -> None:
-    """Results go before features."""
-    monkeypatch.setattr(module, "RESERVE_BYTES", 10**18)
-    store.save({KEY: entry()})
-    assert store.usage().entries == 0
-    (problem,) = store.problems
-    assert "nearly full" in problem and "cache_gb=0" in problem
-
-
-def test_folder_that_cannot_be_made_is_told(tmp_path) -> None:
+def test_what_cannot_be_kept_is_told(folder, store, tmp_path, monkeypatch) -> None:
+    small = FeatureStore(folder, 10_000)
+    small.save({KEY: entry(n=100)})
+    small.save({of(1): entry(n=5000)})
+    assert small.load(KEY, NAMES) is not None and small.load(of(1), NAMES) is None
     (tmp_path / "file").touch()
-    store = FeatureStore(tmp_path / "file" / "features", GB)
-    assert store.load(KEY, NAMES) is None
-    store.save({KEY: entry()})
-    (problem,) = store.problems
-    assert str(store.folder) in problem and "Not a directory" in problem and "KEYFRAME_BENCH_CACHE" in problem
-    assert store.clear() == Usage(0, 0, 0)
+    nowhere = FeatureStore(tmp_path / "file" / "features", GB)
+    assert nowhere.load(KEY, NAMES) is None
+    nowhere.save({KEY: entry()})
+    assert nowhere.clear() == Usage(0, 0, 0)
+    monkeypatch.setattr(module, "RESERVE_BYTES", 10**18)  # results go before features
+    store.save({of(2): entry()})
+    assert store.load(of(2), NAMES) is None
+    for kept, said in (
+        (small, ("cache_gb=1e-05",)),
+        (nowhere, (str(nowhere.folder), "Not a directory", "KEYFRAME_BENCH_CACHE")),
+        (store, ("nearly full", "cache_gb=0")),
+    ):
+        (problem,) = kept.problems
+        assert all(words in problem for words in said)
 
 
 def test_read_only_folder_is_read(store, folder) -> None:

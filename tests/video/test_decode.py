@@ -153,14 +153,6 @@ def test_errors_name_the_file_and_the_reason(tmp_path) -> None:
         assert caught.value.path == path and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a b.mp4", "-i.mp4", "concat:a|b.mp4", "100%d.mp4", "ü'\"$(x)<b>.mp4", "a=b,c.mp4"])
-def test_any_name_will_do(encode, pictures, health_of, monkeypatch, name) -> None:
-    path = encode("v.mp4", pictures(3))
-    path.rename(path.with_name(name))
-    monkeypatch.chdir(path.parent)
-    assert health_of(Path(name)).decoded_frames == 3
-
-
 def test_iterations_left_half_way_do_not_hang(encode, pictures) -> None:
     """Frame threads and a logging callback that needs the interpreter's lock used to deadlock now and then."""
     path = encode("v.mp4", pictures(40), options={"g": "10", "crf": "10"})
@@ -171,7 +163,7 @@ def test_iterations_left_half_way_do_not_hang(encode, pictures) -> None:
 import sys
 from keyframe_bench.video.decode import VideoReader
 held = []
-for turn in range(500):
+for turn in range(200):
     reader = VideoReader(sys.argv[1 + turn % 2])
     for frame in reader:
         if frame.ordinal >= turn % 25:

@@ -120,7 +120,7 @@ def test_times_by_the_numbers_in_the_names(tmp_path):
     assert kb.extract(folder, "uniform", budget=1, fps=10).video.n_frames == 4
 
 
-def test_numbers_that_repeat_as_times_are_told_and_pictures_found_again(tmp_path):
+def test_numbers_that_repeat_as_times_are_told_and_images_found_again(tmp_path):
     folder = put(tmp_path / "f", ["a_1.png", "a_2.png", "b_1.png", "b_2.png"])
     found = kb.extract(folder, "uniform", budget=4, sampling="every", fps=10, times="names")
     assert found.health["non_monotonic_pts"] == 1

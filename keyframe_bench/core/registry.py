@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import importlib
@@ -105,7 +104,8 @@ def _parameters_of(cls: type) -> dict[str, Parameter]:
         return {}
     signature = inspect.signature(init)
     # A dataclass inherits fields, whose annotations resolve in the module of their class.
-    hints = typing.get_type_hints(cls if dataclasses.is_dataclass(cls) else init, include_extras=True)
+    owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    hints = typing.get_type_hints(owner if "__dataclass_params__" in vars(owner) else init, include_extras=True)
     found = {}
     for name, parameter in list(signature.parameters.items())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

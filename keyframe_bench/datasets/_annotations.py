@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +53,13 @@ def read_annotations(path: str | Path, names: Collection[str] | None = None) -> 
     UsageError
         Naming the file, the video and what is wrong.
     """
-    document = _parse(Path(path))
     where = f"annotation file {str(path)!r}"
-    _check_keys(document, {"format", "videos"}, where)
-    if document.get("format") != FORMAT:
-        raise UsageError(f'{where}: "format" is {_show(document.get("format"))}; this version reads "{FORMAT}"')
+    document = _parse(read_annotation_file(path), where)
+    _check_object(document, {"format", "videos"}, where)
     videos = document.get("videos")
-    if not isinstance(videos, dict):
-        raise UsageError(f'{where}: "videos" is {_show(videos)}, not an object of videos by name')
+    if document.get("format") != FORMAT or not isinstance(videos, dict):
+        found = f"{_show(document.get('format'))} and {_show(videos)}"
+        raise UsageError(f'{where}: "format" and "videos" are {found}, not "{FORMAT}" and an object of videos by name')
     for name in videos:
         if names is not None and name not in names:
             hint = suggestion(name, names, "names are paths below the folder, with forward slashes")
@@ -94,10 +92,16 @@ def _plain(annotation: Annotation) -> dict[str, Any]:
     return {**entry, "users": users} if users else entry
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a number")
+def read_annotation_file(path: str | Path) -> bytes:
+    """Return the bytes of an annotation file; `UsageError` if it cannot be read."""
+    try:
+        return read_file(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"annotation file {str(path)!r} cannot be read: {reason}; give another one") from error
 
+
+def _parse(data: bytes, where: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
@@ -107,76 +111,58 @@ def _parse(path: Path) -> dict[str, Any]:
         return found
 
     try:
-        text = read_file(path).decode("utf-8-sig")
-        document = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"annotation file {str(path)!r} cannot be read: {reason}; give another one") from error
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise UsageError(f"annotation file {str(path)!r} is not valid JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f'annotation file {str(path)!r} is not an object with "format" and "videos"')
-    return document
+        raise UsageError(f"{where} is not valid JSON: {error}") from error
 
 
 def _read_video(entry: Any, where: str) -> Annotation:
-    _check_keys(entry, {"shots", "events", "users"}, where)
-    users = entry.get("users", {})
-    if not isinstance(users, dict):
-        raise UsageError(f'{where}: "users" is {_show(users)}, not an object of users by name')
+    _check_object(entry, {"shots", "events", "users"}, where)
     spans = {key: _read_spans(entry[key], f'{where}: "{key}"') for key in ("shots", "events") if key in entry}
-    shots, events = spans.get("shots"), spans.get("events")
-    if shots is not None and np.any(late := shots[1:, 0] < shots[:-1, 1]):
-        first = int(np.argmax(late))
-        one, two = shots[first].tolist(), shots[first + 1].tolist()
-        raise UsageError(f'{where}: "shots" {one} and {two} overlap or are not in order')
-    if events is not None and np.any(np.diff(events[:, 0]) < 0):
-        raise UsageError(f'{where}: "events" are not in order of their first frame')
-    return Annotation(tuple(_read_user(name, user, where) for name, user in users.items()), shots, events)
+    for key, found in spans.items():
+        late = found[1:, 0] < found[:-1, int(key == "shots")]  # ends of shots
+        if late.any():
+            one, two = found[late.argmax() :][:2].tolist()
+            raise UsageError(f'{where}: "{key}" {one} and {two} {"overlap or " * (key == "shots")}are not in order')
+    users = entry.get("users", {})
+    _check_object(users, users, f'{where}: "users"')
+    return Annotation(tuple(_read_user(name, user, where) for name, user in users.items()), **spans)
 
 
 def _read_user(name: str, entry: Any, where: str) -> UserSummary:
     where = f"{where}, user {name!r}"
-    if not name.strip():
-        raise UsageError(f"{where}: a user needs a name")
-    _check_keys(entry, {"frames", "times"}, where)
-    if len(entry) != 1:
-        raise UsageError(f'{where}: give either "frames" or "times"' + (", not both" if entry else ""))
-    key, values = next(iter(entry.items()))
-    what = f'{where}: "{key}"'
-    if not isinstance(values, list):
-        raise UsageError(f"{what} is {_show(values)}, not a list")
-    for value in values:
-        if key == "frames":
-            _check_ordinal(value, what)
-        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LATEST_S:
-            raise UsageError(f"{what} has {_show(value)}, which is not a time in seconds from 0 to 1e12")
-    if any(b <= a for a, b in pairwise(values)):
-        raise UsageError(f"{what} are not increasing")
-    if key == "frames":
-        return UserSummary(name, frames=np.array(values, dtype=np.int64))
-    return UserSummary(name, times=np.array(values, dtype=np.float64))
+    _check_object(entry, {"frames", "times"}, where)
+    if not name.strip() or len(entry) != 1:
+        raise UsageError(f'{where}: a user has a name and either "frames" or "times"')
+    ((key, values),) = entry.items()
+    found = _read_numbers(values, f'{where}: "{key}"', times=key == "times")
+    if np.any(found[1:] <= found[:-1]):
+        raise UsageError(f'{where}: "{key}" are not increasing')
+    return UserSummary(name, **{key: found})
 
 
 def _read_spans(values: Any, where: str) -> NDArray[np.int64]:
+    pairs = values if isinstance(values, list) else [values]
+    for pair in pairs:
+        if len(_read_numbers(pair, where)) != 2 or pair[1] <= pair[0]:
+            why = "is not a pair [first, end], or empty: the end is the frame after the last one"
+            raise UsageError(f"{where} has {_show(pair)}, which {why}")
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _read_numbers(values: Any, where: str, *, times: bool = False) -> NDArray[Any]:
+    """Return a list of times in seconds as float64, or of ordinals as int64."""
     if not isinstance(values, list):
-        raise UsageError(f"{where} is {_show(values)}, not a list of [first, end] pairs")
-    for pair in values:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise UsageError(f"{where} has {_show(pair)}, which is not a pair [first, end]")
-        for ordinal in pair:
-            _check_ordinal(ordinal, where)
-        if pair[1] <= pair[0]:
-            raise UsageError(f"{where} has {_show(pair)}, which is empty; the end is the frame after the last one")
-    return np.array(values, dtype=np.int64).reshape(-1, 2)
+        raise UsageError(f"{where} has {_show(values)}, not a list")
+    for value in values:
+        number = isinstance(value, (int, float) if times else int) and not isinstance(value, bool)
+        if not number or not 0 <= value < (_LATEST_S if times else 2**63):
+            what = "a time in seconds from 0 to 1e12" if times else "a frame number (a whole number of at least 0)"
+            raise UsageError(f"{where} has {_show(value)}, which is not {what}")
+    return np.array(values, dtype=np.float64 if times else np.int64)
 
 
-def _check_ordinal(value: Any, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise UsageError(f"{where} has {_show(value)}, which is not a frame number (a whole number of at least 0)")
-
-
-def _check_keys(entry: Any, known: set[str], where: str) -> None:
+def _check_object(entry: Any, known: Collection[str], where: str) -> None:
     if not isinstance(entry, dict):
         raise UsageError(f"{where} is {_show(entry)}, not an object")
     for key in entry:

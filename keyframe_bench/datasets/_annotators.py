@@ -32,6 +32,7 @@ and 5 s; +0.09 frames a minute. ``experiments/composed`` holds the fit and says 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,20 +123,15 @@ class Annotators:
         merged = returns & (draws < self.merge)
         merged[:, first] = True  # the first shot of a clip is what the others are merged with
         same = clips[:, None] == clips[None]
-        order = np.lexsort((np.arange(len(clips)), -seconds))
-        rank = np.empty(len(clips), dtype=np.int64)
-        rank[order] = np.arange(len(clips))
+        rank = np.argsort(np.argsort(-seconds, kind="stable"))
         better = same & (rank[None] < rank[:, None])  # [shot, a shot of the same clip that goes before it]
-        beaten = (merged[:, None, :] & better).any(axis=2)
-        kept: NDArray[np.bool_] = ~merged | ~beaten
-        return kept
+        return cast(NDArray[np.bool_], ~merged | ~(merged[:, None, :] & better).any(axis=2))
 
     def _deviates(self, seconds: NDArray[np.float64], draws: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Laplace deviates truncated to half of each shot on either side, seconds, from uniform draws."""
         inside = -np.expm1(-seconds / 2 / self.jitter_s)  # share of the distribution within the shot
         sign = np.where(draws < 0.5, -1.0, 1.0)
-        deviates: NDArray[np.float64] = -sign * self.jitter_s * np.log1p(-np.abs(2 * draws - 1) * inside)
-        return deviates
+        return cast(NDArray[np.float64], -sign * self.jitter_s * np.log1p(-np.abs(2 * draws - 1) * inside))
 
 
 def _seen(frames: NDArray[np.float64], spans: NDArray[np.float64], step: float) -> NDArray[np.int64]:

@@ -1,53 +1,51 @@
-"""The folder of a data set that makes its own videos: made when first asked for, reused, never over somebody's files.
+"""Data sets that make their own videos: made when first asked for, reused, never over somebody's files.
 
 Beside the videos lie their annotation file and a record, JSON that says with which parameters each video was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ..core.annotation import Annotation
 from ..core.errors import OutputError, UsageError
-from ..core.files import canonical_json, read_json, write_atomic
+from ..core.files import cache_folder, canonical_json, read_json, write_atomic
 from ._annotations import FILE_NAME, annotations_text
+from .base import Dataset, VideoItem
 
 Entries = dict[str, dict[str, Any]]
 
 
-class RenderedFolder:
-    """A folder that one data set fills.
+@dataclass(eq=False)
+class RenderedSet(Dataset):
+    """A data set whose videos are made from its parameters.
 
-    Parameters
+    Attributes
     ----------
-    root : Path
-        New, empty, or filled by this data set before.
-    owner : str
-        The data set, for messages.
     record : str
         File name of the record; each data set has its own, so that none takes another's folder for its own.
     """
 
-    def __init__(self, root: Path, owner: str, record: str) -> None:
-        self.root = root
-        self.owner = owner
-        self.record = root / record
+    root: str | None = None
+    record: ClassVar[str]
 
-    def bring_to(
-        self, wanted: Entries, annotations: Mapping[str, Annotation], render: Callable[[str, Path], object]
-    ) -> None:
-        """Make the folder hold exactly the videos ``wanted`` and their annotation file; do nothing if it does.
+    def place(self, revision: str) -> Path:
+        """Return the folder for the files: the root, or one in the user's cache."""
+        return Path(self.root).expanduser() if self.root else cache_folder() / self.name / revision
+
+    def make(self, items: list[VideoItem], entries: Entries, render: Callable[[str, Path], object]) -> list[VideoItem]:
+        """Make the folder of ``items`` hold exactly these videos and their annotation file; do nothing if it does.
 
         Two processes may do so at once: files are renamed into place complete, and equal parameters give equal files.
 
         Parameters
         ----------
-        wanted : dict
-            Parameters of every video, plain data, by file name.
-        annotations : mapping
-            By file name.
+        items : list of VideoItem
+            All in one folder. They are returned.
+        entries : dict
+            Everything that each video depends on, plain data, by file name.
         render : callable
             Called with name and path of each video that is missing.
 
@@ -58,59 +56,44 @@ class RenderedFolder:
         OutputError
             If the folder cannot be written.
         """
-        held = self._read()
-        ready = {name: held[name] for name, w in wanted.items() if self._is_ready(name, held.get(name), w)}
-        text = annotations_text(annotations)
-        if len(ready) == len(wanted) == len(held) and self._annotated() == text:
-            return
-        try:
-            if any({**wanted.get(name, {}), "bytes": entry.get("bytes")} != entry for name, entry in held.items()):
-                # The annotation file belongs to another set: never leave it beside new files.
-                (self.root / FILE_NAME).unlink(missing_ok=True)
-            for name in held.keys() - wanted.keys():
-                (self.root / name).unlink(missing_ok=True)
+        root = items[0].path.parent if isinstance(items[0].path, Path) else Path()
+        text = annotations_text({item.id: item.annotation for item in items if item.annotation is not None})
+        held, ready, notes = self._held(root), Entries(), root / FILE_NAME
+        for name, entry in entries.items():
+            if (root / name).is_file() and held.get(name) == {**entry, "bytes": (root / name).stat().st_size}:
+                ready[name] = held[name]
+        if len(ready) == len(entries) == len(held) and notes.is_file() and notes.read_bytes() == text.encode():
+            return items
+        try:  # an annotation file of other videos must not lie beside new ones
+            for name in [FILE_NAME, *(held.keys() - entries.keys())]:
+                (root / name).unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(self.root, error.strerror or str(error)) from error
-        self._write(ready)
-        for name, w in wanted.items():
+            raise OutputError(root, error.strerror or str(error)) from error
+        self._write(root, ready)
+        for name, entry in entries.items():
             if name not in ready:
-                render(name, self.root / name)
-                ready[name] = {**w, "bytes": (self.root / name).stat().st_size}
-                self._write(ready)
-        write_atomic(self.root / FILE_NAME, text)
+                render(name, root / name)
+                ready[name] = {**entry, "bytes": (root / name).stat().st_size}
+                self._write(root, ready)
+        write_atomic(notes, text)
+        return items
 
-    def _annotated(self) -> str:
-        try:
-            return (self.root / FILE_NAME).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return ""
-
-    def _is_ready(self, name: str, recorded: dict[str, Any] | None, w: dict[str, Any]) -> bool:
-        """Say whether the file was rendered with the parameters ``w`` and has kept its length."""
-        path = self.root / name
-        return path.is_file() and recorded == {**w, "bytes": path.stat().st_size}
-
-    def _read(self) -> Entries:
+    def _held(self, root: Path) -> Entries:
         """Return the record, empty for a new folder; refuse a folder in which rendering could destroy files."""
-        root = self.root
-        if root.exists() and not root.is_dir():
-            raise UsageError(
-                f"data set {self.owner!r}: {str(root)!r} is not a folder; give another one with dataset.root=DIR"
-            )
         # The listing comes first: another process that renders here writes its record before its first video.
         held = [file.name for file in root.iterdir() if not file.name.startswith(".")] if root.is_dir() else []
         try:
-            videos = read_json(self.record)["videos"]
+            videos = read_json(root / self.record)["videos"]
             return {str(name): dict(entry) for name, entry in videos.items() if Path(name).name == name}
-        except FileNotFoundError:
-            if held:
-                raise UsageError(
-                    f"data set {self.owner!r}: {str(root)!r} holds files that it did not render, such as "
-                    f"{min(held)!r}; give an empty folder with dataset.root=DIR"
-                ) from None
+        except (FileNotFoundError, NotADirectoryError):
+            if held or (root.exists() and not root.is_dir()):
+                why = f"holds files that it did not render, such as {min(held)!r}" if held else "is not a folder"
+                way_out = "give an empty folder with dataset.root=DIR"
+                raise UsageError(f"data set {self.name!r}: {str(root)!r} {why}; {way_out}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # damaged, but ours: every video is rendered again
         return {}
 
-    def _write(self, videos: Entries) -> None:
-        write_atomic(self.record, canonical_json({"format": "keyframe_bench/rendered@1", "videos": videos}) + "\n")
+    def _write(self, root: Path, videos: Entries) -> None:
+        text = canonical_json({"format": "keyframe_bench/rendered@1", "videos": videos})
+        write_atomic(root / self.record, text + "\n")

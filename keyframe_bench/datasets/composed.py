@@ -8,7 +8,7 @@ are edited says `keyframe_bench.video.compose`, how annotators choose `keyframe_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,21 +17,20 @@ import numpy as np
 
 from ..core.annotation import Annotation, UserSummary
 from ..core.errors import UsageError
-from ..core.files import cache_folder, digest
+from ..core.files import digest
 from ..core.registry import Range, register
 from ..core.seeding import rng_for
 from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, dissolves_of, draw_edit, make_edit, read_material
 from ..video.encode import write_h264
 from ._annotators import ANNOTATORS_VERSION, Annotators
-from ._rendered import RenderedFolder
-from .base import Dataset, VideoItem
+from ._rendered import Entries, RenderedSet
+from .base import VideoItem
 from .folder import find_videos
-
-_RECORD = "composed.json"
 
 
 @register("composed")
-class Composed(Dataset):
+@dataclass(eq=False)
+class Composed(RenderedSet):
     """Videos edited from the clips of a folder on first use, 25 frames per second, H.264.
 
     A clip should show one shot: a cut inside it is a change of image that the annotation does not know. Clips of any
@@ -69,38 +68,22 @@ class Composed(Dataset):
         videos of a part together shows no clip on both sides. Every part needs two clips.
     """
 
+    clips: str | None = None
+    exclude: str = ""
+    split: Literal["all", "train", "test"] = "all"
+    test_share: Annotated[float, Range(0, 1)] = 0.3
+    n_videos: Annotated[int, Range(1, 1000)] = 20
+    seed: Annotated[int, Range(0)] = 0
+    duration_s: Annotated[float, Range(2, 7200)] = 100.0
+    n_users: Annotated[int, Range(0, 100)] = 5
+    users_every_s: Annotated[float, Range(0, 10)] = 1.0
+    height: Annotated[int, Range(16, 4096)] = 180
+    width: Annotated[int, Range(16, 4096)] = 320
+    groups: Annotated[int, Range(1, 1000)] = 1
+
     description = "videos edited from a folder of clips: exact cuts and dissolves, simulated annotators"
     licence = "that of the clips"
-
-    def __init__(
-        self,
-        root: str | None = None,
-        clips: str | None = None,
-        exclude: str = "",
-        split: Literal["all", "train", "test"] = "all",
-        test_share: Annotated[float, Range(0, 1)] = 0.3,
-        n_videos: Annotated[int, Range(1, 1000)] = 20,
-        seed: Annotated[int, Range(0)] = 0,
-        duration_s: Annotated[float, Range(2, 7200)] = 100.0,
-        n_users: Annotated[int, Range(0, 100)] = 5,
-        users_every_s: Annotated[float, Range(0, 10)] = 1.0,
-        height: Annotated[int, Range(16, 4096)] = 180,
-        width: Annotated[int, Range(16, 4096)] = 320,
-        groups: Annotated[int, Range(1, 1000)] = 1,
-    ) -> None:
-        self.root = root
-        self.clips = clips
-        self.exclude = exclude
-        self.split = split
-        self.test_share = test_share
-        self.n_videos = n_videos
-        self.seed = seed
-        self.duration_s = duration_s
-        self.n_users = n_users
-        self.users_every_s = users_every_s
-        self.height = height
-        self.width = width
-        self.groups = groups
+    record = "composed.json"
 
     def videos(self) -> list[VideoItem]:
         """Return the videos, after composing those that are missing.
@@ -115,20 +98,20 @@ class Composed(Dataset):
             If the folder cannot be written.
         """
         clips = self._material()
-        root, dealt = self._root(clips), self._dealt(clips)
-        names = [f"{self.split}-{i:03d}.mp4" for i in range(self.n_videos)]
-        shown = {name: dealt[i % self.groups] for i, name in enumerate(names)}
-        edits = {name: self._edit(shown[name], i) for i, name in enumerate(names)}
-        annotations = {name: self._annotation(name, edit) for name, edit in edits.items()}
+        root, dealt = self._place(clips), self._dealt(clips)
+        items, entries, edits = [], Entries(), {}
+        for i in range(self.n_videos):
+            name, shown = f"{self.split}-{i:03d}.mp4", dealt[i % self.groups]
+            rng = rng_for(self.seed, "composed", self.split, i)
+            edit = make_edit([clip.n_frames for clip in shown], round(self.duration_s * FPS), rng)
+            group = f"clips {i % self.groups + 1} of {self.groups}" if self.groups > 1 else ""
+            items.append(VideoItem(name, root / name, self._annotation(name, edit), group))
+            entries[name], edits[name] = self._entry(edit, shown), (edit, shown)
 
         def render(name: str, path: Path) -> None:
-            pictures = draw_edit(edits[name], shown[name], height=self.height, width=self.width)
-            write_h264(path, pictures, FPS)
+            write_h264(path, draw_edit(*edits[name], height=self.height, width=self.width), FPS)
 
-        wanted = {name: self._entry(edit, shown[name]) for name, edit in edits.items()}
-        RenderedFolder(root, "composed", _RECORD).bring_to(wanted, annotations, render)
-        groups = [f"clips {i % self.groups + 1} of {self.groups}" if self.groups > 1 else "" for i in range(len(names))]
-        return [VideoItem(n, root / n, annotations[n], group) for n, group in zip(names, groups, strict=True)]
+        return self.make(items, entries, render)
 
     def _dealt(self, clips: Sequence[Material]) -> list[list[Material]]:
         """Return the clips of each group, in order of name; as in the parts of a split, their bytes decide."""
@@ -150,11 +133,9 @@ class Composed(Dataset):
         used = [[clip.name, clip.read.stamp[0], clip.read.info.sha256] for clip in clips]
         return digest([COMPOSER_VERSION, ANNOTATORS_VERSION, asdict(Annotators()), params, used])
 
-    def _root(self, clips: Sequence[Material]) -> Path:
-        if not self.root:
-            return cache_folder() / "composed" / self._revision(clips)
-        root = Path(self.root).expanduser()
-        if Path(self.clips or "").expanduser().resolve() in (root.resolve(), *root.resolve().parents):
+    def _place(self, clips: Sequence[Material]) -> Path:
+        root = self.place("" if self.root else self._revision(clips))
+        if self.root and Path(self.clips or "").expanduser().resolve() in (root.resolve(), *root.resolve().parents):
             raise UsageError(
                 f"data set 'composed': {self.root!r} lies in the folder of the clips, where its videos would become "
                 "clips themselves; give another one with dataset.root=DIR"
@@ -189,10 +170,6 @@ class Composed(Dataset):
             why = f"all {len(files)} clips are excluded" if files else "there is no video file"
             raise UsageError(f"data set 'composed': {why} below {self.clips!r}; give dataset.clips=DIR")
         return kept
-
-    def _edit(self, clips: Sequence[Material], index: int) -> tuple[Take, ...]:
-        rng = rng_for(self.seed, "composed", self.split, index)
-        return make_edit([clip.n_frames for clip in clips], round(self.duration_s * FPS), rng)
 
     def _annotation(self, name: str, edit: Sequence[Take]) -> Annotation:
         shots = np.array([(take.first, take.end) for take in edit], dtype=np.int64)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,7 +27,7 @@ from ..core.files import natural, printable
 from ..core.registry import Range, register
 from ..video.frame_folder import VIDEO_EXTENSIONS, Video, as_video
 from ..video.image_files import is_image_name
-from ._annotations import FILE_NAME, read_annotations
+from ._annotations import FILE_NAME, read_annotation_file, read_annotations
 from .base import Dataset, VideoItem
 
 EXTENSIONS = VIDEO_EXTENSIONS
@@ -37,6 +38,7 @@ _WRITTEN_FOLDERS = {"cells", "thumbs"}
 
 
 @register("folder")
+@dataclass(eq=False)
 class Folder(Dataset):
     """The videos below a folder, sorted by name.
 
@@ -57,28 +59,19 @@ class Folder(Dataset):
         and whether the numbers in the names are the times.
     """
 
+    root: str | None = None
+    annotations: str | None = None
+    pattern: str = ""
+    camera: bool = False
+    fps: Annotated[float, Range(1e-6, 1e6)] | None = None
+    times: Literal["index", "names"] | None = None
+
     description = "any folder of videos, annotations.json optional"
     licence = "yours"
     layout = (
         "one video file, or a folder with the videos of ONE camera, named so that they sort by time "
         f"(cam_a/2021-03-04.mp4); file names end in {', '.join(sorted(EXTENSIONS))}"
     )
-
-    def __init__(
-        self,
-        root: str | None = None,
-        annotations: str | None = None,
-        pattern: str = "",
-        camera: bool = False,
-        fps: Annotated[float, Range(1e-6, 1e6)] | None = None,
-        times: Literal["index", "names"] | None = None,
-    ) -> None:
-        self.root = root
-        self.annotations = annotations
-        self.pattern = pattern
-        self.camera = camera
-        self.fps = fps
-        self.times = times
 
     def videos(self) -> list[VideoItem]:
         """Return the videos with what the annotation file says of them.
@@ -103,20 +96,15 @@ class Folder(Dataset):
         """Return a digest of the annotation file's bytes and the videos' names (not of their content)."""
         _, chosen = self._find()
         file = self._annotation_file()
-        state = hashlib.sha256(b"" if file is None else _bytes_of(file))
+        state = hashlib.sha256(b"" if file is None else read_annotation_file(file))
         state.update(b"\0".join([b"", *(name.encode() for name in chosen)]))
         return state.hexdigest()[:20]
 
     def _find(self) -> tuple[dict[str, Video], list[str]]:
         """Return every video by id, and the sorted ids that match the pattern."""
         root = self._root()
-        folders: dict[str, Path] = {}
-        files: dict[str, Video] = {}
-        if root.is_dir():
-            folders = find_frame_folders(root)
-            files.update(find_videos(root))
-        else:
-            files[printable(root.name)] = root
+        folders = find_frame_folders(root) if root.is_dir() else {}
+        files: dict[str, Video] = {**(find_videos(root) if root.is_dir() else {printable(root.name): root})}
         if files or len(folders) > 1:
             folders.pop(".", None)
         for name, path in folders.items():
@@ -203,11 +191,3 @@ def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     for folder, below, names in os.walk(root, onerror=refuse):  # does not follow linked folders, so no loops
         below[:] = [name for name in below if not name.startswith(".")]
         yield folder, below, names
-
-
-def _bytes_of(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"annotation file {str(file)!r} cannot be read: {reason}; give another one") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -73,10 +72,8 @@ class ImageFolder(Dataset):
         return _CALTECH if len(files) >= _CALTECH_PICTURES else "part of Caltech 256"
 
     def _folders(self) -> dict[str, Path]:
-        folders: defaultdict[str, list[Path]] = defaultdict(list)
-        for name, path in self._find().items():
-            folders[name.rpartition("/")[0] or "."].append(path.parent)
-        return {name: held[0] for name, held in sorted(folders.items())}
+        found = ((name.rpartition("/")[0] or ".", path.parent) for name, path in self._find().items())
+        return dict(sorted(dict(found).items()))
 
     def _find(self) -> dict[str, Path]:
         """Return the image files by their paths below the root."""

@@ -7,33 +7,34 @@ and ``rendered_pictures.json``, the record of what each file was rendered with.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UsageError
-from ..core.files import cache_folder, digest
+from ..core.files import digest
 from ..core.registry import Range, register
 from ..core.seeding import rng_for
 from ..core.threads import in_order, n_cores
 from ..rendering.plan import CAMERA_FPS, RENDERER_VERSION, SURVEILLANCE_VERSION
 from ..video.encode import write_h264, write_lossless
-from ._rendered import RenderedFolder
-from .base import Dataset, VideoItem
+from ._rendered import Entries, RenderedSet
+from .base import VideoItem
 
 if TYPE_CHECKING:
     from ..rendering.cameras import Camera
 
-_RECORD = "rendered_pictures.json"
 _BLOCK = 18  # images of the mixture, a third of them still scenes, the others of one camera ...
 _MIXED_S = 90.0  # ... spread over so many seconds
 
 
 @register("rendered")
-class Rendered(Dataset):
+@dataclass(eq=False)
+class Rendered(RenderedSet):
     """Rendered images: diverse scenes, a surveillance camera, or a mixture of scenes and many cameras.
 
     Parameters
@@ -59,25 +60,16 @@ class Rendered(Dataset):
     same parameters give the same images up to rounding in the drawing libraries.
     """
 
+    kind: Literal["scenes", "camera_a", "camera_b", "camera_c", "mixed"] = "scenes"
+    n: Annotated[int, Range(1)] = 1000
+    n_validation: Annotated[int, Range(1)] = 200
+    seed: Annotated[int, Range(0)] = 0
+    coded: Literal["lossless", "h264"] = "lossless"
+
     description = "rendered scenes or surveillance cameras to train on; works everywhere"
     licence = "CC0"
     layout = "nothing to prepare"
-
-    def __init__(
-        self,
-        root: str | None = None,
-        kind: Literal["scenes", "camera_a", "camera_b", "camera_c", "mixed"] = "scenes",
-        n: Annotated[int, Range(1)] = 1000,
-        n_validation: Annotated[int, Range(1)] = 200,
-        seed: Annotated[int, Range(0)] = 0,
-        coded: Literal["lossless", "h264"] = "lossless",
-    ) -> None:
-        self.root = root
-        self.kind = kind
-        self.n = n
-        self.n_validation = n_validation
-        self.seed = seed
-        self.coded = coded
+    record = "rendered_pictures.json"
 
     def videos(self) -> list[VideoItem]:
         """Return the videos, after rendering those that are missing.
@@ -93,23 +85,24 @@ class Rendered(Dataset):
         """
         if self.kind == "mixed" and self.coded == "h264":
             raise UsageError("data set 'rendered': kind=mixed has images of two sizes, which H.264 does not take")
-        camera = self._camera()
+        camera, lossless, root = self._camera(), self.coded == "lossless", self.place(self.revision())
         parts: dict[Literal["", "train", "validation"], int]
         parts = {"": self.n + self.n_validation} if camera else {"train": self.n, "validation": self.n_validation}
-        names = {part: f"{self.kind}{part and f'-{part}'}.{'mov' if self._lossless else 'mp4'}" for part in parts}
-        wanted = {names[part]: self._entry(part, count) for part, count in parts.items()}
-        annotations = {names[""]: camera.annotation} if camera else {}
+        versions = [self.version, RENDERER_VERSION, SURVEILLANCE_VERSION]
+        common = {"kind": self.kind, "seed": self.seed, "coded": self.coded, "made_by": versions}
+        items, entries, notes = [], Entries(), camera.annotation if camera else None
+        for part, count in parts.items():
+            name = f"{self.kind}{part and f'-{part}'}.{'mov' if lossless else 'mp4'}"
+            entries[name] = {**common, "part": part, "n": count}  # everything its images depend on
+            items.append(VideoItem(name, root / name, notes, photographs=camera is None, part=part))
 
         def render(name: str, path: Path) -> None:
-            write = write_lossless if self._lossless else write_h264
-            write(path, self._pictures(wanted[name]["part"], wanted[name]["n"]), CAMERA_FPS if camera else 1)
+            draw = scene_pictures if self.kind == "scenes" else mixed_pictures
+            part, count = entries[name]["part"], entries[name]["n"]
+            pictures = camera.pictures() if camera else draw(self.seed, part, count)
+            (write_lossless if lossless else write_h264)(path, pictures, CAMERA_FPS if camera else 1)
 
-        root = self._root()
-        RenderedFolder(root, "rendered", _RECORD).bring_to(wanted, annotations, render)
-        return [
-            VideoItem(name, root / name, annotations.get(name), photographs=camera is None, part=part)
-            for part, name in names.items()
-        ]
+        return self.make(items, entries, render)
 
     @property
     def caption(self) -> str:
@@ -128,38 +121,12 @@ class Rendered(Dataset):
         params = {name: value for name, value in self.params.items() if name != "root"}
         return digest([self.version, params, RENDERER_VERSION, SURVEILLANCE_VERSION])
 
-    def _root(self) -> Path:
-        if self.root:
-            return Path(self.root).expanduser()
-        return cache_folder() / "rendered" / self.revision()
-
-    @property
-    def _lossless(self) -> bool:
-        return self.coded == "lossless"
-
     def _camera(self) -> Camera | None:
         if not self.kind.startswith("camera"):
             return None
         from ..rendering.cameras import Camera  # listing loads no OpenCV
 
         return Camera(self.kind[-1], self.seed, n_frames=self.n + self.n_validation, fps=CAMERA_FPS)
-
-    def _entry(self, part: str, count: int) -> dict[str, Any]:
-        """Return the record of one video: everything its images depend on."""
-        versions = [self.version, RENDERER_VERSION, SURVEILLANCE_VERSION]
-        return {
-            "kind": self.kind,
-            "part": part,
-            "n": count,
-            "seed": self.seed,
-            "coded": self.coded,
-            "made_by": versions,
-        }
-
-    def _pictures(self, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
-        if camera := self._camera():
-            return camera.pictures()
-        return (scene_pictures if self.kind == "scenes" else mixed_pictures)(self.seed, part, count)
 
 
 def scene_pictures(seed: int, part: str, count: int) -> Iterator[NDArray[np.uint8]]:

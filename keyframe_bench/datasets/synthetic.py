@@ -6,21 +6,19 @@ their ``annotations.json``, and ``rendered.json``, the record of the parameters 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from ..core.annotation import Annotation
-from ..core.files import cache_folder
 from ..core.registry import Range, register
 from ..rendering.plan import KINDS, RENDERER_VERSION, FilmPlan
-from ._rendered import RenderedFolder
-from .base import Dataset, VideoItem
-
-_RECORD = "rendered.json"
+from ._rendered import RenderedSet
+from .base import VideoItem
 
 
 @register("synthetic")
-class Synthetic(Dataset):
+@dataclass(eq=False)
+class Synthetic(RenderedSet):
     """Videos rendered on first use: hard cuts, dissolves, pans, static, flashes, noise, fixed camera, mixed, in turn.
 
     Parameters
@@ -36,20 +34,13 @@ class Synthetic(Dataset):
         Seconds each, 0.2 to 7200.
     """
 
+    n_videos: Annotated[int, Range(1, 1000)] = 8
+    seed: Annotated[int, Range(0)] = 0
+    duration_s: Annotated[float, Range(0.2, 7200)] = 12.0
+
     description = "rendered videos with exactly known shots, events and key frames"
     licence = "CC0"
-
-    def __init__(
-        self,
-        root: str | None = None,
-        n_videos: Annotated[int, Range(1, 1000)] = 8,
-        seed: Annotated[int, Range(0)] = 0,
-        duration_s: Annotated[float, Range(0.2, 7200)] = 12.0,
-    ) -> None:
-        self.root = root
-        self.n_videos = n_videos
-        self.seed = seed
-        self.duration_s = duration_s
+    record = "rendered.json"
 
     def videos(self) -> list[VideoItem]:
         """Return the videos, after rendering those that are missing.
@@ -63,39 +54,21 @@ class Synthetic(Dataset):
         OutputError
             If the folder cannot be written.
         """
-        root, wanted = self._root(), self._wanted()
-        annotations = {name: _annotation(w) for name, w in wanted.items()}
+        plans = {}
+        for i in range(self.n_videos):
+            kind = KINDS[i % len(KINDS)]
+            plans[f"{i:03d}-{kind}.mp4"] = FilmPlan(kind, 1000 * self.seed + i, duration_s=float(self.duration_s))
 
         def render(name: str, path: Path) -> None:
             from ..rendering.films import render_video  # listing loads no OpenCV
 
-            w = wanted[name]
-            render_video(path, w["kind"], w["seed"], duration_s=w["duration_s"])
+            render_video(path, plans[name].kind, plans[name].seed, duration_s=self.duration_s)
 
-        RenderedFolder(root, "synthetic", _RECORD).bring_to(wanted, annotations, render)
-        return [VideoItem(name, root / name, annotations[name]) for name in wanted]
+        root, common = self.place(self.revision()), {"renderer": RENDERER_VERSION, "duration_s": float(self.duration_s)}
+        items = [VideoItem(name, root / name, plan.annotation) for name, plan in plans.items()]
+        entries = {name: {**common, "kind": plan.kind, "seed": plan.seed} for name, plan in plans.items()}
+        return self.make(items, entries, render)
 
     def revision(self) -> str:
         """Return parameters and version of the renderer."""
         return f"renderer{RENDERER_VERSION}-n{self.n_videos}-seed{self.seed}-{self.duration_s:.12g}s"
-
-    def _root(self) -> Path:
-        if self.root:
-            return Path(self.root).expanduser()
-        return cache_folder() / "synthetic" / self.revision()
-
-    def _wanted(self) -> dict[str, dict[str, Any]]:
-        """Return the parameters of every video, by file name."""
-        return {
-            f"{i:03d}-{KINDS[i % len(KINDS)]}.mp4": {
-                "renderer": RENDERER_VERSION,
-                "kind": KINDS[i % len(KINDS)],
-                "seed": 1000 * self.seed + i,
-                "duration_s": float(self.duration_s),
-            }
-            for i in range(self.n_videos)
-        }
-
-
-def _annotation(w: dict[str, Any]) -> Annotation:
-    return FilmPlan(w["kind"], w["seed"], duration_s=w["duration_s"]).annotation

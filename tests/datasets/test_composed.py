@@ -82,9 +82,7 @@ def test_every_frame_shows_the_declared_clip_at_the_declared_time(one):
     item, record, colour, grey = one
     assert len(colour) == 1500 == item.annotation.shots[-1, 1]
     assert [shot["frames"] for shot in record["shots"]] == item.annotation.shots.tolist()
-    mixed = np.zeros(1500, dtype=bool)
-    for first, end in record["dissolves"]:
-        mixed[first:end] = True
+    mixed = np.isin(np.arange(1500), np.concatenate([np.arange(*span) for span in record["dissolves"]]))
     assert 0 < mixed.sum() < 750
     for shot in record["shots"]:
         first, end = shot["frames"]
@@ -158,10 +156,8 @@ def test_the_same_parameters_give_the_same_bytes(clips, tmp_path):
     first = composed(clips, root=str(tmp_path / "one")).videos()[0]
     again = composed(clips, root=str(tmp_path / "two")).videos()[0]
     assert first.path.read_bytes() == again.path.read_bytes()
-    files = [
-        (tmp_path / d / name).read_bytes() for d in ("one", "two") for name in ("annotations.json", "composed.json")
-    ]
-    assert files[:2] == files[2:]
+    for name in ("annotations.json", "composed.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     other = composed(clips, root=str(tmp_path / "three"), seed=1).videos()[0]
     assert other.path.read_bytes() != first.path.read_bytes()
 
@@ -183,9 +179,8 @@ def test_only_what_changed_is_made_again(clips, tmp_path):
     stamp = item.path.stat().st_mtime_ns
     fewer = composed(clips, root=root, n_users=2).videos()[0]  # other annotators, the same video
     assert item.path.stat().st_mtime_ns == stamp
-    assert (
-        len(read_annotations(tmp_path / "set" / "annotations.json")[item.id].users) == len(fewer.annotation.users) == 2
-    )
+    written = read_annotations(tmp_path / "set" / "annotations.json")[item.id]
+    assert len(written.users) == len(fewer.annotation.users) == 2
     composed(clips, root=root, n_videos=2).videos()
     assert item.path.stat().st_mtime_ns == stamp
     (clips / "a.mp4").unlink()
@@ -286,11 +281,6 @@ def test_somebodys_files_are_safe(clips, tmp_path):
         composed(clips, root=str(tmp_path / "s")).videos()
     with pytest.raises(UsageError, match="folder of the clips"):
         composed(clips, root=str(clips / "below")).videos()
-
-
-def test_wrong_parameters_are_named(clips):
-    with pytest.raises(UsageError, match="n_users"):
-        composed(clips, n_users=-1)
 
 
 def test_on_the_command_line(clips, tmp_path, cli):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from keyframe_bench.video.frame_folder import FrameFolder
 
 
 def folder(**params):
-    return Dataset.registry.build("folder", {k: v if v is None else str(v) for k, v in params.items()})
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in params.items()}
+    return Dataset.registry.build("folder", plain)
 
 
 def put(root, *names):
@@ -47,9 +49,7 @@ def test_odd_names_and_their_annotations(tmp_path, name):
     put(tmp_path, f"day {name}/{name}")
     write_annotations(tmp_path / "annotations.json", {f"day {name}/{name}": Annotation(shots=np.array([[0, 3]]))})
     (item,) = folder(root=tmp_path).videos()
-    assert item.id == f"day {name}/{name}"
-    assert item.path.is_file()
-    assert item.annotation.shots.tolist() == [[0, 3]]
+    assert item.id == f"day {name}/{name}" and item.path.is_file() and item.annotation.shots.tolist() == [[0, 3]]
 
 
 def test_a_name_that_is_not_utf8_gets_a_printable_id(tmp_path):
@@ -58,9 +58,7 @@ def test_a_name_that_is_not_utf8_gets_a_printable_id(tmp_path):
     except OSError:
         pytest.skip("this file system only has UTF-8 names")
     (item,) = folder(root=tmp_path).videos()
-    assert item.id == "caf\\xe9.mp4"
-    assert item.path.is_file()
-    assert folder(root=tmp_path).revision()
+    assert item.id == "caf\\xe9.mp4" and item.path.is_file() and folder(root=tmp_path).revision()
 
 
 def test_links_loops_and_pipes(tmp_path):
@@ -87,21 +85,17 @@ def test_annotations_by_default_and_by_name(tmp_path):
     annotation = Annotation(users=(UserSummary("anna", times=np.array([0.5, 2.0])),), events=np.array([[1, 4]]))
     write_annotations(tmp_path / "v" / "annotations.json", {"b.mp4": annotation})
     write_annotations(tmp_path / "other.json", {"a.mp4": annotation})
-    first, second = folder(root=tmp_path / "v").videos()
-    assert first.annotation is None
-    assert second.annotation.users[0].times.tolist() == [0.5, 2.0]
-    assert second.annotation.events.tolist() == [[1, 4]]
+    first, second = (item.annotation for item in folder(root=tmp_path / "v").videos())
+    assert first is None and second.users[0].times.tolist() == [0.5, 2.0] and second.events.tolist() == [[1, 4]]
     first, second = folder(root=tmp_path / "v", annotations=tmp_path / "other.json").videos()
-    assert first.annotation is not None
-    assert second.annotation is None
+    assert first.annotation is not None and second.annotation is None
 
 
 def test_wrong_annotations_are_errors(tmp_path):
     put(tmp_path, "a.mp4")
-    with pytest.raises(UsageError, match=r"no\.json"):
-        folder(root=tmp_path, annotations=tmp_path / "no.json").videos()
-    with pytest.raises(UsageError, match=r"no\.json"):
-        folder(root=tmp_path, annotations=tmp_path / "no.json").revision()
+    for ask in ("videos", "revision"):
+        with pytest.raises(UsageError, match=r"no\.json"):
+            getattr(folder(root=tmp_path, annotations=tmp_path / "no.json"), ask)()
     write_annotations(tmp_path / "annotations.json", {"A.mp4": Annotation()})
     with pytest.raises(UsageError, match=r"annotations.json.*no video 'A.mp4'.*did you mean a.mp4"):
         folder(root=tmp_path).videos()
@@ -162,7 +156,7 @@ def test_folders_of_pictures_are_videos_beside_files(tmp_path):
     assert [item.id for item in items] == ["a", "b/deep", "film.mp4", "films/x.mkv"]
     assert items[0].annotation is not None
     assert items[0].path == FrameFolder(tmp_path / "a")
-    chosen = Dataset.registry.build("folder", {"root": str(tmp_path), "fps": 12, "times": "names", "pattern": "b*"})
+    chosen = folder(root=tmp_path, fps=12, times="names", pattern="b*")
     assert [item.path for item in chosen.videos()] == [FrameFolder(tmp_path / "b" / "deep", 12, "names")]
 
 
@@ -178,15 +172,13 @@ def test_pictures_in_the_root_are_one_video_where_there_is_nothing_else(tmp_path
 def test_a_rate_for_video_files_is_refused(tmp_path, option):
     put(tmp_path, "film.mp4")
     with pytest.raises(UsageError, match="folders of images"):
-        Dataset.registry.build("folder", {"root": str(tmp_path), **option}).videos()
+        folder(root=tmp_path, **option).videos()
 
 
 def test_videos_of_one_camera_are_a_group_in_natural_order(tmp_path):
     put(tmp_path / "yard", "cam_10.mp4", "cam_2.mp4", "day/cam_1.mp4", "cam_3/1.jpg")
-    items = folder(root=tmp_path / "yard").videos()
-    assert [item.group for item in items] == [""] * 4
-    data = Dataset.registry.build("folder", {"root": str(tmp_path / "yard"), "camera": True})
-    items = data.videos()
+    assert [item.group for item in folder(root=tmp_path / "yard").videos()] == [""] * 4
+    items = folder(root=tmp_path / "yard", camera=True).videos()
     assert [item.id for item in items] == ["cam_2.mp4", "cam_3", "cam_10.mp4", "day/cam_1.mp4"]
     assert {item.group for item in items} == {"yard"}
 
@@ -195,11 +187,8 @@ def test_a_camera_may_be_one_file(tmp_path):
     put(tmp_path, "cam.mp4", "other.mp4")
     known = {name: Annotation(shots=np.array([[0, 3]])) for name in ("cam.mp4", "other.mp4")}
     write_annotations(tmp_path / "annotations.json", known)
-    data = Dataset.registry.build("folder", {"root": str(tmp_path / "cam.mp4"), "camera": True})
-    (item,) = data.videos()
-    assert (
-        item.id == "cam.mp4" and item.path == tmp_path / "cam.mp4" and item.annotation is not None and data.revision()
-    )
+    (item,) = folder(root=tmp_path / "cam.mp4", camera=True).videos()
+    assert (item.id, item.path) == ("cam.mp4", tmp_path / "cam.mp4") and item.annotation is not None
     for root, camera in ((tmp_path / "cam.mp4", False), (tmp_path / "none.mp4", True)):
         with pytest.raises(UsageError, match="root"):
-            Dataset.registry.build("folder", {"root": str(root), "camera": camera}).videos()
+            folder(root=root, camera=camera).videos()

@@ -70,20 +70,14 @@ def test_training_and_validation_share_no_picture(tmp_path, kind):
 
 def test_scenes_come_divided_and_cameras_with_events(tmp_path):
     items = rendered(tmp_path / "s", n=3, n_validation=2).videos()
-    assert [(item.part, item.photographs, item.annotation) for item in items] == [
-        ("train", True, None),
-        ("validation", True, None),
-    ]
+    found = [(item.part, item.photographs, item.annotation) for item in items]
+    assert found == [("train", True, None), ("validation", True, None)]
     (camera,) = rendered(tmp_path / "c", kind="camera_b", n=40, n_validation=10).videos()
     assert (camera.part, camera.photographs) == ("", False)
     assert camera.annotation.events is not None and camera.annotation.shots.tolist() == [[0, 50]]
     found = kb.extract(camera.path, "uniform", budget=2)
     assert found.video.n_frames == 50 and found.video.fps == pytest.approx(5)
     assert found.source.health.problems == []
-
-
-def test_another_set_is_another_revision(tmp_path):
-    assert rendered(tmp_path, n=2, n_validation=1).revision() != rendered(tmp_path, n=2, n_validation=2).revision()
 
 
 def test_coded_as_a_camera_would(tmp_path):

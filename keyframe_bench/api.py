@@ -18,8 +18,7 @@ from .core.files import make_hidden_folder, printable, remove_leftovers
 from .extractors.asked import Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
-from .report.key_clips import clips_of, write_key_clips
-from .report.saved import replace_files
+from .report.key_clips import clips_of, replace_files, write_key_clips
 from .selection.key_clips import ClipRules, KeyClips
 from .video.fetch import fetch_frames
 from .video.frame_folder import FrameFolder, Video, VideoPath, as_video

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..tables.format import one_line
 from .view import VideoView
@@ -12,31 +11,14 @@ from .view import VideoView
 if TYPE_CHECKING:
     import pandas as pd
 
-State = Literal["lost", "damaged", "unusual", "sound", "unknown"]
-_ORDER: tuple[State, ...] = ("lost", "damaged", "unusual", "unknown", "sound")
+_ORDER = ("lost", "damaged", "unusual", "unknown", "sound")
 _DAMAGE = ("decode_errors", "corrupt_frames", "truncated_tail", "missing_pts", "non_monotonic_pts")
 _NONE = "\N{EN DASH}"
 
 
-@dataclass(frozen=True)
-class HealthRow:
-    """One video; ``index`` is its section on the page, None if it has none."""
-
-    name: str
-    index: int | None
-    state: State
-    declared: str
-    decoded: str
-    rate: str
-    variable: str
-    gaps: str
-    rotation: str
-    problems: tuple[str, ...]
-
-
 def health_rows(
     views: Sequence[VideoView], cells: pd.DataFrame, skipped: Sequence[Mapping[str, Any]]
-) -> list[HealthRow]:
+) -> list[dict[str, Any]]:
     """Return a line per video: first those without any result, then damaged, unusual and sound ones, by name.
 
     Parameters
@@ -46,13 +28,26 @@ def health_rows(
         Of `tables.load_results`, without repetitions.
     skipped : sequence of mapping
         ``video`` and ``reason``, of ``run.json``.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``index`` of its section on the page (None if it has none), ``state``, ``texts`` (frames declared and
+        decoded, rate, variable rate, gaps, rotation) and ``problems``.
     """
     reasons = {str(item.get("video", "")): one_line(item.get("reason", "")) for item in skipped}
     parts = dict(list(cells[["video", "status", "error_type", "error_message"]].groupby("video", sort=False)))
-    rows = [_row(view, _lost(view, parts[view.name], reasons)) for view in views]
-    seen = {view.name for view in views}
-    rows += [_unread(name, reason) for name, reason in reasons.items() if name not in seen]
-    return sorted(rows, key=lambda row: (_ORDER.index(row.state), row.name))
+    rows: list[dict[str, Any]] = []
+    for view in views:
+        problems = [*_lost(view, parts[view.name], reasons), *view.problems]
+        problems += [] if view.health else ["no health record was written"]
+        state = state_of(view.health, view.problems) if view.n_results else "lost"
+        row = {"name": view.name, "index": view.index, "state": state, "texts": _texts(view)}
+        rows.append(row | {"problems": problems})
+    for name in reasons.keys() - {view.name for view in views}:
+        problems = [f"skipped: {reasons[name] or 'no reason was recorded'}"]
+        rows.append({"name": name, "index": None, "state": "lost", "texts": [_NONE] * 6, "problems": problems})
+    return sorted(rows, key=lambda row: (_ORDER.index(row["state"]), row["name"]))
 
 
 def _lost(view: VideoView, part: pd.DataFrame, reasons: Mapping[str, str]) -> list[str]:
@@ -68,43 +63,30 @@ def _lost(view: VideoView, part: pd.DataFrame, reasons: Mapping[str, str]) -> li
     return texts
 
 
-def _row(view: VideoView, lost: list[str]) -> HealthRow:
-    health = view.record
-    if view.n_results == 0:
-        state: State = "lost"
-    elif not health:
-        state = "unknown"
-    elif any(health.get(name) for name in _DAMAGE) or _holes(health) or _differs(health):
-        state = "damaged"
-    else:
-        state = "unusual" if view.problems else "sound"
-    return HealthRow(
-        name=view.name,
-        index=view.index,
-        state=state,
-        declared=_count(health.get("declared_frames"), "not stated" if health else _NONE),
-        decoded=_count(health.get("decoded_frames"), _NONE),
-        rate=view.rate or _NONE,
-        variable=("yes" if health.get("variable_rate") else "no") if health else _NONE,
-        gaps=str(len(health.get("gaps") or ())) if health else _NONE,
-        rotation=f"{health.get('rotation') or 0}\N{DEGREE SIGN}" if health else _NONE,
-        problems=(*lost, *view.problems, *(() if health else ("no health record was written",))),
-    )
+def state_of(health: Mapping[str, Any], problems: Sequence[str]) -> str:
+    """Return "damaged", "unusual" or "sound" by a health record, and "unknown" without one.
 
-
-def _holes(health: Mapping[str, Any]) -> bool:
-    """Gaps in a steady stream; where the rate varies they are how the file was made."""
-    return bool(health.get("gaps")) and not health.get("variable_rate")
-
-
-def _differs(health: Mapping[str, Any]) -> bool:
+    Gaps are damage in a steady stream; where the rate varies they are how the file was made.
+    """
     decoded = health.get("decoded_frames") or 0
-    return health.get("declared_frames") not in (None, decoded, decoded + (health.get("empty_packets") or 0))
+    differs = health.get("declared_frames") not in (None, decoded, decoded + (health.get("empty_packets") or 0))
+    holes = health.get("gaps") and not health.get("variable_rate")
+    if differs or holes or any(health.get(name) for name in _DAMAGE):
+        return "damaged"
+    return ("unusual" if problems else "sound") if health else "unknown"
 
 
-def _unread(name: str, reason: str) -> HealthRow:
-    return HealthRow(name, None, "lost", *(_NONE,) * 6, (f"skipped: {reason or 'no reason was recorded'}",))
-
-
-def _count(value: Any, missing: str) -> str:
-    return missing if value is None else str(value)
+def _texts(view: VideoView) -> list[str]:
+    health, rate = view.health, view.rate or _NONE
+    if not health:
+        return [_NONE, _NONE, rate, _NONE, _NONE, _NONE]
+    declared, decoded = health.get("declared_frames"), health.get("decoded_frames")
+    frames = ["not stated" if declared is None else str(declared), _NONE if decoded is None else str(decoded)]
+    variable = "yes" if health.get("variable_rate") else "no"
+    return [
+        *frames,
+        rate,
+        variable,
+        str(len(health.get("gaps") or ())),
+        f"{health.get('rotation') or 0}\N{DEGREE SIGN}",
+    ]

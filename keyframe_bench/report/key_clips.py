@@ -1,15 +1,18 @@
-"""The key clips of one video as files, and their record."""
+"""The files of an extraction: key clips with their record, and what makes way for them in a folder."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import OutputError
 from ..core.files import printable, read_json
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from ..video.clips import ClipFile, write_clips
@@ -95,7 +98,7 @@ def _entry(file: ClipFile, clips: KeyClips, n: int, keyframes: NDArray[np.int64]
     }
 
 
-def earlier_clip_files(folder: Path) -> set[str]:
+def _earlier_clips(folder: Path) -> set[str]:
     """Return names, below ``folder``, of the record and the clips that an earlier extraction left there."""
     try:
         record = read_json(folder / CLIPS_RECORD)
@@ -103,3 +106,40 @@ def earlier_clip_files(folder: Path) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is not ours
         return set()
     return {CLIPS_RECORD, *filter(_OURS.fullmatch, names)}
+
+
+def replace_files(staging: Path, target: Path) -> None:
+    """Move every file below ``staging`` to the same place below ``target``, then remove what was of an earlier one.
+
+    Raises
+    ------
+    OutputError
+        When a folder stands where a file must go, or a file where a folder must; nothing was moved then.
+    OSError
+    """
+    names = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()}
+    folders = {Path(name).parent for name in names} - {Path()}
+    for name in sorted(names):
+        if (target / name).is_dir():
+            raise OutputError(target / name, "there is a folder of that name")
+    for folder in folders:
+        if (target / folder).exists() and not (target / folder).is_dir():
+            raise OutputError(target / folder, "there is a file of that name")
+    earlier = _earlier_pictures(target) | _earlier_clips(target)
+    for folder in folders:
+        (target / folder).mkdir(exist_ok=True)
+    for name in sorted(names, key=lambda name: (name.endswith(".json"), name)):  # the records last
+        os.replace(staging / name, target / name)
+    for name in earlier - names:
+        (target / name).unlink(missing_ok=True)
+    if any(name.startswith(f"{CLIPS_FOLDER}/") for name in earlier):
+        with suppress(OSError):  # it is not empty
+            (target / CLIPS_FOLDER).rmdir()
+
+
+def _earlier_pictures(target: Path) -> set[str]:
+    try:
+        names = set(map(str, read_json(target / "keyframes.json")["images"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {name for name in names if name.startswith("frame_") and Path(name).name == name}

@@ -5,66 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from ..tables.format import shown
-from ..tables.spec import ColumnSpec, Role
+from ..tables.spec import ColumnSpec
 from ..tables.tradeoff import BudgetCurves, Point, Tradeoff
 from .grid import interval
-from .labels import place_labels, spread
+from .layout import place_labels, spread
 
 HEIGHT, WIDTH = 400, 640  # of the view box
 LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes
 COLOURS = 8  # the style sheet has as many for lines
-
-
-@dataclass
-class Mark:
-    """One point: its place, number in the legend, label place, and its interval from ``low`` to ``high``."""
-
-    number: int
-    role: Role
-    title: str
-    x: float
-    y: float
-    label: tuple[float, float]
-    leader: bool = False
-    low: float | None = None
-    high: float | None = None
-    front: bool = False
-
-
-@dataclass
-class Line:
-    """One row over budgets, or a level: path, number, label place, and the area of its interval (may be empty)."""
-
-    number: int
-    role: Role
-    title: str
-    path: str
-    label: tuple[float, float]
-    end: tuple[float, float]
-    area: str = ""
-    marks: list[tuple[float, float, str]] = field(default_factory=list)
-
-    @property
-    def colour(self) -> int:
-        """Number of the line's colour in the style sheet."""
-        return self.number % COLOURS
+Place = tuple[float, float]
 
 
 @dataclass
 class Plot:
-    """What the template draws; ticks are (place, text)."""
+    """What the template draws.
+
+    Attributes
+    ----------
+    x_ticks, y_ticks : list of (float, str)
+        Place and text.
+    marks : list of SimpleNamespace
+        Points: ``number`` in the legend, ``role``, ``title``, place ``x``, ``y`` and that of the ``label``, whether it
+        needs a ``leader`` and is on the ``front``, and the ends of the interval, ``low`` and ``high``, or None.
+    lines : list of SimpleNamespace
+        Rows over budgets, or levels: ``number``, its ``colour`` in the style sheet, ``role``, ``title``, ``path``, the
+        places of ``label`` and ``end``, the ``area`` of an interval (may be empty), and ``marks`` as (x, y, text).
+    front : str
+        Path of the Pareto front.
+    """
 
     column: ColumnSpec
     place: tuple[str, str]
     x_name: str
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
-    marks: list[Mark] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    marks: list[SimpleNamespace] = field(default_factory=list)
+    lines: list[SimpleNamespace] = field(default_factory=list)
     front: str = ""
 
 
@@ -118,7 +100,7 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
         marks = [(x, y, text) for (x, y), text in zip(places, told, strict=True)]
         area = _band(curve, x_axis, y_axis) if first.name == "random" else ""
         at = _rounded((label[0], label[1]))
-        lines.append(Line(numbers[first.name], first.role, first.name, _path(places), at, _rounded(end), area, marks))
+        lines.append(_line(first, numbers, first.name, _path(places), at, _rounded(end), area=area, marks=marks))
     ticks = [(round(x_axis.at(t), 1), f"{t:g}") for t in _nice(min(counts), max(counts), 8, whole=True)]
     return Plot(data.column, (data.dataset, ""), "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
 
@@ -152,7 +134,7 @@ def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Scale:
 
 def _marks(
     points: Sequence[Point], xs: Sequence[float], axis: _Scale, data: Tradeoff, numbers: Mapping[str, int]
-) -> list[Mark]:
+) -> list[SimpleNamespace]:
     ys = [axis.at(p.y) for p in points]
     ends = [(x, p.low, p.high) for p, x in zip(points, xs, strict=True)]
     bars = [
@@ -161,40 +143,39 @@ def _marks(
     texts = [str(numbers[p.name]) for p in points]
     labels = place_labels(np.column_stack([xs, ys]), texts, np.array(bars), (LEFT, TOP, RIGHT, BOTTOM))
     scale = max(abs(p.y) for p in data.points)
-    return [
-        Mark(
-            numbers[p.name],
-            p.role,
-            _told(p, data.column, scale, f"{data.cost.name} {_tick(p.x or 0.0)} {data.cost.unit}"),
-            round(x, 1),
-            round(y, 1),
-            _rounded((at[0], at[1])),
-            leader=math.hypot(at[0] - x, at[1] - y) > 20,
-            low=None if p.low is None else round(axis.at(p.low), 1),
-            high=None if p.high is None else round(axis.at(p.high), 1),
-            front=p.front,
-        )
-        for p, x, y, at in zip(points, xs, ys, labels, strict=True)
-    ]
+    marks = []
+    for p, x, y, at in zip(points, xs, ys, labels, strict=True):
+        mark = SimpleNamespace(number=numbers[p.name], role=p.role, front=p.front, x=round(x, 1), y=round(y, 1))
+        mark.title = _told(p, data.column, scale, f"{data.cost.name} {_tick(p.x or 0.0)} {data.cost.unit}")
+        mark.label, mark.leader = _rounded((at[0], at[1])), math.hypot(at[0] - x, at[1] - y) > 20
+        mark.low, mark.high = (None if end is None else round(axis.at(end), 1) for end in (p.low, p.high))
+        marks.append(mark)
+    return marks
 
 
-def _levels(levels: Sequence[Point], axis: _Scale, column: ColumnSpec, numbers: Mapping[str, int]) -> list[Line]:
+def _levels(
+    levels: Sequence[Point], axis: _Scale, column: ColumnSpec, numbers: Mapping[str, int]
+) -> list[SimpleNamespace]:
     if not levels:
         return []
     ends = [(float(RIGHT), axis.at(p.y)) for p in levels]
     labels = spread(np.array(ends), RIGHT + 16, TOP, BOTTOM)
     scale = max(abs(p.y) for p in levels)
-    return [
-        Line(
-            numbers[p.name],
-            p.role,
-            _told(p, column, scale, "ceiling" if p.role == "ceiling" else "cost not measured"),
-            f"M{LEFT} {y:.1f}H{RIGHT}",
-            _rounded((at[0], at[1])),
-            (x, round(y, 1)),
-        )
-        for p, (x, y), at in zip(levels, ends, labels, strict=True)
-    ]
+    lines = []
+    for p, (x, y), at in zip(levels, ends, labels, strict=True):
+        title = _told(p, column, scale, "ceiling" if p.role == "ceiling" else "cost not measured")
+        lines.append(_line(p, numbers, title, f"M{LEFT} {y:.1f}H{RIGHT}", _rounded((at[0], at[1])), (x, round(y, 1))))
+    return lines
+
+
+def _line(
+    point: Point, numbers: Mapping[str, int], title: str, path: str, label: Place, end: Place, **more: Any
+) -> SimpleNamespace:
+    found = SimpleNamespace(title=title, path=path, label=label, end=end, role=point.role, area="", marks=[])
+    found.number = numbers[point.name]
+    found.colour = found.number % COLOURS
+    vars(found).update(more)
+    return found
 
 
 def _told(point: Point, column: ColumnSpec, scale: float, more: str) -> str:
@@ -220,7 +201,7 @@ def _band(curve: Sequence[Point], x_axis: _Scale, y_axis: _Scale) -> str:
     return _path(there + back) + "Z"
 
 
-def _rounded(place: tuple[float, float]) -> tuple[float, float]:
+def _rounded(place: Place) -> Place:
     return round(float(place[0]), 1), round(float(place[1]), 1)
 
 

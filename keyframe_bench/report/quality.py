@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..tables.failure_cases import FailureCase, failure_cases
 from ..tables.format import shown
@@ -18,26 +18,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class BadLink:
-    """A video as a link: its section's index (None: it has none), its number and how far it lies from `uniform`."""
-
-    name: str
-    index: int | None
-    value: str
-    lead: str
-
-
 @dataclass
 class Panel:
-    """Something that is seen while its column and one of its places are chosen."""
+    """Something that is seen while its column and one of its places are chosen.
+
+    Attributes
+    ----------
+    rows : list of (str, list of dict)
+        Of failure cases: a method and its worst videos, each with its ``name``, the ``index`` of its section (None: it
+        has none), its number as ``value``, and as ``lead`` how far it lies from `uniform`.
+    """
 
     column: ColumnSpec
     places: tuple[int, ...]
     plot: Plot | None = None
     shown: bool = False
     relative: bool = False
-    rows: list[tuple[str, list[BadLink]]] = field(default_factory=list)
+    rows: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
 
     @property
     def where(self) -> str:
@@ -45,24 +42,11 @@ class Panel:
         return " ".join(map(str, self.places))
 
 
-@dataclass
-class Quality:
-    """What the reader can choose, the legend of all plots as (number, row name, role), and the panels.
+def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> dict[str, Any]:
+    """Return what the reader can choose, and the panels.
 
     To begin with, the first column is chosen, and the place with index ``start``: the first with values in that column.
-    """
-
-    columns: list[ColumnSpec]
-    places: list[str]
-    start: int
-    legend: list[tuple[int, str, Role]]
-    cost: list[Panel]
-    budget: list[Panel]
-    failures: list[Panel]
-
-
-def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Quality:
-    """Return the panels; those that `Quality` begins with are shown.
+    Panels of these are shown.
 
     Parameters
     ----------
@@ -70,6 +54,12 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
     cells : pandas.DataFrame
         Of `tables.load_results`, without repetitions.
     videos : sequence of VideoView
+
+    Returns
+    -------
+    dict
+        ``columns``, ``places`` and ``start``; ``legend`` of all plots as (number, row name, role); and the panels of
+        ``cost``, ``budget`` and ``failures``.
     """
     names = row_names(table)
     roles: dict[str, Role] = {}
@@ -94,14 +84,15 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> Q
     for panel in panels:
         panel.shown = panel.column.name == first and start in panel.places
     texts = [_place(place, table) for place in spots]
-    return Quality(columns, texts, start, [(numbers[n], n, roles[n]) for n in roles], cost, budget, failures)
+    legend = [(numbers[name], name, role) for name, role in roles.items()]
+    found = {"columns": columns, "places": texts, "start": start, "legend": legend}
+    return found | {"cost": cost, "budget": budget, "failures": failures}
 
 
-def _link(bad: FailureCase, indices: Mapping[str, int], scale: float) -> BadLink:
+def _link(bad: FailureCase, indices: Mapping[str, int], scale: float) -> dict[str, Any]:
     lead = "" if bad.lead is None else f"{'+' if bad.lead > 0 else ''}{shown(bad.lead, scale)}"
-    return BadLink(
-        bad.video_id, indices.get(bad.video_id), shown(bad.value, scale), lead.replace("-", "\N{MINUS SIGN}")
-    )
+    found = {"name": bad.video_id, "index": indices.get(bad.video_id), "value": shown(bad.value, scale)}
+    return found | {"lead": lead.replace("-", "\N{MINUS SIGN}")}
 
 
 def _place(place: tuple[str, str], table: Table) -> str:

@@ -1,11 +1,11 @@
-"""What the page shows about each video: lanes of key frames on one time axis."""
+"""What the page shows about each video: its facts, and lanes of key frames on one time axis."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,66 +17,113 @@ from ..core.files import read_file
 from ..tables.build import per_video
 from ..tables.format import clock, shown
 from ..tables.spec import Row, Table
-from .facts import facts_of, problems_of, record_of
-from .timeline import MAX_ON_AXIS, axis, curve, percent, place
+from ..video.health import Health
+from .layout import MAX_ON_AXIS, axis, curve, percent, place
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Numbers = tuple[str, str, list[str | None]]  # label, role, one text a column (None: not measurable)
-_VIDEO = ["video", "video_sha256", "video_record"]
 _LANE = ["group", "key", "status", "seed", "error_type", "error_message"]
 _HEX = re.compile(r"[0-9a-f]{6,64}")
 
 
-@dataclass
-class Thumb:
-    """One key frame: its image's CSS class (empty: no image), time and place on the axis in percent."""
-
-    css: str
-    clock: str
-    title: str
-    at: float
-    left: float = 0.0
-    gap: float = 0.0
-
-
-@dataclass
-class Lane:
-    """The key frames of one row on one video."""
-
-    label: str
-    role: str
-    detail: str
-    thumbs: list[Thumb] = field(default_factory=list)
-    width: float = 0.0
-    on_axis: bool = True
-    error: str = ""
-
-
-@dataclass
 class VideoView:
-    """Everything the template needs for one video."""
+    """One video for the template; places on the axis are percentages.
 
-    index: int
-    name: str
-    facts: list[str]
-    problems: list[str]
-    health: list[tuple[str, str]]
-    aspect: float
-    axis: list[tuple[float, str]]
-    start: float
-    duration: float
-    path: str
-    top: str
-    shots: list[tuple[float, float]]
-    users: list[tuple[str, list[tuple[float, str]]]]
-    pictures: dict[str, str]
-    rate: str = ""
-    record: Mapping[str, Any] = field(default_factory=dict)
-    n_results: int = 0
-    lanes: list[Lane] = field(default_factory=list)
-    numbers: list[Numbers] = field(default_factory=list)
+    Parameters
+    ----------
+    index : int
+        Of its section on the page.
+    name : str
+    record : mapping
+        Of ``videos/<sha256>.json``; may be empty.
+    extent : (float, float)
+        Start and duration of the axis, seconds.
+    folder : Path or None
+        Of its thumbnails.
+
+    Attributes
+    ----------
+    lanes : list of dict
+        Of each row with key frames, or with the reason why there are none.
+    numbers : list of tuple
+        Of each row: label, role, and a text a column (None: not measurable).
+    pictures : dict
+        CSS class to base64 of the images shown.
+    """
+
+    def __init__(
+        self, index: int, name: str, record: Mapping[str, Any], extent: tuple[float, float], folder: Path | None
+    ) -> None:
+        self.index, self.name, self._folder = index, name, folder
+        self.start, self.duration = extent
+        self.health: Mapping[str, Any] = record.get("health") or {}
+        self.problems, self.facts = _problems(self.health), list(_facts(record))
+        self.health_texts = [(str(n).replace("_", " "), _plain(v)) for n, v in self.health.items() if n != "notes"]
+        self.aspect = round(float(record.get("width") or 16) / float(record.get("height") or 9), 4)
+        self.rate = f"{float(record['fps']):.5g}" if record.get("fps") else ""
+        self.axis = axis(*extent)
+        change = record.get("change") or {}
+        values = np.asarray(change.get("values") or [], dtype=np.float64)
+        top = float(values.max()) if values.size else 0.0
+        self.top, self.path = f"{top:.1f}", curve(self._at(change.get("times") or []), values, top)
+        self.shots = [self._at(shot).tolist() for shot in record.get("shots_s") or []]
+        self.users = []
+        for user in record.get("users") or []:
+            times = [float(t) for t in user.get("times") or []]
+            marks = [*zip(self._at(times).tolist(), map(clock, times), strict=True)]
+            self.users.append((str(user.get("name", "")), marks))
+        self.pictures: dict[str, str] = {}
+        self.n_results = 0
+        self.lanes: list[dict[str, Any]] = []
+        self.numbers: list[tuple[str, str, list[str | None]]] = []
+
+    def _at(self, times: Sequence[float]) -> NDArray[np.float64]:
+        return percent(times, self.start, self.duration)
+
+    def add_lane(self, row: Row, cells: pd.DataFrame, keyframes: Mapping[str, Any]) -> None:
+        """Add the key frames of a row, of its first seed; the annotation lanes show those of human annotators."""
+        lane: dict[str, Any] = {"label": row.label, "role": row.role, "detail": "", "thumbs": [], "error": ""}
+        good = [key for key, status in zip(cells["key"], cells["status"], strict=True) if status == "ok"]
+        if not good:
+            first = cells.iloc[0]
+            reason = ": ".join(part for part in (first["error_type"], first["error_message"]) if part)
+            self.lanes.append(lane | {"error": f"{first['status']}: {reason or 'no reason was recorded'}"})
+        elif found := keyframes.get(good[0]):
+            thumbs = self._thumbs(found)
+            detail = [f"{len(thumbs)} frame{'s' if len(thumbs) != 1 else ''}"]
+            detail += [f"{name} {getattr(row, name)}" for name in ("budget", "sampling") if getattr(row, name)]
+            detail += [f"{name}: {found[name]}" for name in ("fallback", "shortfall") if found.get(name)]
+            detail += [f"first of {row.draws} draws"] * (row.draws > 1)
+            detail += [f"first of {len(cells)} seeds"] * (len(cells) > 1)
+            lane |= {"detail": ", ".join(detail), "thumbs": thumbs, "on_axis": 0 < len(thumbs) <= MAX_ON_AXIS}
+            if lane["on_axis"]:
+                lane["width"] = width = min(100 / len(thumbs), 10 * min(1.0, self.aspect))
+                lefts = place(np.array([thumb["at"] for thumb in thumbs]), width).tolist()
+                for thumb, left, edge in zip(thumbs, lefts, [0.0, *(left + width for left in lefts)], strict=False):
+                    thumb |= {"left": left, "gap": max(0.0, left - edge)}
+            self.lanes.append(lane)
+
+    def _thumbs(self, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return key frames with the CSS class of their image (empty: there is none), time and place on the axis."""
+        times = [float(t) for t in found.get("times") or []]
+        scores = found.get("scores") or [None] * len(times)
+        thumbs = []
+        for frame, time, score, at in zip(found.get("frames") or [], times, scores, self._at(times), strict=False):
+            title = f"{clock(time)}, frame {int(frame)}" + ("" if score is None else f", score {float(score):.4g}")
+            thumbs.append({"css": self._picture(int(frame)), "clock": clock(time), "title": title, "at": float(at)})
+        return thumbs
+
+    def _picture(self, frame: int) -> str:
+        """Return the CSS class of a frame's image, read on first use; empty if there is none."""
+        css = f"v{self.index}f{frame}"
+        if css not in self.pictures and self._folder is not None:
+            try:
+                data = read_file(self._folder / f"{frame}.jpg")
+            except OSError:
+                return ""
+            self.pictures[css] = base64.b64encode(data).decode("ascii")
+        return css if css in self.pictures else ""
 
 
 def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], table: Table) -> list[VideoView]:
@@ -94,124 +141,34 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
     """
     videos = cells.drop_duplicates("video").sort_values("video", kind="stable")
     series = {column.name: per_video(cells, column.name) for column in table.columns}
-    parts = dict(list(cells[[*_VIDEO, *_LANE]].groupby("video", sort=False)))  # once, and only what is needed
+    needed = cells[["video", "video_sha256", "video_record", *_LANE]]
+    parts = dict(list(needed.groupby("video", sort=False)))  # once, and only what is needed
     views = []
     for index, (video_id, name) in enumerate(zip(videos["video_id"], videos["video"], strict=True)):
         part = parts[name]
-        sha = str(part["video_sha256"].iloc[-1])
-        record = str(part["video_record"].iloc[-1])
-        known = bool(
-            _HEX.fullmatch(sha) and _HEX.fullmatch(record)
-        )  # what comes from a file must not become part of a path unseen
-        file = out / "videos" / f"{record}.json"
-        facts = (read_video_record(file, str(name), sha, []) if known else None) or {}  # a run names what is no record
-        start, duration = _extent(facts, part, keyframes)
-        scene = _TimeAxis(thumbnails_folder(out, sha) if known else None, index, start, duration, {})
-        view = _view(scene, str(name), facts)
+        sha, file = str(part["video_sha256"].iloc[-1]), str(part["video_record"].iloc[-1])
+        # What comes from a file must not become part of a path unseen.
+        known = bool(_HEX.fullmatch(sha) and _HEX.fullmatch(file))
+        record = read_video_record(out / "videos" / f"{file}.json", str(name), sha, []) if known else None
+        record = record or {}  # a run names what is no record
+        folder = thumbnails_folder(out, sha) if known else None
+        view = VideoView(index, str(name), record, _extent(record, part, keyframes), folder)
         of_row = dict(list(part[_LANE].sort_values("seed", kind="stable").groupby("group", sort=False)))
-        lanes = (
-            scene.lane(row, of_row[row.group], keyframes, view.aspect) for row in table.rows if row.group in of_row
-        )
-        view.lanes = [lane for lane in lanes if lane is not None]
+        for row in table.rows:
+            if row.group in of_row:
+                view.add_lane(row, of_row[row.group], keyframes)
+            values = [series[column.name].get((row.group, str(video_id))) for column in table.columns]
+            if any(value is not None for value in values):
+                both = zip(values, map(table.scale, table.columns), strict=True)
+                texts = [None if value is None else shown(float(value), scale) for value, scale in both]
+                view.numbers.append((row.label, row.role, texts))
         view.n_results = int((part["status"] == "ok").sum())
-        view.numbers = _numbers(series, str(video_id), table)
         views.append(view)
     return views
 
 
-def _view(scene: _TimeAxis, name: str, facts: Mapping[str, Any]) -> VideoView:
-    """Everything but the lanes and numbers."""
-    start, duration = scene.start, scene.duration
-    change = facts.get("change") or {}
-    values = np.asarray(change.get("values") or [], dtype=np.float64)
-    top = float(values.max()) if values.size else 0.0
-    users = []
-    for user in facts.get("users") or []:
-        times = [float(t) for t in user.get("times") or []]
-        users.append((str(user.get("name", "")), [*zip(scene.at(times).tolist(), map(clock, times), strict=True)]))
-    return VideoView(
-        index=scene.index,
-        name=name,
-        facts=facts_of(facts),
-        problems=problems_of(facts.get("health") or {}),
-        health=record_of(facts.get("health") or {}),
-        aspect=round(float(facts.get("width") or 16) / float(facts.get("height") or 9), 4),
-        axis=axis(start, duration),
-        start=start,
-        duration=duration,
-        path=curve(scene.at(change.get("times") or []), values, top),
-        top=f"{top:.1f}",
-        shots=[(float(a), float(b)) for a, b in (scene.at(shot) for shot in facts.get("shots_s") or [])],
-        users=users,
-        pictures=scene.pictures,
-        rate=f"{float(facts['fps']):.5g}" if facts.get("fps") else "",
-        record=facts.get("health") or {},
-    )
-
-
-@dataclass
-class _TimeAxis:
-    """The time axis and the images of one video, shared by its lanes."""
-
-    folder: Path | None
-    index: int
-    start: float
-    duration: float
-    pictures: dict[str, str]
-
-    def at(self, times: Sequence[float]) -> NDArray[np.float64]:
-        return percent(times, self.start, self.duration)
-
-    def lane(self, row: Row, cells: pd.DataFrame, keyframes: Mapping[str, Any], aspect: float) -> Lane | None:
-        good = [key for key, status in zip(cells["key"], cells["status"], strict=True) if status == "ok"]
-        if not good:
-            first = cells.iloc[0]
-            reason = ": ".join(part for part in (first["error_type"], first["error_message"]) if part)
-            return Lane(row.label, row.role, "", error=f"{first['status']}: {reason or 'no reason was recorded'}")
-        found = keyframes.get(good[0])
-        if not found:  # the human row: the annotation lanes show their key frames
-            return None
-        thumbs = self._thumbs(found)
-        detail = [f"{len(thumbs)} frame{'s' if len(thumbs) != 1 else ''}"]
-        detail += [f"{name} {getattr(row, name)}" for name in ("budget", "sampling") if getattr(row, name)]
-        detail += [f"{name}: {found[name]}" for name in ("fallback", "shortfall") if found.get(name)]
-        if row.draws > 1:
-            detail.append(f"first of {row.draws} draws")
-        if len(cells) > 1:
-            detail.append(f"first of {len(cells)} seeds")
-        lane = Lane(row.label, row.role, ", ".join(detail), thumbs, on_axis=0 < len(thumbs) <= MAX_ON_AXIS)
-        if lane.on_axis:
-            lane.width = min(100 / len(thumbs), 10 * min(1.0, aspect))
-            edge = 0.0
-            for thumb, left in zip(thumbs, place(np.array([t.at for t in thumbs]), lane.width), strict=True):
-                thumb.left, thumb.gap = float(left), max(0.0, float(left) - edge)
-                edge = float(left) + lane.width
-        return lane
-
-    def _thumbs(self, found: Mapping[str, Any]) -> list[Thumb]:
-        times = [float(t) for t in found.get("times") or []]
-        scores = found.get("scores") or [None] * len(times)
-        thumbs = []
-        places = self.at(times)
-        for frame, time, score, at in zip(found.get("frames") or [], times, scores, places, strict=False):
-            title = f"{clock(time)}, frame {int(frame)}" + ("" if score is None else f", score {float(score):.4g}")
-            thumbs.append(Thumb(self._picture(int(frame)), clock(time), title, float(at)))
-        return thumbs
-
-    def _picture(self, frame: int) -> str:
-        """Return the CSS class of a frame's image, read on first use; empty if there is none."""
-        css = f"v{self.index}f{frame}"
-        if css not in self.pictures and self.folder is not None:
-            try:
-                data = read_file(self.folder / f"{frame}.jpg")
-            except OSError:
-                return ""
-            self.pictures[css] = base64.b64encode(data).decode("ascii")
-        return css if css in self.pictures else ""
-
-
-def _extent(facts: Mapping[str, Any], part: pd.DataFrame, keyframes: Mapping[str, Any]) -> tuple[float, float]:
-    start, duration = float(facts.get("start_s") or 0.0), float(facts.get("duration_s") or 0.0)
+def _extent(record: Mapping[str, Any], part: pd.DataFrame, keyframes: Mapping[str, Any]) -> tuple[float, float]:
+    start, duration = float(record.get("start_s") or 0.0), float(record.get("duration_s") or 0.0)
     if duration > 0:
         return start, duration
     times = [t for key in part["key"] for t in (keyframes.get(key) or {}).get("times") or []]
@@ -219,13 +176,31 @@ def _extent(facts: Mapping[str, Any], part: pd.DataFrame, keyframes: Mapping[str
     return low, max(high - low, 1e-3) * 1.02
 
 
-def _numbers(series: Mapping[str, pd.Series[float]], video_id: str, table: Table) -> list[Numbers]:
-    """The headline numbers of one video, a line per row that has any."""
-    lines: list[Numbers] = []
-    for row in table.rows:
-        values = [series[column.name].get((row.group, video_id)) for column in table.columns]
-        if any(value is not None for value in values):
-            scales = [table.scale(column) for column in table.columns]
-            texts = [None if v is None else shown(float(v), scale) for v, scale in zip(values, scales, strict=True)]
-            lines.append((row.label, row.role, texts))
-    return lines
+def _facts(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield duration, size, rate, frames and shots, those that are known."""
+    if record.get("duration_s"):
+        yield clock(float(record["duration_s"]))
+    if record.get("width") and record.get("height"):
+        yield f"{record['width']} \N{MULTIPLICATION SIGN} {record['height']}"
+    if record.get("fps"):
+        yield f"{float(record['fps']):.5g} fps"
+    if record.get("n_frames"):
+        yield f"{int(record['n_frames'])} frames"
+    if record.get("shots_s"):
+        yield f"{len(record['shots_s'])} shots"
+
+
+def _problems(health: Mapping[str, Any]) -> list[str]:
+    """Return what a reader should know about a damaged or unusual file."""
+    names = {field.name for field in fields(Health)}
+    return list(Health(**{k: v for k, v in health.items() if k in names and v is not None}).problems)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(" + ".join(map(_plain, v)) if isinstance(v, list) else _plain(v) for v in value) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

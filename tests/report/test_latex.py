@@ -30,9 +30,8 @@ def compiled(folder, *tables):
     page = f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\n\\end{{document}}\n"
     (folder / "page.tex").write_text(page, "utf-8")
     command = [TEX, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "page.tex"]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=60, check=False
-    )
+    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": 60}
+    done = subprocess.run(command, cwd=folder, check=False, **options)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (folder / "page.pdf").stat().st_size > 1000
     return done.stdout
@@ -132,4 +131,4 @@ def test_table_command_writes_latex_with_the_columns_asked_for(tmp_path, capsys)
     assert "validation loss, paper" not in text
     capsys.readouterr()
     assert main([*words, "columns=[validation los]"]) == 2
-    assert "there are validation loss" in capsys.readouterr().err
+    assert "did you mean validation loss" in capsys.readouterr().err

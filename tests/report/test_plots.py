@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keyframe_bench.report.labels import CHAR_WIDTH, LABEL_HEIGHT, place_labels, spread
+from keyframe_bench.report.layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, spread
 from keyframe_bench.report.plots import BOTTOM, LEFT, RIGHT, TOP, budget_plot, cost_plot
 from keyframe_bench.tables.spec import ColumnSpec
 from keyframe_bench.tables.tradeoff import BudgetCurves, Point, Tradeoff

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from keyframe_bench.report.layout import axis, curve, percent, place
 from keyframe_bench.report.storyboard import storyboard
-from keyframe_bench.report.timeline import axis, curve, percent, place
 
 
 def flat(height, width, colour):

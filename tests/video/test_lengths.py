@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import VideoError
-from keyframe_bench.report.health import _row
-from keyframe_bench.report.view import VideoView
+from keyframe_bench.report.health import state_of as health_state
 from keyframe_bench.video.baseline_decode import decoded, filtered, key_frames
 from keyframe_bench.video.container import video_stream
 from keyframe_bench.video.decode import VideoReader
@@ -34,9 +33,7 @@ def read(path) -> VideoReader:
 
 def state_of(reader) -> str:
     """What the report calls a file with this health record."""
-    record = reader.health.to_json()
-    view = VideoView(0, "v", [], reader.health.problems, [], 1, [], 0, 1, "", "", [], [], {}, "", record, 1)
-    return _row(view, []).state
+    return health_state(reader.health.to_json(), reader.health.problems)
 
 
 def copied(source, target, *, start=0, tags=None, sound_s=0.0, piped=False, mux=None) -> Path:

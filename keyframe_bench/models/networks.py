@@ -217,10 +217,36 @@ class ConvolutionalNetwork(Network):
         return self.layers, self.code_act, self.up
 
     def encoder_decoder(self) -> tuple[nn.Module, nn.Module]:
-        """Return both halves, each layer a convolution with what follows it."""
-        from .autoencoder import mirrored
+        """Return the encoder of the layers, and its mirror as decoder.
 
-        return mirrored(self.layers, code_act=self.code_act, up=self.up)
+        Every layer is a convolution without bias, batch normalisation and ReLU, except the code (no ReLU unless
+        ``code_act`` says so) and the last layer (bias and sigmoid, no normalisation).
+
+        Notes
+        -----
+        Source: Chen et al. 2021, section 3.2 ("full convolution connection, and each layer of convolution uses a batch
+        normalization layer") and tables 1 to 4. Activations and the decoder's operator are not given there.
+        """
+        from torch import nn
+
+        layers = self.layers
+        encoder = []  # of [N, inputs, H, W]
+        for x in layers:
+            down = nn.Conv2d(x.inputs, x.outputs, x.kernel, x.stride, padding=1, bias=False)  # [N, outputs, H/s, W/s]
+            relu = [nn.ReLU()] if x is not layers[-1] or self.code_act == "relu" else []
+            encoder.append(nn.Sequential(down, nn.BatchNorm2d(x.outputs), *relu))
+        decoder = []  # of [N, outputs, h, w]
+        for x in reversed(layers):
+            last, up = x is layers[0], list[nn.Module]()
+            if x.stride == 2 and self.up == "tconv":
+                up.append(nn.ConvTranspose2d(x.outputs, x.inputs, 4, 2, padding=1, bias=last))  # [N, inputs, 2h, 2w]
+            else:
+                if x.stride == 2:
+                    up.append(nn.Upsample(scale_factor=2, mode="nearest"))  # [N, outputs, 2h, 2w]
+                up.append(nn.Conv2d(x.outputs, x.inputs, 3, padding=1, bias=last))  # [N, inputs, s h, s w]
+            activation = [nn.Sigmoid()] if last else [nn.BatchNorm2d(x.inputs), nn.ReLU()]
+            decoder.append(nn.Sequential(*up, *activation))
+        return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
 
 def _registered(name: str, row: tuple[int, int, str]) -> type[ConvolutionalNetwork]:

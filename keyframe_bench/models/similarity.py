@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d
 
 from ..core.errors import UsageError
-from .computing import full_precision
 from .windows import Padding, Window, blur, unblur
 
 C1, C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 of images in 0 to 1
@@ -84,9 +83,8 @@ class _ProductOfTerms(torch.autograd.Function):
         difference = first - second  # [N, C, H, W]
         mean_a, mean_b = blur(first, window), blur(second, window)  # [S, N, C, h, w]
         mean = mean_a - mean_b  # [S, N, C, h, w]
-        variance = blur(difference.square(), window).addcmul_(
-            mean, mean, value=-1
-        )  # [S, N, C, h, w], of the difference
+        variance = blur(difference.square(), window)  # [S, N, C, h, w], of the difference
+        variance.addcmul_(mean, mean, value=-1)
         both = blur(torch.addcmul(first.square(), second, second), window)  # [S, N, C, h, w]
         both.addcmul_(mean_a, mean_a, value=-1).addcmul_(mean_b, mean_b, value=-1).clamp_(min=0).add_(C2)
         lost = variance.div_(both)  # [S, N, C, h, w], 1 - structure
@@ -152,10 +150,6 @@ class Similarity(ABC):
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the similarity of each pair of images, [N], with a gradient where one is asked for."""
-        with full_precision(first.device):
-            return self._differentiable(first, second)
-
-    def _differentiable(self, first: Tensor, second: Tensor) -> Tensor:
         return self.between(self.prepare(first), self.prepare(second))
 
 
@@ -175,7 +169,7 @@ class Ssim(Similarity):
         (a,), (b,) = first, second
         return (_luminance(a, b) * _structure(a, b, SSIM_WINDOW)[0]).mean(dim=(1, 2, 3))  # [N, C, h, w] -> [N]
 
-    def _differentiable(self, first: Tensor, second: Tensor) -> Tensor:
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:  # noqa: D102
         _check_levels(first, 1)
         value: Tensor = _ProductOfTerms.apply(first, second, SSIM_WINDOW)  # [N]
         return value
@@ -211,9 +205,9 @@ class SigmaMsSsim(Similarity):
             return reduce(torch.mul, product.unbind(1)).mean(dim=(1, 2))  # [N, h, w] -> [N]
         return product.mean(dim=(1, 2, 3))  # [N]
 
-    def _differentiable(self, first: Tensor, second: Tensor) -> Tensor:
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:  # noqa: D102
         if self.channel_reduce == "product":
-            return super()._differentiable(first, second)
+            return super().__call__(first, second)
         value: Tensor = _ProductOfTerms.apply(first, second, sigma_window(self.padding))  # [N]
         return value
 

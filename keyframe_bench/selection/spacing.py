@@ -1,4 +1,4 @@
-"""Positions on grids: evenly spaced ones, and the first at or after points in time."""
+"""Positions on grids: evenly spaced ones, and the nearest or the first at or after points in time."""
 
 from __future__ import annotations
 
@@ -37,6 +37,33 @@ def first_at_or_after(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
     clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
     found = np.searchsorted(clock, np.asarray(wanted, dtype=np.float64) - TIME_TOLERANCE_S, side="left")
     return np.minimum(found, len(clock) - 1).astype(np.int64)
+
+
+def nearest_times(times: ArrayLike, wanted: ArrayLike) -> NDArray[np.int64]:
+    """Return for each wanted time the position of the frame nearest in time, the earlier of two equally near.
+
+    Parameters
+    ----------
+    times : float [N]
+        PTS in seconds, N >= 1; where they step back, the latest time so far counts.
+    wanted : float [K]
+        Seconds on the same clock.
+
+    Returns
+    -------
+    int64 [K]
+
+    Examples
+    --------
+    >>> nearest_times([0.0, 0.5, 1.0, 2.0], [-1.0, 0.2, 0.3, 1.5, 9.0]).tolist()
+    [0, 0, 1, 2, 3]
+    """
+    clock = np.maximum.accumulate(np.asarray(times, dtype=np.float64))
+    moments = np.asarray(wanted, dtype=np.float64)
+    right = np.searchsorted(clock, moments).clip(0, len(clock) - 1)
+    left = np.maximum(right - 1, 0)
+    earlier = np.abs(moments - clock[left]) <= np.abs(clock[right] - moments)
+    return np.where(earlier, left, right).astype(np.int64)
 
 
 def every_seconds(times: ArrayLike, period_s: float) -> NDArray[np.int64]:

@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keyframe_bench.core.clip import Clip, VideoInfo
-from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors.base import run_extractor
 from keyframe_bench.extractors.embedding_kmeans import EmbeddingKMeans
-
-
-def clip_for(extractor: EmbeddingKMeans, rows: np.ndarray, duration_s: float) -> Clip:
-    n = len(rows)
-    info = VideoInfo("v", n, 0.0, duration_s)
-    return Clip(info, np.arange(n), np.arange(n) * duration_s / n, {extractor.needs[0].key: rows.astype(np.float32)})
 
 
 def scenes(n_scenes: int, length: int) -> np.ndarray:
@@ -34,25 +25,27 @@ def scenes(n_scenes: int, length: int) -> np.ndarray:
         (10.0, {"seconds_per_key": 2}, 5),
     ],
 )
-def test_a_free_budget_grows_with_the_duration(duration_s: float, params: dict[str, Any], expected: int) -> None:
+def test_a_free_budget_grows_with_the_duration(
+    run, clip_of, duration_s: float, params: dict[str, Any], expected: int
+) -> None:
     extractor = EmbeddingKMeans(weights="random", **params)
-    clip = clip_for(extractor, np.random.default_rng(0).normal(size=(60, 8)), duration_s)
-    assert len(run_extractor(extractor, clip, None, rng=rng_for(0))) == expected
+    clip = clip_of(extractor, np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32), duration_s=duration_s)
+    assert len(run(extractor, clip, None, 0)) == expected
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_scene_gives_one_frame(seed: int) -> None:
+def test_every_scene_gives_one_frame(run, clip_of, seed: int) -> None:
     extractor = EmbeddingKMeans(weights="random")
-    found = run_extractor(extractor, clip_for(extractor, scenes(6, 15), 45.0), 6, rng=rng_for(seed))
+    found = run(extractor, clip_of(extractor, scenes(6, 15).astype(np.float32)), 6, seed)
     assert (found.frames // 15).tolist() == [0, 1, 2, 3, 4, 5]
     assert found.scores == pytest.approx([1 / 6] * 6)
 
 
-def test_a_static_video_and_a_large_budget() -> None:
+def test_a_static_video_and_a_large_budget(run, clip_of) -> None:
     extractor = EmbeddingKMeans(weights="random")
-    clip = clip_for(extractor, np.ones((7, 4)), 3.5)
-    assert len(run_extractor(extractor, clip, 4, rng=rng_for(0))) == 4
-    assert run_extractor(extractor, clip, 99, rng=rng_for(0)).frames.tolist() == list(range(7))
+    clip = clip_of(extractor, np.ones((7, 4), np.float32))
+    assert len(run(extractor, clip, 4, 0)) == 4
+    assert run(extractor, clip, 99, 0).frames.tolist() == list(range(7))
 
 
 def test_an_untrained_network_says_so() -> None:

@@ -20,6 +20,7 @@ from keyframe_bench.extractors.checks import run_checks
 from keyframe_bench.features.container import SourceFile
 from keyframe_bench.features.pictures import Gray
 from keyframe_bench.rendering.films import render_video
+from keyframe_bench.selection.spacing import nearest_times
 from keyframe_bench.video.arrays import clip_from_images
 from keyframe_bench.video.onepass import read_pass
 
@@ -280,9 +281,9 @@ def test_nearest_times_agree_with_looking_at_every_frame():
     times = np.sort(rng.uniform(0, 10, 200))
     wanted = np.concatenate([rng.uniform(-1, 11, 300), (times[:-1] + times[1:]) / 2, times])
     brute = np.abs(times - wanted[:, None])
-    found = _peers.nearest_times(times, wanted)
+    found = nearest_times(times, wanted)
     assert np.abs(brute[np.arange(len(wanted)), found] - brute.min(axis=1)).max() < 1e-12
-    assert _peers.nearest_times([3.0], wanted).tolist() == [0] * len(wanted)
+    assert nearest_times([3.0], wanted).tolist() == [0] * len(wanted)
 
 
 def test_nearest_pictures_agree_with_looking_at_every_frame():

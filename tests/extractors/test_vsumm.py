@@ -91,7 +91,7 @@ def test_equally_near_frames_give_the_earlier() -> None:
 
 @pytest.mark.parametrize("init", ["temporal", "kmeans++"])
 @pytest.mark.parametrize("variant", ["vsumm1", "vsumm2"])
-@pytest.mark.parametrize("k", [None, 3])
+@pytest.mark.parametrize("k", [None, 1, 3, 99])
 @pytest.mark.parametrize("n", [1, 12])
 def test_static_and_tiny_videos_neither_warn_nor_fail(init: str, variant: str, k: int | None, n: int) -> None:
     assert run(hues(*[RED] * n), k, init=init, variant=variant).frames.tolist() == [0]

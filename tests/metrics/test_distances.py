@@ -8,7 +8,6 @@ from keyframe_bench.metrics.distances import (
     MAX_FRAMES,
     GrayDistances,
     HueDistances,
-    RowCache,
     distances_of,
     evenly_spaced,
     gray_distance,
@@ -77,28 +76,19 @@ def test_they_go_with_the_clip(make_clip):
         gc.enable()
 
 
-def test_rows_are_computed_once_while_there_is_room(monkeypatch):
-    monkeypatch.setattr("keyframe_bench.metrics.distances.CACHE_BYTES", 100 * 8)
-    cache, computed = RowCache(1, np.float64), []
-
-    def compute(frames):
-        computed.extend(frames.tolist())
-        return frames[:, None] * [1.0]
-
-    def rows(frames):
-        return [row for _, part in cache.parts(np.array(frames), compute) for row in part[:, 0].tolist()]
-
-    assert rows([5, 3, 5]) == [5, 3, 5]
-    assert rows([3, 8]) == [3, 8]
+def test_rows_are_computed_once_while_there_is_room(make_clip, monkeypatch):
+    computed, compare = [], GrayDistances._compare
+    monkeypatch.setattr(GrayDistances, "_compare", lambda self, f: computed.extend(f.tolist()) or compare(self, f))
+    gray = GrayDistances(clip_of(make_clip, 1))
+    for frames in ([5, 3, 5], [3, 8], [8]):
+        gray.nearest(np.array(frames))
     assert computed == [5, 3, 8]
-    many = list(range(1000))
-    assert rows(many) == many
-    assert rows([5, 999, 3]) == [5, 999, 3]
-    assert rows([]) == []
 
 
+@pytest.mark.parametrize("room", [0, 1_000_000])
 @pytest.mark.parametrize("n_keys", [1, 15, 16, 17, 31, 32, 33, 65, 150])
-def test_many_key_frames_are_compared_in_parts(make_clip, n_keys):
+def test_many_key_frames_are_compared_in_parts(make_clip, monkeypatch, n_keys, room):
+    monkeypatch.setattr("keyframe_bench.metrics.distances.CACHE_BYTES", room)
     clip = clip_of(make_clip, 3, 200)
     rng = np.random.default_rng(n_keys)
     frames, which = np.sort(rng.choice(200, n_keys, replace=False)), rng.integers(0, n_keys, 200)

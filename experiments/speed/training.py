@@ -22,10 +22,10 @@ import pytorch_lightning as pl
 import torch
 
 from keyframe_bench.bench.provenance import package_versions
-from keyframe_bench.extractors.autoencoder.learning import Reconstruction, as_input
+from keyframe_bench.extractors.autoencoder.learning import AutoencoderModule, as_input
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.models.base import Network
-from keyframe_bench.training.batches import Batch, drawn_batches
+from keyframe_bench.training.batches import Batch, RowBatches
 from keyframe_bench.training.clips import Rows
 from keyframe_bench.training.machine import machine, resolved_precision, undisturbed
 
@@ -80,7 +80,7 @@ class Started(pl.Callback):
         self.seconds = time.perf_counter() - self.start
 
 
-def epoch(module: Reconstruction, batches: Iterable[Batch], precision: str) -> float:
+def epoch(module: AutoencoderModule, batches: Iterable[Batch], precision: str) -> float:
     """Return the seconds of one epoch of Lightning."""
     clock = Started()
     trainer = pl.Trainer(
@@ -98,7 +98,9 @@ def epoch(module: Reconstruction, batches: Iterable[Batch], precision: str) -> f
     return clock.seconds
 
 
-def by_hand(module: Reconstruction, batches: Iterable[Batch], precision: str, device: torch.device) -> dict[str, float]:
+def by_hand(
+    module: AutoencoderModule, batches: Iterable[Batch], precision: str, device: torch.device
+) -> dict[str, float]:
     """Return the seconds of each part of an epoch."""
     module.to(device).train()
     optimizer = torch.optim.Adam(module.parameters(), lr=module.options.lr)
@@ -154,10 +156,10 @@ def main() -> None:
     places = np.stack([np.zeros(len(pictures), np.int64), np.arange(len(pictures))], axis=1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with undisturbed(0, given.threads):
-        batches = drawn_batches(Rows(lambda _: pictures, places), given.batch, seed=0, mirrored=True)
+        batches = RowBatches(Rows(lambda _: pictures, places), given.batch, seed=0, mirrored=True)
         cached = Cached(batches, device)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
-        module = Reconstruction(network.module().to(memory_format=layout), options)
+        module = AutoencoderModule(network.module().to(memory_format=layout), options)
         module.n_steps = len(batches)
         cases: dict[str, Callable[[], float]] = {
             "from the data module": lambda: epoch(module, batches, precision),

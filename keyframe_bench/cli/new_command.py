@@ -7,9 +7,12 @@ import keyword
 import re
 import shlex
 import sys
+from collections import defaultdict
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
+
+import keyframe_bench
 
 from ..core.errors import UsageError
 from ..extractors import _template, base
@@ -17,13 +20,6 @@ from .commands import Arguments
 
 # Words the command line reads as something else than a name, and a file name pytest reads as something else.
 _RESERVED = frozenset({"all", "human", "conftest", "false", "free", "inf", "nan", "none", "null", "true"})
-# With --learned and --in-tree or without: the extractor, its imports, its test.
-_TEXTS = {
-    (False, False): (_template.EXTRACTOR, _template.IMPORTS, _template.TEST),
-    (False, True): (_template.EXTRACTOR, _template.IMPORTS_IN_TREE, _template.TEST_IN_TREE),
-    (True, False): (_template.LEARNED, _template.IMPORTS_LEARNED, _template.TEST_LEARNED),
-    (True, True): (_template.LEARNED, _template.IMPORTS_LEARNED_IN_TREE, _template.TEST_LEARNED_IN_TREE),
-}
 
 
 def run(found: Arguments) -> int:
@@ -80,13 +76,16 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False, learn
     elif name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None:
         # numpy.py in the working folder would break every program started there.
         raise UsageError(f"{name!r} is the name of an importable module that {name}.py would hide; choose another name")
-    code, imports, test = map(Template, _TEXTS[learned, in_tree])
+    code, body = (_template.LEARNED, _template.TEST_LEARNED) if learned else (_template.EXTRACTOR, _template.TEST)
+    test = (_template.TEST_HEAD_IN_TREE if in_tree else _template.TEST_HEAD) + body
     code_file, test_file = package / f"{name}.py", tests / f"test_{name}.py"
     here = package.resolve()  # import sorters part a project's own packages from others
     gap = "\n" if any((parent / "keyframe_bench").is_dir() for parent in (here, *here.parents)) else ""
     words = {"name": name, "class_name": "".join(part.capitalize() for part in name.split("_")), "gap": gap}
-    words |= {"test_file": test_file.name, "imports": imports.substitute(words)}
-    _write_all({code_file: code.substitute(words), test_file: test.substitute(words)})
+    words |= {"test_file": test_file.name, "imports": _imports(learned, in_tree, gap)}
+    words |= {"names": _template.TEST_NAMES_LEARNED if learned else _template.TEST_NAMES}
+    words |= {"cv2": "" if learned else "import cv2\n"}
+    _write_all({file: Template(text).substitute(words) for file, text in ((code_file, code), (test_file, test))})
     plugin = "" if in_tree else f" --plugin {shlex.quote(str(code_file))}"
     commands = [
         f"keyframe-bench check{f' {name}' if in_tree else plugin}",
@@ -94,6 +93,19 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False, learn
         *(f"keyframe-bench {line}{plugin}" for line in _uses(name, learned)),
     ]
     return NewExtractor([code_file, test_file], commands)
+
+
+def _imports(learned: bool, in_tree: bool, gap: str) -> str:
+    """Return the import lines of an extractor, as an import sorter writes them."""
+    names = _template.NAMES_LEARNED if learned else _template.NAMES
+    if in_tree:
+        modules: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            module = getattr(keyframe_bench, name).__module__.replace("keyframe_bench.", "..")
+            modules[module.replace("..extractors.", ".")].append(name)
+        return "\n" + "\n".join(sorted(f"from {module} import {', '.join(modules[module])}" for module in modules))
+    listed = "(\n    " + ",\n    ".join(names) + ",\n)" if learned else ", ".join(names)
+    return f"{gap}from keyframe_bench import {listed}"
 
 
 def _check_name(name: str) -> None:

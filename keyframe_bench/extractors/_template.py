@@ -130,49 +130,7 @@ class $class_name(Trainable, ScoreExtractor):
         return self.logits(self.learned(), clip)
 '''
 
-IMPORTS = "${gap}from keyframe_bench import Clip, Feature, Gray, Range, ScoreExtractor, register"
-
-IMPORTS_LEARNED = """\
-${gap}from keyframe_bench import (
-    Checkpoint,
-    Clip,
-    Clips,
-    Column,
-    Feature,
-    HueHistogram,
-    Range,
-    ScoreExtractor,
-    Session,
-    Trainable,
-    TrainerOptions,
-    UsageError,
-    register,
-)"""
-
-IMPORTS_IN_TREE = """
-from ..core.clip import Clip
-from ..core.feature import Feature
-from ..core.registry import Range
-from ..core.registry import register
-from ..features.pictures import Gray
-from .base import ScoreExtractor"""
-
-IMPORTS_LEARNED_IN_TREE = """
-from ..core.checkpoint import Checkpoint
-from ..core.clip import Clip
-from ..core.errors import UsageError
-from ..core.feature import Feature
-from ..core.registry import Range
-from ..core.registry import register
-from ..features.histograms import HueHistogram
-from ..metrics.base import Column
-from ..training.clips import Clips
-from ..training.options import TrainerOptions
-from ..training.session import Session
-from .base import ScoreExtractor
-from .trainable import Trainable"""
-
-_CHOOSES_THE_SHARP_FRAME = """\
+TEST = """\
 def test_the_sharp_frame_is_chosen():
     rng = np.random.default_rng(0)
     sharp = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -183,7 +141,7 @@ def test_the_sharp_frame_is_chosen():
     assert extractor.select(clip, 1, rng=rng).frames.tolist() == [6]
 """
 
-_LEARNS_WHAT_WAS_CHOSEN = """\
+TEST_LEARNED = """\
 def shots_of(colours):
     \"""Return a clip of shots of 3.5 s, each of one colour, of which someone chose the middle.\"""
     images = np.array(colours, dtype=np.uint8)[:, None, None].repeat(7, 0).repeat(48, 1).repeat(64, 2)
@@ -200,7 +158,17 @@ def test_it_learns_what_was_chosen(tmp_path):
     assert np.abs(chosen.frames - clip.annotation.users[0].frames).max() <= 1
 """
 
-_CONTRACT = """
+TEST_HEAD = """\
+\"\"\"Run with: python -m pytest $test_file\"\"\"
+
+from pathlib import Path
+
+${cv2}import numpy as np
+import pytest
+${gap}from keyframe_bench import $names
+from keyframe_bench.core.registry import load_plugins
+from keyframe_bench.extractors.checks import CHECKS
+
 load_plugins([str(Path(__file__).with_name("$name.py"))])
 
 
@@ -211,67 +179,22 @@ def test_contract(rule):
 
 """
 
-TEST = (
-    '''\
-"""Run with: python -m pytest $test_file"""
-
-from pathlib import Path
-
-import cv2
-import numpy as np
-import pytest
-${gap}from keyframe_bench import Extractor, clip_from_images
-from keyframe_bench.core.registry import load_plugins
-from keyframe_bench.extractors.checks import CHECKS
-'''
-    + _CONTRACT
-    + _CHOOSES_THE_SHARP_FRAME
-)
-
-TEST_LEARNED = (
-    '''\
-"""Run with: python -m pytest $test_file"""
-
-from pathlib import Path
-
-import numpy as np
-import pytest
-${gap}from keyframe_bench import Annotation, Extractor, UserSummary, clip_from_images, fit_clips
-from keyframe_bench.core.registry import load_plugins
-from keyframe_bench.extractors.checks import CHECKS
-'''
-    + _CONTRACT
-    + _LEARNS_WHAT_WAS_CHOSEN
-)
-
 # The contract tests of files in extractors/ are generated: tests/contract.
-TEST_IN_TREE = (
-    '''\
-"""$name: what it is for. The rules all extractors keep to are tested by tests/contract."""
+TEST_HEAD_IN_TREE = """\
+\"\"\"$name: what it does. The rules all extractors keep to are tested by tests/contract.\"\"\"
 
-import cv2
-import numpy as np
+${cv2}import numpy as np
 
-from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.video.arrays import clip_from_images
+from keyframe_bench import $names
 
 
-'''
-    + _CHOOSES_THE_SHARP_FRAME
+"""
+
+# What they import of the public interface.
+NAMES = ("Clip", "Feature", "Gray", "Range", "ScoreExtractor", "register")
+NAMES_LEARNED = (
+    *("Checkpoint", "Clip", "Clips", "Column", "Feature", "HueHistogram", "Range", "ScoreExtractor", "Session"),
+    *("Trainable", "TrainerOptions", "UsageError", "register"),
 )
-
-TEST_LEARNED_IN_TREE = (
-    '''\
-"""$name: what it learns. The rules all extractors keep to are tested by tests/contract."""
-
-import numpy as np
-
-from keyframe_bench.core.annotation import Annotation, UserSummary
-from keyframe_bench.extractors.base import Extractor
-from keyframe_bench.extractors.in_memory import fit_clips
-from keyframe_bench.video.arrays import clip_from_images
-
-
-'''
-    + _LEARNS_WHAT_WAS_CHOSEN
-)
+TEST_NAMES = "Extractor, clip_from_images"
+TEST_NAMES_LEARNED = "Annotation, Extractor, UserSummary, clip_from_images, fit_clips"

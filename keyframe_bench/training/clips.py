@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -74,9 +74,6 @@ class Clips(Sequence[Clip]):
         end = self._starts[which + 1] if which + 1 < len(self) else len(self._sorted)
         return self._opened(int(self._videos[which])).taken(self._sorted[self._starts[which] : end, 1])
 
-    def __iter__(self) -> Iterator[Clip]:
-        return (self[i] for i in range(len(self)))
-
     def rows(self, feature: Feature) -> Rows:
         """Return the rows of ``feature`` of all frames of this part, in the order of `places`.
 
@@ -126,17 +123,16 @@ class Rows:
     def take(self, positions: ArrayLike) -> NDArray[Any]:
         """Return the rows at ``positions`` [n] of 0 to N - 1, a new array [n, ...]."""
         index = self.places[np.asarray(positions, dtype=np.int64)]
-        videos, counts = np.unique(index[:, 0], return_counts=True)
-        if len(videos) == 1:
-            return np.take(self._opened(int(videos[0])), index[:, 1], axis=0)
-        found: NDArray[Any] | None = None
-        of_videos = np.split(np.argsort(index[:, 0], kind="stable"), np.cumsum(counts[:-1]))
-        for video, here in zip(videos.tolist(), of_videos, strict=False):  # of no rows there is one empty part
-            rows = np.take(self._opened(video), index[here, 1], axis=0)
-            found = np.empty((len(index), *rows.shape[1:]), rows.dtype) if found is None else found
+        found: NDArray[Any] = np.zeros((0, *self.shape[1:]), self.dtype)
+        for video in np.unique(index[:, 0]).tolist():
+            here = index[:, 0] == video
+            rows: NDArray[Any] = np.take(self._opened(video), index[here, 1], axis=0)
+            if here.all():
+                return rows
+            found = found if len(found) else np.empty((len(index), *rows.shape[1:]), rows.dtype)
             if rows.shape[1:] != found.shape[1:]:
                 raise ContractError(
                     f"rows of {list(rows.shape[1:])} and of {list(found.shape[1:])} do not fit into one array"
                 )
             found[here] = rows
-        return np.zeros((0, *self.shape[1:]), self.dtype) if found is None else found
+        return found

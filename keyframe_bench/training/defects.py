@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 _SHOWN = 3  # files that a line about the data names
@@ -11,6 +11,7 @@ _COUNTED = {  # facts, and what a line calls them
     "copies": "equal to others and left out",
     "alike": "on the side of one that they look like",
     "unannotated": "without key frames of human annotators and left out",
+    "problems": "with problems",
 }
 
 
@@ -20,8 +21,8 @@ def defects(facts: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     facts : mapping
-        Of `Parts`: ``unreadable``, ``copies`` and ``alike`` are counts with ``unreadable_names`` and so on, or names
-        with what is to be said; ``problems`` are names with lists of reasons.
+        Of `Parts`: each is a count, with names in ``unreadable_names`` and so on, or a mapping of names to what is to
+        be said, a text or several.
 
     Returns
     -------
@@ -30,19 +31,11 @@ def defects(facts: Mapping[str, Any]) -> list[str]:
     """
     found = []
     for key, what in _COUNTED.items():
-        told, names = facts.get(key), facts.get(f"{key}_names")
-        if isinstance(told, Mapping):
-            found.append(_named(what, len(told), [f"{name}: {why}" for name, why in told.items()]))
-        elif isinstance(told, int):
-            found.append(_named(what, told, list(names) if isinstance(names, Sequence) else []))
-    problems = facts.get("problems")
-    if isinstance(problems, Mapping):
-        found.append(_named("with problems", len(problems), [f"{n}: {', '.join(w)}" for n, w in problems.items()]))
-    return [text for text in found if text]
-
-
-def _named(what: str, count: int, names: Sequence[str]) -> str:
-    if not count:
-        return ""
-    more = f" and {count - _SHOWN} more" if count > _SHOWN and names else ""
-    return f"{count} {what}: {', '.join(names[:_SHOWN])}{more}" if names else f"{count} {what}"
+        count, names = facts.get(key) or 0, facts.get(f"{key}_names") or []
+        if isinstance(count, Mapping):
+            names = [f"{name}: {why if isinstance(why, str) else ', '.join(why)}" for name, why in count.items()]
+            count = len(names)
+        if count:
+            more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+            found.append(f"{count} {what}" + (f": {', '.join(names[:_SHOWN])}{more}" if names else ""))
+    return found

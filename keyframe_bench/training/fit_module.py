@@ -1,24 +1,23 @@
-"""``fit_module``: train a network with Lightning, go on with what was interrupted, to the bit."""
+"""``fit_module``: train a network with Lightning, resume bit-exactly what was interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import ContractError, UnavailableError
-from .history import Row, best_row, headlines, is_over
 from .options import NetworkOptions
-from .session import Session
+from .session import Session, headlines, is_over
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Trainer
-    from pytorch_lightning.loggers import Logger
     from torch import nn
 
     from .module import LossModule
     from .training_checkpoint import TrainingCheckpoint
+
+Finish = Callable[["nn.Module"], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,12 @@ def fit_module(
     session: Session,
     *,
     threads: int | None = None,
-    finish: Callable[[nn.Module], Mapping[str, Any]] = lambda _: {},
+    finish: Finish = lambda _: {},
 ) -> Checkpoint:
-    """Train, or go on from the last finished epoch; return the checkpoint of the best one, leave that of the last.
+    """Train, or resume from the last finished epoch; return the checkpoint of the best one, leave that of the last.
+
+    On one machine the same seed gives the same weights, interrupted or not. On a GPU sums may be added in another order
+    each time.
 
     Parameters
     ----------
@@ -63,8 +65,7 @@ def fit_module(
     Raises
     ------
     UsageError
-        If the loss is not finite (`keyframe_bench.training.module.NotFiniteError`; earlier epochs are kept), or the
-        state to go on from is damaged.
+        If the loss is not finite (`NotFiniteError`; earlier epochs are kept), or the state to resume from is damaged.
     ContractError
         If the session holds a training already.
     UnavailableError
@@ -72,11 +73,6 @@ def fit_module(
     OutputError
     KeyboardInterrupt
         After Ctrl-C; what is finished is kept.
-
-    Notes
-    -----
-    On one machine the same seed gives the same weights, interrupted or not. On a GPU sums may be added in another order
-    each time.
     """
     if session.history:
         raise ContractError(
@@ -87,24 +83,21 @@ def fit_module(
     from .machine import machine, resolved_precision, undisturbed
     from .state import read_state
     from .training_checkpoint import TrainingCheckpoint
-    from .wandb_logger import tracked
 
-    options = session.options
+    options, folder = session.options, session.folder
     assert isinstance(options, NetworkOptions)
     with undisturbed(session.seed, threads):
         session.facts |= {"machine": machine(), "precision": resolved_precision(options.precision)}
-        callback = TrainingCheckpoint(session, options, batches)
-        folder = session.folder
+        callback = TrainingCheckpoint(session, batches)
         resuming = all(path.is_file() for path in (folder.state, folder.best, folder.last))
-        if not resuming:
-            folder.state.unlink(missing_ok=True)  # checkpoints of its epochs are gone
-        else:
+        if resuming:
             callback.load_state_dict(read_state(folder.state)["callbacks"][callback.state_key])
+        else:
+            folder.state.unlink(missing_ok=True)  # checkpoints of its epochs are gone
         module = made()
         module.n_steps = len(batches.train) * options.epochs
         if not is_over(session.history, options):
-            with tracked(session) as loggers:
-                _train(module, batches, session, callback, loggers, resuming=resuming)
+            _train(module, callback, str(folder.state) if resuming else None)
         return _finished(session, module.model, finish)
 
 
@@ -118,56 +111,37 @@ def require_lightning() -> None:
         ) from error
 
 
-def _train(
-    module: LossModule,
-    batches: Batches,
-    session: Session,
-    callback: TrainingCheckpoint,
-    loggers: list[Logger],
-    *,
-    resuming: bool,
-) -> None:
-    trainer = _trainer(session, callback, loggers)
-    try:
-        trainer.fit(
-            module,
-            batches.train,
-            batches.validation,
-            ckpt_path=str(session.folder.state) if resuming else None,
-        )
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from stop
-
-
-def _trainer(session: Session, callback: TrainingCheckpoint, loggers: list[Logger]) -> Trainer:
-    """Return Lightning's trainer; another strategy, or more devices, would be given here."""
+def _train(module: LossModule, callback: TrainingCheckpoint, state: str | None) -> None:
+    """Run Lightning's trainer; another strategy, or more devices, would be given here."""
     import pytorch_lightning as pl
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-    from .machine import resolved_precision
     from .training_checkpoint import StateFile
+    from .wandb_logger import tracked
 
-    options = session.options
-    assert isinstance(options, NetworkOptions)
-    return pl.Trainer(
-        accelerator="auto",
-        devices=1,
-        precision="bf16-mixed" if resolved_precision(options.precision) == "bf16" else "32-true",
-        max_epochs=options.epochs,
-        callbacks=[callback],
-        logger=loggers or False,
-        # A scheduler's job is one process here, whatever its variables say.
-        plugins=[StateFile(session.folder.state), LightningEnvironment()],
-        default_root_dir=str(session.folder.path),
-        num_sanity_val_steps=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    session, batches = callback.session, callback.batches
+    with tracked(session) as loggers:
+        trainer = pl.Trainer(
+            devices=1,
+            precision="bf16-mixed" if session.facts["precision"] == "bf16" else "32-true",
+            max_epochs=session.options.epochs,
+            callbacks=[callback],
+            logger=loggers or False,
+            # A scheduler's job is one process here, whatever its variables say.
+            plugins=[StateFile(session.folder.state), LightningEnvironment()],
+            default_root_dir=str(session.folder.path),
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        try:
+            trainer.fit(module, batches.train, batches.validation, ckpt_path=state)
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from stop
 
 
-def _finished(session: Session, model: nn.Module, finish: Callable[[nn.Module], Mapping[str, Any]]) -> Checkpoint:
+def _finished(session: Session, model: nn.Module, finish: Finish) -> Checkpoint:
     """Return the best checkpoint with its numbers, and leave the last one; equal weights have equal numbers."""
     import torch
 
@@ -175,10 +149,10 @@ def _finished(session: Session, model: nn.Module, finish: Callable[[nn.Module], 
     made = []
     for path, chosen in ((session.folder.last, "last"), (session.folder.best, "best_val")):
         written = read_checkpoint(path, session.about["extractor"])
-        history = session.history
-        if _epoch_of(written.record["history"], chosen) != _epoch_of(history, chosen):
+        history, told = session.history, written.record["history"]
+        if not any(told[-1].items() <= row.items() for row in history):
             # A process was killed between this file and the state, and the epoch was repeated with other sums.
-            history = written.record["history"]
+            history = told
             session.facts |= headlines(history) if chosen == "best_val" else {}
         weights = b"".join(tensor.tobytes() for tensor in written.tensors.values())
         if weights not in numbers:
@@ -187,9 +161,3 @@ def _finished(session: Session, model: nn.Module, finish: Callable[[nn.Module], 
         made.append(session.checkpoint(written.tensors, chosen=chosen, history=history, **numbers[weights]))
     session.last, best = made
     return best
-
-
-def _epoch_of(history: Sequence[Row], chosen: str) -> tuple[float, float]:
-    row = best_row(history) if chosen == "best_val" else history[-1]
-    assert row is not None  # it is written after an epoch
-    return row["epoch"], row["validation_loss"]

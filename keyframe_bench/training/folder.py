@@ -13,7 +13,6 @@ from typing import Any
 from ..core.checkpoint import read_record
 from ..core.errors import UsageError
 from ..core.files import read_json, write_atomic
-from .history import Row
 
 FORMAT = "keyframe_bench/training@2"
 _NAMED = 5  # differences that a message names
@@ -98,7 +97,7 @@ class TrainingFolder:
         document = {"format": FORMAT, **record}
         write_atomic(self.record, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
-    def write_history(self, history: Sequence[Row]) -> None:
+    def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write ``history.csv``: a line per row, a column per name that any has; `OutputError` when that fails."""
         text = io.StringIO()
         fields = list(dict.fromkeys(name for row in history for name in row)) or ["epoch"]
@@ -114,20 +113,17 @@ def differences(theirs: object, ours: object, where: str = "") -> list[str]:
     >>> differences({"seed": 0, "options": {"loss": "mix"}}, {"seed": 0, "options": {"loss": "l2"}})
     ["options.loss is 'mix' there and 'l2' here"]
     """
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        found = []
-        for key in [*theirs, *(k for k in ours if k not in theirs)]:
-            found += differences(theirs.get(key), ours.get(key), f"{where}.{key}" if where else str(key))
-        return found
     if theirs == ours:
         return []
-    where = where or "all"
-    if isinstance(theirs, list) and isinstance(ours, list) and max(len(repr(theirs)), len(repr(ours))) > _LONG:
-        pairs = list(zip_longest(theirs, ours, fillvalue="nothing"))
-        apart = [i for i, (a, b) in enumerate(pairs) if a != b]
-        first = differences(*pairs[apart[0]], f"{where}[{apart[0]}]")[0]
-        return [first if len(apart) == 1 else f"{first} (and {len(apart) - 1} more of {where})"]
-    return [f"{where} is {_short(theirs)} there and {_short(ours)} here"]
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        keys = dict.fromkeys([*theirs, *ours])
+        pairs = [(theirs.get(k, "nothing"), ours.get(k, "nothing"), f"{where}.{k}".lstrip(".")) for k in keys]
+        return [text for pair in pairs for text in differences(*pair)]
+    if isinstance(theirs, list) and isinstance(ours, list):
+        rows = enumerate(zip_longest(theirs, ours, fillvalue="nothing"))
+        first, *more = [(a, b, f"{where}[{i}]") for i, (a, b) in rows if a != b]
+        return [differences(*first)[0] + (f" (and {len(more)} more of {where})" if more else "")]
+    return [f"{where or 'all'} is {_short(theirs)} there and {_short(ours)} here"]
 
 
 def _short(value: object) -> str:

@@ -28,8 +28,7 @@ from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, is_stored, read_pass
 from ..video.store import FeatureStore
 from .clips import Clips
-from .image_split import LOOK_HEIGHT, LOOK_WIDTH, divide_images
-from .splits import divided_frames
+from .splits import LOOK_HEIGHT, LOOK_WIDTH, divide_images, divided_frames
 
 if TYPE_CHECKING:
     from .data import TrainingData
@@ -102,7 +101,7 @@ class DataReader:
         for problem in self.store.problems if self.store else ():
             self.report(problem)
         if not counts:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in list(self.unreadable.items())[:_NAMED])
+            reasons = "; ".join(": ".join(told) for told in list(self.unreadable.items())[:_NAMED])
             raise UsageError(f"data set {data.dataset.name!r}: none of it can be decoded ({reasons})")
         train, validation, facts = self._divided(counts)
         if not (len(train) and len(validation)):
@@ -149,7 +148,7 @@ class DataReader:
         """Decode every video, and return how many sampled frames each has that counts, by number."""
         data, counts, reported = self.data, {}, time.monotonic()
         seen: dict[tuple[str, bytes], int] = {}
-        sizes: dict[str, tuple[str, int, int]] = {}
+        sizes: dict[str, tuple[str, str]] = {}
         cameras = {item.id: item.group for item in data.listed if item.group}
         for number, item in enumerate(data.items):
             if time.monotonic() - reported >= TOLD_EVERY_S:
@@ -182,17 +181,15 @@ class DataReader:
                 self.problems[item.id] = told
         return counts
 
-    def _require_one_size(
-        self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, int, int]], camera: str
-    ) -> None:
+    def _require_one_size(self, item: VideoItem, read: Pass, sizes: dict[str, tuple[str, str]], camera: str) -> None:
         """Raise `UsageError` where videos of one fixed camera, divided in time like one, differ in size."""
-        size = read.info.height, read.info.width
-        first, *wanted = sizes.setdefault(camera, (item.id, *size))
-        if (*size,) != (*wanted,) or read.health.size_changes:
+        size = f"{read.info.height} x {read.info.width}"
+        first, wanted = sizes.setdefault(camera, (item.id, size))
+        if size != wanted or read.health.size_changes:
             raise UsageError(
-                f"data set {self.data.dataset.name!r}: {item.id!r} has images of {size[0]} x {size[1]} pixels "
-                f"(height x width) with {read.health.size_changes} changes, {first!r} of {wanted[0]} x {wanted[1]}: "
-                "the view differs; cut the video there, train on a part of one size, or move the other files away"
+                f"data set {self.data.dataset.name!r}: {item.id!r} has images of {size} pixels (height x width) with "
+                f"{read.health.size_changes} changes, {first!r} of {wanted}: the view differs; cut the video there, "
+                "train on a part of one size, or move the other files away"
             )
 
     def _divided(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
@@ -234,10 +231,9 @@ class DataReader:
         names = [name for one in known for name in one.names]
         pixels = [pixels for one in known for pixels in one.pixels]
         looks = np.concatenate([one.looks for one in known])
-        found = divide_images(names, pixels, looks, self.data.split.value, self.data.split_seed)
+        train, validation, facts = divide_images(names, pixels, looks, self.data.split.value, self.data.split_seed)
         index = _frames(list(counts), counts)
-        limits = self.data.limit, self.data.limit_validation
-        return index[found.train[: limits[0]]], index[found.validation[: limits[1]]], found.facts
+        return index[train[: self.data.limit]], index[validation[: self.data.limit_validation]], facts
 
     def _facts(self, counts: Mapping[int, int]) -> dict[str, Any]:
         """Return what a record says of the data."""

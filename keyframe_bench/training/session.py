@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from ..core.checkpoint import Checkpoint
 from ..core.seeding import rng_for
 from .folder import TrainingFolder
-from .history import Row, summary
+
+if TYPE_CHECKING:
+    from .options import NetworkOptions
+
+Row = dict[str, float]
+"""``epoch`` (0 is before the first step), ``train_loss``, ``validation_loss``, ``lr``, ``seconds``.
+
+A hand-written `fit` may leave out any, and add numbers of its own.
+"""
 
 
 @dataclass(frozen=True)
@@ -97,12 +105,7 @@ class Session:
         return rng_for(self.seed, "training", *parts)
 
     def checkpoint(
-        self,
-        tensors: Mapping[str, NDArray[Any]],
-        *,
-        chosen: str = "only",
-        history: Sequence[Row] = (),
-        **numbers: Any,
+        self, tensors: Mapping[str, NDArray[Any]], *, chosen: str = "only", history: Sequence[Row] = (), **numbers: Any
     ) -> Checkpoint:
         """Return a checkpoint of this training.
 
@@ -117,22 +120,14 @@ class Session:
             What else the method will need, plain data.
         """
         plain = [{name: value for name, value in row.items() if name != "seconds"} for row in history]
-        told = {**self.about, "chosen": chosen, "history": plain, "numbers": numbers}
-        return Checkpoint(dict(tensors), told)
+        return Checkpoint(dict(tensors), {**self.about, "chosen": chosen, "history": plain, "numbers": numbers})
 
     def write(self, *, finished: bool = False) -> None:
         """Write ``history.csv`` and ``training.json`` as they are now."""
         seconds = round(sum(row.get("seconds", 0.0) for row in self.history), 3)
-        told = {
-            "identity": self.identity,
-            **self.about,
-            **summary(self.history),
-            **self.facts,
-            "seconds": seconds,
-            "finished": finished,
-        }
+        told = {"identity": self.identity, **self.about, **summary(self.history), **self.facts}
         self.folder.write_history(self.history)
-        self.folder.write_record(told)
+        self.folder.write_record({**told, "seconds": seconds, "finished": finished})
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Keep what a killed training would go on from: nested mappings and lists of arrays, tensors and scalars."""
@@ -150,5 +145,40 @@ class Session:
             return None
         found = read_state(self.folder.state)
         self.history = found["history"]
-        state: dict[str, Any] = found["state"]
-        return state
+        return dict(found["state"])
+
+
+def history_row(epoch: int, train_loss: float, validation_loss: float, *, lr: float, seconds: float) -> Row:
+    """Return one row of a history."""
+    losses = {"train_loss": train_loss, "validation_loss": validation_loss}
+    return {"epoch": epoch, **losses, "lr": lr, "seconds": round(seconds, 3)}
+
+
+def best_row(history: Sequence[Row]) -> Row | None:
+    """Return the earliest row of lowest validation loss; weights before the first step are no result of training."""
+    trained = [row for row in history if row.get("epoch") != 0 and "validation_loss" in row]
+    return min(trained, key=lambda row: row["validation_loss"], default=None)
+
+
+def is_over(history: Sequence[Row], options: NetworkOptions) -> bool:
+    """Whether all epochs are done, or the last ``patience`` ones were not better than one before."""
+    best = best_row(history)
+    if best is None:
+        return False
+    last = history[-1]["epoch"]
+    return last >= options.epochs or 0 < options.patience <= last - best["epoch"]
+
+
+def headlines(history: Sequence[Row]) -> dict[str, Any]:
+    """Return the best epoch with its losses, None before the first one is done."""
+    best = best_row(history)
+    found = {"best_epoch": "epoch", "best_validation_loss": "validation_loss", "train_loss": "train_loss"}
+    return {name: None if best is None else best.get(key) for name, key in found.items()}
+
+
+def summary(history: Sequence[Row]) -> dict[str, Any]:
+    """Return the history and its headlines; nothing but the history where no row has a validation loss."""
+    losses = [row["validation_loss"] for row in history if "validation_loss" in row]
+    if not losses:
+        return {"history": list(history)}
+    return {**headlines(history), "last_validation_loss": losses[-1], "history": list(history)}

@@ -1,11 +1,14 @@
 # ruff: noqa: ARG002 - the signatures are those of Lightning
-"""What is kept of a training while it runs: losses of every epoch, checkpoints, the state to go on from."""
+"""What is kept of a training while it runs: losses of every epoch, checkpoints, the state to resume from.
+
+Neither Lightning's ModelCheckpoint (it pickles, and a kill is safe only because the state is written last) nor its
+CSVLogger (methods that train with NumPy have a ``history.csv`` too) would do.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +17,12 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from .history import Row, best_row, history_row, is_over
 from .module import LossModule, Mean
-from .session import Progress
+from .session import Progress, Row, best_row, history_row, is_over
 from .state import read_state, write_state
 
 if TYPE_CHECKING:
     from .fit_module import Batches
-    from .options import NetworkOptions
     from .session import Session
 
 
@@ -33,8 +34,6 @@ class TrainingCheckpoint(pl.Callback):
     Parameters
     ----------
     session : Session
-    options : NetworkOptions
-        Of the session.
     batches : Batches
 
     Attributes
@@ -43,24 +42,20 @@ class TrainingCheckpoint(pl.Callback):
         Seconds of each epoch from 1 on, without validation.
     """
 
-    def __init__(self, session: Session, options: NetworkOptions, batches: Batches) -> None:
+    state_key = "Keeper"  # as in the state files of earlier versions
+
+    def __init__(self, session: Session, batches: Batches) -> None:
         self.session = session
-        self.options = options
         self.batches = batches
         self.train_s: list[float] = []
         self._started = self._trained = 0.0
-
-    @property
-    def state_key(self) -> str:
-        """Return the name of its state, as in the state files of earlier versions."""
-        return "Keeper"
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an interrupted training needs."""
         return {"history": self.session.history, "train_s": self.train_s}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore `state_dict`."""
         self.session.history, self.train_s = state_dict["history"], state_dict["train_s"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]
@@ -74,22 +69,18 @@ class TrainingCheckpoint(pl.Callback):
             self._log(trainer, row)
 
     def _measured(self, trainer: pl.Trainer, module: LossModule) -> tuple[float, float]:
+        """Return the mean loss of the rows that train, and of the held-out ones."""
         module.eval()
-        means = []
+        means = {"training": Mean(), "validation": Mean()}
         with torch.no_grad():
-            for what, batches in (("training", self.batches.seen), ("validation", self.batches.validation)):
-                means.append(self._mean(trainer, module, batches, what))
+            for what, batches in zip(means, (self.batches.seen, self.batches.validation), strict=True):
+                for batch in batches:
+                    if trainer.received_sigterm:  # Lightning looks after batches of its own loops only
+                        raise SIGTERMException
+                    there = module.transfer_batch_to_device(batch, module.device, 0)
+                    module.add_loss(means[what], there, "before the first step", what)
         module.train()
-        return means[0], means[1]
-
-    def _mean(self, trainer: pl.Trainer, module: LossModule, batches: Iterable[Any], what: str) -> float:
-        mean = Mean()
-        for batch in batches:
-            if trainer.received_sigterm:  # Lightning looks after batches of its own loops only
-                raise SIGTERMException
-            there = module.transfer_batch_to_device(batch, module.device, 0)
-            module.add_loss(mean, there, "before the first step", what)
-        return mean.value
+        return means["training"].value, means["validation"].value
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]
         """Start the clock and the means."""
@@ -97,28 +88,21 @@ class TrainingCheckpoint(pl.Callback):
         self._started = self._trained = time.perf_counter()
 
     def on_train_batch_end(  # type: ignore[override]
-        self,
-        trainer: pl.Trainer,
-        pl_module: LossModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: LossModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Tell how far it is."""
+        """Report the progress."""
         self._trained = time.perf_counter()
-        if self.session.report is None:
-            return
-        best = best_row(self.session.history)
-        self.session.report(
-            Progress(
+        if self.session.report is not None:
+            best = best_row(self.session.history)
+            progress = Progress(
                 epoch=trainer.current_epoch + 1,
-                epochs=self.options.epochs,
+                epochs=self.session.options.epochs,
                 step=batch_idx + 1,
                 steps=int(trainer.num_training_batches),
                 train_loss=pl_module.train_loss.value,
                 best=None if best is None else best["validation_loss"],
             )
-        )
+            self.session.report(progress)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]
         """Write what the epoch reached; validation is over by now."""
@@ -137,7 +121,7 @@ class TrainingCheckpoint(pl.Callback):
         session.write()
         self._log(trainer, row)
         trainer.save_checkpoint(session.folder.state)
-        trainer.should_stop = is_over(session.history, self.options)
+        trainer.should_stop = is_over(session.history, session.options)
 
     def _log(self, trainer: pl.Trainer, row: Row) -> None:
         for logger in trainer.loggers:

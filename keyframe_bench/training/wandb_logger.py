@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnavailableError
 from .session import Session
 
 if TYPE_CHECKING:
-    import wandb
     from pytorch_lightning.loggers import Logger
 
 PROJECT = "keyframe_bench"
@@ -32,7 +31,8 @@ def tracked(session: Session) -> Iterator[list[Logger]]:
     if session.logger != "wandb":
         yield []
         return
-    if session.wandb_mode != "online":
+    online = session.wandb_mode == "online"
+    if not online:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read on import: it would use the network
     try:
         import wandb
@@ -43,33 +43,22 @@ def tracked(session: Session) -> Iterator[list[Logger]]:
             "history.csv is always written"
         ) from error
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, init_timeout=60)
+    about: dict[str, Any] = {"mode": session.wandb_mode, "config": dict(session.about), "settings": quiet}
     try:
-        run = _started(session, quiet)
+        if online:
+            wandb.setup(quiet)
+        if online and not wandb.login(prompt=False):  # a run would ask for a key
+            raise UnavailableError(
+                f"W&B has no key for logger.mode=online: `wandb login`, or WANDB_API_KEY; {_WAY_OUT}"
+            )
+        logger = WandbLogger(session.label, session.folder.path, project=PROJECT, **about)
+        run = logger.experiment  # starts it
     except (wandb.Error, OSError) as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UnavailableError(f"W&B refuses: {reason}; {_WAY_OUT}") from error
     try:
-        yield [WandbLogger(experiment=run)]
+        yield [logger]
     except BaseException:
         run.finish(exit_code=1)
         raise
     run.finish()
-
-
-def _started(session: Session, settings: wandb.Settings) -> wandb.Run:
-    import wandb
-
-    if session.wandb_mode == "online":
-        wandb.setup(settings)
-        if not wandb.login(prompt=False):  # `init` would ask for a key
-            raise UnavailableError(
-                f"W&B has no key for logger.mode=online: `wandb login`, or WANDB_API_KEY; {_WAY_OUT}"
-            )
-    return wandb.init(
-        project=PROJECT,
-        name=session.label,
-        dir=str(session.folder.path),
-        mode=session.wandb_mode,
-        config=dict(session.about),
-        settings=settings,
-    )

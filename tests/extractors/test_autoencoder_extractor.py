@@ -100,7 +100,7 @@ def plain_distance(extractor: Autoencoder, clip: Clip) -> Callable[[int, int], f
 def test_rule_word_for_word_in_every_space(checkpoint: str, images: np.ndarray, space: Any) -> None:
     extractor = Autoencoder(checkpoint=checkpoint, distance_space=space)
     clip = clip_of(extractor, images)
-    distance, threshold = plain_distance(extractor, clip), extractor.level()
+    distance, threshold = plain_distance(extractor, clip), extractor.free_threshold()
     reference, chosen, scores = 0, [0], [0.0]
     for t in range(1, len(images)):
         scores.append(distance(t, reference))
@@ -202,7 +202,7 @@ def test_a_checkpoint_without_calibration_says_what_to_give(save: Callable[..., 
         with pytest.raises(UsageError, match="threshold=NUMBER"):
             run(extractor, images)
     assert Autoencoder(checkpoint=path, threshold=0.03).unavailable() is None
-    assert Autoencoder(checkpoint=path, distance_space="input").level() == pytest.approx(0.02)
+    assert Autoencoder(checkpoint=path, distance_space="input").free_threshold() == pytest.approx(0.02)
     with pytest.raises(UsageError, match="feature_mix needs the range of all 8 channels"):
         run(Autoencoder(checkpoint=path, distance_space="feature_mix", threshold=0.03), images)
     missing = Autoencoder(checkpoint="no/such.safetensors").unavailable()
@@ -239,5 +239,5 @@ def test_bundled_checkpoint_on_real_cameras(data_root: Path, video: str) -> None
     apart = np.flatnonzero(exact.frames[:n] != fast.frames[:n])  # references differ from there on
     until = int(np.searchsorted(clip.ordinals, exact.frames[apart[0]])) if apart.size else len(clip)
     assert exact.frame_scores is not None and fast.frame_scores is not None
-    assert np.abs(exact.frame_scores - fast.frame_scores)[:until].max() < 0.02 * extractor.level()
+    assert np.abs(exact.frame_scores - fast.frame_scores)[:until].max() < 0.02 * extractor.free_threshold()
     assert abs(len(exact) - len(fast)) <= max(2, len(exact) // 10)

@@ -258,11 +258,7 @@ BROKEN = [
     ("inferred_budget", faulty(SoundScore, infer_k=lambda self, clip, *, rng: 0), "infer_k gives 0"),
     ("why_told", faulty(SoundScore, why=lambda *_: ""), "not one line"),
     ("extreme_clips", before(lambda clip: np.diff(clip[LUMA]).max()), "one frame"),
-    (
-        "extreme_clips",
-        before(lambda clip: len(clip) == 2 and clip[LUMA][1:-1].max()),
-        "two frames",
-    ),
+    ("extreme_clips", before(lambda clip: len(clip) == 2 and clip[LUMA][1:-1].max()), "two frames"),
     ("extreme_clips", selects(lambda clip, k, rng: np.flatnonzero(clip[LUMA] > clip[LUMA].mean())[:k]), "no key frame"),
     ("extreme_clips", before(lambda clip: len(clip) > 2 and 1 // int(np.ptp(clip[LUMA]) > 0)), "a static image"),
     ("extreme_clips", returns(standardised), "frame_scores are not finite"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.extractors.autoencoder.calibration import calibrated, code_range
+from keyframe_bench.extractors.autoencoder.learning import calibrated, code_range
 from keyframe_bench.models.autoencoder import Autoencoder
 from keyframe_bench.models.encoding import Encoding
 from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances

@@ -49,29 +49,20 @@ def remuxed(path: Path, copy: Path) -> None:
 def test_earlier_frames_train_later_ones_validate(camera, pictures, frames, shade, tmp_path) -> None:
     path = shade(tmp_path / "cam_a.mp4", 50)
     assert frames(camera(path)) == ([*range(40)], [*range(40, 50)])
-    _, _, facts = pictures(camera(path))
+    train, validation, facts = pictures(camera(path), HEIGHT, WIDTH)
+    with VideoReader(path) as reader:
+        wanted = [np.array(frame.rgb(HEIGHT, WIDTH)) for frame in reader]
+    assert np.array_equal(np.concatenate([train, validation]), wanted), "the frames of inference"
     told = {"dataset": "folder", "name": "cam_a.mp4", "videos": 1, "frames": 50, "split": "temporal:0.8"}
     assert told | {"sampling": "every", "mirrored": False, "train": 40, "validation": 10} == facts
     assert len(frames(camera(path, "temporal:0.667"))[0]) == 33
 
 
-def test_frames_are_those_of_inference(camera, pictures, shade, tmp_path) -> None:
-    path = shade(tmp_path / "a.mp4", 6)
-    train, validation, _ = pictures(camera(path), HEIGHT, WIDTH)
-    with VideoReader(path) as reader:
-        wanted = [np.array(frame.rgb(HEIGHT, WIDTH)) for frame in reader]
-    assert np.array_equal(np.concatenate([train, validation]), wanted)
-
-
-def test_limits_are_even_in_time(camera, frames, shade, tmp_path) -> None:
+def test_limits_are_even_in_time_and_sampling_thins(camera, frames, shade, tmp_path) -> None:
     path = shade(tmp_path / "a.mp4", 50)
     assert frames(camera(path, limit=4, limit_validation=2)) == ([5, 15, 25, 35], [42, 47])
     assert frames(camera(path, limit=7, limit_validation=3)) == ([2, 8, 14, 20, 25, 31, 37], [41, 45, 48])
     assert frames(camera(path, limit=100))[0] == [*range(40)]
-
-
-def test_sampling(camera, frames, shade, tmp_path) -> None:
-    path = shade(tmp_path / "a.mp4", 50)
     assert frames(camera(path, sampling="every10")) == ([0, 10, 20, 30], [40])
     train, validation = frames(camera(path, sampling="5fps"))
     assert train + validation == [*range(0, 50, 5)]
@@ -217,29 +208,20 @@ def test_a_covered_or_frozen_camera_is_told(camera, pictures, shade, tmp_path, l
 
 def test_decoded_once_for_every_split(camera, pictures, shade, tmp_path, monkeypatch) -> None:
     path = shade(tmp_path / "a.mp4", 20)
-    train, _, _ = pictures(camera(path))
+    train, validation, facts = pictures(camera(path))
+    for cache_gb in (0.0, 1e-5):  # without room
+        other = pictures(camera(path, cache_gb=cache_gb))
+        assert np.array_equal(other[0], train) and np.array_equal(other[1], validation) and other[2] == facts
     with monkeypatch.context() as patch:
         patch.setattr(VideoReader, "__iter__", None)
         patch.setattr("keyframe_bench.video.onepass.FeaturePass", None)
         assert len(pictures(camera(path, "frames:0.8", limit=5))[0]) == 5
         assert np.array_equal(pictures(camera(path))[0], train)
-    assert camera(path).identity == camera(path, split_seed=3).identity != camera(path, "frames:0.8").identity
-    assert camera(shade(tmp_path / "b.mp4", 20, first=1)).identity != camera(path).identity
-
-
-@pytest.mark.parametrize("cache_gb", [0.0, 1e-5])
-def test_a_cache_without_room_changes_nothing(camera, pictures, shade, tmp_path, cache_gb) -> None:
-    path = shade(tmp_path / "a.mp4", 20)
-    ours, theirs = (pictures(camera(path, cache_gb=size)) for size in (cache_gb, 80.0))
-    assert np.array_equal(ours[0], theirs[0]) and np.array_equal(ours[1], theirs[1]) and ours[2] == theirs[2]
-
-
-def test_other_conversions_of_frames_are_other_data(camera, shade, tmp_path, monkeypatch) -> None:
-    """Whatever is trained on frames is trained again when the version of the pass over videos rises."""
-    path = shade(tmp_path / "a.mp4", 4)
     first = camera(path).identity
+    assert first == camera(path, split_seed=3).identity != camera(path, "frames:0.8").identity
+    assert camera(shade(tmp_path / "b.mp4", 20, first=1)).identity != first
     monkeypatch.setattr("keyframe_bench.training.data.PASS_VERSION", -1)
-    assert camera(path).identity != first
+    assert camera(path).identity != first, "other conversions of frames are other data"
 
 
 @pytest.mark.data

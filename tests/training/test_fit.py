@@ -17,7 +17,7 @@ pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]"
 import torch
 
 import keyframe_bench as kb
-from keyframe_bench.bench.train import train, trainable
+from keyframe_bench.bench.train import train
 from keyframe_bench.core.checkpoint import read_checkpoint, read_record
 from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
 from keyframe_bench.extractors.autoencoder.learning import as_input
@@ -25,7 +25,8 @@ from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
 from keyframe_bench.features.pictures import Rgb
 from keyframe_bench.models.checkpoint import load_autoencoder, unfinished
 from keyframe_bench.models.losses import L2Loss
-from keyframe_bench.training.batches import drawn_batches, plain_batches
+from keyframe_bench.training.batches import RowBatches
+from keyframe_bench.training.clips import Rows
 from keyframe_bench.training.fit_module import Batches, fit_module
 from keyframe_bench.training.module import LossModule
 from keyframe_bench.training.options import NetworkOptions
@@ -75,7 +76,7 @@ def test_a_session_trains_one_module(tmp_path, own_registry):
             self.checkpoint = checkpoint
 
         def fit(self, train, validation, session):
-            loader = plain_batches(train.rows(level), 2)
+            loader = RowBatches(train.rows(level), 2)
             for _ in range(2):
                 module = Level(torch.nn.Linear(16, 1), session.options)
                 made = fit_module(lambda module=module: module, Batches(loader, loader, loader), session)
@@ -89,7 +90,7 @@ def test_a_session_trains_one_module(tmp_path, own_registry):
         kb.fit_clips(TwoStages(), [clip], tmp_path, options={"epochs": 1, "threads": 1})
 
 
-def test_it_learns_and_says_what_it_reached(training):
+def test_what_a_training_leaves(training, blocks):
     made = training(trainer={"epochs": 10})
     trained = train(made)
     record, history = trained.record, trained.record["history"]
@@ -102,23 +103,21 @@ def test_it_learns_and_says_what_it_reached(training):
     assert record["data"]["train"] == N_TRAIN and record["data"]["validation"] == 3
     assert json.loads((made.out / "training.json").read_text())["history"] == history
     with (made.out / "history.csv").open() as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    assert rows == history
-    assert {p.name for p in made.out.iterdir() if not p.name.startswith(".")} == {
-        *("best.safetensors", "last.safetensors", "training.json", "history.csv"),
-    }
-
-
-def test_checkpoints_are_the_epochs_they_say(training, blocks):
-    trained = train(training(trainer={"epochs": 3}))
+        assert [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)] == history
+    files = {"best.safetensors", "last.safetensors", "training.json", "history.csv"}
+    assert {p.name for p in made.out.iterdir() if not p.name.startswith(".")} == files
     for path, chosen in ((trained.best, "best_validation_loss"), (trained.last, "last_validation_loss")):
-        assert trained.record[chosen] == mean_loss(path, blocks()[N_TRAIN:])
-        model, record = load_autoencoder(path)
-        row = {"best_val": trained.record["best_epoch"], "last": 3}[record["chosen"]]
-        assert record["history"][row]["validation_loss"] == trained.record[chosen]
-        numbers = record["numbers"]
+        assert record[chosen] == mean_loss(path, blocks()[N_TRAIN:])
+        model, told = load_autoencoder(path)
+        row = {"best_val": best["epoch"], "last": 10}[told["chosen"]]
+        assert told["history"][row]["validation_loss"] == record[chosen]
+        numbers = told["numbers"]
         assert numbers["thresholds"]["reconstruction"] > 0
         assert len(numbers["code_low"]) == len(numbers["code_high"]) == model.network.code_shape[0]
+    parts = made.data.read(made.method.train_needs(made.options), print)
+    found = made.method.evaluate(read_checkpoint(trained.best, "autoencoder"), parts.validation)
+    assert set(found) == set(made.method.numbers) and np.isfinite(list(found.values())).all()
+    assert found["loss"] == found["l2"] == found["common_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
 
 
 def test_losses_before_the_first_step(training, blocks):
@@ -142,17 +141,6 @@ def test_a_record_says_what_it_was_trained_on(training, film):
     assert not {"machine", "seconds", "images_per_s"} & record.keys() and "seconds" not in record["history"][0]
 
 
-def test_a_checkpoint_is_judged_by_its_own_numbers(training, film, data):
-    made = training()
-    trained = train(made)
-    parts = data("folder", film, "temporal:0.77", camera=True).read(made.method.train_needs(made.options), print)
-    method = trainable("autoencoder")
-    found = method.evaluate(read_checkpoint(trained.best, "autoencoder"), parts.validation)
-    assert set(found) == set(method.numbers) and np.isfinite(list(found.values())).all()
-    assert found["loss"] == found["l2"] == pytest.approx(trained.record["best_validation_loss"], rel=1e-5)
-    assert found["common_loss"] == found["loss"]
-
-
 def test_equal_trainings_give_equal_files(training, film, data, tmp_path):
     first, again, other = train(training("a")), train(training("b")), train(training("c", seed=1))
     assert first.best.read_bytes() == again.best.read_bytes()
@@ -163,38 +151,31 @@ def test_equal_trainings_give_equal_files(training, film, data, tmp_path):
     assert train(elsewhere).best.read_bytes() == first.best.read_bytes(), "neither the place nor the cache counts"
 
 
-def test_layout_in_memory_changes_nothing_but_rounding(training):
-    one = train(training("a", trainer={"channels_last": True})).record["last_validation_loss"]
-    other = train(training("b", trainer={"channels_last": False})).record["last_validation_loss"]
-    assert other == pytest.approx(one, rel=1e-3)
+def test_layout_and_precision_change_little(training):
+    found = {}
+    for name, changed in {"": {}, "layout": {"channels_last": False}, "bf16": {"precision": "bf16"}}.items():
+        found[name] = train(training(f"out{name}", trainer={"epochs": 3, **changed}))
+    losses = {name: trained.record["last_validation_loss"] for name, trained in found.items()}
+    assert losses["layout"] == pytest.approx(losses[""], rel=1e-3) and found["bf16"].record["precision"] == "bf16"
+    assert losses["bf16"] == pytest.approx(losses[""], rel=0.1)
+    assert {p.dtype for p in load_autoencoder(found["bf16"].best)[0].parameters()} == {torch.float32}
 
 
-def test_bf16_trains_too(training):
-    one = train(training("a", trainer={"epochs": 3}))
-    half = train(training("b", trainer={"epochs": 3, "precision": "bf16"}))
-    assert half.record["precision"] == "bf16"
-    assert half.record["last_validation_loss"] == pytest.approx(one.record["last_validation_loss"], rel=0.1)
-    model, _ = load_autoencoder(half.best)
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
+def test_the_process_is_left_as_it_was(training, capfd):
+    """Lightning neither prints nor warns, and random numbers, threads and the answer to Ctrl-C stay."""
 
+    def state():
+        drawn = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # noqa: NPY002 - what is tested
+        return drawn, torch.get_num_threads(), signal.getsignal(signal.SIGINT)
 
-def test_lightning_says_nothing(training, capfd):
-    """No banners, tips and warnings."""
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = state()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         train(training())
     assert tuple(capfd.readouterr()) == ("", "") and [str(w.message) for w in told] == []
-
-
-def test_the_process_is_left_as_it_was(training):
-    torch.manual_seed(5)
-    np.random.seed(5)  # noqa: NPY002 - the global state is what is tested
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), torch.get_num_threads()  # noqa: NPY002
-    answer = signal.getsignal(signal.SIGINT)
-    train(training())
-    assert torch.equal(before[0], torch.get_rng_state())
-    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
-    assert (torch.get_num_threads(), signal.getsignal(signal.SIGINT)) == (before[2], answer)
+    assert state() == before
 
 
 def test_a_finished_training_is_not_computed_again(training, snapshot, monkeypatch):
@@ -212,20 +193,22 @@ def test_a_finished_training_is_not_computed_again(training, snapshot, monkeypat
     assert train(training()).epochs_now == 2, "a checkpoint that was removed is made again"
 
 
-@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
-@pytest.mark.parametrize("damage", ["truncated", "another"])
-def test_a_damaged_checkpoint_of_a_finished_training_is_named(training, snapshot, name, damage):
+def test_a_damaged_checkpoint_of_a_finished_training_is_named(training, snapshot):
     made = training(trainer={"epochs": 1})
     train(made)
-    raw = (made.out / name).read_bytes()
     other = train(training("other", seed=1, trainer={"epochs": 1})).best.read_bytes()
-    (made.out / name).write_bytes(raw[:-50] if damage == "truncated" else other)
-    before = snapshot(made.out)
-    with pytest.raises(UsageError, match=f"{name}' is damaged, or .* another training; .*remove it and the same"):
-        train(made)
-    assert snapshot(made.out) == before
-    (made.out / name).unlink()
-    assert train(made).epochs_now == 1 and (made.out / name).read_bytes() == raw
+    for name in ("best.safetensors", "last.safetensors"):
+        raw = (made.out / name).read_bytes()
+        for damaged in (raw[:-50], other):
+            (made.out / name).write_bytes(damaged)
+            before = snapshot(made.out)
+            with pytest.raises(
+                UsageError, match=f"{name}' is damaged, or .* another training; .*remove it and the same"
+            ):
+                train(made)
+            assert snapshot(made.out) == before
+        (made.out / name).unlink()
+        assert train(made).epochs_now == 1 and (made.out / name).read_bytes() == raw
 
 
 def test_a_folder_of_another_training_is_refused(training, snapshot, film, data):
@@ -233,10 +216,7 @@ def test_a_folder_of_another_training_is_refused(training, snapshot, film, data)
     train(made)
     before = snapshot(made.out)
     for other, said in (
-        (
-            training(trainer={"loss": "mix"}, seed=2),
-            "options.loss is 'l2' there and 'mix' here; .*seed is 0 there",
-        ),
+        (training(trainer={"loss": "mix"}, seed=2), "options.loss is 'l2' there and 'mix' here; .*seed is 0 there"),
         (training(data=data("folder", film, "temporal:0.6", camera=True)), "data.split is 'temporal:0.77' there"),
     ):
         with pytest.raises(UsageError, match=f"{said}.*out=DIR"):
@@ -272,9 +252,9 @@ def test_nan_stops_at_once_and_loses_nothing(training, breaking, blocks):
     with pytest.raises(UsageError, match=r"became nan in epoch 2 at step 2, at training rows [\d, ]+; try a") as told:
         train(made)
     assert len(calls) == 4 + 4 + 2
-    order = drawn_batches(blocks()[:N_TRAIN], 4, seed=0)
-    order.sampler.set_epoch(1)
-    named = ", ".join(map(str, [indices for indices, _ in order.sampler][1]))
+    order = RowBatches(Rows(lambda _: blocks(), np.stack([np.zeros(N_TRAIN, int), np.arange(N_TRAIN)], 1)), 4, seed=0)
+    order.set_epoch(1)
+    named = ", ".join(map(str, list(order)[1].indices))
     assert f"training rows {named};" in str(told.value)
     record = json.loads((made.out / "training.json").read_text())
     assert (record["finished"], record["best_epoch"], len(record["history"])) == (False, 1, 2)
@@ -296,36 +276,28 @@ def test_patience(training, monkeypatch):
     assert (record["best_epoch"], record["history"][-1]["epoch"], record["finished"]) == (1, 3, True)
 
 
-def test_starting_from_a_checkpoint(training, tmp_path):
+def test_starting_from_a_checkpoint(training, tmp_path, monkeypatch):
     start = train(training("start")).best
     trained = train(training("next", init=str(start)))
     assert len(trained.record["init"]) == 64 and trained.record["history"][0]["validation_loss"] < 1
     assert unfinished(load_autoencoder(start)[1]) is None
-    with pytest.raises(UsageError, match=r"^init is of network ae_final \(.*, not of p1_3"):
-        train(training("other", init=str(start), trainer={"network": "p1_3"}))
-    with pytest.raises(UnavailableError, match=r"missing.safetensors' does not exist"):
-        train(training("none", init=str(tmp_path / "missing.safetensors")))
-    (tmp_path / "text").write_text("a text")
-    with pytest.raises(UsageError, match=r"^init='.*text' is not a complete safetensors file.*give init="):
-        train(training("none", init=str(tmp_path / "text")))
-
-
-def test_starting_from_the_checkpoint_of_the_package(training, tmp_path, monkeypatch):
     package = tmp_path / "package"
     (package / "bundled").mkdir(parents=True)
     monkeypatch.setattr("keyframe_bench.core.checkpoint.files", lambda name: package)
-    with pytest.raises(UnavailableError, match=r"=bundled: no checkpoint of 'autoencoder' is in this installation"):
-        train(training("none", init="bundled"))
-    start = shutil.copy(train(training("start")).best, package / "bundled" / "autoencoder.safetensors")
-    ours, theirs = train(training("next", init="bundled")).best, train(training("path", init=str(start))).best
-    assert ours.read_bytes() == theirs.read_bytes()
-
-
-def test_another_start_is_another_training(training):
-    start = train(training("start"))
-    one = training("next", init=str(start.best)).key
-    start.best.write_bytes(train(training("other", seed=1)).best.read_bytes())
-    assert training("next", init=str(start.best)).key != one != training("next").key
+    (tmp_path / "text").write_text("a text")
+    for init, error, said, options in (
+        (start, UsageError, r"^init is of network ae_final \(.*, not of p1_3", {"network": "p1_3"}),
+        (tmp_path / "missing", UnavailableError, "missing' does not exist", {}),
+        (tmp_path / "text", UsageError, r"^init='.*text' is not a complete safetensors file.*give init=", {}),
+        ("bundled", UnavailableError, "=bundled: no checkpoint of 'autoencoder' is in this installation", {}),
+    ):
+        with pytest.raises(error, match=said):
+            train(training("other", init=str(init), trainer=options))
+    shutil.copy(start, package / "bundled" / "autoencoder.safetensors")
+    assert train(training("bundled", init="bundled")).best.read_bytes() == trained.best.read_bytes()
+    one = training("next", init=str(start)).key
+    start.write_bytes(train(training("another", seed=1)).best.read_bytes())
+    assert training("next", init=str(start)).key != one != training("next").key, "another start is another training"
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -341,8 +313,8 @@ def test_every_picture_once_an_epoch_in_an_order_of_its_own(training, data, bloc
     rows, n = clips.rows(PICTURES), clips.n_frames
 
     def epoch(number, seed=0):
-        loader = drawn_batches(rows, 4, seed, mirrored=clips.mirrored)
-        loader.sampler.set_epoch(number)
+        loader = RowBatches(rows, 4, seed=seed, mirrored=clips.mirrored)
+        loader.set_epoch(number)
         batches = list(loader)
         assert sum(len(batch.indices) for batch in batches) == n and len(loader) == -(-n // 4)
         for batch in batches:
@@ -361,42 +333,32 @@ def test_every_picture_once_an_epoch_in_an_order_of_its_own(training, data, bloc
     assert epoch(0) == (first, flips) and epoch(0, seed=1) != (first, flips)
     if mirrored:
         assert flips != other_flips and 0 < sum(flips) < n
-    plain = list(plain_batches(rows, 4))
+    plain = list(RowBatches(rows, 4))
     assert [i for batch in plain for i in batch.indices.tolist()] == list(range(n)) and plain[0].flips is None
 
 
-def test_wandb_offline_writes_a_run(training, monkeypatch):
+@pytest.mark.parametrize(("mode", "runs"), [("offline", 1), ("disabled", 0)])
+def test_wandb_writes_a_run_where_it_is_on(training, monkeypatch, mode, runs):
     pytest.importorskip("wandb", reason="needs wandb")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    made = training(logger="wandb", wandb_mode="offline")
+    made = training(logger="wandb", wandb_mode=mode)
     train(made)
-    (run,) = (made.out / "wandb").glob("offline-run-*")
-    assert next(run.glob("*.wandb")).stat().st_size > 0
+    found = [*made.out.glob("wandb/*run-*/*.wandb")]
+    assert len(found) == runs and all(file.stat().st_size > 0 for file in found)
     assert (made.out / "history.csv").exists()
 
 
-def test_wandb_disabled_writes_none(training):
-    pytest.importorskip("wandb", reason="needs wandb")
-    made = training(logger="wandb", wandb_mode="disabled")
-    train(made)
-    assert not list(made.out.glob("wandb/*run-*"))
-
-
-def test_wandb_without_a_key_is_told_before_training(training, monkeypatch, tmp_path, capfd):
-    pytest.importorskip("wandb", reason="needs wandb")
+@pytest.mark.parametrize(("missing", "said"), [("key", "no key.*=offline needs"), ("package", "pip install")])
+def test_a_run_that_wandb_cannot_start_is_told_before_training(training, monkeypatch, tmp_path, capfd, missing, said):
+    if missing == "package":
+        monkeypatch.setitem(sys.modules, "wandb", None)
+    else:
+        pytest.importorskip("wandb", reason="needs wandb")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
     made = training(logger="wandb", wandb_mode="online")
-    with pytest.raises(UnavailableError, match=r"no key.*logger.mode=offline needs"):
+    with pytest.raises(UnavailableError, match=said):
         train(made)
     assert not (made.out / "training.json").exists()
     assert tuple(capfd.readouterr()) == ("", "")
-
-
-def test_missing_wandb_is_told_before_training(training, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    made = training(logger="wandb")
-    with pytest.raises(UnavailableError, match="pip install wandb"):
-        train(made)
-    assert not (made.out / "training.json").exists()

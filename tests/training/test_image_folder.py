@@ -64,24 +64,15 @@ def numbers_of(root: Path, pictures: np.ndarray) -> list[int]:
 def test_the_split_is_that_of_every_version_before(tmp_path, read) -> None:
     """The numbers are those of the first implementation: by a hash of the names, in the order that a limit takes."""
     many(tmp_path)
-    train, validation, _ = read(tmp_path, 16, 24)
+    train, validation, facts = read(tmp_path, 16, 24)
+    assert facts["mirrored"] and (facts["name"], facts["frames"], facts["videos"]) == (tmp_path.name, 60, 3)
+    assert len(train) + len(validation) == 60 and train.dtype == np.uint8 and defects(facts) == []
     assert numbers_of(tmp_path, validation) == [13, 17, 24, 58, 11, 27, 46, 30, 44, 43, 9, 1, 52, 28]
     assert numbers_of(tmp_path, train)[:9] == [6, 56, 10, 51, 23, 22, 12, 4, 47]
     train, validation, _ = read(tmp_path, 16, 24, split_seed=7)
     wanted = [18, 19, 14, 15, 25, 23, 3, 40, 11, 6, 34, 8, 39, 28, 17, 12, 20]
     assert numbers_of(tmp_path, validation) == wanted
     assert numbers_of(tmp_path, train)[:9] == [53, 57, 16, 44, 36, 10, 1, 35, 48]
-
-
-def test_split_counts_and_facts(tmp_path, read) -> None:
-    many(tmp_path, 300)
-    train, validation, facts = read(tmp_path)
-    assert len(train) + len(validation) == 300 and 0.13 < len(validation) / 300 < 0.27
-    assert train.dtype == np.uint8 and train.shape[1:] == (8, 12, 3)
-    assert facts["mirrored"] and facts["name"] == tmp_path.name and defects(facts) == []
-    assert (facts["frames"], facts["videos"]) == (300, 3)
-    assert as_set(read(tmp_path, split_seed=1)[1]) != as_set(validation)
-    assert len(read(tmp_path, split="frames:0.5")[0]) < 180
 
 
 @pytest.mark.parametrize("split", ["videos:0.5", "temporal:0.5"])
@@ -102,7 +93,9 @@ def test_many_small_folders_keep_no_file_open(tmp_path, data) -> None:
     features = Rgb(height=8, width=12), Rgb(height=4, width=6)
     before = len(list(Path("/proc/self/fd").iterdir()))
     parts = data("image_folder", tmp_path, split="frames:0.5").read(features, lambda _: None)
-    clips = [*parts.train, *parts.validation]
+    told, clips = parts.trained_on(), [*parts.train, *parts.validation]
+    assert {one["video"] for one in told} == {str(i) for i in range(30)}
+    assert all(len(one["sha256"]) == 64 for one in told)
     assert len(clips) >= 30 and sum(len(clip[features[1]]) for clip in clips) == 60
     assert len(list(Path("/proc/self/fd").iterdir())) - before < 10
 
@@ -125,29 +118,6 @@ def test_limits_are_nested_spread_and_reproducible(tmp_path, read) -> None:
     assert sum(picture.tobytes() in small for picture in few) == 4  # half of them, though a tenth of the files
 
 
-@pytest.mark.parametrize("resize", ["stretch", "letterbox", "crop"])
-def test_every_way_to_the_shape_of_a_network(tmp_path, read, resize) -> None:
-    many(tmp_path, 12)
-    wanted = {fit(read_rgb(path), 8, 24, resize).tobytes() for path in tmp_path.rglob("*.png")}
-    train, validation, _ = read(tmp_path, 8, 24, resize=resize)
-    assert as_set(train) | as_set(validation) == wanted and len(wanted) == 12
-
-
-def test_damage_is_counted_and_named_and_replaced(tmp_path, read) -> None:
-    many(tmp_path)
-    for name in ("class 0/000.png", "class 1/001.png"):
-        (tmp_path / name).write_bytes(b"no image " + name.encode())
-    (tmp_path / "notes.txt").write_text("not looked at")
-    train, validation, facts = read(tmp_path)
-    assert len(train) + len(validation) == 58 == facts["frames"]
-    (told,) = defects(facts)
-    assert all(text in told for text in ("2 with problems", "class 0: 1 ", "000.png", "class 1: 1 ", "001.png"))
-    for i in range(3, 60):
-        if i % 4:
-            (tmp_path / f"class {i % 3}/{i:03d}.png").write_bytes(b"no image %d" % i)
-    assert len(read(tmp_path, limit=5)[0]) == 5
-
-
 def saved_again(path: Path, to: Path, **options) -> None:
     """Write the same pixels into another file."""
     with Image.open(path) as picture:
@@ -155,40 +125,21 @@ def saved_again(path: Path, to: Path, **options) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bytes", "container", "comment"])
-def test_equal_pictures_are_on_one_side_whatever_their_files_are(tmp_path, read, kind) -> None:
-    many(tmp_path, 40)
-    for path in [*(tmp_path / "class 0").iterdir()]:
-        copy = tmp_path / f"class 1/copy of {path.name}"
-        comment = PngInfo()
-        comment.add_text("Comment", "another file")
-        if kind == "bytes":
-            copy.write_bytes(path.read_bytes())
-        elif kind == "container":
-            saved_again(path, copy.with_suffix(".bmp"))
-        else:
-            saved_again(path, copy, pnginfo=comment)
-    train, validation, facts = read(tmp_path)
-    assert as_set(train).isdisjoint(as_set(validation))
-    assert len(as_set(train) | as_set(validation)) == len(train) + len(validation) == 40
-    assert facts["copies"] == 14
-    assert any("left out" in text and "is class 0/000.png" in text for text in defects(facts))
-
-
-def test_pictures_stored_twice_leave_the_split_as_it_was(tmp_path, read) -> None:
+def test_pictures_stored_twice_leave_the_split_as_it_was(tmp_path, read, kind) -> None:
     many(tmp_path / "once", 60)
     shutil.copytree(tmp_path / "once", tmp_path / "twice")
     for path in [*(tmp_path / "twice").rglob("*.png")]:
-        saved_again(path, path.with_name(f"{path.stem}_.tiff"))
+        copy, comment = path.with_name(f"{path.stem}_.png"), PngInfo()
+        comment.add_text("Comment", "another file")
+        if kind == "bytes":
+            shutil.copy(path, copy)
+        else:
+            saved_again(path, copy.with_suffix(".tiff") if kind == "container" else copy, pnginfo=comment)
     once, twice = (read(tmp_path / name) for name in ("once", "twice"))
     assert np.array_equal(once[0], twice[0]) and np.array_equal(once[1], twice[1])
+    assert as_set(once[0]).isdisjoint(as_set(once[1])) and len(as_set(once[0]) | as_set(once[1])) == 60
     assert (once[2]["copies"], twice[2]["copies"]) == (0, 60)
-
-
-def test_one_picture_stored_often_is_not_enough(tmp_path, read) -> None:
-    for path in put(tmp_path, "a.png"):
-        saved_again(path, tmp_path / "b.bmp")
-    with pytest.raises(UsageError, match="all the same"):
-        read(tmp_path)
+    assert any("left out" in text and "is class 0/000.png" in text for text in defects(twice[2]))
 
 
 def test_pictures_coded_anew_or_made_smaller_go_where_the_first_one_goes(tmp_path, read) -> None:
@@ -252,16 +203,6 @@ def test_the_identity_is_that_of_content_and_options(tmp_path, data, training) -
     assert key(tmp_path / "b") != first
 
 
-def test_the_second_time_nothing_is_decoded(tmp_path, read, monkeypatch) -> None:
-    many(tmp_path, 12)
-    first = read(tmp_path)
-    monkeypatch.setattr("keyframe_bench.video.folder_reader.read_rgb", None)
-    again = read(tmp_path, split_seed=3)
-    assert as_set(first[0]) | as_set(first[1]) == as_set(again[0]) | as_set(again[1])
-    with pytest.raises(TypeError):
-        read(tmp_path, 8, 14)
-
-
 def test_missing_and_empty_folders_tell_the_layout(tmp_path, read) -> None:
     for root, said in ((None, "root=DIR"), (tmp_path / "nowhere", "does not exist"), (tmp_path, "no image")):
         with pytest.raises(UsageError, match=said) as error:
@@ -270,10 +211,13 @@ def test_missing_and_empty_folders_tell_the_layout(tmp_path, read) -> None:
     put(tmp_path, "only.jpg")
     with pytest.raises(UsageError, match="at least two"):
         read(tmp_path)
+    saved_again(tmp_path / "only.jpg", tmp_path / "same.bmp")
+    with pytest.raises(UsageError, match="all the same"):
+        read(tmp_path)
     put(tmp_path, "second.jpg", seed=2)
     train, validation, _ = read(tmp_path)
     assert (len(train), len(validation)) == (1, 1)
-    for name in ("only.jpg", "second.jpg"):
+    for name in ("only.jpg", "second.jpg", "same.bmp"):
         (tmp_path / name).write_bytes(b"damaged " + name.encode())
     with pytest.raises(UsageError, match="none of it can be decoded"):
         read(tmp_path)
@@ -317,18 +261,12 @@ def test_odd_files_are_counted_named_and_silent(tmp_path, read, capfd) -> None:
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
     n = len(list(tmp_path.iterdir())) - 6
+    (tmp_path / "notes.txt").write_text("not looked at")
     train, validation, facts = read(tmp_path)
-    assert len(train) + len(validation) == 6 == facts["frames"]
+    assert len(train) + len(validation) == 6 == facts["frames"] and len(read(tmp_path, limit=3)[0]) == 3
     (told,) = defects(facts)
     assert told.startswith(f"1 with problems: .: {n} ") and "bomb.pgm (" in told and "and " in told
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_record_names_the_folders_that_were_looked_at(tmp_path, data) -> None:
-    many(tmp_path, 12)
-    parts = data("image_folder", tmp_path).read((Rgb(height=4, width=8),), lambda _: None)
-    assert {told["video"] for told in parts.trained_on()} == {"class 0", "class 1", "class 2"}
-    assert all(len(told["sha256"]) == 64 for told in parts.trained_on())
 
 
 @pytest.mark.data

@@ -18,9 +18,9 @@ from keyframe_bench.core.errors import ContractError, UnavailableError, UsageErr
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.histograms import GrayHistogram
-from keyframe_bench.training.folder import TrainingFolder
-from keyframe_bench.training.options import TrainerOptions
+from keyframe_bench.training.data import TrainingData
 from keyframe_bench.training.session import Session
+from keyframe_bench.video.frame_folder import sha256_of_video
 
 FILE = Path(__file__).with_name("usual_histogram.txt")
 NAME = "usual_histogram"
@@ -72,9 +72,6 @@ def test_it_is_the_same_again_and_another_by_seed_and_start(learning):
     usual = read_checkpoint(other.last, NAME).tensors["usual"]
     expected = np.abs(usual - read_checkpoint(start.best, NAME).tensors["usual"]).sum()
     assert 0 < expected < 0.2 * np.abs(usual).sum() and start.record["init"] is not None
-    with pytest.raises(UsageError, match=r"^init='.*' is a checkpoint of extractor 'autoencoder', not of"):
-        bundled = Path(kb.__file__).parent / "bundled" / "autoencoder.safetensors"
-        train(learning("e", init=str(bundled)))
 
 
 def test_where_the_seed_is_no_matter_it_is_in_no_key(learning, monkeypatch):
@@ -119,17 +116,42 @@ def _grey(film: Path, frame: int) -> np.ndarray:
         ({"extractor": "theirs"}, "is a checkpoint of extractor 'theirs', not of 'usual_histogram'"),
         ({"options": {"colour": 3}}, "was trained with what this installation does not have.*'colour'.*--plugin FILE"),
         ({"options": {"rate": 9}}, "was trained with what this installation does not have.*rate=9"),
+        (None, "is not a complete safetensors file"),
     ],
 )
-def test_a_checkpoint_of_something_else_is_refused(learning, film, tmp_path, change, message):
-    checkpoint = read_checkpoint(train(learning()).best, NAME)
-    Checkpoint(checkpoint.tensors, {**checkpoint.record, **change}).write(tmp_path / "other.safetensors")
-    method = Extractor.registry.build(NAME, {"checkpoint": str(tmp_path / "other.safetensors")})
+def test_a_checkpoint_that_does_not_fit_is_refused(learning, film, tmp_path, monkeypatch, change, message):
+    """To select with, and to start from: before data is read."""
+    best, other = train(learning()).best, tmp_path / "other.safetensors"
+    checkpoint = read_checkpoint(best, NAME)
+    Checkpoint(checkpoint.tensors, {**checkpoint.record, **(change or {})}).write(other)
+    if change is None:
+        other.write_bytes(best.read_bytes()[:-1])
+    method = Extractor.registry.build(NAME, {"checkpoint": str(other)})
     with pytest.raises(UsageError, match=message):
         method.learned()
     with pytest.raises((UsageError, UnavailableError), match=message):
-        kb.extract(film, NAME, budget=3, params={"checkpoint": str(tmp_path / "other.safetensors")})
+        kb.extract(film, NAME, budget=3, params={"checkpoint": str(other)})
     assert "\n" not in (method.unavailable() or "\n")
+    monkeypatch.setattr(TrainingData, "read", None)
+    with pytest.raises(UsageError, match=f"^init=.*({message})"):
+        train(learning("next", init=str(other)))
+
+
+def test_what_the_first_training_saw_was_seen(learning, data, shade, tmp_path, monkeypatch):
+    films = [shade(tmp_path / f"{i}.mp4", 6, first=20 * i) for i in range(2)]
+    reads = [data("folder", film, "temporal:0.5", camera=True) for film in films]
+    start = train(learning("first", data=reads[0])).best
+    checkpoint = read_checkpoint(start, NAME)
+    Checkpoint(checkpoint.tensors, {**checkpoint.record, "supervision": "users"}).write(start)
+    best = train(learning("second", data=reads[1], init=str(start))).best
+    trained, record = Extractor.registry.get(NAME)(checkpoint=str(best)), read_checkpoint(best, NAME).record
+    assert [trained.has_seen(sha256_of_video(film)) for film in films] == [True, True]
+    assert len(record["trained_on"]) == 4 and record["supervision"] == "users"
+    again = train(learning("third", data=reads[1], init=str(best))).best
+    assert read_checkpoint(again, NAME).record["trained_on"] == record["trained_on"], "each range is told once"
+    monkeypatch.setattr(Extractor.registry.get(NAME), "warm_start", False)
+    with pytest.raises(UsageError, match=r"^init='.*best.safetensors': extractor 'usual_histogram' cannot start"):
+        learning("fourth", init=str(best))
 
 
 def test_edited_code_trains_anew(learning, plugin, own_registry):
@@ -141,24 +163,21 @@ def test_edited_code_trains_anew(learning, plugin, own_registry):
     assert learning(trainer={"rate": 0.5}).key != before
 
 
-def test_what_fit_returns_is_looked_at(learning, monkeypatch):
-    monkeypatch.setattr(Extractor.registry.get(NAME), "fit", lambda *_: {"usual": 1})
-    with pytest.raises(ContractError, match="fit of 'usual_histogram' returns dict"):
-        train(learning())
-
-
 @pytest.mark.parametrize(
-    ("learned", "numbers", "message"),
+    ("returned", "message"),
     [
-        ({"usual": np.array([1.0, np.nan])}, {}, "fit of 'usual_histogram' .*its tensor 'usual' is not"),
-        ({"usual": np.array(["a"])}, {}, "its tensor 'usual' is not of finite numbers"),
-        ({"usual": np.ones(2)}, {"level": np.inf}, "its level is not plain data with finite numbers"),
-        ({"usual": np.ones(2)}, {"level": np.float32(1)}, "its level is not plain data with finite numbers"),
+        (lambda session: {"usual": 1}, "fit of 'usual_histogram' returns dict"),
+        (lambda session: session.checkpoint({"usual": np.array([1, np.nan])}), "its tensor 'usual' is not of finite"),
+        (lambda session: session.checkpoint({"usual": np.array(["a"])}), "its tensor 'usual' is not of finite"),
+        (lambda session: session.checkpoint({}, level=np.inf), "its level is not plain data"),
+        (
+            lambda session: session.checkpoint({}, level=np.float32(1)),
+            "its level is not plain data with finite numbers",
+        ),
     ],
 )
-def test_what_is_not_finite_is_named_and_not_written(learning, monkeypatch, learned, numbers, message):
-    method = Extractor.registry.get(NAME)
-    monkeypatch.setattr(method, "fit", lambda *given: given[-1].checkpoint(learned, **numbers))
+def test_what_fit_returns_is_looked_at(learning, monkeypatch, returned, message):
+    monkeypatch.setattr(Extractor.registry.get(NAME), "fit", lambda *given: returned(given[-1]))
     with pytest.raises(ContractError, match=message):
         train(learning())
     assert not list(learning().out.glob("*.safetensors"))
@@ -180,32 +199,18 @@ def test_a_mistake_in_evaluate_costs_no_training(learning, monkeypatch, judged, 
     assert not train(learning()).computed
 
 
-def test_a_cache_that_cannot_be_written_stops_nothing(learning, monkeypatch):
-    whole = train(learning("whole"))
+def test_a_long_reading_and_a_cache_that_cannot_be_written_are_told(learning, monkeypatch):
+    told = []
+    whole = train(learning("whole"), say=told.append)
+    assert told == []
+    with monkeypatch.context() as patch:
+        patch.setattr("keyframe_bench.training.reading.TOLD_EVERY_S", 0.0)
+        train(learning("long"), say=told.append)
+    assert told == ["reading 1 of 1: blocks.mov"]
     monkeypatch.setenv("KEYFRAME_BENCH_CACHE", "/dev/null/x")
     told = []
     assert train(learning("other"), say=told.append).best.read_bytes() == whole.best.read_bytes()
     assert len(told) == 1 and "/dev/null/x" in told[0] and "cache_gb=0" in told[0]
-
-
-def test_a_long_reading_says_how_far_it_is(learning, monkeypatch):
-    told = []
-    train(learning("a"), say=told.append)
-    assert told == []
-    monkeypatch.setattr("keyframe_bench.training.reading.TOLD_EVERY_S", 0.0)
-    train(learning("b"), say=told.append)
-    assert told == ["reading 1 of 1: blocks.mov"]
-
-
-def test_what_was_saved_comes_back(tmp_path):
-    session = Session(TrainerOptions(), 0, TrainingFolder(tmp_path), {})
-    assert session.restored() is None
-    rng = session.rng("draws")
-    state = {"weights": rng.random((3, 2)).T, "counts": [np.arange(4), 3, "text", None], "rng": rng.bit_generator.state}
-    session.save(state)
-    found = session.restored()
-    assert (found["weights"] == state["weights"]).all() and (found["counts"][0] == np.arange(4)).all()
-    assert found["counts"][1:] == state["counts"][1:] and found["rng"] == state["rng"]
 
 
 def test_a_state_goes_on_and_one_of_another_training_does_not(learning, monkeypatch):
@@ -231,58 +236,7 @@ def test_a_state_goes_on_and_one_of_another_training_does_not(learning, monkeypa
     assert train(learning("new")).best.read_bytes() == whole.best.read_bytes()
 
 
-KILLS = """
-import os, signal, sys
-from pathlib import Path
-from keyframe_bench.cli.main import main
-
-plugin, film, base, every = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
-
-
-def in_a_child(out, kill_at):
-    pid = os.fork()
-    if pid == 0:
-        replace, seen = os.replace, []
-
-        def replaced(source, target):
-            if Path(target).parent == base / out:
-                seen.append(target)
-                if len(seen) == kill_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            replace(source, target)
-
-        os.replace = replaced
-        words = ["train", "--plugin", plugin, "extractor=usual_histogram", "dataset=folder", f"dataset.root={film}"]
-        os._exit(main([*words, "dataset.camera=true", f"out={base}/{out}"]))
-    return os.waitpid(pid, 0)[1]
-
-
-assert in_a_child("whole", 0) == 0
-for moment in range(1, 11, every):  # history and record, the state of four epochs, and what is written at the end
-    assert in_a_child(f"killed{moment}", moment) == signal.SIGKILL
-    assert (base / f"killed{moment}" / "state.safetensors").exists() == (moment > 3)
-    assert in_a_child(f"killed{moment}", 0) == 0
-sys.exit(any(name in sys.modules for name in ("torch", "pytorch_lightning", "wandb")))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_before_any_of_its_files_it_ends_the_same(film, tmp_path, every):
-    plugin = tmp_path / "usual_histogram.py"
-    plugin.write_text(FILE.read_text())
-    program = [sys.executable, "-c", KILLS, str(plugin), str(film), str(tmp_path), str(every)]
-    subprocess.run(program, check=True)
-    for moment in range(1, 11, every):
-        for name in ("best.safetensors", "last.safetensors", "history.csv"):
-            ours, theirs = (tmp_path / out / name for out in (f"killed{moment}", "whole"))
-            assert ours.read_bytes() == theirs.read_bytes()
-        assert json.loads((tmp_path / f"killed{moment}" / "training.json").read_text())["finished"]
-
-
-def test_neither_torch_nor_lightning_is_needed(film, tmp_path):
-    plugin = tmp_path / "usual_histogram.py"
-    plugin.write_text(FILE.read_text())
+def test_neither_torch_nor_lightning_is_needed(plugin, film, tmp_path):
     code = (
         "import sys; sys.modules |= dict.fromkeys(['torch', 'pytorch_lightning', 'wandb']); "
         "from keyframe_bench.cli.main import main; sys.exit(main(sys.argv[1:]))"

@@ -17,14 +17,6 @@ def test_counts_types_and_names(data, pictures, kind) -> None:
     assert train.std() > 15  # there is something to see
 
 
-def test_the_second_time_it_is_read_from_disk(data, pictures, monkeypatch) -> None:
-    first = pictures(data("rendered", n=4, n_validation=2, seed=3), 16, 32)
-    monkeypatch.setattr("keyframe_bench.rendering.films.draw_scene", None)
-    monkeypatch.setattr("keyframe_bench.video.onepass.FeaturePass", None)
-    again = pictures(data("rendered", n=4, n_validation=2, seed=3), 16, 32)
-    assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
-
-
 def test_sizes_show_the_same_pictures(data, pictures) -> None:
     camera = data("rendered", kind="camera_a", n=3, n_validation=1)
     large, small = pictures(camera, 48, 96)[0], pictures(camera, 24, 48)[0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -19,8 +21,10 @@ from keyframe_bench.bench.train import train
 from keyframe_bench.core.checkpoint import Checkpoint, read_checkpoint
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.training import fit_module
+from keyframe_bench.training.folder import TrainingFolder
 from keyframe_bench.training.module import LossModule
-from keyframe_bench.training.state import read_state, write_state
+from keyframe_bench.training.options import TrainerOptions
+from keyframe_bench.training.session import Session
 from keyframe_bench.training.training_checkpoint import TrainingCheckpoint
 
 EPOCHS = 4
@@ -152,17 +156,11 @@ def test_sigterm_stops_the_measurement_before_the_first_step(training, monkeypat
     assert train(training()).epochs_now == 2
 
 
-def test_other_options_do_not_go_on(training):
+def test_a_damaged_state_is_told_and_never_unpickled(training, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(training(), report=Stop(2, 1))
     with pytest.raises(UsageError, match=r"options.lr is 0.01 there and 0.02 here"):
         train(training(trainer={"lr": 0.02}))
-
-
-@pytest.mark.parametrize("damage", ["truncated", "pickled"])
-def test_a_damaged_state_is_told_and_never_unpickled(training, damage, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        train(training(), report=Stop(2, 1))
     state = tmp_path / "out" / "state.safetensors"
     marker = tmp_path / "unpickled"
 
@@ -170,95 +168,93 @@ def test_a_damaged_state_is_told_and_never_unpickled(training, damage, tmp_path)
         def __reduce__(self):
             return (marker.touch, ())
 
-    state.write_bytes(state.read_bytes()[:-100] if damage == "truncated" else pickle.dumps(Bomb()))
-    with pytest.raises(UsageError, match=r"state.safetensors.*remove it to train from the start"):
-        train(training())
+    for damaged in (state.read_bytes()[:-100], pickle.dumps(Bomb())):
+        state.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"state.safetensors.*remove it to train from the start"):
+            train(training())
     assert not marker.exists()
     state.unlink()
     assert train(training()).epochs_now == 2
 
 
-def test_nested_state_comes_back_as_it_was(tmp_path):
+def test_what_was_saved_comes_back_as_it_was(tmp_path):
+    session = Session(TrainerOptions(), 0, TrainingFolder(tmp_path), {})
+    assert session.restored() is None
+    rng = session.rng("draws")
     weight = torch.arange(24.0).reshape(2, 3, 2, 2).to(memory_format=torch.channels_last)
+    arrays = {"exp_avg": weight, "counts": torch.tensor([1, 2]), "transposed": rng.random((3, 2)).T}
     state = {
-        "epoch": 3,
-        "optimizer_states": [{"state": {0: {"step": torch.tensor(5.0), "exp_avg": weight}}, "betas": (0.9, 0.999)}],
-        "empty": [{}, (), None, True, "text", 0.1 + 0.2, float("inf")],
-        "counts": torch.tensor([1, 2], dtype=torch.int64),
+        "optimizer_states": [{"state": {0: {"step": 5}}, "betas": (0.9, 0.999)}],
+        "plain": [{}, (), None, True, "text", 0.1 + 0.2, float("inf"), rng.bit_generator.state],
     }
-    write_state(tmp_path / "state", state)
-    found = read_state(tmp_path / "state")
-    moments = found["optimizer_states"][0]["state"][0].pop("exp_avg")
-    del state["optimizer_states"][0]["state"][0]["exp_avg"]
-    assert torch.equal(moments, weight) and moments.stride() == weight.stride()
-    assert torch.equal(found.pop("counts"), state.pop("counts"))
+    session.save({**state, "arrays": arrays})
+    found = session.restored()
+    for name, array in found.pop("arrays").items():
+        assert type(array) is type(arrays[name]) and (array == arrays[name]).all() and array.dtype == arrays[name].dtype
+        assert name == "transposed" or array.stride() == arrays[name].stride()
     assert found == state and type(found["optimizer_states"][0]["betas"]) is tuple
-    with pytest.raises(TypeError, match="/x/0: a object"):
-        write_state(tmp_path / "state", {"x": [object()]})
-    assert read_state(tmp_path / "state")["epoch"] == 3, "what was there stays"
+    with pytest.raises(TypeError, match="x/0: a object"):
+        session.save({"x": [object()]})
+    assert session.restored()["plain"], "what was there stays"
 
 
 KILLS = """
-import os, shutil, signal, sys
+import os, signal, sys
 from pathlib import Path
-import pytorch_lightning
-from keyframe_bench.bench.train import Training, train, trainable
-from keyframe_bench.core.grammar import Split
-from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.training.data import TrainingData
+from keyframe_bench.cli.main import main
 
-root, base, every = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-options = dict(width=0.125, geometry=0.25, loss="l2", epochs=2, batch=4, precision="fp32", threads=1)
+base, every, *words = sys.argv[1:]
+if "extractor=autoencoder" in words:
+    import pytorch_lightning  # once for all children
 
 
-def training(out):
-    data = TrainingData(dataset=Dataset.registry.build("image_folder", {"root": root}), split=Split.parse("frames:0.8"))
-    options_ = trainable("autoencoder").Options.build(options)
-    return Training(extractor="autoencoder", options=options_, data=data, out=base / out)
-
-
-def counted(out, kill_at=0):
-    "Train, count the files that appear, and be killed before the nth of them."
-    replace, seen = os.replace, []
-
-    def replaced(source, target):
-        if Path(target).parent == base / out:
-            seen.append(target)
-            if len(seen) == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        replace(source, target)
-
-    os.replace = replaced
-    train(training(out))
-    os.replace = replace
-    return len(seen)
-
-
-def in_a_child(*how):
+def in_a_child(out, kill_at=0):
+    "Train, count the files that appear, and be killed before the nth of them; return the status of the process."
     pid = os.fork()
     if pid == 0:
-        counted(*how)
-        os._exit(0)
+        replace, seen = os.replace, []
+
+        def replaced(source, target):
+            if Path(target).parent == Path(base, out):
+                seen.append(target)
+                if len(seen) == kill_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            replace(source, target)
+
+        os.replace = replaced
+        status = main([*words, f"out={base}/{out}"])
+        Path(base, "count").write_text(str(len(seen)))
+        os._exit(status)
     return os.waitpid(pid, 0)[1]
 
 
-for moment in range(1, 1 + counted("whole"), every):
+assert in_a_child("whole") == 0
+for moment in range(1, 1 + int(Path(base, "count").read_text()), int(every)):
     assert in_a_child(f"killed{moment}", moment) == signal.SIGKILL
     assert in_a_child(f"killed{moment}") == 0
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_training_ends_like_one_that_was_not(photographs, tmp_path, every):
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["autoencoder", "usual_histogram"])
+def test_killed_training_ends_like_one_that_was_not(photographs, film, tmp_path, every, method):
     """By SIGKILL before a file appears: each of them if it may take long."""
-    subprocess.run([sys.executable, "-c", KILLS, str(photographs), str(tmp_path), str(every)], check=True)
-    killed = sorted(tmp_path.glob("killed*/"))
-    assert len(killed) >= (15 if every == 1 else 2)
+    small = {"width": 0.125, "geometry": 0.25, "loss": "l2", "epochs": 2, "batch": 4, "precision": "fp32", "threads": 1}
+    words = ["dataset=image_folder", f"dataset.root={photographs}", *(f"trainer.{n}={v}" for n, v in small.items())]
+    if method == "usual_histogram":  # trained with NumPy alone
+        plugin = shutil.copy(Path(__file__).with_name("usual_histogram.txt"), tmp_path / "usual_histogram.py")
+        words = ["--plugin", str(plugin), "dataset=folder", f"dataset.root={film}", "dataset.camera=true"]
+    words = ["train", f"extractor={method}", *words]
+    base = tmp_path / "trainings"
+    base.mkdir()
+    subprocess.run([sys.executable, "-c", KILLS, str(base), str(every), *words], check=True, stdout=subprocess.DEVNULL)
+    killed = sorted(base.glob("killed*/"))
+    assert len(killed) >= (10 if every == 1 else 2)
     for folder in killed:
         for name in ("best.safetensors", "last.safetensors"):
-            assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), folder.name
-        told = [json.loads((out / "training.json").read_text()) for out in (folder, tmp_path / "whole")]
+            assert (folder / name).read_bytes() == (base / "whole" / name).read_bytes(), folder.name
+        told = [json.loads((out / "training.json").read_text()) for out in (folder, base / "whole")]
         assert told[0]["finished"] and told[0]["best_validation_loss"] == told[1]["best_validation_loss"]
         # What a killed process was writing has a hidden name; a process that begins an hour later removes it.
         assert {file.name for file in folder.iterdir() if not file.name.startswith(".")} == FILES

@@ -76,11 +76,11 @@ def test_a_file_gives_the_same_folds_again(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "cannot be read"),
-        ("{", "cannot be read"),
-        ("[]", "is not a split file; it should hold"),
+        ("{", "is not a split file"),
+        ("[]", "it should hold"),
         ({"folds": []}, "is not a split file"),
-        ({"folds": [{"train": ["a.mp4"]}]}, "fold 0 has no list"),
-        ({"folds": [{"train": ["a.mp4"], "test": ["z.mp4"]}]}, "names 'z.mp4', which the data set does not have"),
+        ({"folds": [{"train": ["a.mp4"]}]}, "'test'.*it should hold"),
+        ({"folds": [{"train": ["a.mp4"], "test": ["z.mp4"]}]}, "'z.mp4', which the data set does not have"),
         ({"folds": [{"train": ["a.mp4"], "test": ["a.mp4"]}]}, "'a.mp4' in train and in test"),
     ],
 )

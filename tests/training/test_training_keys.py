@@ -44,12 +44,7 @@ def videos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def method(usual_picture: type) -> type:
-    return usual_picture
-
-
-@pytest.fixture
-def made(data, tmp_path, method):
+def made(data, tmp_path, usual_picture):
     """A training of it."""
 
     def make(root: Path, split: str, out: str = "out", seed: int = 0, extractor: str = "usual_picture", **given: Any):
@@ -67,22 +62,16 @@ def test_whether_videos_are_one_camera(made, videos, split) -> None:
     assert {made(Path(moved), split, camera=camera).key for camera in (True, False)} == keys
 
 
-def test_the_version_and_the_code_of_the_data_set(made, videos, monkeypatch) -> None:
-    before = made(videos, "videos:0.5").key
-    monkeypatch.setattr(Folder, "version", 2)
-    assert made(videos, "videos:0.5").key != before
-
-
-@pytest.mark.parametrize("registry", [Network.registry, Loss.registry])
-def test_the_version_of_a_network_and_of_a_loss(training, registry, monkeypatch) -> None:
+@pytest.mark.parametrize("part", [Folder, Network.registry.get("ae_final"), Loss.registry.get("l2")])
+def test_the_versions_of_data_set_network_and_loss(training, part, monkeypatch) -> None:
     before = training().key
-    monkeypatch.setattr(registry.get("ae_final" if registry is Network.registry else "l2"), "version", 2)
+    monkeypatch.setattr(part, "version", part.version + 1)
     assert training().key != before
 
 
-def test_the_code_of_a_feature(made, method, videos, tmp_path) -> None:
+def test_the_code_of_a_feature(made, usual_picture, videos, tmp_path) -> None:
     keys = set()
-    method.needs = property(lambda _: (kb.Feature.registry.build("level"),))
+    usual_picture.needs = property(lambda _: (kb.Feature.registry.build("level"),))
     for number in (1, 2):
         file = tmp_path / f"level{number}.py"
         file.write_text(LEVEL.format(number))
@@ -93,8 +82,8 @@ def test_the_code_of_a_feature(made, method, videos, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"shots": [[0, 3]]}, {"events": [[0, 2]]}, {"users": {"v": {"frames": [1]}}}])
-def test_everything_that_annotators_say(made, method, videos, change) -> None:
-    method.supervision = "users"
+def test_everything_that_annotators_say(made, usual_picture, videos, change) -> None:
+    usual_picture.supervision = "users"
     told = {"users": {"u": {"frames": [1]}}, "shots": [[0, 4]], "events": [[1, 2]]}
     keys = set()
     for said in (told, {**told, **change}):
@@ -119,12 +108,8 @@ def test_equal_keys_have_equal_files(made, videos, tmp_path) -> None:
     record = read_record(files[0], "usual_picture")
     assert (record["seed"], record["fold"]) == (0, None)
     assert record["split"].startswith("split.json@") and record["data"]["split"] == record["split"]
-
-
-def test_folds_of_one_split_are_told(made, videos) -> None:
     first, second = (made(videos, "kfold:2", f"out{fold}", fold=fold) for fold in (0, 1))
-    assert first.key != second.key
-    assert [train(one).record["fold"] for one in (first, second)] == [0, 1]
+    assert first.key != second.key and [train(one).record["fold"] for one in (first, second)] == [0, 1]
 
 
 def test_files_and_groups_hold_together_by_any_chain(made, videos, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from ...core.feature import Feature
 from ...core.registry import Range, register
 from ...features.autoencoder import AutoencoderCode, Reconstruction
 from ...features.pictures import Rgb
+from ...models.checkpoint import network_of, unfinished
 from ...selection.reference import Distances, ReferenceRule, earliest_after
 from ...training.clips import Clips
 from ...training.fit_module import require_lightning
@@ -117,11 +118,11 @@ class Autoencoder(Trainable):
     @property
     def needs(self) -> tuple[Feature, ...]:
         """What the network makes of a frame, or its input, according to ``distance_space``."""
-        if self.distance_space == "input":
-            return (self._rgb,)
-        if self.distance_space == "cross":
-            return (self._rgb, self._reconstruction)
-        return (self._reconstruction,) if self.distance_space == "reconstruction" else (self._code,)
+        if self.distance_space in ("input", "cross"):
+            network = network_of(self.trained_record())
+            pictures = Rgb(height=network.input_height, width=network.input_width)
+            return (pictures,) if self.distance_space == "input" else (pictures, self._reconstruction)
+        return (self._reconstruction if self.distance_space == "reconstruction" else self._code,)
 
     @property
     def label(self) -> str:
@@ -131,14 +132,7 @@ class Autoencoder(Trainable):
     @property
     def depends_on(self) -> tuple[str, ...]:
         """The calibrated threshold: the checkpoint holds it, and ``distance_space=input`` reads no feature of that."""
-        return (f"threshold={self.level()!r}",) if self.threshold == "auto" else ()
-
-    @property
-    def _rgb(self) -> Rgb:
-        from ...models.checkpoint import network_of
-
-        network = network_of(self.trained_record())
-        return Rgb(height=network.input_height, width=network.input_width)
+        return (f"threshold={self.free_threshold()!r}",) if self.threshold == "auto" else ()
 
     @property
     def _reconstruction(self) -> Reconstruction:
@@ -155,19 +149,17 @@ class Autoencoder(Trainable):
 
     def unavailable(self) -> str | None:
         """Return what is missing: a package, the checkpoint, or its calibrated threshold."""
-        missing = self._code.unavailable()
-        if missing is not None:
-            return missing
         try:
-            self.level()
+            if (missing := self._code.unavailable()) is None:
+                self.free_threshold()
+            return missing
         except KeyframeBenchError as error:
             return str(error)
-        return None
 
     def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:
         """Return the network's input, and the images at the size at which networks are compared."""
         assert isinstance(options, AutoencoderOptions)
-        return tuple(dict.fromkeys([options.pictures, options.common_pictures]))
+        return tuple(dict.fromkeys((options.pictures, options.common_pictures)))
 
     def check_options(self, options: TrainerOptions) -> None:
         """Try a network and a loss of plug-ins on two images."""
@@ -200,7 +192,7 @@ class Autoencoder(Trainable):
         """Import torch."""
         from ...models import frame_distance  # noqa: F401 - importing it takes seconds that are not selection
 
-    def level(self) -> float:
+    def free_threshold(self) -> float:
         """Return the threshold of a free budget, as a number.
 
         Raises
@@ -210,8 +202,6 @@ class Autoencoder(Trainable):
         """
         if self.threshold != "auto":
             return self.threshold
-        from ...models.checkpoint import unfinished
-
         record = self.trained_record()
         calibrated = record["numbers"].get("thresholds")
         value = calibrated.get(self.distance_space) if isinstance(calibrated, dict) else None
@@ -227,7 +217,7 @@ class Autoencoder(Trainable):
         """Return the references; ``scores``: their distances to the one before; ``segments``: up to the next."""
         rule = ReferenceRule(len(clip), self._distances(clip), earliest_after(clip.times, self.min_gap_s))
         if k is None:
-            chain = rule.chain(self.level())
+            chain = rule.chain(self.free_threshold())
             chosen = chain.positions[0 if self.emit_first else 1 :]
         else:
             start = self.threshold if self.threshold != "auto" else 0.0
@@ -252,43 +242,38 @@ class Autoencoder(Trainable):
 
         space: Space = self.distance_space
         if space in ("reconstruction", "input", "cross"):
-            frames, references = clip[self.needs[0]], clip[self.needs[-1]]
-            return picture_distances(frames, references)
-        low, high = (), ()
-        if space == "feature_mix":
-            numbers = self.trained_record()["numbers"]
-            low, high = numbers.get("code_low", ()), numbers.get("code_high", ())
-        return code_distances(clip[self._code], space, low, high)
+            return picture_distances(clip[self.needs[0]], clip[self.needs[-1]])
+        numbers = self.trained_record()["numbers"] if space == "feature_mix" else {}
+        return code_distances(clip[self._code], space, numbers.get("code_low", ()), numbers.get("code_high", ()))
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
         """Compare the distance to the latest reference with the threshold."""
         assert result.frame_scores is not None and result.thresholds is not None
-        score, level = float(result.frame_scores[position]), float(result.thresholds[position])
+        score, threshold = float(result.frame_scores[position]), float(result.thresholds[position])
         found = "" if k is None else f" that was found for k={k}"
-        said = f"its distance {score:.4g} to the latest reference before it"
-        if position == 0:
+        said = f"its distance {score:.4g} to the latest reference before it is"
+        above, chosen = f"{said} above the threshold {threshold:.4g}{found}", clip.ordinals[position] in result.frames
+        if position == 0 and chosen:
             return self._why_first(clip, result)
-        if clip.ordinals[position] in result.frames:
-            return f"chosen: {said} is above the threshold {level:.4g}{found}"
-        if score <= level:
-            return f"not chosen: {said} is not above the threshold {level:.4g}{found}"
+        if position == 0:
+            return "not chosen: the first frame is only what later ones are compared with (emit_first=false)"
+        if chosen:
+            return f"chosen: {above}"
+        if score <= threshold:
+            return f"not chosen: {said} not above the threshold {threshold:.4g}{found}"
         gap = clip.times[position] - result.times[np.searchsorted(result.frames, clip.ordinals[position]) - 1]
         if k is None or 0 <= gap < self.min_gap_s:
-            return f"not chosen: {said} is above the threshold {level:.4g}{found}, but it follows within min_gap_s"
-        return (
-            f"not chosen: {said} is above the threshold {level:.4g}{found}, but so are those of more than {k} frames, "
-            "and only the largest are kept"
-        )
+            return f"not chosen: {above}, but it follows within min_gap_s"
+        return f"not chosen: {above}, but so are those of more than {k} frames, and only the largest are kept"
 
     def _why_first(self, clip: Clip, result: KeyFrames) -> str:
         assert result.frame_scores is not None and result.thresholds is not None
-        if clip.ordinals[0] not in result.frames:
-            return "not chosen: the first frame is only what later ones are compared with (emit_first=false)"
         said = "chosen: the first frame is the first reference"
         if len(result) > 1:
             return said
-        most, level = int(result.frame_scores.argmax()), float(result.thresholds[0])
+        furthest = int(result.frame_scores.argmax())
         return (
-            f"{said}, and nothing differs from it by more than the threshold {level:.4g}: the furthest, frame "
-            f"{clip.ordinals[most]}, by {result.frame_scores[most]:.4g}; a lower threshold gives more key frames"
+            f"{said}, and nothing differs from it by more than the threshold {float(result.thresholds[0]):.4g}: the "
+            f"furthest, frame {clip.ordinals[furthest]}, by {result.frame_scores[furthest]:.4g}; a lower threshold "
+            "gives more key frames"
         )

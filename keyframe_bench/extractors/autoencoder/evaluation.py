@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,25 +40,42 @@ _PSNR_FLOOR = 1e-10  # mean squared error: equal images count as 100 dB
 _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
 
 
-def evaluate(model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH) -> dict[str, float]:
-    """Return how well ``model`` reconstructs images: the `COLUMNS` from "loss" to "ab_error", all finite.
+def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
+    """Return the `COLUMNS` of the network of ``checkpoint`` on all images of ``clips``."""
+    import torch
+
+    from ...models.checkpoint import with_weights
+
+    options = AutoencoderOptions.build(checkpoint.record["options"])
+    model = with_weights(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    common = None if options.common_pictures == options.pictures else clips.rows(options.common_pictures)
+    return evaluate(model, clips.rows(options.pictures), options.built_loss, common)
+
+
+def evaluate(
+    model: nn.Module, pictures: Rows, loss: Loss, common: Rows | None = None, *, batch: int = BATCH
+) -> dict[str, float]:
+    """Return how well ``model`` reconstructs images: the `COLUMNS`, all finite.
 
     Parameters
     ----------
     model : nn.Module
-        Images, float [B, 3, H, W] in 0 to 1, to images. It is used in evaluation mode, on the device it is on,
-        and left as it was.
+        Images, float [B, 3, H, W] in 0 to 1, to images. It is put into evaluation mode.
     pictures : uint8 [N, H, W, 3]
         RGB, N at least 1; read batch by batch.
     loss : Loss
         For "loss"; "l2", "ssim", "ms_ssim" and "mix" are those losses with default options.
+    common : uint8 [N, H', W', 3], optional
+        The same images at the size that is common to all networks, resized from their files, where that is another
+        one. Losses at different sizes cannot be compared: small images are harder per pixel. For "common_loss" and
+        "common_psnr" reconstructions are resized to it (bilinear, antialiased).
     batch : int
         Images at a time.
 
     Raises
     ------
     UsageError
-        If there are no images, they are not 8-bit RGB, or a reconstruction is not finite.
+        If a reconstruction is not finite.
 
     Notes
     -----
@@ -66,127 +83,47 @@ def evaluate(model: nn.Module, pictures: Rows, loss: Loss, *, batch: int = BATCH
     so that a flat or grey image does not decide. Luma, Cb and Cr are those of BT.601 in full range; CIELAB is of sRGB
     under D65. Reconstructions are not rounded to 8 bits.
     """
+    import torch
+
     losses = {"loss": loss, **{kind: Loss.registry.build(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
-    _check(pictures)
-    means, amounts = _Sums(), _Sums()
-    with _inference(model):
-        for target, output in _reconstructions(model, pictures, batch):
-            means.add({name: one.per_picture(output, target) for name, one in losses.items()})
-            means.add({"psnr": psnr(output, target), **_color_errors(output, target)})
-            for side, x in (("out", output), ("in", target)):
-                amounts.add({f"{name} {side}": value for name, value in _amounts(x).items()})
-    sums = amounts.total
-    relative = {
-        name: (sums[f"{name} out"] + _TINY) / (sums[f"{name} in"] + _TINY)
-        for name in ("sharpness", "gradient", "saturation")
-    }
-    found = {**{name: total / len(pictures) for name, total in means.total.items()}, **relative}
-    return {name: found[name] for name in COLUMNS if name in found}
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    sums: Counter[str] = Counter()
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(pictures), batch):
+            target = _floats(pictures[start : start + batch]).to(device)
+            output = model(target).float()
+            bad = ~output.isfinite().flatten(1).all(dim=1)
+            if bad.any():
+                first = start + int(bad.nonzero()[0])
+                raise UsageError(f"the reconstruction of image {first} is not finite; train the network again")
+            found = {name: one.per_picture(output, target) for name, one in losses.items()}
+            found |= {"psnr": psnr(output, target), **_color_errors(output, target)}
+            found |= {f"{name} out": value for name, value in _amounts(output).items()}
+            found |= {f"{name} in": value for name, value in _amounts(target).items()}
+            if common is not None:
+                target = _floats(common[start : start + batch]).to(device)
+                output = _resized(output, target)
+                found |= {"common_loss": loss.per_picture(output, target), "common_psnr": psnr(output, target)}
+            sums.update({name: float(values.double().sum()) for name, values in found.items()})
+    means = {name: total / len(pictures) for name, total in sums.items()}
+    for name in ("sharpness", "gradient", "saturation"):
+        means[name] = (sums[f"{name} out"] + _TINY) / (sums[f"{name} in"] + _TINY)
+    return {name: means.get(name, means[name.removeprefix("common_")]) for name in COLUMNS}
 
 
-def evaluate_at(
-    model: nn.Module,
-    pictures: Rows,
-    originals: Rows,
-    loss: Loss,
-    *,
-    batch: int = BATCH,
-) -> dict[str, float]:
-    """Return "common_loss" and "common_psnr": reconstructions at the size of ``originals``, compared with these.
-
-    Losses of networks with inputs of different sizes cannot be compared: small images are harder per pixel. Here
-    every reconstruction is resized (bilinear, antialiased) to one size.
-
-    Parameters
-    ----------
-    model, loss, batch
-        As in `evaluate`.
-    pictures : uint8 [N, h, w, 3]
-        At the size of the network's input.
-    originals : uint8 [N, H, W, 3]
-        The same images in the same order at the common size, resized from their files, not from ``pictures``.
-
-    Raises
-    ------
-    UsageError
-        As in `evaluate`, and if there are not as many originals as images.
-    """
+def _resized(output: Tensor, target: Tensor) -> Tensor:
     from torch.nn.functional import interpolate
 
-    _check(pictures)
-    _check(originals)
-    if len(pictures) != len(originals):
-        raise UsageError(f"{len(pictures)} images have {len(originals)} originals; read both from the same data")
-    size = originals.shape[1:3]
-    means, start = _Sums(), 0
-    with _inference(model):
-        for _, output in _reconstructions(model, pictures, batch):
-            target = _floats(originals[start : start + len(output)]).to(output.device)
-            start += len(output)
-            resized = output
-            if output.shape[2:] != size:
-                resized = interpolate(output, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
-            means.add({"common_loss": loss.per_picture(resized, target), "common_psnr": psnr(resized, target)})
-    return {name: total / len(pictures) for name, total in means.total.items()}
+    if output.shape == target.shape:
+        return output
+    return interpolate(output, target.shape[2:], mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
 
 
 def psnr(output: Tensor, target: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio in dB, [B], of images [B, C, H, W] in 0 to 1; at most 100."""
     error = (output - target).square().mean(dim=(1, 2, 3))
     return -10 * error.clamp(min=_PSNR_FLOOR).log10()
-
-
-class _Sums:
-    """Sums over images, by name."""
-
-    def __init__(self) -> None:
-        self.total: dict[str, float] = {}
-
-    def add(self, values: Mapping[str, Tensor]) -> None:
-        """Add values [B]."""
-        for name, value in values.items():
-            self.total[name] = self.total.get(name, 0.0) + float(value.double().sum())
-
-
-def _reconstructions(model: nn.Module, pictures: Rows, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield images and their reconstructions, float32 [B, 3, H, W], batch by batch."""
-    import torch
-
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    for start in range(0, len(pictures), batch):
-        source = _floats(pictures[start : start + batch]).to(device)
-        output = model(source).float()
-        if output.shape != source.shape:
-            raise UsageError(f"the network makes {list(output.shape)} of images {list(source.shape)}")
-        bad = ~output.isfinite().flatten(1).all(dim=1)
-        if bad.any():
-            first = start + int(bad.nonzero()[0])
-            raise UsageError(f"the reconstruction of image {first} is not finite; train the network again")
-        yield source, output
-
-
-@contextmanager
-def _inference(model: nn.Module) -> Iterator[None]:
-    """Put every part of the model into evaluation mode, and back into the mode it was in."""
-    import torch
-
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def _check(pictures: Rows) -> None:
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
-        raise UsageError(
-            f"images to be evaluated are uint8 [N, height, width, 3], not {pictures.dtype} {list(pictures.shape)}"
-        )
-    if len(pictures) == 0:
-        raise UsageError("there are no images to evaluate; give the data at least one for validation")
 
 
 def _floats(pictures: NDArray[np.uint8]) -> Tensor:
@@ -242,18 +179,3 @@ def _stacked(*channels: Tensor) -> Tensor:
     import torch
 
     return torch.stack(channels, dim=1)
-
-
-def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
-    """Return the `COLUMNS` of the network of ``checkpoint`` on all images of ``clips``."""
-    import torch
-
-    from ...models.checkpoint import with_weights
-
-    options = AutoencoderOptions.build(checkpoint.record["options"])
-    model = with_weights(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    pictures, loss = clips.rows(options.pictures), options.built_loss
-    found = evaluate(model, pictures, loss)
-    if options.common_pictures == options.pictures:
-        return found | {"common_loss": found["loss"], "common_psnr": found["psnr"]}
-    return found | evaluate_at(model, pictures, clips.rows(options.common_pictures), loss)

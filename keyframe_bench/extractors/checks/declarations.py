@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,18 +36,16 @@ def check_parameters_stored(extractor: Extractor) -> None:
     cls = type(extractor)
     for name, parameter in parameters_of(cls).items():
         for value in _values(parameter):
+            call = f"__init__({name}={value!r})"
             try:
-                made = cls(**{name: value})
+                stored = getattr(cls(**{name: value}), name, "nothing")
             except Exception as error:
                 raise ContractError(
-                    f"__init__({name}={value!r}) raises {type(error).__name__}: {error}; it must only store, "
-                    "so do the work in select and say in unavailable() what is missing"
+                    f"{call} raises {type(error).__name__}: {error}; it must only store, so do the work in select and "
+                    "say in unavailable() what is missing"
                 ) from error
-            stored = getattr(made, name, None)
-            require(
-                hasattr(made, name) and type(stored) is type(value) and stored == value,
-                f"__init__({name}={value!r}) stores {stored!r}; write self.{name} = {name}",
-            )
+            kept = type(stored) is type(value) and stored == value
+            require(kept, f"{call} stores {stored!r}; write self.{name} = {name}")
 
 
 def _values(parameter: Parameter) -> Iterator[Any]:
@@ -55,18 +53,12 @@ def _values(parameter: Parameter) -> Iterator[Any]:
     yield parameter.default
     if parameter.optional:
         yield None
-    if parameter.choices:
-        yield from parameter.choices
-        return
     span = parameter.range
     ends = [end for end in (span.low, span.high) if end is not None] if span else []
-    for kind in parameter.types:
-        if kind is bool:
-            yield from (True, False)
-        elif kind is str:
-            yield "no such value"
-        else:
-            yield from (kind(end) for end in ends or (1, 7))
+    others: dict[type, Sequence[Any]] = {bool: (True, False), str: ("no such value",)}
+    for kind in () if parameter.choices else parameter.types:
+        yield from others.get(kind) or map(kind, ends or (1, 7))
+    yield from parameter.choices or ()
 
 
 @rule(selects=False)

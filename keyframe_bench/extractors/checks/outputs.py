@@ -14,12 +14,14 @@ from ...core.feature import Feature
 from ...core.seeding import rng_for
 from ..base import Extractor, check_result
 from .clips import EXTREME, TYPICAL, AnnotationTrap, ReadColumns, clip_of
-from .rule import only, require, require_budget, results, rule, same, select, some_budgets
+from .rule import cases, only, require, require_budget, results, rule, same, select
+from .training import ready
 
 
-@rule(selects=False, trained=True)
+@rule(selects=False)
 def check_needs_are_features(extractor: Extractor) -> None:
     """``needs`` is a tuple of features, the same every time."""
+    extractor = ready(extractor)
     needs = extractor.needs
     require(
         isinstance(needs, tuple) and all(isinstance(feature, Feature) for feature in needs),
@@ -31,15 +33,12 @@ def check_needs_are_features(extractor: Extractor) -> None:
 @rule()
 def check_reads_declared_needs(extractor: Extractor) -> None:
     """``select`` reads only features that ``needs`` declares."""
-    for k in some_budgets(extractor):
-        clip = clip_of(extractor, TYPICAL[0])
+    for clip, k in cases(extractor):
         columns = ReadColumns(clip.columns)
         with suppress(Exception):  # only a missing feature breaks this rule
             extractor.select(replace(clip, columns=columns), k, rng=rng_for(0, "check"))
-        require(
-            not columns.missing,
-            f"select reads {', '.join(columns.missing[:1])}, which needs does not declare; add that feature to needs",
-        )
+        for missing in columns.missing:
+            raise ContractError(f"select reads {missing}, which needs does not declare; add that feature to needs")
 
 
 @rule()
@@ -47,20 +46,14 @@ def check_returns_keyframes(extractor: Extractor) -> None:
     """``select`` returns KeyFrames: sampled frames in order, each once, with their times; arrays as documented."""
     for clip, _, result in results(extractor):
         n, k = len(clip), len(result.frames)
-        documented: dict[str, tuple[type, tuple[int, ...]]] = {
-            "frames": (np.int64, (k,)),
-            "times": (np.float64, (k,)),
-            "scores": (np.float64, (k,)),
-            "segments": (np.int64, (k, 2)),
-            "frame_scores": (np.float32, (n,)),
-            "thresholds": (np.float32, (n,)),
-        }
+        documented = {"frames": ("int64", [k]), "times": ("float64", [k]), "scores": ("float64", [k])}
+        documented |= {"segments": ("int64", [k, 2])} | dict.fromkeys(("frame_scores", "thresholds"), ("float32", [n]))
         for name, (dtype, shape) in documented.items():
             array = getattr(result, name)
             require(
                 (array is None and name not in ("frames", "times"))
-                or (isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape),
-                f"{name} must be {dtype.__name__} {list(shape)}; return clip.pick(positions, scores=..., segments=...)",
+                or (isinstance(array, np.ndarray) and array.dtype == dtype and list(array.shape) == shape),
+                f"{name} must be {dtype} {shape}; return clip.pick(positions, scores=..., segments=...)",
             )
         check_result(extractor, clip, None, result)
 
@@ -68,20 +61,16 @@ def check_returns_keyframes(extractor: Extractor) -> None:
 @rule(only(lambda e: not e.privileged, "it is privileged: it may see the annotation"))
 def check_reads_no_annotation(extractor: Extractor) -> None:
     """``select`` neither reads the annotation nor depends on whether there is one."""
-    for k in some_budgets(extractor):
-        clip = clip_of(extractor, TYPICAL[0])
+    for clip, k in cases(extractor):
         annotated = select(extractor, replace(clip, annotation=AnnotationTrap()), k)
-        require(
-            same(annotated, select(extractor, clip, k)),
-            "select answers otherwise when the clip has an annotation; ignore it",
-        )
+        plain = select(extractor, clip, k)
+        require(same(annotated, plain), "select answers otherwise when the clip has an annotation; ignore it")
 
 
 @rule()
 def check_clip_unchanged(extractor: Extractor) -> None:
     """``select`` writes into no array of the clip: all methods share it."""
-    for k in some_budgets(extractor):
-        clip = clip_of(extractor, TYPICAL[0])
+    for clip, k in cases(extractor):
         with watched(extractor, clip, own=True):
             select(extractor, clip, k)
 
@@ -139,10 +128,8 @@ def check_segments_cover(extractor: Extractor) -> None:
         said = f"segments {result.segments.tolist()} for k={k} on {clip.video.name}"
         require(start[0] <= clip.ordinals[0] and end[-1] == clip.video.n_frames, f"{said} leave frames out")
         require(np.array_equal(start[1:], end[:-1]), f"{said} overlap or have gaps; begin each where the last ends")
-        require(
-            np.all((start <= result.frames) & (result.frames < end)),
-            f"{said} do not hold their key frames {result.frames.tolist()}",
-        )
+        held = np.all((start <= result.frames) & (result.frames < end))
+        require(held, f"{said} do not hold their key frames {result.frames.tolist()}")
 
 
 @rule()
@@ -152,8 +139,8 @@ def check_json_round_trip(extractor: Extractor) -> None:
         try:
             text = json.dumps(result.to_json(), allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ContractError(
-                f"the result is not JSON ({error}); keep scores finite and costs plain numbers"
-            ) from error
-        read = KeyFrames.from_json(json.loads(text))
-        require(same(result, read), "the result changes when written as JSON and read; make it with clip.pick")
+            raise ContractError(f"the result is not JSON ({error}); keep scores finite, costs plain numbers") from error
+        require(
+            same(result, KeyFrames.from_json(json.loads(text))),
+            "the result changes when written as JSON and read; make it with clip.pick",
+        )

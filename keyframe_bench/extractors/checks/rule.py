@@ -21,18 +21,15 @@ WHY_NOT: dict[str, Callable[[Extractor], str]] = {}  # rule to "why it does not 
 SELECTING: set[str] = set()  # rules that can only be judged where ``select`` works
 
 
-def rule(
-    unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True, trained: bool | None = None
-) -> Callable[[Check], Check]:
+def rule(unless: Callable[[Extractor], str] = lambda _: "", *, selects: bool = True) -> Callable[[Check], Check]:
     """Collect a check under its name without ``check_``; it does not apply where ``unless`` gives a reason.
 
     A check that ``selects`` does not apply to a black box: the clips of the checks are no files. It gets a method that
-    has not learned yet after a training (`ready`), unless ``trained`` says otherwise.
+    has not learned yet after a training (`ready`).
     """
-    trained = selects if trained is None else trained
 
     def why_not(extractor: Extractor) -> str:
-        if selects and opens_file(ready(extractor).needs if trained else extractor.needs):
+        if selects and opens_file(ready(extractor).needs):
             return "it opens the video file itself; the clips of the checks are images in memory"
         return unless(extractor)
 
@@ -40,7 +37,7 @@ def rule(
         @wraps(check)
         def guarded(extractor: Extractor) -> None:
             if not why_not(extractor):
-                check(ready(extractor) if trained else extractor)
+                check(ready(extractor) if selects else extractor)
 
         name = check.__name__.removeprefix("check_")
         CHECKS[name], WHY_NOT[name] = guarded, why_not
@@ -80,12 +77,17 @@ def select(extractor: Extractor, clip: Clip, k: int | None, seed: int = 0) -> Ke
     return result
 
 
+def cases(extractor: Extractor, *kinds: str) -> Iterator[tuple[Clip, int | None]]:
+    """Yield a fresh clip of each of these kinds, by default the first typical one, with each of `some_budgets`."""
+    for kind in kinds or TYPICAL[:1]:
+        for k in some_budgets(extractor):
+            yield clip_of(extractor, kind), k
+
+
 def results(extractor: Extractor, *kinds: str) -> Iterator[tuple[Clip, int | None, KeyFrames]]:
     """Yield clip, budget and result on the clips of these kinds, by default the typical ones."""
-    for kind in kinds or TYPICAL:
-        for k in some_budgets(extractor):
-            clip = clip_of(extractor, kind)
-            yield clip, k, select(extractor, clip, k)
+    for clip, k in cases(extractor, *(kinds or TYPICAL)):
+        yield clip, k, select(extractor, clip, k)
 
 
 def require_budget(extractor: Extractor, clip: Clip, k: int | None) -> None:

@@ -6,10 +6,10 @@ import atexit
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from ...core.checkpoint import Checkpoint
 from ...core.clip import Clip, watched
@@ -23,30 +23,31 @@ from .clips import TYPICAL, ReadColumns, clip_with
 _ONE_EPOCH = {"epochs": 1, "threads": 1, "precision": "fp32"}
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """What a training on the first typical clip, with the second for validation, came to.
 
     Attributes
     ----------
-    missing : tuple of str
+    missing : list of str
         Keys of features that were read and not declared.
-    error : ContractError or None
-        What `fit` raised, or what is wrong with what it returned.
-    best : Checkpoint or None
+    result : Checkpoint or ContractError
+        The best checkpoint; or what `fit` raised, or what is wrong with what it returned.
     """
 
-    missing: tuple[str, ...]
-    error: ContractError | None
-    best: Checkpoint | None
+    missing: list[str]
+    result: Checkpoint | ContractError
+
+    @property
+    def error(self) -> ContractError | None:
+        """Why there is no checkpoint."""
+        return self.result if isinstance(self.result, ContractError) else None
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The best checkpoint; raises `error` where there is none."""
-        if self.best is None:
-            assert self.error is not None
-            raise self.error
-        return self.best
+        if isinstance(self.result, ContractError):
+            raise self.result
+        return self.result
 
 
 def tiny_options(method: Trainable) -> TrainerOptions:
@@ -69,21 +70,18 @@ def trial(method: Trainable, *, seed: int = 0, again: int = 0) -> Trial:
 @lru_cache(maxsize=64)
 def _trial(cls: type[Trainable], params: str, seed: int, again: int) -> Trial:  # noqa: ARG001 - it makes another one
     method = cls(**json.loads(params))
-    clips = trial_clips(method)
-    columns = [ReadColumns(clip.columns) for clip in clips]
-    train, validation = (replace(clip, columns=read) for clip, read in zip(clips, columns, strict=True))
-    best: Checkpoint | None = None
-    problem: ContractError | None = None
+    clips = [replace(clip, columns=ReadColumns(clip.columns)) for clip in trial_clips(method)]
+    result: Checkpoint | ContractError
     try:
-        with watched(method, train, own=True), watched(method, validation, own=True):
-            best, _ = fit_in_memory(method, [train], [validation], _folder(), tiny_options(method).params, seed)
+        with watched(method, clips[0], own=True), watched(method, clips[1], own=True):
+            result, _ = fit_in_memory(method, clips[:1], clips[1:], _folder(), tiny_options(method).params, seed)
     except UnavailableError:
         raise
     except ContractError as error:
-        best, problem = None, error
+        result = error
     except Exception as error:  # noqa: BLE001 - whatever the class raises is what the checks tell
-        problem = ContractError(f"fit raises {type(error).__name__}: {error} (the clips of the checks, seed {seed})")
-    return Trial(tuple(key for read in columns for key in read.missing), problem, best)
+        result = ContractError(f"fit raises {type(error).__name__}: {error} (the clips of the checks, seed {seed})")
+    return Trial([key for clip in clips for key in cast(ReadColumns, clip.columns).missing], result)
 
 
 @lru_cache(maxsize=1)

@@ -19,8 +19,7 @@ from ..core.files import make_folder, one_line, write_atomic
 from ..core.registry import parameters_of
 from ..extractors.base import Extractor
 from ..report.tables import RenderedTable, rendered
-from ..tables.experiment import Experiment
-from ..tables.export import exported, numbers_of
+from ..tables.experiment import Experiment, exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
 from .commands import Arguments, path_text
 from .compose import configured, named, one_value

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..tables.format import shown
-from ..tables.rank import BASELINE
+from ..tables.ranking import BASELINE
 from ..tables.spec import ColumnSpec, Comparison, Discriminability, Row, Table, Value
 
 _MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.files import visible
-from ..tables.build import comparison, latest
+from ..tables.build import comparison
+from ..tables.caveats import coverage_sentence
 from ..tables.format import shown
-from ..tables.load import cells_frame, load_run, read_cells, read_text
+from ..tables.load import cells_frame, latest, load_run, read_cells, read_text
 from ..tables.spec import Row
-from ..tables.summary import coverage_sentence
 from .grid import bodies, doubts, interval, place_text
 from .health import health_rows
 from .quality import quality

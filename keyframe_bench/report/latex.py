@@ -10,7 +10,7 @@ from ..tables.build import natural
 from ..tables.caveats import unlike_asked
 from ..tables.format import Number, numbers, one_line, own_n
 from ..tables.paper import PaperTable
-from ..tables.rank import by_place
+from ..tables.ranking import by_place
 from ..tables.spec import ColumnSpec, Row, Table
 from .paper import CLAIMS, cells_of_claims, cells_of_rows
 

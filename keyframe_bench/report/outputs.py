@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..core.files import locked, write_atomic
 from ..tables.build import comparison, narrowed
+from ..tables.caveats import coverage_sentence
 from ..tables.load import load_results, load_run
-from ..tables.significance import comparisons_frame
+from ..tables.ranking import comparisons_frame
 from ..tables.spec import Table
-from ..tables.summary import coverage_sentence
 from .bibliography import bibliography
 from .html import render_report
 from .latex import to_latex

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..tables.format import shown
+from ..tables.quality import BudgetCurves, Point, Tradeoff
 from ..tables.spec import ColumnSpec
-from ..tables.tradeoff import BudgetCurves, Point, Tradeoff
 from .grid import interval
 from .layout import place_labels, spread
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..tables.failure_cases import FailureCase, failure_cases
 from ..tables.format import shown
-from ..tables.rank import by_place
+from ..tables.quality import FailureCase, budget_curves, failure_cases, row_names, tradeoffs
+from ..tables.ranking import by_place
 from ..tables.spec import ColumnSpec, Role, Table
-from ..tables.tradeoff import budget_curves, row_names, tradeoffs
 from .plots import Plot, budget_plot, cost_plot
 from .view import VideoView
 

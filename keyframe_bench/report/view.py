@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..core.cells import read_video_record, thumbnails_folder
 from ..core.files import read_file
-from ..tables.build import per_video
 from ..tables.format import clock, shown
+from ..tables.load import per_video
 from ..tables.spec import Row, Table
 from ..video.health import Health
 from .layout import MAX_ON_AXIS, axis, curve, percent, place

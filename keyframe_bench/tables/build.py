@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.cells import HUMAN
-from .discriminability import discriminability, normalise_rows
-from .format import shown
-from .learned import seen_text
+from .load import latest, per_video
 from .notes import notes_for
-from .rank import best_row, by_place, candidates, column_scale, with_all_videos
-from .significance import PerVideo, compare_rows
+from .ranking import PerVideo, compare_rows, discriminability, mark_best, normalise_rows
 from .spec import ColumnSpec, Role, Row, Table, Value
 from .stats import bootstrap_interval
 
@@ -65,7 +62,7 @@ def comparison(
     rows.sort(key=_position)
     used = tuple(s for s in specs if any(s.name in row.values for row in rows))
     ranked = [column for column in used if column.is_ranked]
-    _mark_best(rows, ranked)
+    mark_best(rows, ranked)
     normalise_rows(rows, ranked, numbers)
     table = Table(
         title or _title(rows),
@@ -90,24 +87,6 @@ def narrowed(table: Table, names: Sequence[str], results: pd.DataFrame) -> Table
     told = tuple(one for one in table.discriminability if one.column in names)
     small = replace(table, columns=chosen, comparisons=compared, discriminability=told)
     return replace(small, notes=notes_for(small, latest(results)))
-
-
-def latest(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells without repetitions: of one group, video, seed and training the one finished last."""
-    ordered = results.sort_values("finished", kind="stable")
-    return ordered.drop_duplicates(["group", "video", "seed", "fold", "training_seed"], keep="last").sort_index()
-
-
-def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
-    """Return the mean of number ``name`` over seeds and copies of each video by (group, video_id), where there is one.
-
-    A metric's number comes first; without one, the cost of that name (``decode_s`` ...).
-    """
-    source = f"metric.{name}" if f"metric.{name}" in cells else f"cost.{name}"
-    ok = cells[cells["status"] == "ok"]
-    if source not in ok:
-        ok = ok.assign(**{source: float("nan")})
-    return ok.groupby(["group", "video_id"], sort=False)[source].mean().dropna()
 
 
 def _by_group(series: pd.Series[float]) -> dict[str, NDArray[np.float64]]:
@@ -138,7 +117,8 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
     first = part.iloc[-1]
     extractor = str(first["extractor"])
     hidden = shared[extractor]
-    params = [f"{n}={_plain(v)}" for n, v in sorted(_setting(first).items()) if n not in hidden]
+    settings = [(n, v) for n, v in sorted(_setting(first).items()) if n not in hidden]
+    params = [f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in settings]
     if _VERSION not in hidden:
         params.append(f"version={first['version']}")
     videos = {str(status): int(cells["video_id"].nunique()) for status, cells in part.groupby("status")}
@@ -161,7 +141,7 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
         n_videos=videos.get("ok", 0),
         n_failed=videos.get("failed", 0),
         n_skipped=videos.get("skipped", 0),
-        seen=seen_text(part),
+        seen=_seen(part),
         n_seeds=max(int(part[name].nunique()) for name in ("seed", "training_seed")),
         draws=int(part["draws"].max()),
         values=values,
@@ -170,6 +150,15 @@ def _row(group: str, part: pd.DataFrame, numbers: PerVideo, shared: Mapping[str,
         n_returned=float(returned),
         n_asked=float(asked),
     )
+
+
+def _seen(part: pd.DataFrame) -> str:
+    """Return what the label of a row must say of videos that training looked at."""
+    n_seen = int(part.loc[part["trained_on_this_video"].eq(True), "video_id"].nunique())
+    n = int(part["video_id"].nunique())
+    if n_seen == 0:
+        return ""
+    return "trained on these videos" if n_seen == n else f"trained on {n_seen} of these {n} videos"
 
 
 def _reasons(part: pd.DataFrame, name: str) -> dict[str, int]:
@@ -186,10 +175,6 @@ def _value(per_video: NDArray[np.float64]) -> Value:
     return Value(float(videos.mean()), float(videos.std(ddof=1)), len(videos), low=low, high=high)
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def _position(row: Row) -> tuple[Any, ...]:
     parts = (row.extractor, row.params, row.note, row.budget, row.sampling)
     return (row.dataset, _ORDER[row.role], *map(natural, parts))
@@ -199,20 +184,6 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
     """Sort key under which k=8 comes before k=15."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
     return tuple((0, float(p), "") if i % 2 else (1, 0.0, p) for i, p in enumerate(parts))
-
-
-def _mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> None:
-    for column in columns:
-        scale = column_scale(rows, column)
-        for of_place in by_place(rows).values():
-            ranked = with_all_videos(candidates(of_place, column), column)
-            top = best_row(ranked, column)
-            if top is None or len(ranked) < 2:
-                continue
-            best = shown(top.values[column.name].mean, scale)
-            for row in ranked:
-                value = row.values[column.name]
-                row.values[column.name] = replace(value, best=shown(value.mean, scale) == best)
 
 
 def _title(rows: Sequence[Row]) -> str:

@@ -1,13 +1,15 @@
-"""What cells say about their numbers: fallbacks, shortfalls, copies of a file, and a metric that measures K only."""
+"""What cells say about their numbers: which videos and trainings, copies, fallbacks, a metric that measures K only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..core.cells import HUMAN
 from .format import one_line
-from .rank import by_place
+from .load import per_video
+from .ranking import by_place
 from .spec import Row, Table
 
 if TYPE_CHECKING:
@@ -20,12 +22,18 @@ NOTED = (EMPTY_USERS, BOUND)
 _BOUNDED = ("cus_f", "f1_1s")  # F of one-to-one matchings with users: one bound
 _REACHED = 0.99  # random is a mean of draws: within 1 % of the bound is on it
 _LISTED = 8
+ENOUGH_SEEDS = 3  # below, nobody knows how much the seed of a training matters
+_CHOSEN = {
+    "best_val": "the epoch with the lowest validation loss",
+    "last": "the last epoch",
+    "only": "training has no epochs to choose from",
+}
 
 
-def listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str], limit: int = _LISTED) -> str:
     """Return the first of ``parts`` with commas, and how many more there are."""
-    more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
-    return ", ".join(map(one_line, parts[:_LISTED])) + more
+    more = f" and {len(parts) - limit} more" if len(parts) > limit else ""
+    return ", ".join(map(one_line, parts[:limit])) + more
 
 
 def unlike_asked(table: Table) -> list[str]:
@@ -70,8 +78,6 @@ def empty_users(cells: pd.DataFrame) -> list[str]:
 
 def bounds_reached(table: Table, cells: pd.DataFrame) -> list[str]:
     """Say on which videos random choice reaches the largest F that its number of key frames allows."""
-    from .build import per_video
-
     if f"metric.{BOUND}" not in cells:
         return []
     bound, notes = per_video(cells, BOUND), []
@@ -97,3 +103,87 @@ def _reached(column: str, where: str, rows: Iterable[Row], reached: dict[str, se
         f"{column}{where}: random reaches the bound 2 min(K, U) / (K + U) on {len(videos)} of {n} "
         f"video{'s' * (n != 1)}, where it measures K only; rows that reach it: {listed(ties)}"
     ]
+
+
+def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: int = 10) -> str:
+    """Say how many videos were scored and why the others were not.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Of `load_results`.
+    run : mapping
+        Of `load_run`: ``n_videos`` (all that were found) and ``skipped`` (video and reason).
+    limit : int
+        Names listed before "and N more".
+
+    Returns
+    -------
+    str
+        ``scored 48 of 50 videos; 2 skipped: a.mp4 (truncated), b.mp4 (no video stream)``.
+    """
+    scored = set(results.loc[results["status"] == "ok", "video"])
+    skipped = {str(s.get("video", "")): one_line(s.get("reason", "")) for s in run.get("skipped") or ()}
+    lost = results[~results["video"].isin(scored) & ~results["video"].isin(list(skipped))]
+    failed: dict[str, str] = {}
+    facts = ["status", "video", "error_type", "error_message"]
+    for status, video, *why in lost[facts].itertuples(index=False):
+        (skipped if status == "skipped" else failed).setdefault(str(video), one_line(": ".join(filter(None, why))))
+    total = max(int(run.get("n_videos") or 0), len(scored) + len(failed) + len(skipped))
+    parts = [f"scored {len(scored)} of {total} video{'s' if total != 1 else ''}"]
+    parts += [_reasons(what, names, limit) for what, names in (("skipped", skipped), ("failed", failed)) if names]
+    open_ = total - len(scored) - len(skipped) - len(failed)
+    if open_ > 0:
+        parts.append(f"{open_} not run yet")
+    return "; ".join(parts)
+
+
+def trainings_sentence(results: pd.DataFrame) -> str:
+    """Say how many trainings the numbers come from, and which failed and why: ``12 trainings; 1 failed: mix, seed 2``.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Of `load_results`; of the kind ``training``.
+    """
+    runs = [json.loads(text).get("run", "") for text in results["params"]]  # key frames name the run they are of
+    n = len(set(zip(runs, results["seed"], strict=True)))
+    failed: dict[str, str] = {}
+    facts = ["label", "seed", "error_type", "error_message"]
+    for label, seed, *why in results.loc[results["status"] == "failed", facts].itertuples(index=False):
+        failed.setdefault(f"{label}, seed {seed}", ": ".join(filter(None, why)))
+    parts = [f"{n} training{'s' if n != 1 else ''}"]
+    return "; ".join([*parts, *([_reasons("failed", failed)] if failed else [])])
+
+
+def _reasons(what: str, names: Mapping[str, str], limit: int = 10) -> str:
+    return f"{len(names)} {what}: {listed([f'{n} ({why})' if why else n for n, why in names.items()], limit)}"
+
+
+def training_notes(cells: pd.DataFrame) -> list[str]:
+    """Return for every method that learned on which split, with how many seeds, and how checkpoints were chosen."""
+    notes: dict[str, list[str]] = {}
+    for _, part in cells[cells["chosen"] != ""].groupby("group", sort=False):
+        first = part.iloc[-1]
+        notes.setdefault(_said(part), []).append(str(first["extractor"]))
+    return [f"{', '.join(dict.fromkeys(names))}: {said}" for said, names in notes.items()]
+
+
+def _said(part: pd.DataFrame) -> str:
+    first = part.iloc[-1]
+    if first["inner"]:  # by the run itself
+        n = int(part["fold"].nunique())
+        where = f"trained on the training part of split {first['split']}" + (f", each of {n} folds" if n > 1 else "")
+    else:
+        code = ", by other code of this plug-in than it has now" if first["edited"] else ""
+        where = f"a given checkpoint, trained on {first['learned_from'] or 'other data'}{code}, split {first['split']}"
+    chosen = _CHOSEN.get(first["chosen"], str(first["chosen"]))
+    if first["inner"] and first["chosen"] == "best_val":
+        chosen += f" on an inner part of the training videos ({first['inner']})"
+    seeds = sorted(part["training_seed"].dropna().astype(int).unique())
+    if not seeds:
+        return f"{where}; {chosen}; every seed trains alike"
+    few = ""
+    if len(seeds) < ENOUGH_SEEDS:
+        few = f" (fewer than {ENOUGH_SEEDS}: how much the seed matters is not known)"
+    return f"{where}; {chosen}; {len(seeds)} training seed{'s' * (len(seeds) > 1)}{few}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,16 +182,14 @@ def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
     a, b = (_object(cell, "keyframes") for cell in (first, second))
     if (a.get("frames") or []) != (b.get("frames") or []):
         return False
-    if _is_exported(first, second):
-        return True
     times = a.get("times") or [], b.get("times") or []
-    if times[0] == times[1]:
+    if _is_exported(first, second) or times[0] == times[1]:
         return True
     return len(times[0]) == len(times[1]) and all(abs(s - t) <= tolerance for s, t in zip(*times, strict=True))
 
 
 def _is_exported(first: Record, second: Record) -> bool:
-    """Say whether one of the cells is a small one (`tables.export`): without times, with some numbers of six digits."""
+    """Say whether one of the cells is a small one (of `exported`): without times, with some numbers of six digits."""
     return bool(first.get("exported") or second.get("exported"))
 
 
@@ -236,25 +234,19 @@ def _shifts(first: Record, second: Record, costs: Collection[str]) -> dict[str, 
 def _versions(common: Iterable[tuple[Record, Record]]) -> list[VersionChange]:
     found: Counter[tuple[str, str, str]] = Counter()
     for a, b in common:
-        first, second = dict(_facts(a)), dict(_facts(b))
-        for name in {**first, **second}:
-            values = first.get(name, "none"), second.get(name, "none")
-            if values[0] != values[1]:
-                found[(name, *values)] += 1
+        first, second = _facts(a), _facts(b)
+        values = ((name, first.get(name, "none"), second.get(name, "none")) for name in first | second)
+        found.update(one for one in values if one[1] != one[2])
     return [VersionChange(*change, n_cells=count) for change, count in sorted(found.items())]
 
 
-def _facts(cell: Record) -> Iterator[tuple[str, str]]:
-    """Yield what a result depends on, by name."""
-    extractor = cell["extractor"]
-    for package, version in _object(cell, "versions").items():
-        yield package, str(version)
-    for metric, version in _object(cell, "metric_versions").items():
-        yield f"metric {metric}", str(version)
-    for name in ("version", "source", "label", "draws"):
-        yield f"{name} of {extractor}", str(cell.get(name) or "none")
-    features = cell.get("features")
-    yield f"features of {extractor}", ", ".join(map(str, features)) if features else "none"
-    for name in ("video_sha256", "annotation"):
-        yield f"{name} of {cell['video']}", str(cell.get(name) or "none")
-    yield "pass_version", str(cell.get("pass_version") or "none")
+def _facts(cell: Record) -> dict[str, str]:
+    """Return what a result depends on, by name."""
+    extractor, features = cell["extractor"], cell.get("features") or ()
+    versions = _object(cell, "versions") | {
+        f"metric {name}": version for name, version in _object(cell, "metric_versions").items()
+    }
+    named = {f"{name} of {extractor}": cell.get(name) for name in ("version", "source", "label", "draws")}
+    named |= {f"{name} of {cell['video']}": cell.get(name) for name in ("video_sha256", "annotation")}
+    named |= {f"features of {extractor}": ", ".join(map(str, features)), "pass_version": cell.get("pass_version")}
+    return {name: str(one) for name, one in versions.items()} | {name: str(v or "none") for name, v in named.items()}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..core.cells import parse_cell
 from ..core.errors import UsageError
 from ..core.files import canonical_json, parse_json, read_file
-from .learned import training_facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +83,24 @@ def cells_frame(cells: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
+def latest(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells without repetitions: of one group, video, seed and training the one finished last."""
+    ordered = results.sort_values("finished", kind="stable")
+    return ordered.drop_duplicates(["group", "video", "seed", "fold", "training_seed"], keep="last").sort_index()
+
+
+def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
+    """Return the mean of number ``name`` over seeds and copies of each video by (group, video_id), where there is one.
+
+    A metric's number comes first; without one, the cost of that name (``decode_s`` ...).
+    """
+    source = f"metric.{name}" if f"metric.{name}" in cells else f"cost.{name}"
+    ok = cells[cells["status"] == "ok"]
+    if source not in ok:
+        ok = ok.assign(**{source: float("nan")})
+    return ok.groupby(["group", "video_id"], sort=False)[source].mean().dropna()
+
+
 def load_run(out: str | Path) -> dict[str, Any]:
     """Read ``run.json`` of an output folder; `UsageError` if it is missing or is not a JSON object."""
     return read_object(Path(out) / "run.json")
@@ -127,7 +144,7 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
     flat["error_message"] = str(error.get("message") or error.get("reason") or "")
     if cell.get("part"):  # numbers of a part and of whole videos are never compared
         flat["dataset"] = f"{flat['dataset']}, later part ({flat['split']})"
-    flat |= training_facts(cell)
+    flat |= _training_facts(cell)
     learned = [flat["training"], flat["split"]] if flat["training"] else []
     flat["group"] = canonical_json([*(flat[name] for name in _GROUP), flat["params"], *learned])
     flat["training"] = canonical_json(flat["training"])
@@ -135,6 +152,24 @@ def _flat(cell: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in (numbers or {}).items():
             flat[f"{prefix}.{name}"] = None if value is None else float(value)
     return flat
+
+
+def _training_facts(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a line of `load_results` says of training: `training` (what tells rows apart), ``chosen``, ``inner``.
+
+    Of a method that the run trained, data and the choice of the epoch are the same in all rows, and unknown where its
+    training failed: its options alone tell rows apart.
+    """
+    told = dict(cell.get("training") or {})
+    named = {f"trainer.{name}": value for name, value in (told.pop("options", None) or {}).items()}
+    by_run = cell.get("division") is not None
+    return {
+        "training": named if by_run else named | told,
+        "chosen": str(told.get("chosen") or ""),
+        "inner": str(told.get("inner") or ""),
+        "learned_from": str(told.get("data") or ""),
+        "edited": "code" in told,
+    }
 
 
 def _count_copies_once(lines: Sequence[dict[str, Any]]) -> None:

@@ -137,16 +137,9 @@ def estimate(
         ``empty: true``, nothing.
     where : mapping, optional
         Of the row, merged under the measure's own.
-
-    Raises
-    ------
-    UsageError
-        If the measure has no known kind.
     """
     unit = str(cells["unit"].iloc[0]) if len(cells) else "video"
-    kind = next((k for k in KINDS if k in measure), None)
-    if kind is None:
-        raise UsageError(f"measure {dict(measure)!r} has none of {', '.join(KINDS)}")
+    kind = next(k for k in KINDS if k in measure)
     part = {**(where or {}), **(measure.get("where") or {})}
     what = measure[kind]
     if kind == "empty":

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.cells import HUMAN
 from . import caveats
 from .format import shown
-from .learned import training_notes
-from .rank import BASELINE, COST, FLOOR, Place, by_place, candidates, fewer_key_frames, with_all_videos
-from .significance import without_network
-from .spec import ColumnSpec, Comparison, Table
+from .ranking import (
+    BASELINE,
+    COST,
+    FLOOR,
+    Place,
+    by_place,
+    candidates,
+    fewer_key_frames,
+    with_all_videos,
+    without_network,
+)
+from .spec import ColumnSpec, Comparison, Row, Table
 from .stats import ALPHA, smallest_p
 
 if TYPE_CHECKING:
@@ -22,22 +31,23 @@ FEW_VIDEOS = 10  # below, a percentile bootstrap interval covers clearly less th
 
 def notes_for(table: Table, cells: pd.DataFrame) -> tuple[str, ...]:
     """Return the sentences under a table, from what it holds and from its cells without repetitions."""
+    names, places = {row.extractor for row in table.rows}, by_place(table.rows)
     notes = [*_failures(table), *caveats.copies(cells), *_denominators(table), *caveats.unlike_asked(table)]
     notes += caveats.empty_users(cells)
     if "budget" in table.settings:
         notes.append("best values are marked within one budget")
-    notes += _draws(table)
-    notes += training_notes(cells)
+    notes += [*_draws(table), *caveats.training_notes(cells)]
     notes += list(dict.fromkeys(f"{r.extractor} as it is: {r.known_defects}" for r in table.rows if r.known_defects))
     notes += _fewer(table)
-    if any(row.extractor == "oracle" for row in table.rows):
+    if "oracle" in names:
         notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")
-    if any(row.extractor == HUMAN for row in table.rows):
+    if HUMAN in names:
         notes.append("human: a ceiling of agreement with people (cus, f1); in other columns a method may exceed it")
-    notes += [*_controls_best(table), *_below_random(table), *_networks(table), *caveats.bounds_reached(table, cells)]
-    if table.rows and max(row.n_videos for row in table.rows) == 1:
-        notes.append("one video: differences between rows cannot be told from chance")
-        return tuple(notes)
+    for say in (_controls_best, _below_random, _networks):
+        notes += [note for place, rows in places.items() for note in say(table, table.where(place), rows)]
+    notes += caveats.bounds_reached(table, cells)
+    if table.n_videos == 1:
+        return (*notes, "one video: differences between rows cannot be told from chance")
     return (*notes, *_floor(table), *_significance(table), *_intervals(table))
 
 
@@ -51,56 +61,45 @@ def _draws(table: Table) -> list[str]:
     ]
 
 
-def _controls_best(table: Table) -> list[str]:
+def _controls_best(table: Table, where: str, rows: Sequence[Row]) -> list[str]:
     """Name the columns in which no method is better than a control."""
-    notes = []
-    for place, here in by_place(table.rows).items():
-        found = []
-        for column in table.columns:
-            best = [row for row in here if column.name in row.values and row.values[column.name].best]
-            if controls := dict.fromkeys(row.label for row in best if row.role == "control"):
-                found.append(f"{column.name} ({', '.join(controls)})")
-        if found:
-            notes.append(f"no method beats a control{table.where(place)} in {', '.join(found)}")
-    return notes
+    found = []
+    for name in (column.name for column in table.columns):
+        best = [row for row in rows if name in row.values and row.values[name].best]
+        if controls := dict.fromkeys(row.label for row in best if row.role == "control"):
+            found.append(f"{name} ({', '.join(controls)})")
+    return [f"no method beats a control{where} in {', '.join(found)}"] if found else []
 
 
-def _below_random(table: Table) -> list[str]:
+def _below_random(table: Table, where: str, rows: Sequence[Row]) -> list[str]:
     """Name the methods whose mean is worse than that of random choice, with the columns."""
-    notes = []
-    for place, here in by_place(table.rows).items():
-        worse: dict[str, list[str]] = {}
-        for column in table.ranked_columns:
-            rows = with_all_videos(candidates(here, column), column)
-            floor = [column.sign * row.values[column.name].mean for row in rows if row.extractor == FLOOR]
-            for row in rows:
-                if floor and row.role == "method" and column.sign * row.values[column.name].mean < floor[0]:
-                    worse.setdefault(row.label, []).append(column.name)
-        if worse:
-            listed = "; ".join(f"{label} in {', '.join(columns)}" for label, columns in worse.items())
-            notes.append(f"on average worse than {FLOOR}{table.where(place)}: {listed}")
-    return notes
+    worse: dict[str, list[str]] = {}
+    for column in table.ranked_columns:
+        compared = with_all_videos(candidates(rows, column), column)
+        means = [column.sign * row.values[column.name].mean for row in compared]
+        floor = next((mean for row, mean in zip(compared, means, strict=True) if row.extractor == FLOOR), -math.inf)
+        for row, mean in zip(compared, means, strict=True):
+            if row.role == "method" and mean < floor:
+                worse.setdefault(row.label, []).append(column.name)
+    listed = "; ".join(f"{label} in {', '.join(columns)}" for label, columns in worse.items())
+    return [f"on average worse than {FLOOR}{where}: {listed}"] if worse else []
 
 
-def _networks(table: Table) -> list[str]:
+def _networks(table: Table, where: str, rows: Sequence[Row]) -> list[str]:
     """Say what a method's network adds to the method without it, and what it costs."""
     notes = []
-    for place, here in by_place(table.rows).items():
-        for row in here:
-            rival = without_network(row, here)
-            if rival is None:
-                continue
-            both = [one for one in table.comparisons if (one.group, one.rival_group) == (row.group, rival.group)]
-            found = {one.column: one for one in reversed(both)}.values()  # its own family before that of the best row
-            if not found:
-                continue
-            told = _differences(found) or f"{row.label} differs in no column"
-            if all(one.verdict == "impossible" for one in found):
-                told = f"significance is impossible with n = {max(one.n for one in found)} videos"
-            costs = [r.values[COST].mean for r in (row, rival) if COST in r.values]
-            times = f"; {shown(costs[0] / costs[1], 100)} times the {COST}" if len(costs) == 2 and costs[1] > 0 else ""
-            what = f"what the network adds to {rival.label}{table.where(place)}"
-            notes.append(f"{what} (Wilcoxon, Holm, p < .05): {told}{times}")
+    for row in rows:
+        rival = without_network(row, rows)
+        both = [one for one in table.comparisons if rival and (one.group, one.rival_group) == (row.group, rival.group)]
+        found = {one.column: one for one in reversed(both)}.values()  # its own family before that of the best row
+        if rival is None or not found:
+            continue
+        told = _differences(found) or f"{row.label} differs in no column"
+        if all(one.verdict == "impossible" for one in found):
+            told = f"significance is impossible with n = {max(one.n for one in found)} videos"
+        costs = [r.values[COST].mean for r in (row, rival) if COST in r.values]
+        times = f"; {shown(costs[0] / costs[1], 100)} times the {COST}" if len(costs) == 2 and costs[1] > 0 else ""
+        notes.append(f"what the network adds to {rival.label}{where} (Wilcoxon, Holm, p < .05): {told}{times}")
     return notes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from . import caveats
 from .build import comparison
 from .experiment import Experiment
 from .measure import Estimate, chosen, estimate
-from .summary import coverage_sentence, trainings_sentence
 from .verdict import Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -107,9 +105,9 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
             numbers = tuple(_cell(column, row, where, cells) for column in experiment.columns)
             rows.append(PaperRow(name, numbers, note))
     good = cells[cells["status"] == "ok"]
-    coverage = trainings_sentence if experiment.kind == "training" else functools.partial(coverage_sentence, run=run)
-    facts = [coverage(cells)]
-    if experiment.kind == "comparison" and experiment.rows and not experiment.records:  # a plain one has them as notes
+    trains = experiment.kind == "training"
+    facts = [caveats.trainings_sentence(cells) if trains else caveats.coverage_sentence(cells, run)]
+    if not trains and experiment.rows and not experiment.records:  # a plain one has them as notes
         facts += [*caveats.copies(good), *caveats.unlike_asked(comparison(good, {})), *caveats.empty_users(good)]
     references = [experiment.source, *sorted(set(good["reference"]) - {"none", ""})]
     return PaperTable(

@@ -122,8 +122,6 @@ def differences(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
     digits of the largest number.
     """
     a, b = _values(first), _values(second)
-    if a.shape != b.shape:
-        raise ValueError(f"paired values must be equally many: {len(a)} and {len(b)}")
     largest = float(max(np.abs(a).max(), np.abs(b).max()))
     if largest == 0:
         return a - b

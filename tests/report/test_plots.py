@@ -5,8 +5,8 @@ import pytest
 
 from keyframe_bench.report.layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, spread
 from keyframe_bench.report.plots import BOTTOM, LEFT, RIGHT, TOP, budget_plot, cost_plot
+from keyframe_bench.tables.quality import BudgetCurves, Point, Tradeoff
 from keyframe_bench.tables.spec import ColumnSpec
-from keyframe_bench.tables.tradeoff import BudgetCurves, Point, Tradeoff
 
 F1, COST = ColumnSpec("f1", "higher"), ColumnSpec("total_s", "lower", "s")
 

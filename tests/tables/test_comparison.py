@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.tables import ColumnSpec, comparison, coverage_sentence, load_results, load_run
+from keyframe_bench.tables import ColumnSpec, coverage_sentence, load_results, load_run
 
-FAILED = {"status": "failed", "error": {"type": "ValueError", "message": "too\nshort"}}
+from .conftest import COLUMNS, FAILED, cell, cells_of, frame, notes, table_of, values_of
 
 
-def test_one_line_a_cell_with_numbers_and_facts(write, cell):
+def test_one_line_a_cell_with_numbers_and_facts(write):
     good = cell("uniform", metrics={"cus_a": 0.5, "cus_e": None})
     older = cell("uniform", metrics={"cus_a": 0.1})
-    frame = load_results(write(older, good, cell("vsumm", **FAILED)).parent)  # of one key the last line counts
-    assert list(frame["extractor"]) == ["uniform", "vsumm"]
-    assert (frame["metric.cus_a"][0], frame["cost.select_s"][0], frame["n_keyframes"][0]) == (0.5, 0.5, 2)
-    assert math.isnan(frame["metric.cus_e"][0])
-    assert (frame["error_type"][1], frame["error_message"][1]) == ("ValueError", "too\nshort")
+    found = load_results(write(older, good, cell("vsumm", **FAILED)).parent)  # of one key the last line counts
+    assert list(found["extractor"]) == ["uniform", "vsumm"]
+    assert (found["metric.cus_a"][0], found["cost.select_s"][0], found["n_keyframes"][0]) == (0.5, 0.5, 2)
+    assert math.isnan(found["metric.cus_e"][0])
+    assert (found["error_type"][1], found["error_message"][1]) == ("ValueError", "too\nshort")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_one_line_a_cell_with_numbers_and_facts(write, cell):
         ('{"format":"other@2","key":"x","status":"ok","extractor":"u","video":"v"}', "cell@1"),
     ],
 )
-def test_a_malformed_line_is_named(write, cell, line, word):
+def test_a_malformed_line_is_named(write, line, word):
     file = write(cell("uniform"))
     file.write_text(file.read_text() + line + "\n")
     with pytest.raises(UsageError, match="line 2 of") as caught:
@@ -44,7 +44,7 @@ def test_a_malformed_line_is_named(write, cell, line, word):
     assert word in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_missing_and_empty_files(tmp_path, columns):
+def test_missing_and_empty_files(tmp_path):
     with pytest.raises(UsageError, match=r"results\.jsonl"):
         load_results(tmp_path)
     (tmp_path / "run.json").write_text("[]")
@@ -52,41 +52,31 @@ def test_missing_and_empty_files(tmp_path, columns):
         load_run(tmp_path)
     (tmp_path / "results.jsonl").write_text("")
     assert "extractor" in load_results(tmp_path)
-    table = comparison(load_results(tmp_path), columns)
+    table = table_of()
     assert (table.rows, table.columns, len(table.frame)) == ((), (), 0)
 
 
-def test_seeds_are_averaged_within_a_video_before_videos(table_of, cell):
+def test_seeds_are_averaged_within_a_video_and_every_mean_has_its_own_denominator():
     # video a has three seeds, b one: (mean(0.1, 0.2, 0.3) + 0.8) / 2, not (0.1 + 0.2 + 0.3 + 0.8) / 4
     cells = [cell("vsumm", seed=s, metrics={"cus_a": v}) for s, v in enumerate((0.1, 0.2, 0.3))]
-    row = table_of(*cells, cell("vsumm", "b", metrics={"cus_a": 0.8})).rows[0]
-    value = row.values["cus_a"]
-    assert (value.mean, value.std) == pytest.approx((0.5, statistics.stdev([0.2, 0.8])))
-    assert (value.n, row.n_videos, row.n_seeds) == (2, 2, 3)
-
-
-def test_every_mean_has_its_own_denominator(table_of, cell):
-    table = table_of(
-        cell("vsumm", "a", metrics={"cus_a": 0.4, "total_s": 1.0}),
-        cell("vsumm", "b", metrics={"cus_a": None, "total_s": 3.0}),
-        cell("vsumm", "c", **FAILED),
-    )
-    row = table.rows[0]
-    assert (row.values["cus_a"].n, row.values["cus_a"].std) == (1, None)
-    assert (row.values["total_s"].n, row.values["total_s"].mean) == (2, 2.0)
-    assert (row.n_videos, row.n_failed) == (2, 1)
+    cells += [cell("vsumm", "b", metrics={"cus_a": 0.8, "total_s": 3.0}), cell("vsumm", "c", **FAILED)]
+    table = table_of(*cells)
+    (row,) = table.rows
+    quality, seconds = row.values["cus_a"], row.values["total_s"]
+    assert (quality.mean, quality.std) == pytest.approx((0.5, statistics.stdev([0.2, 0.8])))
+    assert (quality.n, seconds.n, seconds.mean, seconds.std) == (2, 1, 3.0, None)
+    assert (row.n_videos, row.n_failed, row.n_seeds) == (2, 1, 3)
     assert "vsumm failed on 1 video" in table.notes
 
 
-def test_controls_first_ceilings_last_the_rest_by_name(table_of, cells_of):
-    names = ["vsumm", "oracle", "uniform", "human", "coded_frames", "random"]
-    table = table_of(*cells_of({name: [0.5] for name in names}))
+def test_controls_first_ceilings_last_the_rest_by_name():
+    table = values_of({name: [0.5] for name in ["vsumm", "oracle", "uniform", "human", "coded_frames", "random"]})
     assert [row.extractor for row in table.rows] == ["random", "uniform", "coded_frames", "vsumm", "human", "oracle"]
     assert [row.role for row in table.rows] == ["control"] * 2 + ["method"] * 2 + ["ceiling"] * 2
-    assert any(note.startswith("one video") for note in table.notes)
+    assert notes(table, "one video")
 
 
-def test_rows_split_by_what_differs_and_name_only_that(table_of, cell):
+def test_rows_split_by_what_differs_and_name_only_that():
     table = table_of(
         cell("pixel", params={"t": 15, "mode": "mean"}, metrics={"cus_a": 0.5}),
         cell("pixel", params={"t": 8, "mode": "mean"}, metrics={"cus_a": 0.6}),
@@ -102,61 +92,54 @@ def test_rows_split_by_what_differs_and_name_only_that(table_of, cell):
 
 
 def _best(table, column="cus_a"):
-    return [row.label for row in table.rows if row.values[column].best]
+    return [(row.label, row.budget) for row in table.rows if row.values[column].best]
 
 
-def test_best_ties_ceilings_costs_and_facts(table_of, cell, columns):
+def test_best_ties_ceilings_costs_and_facts():
     numbers = {"uniform": (0.7001, 2.0), "vsumm": (0.7, 1.0), "pixel": (0.2, 3.0), "oracle": (0.9, 0.1)}
-    cells = [cell(name, metrics={"cus_a": a, "total_s": s}) for name, (a, s) in numbers.items()]
-    table = table_of(*cells)
-    assert _best(table) == ["uniform", "vsumm"] and not _best(table, "total_s")  # one run's seconds are not ranked
-    columns["cus_a"]["direction"] = "none"
+    table = table_of(*(cell(name, metrics={"cus_a": a, "total_s": s}) for name, (a, s) in numbers.items()))
+    assert _best(table) == [("uniform", "10"), ("vsumm", "10")]
+    assert not _best(table, "total_s")  # one run's seconds are not ranked
     cells = [cell(name, metrics={"cus_a": 0.4, "shot_recall": None, "cus_p": 1.0}) for name in ("x", "y")]
-    table = table_of(*cells)
+    table = table_of(*cells, **(COLUMNS | {"cus_a": {"direction": "none"}}))
     assert [column.name for column in table.columns] == ["cus_a"]  # no shots, cus_p is no headline, no total_s
     assert not _best(table)
     with pytest.raises(UsageError, match="sideways"):
         table_of(*cells, cus_a={"direction": "sideways"})
 
 
-def test_a_row_over_fewer_videos_is_not_ranked_and_said_so(table_of, cells_of):
-    table = table_of(*cells_of({"uniform": [0.3, 0.3], "pixel": [0.2, 0.2], "vsumm": [0.9, None]}))
-    assert _best(table) == ["uniform"]
-    assert any(note.startswith("vsumm covers fewer videos") for note in table.notes)
-
-
-def test_best_is_within_one_budget(table_of, cells_of):
+def test_best_is_within_one_budget_and_over_all_videos():
+    table = values_of({"uniform": [0.3, 0.3], "pixel": [0.2, 0.2], "vsumm": [0.9, None]})
+    assert _best(table) == [("uniform", "10")] and notes(table, "vsumm covers fewer videos")
     eight, fifteen = {"uniform": [0.3], "vsumm": [0.4]}, {"uniform": [0.6], "vsumm": [0.5]}
     table = table_of(*cells_of(eight, budget="8"), *cells_of(fifteen, budget="15"))
-    assert {(r.label, r.budget) for r in table.rows if r.values["cus_a"].best} == {("vsumm", "8"), ("uniform", "15")}
+    assert _best(table) == [("uniform", "15"), ("vsumm", "8")]
 
 
-def test_a_cell_computed_twice_counts_once_the_newer(table_of, cell):
+def test_a_cell_computed_twice_counts_once_the_newer():
     new = cell("vsumm", revision="r2", finished="2026-02-02", metrics={"cus_a": 0.8})
     assert table_of(new, cell("vsumm", metrics={"cus_a": 0.2})).rows[0].values["cus_a"].mean == 0.8
 
 
-def test_cost_stands_in_for_a_column_no_metric_gives(table_of, cell):
+def test_cost_stands_in_for_a_column_no_metric_gives():
     table = table_of(cell("vsumm"), select_s=ColumnSpec("select_s", "lower", "s"))
     assert table.rows[0].values["select_s"].mean == 0.5
 
 
-def test_frame_and_csv_hold_the_rows_and_no_value_is_empty(table_of, cell, tmp_path):
+def test_frame_and_csv_hold_the_rows_and_no_value_is_empty(tmp_path):
     one, other = cell("uniform", metrics={"cus_a": 1 / 3}), cell("vsumm", params={"p": 'x,"y'}, metrics={"total_s": 2})
     table = table_of(one, other)
-    frame = table.frame
-    assert frame.loc[0, "cus_a"] == 1 / 3
-    assert math.isnan(frame.loc[1, "cus_a"]) and frame.loc[1, "cus_a_n"] == 0
+    assert table.frame.loc[0, "cus_a"] == 1 / 3
+    assert math.isnan(table.frame.loc[1, "cus_a"]) and table.frame.loc[1, "cus_a_n"] == 0
     (tmp_path / "t.csv").write_text(table.to_csv())
     back = pd.read_csv(tmp_path / "t.csv", keep_default_na=False, na_values=[""])
     assert back.loc[0, "cus_a"] == pytest.approx(1 / 3, abs=1e-15)
     assert "nan" not in table.to_csv().lower()
 
 
-def test_sentence_counts_scored_skipped_and_failed(write, cell):
+def test_sentence_counts_scored_skipped_and_failed():
     skipped = {"status": "skipped", "error": {"type": "VideoError", "message": "x"}}
-    cells = [cell("uniform", "a.mp4"), cell("uniform", "b.mp4", **FAILED), cell("uniform", "c.mp4", **skipped)]
-    results = load_results(write(*cells))
+    results = frame(cell("u", "a.mp4"), cell("u", "b.mp4", **FAILED), cell("u", "c.mp4", **skipped))
     run = {"n_videos": 4, "skipped": [{"video": "c.mp4", "reason": "truncated"}, {"video": "d\x1b.mp4", "reason": ""}]}
     assert coverage_sentence(results, run) == (
         "scored 1 of 4 videos; 2 skipped: c.mp4 (truncated), d\\x1b.mp4; 1 failed: b.mp4 (ValueError: too short)"

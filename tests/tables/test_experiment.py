@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 
 import keyframe_bench.experiments.chen2021.figures  # noqa: F401 - registers
 import pytest
@@ -102,20 +101,38 @@ def test_every_form_of_the_grammar_is_read():
     assert parse_experiment("mine", changed("figure", {**PICTURES, "number": 4}, TRAININGS)).figure["number"] == 4
 
 
-@pytest.mark.parametrize("data", [None, [], "title: t", 3])
-def test_a_file_that_is_no_mapping_is_refused(data):
-    with pytest.raises(UsageError, match=r"table mine: .* is not a mapping of fields such as title"):
-        parse_experiment("mine", data)
+def places(part, at=()):
+    """Every place in a file, such as ``rows.0.where``."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        yield ".".join(map(str, (*at, key)))
+        yield from places(value, (*at, key))
+
+
+def refused(place, value, good=GOOD):
+    """The sentence, which names the last word of the place."""
+    with pytest.raises(UsageError, match=r"^table mine: .") as error:
+        parse_experiment("mine", changed(place, value, good) if place else value)
+    sentence = str(error.value)
+    name = ["", *(word for word in place.split(".") if not word.isdecimal())][-1].removesuffix("s")
+    assert name in sentence and "\n" not in sentence, (place, value, sentence)
+    return sentence
+
+
+@pytest.mark.parametrize("good", [GOOD, TRAININGS], ids=["comparison", "training"])
+def test_what_no_field_can_hold_is_refused_everywhere(good):
+    for value in (None, [], "title: t", 3):
+        assert "is not a mapping of fields such as title" in refused("", value)
+    for place in places(yaml.safe_load(good)):
+        if place != "kind":  # which decides what the other fields are
+            refused(place, {"zzz": [{}]}, good)
 
 
 # By place: values, each of which is refused with a sentence that has the last word of the place.
 MISTAKES = {
     "colums": [[]],
     "title": [GONE, None, 2024, " "],
-    "source": [3],
-    "notes": [None, "n", [{"a": 1}]],
-    "kind": ["plot", ["comparison"]],
-    "headline": [["q"], ["q", 3]],
+    "notes": [None, "n"],
+    "headline": [["q"]],
     "extractor": ["uniform"],
     "data_sets": [{}],
     "records": [{"make": "convergence"}, "convergence", {"draw": "convergence"}, {"make": "convergense"}],
@@ -124,31 +141,25 @@ MISTAKES = {
         {"draw": "convergence", "panel": []},
         *({"draw": "convergence", "panels": [one]} for one in ([], {"name": "x"}, {"run": "a", "name": 3})),
     ],
-    "scales": [{}, ["cpu"], {1: {}}],
-    "scales.cpu": ["synthetic"],
+    "scales": [{}, {1: {}}],
     "scales.smoke.seed": [[0]],
-    "scales.cpu.dataset": [GONE, "synthetic", {"name": "d", "root": ["x"]}],
+    "scales.cpu.dataset": [GONE, {"name": "d", "root": ["x"]}],
     "scales.cpu.dataset.name": [5, GONE],
-    "scales.smoke.seeds": [0, [0, True], [-1], []],
+    "scales.smoke.seeds": [[0, True], [-1], []],
     "scales.smoke.limit": [0],
     "scales.cpu.sampling": ["often"],
-    "runs": [GONE, ["x"], [], "x"],
+    "runs": [GONE, []],
     "runs.1.scales": [["cpu"]],
-    "runs.0.scales": [["gpu"], "cpu", []],
+    "runs.0.scales": [["gpu"], []],
     "runs.1.extractors": [GONE, "uniform", [], [True]],
     "runs.1.budget": [GONE, "lots", [4, {}], []],
-    "runs.0.sampling": [2],
-    "runs.0.grid": [["x"]],
-    "runs.0.grid.spectral": [3],
-    "runs.0.grid.spectral.s": [{"a": 1}],
     "runs.1.grid.unifrom": [{"a": 1}],
     "runs.1.on_error": ["stop"],
-    "rows": [{"name": "one"}, ["one"]],
-    "rows.0.name": [GONE, 3],
+    "rows": [{"name": "one"}],
+    "rows.0.name": [GONE],
     "rows.2.name": ["all"],
     "rows.2.each": ["extractor"],
     "rows.2.note": ["n"],
-    "rows.0.paper": [4],
     "rows.0.paper.frame": [4],
     "rows.0.paper.rule": [4],
     "rows.0.paper.frames": ["4", float("nan"), 10**400],
@@ -156,63 +167,52 @@ MISTAKES = {
     "rows.1.measures.growth": ["q", {"empty": False}],
     "rows.1.measures.rule": [{"empty": True}],
     "rows.1.measures.frames.mean": ["q"],
-    "rows.0.where": [None, ["uniform"]],
+    "rows.0.where": [None],
     "rows.0.where.extracter": ["x"],
-    "rows.0.where.extractor": [{"a": 1}],
     "rows.0.where.label": [True],
     "rows.0.where.budget": [[], "fre"],
     "rows.0.where.run_sampling": [["2fps", "2 fps"]],
     "rows.0.where.params": ["a=1", {"a": []}, {"a": {}}, {1: 2}],
     "rows.0.where.k": [[4, "8"]],
     "rows.2.where.control": ["no"],
-    "columns": [GONE, ["frames"]],
+    "columns": [GONE],
     "columns.0.name": [GONE, "growth"],
-    "columns.0.sum": [GONE, ["q"]],
+    "columns.0.sum": [GONE],
     "columns.0.mean": ["q"],
     "columns.0.fact": ["label"],
     "columns.2.over": [["k"]],
     "columns.2.where": [{"q": 4}],
-    "columns.2.fact": ["budgetrule", ["label"]],
+    "columns.2.fact": ["budgetrule"],
     "columns.1.over": ["run_sampling", ["sample"]],
     "columns.1.slope": [["q"], ["q", 2]],
-    "claims.0.measure": [GONE, "q", {}, {"all": []}, {"all": [{"means": "q"}]}, {"all": [{"mean": "q"}], "where": {}}],
-    "claims.0.controls": [["uniform"], {"spread": {"extractor": "uniform"}}],
+    "claims.0.measure": [GONE, {}, {"all": []}, {"all": [{"means": "q"}]}, {"all": [{"mean": "q"}], "where": {}}],
+    "claims.0.controls": [{"spread": {"extractor": "uniform"}}],
     "claims.0.beside": [{"printed": "q"}, {1: {"mean": "q"}}],
-    "claims.0.claim": [None],
-    "claims.0.measure.mean": [5],
-    "claims.1.measure.ratio": [[{"value": "q"}], "q"],
-    "claims.1.measure.ratio.1": ["q"],
+    "claims.1.measure.ratio": [[{"value": "q"}]],
     "claims.1.measure.ratio.1.value": [GONE, ["a", "b", "c"]],
     "claims.1.measure.where.seed": [0.5],
-    "claims.0.expect": [3, {"above": 0, "below": 1}, {"abvoe": 0}],
+    "claims.0.expect": [{"above": 0, "below": 1}, {"abvoe": 0}],
     "claims.0.expect.above": ["1e3", True],
-    "claims.1.expect.between": [[2, 1], [1, 2, 3], [1, "2"], 2],
-    "claims.0.paper": [[1]],
+    "claims.1.expect.between": [[2, 1], [1, 2, 3], [1, "2"]],
 }
 
 
 OF_TRAININGS = {
-    "extractor": [GONE, 3],
+    "extractor": [GONE],
     "headline": [["loss"]],
     "scales.paper.seeds": [GONE],
-    "scales.smoke.seeds": [[-1]],
     "scales.smoke.dataset": [{"name": "x"}],
     "scales.smoke.missing": ["skip"],
     "scales.smoke.data": [
-        *(["cam_a"], {"cam_d": {}}, {"mine": {"of": "cam_d"}}),
+        *({"cam_d": {}}, {"mine": {"of": "cam_d"}}),
         *({"cam_a": {"of": "cam_b"}}, {"cam_a": {"split": "random"}}),
     ],
-    "scales.smoke.data.cam_a": [4],
     "scales.smoke.trainer": [{"epochs": []}],
-    "data_sets": [["cam_a"]],
-    "data_sets.cam_a": ["folder"],
-    "data_sets.cam_a.paper": [GONE, 3],
+    "data_sets.cam_a.paper": [GONE],
     "data_sets.cam_a.split": ["later"],
-    "data_sets.cam_a.dataset": ["folder", {"camera": True}],
-    "data_sets.cam_a.public": ["yes"],
+    "data_sets.cam_a.dataset": [{"camera": True}],
     "runs.0.scales": [["smoke"], ["gpu"]],
     "runs.0.data": [GONE, "cam"],
-    "runs.1.options": ["l2"],
     "runs.1.name": ["a"],
     "runs.1.init": ["c", "b"],
     "runs.1.against": ["c"],
@@ -221,10 +221,9 @@ OF_TRAININGS = {
     "figure.panels.0.run": ["z"],
     "figure": [{**PICTURES, "number": 0}, {**PICTURES, "number": 2.5}, {**PICTURES, "data": "cam"}],
     "records.make": ["clips"],
-    "records.params": [[], [{"threshold": []}]],
+    "records.params": [[{"threshold": []}]],
     "records.run": ["z"],
     "records.data": ["cam"],
-    "records.clips.quiet_s": ["long"],
     "claims.0.measure": [{"lead": {"among": [{"label": one} for one in of], "lowest": low}}
                          for of, low in (("a", ["loss"]), ("ab", []))],
     "kind": ["comparison"],
@@ -238,12 +237,7 @@ OF_TRAININGS = {
 )
 def test_a_mistake_is_one_sentence_that_names_its_place(good, place):
     for value in (MISTAKES if good is GOOD else OF_TRAININGS)[place]:
-        with pytest.raises(UsageError, match=r"^table mine: .") as error:
-            parse_experiment("mine", changed(place, value, good))
-        sentence = str(error.value)
-        name = [word for word in place.split(".") if not word.isdecimal()][-1].removesuffix("s")
-        assert name in sentence, (value, sentence)
-        assert "\n" not in sentence
+        refused(place, value, good)
 
 
 SENTENCES = [  # one of each kind
@@ -260,8 +254,7 @@ SENTENCES = [  # one of each kind
 
 @pytest.mark.parametrize(("place", "value", "sentence"), SENTENCES)
 def test_the_sentence_names_the_way_out(place, value, sentence):
-    with pytest.raises(UsageError, match=re.escape(sentence)):
-        parse_experiment("mine", changed(place, value))
+    assert sentence in refused(place, value)
 
 
 def test_a_headline_is_read_without_rows():

@@ -11,25 +11,24 @@ import pytest
 from scipy import stats
 
 from keyframe_bench.report.paper import paper_markdown
-from keyframe_bench.tables.experiment import parse_experiment
-from keyframe_bench.tables.export import exported
+from keyframe_bench.tables.experiment import exported, parse_experiment
 from keyframe_bench.tables.load import cells_frame
 from keyframe_bench.tables.measure import estimate
 from keyframe_bench.tables.paper import paper_table
 from keyframe_bench.tables.verdict import judge
+
+from .conftest import cell as make
 
 INF = math.inf
 FIRST = [0.010, 0.012, 0.009]
 SECOND = [0.004, 0.006, 0.003]
 
 
-def cell(label, seed, *, unit="seed", status="ok", dataset="cam_a", **metrics):
-    return {
-        "key": json.dumps([label, seed, dataset, status]), "status": status, "extractor": "ae_final", "label": label,
-        "params": {"run": label}, "dataset": dataset, "video": f"seed {seed}", "seed": seed, "unit": unit,
-        "budget": "", "sampling": "", "run_sampling": "", "metrics": metrics, "structure": "96*192: conv",
-        "reference": "chen2021autoencoder", "error": {"type": "X", "message": "why"} if status == "failed" else None,
-    }  # fmt: skip
+def cell(label, seed, *, unit="seed", status="ok", **metrics):
+    about = {"label": label, "params": {"run": label}, "dataset": "cam_a", "unit": unit, "status": status, "budget": ""}
+    about |= {"structure": "96*192: conv", "reference": "chen2021autoencoder", "sampling": "", "run_sampling": ""}
+    about["error"] = {"type": "X", "message": "why"} if status == "failed" else None
+    return make("ae_final", f"seed {seed}", seed=seed, metrics=metrics, **about)
 
 
 def stored(*cells):
@@ -66,19 +65,13 @@ def test_numbers_over_seeds_are_paired_and_have_students_interval():
     assert estimate(nothing, {"ratio": [of("a"), of("b")]}) is None
 
 
-@pytest.mark.parametrize(("n", "word"), [(1, "undecided"), (2, "undecided"), (3, "holds")])
-def test_three_seeds_are_needed_for_a_verdict(n, word):
-    found = estimate(cells_frame(runs(n)), {"difference": [of("a"), of("b")]})
-    assert judge(found, 0.0, INF)[0] == word
-    if n == 2:
-        assert judge(found, 0.0, INF)[1] == "2 seeds are too few for an interval to be trusted"
-
-
-def test_what_is_exact_is_decided_without_an_interval():
+def test_three_seeds_are_needed_for_a_verdict_and_what_is_exact_needs_none():
+    words = [judge(estimate(cells_frame(runs(n)), {"difference": [of("a"), of("b")]}), 0.0, INF) for n in (1, 2, 3)]
+    assert [word for word, _ in words] == ["undecided", "undecided", "holds"]
+    assert words[1][1] == "2 seeds are too few for an interval to be trusted"
     found = estimate(cells_frame(runs(1, unit="exact")), {"ratio": [of("a"), of("b")]})
     assert found.low == found.value == found.high == pytest.approx(2.5)
-    assert judge(found, 1.0, INF) == ("holds", "")
-    assert judge(found, 3.0, INF) == ("fails", "")
+    assert (judge(found, 1.0, INF), judge(found, 3.0, INF)) == (("holds", ""), ("fails", ""))
 
 
 def pictures_of(*numbers):
@@ -103,49 +96,31 @@ def test_the_best_overall_is_ahead_in_mean_rank():
     assert estimate(pictures_of(ahead), {"lead": others}) is None
 
 
-def test_cells_of_videos_are_resampled_as_before():
-    cells = runs()
-    for one in cells.values():
-        del one["unit"]
-    found = estimate(cells_frame(cells), {"mean": "loss", "where": {"label": "a"}})
-    assert found.unit == "video"
-    assert found.high <= max(FIRST) + 1e-9  # no bootstrap mean lies outside of the values
-
-
+SET = {"paper": "p", "dataset": {"name": "folder"}, "split": "temporal:0.8", "rendered": {"name": "rendered"}}
 TABLE = {
-    "title": "t",
-    "kind": "training",
-    "extractor": "autoencoder",
-    "data_sets": {
-        "cam_a": {
-            "paper": "p",
-            "dataset": {"name": "folder"},
-            "split": "temporal:0.8",
-            "rendered": {"name": "rendered"},
-        }
-    },
-    "scales": {"smoke": {"seeds": [0]}},
-    "runs": [{"name": "a", "data": "cam_a"}],
+    "title": "t", "kind": "training", "extractor": "autoencoder", "data_sets": {"cam_a": SET},
+    "scales": {"smoke": {"seeds": [0]}}, "runs": [{"name": "a", "data": "cam_a"}],
     "rows": [
         {"name": "one", "where": {"label": "a", "dataset": "cam_a"}, "paper": {"loss": 0.0024, "network": "printed"}},
         {"name": "two", "where": {"label": "b"}},
     ],
     "columns": [{"name": "loss", "mean": "loss"}, {"name": "network", "fact": "structure"}],
     "claims": [{"claim": "less", "measure": {"ratio": [of("a"), of("b")]}, "expect": {"above": 1}}],
-}
+}  # fmt: skip
 
 
-def page(cells, record=None):
-    experiment, run = parse_experiment("mine", TABLE), {"table": "mine", "command": "c", **(record or {})}
+def page(cells, record=None, table=TABLE):
+    experiment, run = parse_experiment("mine", table), {"table": "mine", "command": "c", **(record or {})}
     return paper_markdown(paper_table(experiment, cells_frame(cells), run), run).replace("\\", "")
 
 
-def test_losses_are_shown_with_three_digits_and_beside_the_papers():
-    text = page(runs())
+def test_losses_are_shown_with_three_digits_and_beside_the_papers_and_failures_are_named():
+    text = page(runs() | stored(cell("b", 7, status="failed")))
     assert "| one | 0.0024 | 0.0103 [0.0065, 0.0141] | 4.31 | printed | 96*192: conv |" in text
     assert "over seeds" in text
     assert "bootstrap" not in text
     assert "**holds**" in text
+    assert "7 trainings; 1 failed: b, seed 7 (X: why)" in text
 
 
 def test_the_caption_says_what_stands_in_for_what():
@@ -175,11 +150,6 @@ def test_the_caption_counts_and_names_what_cannot_be_read():
     assert "key frames are of hall/a.mp4" in text
 
 
-def test_failed_trainings_are_named():
-    cells = runs() | stored(cell("b", 7, status="failed"))
-    assert "7 trainings; 1 failed: b, seed 7 (X: why)" in page(cells)
-
-
 def test_small_files_keep_curves_and_leave_pictures_out():
     cells = runs()
     for one in cells.values():
@@ -203,10 +173,7 @@ def test_a_structure_stands_beside_what_the_paper_prints():
             {"name": "n", "mean": "params"},
         ],
     }  # fmt: skip
-    experiment = parse_experiment("mine", data)
-    one = cell("layer 1", 0, unit="exact", params=232) | {"extractor": "ae_test_01"}
-    run = {"table": "mine"}
-    text = paper_markdown(paper_table(experiment, cells_frame(stored(one)), run), run).replace("\\", "")
+    text = page(stored(cell("layer 1", 0, unit="exact", params=232) | {"extractor": "ae_test_01"}), {}, data)
     assert "| row | ours, paper | ours | n |" in text
     assert "| layer | 3*3 conv-8 | 96*192: conv | 232 |" in text
     assert "nothing is trained" in text

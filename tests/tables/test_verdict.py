@@ -12,9 +12,10 @@ from keyframe_bench.tables.experiment import parse_experiment
 from keyframe_bench.tables.measure import Estimate
 from keyframe_bench.tables.verdict import judge, verdicts
 
-from .test_measure import cell, frame
+from .conftest import frame, measured
 
 INF = math.inf
+HALF = 0.5 + np.arange(10) / 100
 
 
 @pytest.mark.parametrize(
@@ -40,22 +41,22 @@ def test_verdict_is_where_the_interval_lies(low, high, bounds, word):
         assert undecided == "undecided" and why
 
 
-def claims_of(*claims):
+def decided(cells, *claims):
     scales, runs = {"cpu": {"dataset": {"name": "d"}}}, [{"extractors": "all", "budget": 4}]
     listed = [{"claim": f"claim {i}", "expect": {"above": 0}, **claim} for i, claim in enumerate(claims)]
-    return parse_experiment("mine", {"title": "t", "scales": scales, "runs": runs, "claims": listed})
+    return verdicts(parse_experiment("mine", {"title": "t", "scales": scales, "runs": runs, "claims": listed}), cells)
 
 
-def decided(cells, *claims):
-    return verdicts(claims_of(*claims), cells)
+def videos(extractor="x", **numbers):
+    """Cells of one method on ten videos (or as many as there are numbers), by name of the number."""
+    n = len(next(iter(numbers.values())))
+    return [measured(f"v{i}", extractor, **{name: float(x[i]) for name, x in numbers.items()}) for i in range(n)]
 
 
 def test_a_verdict_flips_with_the_data():
-    better = frame(*(cell(f"v{i}", "x", q=0.5 + i / 100) for i in range(10)))
-    worse = frame(*(cell(f"v{i}", "x", q=-0.5 - i / 100) for i in range(10)))
     claim = {"measure": {"mean": "q"}, "paper": 0.7}
-    assert [v.verdict for v in decided(better, claim)] == ["holds"]
-    (verdict,) = decided(worse, claim)
+    assert [v.verdict for v in decided(frame(*videos(q=HALF)), claim)] == ["holds"]
+    (verdict,) = decided(frame(*videos(q=-HALF)), claim)
     assert (verdict.verdict, verdict.expected, verdict.paper) == ("fails", "above 0", "0.7")
 
 
@@ -66,7 +67,7 @@ def sample(seed, mean, n=10):
 def test_claims_of_a_table_are_corrected_together():
     """Against Student's t of scipy and Holm's steps written out."""
     columns = {f"q{i}": sample(i, mean) for i, mean in enumerate([0.5, 0.6, 1.0, 0.1])}
-    cells = frame(*(cell(f"v{i}", "x", **{name: float(x[i]) for name, x in columns.items()}) for i in range(10)))
+    cells = frame(*videos(**columns))
     plain = {name: scipy.stats.ttest_1samp(x, 0).pvalue for name, x in columns.items()}
     expected, least = {}, 0.0
     for rank, name in enumerate(sorted(plain, key=plain.__getitem__)):
@@ -85,7 +86,7 @@ def test_claims_of_a_table_are_corrected_together():
 
 def test_the_p_value_is_about_the_limit_whatever_the_measure():
     a, b = sample(1, 5.0), sample(2, 4.0)
-    cells = frame(*(cell(f"v{i}", "x", a=float(a[i]), b=float(b[i])) for i in range(10)))
+    cells = frame(*videos(a=a, b=b))
     pair = [{"value": "a"}, {"value": "b"}]
     t = scipy.stats.ttest_1samp
     for measure, expect, values in [
@@ -101,7 +102,7 @@ def test_the_p_value_is_about_the_limit_whatever_the_measure():
 
 
 def test_what_is_measured_on_too_few_videos_is_no_part_of_the_correction():
-    cells = frame(*(cell(f"v{i}", "x", q=1.0 + i / 10, **({"rare": 1.0} if i < 3 else {})) for i in range(8)))
+    cells = frame(*(measured(f"v{i}", "x", q=1.0 + i / 10, **({"rare": 1.0} if i < 3 else {})) for i in range(8)))
     one, few = decided(cells, {"measure": {"mean": "q"}}, {"measure": {"mean": "rare"}})
     assert few.p is None and few.verdict == "undecided"
     assert one.p == decided(cells, {"measure": {"mean": "q"}})[0].p
@@ -112,7 +113,7 @@ def test_what_is_measured_on_too_few_videos_is_no_part_of_the_correction():
 )
 def test_a_claim_with_two_measures_holds_by_both_or_is_undecided(second, word):
     noise = sample(3, 0.0) / 10
-    cells = frame(*(cell(f"v{i}", "x", one=0.5 + noise[i], two=second + noise[i] - noise.mean()) for i in range(10)))
+    cells = frame(*videos(one=0.5 + noise, two=second + noise - noise.mean()))
     measure = {"all": [{"mean": "one"}, {"mean": "two"}]}
     (verdict,) = decided(cells, {"measure": measure})
     singles = [decided(cells, {"measure": part})[0] for part in measure["all"]]
@@ -121,6 +122,10 @@ def test_a_claim_with_two_measures_holds_by_both_or_is_undecided(second, word):
     assert (verdict.found, *verdict.also) == tuple(single.found for single in singles)
     (opposite,) = decided(cells, {"measure": measure, "expect": {"below": 0}})
     assert opposite.verdict == ("fails" if word == "holds" else "undecided")
+
+
+MINE, THEIRS = ({"mean": "q", "where": {"extractor": name}} for name in ("x", "uniform"))
+AGAINST = {"measure": MINE, "controls": {"evenly spread": THEIRS}}
 
 
 @pytest.mark.parametrize(
@@ -136,28 +141,21 @@ def test_a_claim_with_two_measures_holds_by_both_or_is_undecided(second, word):
 def test_a_claim_that_a_control_passes_too_is_not_tested(control, spread, word):
     noise = sample(4, 0.0) / 10
     noise -= noise.mean()
-    cells = [cell(f"v{i}", "x", q=0.5 + noise[i]) for i in range(10)]
+    cells = videos(q=0.5 + noise)
     if control is not None:
-        cells += [cell(f"v{i}", "uniform", q=control + spread * noise[i]) for i in range(10)]
-    mine, theirs = ({"mean": "q", "where": {"extractor": name}} for name in ("x", "uniform"))
-    claim = {"measure": mine, "controls": {"evenly spread": theirs}}
-    (verdict,) = verdicts(claims_of(claim), frame(*cells))
+        cells += videos("uniform", q=control + spread * noise)
+    (verdict,) = decided(frame(*cells), AGAINST)
     assert verdict.verdict == word
     assert verdict.controls[0][0] == "evenly spread"
     assert ("evenly spread" in verdict.note) == (word != "holds")
-    (failing,) = verdicts(claims_of({**claim, "expect": {"below": 0}}), frame(*cells))
+    (failing,) = decided(frame(*cells), AGAINST | {"expect": {"below": 0}})
     assert failing.verdict == "fails"  # whatever the control does
-
-
-def test_a_control_that_is_one_number_passes_by_it():
-    cells = [cell(f"v{i}", "x", q=0.5 + i / 100) for i in range(10)] + [cell("v0", "uniform", q=0.5)]
-    mine, theirs = ({"mean": "q", "where": {"extractor": name}} for name in ("x", "uniform"))
-    (verdict,) = verdicts(claims_of({"measure": mine, "controls": {"spread": theirs}}), frame(*cells))
-    assert verdict.verdict == "not tested"
+    if word == "not tested":  # a control that is one number passes by it
+        assert decided(frame(*videos(q=HALF), measured("v0", "uniform", q=0.5)), AGAINST)[0].verdict == word
 
 
 def test_what_stands_beside_decides_nothing_and_a_value_may_be_a_difference():
-    cells = frame(*(cell(f"v{i}", "x", a=0.9 + i / 100, b=0.2, c=-1.0) for i in range(10)))
+    cells = frame(*videos(a=0.4 + HALF, b=np.full(10, 0.2), c=np.full(10, -1.0)))
     pair = [{"value": ["a", "b"]}, {"value": "b"}]
     (verdict,) = decided(cells, {"measure": {"difference": pair}, "beside": {"as printed": {"mean": "c"}}})
     assert verdict.verdict == "holds"

@@ -1,15 +1,21 @@
-"""What a plot of quality against cost, or against the number of key frames, is made of."""
+"""Quality against cost and against the number of key frames, and the videos on which each row fails most."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from .rank import COST, COUNT, by_place, candidates, with_all_videos
+from .load import per_video
+from .ranking import BASELINE, COST, COUNT, by_place, candidates, in_places, like, with_all_videos
 from .spec import ColumnSpec, Role, Row, Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DECIDED = ("free", "inferred")  # budgets at which the number is the method's own
+_WORST = 3  # videos a row
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,14 @@ def tradeoffs(table: Table) -> list[Tradeoff]:
     spent = next((c for c in table.columns if c.name == COST), None)
     if spent is None:
         return []
-    for column in table.ranked_columns:
-        for place, of_place in by_place(table.rows).items():
-            rows = [row for row in of_place if column.name in row.values]
-            points = [_point(names, row, column.name, COST) for row in rows]
-            points = [p if p.x is None or p.x > 0 else replace(p, x=None) for p in points]  # 0 is "not measured"
-            if sum(p.x is not None and p.role != "ceiling" for p in points) >= 2:
-                ranked = {row.group for row in with_all_videos(candidates(of_place, column), column)}
-                marked = _front(column, points, [row.group in ranked for row in rows])
-                found.append(Tradeoff(column, spent, *place, marked))
+    for column, place, of_place in in_places(table.rows, table.ranked_columns):
+        rows = [row for row in of_place if column.name in row.values]
+        points = [_point(names, row, column.name, COST) for row in rows]
+        points = [p if p.x is None or p.x > 0 else replace(p, x=None) for p in points]  # 0 is "not measured"
+        if sum(p.x is not None and p.role != "ceiling" for p in points) >= 2:
+            ranked = {row.group for row in with_all_videos(candidates(of_place, column), column)}
+            marked = _front(column, points, [row.group in ranked for row in rows])
+            found.append(Tradeoff(column, spent, *place, marked))
     return found
 
 
@@ -131,3 +136,69 @@ def _front(column: ColumnSpec, points: Sequence[Point], ranked: Sequence[bool]) 
         replace(p, front=may and p.x is not None and not beaten(p.x, column.sign * p.y))
         for p, may in zip(points, ranked, strict=True)
     )
+
+
+@dataclass(frozen=True)
+class FailureCase:
+    """One video of one row.
+
+    Attributes
+    ----------
+    video_id : str
+    value : float
+        The row's number on this video.
+    lead : float or None
+        How much better than `uniform` it is there, positive whatever the column's direction; None without `uniform`.
+    """
+
+    video_id: str
+    value: float
+    lead: float | None
+
+
+@dataclass(frozen=True)
+class FailureCases:
+    """The failure cases of every row in one column, data set and budget: (row name, worst first)."""
+
+    column: ColumnSpec
+    dataset: str
+    budget: str
+    relative: bool
+    rows: tuple[tuple[str, tuple[FailureCase, ...]], ...]
+
+
+def failure_cases(cells: pd.DataFrame, table: Table) -> list[FailureCases]:
+    """Return where each row does worst, compared with `uniform` at the same data set and budget.
+
+    Of several `uniform` rows the one with the same sampling counts. Without any, the videos with the worst numbers
+    themselves (``relative`` is then False).
+    Ceilings are left out, and `uniform` itself where the others are compared with it.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Of `tables.load_results`, without repetitions.
+    table : Table
+    """
+    names, found = row_names(table), []
+    for column in table.ranked_columns:
+        series = per_video(cells, column.name)
+        by_group = {str(group): part.droplevel(0) for group, part in series.groupby(level=0, sort=False)}
+        for place, of_place in by_place(table.rows).items():
+            rows = [r for r in of_place if r.role != "ceiling" and r.group in by_group]
+            rivals = [row for row in rows if row.extractor == BASELINE]
+            pairs = [(row, like(row, rivals)) for row in rows]
+            lines = [(names[a.group], _cases(by_group, a, b, column)) for a, b in pairs if a is not b]
+            lines = [(name, bad) for name, bad in lines if bad]
+            if lines:
+                found.append(FailureCases(column, *place, bool(rivals), tuple(lines)))
+    return found
+
+
+def _cases(
+    by_group: Mapping[str, pd.Series[float]], row: Row, rival: Row | None, column: ColumnSpec
+) -> tuple[FailureCase, ...]:
+    own = by_group[row.group]
+    lead = column.sign * (own if rival is None else own - by_group[rival.group])
+    lowest = lead.dropna().sort_values(kind="stable")[:_WORST]
+    return tuple(FailureCase(str(v), float(own[v]), None if rival is None else float(lead[v])) for v in lowest.index)

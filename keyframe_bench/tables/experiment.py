@@ -15,7 +15,7 @@ from .caveats import NOTED
 from .experiment_schema import Kind, check_experiment
 
 _DIGITS = 6
-_KEPT = (
+_FIELDS = (
     *("format", "key", "status", "extractor", "version", "params", "label", "reference", "budget_rule"),
     *("known_defects", "privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling"),
     *("run_sampling", "seed", "k", "n_sampled", "n_frames", "draws", "error", "finished"),
@@ -60,9 +60,9 @@ class Experiment:
         For a comparison: its columns; empty for the usual ones.
     notes : list of str
     figure : mapping
-        ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and what that wants to know.
+        ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and its settings.
     records : mapping
-        ``make``, the name of a `Figure` whose cells come besides those of the runs, and what that wants to know.
+        ``make``, the name of a `Figure` whose cells come besides those of the runs, and its settings.
     """
 
     name: str
@@ -144,7 +144,7 @@ def _words(part: Any) -> Iterator[str]:
 
 
 def _small(cell: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    small = {n: cell[n] for n in _KEPT if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
+    small = {n: cell[n] for n in _FIELDS if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
     small["metrics"] = {name: _rounded(v) for name, v in (cell.get("metrics") or {}).items() if name in names}
     found = cell.get("keyframes") or {}
     small["exported"] = True

@@ -23,7 +23,7 @@ ALPHA = 0.05
 
 _EXACT = 25  # largest n with an exact null distribution
 _BLOCK = 1_000  # resamples made at once, which divide N_RESAMPLES; bounds memory with thousands of videos
-_KEPT = 5_000_000  # draws kept for the next call with as many videos
+_MAX_CACHED = 5_000_000  # draws cached for the next call with as many videos
 
 
 class Interval(NamedTuple):
@@ -91,7 +91,7 @@ def resampled_means(values: npt.ArrayLike) -> Floats:
     """
     found = np.asarray(values, dtype=np.float64)
     n = len(found)
-    draws = _kept_draws(n) if n * N_RESAMPLES <= _KEPT else _draws(n)
+    draws = _cached_draws(n) if n * N_RESAMPLES <= _MAX_CACHED else _draws(n)
     return np.concatenate([counts @ found for counts in draws]) / n
 
 
@@ -198,7 +198,7 @@ def holm(p: npt.ArrayLike) -> Floats:
 
 
 @functools.lru_cache(maxsize=8)
-def _kept_draws(n: int) -> tuple[Floats, ...]:
+def _cached_draws(n: int) -> tuple[Floats, ...]:
     return tuple(_draws(n))
 
 

@@ -52,7 +52,7 @@ def test_bootstrap_contains_the_mean_and_nothing_depends_on_the_order_of_the_vid
 def test_blocks_of_resamples_change_nothing(monkeypatch):
     values = np.random.default_rng(0).random(30)
     kept = stats.bootstrap_interval(values)
-    monkeypatch.setattr(stats, "_KEPT", 0)  # drawn anew, as for thousands of videos
+    monkeypatch.setattr(stats, "_MAX_CACHED", 0)  # drawn anew, as for thousands of videos
     assert stats.bootstrap_interval(values) == kept
 
 

@@ -8,7 +8,8 @@ import os
 import re
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -112,11 +113,8 @@ class FrameFolder:
             If the folder cannot be read, no image lies in it, or video files do too and ``fps`` is not given: then
             images are taken for covers.
         """
-        try:
-            with os.scandir(self.path) as entries:
-                found = [entry.name for entry in entries if not entry.is_dir()]
-        except (OSError, ValueError) as error:
-            raise VideoError(self.path, getattr(error, "strerror", None) or str(error)) from error
+        with _errors_named(self.path), os.scandir(self.path) as entries:
+            found = [entry.name for entry in entries if not entry.is_dir()]
         names = [name for name in found if is_image_name(name)]
         doubt = "" if names else "no image lies directly in it"
         if names and self.fps is None and any(Path(name).suffix.lower() in VIDEO_EXTENSIONS for name in found):
@@ -213,10 +211,22 @@ def as_video(path: VideoPath, fps: float | None = None, times: str | None = None
     return Path(path)
 
 
+@contextmanager
+def _errors_named(path: VideoPath) -> Iterator[None]:
+    """Turn errors of the file system, and of names that no file can have, into `VideoError`."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
+
+
 def check_file(path: VideoPath) -> None:
     """Raise `VideoError` with the reason when ``path`` is no readable, non-empty regular file."""
-    try:
-        status = os.stat(path)
+    with _errors_named(path):
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            raise VideoError(path, "no such file") from None
         if stat.S_ISDIR(status.st_mode):
             raise VideoError(path, _MANY)
         if not stat.S_ISREG(status.st_mode):
@@ -225,10 +235,6 @@ def check_file(path: VideoPath) -> None:
             raise VideoError(path, "the file is empty")
         with open(path, "rb"):
             pass
-    except FileNotFoundError:
-        raise VideoError(path, "no such file") from None
-    except (OSError, ValueError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
 
 
 def check_video(path: VideoPath, features: Iterable[Feature] = ()) -> None:
@@ -263,10 +269,8 @@ def file_stamp(path: VideoPath) -> tuple[int, int]:
     video = as_video(path)
     if isinstance(video, FrameFolder):
         return video.stamp()
-    try:
+    with _errors_named(video):
         status = video.stat()
-    except (OSError, ValueError) as error:
-        raise VideoError(video, getattr(error, "strerror", None) or str(error)) from error
     return status.st_size, status.st_mtime_ns
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keyframe_bench.video.image_files import UnreadableError, encode_image, fit, fit_width, read_rgb
+from keyframe_bench.video.image_files import UnreadableError, encode_image, fit, read_rgb
 
 # red, green above blue, grey
 QUARTERS = np.array([[(200, 0, 0), (0, 180, 0)], [(0, 0, 220), (90, 90, 90)]], np.uint8).repeat(20, 0).repeat(30, 1)
@@ -231,7 +231,3 @@ def test_encoded_pictures_keep_colours(suffix, tolerance) -> None:
     picture[:, :32], picture[:, 32:] = (200, 30, 60), (20, 90, 220)
     stored = cv2.imdecode(np.frombuffer(encode_image(picture, suffix), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert np.abs(stored.astype(int) - picture)[:, np.r_[:24, 40:64]].max() <= tolerance
-
-
-def test_sizes_keep_the_shape_and_at_least_one_pixel() -> None:
-    assert (fit_width(480, 640, 160), fit_width(1, 4000, 160)) == ((120, 160), (1, 160))

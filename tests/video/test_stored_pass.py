@@ -233,15 +233,11 @@ def test_code_that_was_edited_while_it_runs_keeps_nothing(monkeypatch, path, sto
     assert store.usage().entries == 0
 
 
+# Packets that do not decode, a start in the middle, turned images, and other oddities.
 AWKWARD = [
-    "corrupted.mp4",  # packets that do not decode
-    "delayed_start.mp4",
-    "no_duration.webm",
-    "bbb_2500ms.ts",  # starts in the middle
-    "h264_10bits.mp4",
-    "sample.3gp",
-    "video_270.mov",  # turned
-]
+    "corrupted.mp4", "delayed_start.mp4", "no_duration.webm", "bbb_2500ms.ts", "h264_10bits.mp4", "sample.3gp",
+    "video_270.mov",
+]  # fmt: skip
 
 
 @pytest.mark.data

@@ -69,12 +69,11 @@ def test_frames_are_the_pictures_in_natural_order(folder):
     assert found.video.fps == pytest.approx(25) and "25" in " ".join(found.source.health.problems)
 
 
-def test_it_is_the_same_video_as_a_film_of_the_same_pictures(folder, encode):
+def test_it_is_the_same_video_as_a_film_of_the_same_images(folder, encode):
     film = encode("film.mkv", scene(20), codec="ffv1", pix_fmt="bgr0")
     for name in ("pixel_distance", "vsumm", "histogram_distance", "spectral"):
         ours, theirs = (kb.extract(path, name, budget=3, sampling="every") for path in (folder, film))
-        assert ours.frames.tolist() == theirs.frames.tolist()
-        assert ours.times == pytest.approx(theirs.times)
+        assert ours.frames.tolist() == theirs.frames.tolist() and ours.times == pytest.approx(theirs.times)
 
 
 def test_what_cannot_be_read_leaves_a_gap_and_is_named(tmp_path):
@@ -225,7 +224,7 @@ def test_saving_and_key_clips(folder, tmp_path):
     with pytest.raises(VideoError, match="fps"):
         slow.save(tmp_path / "slow", clips=kb.ClipRules())
     assert not (tmp_path / "slow").exists()
-    with pytest.raises(OutputError, match="pictures"):
+    with pytest.raises(OutputError, match="images"):
         found.save(folder)
     assert not (folder / "keyframes.json").exists()
 

@@ -101,12 +101,10 @@ class Sampling:
         if isinstance(text, Sampling):
             return text
         word = str(text).strip()
-        every = re.fullmatch(r"every(\d*)", word)
-        rate = re.fullmatch(r"(\d+(?:\.\d+)?)fps", word)
-        if every and 0 < float(every[1] or 1) <= _LARGEST:
-            return cls("every", float(every[1] or 1))
-        if rate and 0 < float(rate[1]) <= _LARGEST:
-            return cls("fps", float(rate[1]))
+        match = re.fullmatch(r"every(?P<every>\d*)|(?P<fps>\d+(?:\.\d+)?)fps", word)
+        value = float(match["fps"] or match["every"] or 1) if match else 0.0
+        if match and 0 < value <= _LARGEST:
+            return cls("every" if match["fps"] is None else "fps", value)
         raise UsageError(f"sampling={word} is not a sampling; {_SAMPLING_HELP}")
 
     def keeper(self) -> Callable[[int, float], bool]:

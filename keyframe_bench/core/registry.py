@@ -20,7 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from .errors import OutOfMemoryError, UnavailableError, UsageError, raise_out_of_memory, suggestion
+from .errors import UnavailableError, UsageError, raise_out_of_memory, suggestion
 from .sources import forget, source_digest
 
 # Accepted Python types of each scalar type; booleans are no numbers here.
@@ -225,7 +225,7 @@ class Registry(Generic[T]):
             raise UsageError(f"{self.kind} name {name!r} is reserved in results; choose another")
         origin = cls.__module__
         if not origin.startswith(f"{self.package.partition('.')[0]}."):
-            self.discover(_top(origin))
+            self.discover(origin.partition(".")[0])
         for other in self._entries.values():
             if other.cls is None or other.cls is cls:
                 continue
@@ -254,7 +254,7 @@ class Registry(Generic[T]):
                     self._attempt(module.name, path, partial(importlib.import_module, path))
         points, self._points, waiting = self._points, [], []
         for point in points:
-            if _top(point.value.partition(":")[0]) == importing:
+            if re.split(r"[.:]", point.value)[0] == importing:
                 waiting.append(point)
             else:
                 self._attempt(point.name, point.value, point.load)
@@ -297,10 +297,6 @@ class Registry(Generic[T]):
         """Return an instance of ``name`` with checked parameters (one message for command line, Python and YAML)."""
         cls = self.get(name)
         return cls(**check_params(cls, params or {}, f"{self.kind} {name!r}"))
-
-
-def _top(module: str) -> str:
-    return module.partition(".")[0]
 
 
 def register(name: str) -> Callable[[type[T]], type[T]]:
@@ -372,8 +368,7 @@ def load_plugins(files: Iterable[str]) -> None:
             del sys.modules[name]
             if isinstance(error, UsageError):
                 raise UsageError(f"plug-in file {str(file)!r}: {error}") from error
-            if isinstance(error, MemoryError):
-                raise OutOfMemoryError(f"importing plug-in file {str(file)!r}") from error
+            raise_out_of_memory(error)
             said = f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}"
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             if missing and any((path.parent / f"{missing}{end}").exists() for end in ("", ".py")):

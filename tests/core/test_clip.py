@@ -85,25 +85,20 @@ def test_a_prefix_is_what_a_live_stream_would_have_shown() -> None:
     assert short.ordinals.tolist() == [0, 3, 6] and len(short[GrayStd()]) == 3
     assert (short.video.n_frames, short.video.duration_s) == (9, pytest.approx(0.9))
     assert clip.prefix(7).video == clip.video
+    assert VideoInfo("v", 50, duration_s=2.0).fps == 25 and VideoInfo("v", 1).fps == 0.0
 
 
 def test_parts_of_a_clip_keep_ordinals_windows_inside_and_annotation() -> None:
     clip = with_windows()
     assert clip.taken(np.arange(N)) is clip
     part = clip.taken(np.arange(4, N))
-    assert part.ordinals.tolist() == part[Gray()].tolist() == list(range(4, N)) and part.pick([0]).frames.tolist() == [
-        4
-    ]
+    assert part.ordinals.tolist() == part[Gray()].tolist() == list(range(4, N)) and part.pick([0]).frames == [4]
     assert part[WINDOWS].tolist() == [20, 30, 40] and part.windows(WINDOWS).tolist() == [[0, 4], [2, 6], [4, 8]]
     assert part.annotation is not None and part.annotation.users[0].frames.tolist() == [8]
     assert part.annotation.shots.tolist() == [[4, 5], [5, 12]] and part.annotation.events.tolist() == [[9, 11]]
     gap = clip.taken(np.array([0, 1, 2, 3, 5, 6, 7, 8, 9]))
     assert gap[WINDOWS].tolist() == [0, 30] and gap.windows(WINDOWS).tolist() == [[0, 4], [5, 9]]
     assert gap[Gray()].tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
-
-
-def test_mean_rate_and_its_limit() -> None:
-    assert VideoInfo("v", 50, duration_s=2.0).fps == 25 and VideoInfo("v", 1).fps == 0.0
 
 
 def test_key_frames_survive_json() -> None:

@@ -17,7 +17,6 @@ from keyframe_bench.core.files import (
     canonical_json,
     digest,
     make_folder,
-    printable,
     remove_leftovers,
     sha256_of_file,
     write_atomic,
@@ -121,7 +120,3 @@ def test_equal_values_give_equal_text_and_hashes(tmp_path: Path) -> None:
     data = os.urandom(3_000_000)
     (tmp_path / "f").write_bytes(data)
     assert sha256_of_file(tmp_path / "f") == hashlib.sha256(data).hexdigest()
-
-
-def test_names_that_are_no_text_can_be_stored() -> None:
-    assert printable(os.fsdecode(b"caf\xe9.mp4")).encode() == b"caf\\xe9.mp4" and printable("é\n.mp4") == "é\n.mp4"

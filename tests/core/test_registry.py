@@ -8,14 +8,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 
 import keyframe_bench
 from keyframe_bench.core import registry as module
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.core.registry import Registry, load_plugins, plugin_files, register
+from keyframe_bench.core.registry import (
+    Configurable,
+    Range,
+    Registry,
+    check_params,
+    load_plugins,
+    parameters_of,
+    plugin_files,
+    register,
+)
 
 PLUGIN = """
 import numpy as np
@@ -27,6 +38,77 @@ class Ones(Feature):
     def compute(self, frames):
         return np.ones(len(frames))
 """
+
+
+class Method(Configurable):
+    def __init__(
+        self,
+        threshold: Annotated[float, Range(0, 1)] = 0.5,
+        count: Annotated[int, Range(1, None)] | Literal["auto"] = "auto",
+        mode: Literal["mean", "max"] = "mean",
+        window: Annotated[int | None, Range(2, 9)] = None,
+        flag: bool = False,
+        name: str = "x",
+        *,
+        low: Annotated[float, Range(None, 0.0)] = -1.0,
+    ) -> None:
+        self.threshold, self.count, self.mode, self.window = threshold, count, mode, window
+        self.flag, self.name, self.low = flag, name, low
+
+
+def checked(**params: Any) -> dict[str, Any]:
+    return check_params(Method, params, "extractor 'method'")
+
+
+def test_parameters_are_those_of_the_signature() -> None:
+    assert checked() == Method().params
+    assert list(Method().params) == ["threshold", "count", "mode", "window", "flag", "name", "low"]
+    assert parameters_of(Method)["flag"].describe() == {"name": "flag", "default": False, "expects": "true or false"}
+    assert repr(Method(0.25)).startswith("Method(threshold=0.25, count='auto', mode='mean', window=None")
+    assert parameters_of(Configurable) == {} == Configurable().params
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "stored"),
+    [
+        *(("threshold", 1, 1.0), ("threshold", 0.0, 0.0), ("count", 7, 7), ("mode", "max", "max")),
+        *(("flag", True, True), ("window", None, None), ("window", 9, 9), ("name", 12, "12")),
+        *(("name", "", ""), ("low", -3, -3.0)),
+    ],
+)
+def test_right_values_are_stored_in_the_declared_type(name: str, value: Any, stored: Any) -> None:
+    found = checked(**{name: value})[name]
+    assert found == stored and type(found) is type(stored)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        *(("threshold", value, "a number between 0 and 1") for value in (1.01, "0.5", True, np.nan, np.inf, None)),
+        *(("count", 0, "at least 1"), ("count", 2.0, "whole number"), ("mode", "median", "one of mean, max")),
+        *(("mode", None, "one of"), ("window", 1, "a whole number between 2 and 9 or null"), ("low", 0.1, "at most 0")),
+        *(("flag", 1, "true or false"), ("flag", "true", "true or false"), ("window", "none", "or null")),
+        *(("name", ["a"], "text"), ("name", None, "text"), ("treshold", 0.1, "did you mean threshold")),
+        ("zzz", 1, "choose from threshold, count"),
+    ],
+)
+def test_wrong_values_are_told_with_what_is_expected(name: str, value: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        checked(**{name: value})
+    text = str(caught.value)
+    assert "extractor 'method'" in text and name in text and "\n" not in text
+
+
+def star(self: object, *args: int) -> None: ...
+def no_default(self: object, a: int) -> None: ...
+def no_hint(self, a=1): ...  # type: ignore[no-untyped-def]  # that is the point
+def container(self: object, a: list[int] | None = None) -> None: ...
+
+
+@pytest.mark.parametrize("init", [star, no_default, no_hint, container])
+def test_signatures_that_are_no_parameters_are_the_classes_fault(init: Any) -> None:
+    with pytest.raises(TypeError, match=init.__name__):
+        parameters_of(type(init.__name__, (), {"__init__": init}))
 
 
 @pytest.fixture
@@ -48,16 +130,11 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
 
 
 def test_discovery_finds_files_and_keeps_the_broken_with_their_reason(filled: Registry[object]) -> None:
-    assert filled.names() == ["alpha"]
+    assert filled.names() == ["alpha"] and type(filled.build("alpha")).__name__ == "A"
     entries = filled.entries()
-    assert list(entries) == ["alpha", "broken"]
-    assert "a_package_that_is_missing" in str(entries["broken"].error)
-    assert type(filled.build("alpha")).__name__ == "A"
+    assert list(entries) == ["alpha", "broken"] and "a_package_that_is_missing" in str(entries["broken"].error)
     with pytest.raises(UnavailableError, match=r"method 'broken' cannot be loaded.*a_package_that_is_missing"):
         filled.get("broken")
-
-
-def test_unknown_names_list_the_nearest(filled: Registry[object]) -> None:
     for name, hint in (("alhpa", "did you mean alpha"), ("zzzzzzzz", "choose from alpha, broken")):
         with pytest.raises(UsageError, match=hint):
             filled.get(name)
@@ -89,8 +166,7 @@ def test_an_entry_point_that_is_being_imported_waits(filled: Registry[object], m
     monkeypatch.setattr(module, "entry_points", lambda group: [point])
     filled.add("beta", Beta)
     made.append(Beta)
-    assert filled.names() == ["alpha", "beta"]
-    assert list(filled.entries()) == ["alpha", "beta", "broken"]
+    assert filled.names() == ["alpha", "beta"] and list(filled.entries()) == ["alpha", "beta", "broken"]
 
 
 def test_a_class_keeps_its_name_and_has_a_version_that_is_a_number(own_registry: None) -> None:
@@ -117,16 +193,6 @@ def test_plugin_files_are_loaded_once_and_their_classes_pickle(tmp_path: Path) -
     assert pickle.loads(pickle.dumps(made)) == made != Feature.registry.build("two_of_test")
 
 
-def test_how_a_plugin_file_imports_what_lies_beside_it_is_told(tmp_path: Path) -> None:
-    (tmp_path / "beside_of_tests.py").write_text("LEVEL = 3\n")
-    file = tmp_path / "importer.py"
-    for text, told in (("import beside_of_tests", True), ("import nowhere_of_tests", False), ("1 / 0", False)):
-        file.write_text(text)
-        with pytest.raises(UsageError, match="fails on import") as caught:
-            load_plugins([str(file)])
-        assert (f"PYTHONPATH={tmp_path}" in str(caught.value)) == told
-
-
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize(
     ("name", "text", "says"),
@@ -136,14 +202,17 @@ def test_how_a_plugin_file_imports_what_lies_beside_it_is_told(tmp_path: Path) -
         ("error.py", "1 / 0", "ZeroDivisionError"),
         ("syntax.py", "def", "SyntaxError"),
         ("twice.py", PLUGIN.replace("ones_of_test", "gray"), "registered twice"),
+        ("importer.py", "import beside_of_tests", "PYTHONPATH="),
+        ("lost.py", "import nowhere_of_tests", "ModuleNotFoundError"),
     ],
 )
 def test_plugin_files_that_fail_are_one_sentence(tmp_path: Path, name: str, text: str | None, says: str) -> None:
+    (tmp_path / "beside_of_tests.py").touch()
     file = tmp_path / name
     if text is not None:
         file.write_text(text)
     with pytest.raises(UsageError, match=says) as caught:
         load_plugins([str(file)])
-    assert str(file) in str(caught.value)
+    assert str(file) in str(caught.value) and ("PYTHONPATH" in str(caught.value)) == (name == "importer.py")
     assert str(file.resolve()) not in plugin_files()
     assert not [m for m in sys.modules if m.startswith(f"keyframe_bench_plugin_{file.stem}")]

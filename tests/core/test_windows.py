@@ -48,21 +48,6 @@ def pictures(n: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 12, 16, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("n", "window", "hop", "windows"),
-    [
-        *((32, 16, 16, [[0, 16], [16, 32]]), (5, 16, 16, [[0, 5]]), (16, 16, 4, [[0, 16]]), (1, 1, 1, [[0, 1]])),
-        (37, 16, 16, [[0, 16], [16, 32], [21, 37]]),  # whole, and ends with the clip
-        *((18, 16, 4, [[0, 16], [2, 18]]), (12, 4, 8, [[0, 4], [8, 12]]), (0, 4, 4, [])),
-        *((8, 4, 8, [[0, 4]]), (10, 4, 8, [[0, 4], [6, 10]])),  # the rest is between two windows, or in one
-    ],
-)
-def test_which_frames_a_row_covers(n: int, window: int, hop: int, windows: list[list[int]]) -> None:
-    found = Seen(window, hop).windows(n)
-    assert found.tolist() == windows == expected_windows(n, window, hop)
-    assert (found.dtype, found.shape[1:]) == (np.int64, (2,))
-
-
 def test_rows_are_those_of_their_windows() -> None:
     """Every small size: rows agree with the windows that are told, in order, whole unless the clip is shorter."""
     for n, window, hop in itertools.product((1, 2, 3, 7, 16, 17), (1, 2, 5, 16, 40), (1, 3, 5, 20)):
@@ -77,8 +62,10 @@ def test_rows_are_those_of_their_windows() -> None:
             assert set(np.concatenate([np.arange(a, b) for a, b in spans])) == set(range(n))
 
 
-def test_defaults_and_keys() -> None:
-    assert Seen(3).windows(7).tolist() == [[0, 3], [3, 6], [4, 7]]  # the hop is the window
+def test_windows_by_hand() -> None:
+    assert Seen(3).windows(7).tolist() == [[0, 3], [3, 6], [4, 7]]  # the hop is the window, and the last one is whole
+    assert Seen(4, 8).windows(10).tolist() == [[0, 4], [6, 10]] and Seen(4, 8).windows(8).tolist() == [[0, 4]]
+    assert Seen(4, 4).windows(0).shape == (0, 2) and Seen(16).windows(5).tolist() == [[0, 5]]
     clip = kb.clip_from_images(pictures(3), [GrayStd()])
     assert clip.windows(GrayStd()).tolist() == [[0, 1], [1, 2], [2, 3]]  # rows of frames cover a frame each
     assert len({Seen(4, 4).key, Seen(4, 2).key, Seen(8, 4).key}) == 3

@@ -37,13 +37,7 @@ def test_random_is_the_control_of_100_seeded_draws(run, clip_of):
 @pytest.mark.parametrize(
     ("extractor", "times", "duration_s", "k", "expected"),
     [
-        (
-            Uniform(),
-            np.arange(240) / 2,
-            120.0,
-            None,
-            [2.0 * i for i in range(60)],
-        ),  # the article's sixty of two minutes
+        (Uniform(), np.arange(240) / 2, 120.0, None, np.arange(0, 120, 2.0)),  # the article's sixty of two minutes
         (Uniform(), [10.5, 11.5, 12.5, 13.5], 0.0, None, [10.5, 12.5]),  # counted from the first frame
         (Uniform(), [0.0, 1.0, 9.0, 9.5, 10.0], 0.0, None, [0, 9, 10]),  # a gap gives one, not one per missed point
         (Uniform(phase="start"), np.arange(12.0), 12.0, 3, [0, 4, 8]),

@@ -150,9 +150,7 @@ def test_scene_score_by_hand():
 @pytest.mark.parametrize(
     ("extractor", "k", "frames"),
     [
-        (FfmpegScene(), 2, [2, 3]),
-        (FfmpegScene(), 4, [1, 2, 3, 4]),
-        (FfmpegScene(), None, [2, 3]),
+        *((FfmpegScene(), 2, [2, 3]), (FfmpegScene(), 4, [1, 2, 3, 4]), (FfmpegScene(), None, [2, 3])),
         (FfmpegScene(0.5), None, [2]),
     ],
 )

@@ -46,9 +46,8 @@ def brute_force_greedy(users: list[list[float]], times: list[float], k: int | No
     chosen: list[int] = []
     curve: list[float] = []
     while len(chosen) < (len(times) if k is None else min(k, len(times))):
-        value = {
-            n: round(mean_f1([times[c] for c in [*chosen, n]], users), 9) for n in range(len(times)) if n not in chosen
-        }
+        free = set(range(len(times))) - set(chosen)
+        value = {n: round(mean_f1([times[c] for c in [*chosen, n]], users), 9) for n in sorted(free)}
         best = max(value.values())
         if k is None and chosen and best <= curve[-1]:
             break

@@ -53,8 +53,18 @@ def pretend(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def no_peers(monkeypatch, tmp_path):
-    monkeypatch.setenv(_peers.VARIABLE, str(tmp_path / "no such python"))
+def run_alone(folder, tmp_path, cli, cells):
+    """Run one method on cuts.mp4 with a budget of 3: exit status, what was told, and the method's cell."""
+
+    def run(name, *more):
+        (folder / "mixed.mp4").unlink(), (folder / "static.mp4").unlink()
+        words = ("dataset=folder", f"dataset.root={folder}", f"extractors=[{name}]", "budget=3")
+        status, text, err = cli("run", *words, f"out={tmp_path / 'o'}", *more)
+        found = {c["extractor"]: c for c in cells(tmp_path / "o").values()}
+        assert found["uniform"]["status"] == "ok"
+        return status, text + err, found[name]
+
+    return run
 
 
 def _clip(extractor: Extractor, times: np.ndarray, **columns: np.ndarray) -> Clip:
@@ -67,24 +77,15 @@ def _clip(extractor: Extractor, times: np.ndarray, **columns: np.ndarray) -> Cli
 # -- the environment
 
 
-@pytest.mark.parametrize("name", PEERS)
-def test_without_the_environment_the_way_out_is_told(name, no_peers, video, cli, tmp_path):
-    reason = Extractor.registry.build(name).unavailable()
-    assert "make peers" in reason and _peers.VARIABLE in reason
-    with pytest.raises(UnavailableError, match="make peers"):
-        kb.extract(video, name)
-    status, _, err = cli(
-        "run", f"dataset.root={video.parent}", "dataset=folder", f"extractors=[{name}]", f"out={tmp_path}/o"
-    )
-    assert status == 2 and "make peers" in err
-
-
-def test_an_interpreter_without_the_tool_or_that_does_not_run_is_as_good_as_none(monkeypatch, tmp_path):
+def test_without_the_environment_the_way_out_is_told(video, monkeypatch, tmp_path):
     torn = tmp_path / "torn"
     torn.write_bytes(b"no program")
-    for python, reason in ((sys.executable, "has no Katna"), (str(torn), "make peers")):
-        monkeypatch.setenv(_peers.VARIABLE, python)
-        assert reason in _peers.absence("Katna", "katna")
+    for name in PEERS:
+        for python, said in ((tmp_path / "none", "make peers"), (torn, "make peers"), (sys.executable, "has no")):
+            monkeypatch.setenv(_peers.VARIABLE, str(python))
+            assert said in Extractor.registry.build(name).unavailable()
+            with pytest.raises(UnavailableError, match=said):
+                kb.extract(video, name)
     monkeypatch.delenv(_peers.VARIABLE)
     python = tmp_path / ".venv-peers" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -128,15 +129,12 @@ def test_scenes_become_their_middle_frames(pretend, video):
     free = kb.extract(video, "pyscenedetect", budget="free")
     assert free.frames.tolist() == [7, 18, 26]
     assert free.keyframes.segments.tolist() == [[0, 14], [14, 23], [23, 30]]
-    longest = kb.extract(video, "pyscenedetect", budget=2)
-    assert longest.frames.tolist() == [7, 18]
-    assert kb.extract(video, "pyscenedetect", budget=8).frames.tolist() == [7, 18, 26]  # may return fewer
+    for budget, frames in ((2, [7, 18]), (8, [7, 18, 26])):  # the longest; there may be fewer
+        assert kb.extract(video, "pyscenedetect", budget=budget).frames.tolist() == frames
 
 
 def test_scene_times_count_from_the_first_frame_and_follow_a_varying_rate(pretend):
-    pretend(
-        "answer(n_read=6, scenes_s=[[0, 1.0], [1.0, 1.02]])"
-    )  # the tool's end of the last scene is not to be trusted
+    pretend("answer(n_read=6, scenes_s=[[0, 1.0], [1.0, 1.02]])")  # the end of the last scene is not to be trusted
     method = Extractor.registry.build("pyscenedetect")
     times = 5 + np.array([0.0, 0.1, 0.2, 0.98, 2.0, 3.0])
     result = method.select(_clip(method, times), rng=np.random.default_rng(0))
@@ -147,9 +145,8 @@ def test_scene_times_count_from_the_first_frame_and_follow_a_varying_rate(preten
 def test_pictures_of_katna_are_found_among_the_frames(pretend, video, tmp_path):
     needs = (Gray(60, 80),)
     rows = read_pass(video, {"every": needs}).clip("every", needs)[needs[0]].astype(int)
-    np.save(
-        tmp_path / "p.npy", np.clip(rows[[20, 3, 25, 3]] + np.array([0, 2, 0, 1])[:, None, None], 0, 255).astype("u1")
-    )
+    pictures = np.clip(rows[[20, 3, 25, 3]] + np.array([0, 2, 0, 1])[:, None, None], 0, 255)
+    np.save(tmp_path / "p.npy", pictures.astype("u1"))
     pretend(f"import shutil\nshutil.copy({str(tmp_path / 'p.npy')!r}, 'pictures.npy')\nanswer(n_pictures=4)")
     result = kb.extract(video, "katna", budget=4)
     assert result.frames.tolist() == [3, 20, 25]  # the same frame twice counts once
@@ -168,18 +165,13 @@ assert hashlib.sha256(Path(question["video"]).read_bytes()).hexdigest() == {dige
     assert kb.extract(odd, "pyscenedetect", budget="free").frames.tolist() == [7, 18, 26]
 
 
-def test_the_row_states_the_tool_its_defects_and_its_own_cost(pretend, folder, tmp_path, cli, cells):
+def test_the_row_states_the_tool_its_defects_and_its_own_cost(pretend, run_alone, tmp_path):
     pretend(f"ballast = bytearray(os.urandom(300_000_000))\ntime.sleep(0.4)\n{SHOTS}")
-    (folder / "mixed.mp4").unlink(), (folder / "static.mp4").unlink()
-    out = tmp_path / "o"
-    status, text, _ = cli(
-        "run", "dataset=folder", f"dataset.root={folder}", "extractors=[pyscenedetect]", "budget=3", f"out={out}"
-    )
-    assert status == 0 and "favours" not in text
-    row = next(c for c in cells(out).values() if c["extractor"] == "pyscenedetect")
+    status, told, row = run_alone("pyscenedetect")
+    assert status == 0 and "favours" not in told
     assert row["features"] == ["source_file@1(tool=PySceneDetect 0.7.2)"]  # another version is another row
-    assert "approximate" in row["known_defects"]
-    assert "approximate" in json.loads((out / "run.json").read_text())["extractors"]["pyscenedetect"]["known_defects"]
+    run = json.loads((tmp_path / "o" / "run.json").read_text())["extractors"]["pyscenedetect"]
+    assert "approximate" in row["known_defects"] and "approximate" in run["known_defects"]
     assert row["metrics"]["decode_s"] == row["metrics"]["features_s"] == 0
     assert row["metrics"]["select_s"] > 0.4  # the whole process
     if sys.platform == "linux":
@@ -198,18 +190,12 @@ def test_what_finds_katnas_pictures_is_no_unfair_advantage():
 # -- when the tool fails
 
 
-def test_a_crash_is_a_failed_row_with_the_tools_last_line(pretend, folder, tmp_path, cli, cells):
+def test_a_crash_is_a_failed_row_with_the_tools_last_line(pretend, run_alone):
     pretend("print('working'); print('IndexError: list index out of range', file=sys.stderr); sys.exit(3)")
-    (folder / "mixed.mp4").unlink(), (folder / "static.mp4").unlink()
-    out = tmp_path / "o"
-    call = ("run", "dataset=folder", f"dataset.root={folder}", "extractors=[katna]", "budget=3", f"out={out}")
-    status, _, err = cli(*call, "on_error=warn")
-    assert status == 1 and "Katna failed with exit status 3" in err
-    statuses = {c["extractor"]: (c["status"], c["error"]) for c in cells(out).values()}
-    assert statuses["uniform"][0] == "ok"
-    state, error = statuses["katna"]
-    assert state == "failed" and error["message"].endswith("its last line: IndexError: list index out of range")
-    assert error["traceback"] == ""
+    status, told, row = run_alone("katna", "on_error=warn")
+    assert status == 1 and "Katna failed with exit status 3" in told and row["status"] == "failed"
+    assert row["error"]["message"].endswith("its last line: IndexError: list index out of range")
+    assert row["error"]["traceback"] == ""
 
 
 NO_PICTURES = "import numpy; numpy.save('pictures.npy', numpy.empty((0, 60, 80), 'u1')); answer(n_pictures=0)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import time
 from pathlib import Path
 
@@ -88,55 +89,29 @@ def test_preprocessing_is_that_of_torchvision() -> None:
 def test_the_crop_fits_and_keeps_the_shape(size: tuple[int, int]) -> None:
     network = load_backbone(VISION, "random", "pool", None, None)
     height, width = network.resized(*size)
-    assert min(height, width) == 256
-    assert max(height, width) <= 8 * 256
+    assert min(height, width) == 256 and max(height, width) <= 8 * 256
     if max(size) < 8 * min(size):
         assert width / height == pytest.approx(size[1] / size[0], rel=0.01)
     assert network.cropped(np.zeros((height, width, 3), np.uint8)).shape == (224, 224, 3)
 
 
 def test_the_key_names_the_weights_not_their_place(weights_file: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.safetensors"
-    copy.write_bytes(weights_file.read_bytes())
-    first, second = (Embedding(backbone=SMALL, weights=str(p)) for p in (weights_file, copy))
-    assert first == second and first.key == second.key
-    assert str(weights_file) not in first.key
-    other = bytearray(copy.read_bytes())
-    other[-1] ^= 1
-    (tmp_path / "other.safetensors").write_bytes(other)
+    raw = weights_file.read_bytes()
+    for name, data in (("copy.safetensors", raw), ("other.safetensors", raw[:-1] + bytes([raw[-1] ^ 1]))):
+        (tmp_path / name).write_bytes(data)
+    first, copy = (Embedding(backbone=SMALL, weights=str(p)) for p in (weights_file, tmp_path / "copy.safetensors"))
+    assert first == copy and first.key == copy.key and str(weights_file) not in first.key
+    own = {"backbone": SMALL, "weights": str(weights_file)}
     options = (
         {"weights": str(tmp_path / "other.safetensors")},
         {"weights": "random"},
         {"layer": "logits"},
         {"mean": 0.5},
     )
-    keys = {Embedding(**({"backbone": SMALL, "weights": str(weights_file)} | given)).key for given in options}
-    assert len(keys | {first.key}) == 5
-
-
-def test_files_means_and_deviations_change_the_rows(weights_file: Path) -> None:
-    options = ({"weights": "random"}, {"weights": "random", "mean": 0.9, "std": 0.5}, {"weights": str(weights_file)})
-    plain, other, trained = (Embedding(backbone=SMALL, **given).compute(noise(1)) for given in options)
-    assert not np.allclose(plain, other) and not np.allclose(plain, trained)
-
-
-def test_files_that_are_not_this_network_are_refused_in_a_sentence(weights_file: Path, tmp_path: Path) -> None:
-    raw = weights_file.read_bytes()
-    for data, message in ((raw[: len(raw) // 2], "safetensors"), (pickle.dumps({}), "pickled")):
-        (tmp_path / "file").write_bytes(data)
-        with pytest.raises(UsageError, match=message):
-            Embedding(backbone=SMALL, weights=str(tmp_path / "file")).compute(noise(1))
-    with pytest.raises(UsageError, match=f"does not fit backbone={VISION}") as caught:
-        Embedding(backbone=VISION, weights=str(weights_file)).compute(noise(1))
-    assert len(str(caught.value)) < 400
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    missing = str(tmp_path / "none.safetensors")
-    feature = Embedding(backbone=SMALL, weights=missing)
-    assert missing in (feature.unavailable() or "")
-    with pytest.raises(UnavailableError, match="weights=random"):
-        feature.compute(noise(1))
+    assert len({Embedding(**(own | given)).key for given in options} | {first.key}) == 5
+    random, scaled = ({"weights": "random"} | more for more in ({}, {"mean": 0.9, "std": 0.5}))
+    rows = [Embedding(**(own | given)).compute(noise(1)) for given in ({}, random, scaled)]
+    assert not any(np.allclose(rows[a], rows[b]) for a, b in ((0, 1), (1, 2)))
 
 
 @pytest.mark.usefixtures("offline")
@@ -170,10 +145,10 @@ def test_weights_in_the_hubs_cache_are_used(
     np.testing.assert_array_equal(hub.compute(noise(2)), local.compute(noise(2)))
 
 
-@pytest.mark.parametrize("text", ["resnet18", "timm:", ":x", "keras:vgg", "timm:x?pad", "timm:x?=1", "timm:x?a=1&"])
-def test_names_show_their_grammar_and_options_are_typed(text: str) -> None:
-    with pytest.raises(UsageError, match=r"write timm:resnet18\.a1_in1k"):
-        why_unavailable(text, "random")
+def test_names_show_their_grammar_and_options_are_typed() -> None:
+    for text in ("resnet18", "timm:", ":x", "keras:vgg", "timm:x?pad", "timm:x?=1", "timm:x?a=1&"):
+        with pytest.raises(UsageError, match=r"write timm:resnet18\.a1_in1k"):
+            why_unavailable(text, "random")
     name = BackboneName.parse("timm:x?pad_type=same&num_classes=10&drop_rate=0.1&features_only=false")
     assert dict(name.options) == {"pad_type": "same", "num_classes": 10, "drop_rate": 0.1, "features_only": False}
 
@@ -184,11 +159,22 @@ def test_names_show_their_grammar_and_options_are_typed(text: str) -> None:
         *(("timm:resnet81", "random", "did you mean"), ("torchvision:resnet19", "random", "did you mean")),
         *((f"{SMALL}?no_such=1", "random", "cannot be built"), (f"{VISION}?no_such=1", "random", "cannot be built")),
         (SMALL, "hub", r"add their tag \(known: test_resnet\.r160_in1k"),
+        (VISION, "small, odd=name.safetensors", f"does not fit backbone={VISION}"),
+        *((SMALL, "cut", "safetensors"), (SMALL, "pickle", "pickled"), (SMALL, "none", "weights=random")),
     ],
 )
-def test_unknown_networks_options_and_tags_are_one_sentence(backbone: str, weights: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        Embedding(backbone=backbone, weights=weights).compute(noise(1))
+def test_what_gives_no_network_is_one_sentence(
+    weights_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backbone: str, weights: str, message: str
+) -> None:
+    shutil.copy(weights_file, tmp_path)
+    (tmp_path / "cut").write_bytes(weights_file.read_bytes()[:9999])
+    (tmp_path / "pickle").write_bytes(pickle.dumps({}))
+    monkeypatch.chdir(tmp_path)
+    feature = Embedding(backbone=backbone, weights=weights)
+    with pytest.raises((UsageError, UnavailableError), match=message) as caught:
+        feature.compute(noise(1))
+    assert len(str(caught.value)) < 400
+    assert weights != "none" or "none" in (feature.unavailable() or "")
 
 
 @pytest.mark.data

@@ -1,17 +1,20 @@
-"""Differential evolution, its repair, and the cache of pairs."""
+"""Differential evolution, its repair, the cache of pairs, and SSIM of pairs against scikit-image."""
 
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
 
 from keyframe_bench.selection.evolution import (
     Cost,
     PairCache,
+    PairSSIM,
     evolve,
     mean_of_members,
     mean_over_pairs,
@@ -104,16 +107,15 @@ class Draws:
         return np.array(self.genes)
 
 
-def by_these_draws(cost: Cost) -> np.ndarray:
+def one_generation(cost: Cost) -> list[int]:
     """One generation of the sets {10, 40}, {20, 50}, {34, 90} and {4, 70} of 100 positions."""
     first = np.ones((4, 100))
     for row, members in enumerate(([10, 40], [20, 50], [34, 90], [4, 70])):
         first[row, members] = 0.0
     others = [[0.1, 0.2, 0.3, 0.4]] * 4  # a, b, c: the first three of the other sets
     genes = [[0.0, 0.0], [0.5, 0.95], [0.95, 0.95], [0.5, 0.89]]  # above 0.9: the parent's
-    rng = Draws([0, 0, 1, 0], first.tolist(), others, genes)
-    options = {"population": 4, "weight": 0.5, "crossover": 0.9, "generations": 1}
-    return evolve(cost, 100, 2, rng=rng, **options)  # type: ignore[arg-type]  # what a generator is asked for here
+    rng: Any = Draws([0, 0, 1, 0], first.tolist(), others, genes)
+    return evolve(cost, 100, 2, rng=rng, population=4, weight=0.5, crossover=0.9, generations=1).tolist()
 
 
 def test_rivals_by_hand() -> None:
@@ -123,24 +125,18 @@ def test_rivals_by_hand() -> None:
     Of {20, 50}: (10, 40) + (34 - 4, 90 - 70) / 2 = (25, 50), the first gene.
     Of {34, 90}: (10, 40) + (20 - 4, 50 - 70) / 2 = (18, 30), the second gene, which is forced.
     Of {4, 70}: (10, 40) + (20 - 34, 50 - 90) / 2 = (3, 20), both genes, the first is drawn.
+    A rival that costs as much replaces, a dearer one does not.
     """
     judged: list[list[list[int]]] = []
+    for dearer, found in ((0.0, [35, 60]), (0.5, [10, 40])):
+        costs = {(10, 40): 1.0, (35, 60): 1.0 + dearer}  # all others cost more
 
-    def cost(sets: np.ndarray) -> np.ndarray:
-        judged.append(sets.tolist())
-        return np.zeros(len(sets))
+        def cost(sets: np.ndarray, costs: dict[tuple[int, ...], float] = costs) -> np.ndarray:
+            judged.append(sets.tolist())
+            return np.array([costs.get(tuple(row), 9.0) for row in sets.tolist()])
 
-    by_these_draws(cost)
-    assert judged == [[[10, 40], [20, 50], [34, 90], [4, 70]], [[35, 60], [25, 50], [30, 34], [3, 20]]]
-
-
-def test_a_rival_that_costs_as_much_replaces_and_a_dearer_one_does_not() -> None:
-    costs = {(10, 40): 1.0, (35, 60): 1.0}  # all others cost more
-    found = by_these_draws(lambda sets: np.array([costs.get(tuple(row), 9.0) for row in sets.tolist()]))
-    assert found.tolist() == [35, 60]
-    costs[35, 60] = 1.5
-    found = by_these_draws(lambda sets: np.array([costs.get(tuple(row), 9.0) for row in sets.tolist()]))
-    assert found.tolist() == [10, 40]
+        assert one_generation(cost) == found
+    assert judged == 2 * [[[10, 40], [20, 50], [34, 90], [4, 70]], [[35, 60], [25, 50], [30, 34], [3, 20]]]
 
 
 def test_every_pair_is_computed_once_and_a_generation_in_one_batch() -> None:
@@ -162,3 +158,36 @@ def test_members_share_the_values_of_their_pairs() -> None:
     first, second = pairs_of(5, "all")
     expected = [np.mean([matrix[i, j] for j in range(5) if j != i]) for i in range(5)]
     assert mean_of_members(matrix[first, second], 5, "all") == pytest.approx(expected)
+
+
+def pictures(height: int, width: int) -> np.ndarray:
+    """Noise, a ramp, the ramp inverted and brightened, black, white."""
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 200, height * width).reshape(height, width)
+    noise = rng.integers(0, 256, (2, height, width))
+    rest = [ramp, 200 - ramp, ramp + 55, ramp + rng.normal(0, 9, ramp.shape), 0 * ramp, 0 * ramp + 255]
+    return np.concatenate([noise, np.clip(rest, 0, 255)]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(36, 64), (11, 11), (20, 13)])
+def test_every_pair_is_that_of_scikit_image(height: int, width: int) -> None:
+    images = pictures(height, width)
+    first, second = np.triu_indices(len(images))
+    expected = [
+        # Its mean leaves out the border of half a window by itself.
+        structural_similarity(
+            images[a], images[b], data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        for a, b in zip(first, second, strict=True)
+    ]
+    assert PairSSIM(images)(first, second) == pytest.approx(expected, abs=1e-6)
+
+
+def test_more_pairs_than_one_batch_and_any_order() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (600, 12, 16), dtype=np.uint8)
+    a, b = np.random.default_rng(2).integers(0, 600, (2, 1300))
+    together = PairSSIM(images)
+    assert together(a, b) == pytest.approx(together(b, a), abs=1e-12)
+    last = np.array([a[-1], b[-1]])
+    assert together(a, b)[-1] == pytest.approx(PairSSIM(images[last])(np.array([0]), np.array([1]))[0], abs=1e-12)
+    assert together(a, a) == pytest.approx(1.0)

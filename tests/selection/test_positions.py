@@ -1,4 +1,4 @@
-"""Numbers of key frames inferred from scores and from what is covered."""
+"""Numbers of key frames inferred from scores and from what is covered; positions on grids."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from keyframe_bench.selection.peaks import knee_threshold, smallest_covering
+from keyframe_bench.selection.spacing import distinct, every_seconds, first_at_or_after
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.integers(0, 2000).map(lambda v: v / 8))
 
@@ -17,24 +18,13 @@ def above(scores: np.ndarray) -> list[int]:
     return np.flatnonzero(scores > knee_threshold(scores)).tolist()
 
 
-def test_scores_that_stand_out_are_above_the_knee() -> None:
-    assert above(np.array([1, 9, 1, 1, 1, 9, 9, 1.0])) == [1, 5, 6]
-    assert above(np.array([0.2, 0.1, 5, 0.3, 0.2, 9, 0.1])) == [2, 5]
-    assert above(np.array([0, 0, 0, 1.0])) == [3]
-
-
 def test_the_knee_by_hand() -> None:
     """Sorted 10, 4, 2, 1, 0: in the unit square 1, .4, .2, .1, 0 against a chord 1, .75, .5, .25, 0."""
     assert knee_threshold([1, 10, 2, 0, 4]) == 4  # .35 below the chord; 2 is .3 below
-
-
-@pytest.mark.parametrize(
-    "scores",
-    [[3], [3, 3, 3], [1, 2], [0, 1, 2, 3, 4], [0.1 * i for i in range(50)], [9, 9, 9, 8.9, 1]],
-    ids=["one", "constant", "two", "line", "rounded line", "many high, few low"],
-)
-def test_without_a_knee_nothing_stands_out(scores: list[float]) -> None:
-    assert knee_threshold(scores) == max(scores)
+    assert above(np.array([1, 9, 1, 1, 1, 9, 9, 1.0])) == [1, 5, 6] and above(np.array([0, 0, 0, 1.0])) == [3]
+    line = [0.1 * i for i in range(50)]  # up to rounding
+    for scores in ([3], [3, 3, 3], [1, 2], [0, 1, 2, 3, 4], line, [9, 9, 9, 8.9, 1]):
+        assert knee_threshold(scores) == max(scores)  # no knee: nothing stands out
 
 
 @given(curves, st.sampled_from([2.0**-6, 0.5, 2.0, 1024.0]), st.sampled_from([0.0, 1.0, 64.0]))
@@ -72,11 +62,38 @@ def test_the_smallest_of_a_growing_coverage_is_found_with_few_trials(n: int, dat
 @given(arrays(np.float64, st.integers(1, 40), elements=st.integers(0, 10).map(lambda v: v / 10)))
 def test_what_is_found_covers_and_one_fewer_does_not_whatever_the_coverage_does(shares: np.ndarray) -> None:
     n = len(shares)
-    shares = np.append(shares[:-1], 1.0)
     found = smallest_covering(lambda k: np.arange(10) < round(10 * shares[k - 1]), n, 0.95)
-    assert shares[found - 1] >= 0.95
+    assert shares[found - 1] >= 0.95 or found == n  # all, where nothing covers
     assert found == 1 or shares[found - 2] < 0.95
 
 
-def test_when_nothing_covers_all_frames_are_taken() -> None:
-    assert smallest_covering(lambda k: np.zeros(5, dtype=bool), 5, 0.95) == 5
+gaps = st.lists(st.sampled_from([0.0, 0.04, 0.5, 1.0, 1.3, 7.0, -0.5]), min_size=0, max_size=40)
+
+
+@given(gaps, st.sampled_from([0.5, 1.0, 2.0, 3.7]), st.sampled_from([0.0, -3.0, 1e6]))
+def test_every_seconds_equals_the_definition(steps: list[float], period_s: float, start: float) -> None:
+    times = start + np.concatenate([[0.0], np.cumsum(steps)])
+    clock = np.maximum.accumulate(times)
+    grid = clock[0] + np.arange(0, clock[-1] - clock[0] + 1e-6, period_s)
+    expected = sorted({int(np.argmax(clock >= t - 1e-6)) for t in grid})
+    assert every_seconds(times, period_s).tolist() == expected
+
+
+def test_a_frame_a_microsecond_early_is_on_the_grid() -> None:
+    assert first_at_or_after([0.0, 1.9999999, 2.5, 4.001], [2.0, 2.6, 4.0, 99.0]).tolist() == [1, 3, 3, 3]
+    assert every_seconds([0.0, 1.9999999, 2.1, 4.0], 2.0).tolist() == [0, 1, 3]
+
+
+def test_a_broken_time_stamp_of_centuries_costs_nothing() -> None:
+    assert every_seconds([0.0, 1.0, 1e12, 1e12 + 2], 2.0).tolist() == [0, 2, 3]
+
+
+@given(st.integers(1, 40), st.data())
+def test_distinct_is_strict_inside_and_leaves_good_input_alone(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, n))
+    row = st.lists(st.integers(0, n - 1), min_size=k, max_size=k).map(sorted)
+    wanted = np.array(data.draw(st.lists(row, min_size=1, max_size=4)))
+    found = distinct(wanted, n)
+    assert found.shape == wanted.shape and found.min() >= 0 and found.max() < n and np.all(np.diff(found) > 0)
+    good = np.all(np.diff(wanted) > 0, axis=1)
+    assert np.array_equal(found[good], wanted[good]) and np.array_equal(distinct(wanted[0], n), found[0])

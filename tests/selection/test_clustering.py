@@ -1,4 +1,4 @@
-"""Representatives of k-means clusters."""
+"""Clusters of k-means, their representatives and their entropy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from sklearn.metrics import pairwise_distances_argmin
 
-from keyframe_bench.selection.clustering import representatives
+from keyframe_bench.selection.clustering import cluster_entropies, entropy_bits, representatives
 
 
 def groups(sizes: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -25,16 +26,12 @@ def test_each_group_gives_the_row_nearest_to_its_mean_with_its_share() -> None:
     assert found.positions.tolist() == nearest and found.shares == pytest.approx([0.1, 0.3, 0.6])
 
 
-def test_same_seed_same_answer_and_float32_too() -> None:
+def test_a_seed_gives_one_answer_and_a_static_video_is_filled_evenly() -> None:
     rows = np.random.default_rng(1).normal(size=(400, 8)).astype(np.float32)
     first, second = (representatives(rows, 7, rng=np.random.default_rng(5), n_init=10) for _ in range(2))
     assert first.positions.tolist() == second.positions.tolist()
-
-
-def test_a_static_video_is_filled_evenly() -> None:
     found = representatives(np.ones((9, 4)), 3, rng=np.random.default_rng(0), n_init=10)
-    assert found.positions.tolist() == [0, 4, 6]
-    assert found.shares.tolist() == [1.0, 0.0, 0.0]
+    assert (found.positions.tolist(), found.shares.tolist()) == ([0, 4, 6], [1.0, 0.0, 0.0])
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,3 +47,14 @@ def test_always_exactly_k_distinct_positions_and_no_warning(values: list[float],
     assert np.all(np.diff(found.positions) > 0)
     assert found.positions[0] >= 0 and found.positions[-1] < len(values)
     assert found.shares.sum() == pytest.approx(1.0)
+
+
+def test_entropies_are_those_of_scipy() -> None:
+    counts, labels = np.random.default_rng(0).integers(0, 4, (9, 64)), np.array([2, 0, 0, 1, 2, 2, 1, 0, 2])
+    assert entropy_bits(counts) == pytest.approx(entropy(counts, base=2, axis=1), abs=1e-12)
+    ends = entropy_bits(np.stack([np.eye(256)[7] * 19200, np.full(256, 75)]))
+    assert ends.tolist() == [0.0, 8.0] and not np.signbit(ends[0])
+    pooled = [entropy(counts[c == labels].sum(axis=0), base=2) for c in range(3)]
+    frames = [entropy(counts[c == labels], base=2, axis=1).mean() for c in range(3)]
+    assert cluster_entropies(counts, labels, "pooled") == pytest.approx(pooled, abs=1e-12)
+    assert cluster_entropies(counts, labels, "mean_frame") == pytest.approx(frames, abs=1e-12)

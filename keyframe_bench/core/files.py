@@ -128,6 +128,7 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+# Not filelock: it polls where the system can wait, and has no locks on parts of a file.
 @contextmanager
 def _open_to_lock(file: Path) -> Iterator[int | None]:
     """Open a file for locks, which end with the ``with`` block; None where it cannot be written."""
@@ -216,6 +217,7 @@ def cache_folder() -> Path:
     UsageError
         If there is no home folder either.
     """
+    # Not platformdirs: the same rule is a few lines, and it takes relative paths of XDG_CACHE_HOME.
     own = os.environ.get("KEYFRAME_BENCH_CACHE")
     if own:
         return Path(own).absolute()

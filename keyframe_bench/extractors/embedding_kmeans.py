@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import numpy as np
 
 from ..core.clip import Clip, KeyFrames
-from ..core.feature import Feature
 from ..core.registry import Range, register
 from ..features.embedding import Embedding
 from ..selection.clustering import representatives
@@ -64,14 +63,11 @@ class EmbeddingKMeans(Extractor):
         self.n_init = n_init
 
     @property
-    def embedding(self) -> Embedding:
-        """The feature that is clustered."""
-        return Embedding(backbone=self.backbone, weights=self.weights, layer=self.layer, mean=self.mean, std=self.std)
-
-    @property
-    def needs(self) -> tuple[Feature, ...]:
+    def needs(self) -> tuple[Embedding]:
         """One embedding per sampled frame."""
-        return (self.embedding,)
+        return (
+            Embedding(backbone=self.backbone, weights=self.weights, layer=self.layer, mean=self.mean, std=self.std),
+        )
 
     @property
     def label(self) -> str:
@@ -80,11 +76,11 @@ class EmbeddingKMeans(Extractor):
 
     def unavailable(self) -> str | None:
         """Return what is missing: a package, or the weights file."""
-        return self.embedding.unavailable()
+        return self.needs[0].unavailable()
 
     def must_download(self) -> str | None:
         """Return which weights are not on this machine yet."""
-        return self.embedding.must_download()
+        return self.needs[0].must_download()
 
     def prepare(self) -> None:
         """Import scikit-learn."""
@@ -95,5 +91,5 @@ class EmbeddingKMeans(Extractor):
         if k is None:
             ratio = clip.video.duration_s / self.seconds_per_key
             k = max(1, math.ceil(math.sqrt(ratio) if self.growth == "sqrt" else ratio))
-        found = representatives(clip[self.embedding], k, rng=rng, n_init=self.n_init)
+        found = representatives(clip[self.needs[0]], k, rng=rng, n_init=self.n_init)
         return clip.pick(found.positions, scores=found.shares)

@@ -34,42 +34,6 @@ def matches_per_user(allowed: NDArray[np.bool_], sizes: Sequence[int], method: M
     return np.bincount(_owners(sizes)[matched], minlength=len(sizes)).astype(np.int64)
 
 
-def nearest_pairs(
-    predicted: NDArray[np.int64],
-    reference: NDArray[np.int64],
-    distance: NDArray[np.float64],
-    n_predicted: int,
-    sizes: Sequence[int],
-) -> NDArray[np.int64]:
-    """Return the prediction that every reference gets when the nearest pair is matched first (C1).
-
-    Among equals comes the earlier reference, then the earlier prediction. Greedy may find fewer pairs than there are.
-
-    Parameters
-    ----------
-    predicted, reference, distance : int, int, float [pairs]
-        The allowed pairs, each once, and how far apart they are.
-    n_predicted : int
-    sizes : sequence of int
-        Number of references of each user; users do not compete.
-
-    Returns
-    -------
-    int64 [R]
-        -1 for a reference without a match. As a pair never depends on farther ones, the pairs below a smaller limit are
-        the matching under that limit.
-    """
-    order = np.lexsort((predicted, reference, distance))
-    copies = _owners(sizes)[reference] * n_predicted + predicted
-    taken: set[int] = set()
-    partner = [-1] * sum(sizes)
-    for r, p, copy in zip(reference[order].tolist(), predicted[order].tolist(), copies[order].tolist(), strict=True):
-        if partner[r] < 0 and copy not in taken:
-            partner[r] = p
-            taken.add(copy)
-    return np.asarray(partner, dtype=np.int64)
-
-
 def precision_recall_f(
     matches: ArrayLike, n_predicted: ArrayLike, n_reference: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -12,7 +12,7 @@ from ..core.annotation import Annotation
 from ..core.clip import Clip, KeyFrames
 from ..core.registry import register
 from .base import Column, Metric
-from .matching import nearest_pairs, precision_recall_f
+from .matching import precision_recall_f
 
 TOLERANCES: dict[str, float] = {"0_5s": 0.5, "1s": 1.0, "2s": 2.0, "5s": 5.0}
 """Suffix of the columns to tau in seconds."""
@@ -71,10 +71,18 @@ def nearest_first_in_time(
     reference = np.repeat(np.arange(len(theirs)), counts)
     predicted = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts - low, counts)
     gaps = np.rint(np.abs(keys[predicted] - theirs[reference]) * _MICROSECONDS) / _MICROSECONDS
-    partner = nearest_pairs(predicted, reference, gaps, len(keys), sizes)
+    owner = np.repeat(np.arange(len(users)), sizes)
+    order = np.lexsort((predicted, reference, gaps))
+    copies = owner[reference] * len(keys) + predicted  # users do not compete
+    taken, found = set(), [-1] * len(theirs)
+    for r, p, copy in zip(*(a[order].tolist() for a in (reference, predicted, copies)), strict=True):
+        if found[r] < 0 and copy not in taken:
+            found[r] = p
+            taken.add(copy)
+    partner = np.asarray(found, dtype=np.int64)
     matched = partner >= 0
-    owner = np.repeat(np.arange(len(users)), sizes)[matched]
-    gap = np.abs(keys[partner[matched]] - theirs[matched])
+    owner, gap = owner[matched], np.abs(keys[partner[matched]] - theirs[matched])
+    # As a pair never depends on farther ones, those within a smaller tolerance are the matching under that one.
     return np.stack([np.bincount(owner[gap <= tau + _HALF_MICROSECOND], minlength=len(users)) for tau in tolerances])
 
 
@@ -117,11 +125,10 @@ class Temporal(Metric):
         sizes, tolerances = [len(times) for times in users], list(TOLERANCES.values())
         most = most_in_time(keyframes.times, users, tolerances)
         greedy = nearest_first_in_time(keyframes.times, users, tolerances)
-        scores = dict(zip(("p", "r", "f1"), precision_recall_f(most, len(keyframes), sizes), strict=True))
-        scores["greedy"] = precision_recall_f(greedy, len(keyframes), sizes)[2]
+        p, r, f1 = precision_recall_f(most, len(keyframes), sizes)  # [tolerances, users] each
+        f1_greedy = precision_recall_f(greedy, len(keyframes), sizes)[2]
         numbers: dict[str, float] = {}
-        for kind, values in scores.items():
-            name = "f1_{}_greedy" if kind == "greedy" else f"{kind}_{{}}"
+        for name, values in (("p_{}", p), ("r_{}", r), ("f1_{}", f1), ("f1_{}_greedy", f1_greedy)):
             for suffix, mean, best in zip(TOLERANCES, values.mean(axis=1), values.max(axis=1), strict=True):
                 numbers |= {name.format(suffix): mean, f"{name.format(suffix)}_max": best}
         numbers["f1_area"] = np.trapezoid([numbers[f"f1_{suffix}"] for suffix in TOLERANCES], tolerances) / np.ptp(

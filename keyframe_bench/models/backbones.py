@@ -135,12 +135,10 @@ def _load(
         except Exception as error:  # the packages and their download clients raise anything
             raise _build_error(name, weights == "hub", error) from error
     if weights not in ("hub", "random"):
-        bundled = weights == BUNDLED
-        state = (
-            bundled_tensors(module.state_dict())
-            if bundled
-            else read_tensors(weights, "weights", WAYS_OUT, framework="pt")[0]
-        )
+        if weights == BUNDLED:
+            state = bundled_tensors(module.state_dict())
+        else:
+            state = read_tensors(weights, "weights", WAYS_OUT, framework="pt")[0]
         misfit = f"weights={weights!r} does not fit backbone={backbone}"
         load_strictly(module, state, misfit, "name its network with backbone=")
     if name.source == "torchvision":

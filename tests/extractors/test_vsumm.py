@@ -29,10 +29,9 @@ def hues(*mixtures: dict[int, float] | int) -> np.ndarray:
 
 
 def run(rows: np.ndarray, k: int | None = None, contrast: Any = 50.0, seed: int = 0, **options: Any) -> KeyFrames:
-    extractor = Vsumm(**options)
-    histogram, std = extractor.needs
-    n = len(rows)
-    columns = {histogram.key: rows, std.key: np.broadcast_to(np.float32(contrast), n)}
+    extractor, n = Vsumm(**options), len(rows)
+    values = (rows, np.broadcast_to(np.float32(contrast), n))
+    columns = {feature.key: value for feature, value in zip(extractor.needs, values, strict=True)}
     clip = Clip(VideoInfo("v", n * 25, 0.0, float(n)), np.arange(n) * 25, np.arange(float(n)), columns)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,10 +1,10 @@
 """Any folder of videos, with an optional annotation file.
 
-Every file below the root whose name ends in one of `EXTENSIONS` (in any case) is a video, and so is every folder below
-it that directly holds images and no video file; hidden files and folders are skipped, and so are linked folders and
-what ``extract`` and ``run`` wrote. Where there is nothing else, images in the root itself are a video. The annotation
-file, by default ``annotations.json`` in the root, is described in `keyframe_bench.datasets._annotations` and in
-``docs/guides/datasets.md``::
+Every file below the root with the name of a video file (in any case of letters) is a video, and so is every folder
+below it that directly holds images and no video file; hidden files and folders are skipped, and so are linked folders
+and what ``extract`` and ``run`` wrote. Where there is nothing else, images in the root itself are a video. The
+annotation file, by default ``annotations.json`` in the root, is described in `keyframe_bench.datasets._annotations` and
+in ``docs/guides/datasets.md``::
 
     {"format": "keyframe_bench/annotations@1",
      "videos": {"<relative path>": {"shots": [[first, end_exclusive], ...],
@@ -29,8 +29,6 @@ from ..video.frame_folder import VIDEO_EXTENSIONS, Video, as_video
 from ..video.image_files import is_image_name
 from ._annotations import FILE_NAME, read_annotation_file, read_annotations
 from .base import Dataset, VideoItem
-
-EXTENSIONS = VIDEO_EXTENSIONS
 
 # What tells a folder that `extract` or `run` wrote: their images are no videos.
 _WRITTEN = frozenset({"keyframes.json", "run.json"})
@@ -70,7 +68,7 @@ class Folder(Dataset):
     licence = "yours"
     layout = (
         "one video file, or a folder with the videos of ONE camera, named so that they sort by time "
-        f"(cam_a/2021-03-04.mp4); file names end in {', '.join(sorted(EXTENSIONS))}"
+        f"(cam_a/2021-03-04.mp4); file names end in {', '.join(sorted(VIDEO_EXTENSIONS))}"
     )
 
     def videos(self) -> list[VideoItem]:
@@ -112,7 +110,7 @@ class Folder(Dataset):
         if not files:
             raise UsageError(
                 f"data set 'folder': there is no video below {self.root!r}; give another folder with dataset.root=DIR "
-                f"(video files end in {', '.join(sorted(EXTENSIONS))}; a folder of images is a video too)"
+                f"(video files end in {', '.join(sorted(VIDEO_EXTENSIONS))}; a folder of images is a video too)"
             )
         if not folders and (self.fps or self.times):
             raise UsageError(
@@ -152,7 +150,7 @@ def find_videos(root: Path) -> dict[str, Path]:
     for folder, _, names in _walk(root):
         for name in names:
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
+            if name.startswith(".") or path.suffix.lower() not in VIDEO_EXTENSIONS:
                 continue
             if path.is_file() or path.is_symlink():  # no pipes or sockets; a broken link is reported when it is opened
                 found[printable(path.relative_to(root).as_posix())] = path
@@ -175,7 +173,7 @@ def find_frame_folders(root: Path) -> dict[str, Path]:
         if not _WRITTEN.isdisjoint(names) or set(below) >= _WRITTEN_FOLDERS:
             below.clear()
             continue
-        films = any(Path(name).suffix.lower() in EXTENSIONS for name in names)
+        films = any(Path(name).suffix.lower() in VIDEO_EXTENSIONS for name in names)
         if not films and any(is_image_name(name) for name in names):
             found[printable(Path(folder).relative_to(root).as_posix())] = Path(folder)
     return dict(sorted(found.items()))

@@ -16,8 +16,7 @@ from ..tables.spec import ColumnSpec
 from .grid import interval
 from .layout import place_labels, spread
 
-HEIGHT, WIDTH = 400, 640  # of the view box
-LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes
+LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes, in a view box of 640 x 400
 COLOURS = 8  # the style sheet has as many for lines
 Place = tuple[float, float]
 
@@ -41,7 +40,6 @@ class Plot:
     """
 
     column: ColumnSpec
-    place: tuple[str, str]
     x_name: str
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
@@ -72,7 +70,6 @@ def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:
     unit = "seconds" if data.cost.unit == "s" else data.cost.unit
     return Plot(
         data.column,
-        (data.dataset, data.budget),
         f"{data.cost.name}: {unit} per video, logarithmic",
         [(round(x_axis.at(math.log10(t)), 1), _tick(t)) for t in _log_ticks(low, high)],
         y_axis.ticks(),
@@ -102,7 +99,7 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
         at = _rounded((label[0], label[1]))
         lines.append(_line(first, numbers, first.name, _path(places), at, _rounded(end), area=area, marks=marks))
     ticks = [(round(x_axis.at(t), 1), f"{t:g}") for t in _nice(min(counts), max(counts), 8, whole=True)]
-    return Plot(data.column, (data.dataset, ""), "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
+    return Plot(data.column, "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
 
 
 @dataclass

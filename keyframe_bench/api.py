@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .core.clip import KeyFrames, VideoInfo
 from .core.errors import OutputError, UnavailableError, UsageError
 from .core.files import make_hidden_folder, printable, remove_leftovers
+from .core.registry import Parameter, Range
 from .extractors.asked import Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
@@ -260,8 +261,7 @@ def extract(
     """
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
     asked = Asked.of(method, budget, sampling)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
+    Parameter("seed", (int,), range=Range(0)).check(seed, "extract")
     reason = method.unavailable()
     if reason is None and method.privileged:
         reason = "it requires annotations; use keyframe-bench run on a data set that has them"

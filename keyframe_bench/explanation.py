@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from .api import Extraction, extract
 from .core.clip import Clip, KeyFrames, watched
 from .core.errors import UsageError
+from .core.registry import Parameter, Range
 from .extractors.asked import Asked, Inferred, what_decided
 from .extractors.base import Extractor, rank_of
 from .video.frame_folder import VideoPath
@@ -162,10 +162,8 @@ def explain(
 def _check_place(frame: int | None, time: float | None) -> None:
     if (frame is None) == (time is None):
         raise UsageError("explain needs one frame: frame=N, counted from 0, or time=SECONDS")
-    if frame is not None and (isinstance(frame, bool) or not isinstance(frame, (int, np.integer)) or frame < 0):
-        raise UsageError(f"frame={frame} is not a whole number of at least 0")
-    if time is not None and (isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time)):
-        raise UsageError(f"time={time} is not a number of seconds")
+    Parameter("frame", (int,), optional=True, range=Range(0)).check(frame, "explain")
+    Parameter("time", (float,), optional=True).check(time, "explain")
 
 
 def _ordinal(done: Extraction, frame: int | None, time: float | None) -> int:

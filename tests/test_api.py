@@ -48,14 +48,9 @@ def test_path_may_be_text_and_extractor_an_instance(video):
         ({"extractor": "uniform", "params": {"evry_s": 1}}, "did you mean every_s"),
         ({"extractor": "uniform", "params": {"every_s": "fast"}}, "every_s='fast'"),
         ({"extractor": "random", "budget": "free"}, "free budget"),
-        ({"budget": 0}, "budget=0"),
-        ({"budget": -1}, "budget=-1"),
         ({"budget": 1.5}, "budget=1.5"),
-        ({"budget": None}, "budget=None"),
         ({"sampling": "0fps"}, "sampling=0fps"),
         ({"seed": -1}, "seed=-1"),
-        ({"seed": 0.5}, "seed=0.5"),
-        ({"seed": True}, "seed=True"),
     ],
 )
 def test_wrong_arguments(video, arguments, says):
@@ -70,17 +65,6 @@ def test_wrong_path(path):
     assert caught.value.path == path and caught.value.reason
 
 
-def test_large_numbers_keep_every_digit(video):
-    found = kb.extract(video, "uniform", budget="1234567", sampling="29.97002997fps")
-    assert (found.budget, found.sampling) == ("1234567", "29.97002997fps")
-    assert len(found.frames) == 30
-
-
-@pytest.fixture
-def found(video):
-    return kb.extract(video, "uniform", budget=3)
-
-
 @pytest.fixture
 def filled(video, tmp_path):
     """A folder with an earlier extraction and a file of the user's."""
@@ -90,12 +74,12 @@ def filled(video, tmp_path):
     return folder
 
 
-def test_folder_in_the_way_leaves_all_as_it_was(found, filled, snapshot):
+def test_folder_in_the_way_leaves_all_as_it_was(video, filled, snapshot):
     (filled / "storyboard.jpg").unlink()
     (filled / "storyboard.jpg").mkdir()
     before = snapshot(filled)
     with pytest.raises(OutputError, match="there is a folder of that name"):
-        found.save(filled)
+        kb.extract(video, "uniform", budget=3).save(filled)
     assert snapshot(filled) == before
 
 
@@ -154,29 +138,13 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_full_disk(cli, video, small_disk, snapshot):
-    """What was there stays, complete; the message names folder and reason; nothing else is left."""
-    out = small_disk / "result"
-    assert cli("extract", video, "extractor=uniform", "budget=1", f"out={out}")[0] == 0
-    (small_disk / "ballast").write_bytes(bytes(4096 * 8))
-    before = snapshot(small_disk)
-    for target in (out, small_disk / "new"):
-        status, _, err = cli("extract", video, "extractor=uniform", "sampling=every", "budget=30", f"out={target}")
-        assert status == 2
-        assert err == (
-            f"keyframe-bench: error: cannot write {str(target)!r}: No space left on device; "
-            "choose another folder with out=DIR or make room\n"
-        )
-        assert snapshot(small_disk) == before
-
-
-def test_full_disk_of_a_run(cli, rendered, small_disk, cells):
-    """The cells that fitted are whole, and the run goes on when there is room again."""
+def test_full_disk(cli, rendered, small_disk, cells):
+    """The way out is told, the cells that fitted are whole, and the run goes on when there is room again."""
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(4096 * 10))
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[vsumm]", f"out={small_disk}/out"]
     status, _, err = cli(*words)
-    assert status == 2 and "No space left on device" in err and err.count("\n") == 1
+    assert status == 2 and "No space left on device; choose another folder" in err and err.count("\n") == 1
     assert all(record["status"] == "ok" for record in cells(small_disk / "out").values())
     assert not list(small_disk.rglob(".tmp-*"))
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
@@ -209,14 +177,10 @@ def test_sweep_completes_a_folder_and_tells_equal_names_apart(folder, rendered, 
     [
         ([], {}, "there are no videos"),
         (["nowhere.mp4"], {}, "no such file"),
-        (None, {"extractors": []}, "extractors="),
         (None, {"extractors": ["unifrm"]}, "did you mean uniform"),
-        (None, {"budget": []}, "budget="),
         (None, {"budget": [4, 0]}, "budget=0"),
-        (None, {"seeds": [-1]}, "seeds=-1"),
         (None, {"seeds": []}, "seeds="),
         (None, {"on_error": "maybe"}, "raise, warn, skip"),
-        (None, {"grid": {"unifrm": {"phase": ["start"]}}}, "did you mean uniform"),
         (None, {"grid": {"uniform": {"phase": ["end"]}}}, "phase='end'"),
         (None, {"n_jobs": 0}, "n_jobs=0"),
         (None, {"cache_gb": -1}, "cache_gb=-1"),

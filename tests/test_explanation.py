@@ -132,12 +132,14 @@ def test_the_knee_is_the_threshold_of_an_inferred_budget(video):
     assert kb.explain(video, "pixel_distance", frame=15, budget=3).threshold is None
 
 
-def test_the_coverage_that_decided_is_told_with_that_of_one_fewer(video):
+def test_the_coverage_that_decided_is_told_with_that_of_one_fewer(rendered, video):
     found = kb.explain(video, "pixel_distance", frame=15, budget="inferred-coverage")
     assert found.k == kb.extract(video, "pixel_distance", budget="inferred-coverage").k
     assert found.k > 1 and found.coverage >= 0.95 > found.coverage_below > 0
     assert found.threshold is None
     assert found.coverage * found.n_sampled == pytest.approx(round(found.coverage * found.n_sampled))
+    found = kb.explain(rendered / "static.mp4", "pixel_distance", frame=0, budget="inferred-coverage")
+    assert (found.k, found.coverage, found.coverage_below) == (1, 1, None)  # one that covers all
 
 
 @pytest.mark.usefixtures("_plugin")
@@ -150,11 +152,6 @@ def test_what_decided_is_drawn_as_the_extraction_drew_it(video, seed):
     assert (scores > found.threshold + 1e-6).sum() == found.k
     found = kb.explain(video, "drawn_of_tests", frame=3, budget="inferred-coverage", **options)
     assert found.coverage >= 0.95 > found.coverage_below
-
-
-def test_one_key_frame_that_covers_all_has_none_before_it(rendered):
-    found = kb.explain(rendered / "static.mp4", "pixel_distance", frame=0, budget="inferred-coverage")
-    assert (found.k, found.coverage, found.coverage_below) == (1, 1, None)
 
 
 def test_scores_of_a_scene(video):
@@ -191,8 +188,3 @@ def test_a_time_is_the_frame_on_screen(video):
 def test_what_is_no_frame_is_said(video, place, said):
     with pytest.raises(kb.UsageError, match=said):
         kb.explain(video, **place)
-
-
-def test_a_method_that_knows_the_answer_is_not_explained(video):
-    with pytest.raises(kb.UnavailableError, match="it requires annotations"):
-        kb.explain(video, "oracle", frame=3)

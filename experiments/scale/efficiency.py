@@ -37,7 +37,7 @@ from record import (
 )
 
 from keyframe_bench.bench.execute import run_benchmark
-from keyframe_bench.bench.plan import make_plan
+from keyframe_bench.bench.plan import StoredCells, make_plan
 from keyframe_bench.bench.results import collect_results
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.datasets.base import Dataset
@@ -72,7 +72,7 @@ def time_run(task: Record, out: Path) -> Record:
     seconds, summary = clocked(lambda: run_benchmark(spec))
     used, others = cpu_seconds() - used, others_seconds() - others
     plan_s, plan = clocked(lambda: make_plan(spec))
-    collect_s, _ = clocked(lambda: collect_results(spec.out, plan.scope()))
+    collect_s, _ = clocked(lambda: collect_results(StoredCells(spec.out), plan.scope()))
     assert summary.n_computed == summary.n_cells, summary
     return {"s": seconds, "start_s": max(0.0, cold - warm), "cpu_s": used, "others_s": others,
             "plan_s": plan_s, "collect_s": collect_s}  # fmt: skip

@@ -22,7 +22,7 @@ import numpy as np
 from record import Record, at_least_one, finish, markdown_table, measured_on, one_sentence, parser_of, unique_copies
 
 from keyframe_bench.bench.execute import run_benchmark
-from keyframe_bench.bench.plan import Plan, cell_path, make_plan, record_path
+from keyframe_bench.bench.plan import Plan, StoredCells, cell_path, make_plan, record_path
 from keyframe_bench.bench.results import collect_results
 from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.core.cells import thumbnails_folder
@@ -90,8 +90,9 @@ def measure_one(source: Path, n_videos: int, *, outputs: bool) -> Record:
         clock = Clock()
         plan = clock.time("plan", lambda: make_plan(spec))
         size = write_cells(plan, out)
-        assert not clock.time("missing", lambda: plan.missing([])), "the cells written are not those planned"
-        records, _ = clock.time("collect", lambda: collect_results(out, plan.scope()))
+        missing = clock.time("missing", lambda: plan.missing(StoredCells(out)))
+        assert not missing, "the cells written are not those planned"
+        records = clock.time("collect", lambda: collect_results(StoredCells(out), plan.scope()))
         assert len(records) == len(plan.cells), "not every cell was collected"
         clock.time("again", lambda: run_benchmark(spec))
         if outputs:

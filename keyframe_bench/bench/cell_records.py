@@ -1,27 +1,34 @@
-"""What is stored of a cell, and of a video."""
+"""What is stored of a cell, and of a video: their records, and small images of the chosen frames."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.cells import FORMAT, HUMAN, Cell
+from ..core.errors import KeyframeBenchError
 from ..core.feature import opens_file
+from ..core.files import make_folder, remove_leftovers, write_together
 from ..core.grammar import Budget
 from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
+from ..video.fetch import fetch_frames
+from ..video.frame_folder import VideoPath
+from ..video.image_files import encode_image, fit_width
 from ..video.onepass import Pass
-from .failures import error_record, message_of
+from .failures import message_of
 from .provenance import package_versions
 from .spec import CONTROLS, Variant
 
+_THUMBNAIL_WIDTH = 160
 _EMPTY: dict[str, Any] = {
     "label": "", "reference": "none", "budget_rule": "", "known_defects": "", "privileged": False, "control": False,
     "k": None, "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
@@ -49,11 +56,6 @@ def cell_record(cell: Cell, status: Literal["ok", "skipped", "failed"], **found:
         "status": status,
         **found,
     }
-
-
-def failed_record(cell: Cell, error: BaseException) -> dict[str, Any]:
-    """Return the record of a cell whose method failed."""
-    return cell_record(cell, "failed", error=error_record(error))
 
 
 def failure_line(cell: Cell, error: BaseException) -> str:
@@ -113,3 +115,24 @@ def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> di
         "shots_s": shots,
         "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
     }
+
+
+def write_thumbnails(path: VideoPath, ordinals: Iterable[int], read: Pass, folder: Path) -> None:
+    """Write ``<ordinal>.jpg`` (160 pixels wide, upright) for each frame that has none yet.
+
+    This is the run's second, short pass: it decodes only what leads to the wanted frames.
+    """
+    missing = [n for n in ordinals if not (folder / f"{n}.jpg").exists()]
+    if not missing:
+        return
+    remove_leftovers(make_folder(folder))
+    try:
+        files = {
+            folder / f"{frame.ordinal}.jpg": encode_image(
+                frame.rgb(*fit_width(frame.height, frame.width, _THUMBNAIL_WIDTH)), ".jpg"
+            )
+            for frame in fetch_frames(path, missing, read)
+        }
+    except KeyframeBenchError:
+        return  # the numbers stand; the report draws an empty box
+    write_together(files)

@@ -20,34 +20,41 @@ _ANSWER_S = 5  # how long a cluster may take to accept a connection; Ray itself 
 
 
 @contextmanager
-def connected(address: str) -> Iterator[None]:
+def connected(address: str, n_cpus: int = 1) -> Iterator[None]:
     """Connect to the cluster at ``address`` for the ``with`` block, or use the connection that this process has.
 
     Parameters
     ----------
     address : str
         HOST:PORT, or "auto": ``$RAY_ADDRESS``, else the cluster of which this machine is a part. None is started.
+    n_cpus : int
+        Cores that some machine there must have.
 
     Raises
     ------
     UnavailableError
-        When Ray is not installed, or no such cluster answers.
+        When Ray is not installed, no such cluster answers, or no machine of it is large enough.
     """
     # What Ray's workers print is in Ray's own logs; a driver shows its warnings unless told so before Ray is imported.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     ray = _ray()
-    if ray.is_initialized():
-        yield
-        return
-    found = _found(address)
+    if is_new := not ray.is_initialized():
+        found = _found(address)
+        try:
+            ray.init(address=found, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UnavailableError(f"the Ray cluster at {found} cannot be used: {error}") from error
     try:
-        ray.init(address=found, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UnavailableError(f"the Ray cluster at {found} cannot be used: {error}") from error
-    try:
+        largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+        if 0 < largest < n_cpus:  # a cluster without cores may be one that grows when it is asked to
+            raise UnavailableError(
+                f"executor.threads={n_cpus}: the largest machine of the Ray cluster has {largest:.0f} cores; "
+                "give at most that"
+            )
         yield
     finally:
-        ray.shutdown()
+        if is_new:
+            ray.shutdown()
 
 
 def _ray() -> Any:
@@ -77,24 +84,6 @@ def _found(address: str) -> str:
     except (ImportError, OSError, ValueError, OverflowError) as error:
         reason = "" if address == "auto" and "RAY_ADDRESS" not in asked else f" ({error})"
         raise UnavailableError(f"no Ray cluster answers at {asked}{reason}; {way_out}") from error
-
-
-@contextmanager
-def cluster_ready(address: str, n_cpus: int) -> Iterator[None]:
-    """Connect as `connected` does, and check that some machine there has ``n_cpus`` cores for a video.
-
-    Raises
-    ------
-    UnavailableError
-    """
-    with connected(address):
-        largest = max((node["Resources"].get("CPU", 0) for node in _ray().nodes() if node["Alive"]), default=0)
-        if 0 < largest < n_cpus:  # a cluster without cores may be one that grows when it is asked to
-            raise UnavailableError(
-                f"executor.threads={n_cpus}: the largest machine of the Ray cluster has {largest:.0f} cores; "
-                "give at most that"
-            )
-        yield
 
 
 def compute_on_cluster(

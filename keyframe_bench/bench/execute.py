@@ -20,7 +20,7 @@ from ..metrics.base import Metric
 from ..video.onepass import read_pass
 from .cell_records import shared_features
 from .learned import Say
-from .plan import Plan, Scope, VideoJob, make_plan
+from .plan import Plan, Scope, StoredCells, VideoJob, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results
 from .run import requests_of
@@ -118,14 +118,14 @@ def run_benchmark(
     """
     load_plugins(spec.plugins)
     start = started_record(command)
-    problems: list[str] = []
+    stored = StoredCells(spec.out)
     with workers_ready(spec):
         plan = make_plan(spec, say=say)
         for folder in ("", "cells", "videos", "thumbs"):
             remove_leftovers(make_folder(spec.out / folder))
         if plan.division is not None:
             write_atomic(spec.out / "split.json", json.dumps(plan.division.document, indent=1) + "\n")
-        results = list(map_videos(spec, plan.missing(problems), report))
+        results = list(map_videos(spec, plan.missing(stored), report))
     unreadable = {job.item.id: job.unreadable for job in plan.jobs if job.unreadable}
     summary = RunSummary(
         out=spec.out,
@@ -135,10 +135,10 @@ def run_benchmark(
         failed={key: line for r in results for key, line in r.failures.items()},
         not_run=plan.not_run,
         trainings=frozenset(one.path for one in plan.trainings if one.path),
-        notes=list(dict.fromkeys([*problems, *(note for r in results for note in r.notes)])),
+        notes=list(dict.fromkeys(note for r in results for note in r.notes)),
         record=start | _run_record(plan),
     )
-    return _written(summary)
+    return _written(summary, stored)
 
 
 def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | None = None) -> RunSummary:
@@ -163,10 +163,10 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
         notes=list(dict.fromkeys(note for s in summaries for note in s.notes)),
         record=record,
     )
-    return _written(total)
+    return _written(total, StoredCells(total.out))
 
 
-def _written(summary: RunSummary) -> RunSummary:
+def _written(summary: RunSummary, stored: StoredCells) -> RunSummary:
     """Write ``results.jsonl`` and ``run.json``, which also tells of the runs before that the results come from.
 
     The summary comes back with what was found in the folder: cells that are not there, and files that are no cells.
@@ -179,7 +179,7 @@ def _written(summary: RunSummary) -> RunSummary:
         **ended_record(),
     }
     with locked(out):  # another run into this folder may be at its end too: the last one finds the cells of both
-        records, problems = collect_results(out, summary.scope)
+        records = collect_results(stored, summary.scope)
         earlier = _earlier_record(out / "run.json")
         found = {r["extractor"] for r in records}
         others = [text for r in records if r["extractor"] not in record["extractors"] for text in r["warnings"]]
@@ -191,7 +191,7 @@ def _written(summary: RunSummary) -> RunSummary:
             record["earlier_commands"] = [text for text in dict.fromkeys(commands) if text != record["command"]]
         write_atomic(out / "run.json", json.dumps(record, indent=1))
     lost = len(summary.scope.keys - {r["key"] for r in records})
-    return replace(summary, record=record, notes=list(dict.fromkeys([*summary.notes, *problems])), lost=lost)
+    return replace(summary, record=record, notes=list(dict.fromkeys([*stored.problems, *summary.notes])), lost=lost)
 
 
 def _earlier_record(file: Path) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def dry_run(spec: RunSpec) -> DryRun:
     """Plan ``spec`` without computing a cell or writing into its folder (a rendered data set is rendered)."""
     load_plugins(spec.plugins)
     plan = make_plan(spec, only_found=True)
-    jobs = plan.missing([])
+    jobs = plan.missing(StoredCells(spec.out))
     n_cells = Counter(cell.extractor for cell in plan.cells)
     n_missing = Counter(cell.extractor for job in jobs for cell in job.cells)
     return DryRun(

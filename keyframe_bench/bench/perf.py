@@ -15,6 +15,7 @@ import numpy as np
 from ..core.errors import KeyframeBenchError, UsageError
 from ..core.files import printable
 from ..core.grammar import Budget, Sampling
+from ..core.registry import Parameter, Range
 from ..extractors.asked import Asked
 from ..video.frame_folder import Video, as_video, check_video
 from .perf_cases import (
@@ -67,8 +68,7 @@ class PerfSpec:
     peers: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < LEAST_REPEATS:
-            raise UsageError(f"repeats={self.repeats!r} is not a whole number of at least {LEAST_REPEATS}")
+        Parameter("repeats", (int,), range=Range(LEAST_REPEATS)).check(self.repeats, "perf")
         names = self.extractors
         if not names or (names != "all" and (isinstance(names, str) or not all(isinstance(n, str) for n in names))):
             raise UsageError(f"extractors={names!r} is not all or a list of names such as '[uniform,vsumm]'")

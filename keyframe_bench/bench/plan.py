@@ -108,23 +108,50 @@ class Plan:
         divisions = [] if self.division is None else [(name, self.division.name, self.division.digest)]
         return Scope(videos, frozenset(cell.key for cell in self.cells), frozenset(divisions))
 
-    def missing(self, problems: list[str]) -> list[VideoJob]:
+    def missing(self, stored: StoredCells) -> list[VideoJob]:
         """Return the jobs reduced to cells that have no usable result yet; complete videos are left out.
 
-        A video without a usable record has its first cell computed again, and its record with it. ``problems`` takes
-        a sentence for every file that cannot be used.
+        A video without a usable record has its first cell computed again, and its record with it.
         """
         versions = metric_versions()
-        jobs = (missing_part(job, self.spec.out, versions, problems) for job in self.jobs)
+        jobs = (missing_part(job, stored, versions) for job in self.jobs)
         return [job for job in jobs if job.cells]
 
 
-def missing_part(job: VideoJob, out: Path, versions: Mapping[str, str], problems: list[str]) -> VideoJob:
-    """Return the job with the cells of which ``out`` has no good result with today's metrics: one job of `missing`."""
+class StoredCells:
+    """The cells in the folder of a run; a file that stays as it is is read once.
+
+    Attributes
+    ----------
+    out : Path
+    problems : list of str
+        A sentence for every file that cannot be used.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.problems: list[str] = []
+        self._known: dict[Path, tuple[tuple[int, ...], dict[str, Any] | None]] = {}
+
+    def read(self, path: Path) -> dict[str, Any] | None:
+        """Return the cell in a file; None where it cannot be used, or is not there."""
+        try:
+            about = path.stat()
+            stamp: tuple[int, ...] = (about.st_ino, about.st_size, about.st_mtime_ns)
+        except OSError:  # reading tells why
+            stamp = ()
+        if path not in self._known or self._known[path][0] != stamp:
+            self._known[path] = stamp, read_cell(path, self.problems)
+        return self._known[path][1]
+
+
+def missing_part(job: VideoJob, stored: StoredCells, versions: Mapping[str, str]) -> VideoJob:
+    """Return the job with the cells of which there is no good result with today's metrics: one job of `missing`."""
     columns = {column for name in versions for column in Metric.registry.get(name).columns}
+    out, problems = stored.out, stored.problems
 
     def is_done(cell: Cell) -> bool:
-        found = read_cell(cell_path(out, cell.key), problems)
+        found = stored.read(cell_path(out, cell.key))
         if found is None or found["status"] != "ok" or not versions.items() <= found["metric_versions"].items():
             return False
         missing = sorted(columns - found["metrics"].keys())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ..core.cells import read_cell
 from ..core.files import canonical_json, write_atomic
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
-from .plan import Scope, metric_versions
+from .plan import Scope, StoredCells, metric_versions
 
 # What can stand only once in a table; features and their weights may have been others before.
 _PLACE = (
@@ -19,40 +17,31 @@ _PLACE = (
 )
 
 
-def collect_results(out: Path, scope: Scope) -> tuple[list[dict[str, Any]], list[str]]:
-    """Write ``results.jsonl`` from the cells in ``out``; return them, and a sentence for every file that is no cell.
+def collect_results(stored: StoredCells, scope: Scope) -> list[dict[str, Any]]:
+    """Write ``results.jsonl`` from the cells of a folder, and return them.
 
     Cells are left aside when they come from an older extractor or metric than is registered here, or are about a video
     or an annotation that is not there any more.
     """
     versions = metric_versions()
     current: dict[tuple[str, ...], dict[str, Any]] = {}
-    problems: list[str] = []
-    for path in sorted((out / "cells").glob("*.json")):
-        record = read_cell(path, problems)
+    for path in sorted((stored.out / "cells").glob("*.json")):
+        record = stored.read(path)
         if record is not None and record in scope and _is_current(record, versions):
             place = tuple(canonical_json(_place(record, name)) for name in _PLACE)
             rival = current.get(place)
             if rival is None or _rank(record, scope) > _rank(rival, scope):
                 current[place] = record
     records = list(current.values())
-    records.sort(
-        key=lambda r: (
-            r["dataset"],
-            r["video"],
-            r["extractor"],
-            canonical_json(r["params"]),
-            r["budget"],
-            r["seed"],
-            str(r.get("split") or ""),
-            canonical_json(r.get("training")),
-            r.get("fold") or 0,
-            r.get("training_seed") or 0,
-            r["key"],
-        )
-    )
-    write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
-    return records, problems
+    records.sort(key=_order)
+    write_atomic(stored.out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
+    return records
+
+
+def _order(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    what = (*map(record.get, ("dataset", "video", "extractor")), canonical_json(record["params"]))
+    asked = (record["budget"], record["seed"], str(record.get("split") or ""), canonical_json(record.get("training")))
+    return (*what, *asked, record.get("fold") or 0, record.get("training_seed") or 0, record["key"])
 
 
 def _place(record: Mapping[str, Any], name: str) -> Any:

@@ -25,10 +25,10 @@ from ..core.errors import (
 )
 from ..core.feature import Feature
 from ..core.files import canonical_json, claimed, write_over
+from ..core.grammar import EVERY
 from ..core.processes import anonymous_mb
 from ..core.sources import source_digest
-from ..extractors.asked import Asked
-from ..extractors.base import Extractor
+from ..extractors.asked import Asked, run_at_budget
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
 from ..video.onepass import Pass, Progress, read_pass
@@ -37,18 +37,15 @@ from ..video.store import FeatureStore, features_folder
 from .cell_records import (
     build_extractor,
     cell_record,
-    failed_record,
     failure_line,
     mean_of,
     shared_features,
     video_record,
+    write_thumbnails,
 )
-from .failures import UntrainedError, WorkerDiedError, raise_interrupt, raise_plain
-from .plan import VideoJob, cell_path, metric_versions, missing_part, record_path
+from .failures import UntrainedError, WorkerDiedError, error_record, raise_interrupt, raise_plain
+from .plan import StoredCells, VideoJob, cell_path, metric_versions, missing_part, record_path
 from .spec import OnError
-from .thumbnails import write_thumbnails
-
-EVERY = "every"
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def _part(job: VideoJob, keys: Collection[str]) -> VideoJob:
 
 def _run_missing(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None) -> JobResult:
     """Compute what no other process has computed since the plan was made."""
-    job = missing_part(job, out, metric_versions(), [])
+    job = missing_part(job, StoredCells(out), metric_versions())
     if not job.cells:
         return JobResult(job.item.id, {})
     try:
@@ -169,50 +166,51 @@ def requests_of(cells: Sequence[Cell]) -> dict[str, list[Feature]]:
 def requests_of_any_run(sampling: str) -> dict[str, list[Feature]]:
     """Return what the metrics and the report need, whatever the extractors, by sampling; others may be added."""
     requests: dict[str, list[Feature]] = defaultdict(list)
-    requests[EVERY] += _metric_needs([Metric.registry.build(name) for name in Metric.registry.names()])
+    requests[str(EVERY)] += [
+        feature for name in Metric.registry.names() for feature in Metric.registry.build(name).needs
+    ]
     requests[sampling].append(PixelDifference())
     return requests
 
 
-def _metric_needs(metrics: Sequence[Metric]) -> tuple[Feature, ...]:
-    return tuple(dict.fromkeys(feature for metric in metrics for feature in metric.needs))
-
-
-def _checked(record: dict[str, Any]) -> dict[str, Any]:
-    """Return ``record`` if it can be read again; `ContractError` says why not: what a plug-in gives is in it."""
+def _checked_text(record: dict[str, Any]) -> str:
+    """Return ``record`` as it is kept; `ContractError` says why it cannot be: what a plug-in gives is in it."""
     try:
-        parse_cell(canonical_json(record))
+        text = canonical_json(record)
+        parse_cell(text)
     except (TypeError, ValueError) as error:
         raise ContractError(f"its result cannot be kept: {error}") from error
-    return record
+    return text
 
 
 class _Video:
+    """The cells of one video while they are computed."""
+
     def __init__(self, job: VideoJob, out: Path, on_error: OnError) -> None:
         self.job, self.out, self.on_error = job, out, on_error
         self.metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
-        self.metric_needs = _metric_needs(self.metrics)
+        # The package's own depend on the frames alone, but for what they have cost.
+        self.of_frames = [m for m in self.metrics if m.name != "cost" and not source_digest(type(m))]
+        self.of_draws = [m for m in self.metrics if m not in self.of_frames]
         self.metric_versions = metric_versions()
-        self.run_sampling = job.cells[0].run_sampling
+        self.records: dict[str, str] = {}  # texts by key
+        self.statuses: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
         self.notes: tuple[str, ...] = ()
 
     def run(self, progress: Progress | None) -> JobResult:
-        built = {c.key: build_extractor(c) for c in self.job.cells}
         try:
             read = self._read(progress)
         except (VideoError, OutputError):
             raise
         except BaseException as error:  # noqa: BLE001 - whose feature failed, running the methods apart will tell
-            raise_interrupt(error)
-            if self.on_error == "raise":
-                raise_plain(error)
+            self._let_out(error)
             jobs = _by_method(self.job)
             if len(jobs) == 1:
                 return self.failed(error)
             return reduce(or_, (_Video(job, self.out, self.on_error).run(progress) for job in jobs))
         whole, annotation = self._whole(read)
-        records: list[dict[str, Any]] = []
-        failures: dict[str, str] = {}
+        shown: set[int] = set()
         wrote: list[RowsWrittenError] = []
         try:
             for cell in self.job.cells:
@@ -220,33 +218,55 @@ class _Video:
                     for written in wrote:
                         if str(written).startswith((f"extractor {cell.extractor!r} ", "metric ")):
                             raise written
-                    records.append(_checked(self._cell(cell, built[cell.key], read, whole, annotation)))
+                    record = self._cell(cell, read, whole, annotation)
+                    self._add(record, _checked_text(record))
+                    shown |= set(record["keyframes"]["frames"] if record["keyframes"] else ())
                 except OutputError:
                     raise
                 except BaseException as error:  # noqa: BLE001 - a failing method is a recorded row; the others go on
-                    raise_interrupt(error)
-                    if self.on_error == "raise":
-                        raise_plain(error)
-                    failures[cell.key] = failure_line(cell, error)
-                    records.append(failed_record(cell, error))
+                    self._let_out(error)
+                    self._add_failed(cell, error)
                     if isinstance(error, RowsWrittenError) and error not in wrote:
                         wrote.append(error)
                         read = self._read(None)
                         whole, annotation = self._whole(read)
-            shown = sorted({n for r in records if r["keyframes"] for n in r["keyframes"]["frames"]})
-            write_thumbnails(self.job.item.path, shown, read, thumbnails_folder(self.out, self.job.sha256))
-            told = video_record(read, self.run_sampling, annotation)
+            write_thumbnails(self.job.item.path, sorted(shown), read, thumbnails_folder(self.out, self.job.sha256))
+            told = video_record(read, self.job.cells[0].run_sampling, annotation)
             write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
         except KeyboardInterrupt:
-            self._written(records, failures)  # what is finished need not be computed again
+            self._written()  # what is finished need not be computed again
             raise
-        return self._written(records, failures)
+        return self._written()
+
+    def failed(self, error: BaseException) -> JobResult:
+        """Record that no cell could be had."""
+        for cell in self.job.cells:
+            self._add_failed(cell, error)
+        return self._written()
+
+    def _let_out(self, error: BaseException) -> None:
+        """Raise what is no row: an interrupt, and any error with ``on_error="raise"``."""
+        raise_interrupt(error)
+        if self.on_error == "raise":
+            raise_plain(error)
+
+    def _add(self, record: dict[str, Any], text: str) -> None:
+        self.records[record["key"]], self.statuses[record["key"]] = text, record["status"]
+
+    def _add_failed(self, cell: Cell, error: BaseException) -> None:
+        record = cell_record(cell, "failed", error=error_record(error))
+        self._add(record, canonical_json(record))
+        self.failures[cell.key] = failure_line(cell, error)
+
+    def _written(self) -> JobResult:
+        write_over({cell_path(self.out, key): text for key, text in self.records.items()})
+        return JobResult(self.job.item.id, self.statuses, "", self.failures, self.notes)
 
     def _whole(self, read: Pass) -> tuple[Clip, Annotation | None]:
         """Return what metrics look at: every frame, and a copy of what is known about the video."""
         given = copy.deepcopy(self.job.item.annotation)
         annotation = None if given is None else given.aligned(read.times, self.job.item.id)
-        return read.clip(EVERY, self.metric_needs), annotation
+        return read.clip(EVERY, dict.fromkeys(f for metric in self.metrics for f in metric.needs)), annotation
 
     def _read(self, progress: Progress | None) -> Pass:
         """Return the pass over the video, as far as possible from features that an earlier run has kept."""
@@ -262,19 +282,9 @@ class _Video:
             self.notes = tuple(store.problems)
         return read
 
-    def failed(self, error: BaseException) -> JobResult:
-        """Record that no cell could be had."""
-        cells = self.job.cells
-        return self._written([failed_record(c, error) for c in cells], {c.key: failure_line(c, error) for c in cells})
-
-    def _written(self, records: list[dict[str, Any]], failures: dict[str, str]) -> JobResult:
-        write_over({cell_path(self.out, record["key"]): canonical_json(record) for record in records})
-        return JobResult(self.job.item.id, {r["key"]: r["status"] for r in records}, "", failures, self.notes)
-
     @memory_errors_named()
-    def _cell(
-        self, cell: Cell, extractor: Extractor | None, read: Pass, whole: Clip, annotation: Annotation | None
-    ) -> dict[str, Any]:
+    def _cell(self, cell: Cell, read: Pass, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
+        """Return the record of a cell that can be computed."""
         if cell.untrained:
             raise UntrainedError(cell.untrained)
         start, _ = cell.part or (0, 0)
@@ -284,6 +294,7 @@ class _Video:
             whole = replace(later, ordinals=later.ordinals - start)
             annotation = annotation and annotation.within(start, read.info.n_frames)
             known = annotation and annotation.moved(-start)
+        extractor = build_extractor(cell)
         if extractor is None:
             return self._human(cell, whole, known)
         asked = Asked.of(extractor, cell.budget, cell.run_sampling)
@@ -296,12 +307,18 @@ class _Video:
                     f"no frame of the part that is scored, from frame {start}, is sampled at {cell.sampling}; sample "
                     "more often, or hold out more"
                 )
+        cost, own = asked.cost(read), {}
+        needs_packets = all(feature.source == "packets" for feature in asked.features)
+        if needs_packets and self.packets_s is not None:  # what it would have spent on them alone
+            own["decode_s"] = self.packets_s
         draws, values, k = [], [], None
-        judged: dict[Any, dict[str, float]] = {}
+        judged: dict[bytes, dict[str, Any]] = {}
         for draw in range(extractor.draws):
-            found, k = asked.answer(read, cell.seed, draw=draw, clip=clip, n_run=n_run)
-            draws.append(replace(found, cost={**found.cost, **self._own_cost(asked, read, found, first=draw == 0)}))
-            values.append(self._measure(draws[-1].moved(-start) if start else draws[-1], whole, known, judged))
+            found, k = run_at_budget(extractor, clip, asked.budget, n_run, rng=asked.rng(read, cell.seed, draw))
+            peaks = [cost["peak_mb"], found.cost.get("peak_mb", 0.0), 0.0 if draw else anonymous_mb()]
+            found = replace(found, cost={**cost, **found.cost, **own, "peak_mb": max(peaks)})
+            draws.append(found)
+            values.append(self._measured(found.moved(-start) if start else found, whole, known, judged))
         said: dict[str, Any] = {
             name: next(filter(None, (getattr(d, name) for d in draws)), "") for name in ("fallback", "shortfall")
         }
@@ -317,14 +334,7 @@ class _Video:
     ) -> dict[str, Any]:
         """Return the record of a cell that was computed."""
         numbers = {"n_sampled": n_sampled, "n_frames": clip.video.n_frames, "draws": draws}
-        versions = self.metric_versions
-        return cell_record(cell, "ok", **numbers, metrics=metrics, metric_versions=versions, **found)
-
-    def _own_cost(self, asked: Asked, read: Pass, found: KeyFrames, *, first: bool) -> dict[str, float]:
-        """Return the highest memory seen, and what a method that needs packets alone would have spent on them."""
-        peaks = [read.peak_mb, found.cost.get("peak_mb", 0.0), anonymous_mb() if first else 0.0]
-        packets_s = self.packets_s if all(feature.source == "packets" for feature in asked.features) else None
-        return {"peak_mb": max(peaks), **({} if packets_s is None else {"decode_s": packets_s})}
+        return cell_record(cell, "ok", **numbers, metrics=metrics, metric_versions=self.metric_versions, **found)
 
     @cached_property
     def packets_s(self) -> float | None:
@@ -340,30 +350,35 @@ class _Video:
             if not len(user) or len(annotation.choosers) < 2:
                 continue
             assert user.frames is not None and user.times is not None  # aligned
-            values.append(self._measure(KeyFrames(user.frames, user.times), whole, annotation.without_user(index), {}))
+            chosen = KeyFrames(user.frames, user.times)
+            values.append(self._measured(chosen, whole, annotation.without_user(index), {}))
         untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # annotators are not timed
         nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
         return self._record(cell, (mean_of(values) if values else nobody) | untimed, len(whole), whole, len(values))
 
-    def _measure(
-        self, result: KeyFrames, whole: Clip, annotation: Annotation | None, known: dict[Any, dict[str, float]]
+    def _measured(
+        self, result: KeyFrames, whole: Clip, annotation: Annotation | None, judged: dict[bytes, dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return every column; ``known`` remembers what draws of the same frames were given."""
+        """Return every column; ``judged`` remembers what draws of the same frames were given."""
+        frames = result.frames.tobytes()
+        if frames not in judged:
+            judged[frames] = self._columns(self.of_frames, result, whole, annotation)
+        return judged[frames] | self._columns(self.of_draws, result, whole, annotation)
+
+    @staticmethod
+    def _columns(
+        metrics: Sequence[Metric], result: KeyFrames, whole: Clip, annotation: Annotation | None
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for metric in self.metrics:
+        for metric in metrics:
             if not metric.applies(annotation):
                 values |= dict.fromkeys(metric.columns)
                 continue
-            # The package's own depend on the frames alone, but for what the draw has cost.
-            own = metric.name != "cost" and not source_digest(type(metric))
-            key = (metric.name, result.frames.tobytes()) if own else None
-            if key not in known:
-                with watched(metric, replace(whole, annotation=annotation), result):
-                    found = metric.compute(result, whole, annotation)
-                if found.keys() != metric.columns.keys() or not all(map(math.isfinite, found.values())):
-                    raise ContractError(
-                        f"metric {metric.name!r} gave {found}, not finite numbers for {', '.join(metric.columns)}"
-                    )
-                known[key] = found
-            values |= known[key] if key else known.pop(None)
+            with watched(metric, replace(whole, annotation=annotation), result):
+                found = metric.compute(result, whole, annotation)
+            if found.keys() != metric.columns.keys() or not all(map(math.isfinite, found.values())):
+                raise ContractError(
+                    f"metric {metric.name!r} gave {found}, not finite numbers for {', '.join(metric.columns)}"
+                )
+            values |= found
         return values

@@ -20,14 +20,22 @@ from ..metrics.base import Column
 from ..selection.spacing import evenly_spaced
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
-from ..training.clips import Clips
 from ..training.options import TrainerOptions
 from ..training.reading import Parts
 from ..training.session import Report as Progress
 from .failures import error_record, message_of, raise_interrupt
 from .provenance import ended_record, started_record
-from .train import Trained, Training, check_warm_start, train, trainable
-from .training_numbers import HISTORY_COLUMNS, Numbers, finite, history_numbers
+from .train import (
+    HISTORY_COLUMNS,
+    Numbers,
+    Trained,
+    Training,
+    check_warm_start,
+    finite,
+    history_numbers,
+    train,
+    trainable,
+)
 from .training_sets import TrainingSet, training_sets
 
 Report = Callable[[str], None]
@@ -82,24 +90,6 @@ class Run:
     against: str = ""
 
 
-@dataclass
-class TableSummary:
-    """What was done.
-
-    Attributes
-    ----------
-    out : Path
-    n_trained : int
-        Trainings made now; the others were found.
-    failures : list of str
-        One line each.
-    """
-
-    out: Path
-    n_trained: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
 def run_trainings(
     experiment: Experiment,
     scale: str,
@@ -109,8 +99,8 @@ def run_trainings(
     command: str = "",
     report: Report | None = None,
     progress: Progress | None = None,
-) -> TableSummary:
-    """Train what is missing, evaluate it, and write ``results.jsonl`` and ``run.json`` into ``out``.
+) -> TrainingTable:
+    """Train what is missing, evaluate it, write ``results.jsonl`` and ``run.json`` into ``out``, and return the table.
 
     A training that fails is a recorded row, and so are those that begin from it. ``report`` is told what is done now,
     ``progress`` how far a training is (`keyframe_bench.bench.train.train`).
@@ -128,7 +118,7 @@ def run_trainings(
     record |= table.facts() | {"seconds": round(time.monotonic() - started, 1), **ended_record()}
     write_atomic(out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
     write_atomic(out / "run.json", json.dumps(record, indent=1) + "\n")
-    return table.summary
+    return table
 
 
 class TrainingTable:
@@ -143,6 +133,10 @@ class TrainingTable:
     method : Trainable
     runs : list of Run
     sets : dict of TrainingSet
+    failures : list of str
+        One line each.
+    n_trained : int
+        Trainings made now; the others were found.
     """
 
     def __init__(
@@ -166,7 +160,9 @@ class TrainingTable:
         needed |= dict.fromkeys(self._figure_sets())
         learns_from_users = bool(experiment.runs) and self.method.supervision == "users"
         self.sets = training_sets(experiment, scale, list(needed), options.data, annotated=learns_from_users)
-        self.summary = TableSummary(make_folder(out))
+        make_folder(out)
+        self.failures: list[str] = []
+        self.n_trained = 0
         self.sources: list[str] = []  # videos that further cells are about
         self._parts: dict[tuple[str, ...], Parts] = {}
         self._trained: dict[tuple[str, int], Trained | BaseException] = {}
@@ -236,7 +232,7 @@ class TrainingTable:
     def failed(self, about: Mapping[str, Any], error: BaseException, columns: Mapping[str, Column]) -> dict[str, Any]:
         """Return the cell of what could not be had, with none of ``columns`` measured, and note it for the end."""
         what = f"{about['label']}, seed {about['seed']}"
-        self.summary.failures.append(f"{what}: {type(error).__name__}: {message_of(error)}")
+        self.failures.append(f"{what}: {type(error).__name__}: {message_of(error)}")
         about = {**about, "metrics": dict.fromkeys(columns)}
         key = digest([about, message_of(error)])
         return {**about, "key": key, "format": FORMAT, "status": "failed", "error": error_record(error)}
@@ -255,7 +251,7 @@ class TrainingTable:
         )
         training = replace(training, out=self.options.trainings / training.key)
         trained = train(training, report=self.progress)
-        self.summary.n_trained += trained.computed
+        self.n_trained += trained.computed
         self._seconds[training.key] = float(trained.record.get("seconds") or 0.0)
         return trained
 
@@ -289,7 +285,7 @@ class TrainingTable:
         """Return what the method is judged by on held-out frames, and how well it fits those it was trained on."""
         metrics = evaluated(self.method, checkpoint, parts.validation)
         if own and "loss" in metrics:
-            seen = _some(parts.train, parts.validation.n_frames)
+            seen = parts.train.thinned(evenly_spaced(parts.train.n_frames, parts.validation.n_frames))
             metrics["fit_loss"] = evaluated(self.method, checkpoint, seen)["loss"]
             metrics["gap"] = metrics["loss"] / metrics["fit_loss"] if metrics["fit_loss"] > 0 else math.nan
         return finite(metrics)
@@ -358,20 +354,18 @@ class TrainingTable:
         found = (parts for (name, *_), parts in self._parts.items() if name == one.name)
         return next(found, None) or self.parts(one.name, self.runs[0].options)  # only further records are about it
 
+    @property
+    def _records(self) -> list[dict[str, Any]]:
+        return [trained.record for trained in self._trained.values() if isinstance(trained, Trained)]
+
     def _machine(self) -> str:
         """Return what the trainings ran on, as their own records say."""
-        found = (t.record.get("machine") or {} for t in self._trained.values() if isinstance(t, Trained))
-        texts = (f"{one.get('device', '')} ({one.get('cores')} cores)" for one in found if one)
-        precision = (t.record.get("precision", "") for t in self._trained.values() if isinstance(t, Trained))
+        machines = (record.get("machine") or {} for record in self._records)
+        texts = (f"{one.get('device', '')} ({one.get('cores')} cores)" for one in machines if one)
+        precision = (record.get("precision", "") for record in self._records)
         return ", ".join([*dict.fromkeys(texts), *filter(None, dict.fromkeys(precision))])
 
     def _speeds(self) -> list[float]:
         """Return the lowest and the highest number of rows trained on per second."""
-        found = [t.record.get("images_per_s") for t in self._trained.values() if isinstance(t, Trained)]
-        known = [float(speed) for speed in found if speed]
+        known = [float(speed) for record in self._records if (speed := record.get("images_per_s"))]
         return [min(known), max(known)] if known else []
-
-
-def _some(clips: Clips, n: int) -> Clips:
-    """Return ``n`` of the frames of clips, evenly spread."""
-    return clips.thinned(evenly_spaced(clips.n_frames, n))

@@ -11,7 +11,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from ..core.registry import load_plugins, plugin_files
 from ..video.decode import decoder_threads, set_decoder_threads
-from .cluster import Start, check_shared, cluster_ready, compute_on_cluster
+from .cluster import Start, check_shared, compute_on_cluster, connected
 from .failures import error_record
 from .plan import VideoJob
 from .run import JobResult, run_apart, run_video
@@ -29,20 +29,15 @@ from .spec import OnError, RunSpec
 Report = Callable[[int, int, str, "float | None"], None]
 
 
-@contextmanager
-def workers_ready(spec: RunSpec) -> Iterator[None]:
-    """Connect to the cluster that ``spec`` names, for the ``with`` block; other executors need nothing.
+def workers_ready(spec: RunSpec) -> AbstractContextManager[None]:
+    """Return the connection to the cluster that ``spec`` names, for a ``with`` block; other executors need nothing.
 
     Raises
     ------
     UnavailableError
-        Before anything is planned or written.
+        On entering, before anything is planned or written.
     """
-    if spec.backend == "ray":
-        with cluster_ready(spec.address, spec.threads or 1):
-            yield
-    else:
-        yield
+    return connected(spec.address, spec.threads or 1) if spec.backend == "ray" else nullcontext()
 
 
 def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | None) -> Iterator[JobResult]:
@@ -69,15 +64,10 @@ def _in_this_process(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | N
     total = len(jobs)
     with limited_threads(spec.threads):
         for done, job in enumerate(jobs):
-            yield run_video(job, spec.out, spec.on_error, _video_progress(report, done, total, job))
+            progress = None if report is None else partial(report, done, total, job.item.id)
+            yield run_video(job, spec.out, spec.on_error, progress)
             if report is not None:
                 report(done + 1, total, job.item.id, None)
-
-
-def _video_progress(report: Report | None, done: int, total: int, job: VideoJob) -> Callable[[float], None] | None:
-    if report is None:
-        return None
-    return lambda seconds: report(done, total, job.item.id, seconds)
 
 
 def _on_this_machine(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:

@@ -83,8 +83,7 @@ def _grid(grid: Mapping[str, Any], names: Sequence[str], weights: str | None) ->
 
 
 def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
-    write_outputs(summary.out, columns)
-    print_comparison(summary.out, columns=columns)
+    print_comparison(write_outputs(summary.out, columns))
     for warning in summary.record["warnings"]:
         print(f"warning: {one_line(warning)}")
     for left_out in summary.not_run:

@@ -79,31 +79,16 @@ class Asked:
         """Return the generator from which the method draws on this video."""
         return rng_for(seed, read.info.sha256, self.extractor.name, draw)
 
-    def answer(
-        self, read: Pass, seed: int, *, draw: int = 0, clip: Clip | None = None, n_run: int | None = None
-    ) -> tuple[KeyFrames, int | None]:
+    def answer(self, read: Pass, seed: int) -> tuple[KeyFrames, int | None]:
         """Return the key frames, with their whole cost, and the budget as a number (None: the method's own).
-
-        Parameters
-        ----------
-        read : Pass
-            With what `requests` names.
-        seed : int
-        draw : int
-            Which of `Extractor.draws`.
-        clip : Clip, optional
-            What the method sees, where that is a part of the video.
-        n_run : int, optional
-            Frames of ``run_sampling`` in that part.
 
         Raises
         ------
         UsageError, ContractError
             As `keyframe_bench.extractors.base.run_extractor`.
         """
-        seen = self.clip(read) if clip is None else clip
-        n = len(read.grid(self.run_sampling)) if n_run is None else n_run
-        found, k = run_at_budget(self.extractor, seen, self.budget, n, rng=self.rng(read, seed, draw))
+        n_run = len(read.grid(self.run_sampling))
+        found, k = run_at_budget(self.extractor, self.clip(read), self.budget, n_run, rng=self.rng(read, seed))
         return replace(found, cost={**self.cost(read), **found.cost}), k
 
 

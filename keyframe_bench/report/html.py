@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ..tables.build import comparison
 from ..tables.caveats import coverage_sentence
 from ..tables.format import shown
 from ..tables.load import cells_frame, latest, load_run, read_cells, read_text
-from ..tables.spec import Row
+from ..tables.spec import Row, Table
 from .grid import bodies, doubts, interval, place_text
 from .health import health_rows
 from .quality import quality
@@ -25,13 +26,45 @@ _RUN = {"command": "", "started": "", "ended": "", "seeds": [], "warnings": [], 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_report(out: str | Path) -> str:
+class RunResults:
+    """What a run has left in its folder, read once.
+
+    Attributes
+    ----------
+    out : Path
+    run : dict
+        ``run.json``.
+    stored : dict
+        Cells as they are stored, by key.
+
+    Raises
+    ------
+    UsageError
+        If ``results.jsonl`` or ``run.json`` cannot be read.
+    """
+
+    def __init__(self, out: str | Path) -> None:
+        self.out = Path(out)
+        self.run, self.stored = load_run(out), read_cells(out)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The cells, as `tables.load_results` gives them."""
+        return cells_frame(self.stored)
+
+    @cached_property
+    def table(self) -> Table:
+        """The comparison with the usual columns."""
+        return comparison(self.frame, self.run.get("columns") or {})
+
+
+def render_report(found: str | Path | RunResults) -> str:
     """Return the page for the output folder of a run.
 
     Parameters
     ----------
-    out : str or Path
-        Holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json`` and
+    found : str, Path or RunResults
+        The folder, or what was read of it. It holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json`` and
         ``thumbs/<sha256>-<pass version>/<ordinal>.jpg``; the last two may lack files.
 
     Returns
@@ -48,11 +81,9 @@ def render_report(out: str | Path) -> str:
     import jinja2
     from markupsafe import Markup
 
-    out = Path(out)
-    run, stored = _RUN | load_run(out), read_cells(out)
-    results = cells_frame(stored)
+    found = found if isinstance(found, RunResults) else RunResults(found)
+    run, results, table = _RUN | found.run, found.frame, found.table
     cells = latest(results)
-    table = comparison(results, run.get("columns") or {})
     methods: dict[str, Row] = {}
     for row in table.rows:
         methods.setdefault(row.extractor, row)
@@ -66,7 +97,7 @@ def render_report(out: str | Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    videos = video_views(out, cells, {key: cell.get("keyframes") for key, cell in stored.items()}, table)
+    videos = video_views(found.out, cells, {key: cell.get("keyframes") for key, cell in found.stored.items()}, table)
     return environment.get_template("report.html.j2").render(
         run=run,
         table=table,

@@ -291,7 +291,7 @@ FOUR_VIDEOS = ("dataset=synthetic", "dataset.n_videos=4", "dataset.duration_s=2"
 
 
 @pytest.fixture
-def learners(cli, own_registry, tmp_path, monkeypatch):
+def run(cli, own_registry, tmp_path, monkeypatch):
     """Run with the plug-in on four short videos; status, output, errors. Trainings that took place are counted."""
     plugin, counter = tmp_path / "learners.py", tmp_path / "fits"
     plugin.write_text(LEARNERS)
@@ -303,6 +303,5 @@ def learners(cli, own_registry, tmp_path, monkeypatch):
         given = ["--plugin", plugin, *base, f"out={tmp_path / out}", f"trainings={tmp_path / 'trainings'}", *words]
         return cli("run", *map(str, given))
 
-    run.n_fits = lambda: len(counter.read_text().split())
-    run.plugin = plugin
+    run.n_fits, run.plugin = lambda: len(counter.read_text().split()), plugin
     return run

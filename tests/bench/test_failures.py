@@ -165,9 +165,8 @@ def test_nothing_that_a_method_raises_ends_the_run(run_plugin, tmp_path, cells):
     assert max(len(r["error"]["message"] + r["error"]["traceback"]) for r in failed) < 50_000
     status, text, err = run_plugin("surrogate,long")  # failed ones are tried again, those of the controls are kept
     assert "6 of 12 cells computed now" in text and "counts as missing" not in err
-    for mode in ("exit", "generator", "own"):
-        status, out, err = run_plugin(mode, "on_error=raise", out="b")
-        assert (status, out, err.count("\n")) == (2, "", 1)
+    status, out, err = run_plugin("exit", "on_error=raise", out="b")
+    assert (status, out, err.count("\n")) == (2, "", 1)
 
 
 def test_an_interrupt_stays_one(run_plugin, benchmark, rendered, tmp_path, monkeypatch):

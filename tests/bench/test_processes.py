@@ -237,22 +237,6 @@ def test_killed_runs_are_completed(command, words, undisturbed, tmp_path, cells,
     assert (out / "report.html").exists()
 
 
-@pytest.mark.slow
-def test_runs_killed_at_any_moment_are_completed(command, words, undisturbed, tmp_path, cells, numbers):
-    """As above, from the first moment to the last, many times."""
-    out = tmp_path / "out"
-    moments = random.Random(0)
-    for _ in range(40):
-        process = start([*words, f"out={out}"])
-        time.sleep(moments.uniform(0, 2.5))
-        process.kill()
-        process.communicate()
-        if out.exists():
-            cells(out)
-    assert command(*words, f"out={out}").returncode == 0
-    assert numbers(out) == undisturbed
-
-
 def test_writers_at_the_same_time_lose_nothing(rendered, tmp_path, cells):
     """Two runs with other methods end at the same moment: results, record and table hold the cells of both."""
     out = tmp_path / "out"

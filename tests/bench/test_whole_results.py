@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import pytest
 
@@ -227,11 +226,9 @@ def test_times_of_a_run(cli, finished, tmp_path, monkeypatch):
         patch.setattr(provenance, "_now", lambda: next(clock))
         record = run(tmp_path / "out").record
     assert (record["started"][-8:-6], record["ended"][-8:-6]) == ("00", "01")
-    before = datetime.now().astimezone()
     root = finished[0].parent / "videos"
     assert cli("run", "dataset=folder", f"dataset.root={root}", "extractors=[vsumm]", f"out={tmp_path}/out")[0] == 0
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert (datetime.fromisoformat(record["started"]) - before).total_seconds() >= -1
     page = (tmp_path / "out" / "report.html").read_text()
     assert record["started"] in page and record["ended"] in page
 

@@ -86,11 +86,12 @@ def test_one_video_has_no_second_lines_and_no_brackets(fake_out, tmp_path):
 
 
 def test_a_run_leaves_all_files_and_prints_the_denominator(fake_out, table, capsys):
-    files = write_outputs(fake_out)
+    found = write_outputs(fake_out)
+    files = found.files
     assert [f.name for f in files[:4]] == [f"table.{form}" for form in ("md", "csv", "tex", "bib")]
     assert [f.name for f in files[4:]] == ["stats.csv", "report.html"]
     assert all(f.stat().st_size > 50 for f in files)
-    print_comparison(fake_out)
+    print_comparison(found)
     printed = capsys.readouterr().out
     assert "scored 3 of 4 videos; 1 skipped: <svg onload=alert(2)>.mp4 (no video stream)" in printed
     assert "\x1b" not in printed

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import keyframe_bench as kb
-from keyframe_bench.bench.train import train
-from keyframe_bench.bench.training_numbers import history_numbers
+from keyframe_bench.bench.train import history_numbers, train
 from keyframe_bench.core.checkpoint import read_record
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.core.registry import Configurable, Registry

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench import extract
-from keyframe_bench.bench.thumbnails import write_thumbnails
+from keyframe_bench.bench.cell_records import write_thumbnails
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.features.pictures import Gray
 from keyframe_bench.video import fetch

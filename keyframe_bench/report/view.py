@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -81,12 +82,12 @@ class VideoView:
     def _at(self, times: Sequence[float]) -> NDArray[np.float64]:
         return percent(times, self.start, self.duration)
 
-    def add_lane(self, row: Row, cells: pd.DataFrame, keyframes: Mapping[str, Any]) -> None:
+    def add_lane(self, row: Row, cells: Sequence[Mapping[str, Any]], keyframes: Mapping[str, Any]) -> None:
         """Add the key frames of a row, of its first seed; the annotation lanes show those of human annotators."""
         lane: dict[str, Any] = {"label": row.label, "role": row.role, "detail": "", "thumbs": [], "error": ""}
-        good = [key for key, status in zip(cells["key"], cells["status"], strict=True) if status == "ok"]
+        good = [cell["key"] for cell in cells if cell["status"] == "ok"]
         if not good:
-            first = cells.iloc[0]
+            first = cells[0]
             reason = ": ".join(part for part in (first["error_type"], first["error_message"]) if part)
             self.lanes.append(lane | {"error": f"{first['status']}: {reason or 'no reason was recorded'}"})
         elif found := keyframes.get(good[0]):
@@ -140,38 +141,43 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
     table : Table
     """
     videos = cells.drop_duplicates("video").sort_values("video", kind="stable")
-    series = {column.name: per_video(cells, column.name) for column in table.columns}
-    needed = cells[["video", "video_sha256", "video_record", *_LANE]]
-    parts = dict(list(needed.groupby("video", sort=False)))  # once, and only what is needed
+    numbers = {column.name: per_video(cells, column.name).to_dict() for column in table.columns}
+    parts: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)  # plain data: a frame per video and row is slow
+    for cell in cells[["video", "video_sha256", "video_record", *_LANE]].to_dict("records"):
+        parts[cell["video"]].append(cell)
     views = []
     for index, (video_id, name) in enumerate(zip(videos["video_id"], videos["video"], strict=True)):
         part = parts[name]
-        sha, file = str(part["video_sha256"].iloc[-1]), str(part["video_record"].iloc[-1])
+        sha, file = str(part[-1]["video_sha256"]), str(part[-1]["video_record"])
         # What comes from a file must not become part of a path unseen.
         known = bool(_HEX.fullmatch(sha) and _HEX.fullmatch(file))
         record = read_video_record(out / "videos" / f"{file}.json", str(name), sha, []) if known else None
         record = record or {}  # a run names what is no record
         folder = thumbnails_folder(out, sha) if known else None
         view = VideoView(index, str(name), record, _extent(record, part, keyframes), folder)
-        of_row = dict(list(part[_LANE].sort_values("seed", kind="stable").groupby("group", sort=False)))
+        of_row: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)
+        for one in sorted(part, key=lambda one: int(one["seed"])):
+            of_row[one["group"]].append(one)
         for row in table.rows:
             if row.group in of_row:
                 view.add_lane(row, of_row[row.group], keyframes)
-            values = [series[column.name].get((row.group, str(video_id))) for column in table.columns]
+            values = [numbers[column.name].get((row.group, str(video_id))) for column in table.columns]
             if any(value is not None for value in values):
                 both = zip(values, map(table.scale, table.columns), strict=True)
                 texts = [None if value is None else shown(float(value), scale) for value, scale in both]
                 view.numbers.append((row.label, row.role, texts))
-        view.n_results = int((part["status"] == "ok").sum())
+        view.n_results = sum(cell["status"] == "ok" for cell in part)
         views.append(view)
     return views
 
 
-def _extent(record: Mapping[str, Any], part: pd.DataFrame, keyframes: Mapping[str, Any]) -> tuple[float, float]:
+def _extent(
+    record: Mapping[str, Any], part: Sequence[Mapping[str, Any]], keyframes: Mapping[str, Any]
+) -> tuple[float, float]:
     start, duration = float(record.get("start_s") or 0.0), float(record.get("duration_s") or 0.0)
     if duration > 0:
         return start, duration
-    times = [t for key in part["key"] for t in (keyframes.get(key) or {}).get("times") or []]
+    times = [t for cell in part for t in (keyframes.get(cell["key"]) or {}).get("times") or []]
     low, high = (min(times), max(times)) if times else (start, start + 1.0)
     return low, max(high - low, 1e-3) * 1.02
 

@@ -120,7 +120,10 @@ class Folder(Dataset):
         found = (name for name in files if not self.pattern or fnmatchcase(name, self.pattern))
         chosen = sorted(found, key=natural if self.camera else None)
         if not chosen:
-            raise UsageError(f"data set 'folder': none of the {len(files)} videos matches pattern={self.pattern!r}")
+            raise UsageError(
+                f"data set 'folder': none of the {len(files)} videos matches pattern={self.pattern!r}; "
+                "patterns are compared with paths below the folder"
+            )
         return files, chosen
 
     def _root(self) -> Path:

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,8 @@ NAMED = {
     "table platform_ai/counts": "scale=huge budget=3 --from",
 }
 WAY_OUT = re.compile(
-    r"; | is not (a|an|one|all|grid|text|true)\b|VALUE|NAME|give one value|needs |leave |cannot (be )?read"
+    r"; | is not (a|an|one|all|grid|text|true)\b|[A-Z]{4}|give one value|several values need|such as|needs |leave |"
+    r"cannot (be )?read|run takes|for sweeps"
 )
 # What it says besides.
 SAID = [
@@ -159,14 +161,15 @@ def refused(cli, tmp_path, monkeypatch, snapshot, rendered):
 
 @pytest.mark.parametrize(("line", "word"), [(line, word) for line, words in NAMED.items() for word in words.split(" ")])
 def test_the_sentence_names_option_value_and_way_out(refused, line, word):
-    """Of a list the wrong item is enough, and an option that does not exist needs no value."""
+    """Of a list the wrong item is enough, of a file its name, and an option that does not exist needs no value."""
     key, _, value = word.partition("=")
     error = refused(f"{line} {word}")
-    plain = re.sub(r"[\s'\"+]", "", error).lower()
-    value = value.lower().replace("null", "none").replace("+", "")
-    items = [value, *re.findall(r"[^][(){},:$]+", value)]
-    assert key.lstrip("+~").partition("@")[0].rpartition(".")[2] in error
-    assert any(item in plain for item in items) or re.search("has no (option|parameter)|decides", error)
+    plain = re.sub(r"[\s'\"+]", "", error).lower().replace("none", "null")
+    value = value.lower().replace("none", "null")
+    items = [item for item in (value, *re.findall(r"[^][(){},:$+]+", value)) if item in plain]
+    unknown = re.search("has no (option|parameter)|decides|Could not override", error)
+    assert key.lstrip("+~").partition("@")[0].rpartition(".")[2] in error or (items and Path(value).suffix)
+    assert items or unknown or not value
     assert WAY_OUT.search(error)
 
 

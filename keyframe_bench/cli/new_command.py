@@ -10,7 +10,6 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
 
 import keyframe_bench
 
@@ -27,21 +26,15 @@ def run(found: Arguments) -> int:
     if not found.positional:
         raise UsageError("new needs a name: keyframe-bench new my_method [--learned] [--in-tree]")
     given = found.values
-    written = new_extractor(found.positional[0], in_tree="--in-tree" in given, learned="--learned" in given)
-    for file in written.files:
-        print(f"wrote {file}")
-    print("\n  ".join(["try it:", *written.commands]))
+    files, commands = new_extractor(found.positional[0], in_tree="--in-tree" in given, learned="--learned" in given)
+    print("\n".join(f"wrote {file}" for file in files))
+    print("\n  ".join(["try it:", *commands]))
     return 0
 
 
-class NewExtractor(NamedTuple):
-    """What was written, and the commands that run it."""
-
-    files: list[Path]
-    commands: list[str]
-
-
-def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False, learned: bool = False) -> NewExtractor:
+def new_extractor(
+    name: str, folder: Path = Path(), in_tree: bool = False, learned: bool = False
+) -> tuple[list[Path], list[str]]:
     """Write a working extractor ``name`` and its test.
 
     Parameters
@@ -58,8 +51,9 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False, learn
 
     Returns
     -------
-    NewExtractor
-        The files, and shell commands that check, test, train and run it.
+    files : list of Path
+    commands : list of str
+        Shell commands that check, test, train and run it.
 
     Raises
     ------
@@ -92,7 +86,7 @@ def new_extractor(name: str, folder: Path = Path(), in_tree: bool = False, learn
         f"python -m pytest {shlex.quote(str(test_file))}",
         *(f"keyframe-bench {line}{plugin}" for line in _uses(name, learned)),
     ]
-    return NewExtractor([code_file, test_file], commands)
+    return [code_file, test_file], commands
 
 
 def _imports(learned: bool, in_tree: bool, gap: str) -> str:

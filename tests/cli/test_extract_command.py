@@ -25,8 +25,8 @@ def picture(path):
     return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
-def test_what_is_written(cli, video, tmp_path):
-    status, _, err = cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/result")
+def test_what_is_written_and_printed(cli, video, tmp_path):
+    status, out, err = cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/result")
     assert (status, err) == (0, "")
     record = read(tmp_path / "result")
     assert record.keys() >= PROMISED
@@ -42,10 +42,6 @@ def test_what_is_written(cli, video, tmp_path):
         "storyboard.jpg",
         *(f"frame_{n:06d}.jpg" for n in record["frames"]),
     }
-
-
-def test_short_table_is_printed(cli, video, tmp_path):
-    _, out, _ = cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/result")
     assert "cuts.mp4  64x48, 30 frames, 3.00 s" in out
     assert re.search(r"^1 +5 +0\.500", out, re.MULTILINE) and re.search(r"^3 +25 +2\.500", out, re.MULTILINE)
     assert re.search(r"^uniform: 3 key frames \(budget 3; 6 frames .*2fps\)", out, re.MULTILINE)

@@ -100,8 +100,7 @@ def test_everything_is_listed(cli, listed):
 
 
 @pytest.mark.parametrize(
-    "calls",
-    ["main(['list', '--json'])", "main(['run', '--help']); main(['train', '--help'])", "import keyframe_bench"],
+    "calls", ["main(['list', '--json'])", "main(['run', '--help']); main(['train', '--help'])", "import keyframe_bench"]
 )
 def test_nothing_heavy_is_imported(calls):
     """What makes it quick: no network package, no decoder, no data frame, no configuration system."""

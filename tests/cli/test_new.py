@@ -75,7 +75,7 @@ def checkout(tmp_path, monkeypatch):
 @pytest.mark.parametrize("where", ["own folder", "in a checkout", "in tree"])
 def test_written_code_is_clean(tmp_path, where, learned, checkout):
     cwd = tmp_path if where == "own folder" else checkout
-    files = new_extractor("my_method", cwd, in_tree=where == "in tree", learned=learned).files
+    files = new_extractor("my_method", cwd, in_tree=where == "in tree", learned=learned)[0]
     rules = ["--select", "E,F,W,I,B,UP,SIM,C4,N,NPY,PTH,RUF,PL,ARG", "--ignore", "PLR2004,PLC0415"]
     numpydoc = ["--select", "D", "--ignore", "D107", "--config", 'lint.pydocstyle.convention = "numpy"']
     for command in (["check", *rules], ["check", *numpydoc], ["format", "--check"]):
@@ -86,7 +86,7 @@ def test_written_code_is_clean(tmp_path, where, learned, checkout):
 
 @both
 def test_an_in_tree_file_needs_no_other_edit(learned, checkout):
-    files = new_extractor("my_method", in_tree=True, learned=learned).files
+    files = new_extractor("my_method", in_tree=True, learned=learned)[0]
     assert [str(file.relative_to(checkout)) for file in files] == [
         "keyframe_bench/extractors/my_method.py",
         "tests/extractors/test_my_method.py",
@@ -153,7 +153,7 @@ def test_a_folder_that_refuses_the_second_file(tmp_path, monkeypatch):
 def test_commands_quote_paths(tmp_path):
     folder = tmp_path / "my 'odd', folder"
     folder.mkdir()
-    commands = new_extractor("my_method", folder).commands
+    commands = new_extractor("my_method", folder)[1]
     assert len(commands) == 4 and shlex.split(commands[0])[3] == str(folder / "my_method.py")
 
 

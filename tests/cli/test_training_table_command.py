@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
@@ -271,16 +270,3 @@ def test_a_figure_that_fails_costs_no_table(table, tmp_path, body, said):
     assert (
         "Learned levels" in page and (tmp_path / "out" / "mine.md").is_file() and (tmp_path / "saved.jsonl").is_file()
     )
-
-
-def test_a_training_that_fails_is_a_row(table, tmp_path):
-    """The plug-in raises; the other run stays."""
-    file = tmp_path / "level_of_tests.py"
-    broken = PLUGIN.replace(
-        "        level = train", "        assert session.options.factor == 1, 'no luck'\n        level = train"
-    )
-    file.write_text(broken)
-    status, page, err = table("seeds=0")
-    assert status == 1 and "failed: half, seed 0: AssertionError: no luck" in err
-    assert "1 failed: half, seed 0 (AssertionError: no luck)" in page.replace("\\", "")
-    assert Path(tmp_path / "out" / "mine.md").is_file()

@@ -30,14 +30,6 @@ def heavy(names):
     return [pytest.param(n, marks=() if n.removeprefix("chen2021/") in ALWAYS else pytest.mark.slow) for n in names]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _warm():
-    """Import what takes seconds once."""
-    import pytorch_lightning  # noqa: F401
-
-    import keyframe_bench.training.fit_module  # noqa: F401
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("chen2021")
@@ -63,9 +55,8 @@ def trainings(folder):
 
 
 def test_there_are_all_tables_and_figures():
-    tables = [f"table{i}" for i in range(1, 7)]
-    figures = ["figure1", "figure2", "figure3", "figure4a", "figure4b"]
-    assert {f"chen2021/{name}" for name in tables + figures} == set(NAMES)
+    names = {*(f"table{i}" for i in range(1, 7)), "figure1", "figure2", "figure3", "figure4a", "figure4b"}
+    assert {f"chen2021/{name}" for name in names} == set(NAMES)
     assert all(set(load_experiment(name).scales) == {"smoke", "cpu", "paper"} for name in NAMES)
 
 
@@ -177,15 +168,9 @@ def test_runs_of_one_name_are_one_training_in_all_tables_and_three_seeds_decide(
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["chen2021/figure1"], "needs Caltech 256: give data.caltech256=PATH"),
         (["chen2021/figure1", "scale=paper"], "data.caltech256=rendered takes rendered images in its place"),
         (["chen2021/table5", "data.caltech256=rendered"], "needs Cam A: give data.cam_a=PATH"),
-        (["chen2021/table4", "data.cam_a=nowhere.mp4"], "'nowhere.mp4' does not exist"),
-        (["chen2021/table4", "data.cam_d=x"], "data.cam_d= is none of the data sets of table chen2021/table4"),
-        (["chen2021/table4", "dataset=folder"], "have no option dataset="),
         (["chen2021/table4", "training=x"], "did you mean trainings="),
-        (["chen2021/table4", "scale=smoke", "seeds=[a]"], "is not a list of whole numbers"),
-        (["chen2021/table4", "scale=smoke", "trainer.epoch=3"], "did you mean epochs"),
         (["chen2021/table4", "scale=smoke", "trainer.epochs=0"], "epochs=0 is not a whole number of at least 1"),
         (["chen2021/table1", "seeds=0"], "trains nothing and takes no seeds="),
         (["chen2021/table4", "scale=huge"], "has no scale=huge; it has smoke, cpu, paper"),
@@ -222,13 +207,12 @@ def test_a_set_that_is_handed_over_is_named_in_the_caption(tmp_path, folder, cap
     """Beside the paper's, whatever its file is called: the paper's cameras are private."""
     table = of_few_runs("table4", ["p2_1", "leak"], tmp_path)
     words = ["table", table, "scale=smoke", f"trainings={folder / 'trainings'}", "trainer.threads=1"]
-    for name in ("corridor.mp4", "Cam_A.mp4"):
-        camera_video(tmp_path / name)
-        assert main([*words, f"data.cam_a={tmp_path / name}", f"out={tmp_path / 'o'}"]) == 0
-        page = capsys.readouterr().out.replace("\\", "")
-        assert f"{name} in place of Cam A (8 images for training, 4 for validation)" in page
-        assert f"{name} in place of Cam A, frames:0.8 split (8 images for training, 4 for validation)" in page
-        assert "| P2_1, frames split at random |" in page
+    camera_video(tmp_path / "Cam_A.mp4")
+    assert main([*words, f"data.cam_a={tmp_path / 'Cam_A.mp4'}", f"out={tmp_path / 'o'}"]) == 0
+    page = capsys.readouterr().out.replace("\\", "")
+    assert "Cam_A.mp4 in place of Cam A (8 images for training, 4 for validation)" in page
+    assert "Cam_A.mp4 in place of Cam A, frames:0.8 split (8 images for training, 4 for validation)" in page
+    assert "| P2_1, frames split at random |" in page
 
 
 def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkeypatch):
@@ -252,9 +236,6 @@ def test_caltech_256_is_known_by_its_layout_and_not_by_its_name(tmp_path, monkey
     assert not itself(tmp_path / "Caltech 256", 3)
 
 
-WORDS_4B = ["table", "chen2021/figure4b", "scale=smoke", "data.caltech256=rendered"]
-
-
 def cells_of(out):
     return [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
 
@@ -267,8 +248,8 @@ def test_key_frames_are_of_the_first_video_of_a_folder_that_can_be_read(tmp_path
     (cam / "day_1.mp4").write_bytes(b"no video")
     entry = {"format": "keyframe_bench/annotations@1", "videos": {"day_2.mp4": {"events": [[3, 9]]}}}
     (cam / "annotations.json").write_text(json.dumps(entry))
-    words = [f"trainings={folder / 'trainings'}", "trainer.threads=1", f"data.cam_a={cam}", f"out={tmp_path / 'out'}"]
-    words = [*WORDS_4B, *words]
+    words = ["table", "chen2021/figure4b", "scale=smoke", "data.caltech256=rendered", f"data.cam_a={cam}"]
+    words += [f"trainings={folder / 'trainings'}", "trainer.threads=1", f"out={tmp_path / 'out'}"]
     assert main(words) == 0
     page = capsys.readouterr().out.replace("\\", "")
     assert "cam in place of Cam A (24 images for training, 12 for validation; 1 unreadable: day_1.mp4:" in page
@@ -355,8 +336,10 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
         with monkeypatch.context() as patched:
             patched.setattr(Autoencoder, "level", lambda _, level=level: level)
             keys.append(free.identity(trained))
-    for events in (None, np.array([[0, 2]])):
-        keys.append(replace(plan, video=replace(plan.video, events=events)).identity(trained))
+    keys += [
+        replace(plan, video=replace(plan.video, events=events)).identity(trained)
+        for events in (None, np.array([[0, 2]]))
+    ]
     assert len({json.dumps(key) for key in keys}) == len(keys)
     assert json.dumps(plan.identity(trained)) == json.dumps(keys[0])
 

@@ -14,32 +14,23 @@ from keyframe_bench.experiments.platform_ai.layout import (
 )
 from scipy.stats import spearmanr
 
-
-@pytest.fixture(scope="module")
-def rows():
-    return np.random.default_rng(0).normal(size=(60, 40))
+ROWS = np.random.default_rng(0).normal(size=(60, 40))
 
 
-def test_time_gets_a_quarter_of_the_variance_whatever_the_scale(rows):
+def test_time_gets_a_quarter_of_the_variance_whatever_the_scale():
     for scale in (1e-3, 1.0, 1e4):
-        variance = with_time(scale * rows, np.arange(60) * 0.5).var(axis=0)
+        variance = with_time(scale * ROWS, np.arange(60) * 0.5).var(axis=0)
         assert variance[-1] / variance.sum() == pytest.approx(TIME_SHARE)
+    for times in (np.arange(6), np.ones(6)):
+        assert np.isfinite(with_time(np.ones((6, 3)), times)).all()
 
 
-def test_constant_frames_and_constant_time_stay_finite():
-    assert np.isfinite(with_time(np.ones((6, 3)), np.arange(6))).all()
-    assert np.isfinite(with_time(np.ones((6, 3)), np.ones(6))).all()
-
-
-def test_time_orders_the_layout_of_random_frames(rows):
-    times = np.arange(60.0)
-    without = np.mean([time_order(tsne_layout(rows, s), times) for s in range(3)])
-    ordered = np.mean([time_order(tsne_layout(with_time(rows, times, 0.9), s), times) for s in range(3)])
-    assert ordered > without + 0.3
-
-
-def test_same_seed_same_layout(rows):
-    np.testing.assert_array_equal(tsne_layout(rows, 1), tsne_layout(rows, 1))
+def test_time_orders_the_layout_of_random_frames():
+    times, timed = np.arange(60.0), with_time(ROWS, np.arange(60.0), 0.9)
+    without, ordered = ([tsne_layout(rows, seed) for seed in range(3)] for rows in (ROWS, timed))
+    orders = [np.mean([time_order(layout, times) for layout in layouts]) for layouts in (without, ordered)]
+    assert orders[1] > orders[0] + 0.3
+    np.testing.assert_array_equal(tsne_layout(ROWS, 1), without[1])  # same seed, same layout
 
 
 def test_order_by_time_is_spearmans_on_the_first_axis():

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,14 +68,6 @@ class Parts:
         return found
 
 
-class _Images(NamedTuple):
-    """What images of a folder are told apart by: paths, digests of pixels, and small images [n, ...]."""
-
-    names: list[str]
-    pixels: list[bytes]
-    looks: NDArray[np.uint8]
-
-
 class DataReader:
     """One reading of all videos of a training; see `TrainingData.read`."""
 
@@ -91,7 +83,10 @@ class DataReader:
         self.unreadable: dict[str, str] = {}
         self.copies: dict[str, str] = {}
         self.same: dict[int, int] = {}  # number of an annotated video to that of the first with the same frames
-        self.images: dict[int, _Images] = {}
+        # Of images, by number of the folder and place in it; and small images [n, ...] by number.
+        self.names: dict[tuple[int, int], str] = {}
+        self.pixels: dict[tuple[int, int], bytes] = {}
+        self.looks: dict[int, NDArray[np.uint8]] = {}
 
     def parts(self) -> Parts:
         """Decode what is not stored, and return both parts."""
@@ -162,8 +157,9 @@ class DataReader:
             clip = read.clip(data.sampling, self.needed)
             rows = clip[self.features[0]] if self.features else None  # a prior of positions reads none
             if self.of_images:
-                ids = [row.tobytes() for row in clip[PictureId()]]
-                self.images[number] = _Images(_image_names(item, clip), ids, np.array(clip[_LOOK]))
+                self.names |= {(number, place): name for place, name in enumerate(_image_names(item, clip))}
+                self.pixels |= {(number, place): row.tobytes() for place, row in enumerate(clip[PictureId()])}
+                self.looks[number] = np.array(clip[_LOOK])
             elif not item.photographs:
                 if data.split.by_frames and item.id in cameras:
                     self._require_one_size(item, read, sizes, cameras[item.id])
@@ -202,9 +198,7 @@ class DataReader:
             for group in dict.fromkeys(data.items[number].group for number in counts):
                 mine = [n for n in counts if data.items[n].group == group]
                 frames = _frames([n for n in mine if n not in self.same], counts)
-                one = np.arange(len(frames)), np.arange(0)
-                parts = divided_frames(len(frames), split, data.split_seed) if len(frames) > 1 else one
-                for side, part in zip(sides, parts, strict=True):
+                for side, part in zip(sides, divided_frames(len(frames), split, data.split_seed), strict=True):
                     side.append(frames[part])
                     for copy in (n for n in mine if n in self.same):  # its frames go where those of the first go
                         here = frames[part][frames[part][:, 0] == self.same[copy], 1]
@@ -219,20 +213,18 @@ class DataReader:
 
     def _unseen(self, train: Index, validation: Index) -> tuple[Index, dict[str, Any]]:
         """Return the held-out images of which no copy trains, and facts about the others."""
-        seen = {self.images[n].pixels[place]: self.images[n].names[place] for n, place in train.tolist()}
-        first = [seen.get(self.images[n].pixels[place]) for n, place in validation.tolist()]
-        places = zip(first, validation.tolist(), strict=True)
-        copies = [f"{self.images[n].names[place]} is {other}" for other, (n, place) in places if other is not None]
-        kept = validation[[other is None for other in first]]
-        return kept, {"copies": len(copies), "copies_names": copies[:_NAMED]} if copies else {}
+        seen = {self.pixels[n, place]: self.names[n, place] for n, place in train.tolist()}
+        held = [(self.names[n, place], seen.get(self.pixels[n, place])) for n, place in validation.tolist()]
+        copies = [f"{name} is {other}" for name, other in held if other is not None]
+        facts = {"copies": len(copies), "copies_names": copies[:_NAMED]} if copies else {}
+        return validation[[other is None for _, other in held]], facts
 
     def _divided_images(self, counts: Mapping[int, int]) -> tuple[Index, Index, dict[str, Any]]:
-        known = [self.images[number] for number in counts]
-        names = [name for one in known for name in one.names]
-        pixels = [pixels for one in known for pixels in one.pixels]
-        looks = np.concatenate([one.looks for one in known])
-        train, validation, facts = divide_images(names, pixels, looks, self.data.split.value, self.data.split_seed)
         index = _frames(list(counts), counts)
+        names = [self.names[n, place] for n, place in index.tolist()]
+        pixels = [self.pixels[n, place] for n, place in index.tolist()]
+        looks = np.concatenate([self.looks[number][:count] for number, count in counts.items()])
+        train, validation, facts = divide_images(names, pixels, looks, self.data.split.value, self.data.split_seed)
         return index[train[: self.data.limit]], index[validation[: self.data.limit_validation]], facts
 
     def _facts(self, counts: Mapping[int, int]) -> dict[str, Any]:

@@ -120,14 +120,14 @@ def divided_frames(n: int, split: Split, seed: int) -> tuple[NDArray[np.int64], 
     Parameters
     ----------
     n : int
-        At least 2.
+        A single one trains.
     split : Split
         ``temporal`` or ``frames``.
     seed : int
         Of ``frames``.
     """
     order = np.arange(n) if split.kind == "temporal" else rng_for(seed, "split", n).permutation(n)
-    n_train = n_training(n, split.value)
+    n_train = n_training(n, split.value) if n > 1 else n
     return np.sort(order[:n_train]), np.sort(order[n_train:])
 
 

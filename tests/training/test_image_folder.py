@@ -100,6 +100,12 @@ def test_many_small_folders_keep_no_file_open(tmp_path, data) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) - before < 10
 
 
+def test_a_later_part_that_is_held_out_altogether_is_not_divided(tmp_path, read) -> None:
+    many(tmp_path, 30)
+    train, validation, _ = read(tmp_path, 16, 24, until={f"class {i}": 5 for i in range(3)})
+    assert sorted(numbers_of(tmp_path, np.concatenate([train, validation]))) == list(range(15))
+
+
 def test_adding_pictures_moves_none_of_those_that_were_there(tmp_path, read) -> None:
     many(tmp_path)
     first = read(tmp_path)

@@ -14,12 +14,6 @@ from ...training.options import NetworkOptions
 SMALL_STEP_MACS = 1_000_000_000  # forward, below which threads wait for each other more than they compute
 
 
-def final_size() -> tuple[int, int]:
-    """Return height and width of the input of ``ae_final`` in pixels."""
-    network = Network.registry.build("ae_final")
-    return network.input_height, network.input_width
-
-
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderOptions(NetworkOptions):
     """Options of a training: those of `NetworkOptions`, and the parameters of the network and of the loss.
@@ -73,7 +67,8 @@ class AutoencoderOptions(NetworkOptions):
         network = self.built_network
         if "geometry" not in parameters_of(type(network)):
             return self.pictures
-        height, width = (round(side * network.params["geometry"]) for side in final_size())
+        final, scale = Network.registry.build("ae_final"), network.params["geometry"]
+        height, width = round(final.input_height * scale), round(final.input_width * scale)
         return Rgb(height=height, width=width, resize=self.resize)
 
     @property

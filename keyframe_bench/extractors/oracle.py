@@ -53,7 +53,7 @@ class Oracle(Extractor):
         chosen, f1 = _greedy(users, len(clip), limit, until_worse=k is None)
         if k is not None:
             rest = np.setdiff1d(np.arange(len(clip)), chosen)[: limit - len(chosen)]
-            f1 = np.append(f1, [_mean_f1(users, size) for size in range(len(chosen) + 1, limit + 1)])
+            f1 = np.append(f1, _mean_f1(users, len(chosen) + 1 + np.arange(len(rest))))
             chosen = np.append(chosen, rest)
         fallback = "" if f1.max() > 0 else "no sampled frame matches the annotation"
         return clip.pick(chosen, scores=np.diff(f1, prepend=0.0), fallback=fallback)
@@ -87,30 +87,33 @@ def _greedy(
 
 
 def _references(clip: Clip) -> list[NDArray[np.float64]]:
-    """Sorted times in seconds of every user's key frames, or of the middles of the shots.
-
-    The clip knows the times of sampled frames; those of the frames between them are interpolated.
-    """
-    times: list[NDArray[np.float64]] = []
-    if clip.annotation is not None:
-        frames, shots = [], clip.annotation.shots
-        for user in clip.annotation.choosers:
-            if user.times is not None:
-                times.append(user.times)
-            elif user.frames is not None:
-                frames.append(user.frames)
-        if not times and not frames and shots is not None and len(shots):
-            frames = [(shots[:, 0] + shots[:, 1] - 1) // 2]
-        times += [np.interp(ordinals, clip.ordinals, clip.times) for ordinals in frames]
+    """Sorted times in seconds of every user's key frames, or of the middles of the shots."""
+    annotation = clip.annotation
+    times = []
+    if annotation is not None:
+        for user in annotation.choosers:
+            known = user.times if user.times is not None else _times_of(clip, user.frames)
+            times.append(np.sort(np.asarray(known, dtype=np.float64)))
+        shots = annotation.shots
+        if not times and shots is not None and len(shots):
+            times = [np.sort(_times_of(clip, (shots[:, 0] + shots[:, 1] - 1) // 2))]
     if not times:
         raise UnavailableError(
             f"extractor 'oracle' needs an annotation and {clip.video.name!r} has neither users' key frames nor shots; "
             "leave it out, or use a data set with annotations such as dataset=synthetic"
         )
-    return [np.sort(known) for known in times]
+    return times
 
 
-def _mean_f1(users: list[_User], size: int, gains: NDArray[np.bool_] | int = 0) -> NDArray[np.float64]:
+def _times_of(clip: Clip, ordinals: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """Return the times of decoded frames; between the sampled ones, all that the clip knows, they are interpolated."""
+    wanted = np.zeros(0) if ordinals is None else np.asarray(ordinals, dtype=np.float64)
+    return np.interp(wanted, clip.ordinals, clip.times)
+
+
+def _mean_f1(
+    users: list[_User], size: int | NDArray[np.int64], gains: NDArray[np.bool_] | int = 0
+) -> NDArray[np.float64]:
     """Mean over users of F1 = 2 m / (|A| + |B|): |A| is ``size``, ``gains`` [users, N] is added to the matches m."""
     own = np.array([[len(user.times)] for user in users])
     matched = np.array([[user.matched] for user in users])
@@ -119,33 +122,56 @@ def _mean_f1(users: list[_User], size: int, gains: NDArray[np.bool_] | int = 0) 
 
 
 class _User:
-    """One user's key frames, and how many of the chosen frames can be matched with them one to one.
+    """One user's key frames, and a maximum one-to-one matching of the chosen frames with them.
 
-    Times are points on a line and the tolerance is one number, so a frame can match a contiguous range of the user's
-    key frames. By Hall's theorem such ranges can all be matched while no stretch of key frames has more ranges inside
-    than key frames: ``room[a, b]`` is how many more ranges may lie in the stretch a to b - 1.
+    Times are points on a line and the tolerance is one number, so each frame can match a contiguous range of the user's
+    key frames: two indices per frame stand for the whole distance matrix.
     """
 
     def __init__(self, times: NDArray[np.float64], candidates: NDArray[np.float64], tau_s: float) -> None:
-        self.times, self.matched = times, 0
+        self.times = times
         near = tau_s + 0.5e-6  # as in the temporal metric: PTS are rounded, times count in microseconds
         self.low = np.searchsorted(times, candidates - near, side="left")
         self.high = np.searchsorted(times, candidates + near, side="right")
-        ends = np.arange(len(times) + 1, dtype=np.int32)
-        self.room = ends - ends[:, None]
+        self.partner = np.full(len(times), -1)  # chosen position matched with each key frame
         right = np.searchsorted(times, candidates)
         padded = np.concatenate([[-np.inf], times, [np.inf]])
         away = np.minimum(candidates - padded[right], padded[right + 1] - candidates)
         self.away = np.where(np.isfinite(away), away, 0.0)  # seconds to the nearest key frame
 
+    @property
+    def matched(self) -> int:
+        """Size of the matching."""
+        return int((self.partner >= 0).sum())
+
     def gains(self) -> NDArray[np.bool_]:
-        """Whether each candidate can be matched besides those added, bool [N]."""
-        least = np.minimum.accumulate(self.room, axis=0)  # over all stretches that hold one: a from 0, b to the end
-        least = np.minimum.accumulate(least[:, ::-1], axis=1)[:, ::-1]
-        gain: NDArray[np.bool_] = least[self.low, self.high] > 0
+        """Whether adding each candidate makes the matching one larger, bool [N]."""
+        count = np.concatenate([[0], np.cumsum(self._open()[0])])
+        gain: NDArray[np.bool_] = count[self.high] > count[self.low]
         return gain
 
     def add(self, position: int) -> None:
-        """Match a frame that gains."""
-        self.room[: self.low[position] + 1, self.high[position] :] -= 1
-        self.matched += 1
+        """Add a frame that gains, moving partners along an augmenting path."""
+        is_open, onward = self._open()
+        frame = int(self.low[position] + np.argmax(is_open[self.low[position] : self.high[position]]))
+        while position >= 0:
+            displaced = int(self.partner[frame])
+            self.partner[frame] = position
+            position, frame = displaced, int(onward[frame])
+
+    def _open(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which key frames can be freed by moving partners, and where the partner of each would move."""
+        is_open = self.partner < 0
+        onward = np.full(len(self.times), -1)
+        while True:
+            known, closed = np.flatnonzero(is_open), np.flatnonzero(~is_open)
+            if known.size == 0 or closed.size == 0:
+                return is_open, onward
+            partner = self.partner[closed]
+            first = np.searchsorted(known, self.low[partner])  # first open key frame that the partner could take
+            target = known[np.minimum(first, known.size - 1)]
+            freed = (first < known.size) & (target < self.high[partner])
+            if not freed.any():
+                return is_open, onward
+            is_open[closed[freed]] = True
+            onward[closed[freed]] = target[freed]

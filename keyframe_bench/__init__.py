@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .extractors.in_memory import fit_clips
     from .extractors.trainable import Trainable
     from .features.histograms import HueHistogram
-    from .features.pictures import Gray
+    from .features.images import Gray
     from .metrics.base import Column, Metric
     from .models.base import Loss, Network
     from .rendering.films import demo_annotation, demo_video
@@ -61,7 +61,7 @@ _NAMES = {
     ".extractors.in_memory": "fit_clips",
     ".extractors.trainable": "Trainable",
     ".features.histograms": "HueHistogram",
-    ".features.pictures": "Gray",
+    ".features.images": "Gray",
     ".metrics.base": "Column Metric",
     ".models.base": "Loss Network",
     ".rendering.films": "demo_annotation demo_video",

@@ -28,7 +28,7 @@ from ..extractors.ffmpeg_thumbnail import FfmpegThumbnail
 from ..extractors.katna import Katna
 from ..extractors.pyscenedetect import PySceneDetect
 from ..extractors.trainable import Trainable
-from ..features.pictures import Gray
+from ..features.images import Gray
 from ..video.container import open_container, video_stream
 from ..video.frame_folder import FrameFolder, Video
 from ..video.onepass import read_pass

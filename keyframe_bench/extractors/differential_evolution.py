@@ -12,7 +12,7 @@ from ..core.clip import Clip, KeyFrames
 from ..core.feature import Feature
 from ..core.registry import Range, register
 from ..features.histograms import GrayHistogram
-from ..features.pictures import Gray
+from ..features.images import Gray
 from ..selection.clustering import entropy_bits
 from ..selection.evolution import PairCache, PairSSIM, PairValues, evolve, mean_of_members, mean_over_pairs, pairs_of
 from .base import Extractor

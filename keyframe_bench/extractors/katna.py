@@ -11,7 +11,7 @@ from ..core.errors import ContractError
 from ..core.feature import Feature
 from ..core.registry import register
 from ..features.container import SourceFile
-from ..features.pictures import Gray
+from ..features.images import Gray
 from ._peers import absence, ask, nearest_pictures, time_limit, version_of
 from .base import Extractor
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..core.clip import Clip, KeyFrames
 from ..core.registry import Range, register
 from ..features.histograms import HueHistogram
-from ..features.pictures import GrayStd
+from ..features.images import GrayStd
 from .base import NOTHING_ABOVE, Extractor
 
 Rows = NDArray[np.float64]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..core.clip import Clip
 from ..core.feature import Feature
 from ..features.histograms import HueHistogram
-from ..features.pictures import Gray
+from ..features.images import Gray
 from .base import Metric
 
 HUE = HueHistogram(bins=16, height=60, width=80)
@@ -81,7 +81,7 @@ def share_in_one_bin(histograms: NDArray[Any]) -> float:
     return float((histograms.max(axis=1) > 1 - 1e-6).mean()) if len(histograms) else 0.0
 
 
-def evenly_spaced(n: int) -> NDArray[np.int64]:
+def judged_frames(n: int) -> NDArray[np.int64]:
     """Return 0..n-1, or `MAX_FRAMES` of them evenly spaced, both ends included, when there are more."""
     return np.rint(np.linspace(0, n - 1, min(n, MAX_FRAMES))).astype(np.int64)
 
@@ -138,7 +138,7 @@ class FrameDistances(ABC):
     _precision: ClassVar[type[np.floating[Any]]] = np.float64  # of standardised rows
 
     def __init__(self, clip: Clip) -> None:
-        self.times, self.judged = clip.times, evenly_spaced(len(clip))
+        self.times, self.judged = clip.times, judged_frames(len(clip))
         self.array = clip[self.feature]
         self._cache = RowCache(len(self.judged), self._cached)
         self._standard_cache = RowCache(len(self.judged), self._precision)

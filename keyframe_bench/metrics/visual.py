@@ -23,7 +23,7 @@ from .distances import (
     GrayDistances,
     HueDistances,
     distances_of,
-    evenly_spaced,
+    judged_frames,
     share_in_one_bin,
 )
 
@@ -155,7 +155,7 @@ class _Redundancy(_OfKeyFrames):
 
         Of more than `MAX_FRAMES` key frames, evenly spaced ones are compared with all others.
         """
-        judged, total = evenly_spaced(len(frames)), 0.0
+        judged, total = judged_frames(len(frames)), 0.0
         if len(frames) < 2:
             return (0.0,)
         for start in range(0, len(judged), _AT_A_TIME):

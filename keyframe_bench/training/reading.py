@@ -20,7 +20,7 @@ from ..core.feature import Feature
 from ..core.files import cache_folder, printable
 from ..core.grammar import EVERY, Sampling
 from ..datasets.base import VideoItem
-from ..features.pictures import PictureId, Rgb
+from ..features.images import PictureId, Rgb
 from ..selection.spacing import evenly_spaced
 from ..video.decode import Reader
 from ..video.folder_reader import open_video

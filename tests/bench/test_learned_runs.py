@@ -17,7 +17,7 @@ from keyframe_bench.bench.spec import RunSpec
 from keyframe_bench.bench.train import Training, train, trainable
 from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.tables.build import comparison
 from keyframe_bench.tables.load import load_results
 from keyframe_bench.training.data import TrainingData

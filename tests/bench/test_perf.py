@@ -188,7 +188,7 @@ def test_what_was_asked_for_by_name_must_run(names, budget, weights, error):
 
 PLUGIN = """
 import keyframe_bench as kb
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 
 @kb.register("free_of_tests")
 class Free(kb.Extractor):

@@ -6,7 +6,7 @@ import pytest
 
 from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.data import TrainingData
 
 COUNTS = ("bytes", "entries", "videos")

@@ -13,7 +13,7 @@ from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.features.change import MotionEnergy
-from keyframe_bench.features.pictures import Gray, GrayStd
+from keyframe_bench.features.images import Gray, GrayStd
 
 N, WINDOWS = 12, MotionEnergy(window=4, hop=2)
 

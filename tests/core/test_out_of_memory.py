@@ -19,7 +19,7 @@ import pytest
 
 from keyframe_bench.core.errors import OutOfMemoryError, UsageError, VideoError, raise_out_of_memory
 from keyframe_bench.core.registry import Registry
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.video import container
 from keyframe_bench.video.container import DeclaredLength
 from keyframe_bench.video.onepass import read_pass

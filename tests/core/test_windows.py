@@ -12,7 +12,7 @@ import pytest
 import keyframe_bench as kb
 from keyframe_bench.core.errors import ContractError
 from keyframe_bench.core.feature import Feature, FrameView
-from keyframe_bench.features.pictures import GrayStd
+from keyframe_bench.features.images import GrayStd
 
 
 class Seen(Feature):

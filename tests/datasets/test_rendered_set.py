@@ -9,7 +9,7 @@ import keyframe_bench as kb
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.datasets.rendered import mixed_pictures, scene_pictures
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.rendering.cameras import Camera
 from keyframe_bench.video.encode import write_lossless
 from keyframe_bench.video.image_files import fit

@@ -313,7 +313,7 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
 
     from keyframe_bench.bench.train import Trained
     from keyframe_bench.features.autoencoder import Reconstruction
-    from keyframe_bench.features.pictures import Gray
+    from keyframe_bench.features.images import Gray
 
     made("chen2021/figure4b")
     table = table_with(folder=tmp_path, data="cam_a", params={"threshold": 0.03})

@@ -25,7 +25,7 @@ from keyframe_bench.extractors.ffmpeg_scene import FfmpegScene
 from keyframe_bench.extractors.histogram_distance import HistogramDistance
 from keyframe_bench.extractors.pixel_distance import PixelDistance
 from keyframe_bench.extractors.random import Random
-from keyframe_bench.features.pictures import GrayStd
+from keyframe_bench.features.images import GrayStd
 from keyframe_bench.metrics.distances import GRAY, GRAY_THRESHOLD, gray_distance
 from keyframe_bench.video.arrays import clip_from_images
 

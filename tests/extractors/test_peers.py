@@ -18,7 +18,7 @@ from keyframe_bench.extractors import _peers
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.checks import run_checks
 from keyframe_bench.features.container import SourceFile
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.rendering.films import render_video
 from keyframe_bench.selection.spacing import nearest_times
 from keyframe_bench.video.arrays import clip_from_images

@@ -14,7 +14,7 @@ import pytest
 from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.features.autoencoder import AutoencoderCode, Reconstruction
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.models import encoding
 from keyframe_bench.models.checkpoint import load_autoencoder
 from keyframe_bench.models.encoding import Encoding, load_encoding

@@ -13,7 +13,7 @@ from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.features.change import HistogramDifference, MotionEnergy, PixelDifference
 from keyframe_bench.features.histograms import ColorHistogram, GrayHistogram, HueHistogram
-from keyframe_bench.features.pictures import Gray, GrayStd
+from keyframe_bench.features.images import Gray, GrayStd
 from keyframe_bench.video.arrays import ArrayFrame
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.onepass import read_pass

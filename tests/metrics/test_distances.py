@@ -9,9 +9,9 @@ from keyframe_bench.metrics.distances import (
     GrayDistances,
     HueDistances,
     distances_of,
-    evenly_spaced,
     gray_distance,
     hue_distance,
+    judged_frames,
 )
 
 KINDS = pytest.mark.parametrize("kind", [HueDistances, GrayDistances])
@@ -25,7 +25,7 @@ def clip_of(make_clip, seed, n=50):
 
 @pytest.mark.parametrize("n", [0, 1, 7, MAX_FRAMES, MAX_FRAMES + 1, 123_456])
 def test_judged_frames_are_distinct_even_and_reach_both_ends(n):
-    frames = evenly_spaced(n)
+    frames = judged_frames(n)
     assert len(frames) == min(n, MAX_FRAMES)
     if n > 1:
         assert (frames[0], frames[-1]) == (0, n - 1)

@@ -12,7 +12,7 @@ import pytest
 from keyframe_bench.bench.train import Training, trainable
 from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.data import TrainingData
 from keyframe_bench.video.encode import write_h264, write_lossless
 

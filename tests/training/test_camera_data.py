@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.defects import defects
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.encode import write_h264, write_lossless

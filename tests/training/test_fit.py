@@ -22,7 +22,7 @@ from keyframe_bench.core.checkpoint import read_checkpoint, read_record
 from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
 from keyframe_bench.extractors.autoencoder.learning import as_input
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.models.checkpoint import load_autoencoder, unfinished
 from keyframe_bench.models.losses import L2Loss
 from keyframe_bench.training.batches import RowBatches

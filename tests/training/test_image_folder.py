@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.image_folder import looks_like_caltech_256
-from keyframe_bench.features.pictures import Rgb
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.defects import defects
 from keyframe_bench.video.image_files import fit, read_rgb
 

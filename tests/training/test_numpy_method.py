@@ -101,7 +101,7 @@ def test_it_selects_with_what_it_learned(learning, film, tmp_path):
 
 
 def _grey(film: Path, frame: int) -> np.ndarray:
-    from keyframe_bench.features.pictures import Gray
+    from keyframe_bench.features.images import Gray
     from keyframe_bench.video.onepass import read_pass
 
     feature = Gray(height=120, width=160)

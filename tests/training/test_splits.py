@@ -12,7 +12,7 @@ from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import VideoItem
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.training.clips import Clips
 from keyframe_bench.training.splits import divided_frames, folds_of, split_document
 

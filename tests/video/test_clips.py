@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.errors import OutputError, VideoError
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.video import clips as clips_module
 from keyframe_bench.video.clips import write_clips
 from keyframe_bench.video.decode import VideoReader

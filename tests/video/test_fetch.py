@@ -12,7 +12,7 @@ import pytest
 from keyframe_bench import extract
 from keyframe_bench.bench.cell_records import write_thumbnails
 from keyframe_bench.core.errors import VideoError
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.video import fetch
 from keyframe_bench.video.clips import write_clips
 from keyframe_bench.video.decode import VideoReader

@@ -16,7 +16,7 @@ import keyframe_bench as kb
 from keyframe_bench.core.errors import OutputError, UnavailableError, UsageError, VideoError
 from keyframe_bench.core.processes import anonymous_mb
 from keyframe_bench.features.container import SourceFile
-from keyframe_bench.features.pictures import Gray, Rgb
+from keyframe_bench.features.images import Gray, Rgb
 from keyframe_bench.video.frame_folder import sha256_of_video
 from keyframe_bench.video.image_files import fit, read_rgb
 from keyframe_bench.video.onepass import read_pass

@@ -17,7 +17,7 @@ from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.change import MotionEnergy, PixelDifference
 from keyframe_bench.features.container import CodedPicture
 from keyframe_bench.features.histograms import HueHistogram, PlaneHistogram
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.video import feature_pass, onepass, prefetch
 from keyframe_bench.video.cost_meter import CostMeter

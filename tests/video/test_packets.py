@@ -8,7 +8,7 @@ import pytest
 
 from keyframe_bench.core.errors import VideoError
 from keyframe_bench.features.container import CodedPicture
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.video import onepass
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.onepass import read_pass

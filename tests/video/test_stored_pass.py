@@ -17,7 +17,7 @@ from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.features.change import MotionEnergy, PixelDifference
 from keyframe_bench.features.container import CodedPicture, SourceFile
 from keyframe_bench.features.histograms import HueHistogram, PlaneHistogram
-from keyframe_bench.features.pictures import Gray
+from keyframe_bench.features.images import Gray
 from keyframe_bench.video import feature_pass, fingerprint, onepass
 from keyframe_bench.video.frame_folder import file_stamp
 from keyframe_bench.video.onepass import read_pass

@@ -14,7 +14,7 @@ from ...core.errors import KeyframeBenchError, UsageError
 from ...core.feature import Feature
 from ...core.registry import Range, register
 from ...features.autoencoder import AutoencoderCode, Reconstruction
-from ...features.pictures import Rgb
+from ...features.images import Rgb
 from ...models.checkpoint import network_of, unfinished
 from ...selection.reference import Distances, ReferenceRule, earliest_after
 from ...training.clips import Clips

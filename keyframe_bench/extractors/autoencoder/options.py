@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 from ...core.registry import Registry, parameters_of
-from ...features.pictures import Rgb
+from ...features.images import Rgb
 from ...models.base import Loss, Network
 from ...training.options import NetworkOptions
 

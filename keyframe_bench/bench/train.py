@@ -21,7 +21,7 @@ from ..training.clips import Clips
 from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
 from ..training.options import NetworkOptions, TrainerOptions
-from ..training.reading import Parts
+from ..training.reading import Parts, read_parts
 from ..training.session import Logger, Report, Session, WandbMode
 from .failures import described, raise_interrupt
 from .provenance import package_versions
@@ -194,7 +194,7 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         record = folder.read(identity)
         method.check_options(training.options)
         start = _start(training)
-        parts = training.data.read(method.train_needs(training.options), say)
+        parts = read_parts(training.data, method.train_needs(training.options), say)
         session = _session(training, folder, parts, start, report)
         if record is None or record["finished"]:
             folder.state.unlink(missing_ok=True)  # not of this training, or a checkpoint was removed

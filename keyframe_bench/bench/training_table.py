@@ -21,7 +21,7 @@ from ..selection.spacing import evenly_spaced
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
 from ..training.options import TrainerOptions
-from ..training.reading import Parts
+from ..training.reading import Parts, read_parts
 from ..training.session import Report as Progress
 from .failures import error_record, message_of, raise_interrupt
 from .provenance import ended_record, started_record
@@ -190,7 +190,7 @@ class TrainingTable:
         features = self.method.train_needs(options)
         key = (name, *(feature.key for feature in features))
         if key not in self._parts:
-            self._parts[key] = self.sets[name].data.read(features, self.report)
+            self._parts[key] = read_parts(self.sets[name].data, features, self.report)
         return self._parts[key]
 
     def trained(self, run: str, seed: int) -> Trained | BaseException:

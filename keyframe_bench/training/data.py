@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..core.annotation import annotation_json
 from ..core.errors import UsageError, VideoError
-from ..core.feature import Feature
 from ..core.files import digest, remembered_sha256
 from ..core.grammar import Sampling, Split
 from ..core.registry import Parameter, Range
@@ -17,7 +16,6 @@ from ..core.sources import source_digest
 from ..core.version import PASS_VERSION
 from ..datasets.base import Dataset, VideoItem
 from ..video.frame_folder import FrameFolder
-from .reading import DataReader, Parts, Report
 from .splits import Fold, folds_of, grouped, refuse_parted, split_document, split_name
 
 CACHE_GB = 80.0  # Caltech 256 at the four sizes of Chen et al.'s table 3 takes 36 GB
@@ -154,16 +152,6 @@ class TrainingData:
         found = self._folds[self.fold]
         refuse_parted(self.split, [found], self.items)
         return found
-
-    def read(self, features: Sequence[Feature], report: Report) -> Parts:
-        """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
-
-        Raises
-        ------
-        UsageError
-            If a part would be empty.
-        """
-        return DataReader(self, features, report).parts()
 
 
 def _is_annotated(item: VideoItem) -> bool:

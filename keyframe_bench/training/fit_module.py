@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import ContractError, UnavailableError
 from .options import NetworkOptions
-from .session import Session, headlines, is_over
+from .session import Batches, Session, headlines, is_over
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,23 +17,6 @@ if TYPE_CHECKING:
     from .training_checkpoint import TrainingCheckpoint
 
 Finish = Callable[["nn.Module"], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Batches:
-    """What a network is trained on and looked at by.
-
-    Attributes
-    ----------
-    train : iterable
-        Batches of an epoch, with a length.
-    validation, seen : iterable
-        Held-out rows, and those that train, in one order.
-    """
-
-    train: Any
-    validation: Any
-    seen: Iterable[Any]
 
 
 def fit_module(

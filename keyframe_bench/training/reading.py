@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,8 @@ from ..video.frame_folder import FrameFolder
 from ..video.onepass import Pass, is_stored, read_pass
 from ..video.store import FeatureStore
 from .clips import Clips
+from .data import TrainingData
 from .splits import LOOK_HEIGHT, LOOK_WIDTH, divide_images, divided_frames
-
-if TYPE_CHECKING:
-    from .data import TrainingData
 
 Index = NDArray[np.int64]
 Report = Callable[[str], None]
@@ -68,8 +66,19 @@ class Parts:
         return found
 
 
-class DataReader:
-    """One reading of all videos of a training; see `TrainingData.read`."""
+def read_parts(data: TrainingData, features: Sequence[Feature], report: Report) -> Parts:
+    """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
+
+    Raises
+    ------
+    UsageError
+        If a part would be empty.
+    """
+    return _DataReader(data, features, report).parts()
+
+
+class _DataReader:
+    """One reading of all videos of a training."""
 
     def __init__(self, data: TrainingData, features: Sequence[Feature], report: Report) -> None:
         self.data = data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,23 @@ Row = dict[str, float]
 
 A hand-written `fit` may leave out any, and add numbers of its own.
 """
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What a network is trained on and looked at by.
+
+    Attributes
+    ----------
+    train : iterable
+        Batches of an epoch, with a length.
+    validation, seen : iterable
+        Held-out rows, and those that train, in one order.
+    """
+
+    train: Any
+    validation: Any
+    seen: Iterable[Any]
 
 
 @dataclass(frozen=True)

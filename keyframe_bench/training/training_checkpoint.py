@@ -22,8 +22,7 @@ from .session import Progress, Row, best_row, history_row, is_over
 from .state import read_state, write_state
 
 if TYPE_CHECKING:
-    from .fit_module import Batches
-    from .session import Session
+    from .session import Batches, Session
 
 
 class TrainingCheckpoint(pl.Callback):

@@ -21,6 +21,7 @@ from keyframe_bench.features.images import Gray
 from keyframe_bench.tables.build import comparison
 from keyframe_bench.tables.load import load_results
 from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.reading import read_parts
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_copies_are_on_one_side_whatever_is_known_of_them(videos, methods, name)
                 split=Split.parse("temporal:0.5"),
                 annotated=name == "choosers",
             )
-            parts = data.read((Gray(height=2, width=2),), lambda _: None)
+            parts = read_parts(data, (Gray(height=2, width=2),), lambda _: None)
             seen, held = (
                 {row.tobytes() for clip in part for row in clip[Gray(height=2, width=2)]}
                 for part in (parts.train, parts.validation)

@@ -8,6 +8,7 @@ from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.reading import read_parts
 
 COUNTS = ("bytes", "entries", "videos")
 
@@ -32,7 +33,7 @@ def rows_of_a_training(video):
         feature = Rgb(height=12, width=24)
         dataset = Dataset.registry.build("folder", {"root": str(video), "camera": True})
         data = TrainingData(dataset=dataset, split=Split.parse("temporal:0.8"))
-        clips = clips or data.read((feature,), lambda _: None).train
+        clips = clips or read_parts(data, (feature,), lambda _: None).train
         return clips, clips.rows(feature)
 
     return read

@@ -27,9 +27,11 @@ from keyframe_bench.models.checkpoint import load_autoencoder, unfinished
 from keyframe_bench.models.losses import L2Loss
 from keyframe_bench.training.batches import RowBatches
 from keyframe_bench.training.clips import Rows
-from keyframe_bench.training.fit_module import Batches, fit_module
+from keyframe_bench.training.fit_module import fit_module
 from keyframe_bench.training.module import LossModule
 from keyframe_bench.training.options import NetworkOptions
+from keyframe_bench.training.reading import read_parts
+from keyframe_bench.training.session import Batches
 
 PICTURES = Rgb(height=24, width=48)
 N_TRAIN = 10
@@ -114,7 +116,7 @@ def test_what_a_training_leaves(training, blocks):
         numbers = told["numbers"]
         assert numbers["thresholds"]["reconstruction"] > 0
         assert len(numbers["code_low"]) == len(numbers["code_high"]) == model.network.code_shape[0]
-    parts = made.data.read(made.method.train_needs(made.options), print)
+    parts = read_parts(made.data, made.method.train_needs(made.options), print)
     found = made.method.evaluate(read_checkpoint(trained.best, "autoencoder"), parts.validation)
     assert set(found) == set(made.method.numbers) and np.isfinite(list(found.values())).all()
     assert found["loss"] == found["l2"] == found["common_loss"] == pytest.approx(best["validation_loss"], rel=1e-5)
@@ -182,7 +184,7 @@ def test_a_finished_training_is_not_computed_again(training, snapshot, monkeypat
     first = train(training())
     written = {p.name: p.stat().st_mtime_ns for p in first.best.parent.iterdir()}
     with monkeypatch.context() as patch:
-        patch.setattr("keyframe_bench.training.data.TrainingData.read", None)  # nothing is read
+        patch.setattr("keyframe_bench.bench.train.read_parts", None)  # nothing is read
         again = train(training())
     assert (again.epochs_now, again.computed) == (0, False)
     assert again.record == json.loads(first.best.with_name("training.json").read_text()) == first.record
@@ -308,7 +310,7 @@ def test_every_picture_once_an_epoch_in_an_order_of_its_own(training, data, bloc
         for number, picture in enumerate(blocks(n=12)):
             Image.fromarray(picture).save(tmp_path / f"{number}.png")
         made = data("image_folder", tmp_path, "frames:0.8", limit=N_TRAIN)
-    clips = made.read((PICTURES,), lambda _: None).train
+    clips = read_parts(made, (PICTURES,), lambda _: None).train
     assert clips.mirrored == mirrored
     rows, n = clips.rows(PICTURES), clips.n_frames
 

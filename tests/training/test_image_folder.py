@@ -20,6 +20,7 @@ from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets.image_folder import looks_like_caltech_256
 from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.defects import defects
+from keyframe_bench.training.reading import read_parts
 from keyframe_bench.video.image_files import fit, read_rgb
 
 Sides = tuple[np.ndarray, np.ndarray, dict[str, Any]]
@@ -92,7 +93,7 @@ def test_many_small_folders_keep_no_file_open(tmp_path, data) -> None:
     put(tmp_path, *(f"{kind}/{i}.png" for kind in range(30) for i in range(2)))
     features = Rgb(height=8, width=12), Rgb(height=4, width=6)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    parts = data("image_folder", tmp_path, split="frames:0.5").read(features, lambda _: None)
+    parts = read_parts(data("image_folder", tmp_path, split="frames:0.5"), features, lambda _: None)
     told, clips = parts.trained_on(), [*parts.train, *parts.validation]
     assert {one["video"] for one in told} == {str(i) for i in range(30)}
     assert all(len(one["sha256"]) == 64 for one in told)

@@ -24,6 +24,7 @@ from keyframe_bench.training import fit_module
 from keyframe_bench.training.folder import TrainingFolder
 from keyframe_bench.training.module import LossModule
 from keyframe_bench.training.options import TrainerOptions
+from keyframe_bench.training.reading import read_parts
 from keyframe_bench.training.session import Session
 from keyframe_bench.training.training_checkpoint import TrainingCheckpoint
 
@@ -47,7 +48,7 @@ def mirrored(training, data, photographs):
 
     def make(out, **changed):
         found = training(out, data=data("image_folder", photographs), trainer={"epochs": EPOCHS, "lr": 1e-3, **changed})
-        assert found.data.read((found.options.pictures,), lambda _: None).train.mirrored
+        assert read_parts(found.data, (found.options.pictures,), lambda _: None).train.mirrored
         return found
 
     return make

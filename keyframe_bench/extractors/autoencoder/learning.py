@@ -24,9 +24,9 @@ from ...models.frame_distance import CODE_SPACES, code_distances, picture_distan
 from ...selection.spacing import evenly_spaced
 from ...training.batches import Batch, RowBatches
 from ...training.clips import Clips, Rows
-from ...training.fit_module import Batches, fit_module
+from ...training.fit_module import fit_module
 from ...training.module import LossModule
-from ...training.session import Session
+from ...training.session import Batches, Session
 from .options import AutoencoderOptions
 
 QUANTILE = 0.995  # of the distances of frames between which nothing happens

@@ -20,7 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from .errors import UnavailableError, UsageError, raise_out_of_memory, suggestion
+from .errors import OutOfMemoryError, UnavailableError, UsageError, raise_out_of_memory, suggestion
 from .sources import forget, source_digest
 
 # Accepted Python types of each scalar type; booleans are no numbers here.
@@ -368,7 +368,8 @@ def load_plugins(files: Iterable[str]) -> None:
             del sys.modules[name]
             if isinstance(error, UsageError):
                 raise UsageError(f"plug-in file {str(file)!r}: {error}") from error
-            raise_out_of_memory(error)
+            if isinstance(error, MemoryError):
+                raise OutOfMemoryError(f"importing plug-in file {str(file)!r}") from error
             said = f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}"
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             if missing and any((path.parent / f"{missing}{end}").exists() for end in ("", ".py")):

@@ -334,7 +334,7 @@ def test_what_key_frames_depend_on_is_in_their_key(tmp_path, folder, made, monke
     free = replace(plan, params={**plan.params, "distance_space": "input", "threshold": "auto"})
     for level in (0.01, 0.02):  # the frames themselves: no feature of the checkpoint is read, but its threshold is
         with monkeypatch.context() as patched:
-            patched.setattr(Autoencoder, "level", lambda _, level=level: level)
+            patched.setattr(Autoencoder, "free_threshold", lambda _, level=level: level)
             keys.append(free.identity(trained))
     keys += [
         replace(plan, video=replace(plan.video, events=events)).identity(trained)

@@ -14,6 +14,7 @@ from keyframe_bench.core.grammar import Split
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.reading import read_parts
 from keyframe_bench.video.encode import write_h264, write_lossless
 
 N_TRAIN, N_VALIDATION = 10, 3
@@ -60,7 +61,7 @@ def pictures() -> Callable[..., tuple[np.ndarray, np.ndarray, dict[str, Any]]]:
 
     def read(found: TrainingData, height: int = 12, width: int = 24, resize: Any = "stretch") -> Any:
         feature = Rgb(height=height, width=width, resize=resize)
-        parts = found.read((feature,), lambda _: None)
+        parts = read_parts(found, (feature,), lambda _: None)
         return parts.train.rows(feature)[:], parts.validation.rows(feature)[:], parts.facts
 
     return read

@@ -13,6 +13,7 @@ import pytest
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.features.images import Rgb
 from keyframe_bench.training.defects import defects
+from keyframe_bench.training.reading import read_parts
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.encode import write_h264, write_lossless
 
@@ -229,7 +230,7 @@ def test_real_cameras(camera, pictures, data_root) -> None:
     folder = data_root / "videos" / "surveillance"
     train, validation, facts = pictures(camera(folder / "vtest.avi", limit=60, limit_validation=15), 48, 96)
     assert facts["frames"] == 795 and (len(train), len(validation)) == (60, 15)
-    parts = camera(folder / "vtest.avi").read((Rgb(height=48, width=96),), lambda _: None)
+    parts = read_parts(camera(folder / "vtest.avi"), (Rgb(height=48, width=96),), lambda _: None)
     assert parts.trained_on()[0]["end_s"] < parts.trained_on()[1]["start_s"]
     with pytest.raises(UsageError, match="the view differs"):
         pictures(camera(folder, sampling="every200"))  # four cameras are not one

@@ -18,7 +18,7 @@ from keyframe_bench.core.errors import ContractError, UnavailableError, UsageErr
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.histograms import GrayHistogram
-from keyframe_bench.training.data import TrainingData
+from keyframe_bench.training.reading import read_parts
 from keyframe_bench.training.session import Session
 from keyframe_bench.video.frame_folder import sha256_of_video
 
@@ -43,7 +43,7 @@ def learning(plugin, training):
 def test_it_trains_and_leaves_what_every_training_leaves(learning, data, film):
     made = learning(trainer={"epochs": 5, "rate": 0.3}, seed=2)
     trained = train(made)
-    parts = data("folder", film, "temporal:0.77", camera=True).read((GrayHistogram(bins=16),), print)
+    parts = read_parts(data("folder", film, "temporal:0.77", camera=True), (GrayHistogram(bins=16),), print)
     rows, held = (side.rows(GrayHistogram(bins=16))[:] for side in (parts.train, parts.validation))
     best, last = (read_checkpoint(path, NAME) for path in (trained.best, trained.last))
     history = trained.record["history"]
@@ -132,7 +132,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(learning, film, tmp_path, mon
     with pytest.raises((UsageError, UnavailableError), match=message):
         kb.extract(film, NAME, budget=3, params={"checkpoint": str(other)})
     assert "\n" not in (method.unavailable() or "\n")
-    monkeypatch.setattr(TrainingData, "read", None)
+    monkeypatch.setattr("keyframe_bench.bench.train.read_parts", None)
     with pytest.raises(UsageError, match=f"^init=.*({message})"):
         train(learning("next", init=str(other)))
 

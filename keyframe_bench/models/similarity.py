@@ -161,15 +161,15 @@ class Ssim(Similarity):
     population variances. Each channel alone. The paper's shrinking of large images is left out.
     """
 
-    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102 - told by the base
         _check_levels(images, 1)
         return (Moments.of(images, SSIM_WINDOW),)
 
-    def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102
+    def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102 - told by the base
         (a,), (b,) = first, second
         return (_luminance(a, b) * _structure(a, b, SSIM_WINDOW)[0]).mean(dim=(1, 2, 3))  # [N, C, h, w] -> [N]
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:  # noqa: D102
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:  # noqa: D102 - told by the base
         _check_levels(first, 1)
         value: Tensor = _ProductOfTerms.apply(first, second, SSIM_WINDOW)  # [N]
         return value
@@ -194,10 +194,10 @@ class SigmaMsSsim(Similarity):
     padding: Padding = "reflect"
     channel_reduce: Reduce = "mean"
 
-    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102 - told by the base
         return (Moments.of(images, sigma_window(self.padding)),)
 
-    def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102
+    def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102 - told by the base
         (a,), (b,) = first, second
         structure = _structure(a, b, sigma_window(self.padding))  # [S, N, C, h, w]
         product = reduce(torch.mul, structure.unbind(0), _luminance(a, b))  # [N, C, h, w]
@@ -205,7 +205,7 @@ class SigmaMsSsim(Similarity):
             return reduce(torch.mul, product.unbind(1)).mean(dim=(1, 2))  # [N, h, w] -> [N]
         return product.mean(dim=(1, 2, 3))  # [N]
 
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:  # noqa: D102
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:  # noqa: D102 - told by the base
         if self.channel_reduce == "product":
             return super().__call__(first, second)
         value: Tensor = _ProductOfTerms.apply(first, second, sigma_window(self.padding))  # [N]
@@ -232,7 +232,7 @@ class PyramidMsSsim(Similarity):
     channel_reduce: Reduce = "mean"
     levels: Literal["reduce", "five"] = "reduce"
 
-    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102
+    def prepare(self, images: Tensor) -> tuple[Moments, ...]:  # noqa: D102 - told by the base
         n_levels = _check_levels(images, len(LEVEL_WEIGHTS) if self.levels == "five" else 1)
         found = [Moments.of(images, SSIM_WINDOW)]
         for _ in range(n_levels - 1):
@@ -241,7 +241,7 @@ class PyramidMsSsim(Similarity):
             found.append(Moments.of(images, SSIM_WINDOW))
         return tuple(found)
 
-    def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102
+    def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:  # noqa: D102 - told by the base
         weights = LEVEL_WEIGHTS[: len(first)]
         value = None
         for level, (a, b) in enumerate(zip(first, second, strict=True), start=1):

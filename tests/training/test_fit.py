@@ -171,7 +171,7 @@ def test_the_process_is_left_as_it_was(training, capfd):
         return drawn, torch.get_num_threads(), signal.getsignal(signal.SIGINT)
 
     torch.manual_seed(5)
-    np.random.seed(5)  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002 - the state that must come back
     before = state()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

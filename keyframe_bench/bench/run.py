@@ -343,7 +343,7 @@ class _Video:
         return found and found[1]
 
     def _human(self, cell: Cell, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
-        """Score each person who chose key frames against the others (A22), never against themself."""
+        """Score each person who chose key frames against the others, never against themself."""
         assert annotation is not None  # planned only for videos with users
         values = []
         for index, user in enumerate(annotation.users):

@@ -110,7 +110,7 @@ class Sampling:
     def keeper(self) -> Callable[[int, float], bool]:
         """Return a fresh test ``(ordinal, seconds since the first frame) -> keep``, to be asked in decode order.
 
-        At ``r`` frames per second the frame kept for tick t is the first whose time is >= t / r (A11): the grid is tied
+        At ``r`` frames per second the frame kept for tick t is the first whose time is >= t / r: the grid is tied
         to time, so it does not drift at 29.97 frames per second and copes with variable rate.
         """
         if self.kind == "every":

@@ -1,6 +1,6 @@
 """An extractor at a budget on a video: what a pass must hold for it, and the key frames that it answers with.
 
-The number of key frames may be inferred from the video (A21): from the knee of the method's scores, or from how many
+The number of key frames may be inferred from the video: from the knee of the method's scores, or from how many
 sampled frames look like a key frame.
 """
 

@@ -22,7 +22,7 @@ Positions = NDArray[np.int64]
 
 @register("differential_evolution")
 class DifferentialEvolution(Extractor):
-    """The set of frames that are least alike, sought by DE/rand/1/bin (A19).
+    """The set of frames that are least alike, sought by differential evolution (DE/rand/1/bin).
 
     The article names the measures, SSIM and entropy, and found SSIM to be the better one. The size of the population,
     the weights, and the numbers of generations and of key frames are not in it: the defaults are usual ones. With

@@ -16,7 +16,7 @@ from .base import Extractor
 
 @register("embedding_kmeans")
 class EmbeddingKMeans(Extractor):
-    """Frames nearest to the centres of k-means clusters of network embeddings (A17).
+    """Frames nearest to the centres of k-means clusters of network embeddings.
 
     Parameters
     ----------

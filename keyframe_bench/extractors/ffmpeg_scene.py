@@ -27,7 +27,7 @@ class FfmpegScene(ScoreExtractor):
 
     Notes
     -----
-    Source: FFmpeg, libavfilter, filter ``select`` (A13b). With a free budget the key frames are those of
+    Source: FFmpeg, libavfilter, filter ``select``. With a free budget the key frames are those of
     ``select='gt(scene,threshold)'`` on the decoder's frames, with one exception: where no score exceeds the threshold
     the filter gives nothing, and this method the frame with the highest score (the first of equals). For formats of
     more than 8 bits see `keyframe_bench.features.change`.

@@ -12,7 +12,9 @@ from ._change import ChangeExtractor
 
 @register("histogram_distance")
 class HistogramDistance(ChangeExtractor):
-    """As `pixel_distance`, but the change is the L1 distance of grey histograms, the threshold mean + std (A15).
+    """Middle frames of segments between large changes of the grey histogram: the L1 distance to the frame before.
+
+    As `pixel_distance`, with another distance, and mean + std as the usual threshold.
 
     Blind to motion that keeps the grey levels, hence quieter within a shot; blind also to a cut between images of the
     same grey levels.

@@ -17,7 +17,7 @@ _ROUNDING = 1e-12  # F1 sums of equal terms may differ by this
 
 @register("oracle")
 class Oracle(Extractor):
-    """Greedy against the annotation: what a selection of sampled frames can reach at best, about (A22).
+    """Greedy against the annotation: about the best that a selection of sampled frames can reach.
 
     Each step adds the frame that raises the mean over users of the temporal F1 most (one-to-one matching within
     ``tau_s``); among equals the one nearest to the frames it newly matches, then the earliest. A free budget stops when

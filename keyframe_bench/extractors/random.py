@@ -11,7 +11,7 @@ from .base import Extractor
 
 @register("random")
 class Random(Extractor):
-    """k sampled frames drawn uniformly without replacement: the floor that every table carries (A22)."""
+    """k sampled frames drawn uniformly without replacement: the floor that every table carries."""
 
     reference = "none"
     budget_rule = "k frames drawn without replacement"

@@ -20,7 +20,7 @@ Labels = NDArray[np.int64]
 
 @register("spectral")
 class Spectral(Extractor):
-    """Clusters of a graph of similar frames, the ones of highest entropy first (A16).
+    """Clusters of a graph of similar frames, the ones of highest entropy first.
 
     The article makes the cluster of maximal entropy the key frames. Word for word that is one cluster, all of one scene
     ("max_entropy_cluster"); one frame of each cluster, the clusters ranked by entropy, is what its aim asks for

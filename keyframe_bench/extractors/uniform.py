@@ -14,7 +14,7 @@ from .base import Extractor
 
 @register("uniform")
 class Uniform(Extractor):
-    """The first sampled frame at or after each point of a regular grid of time (A11).
+    """The first sampled frame at or after each point of a regular grid of time.
 
     Without a budget the grid is 0, ``every_s``, 2 ``every_s`` ... seconds after the first frame: the article's baseline
     of one frame every two seconds. With k the duration is cut into k equal parts.

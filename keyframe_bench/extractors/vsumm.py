@@ -19,7 +19,7 @@ Rows = NDArray[np.float64]
 
 @register("vsumm")
 class Vsumm(Extractor):
-    """VSUMM1 and VSUMM2 (A6): blank frames out, k-means over 16-bin hue histograms, similar key frames out.
+    """VSUMM1 and VSUMM2: blank frames out, k-means over 16-bin hue histograms, similar key frames out.
 
     The number of clusters starts at 1 and grows by one for every pair of consecutive frames whose histograms differ by
     more than ``change``; a fixed budget replaces it. Every cluster gives the frame nearest its centre, the earlier one

@@ -106,7 +106,7 @@ class MotionEnergy(PixelDifference):
 
 @register("scene_score")
 class SceneScore(Feature):
-    """Change from the frame before, as far as it differs from the change before that: FFmpeg's scene score (A13b).
+    """Change from the frame before, as far as it differs from the change before that: FFmpeg's scene score.
 
     With m_t the mean absolute difference of the native-size 8-bit images t and t-1 (luma as coded of YUV, R, G and B
     of RGB; m_0 = 0), the score is min(m_t, |m_t - m_(t-1)|) / 100, at most 1. Steady motion scores low, a cut high.

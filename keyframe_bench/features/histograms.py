@@ -80,7 +80,7 @@ def hue_histogram(rgb: NDArray[np.uint8], bins: int = 16) -> NDArray[np.float32]
     """Return the hue histogram of every image.
 
     The hue is that of the hexcone HSV model on the full circle, not OpenCV's 8-bit hue of two degrees a step; a pixel
-    falls into bin ``floor(bins * hue / 360)``, and grey pixels, which have no hue, into bin 0 (A6).
+    falls into bin ``floor(bins * hue / 360)``, and grey pixels, which have no hue, into bin 0.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ _COLUMNS = {
 
 @register("cus")
 class Cus(_Cus):
-    """Agreement with users' key frames by colour: 16-bin hue histograms, L1 < 0.5, greedy in the user's order (C2, C3).
+    """Agreement with users' key frames by colour: 16-bin hue histograms, L1 < 0.5, greedy in the user's order.
 
     The columns ``*_optimal`` use a largest matching instead. Black and white video has no hue: see ``cus_flat``.
     """
@@ -82,7 +82,7 @@ class Cus(_Cus):
 
 @register("cus_gray")
 class CusGray(_Cus):
-    """The same with 16-bin histograms of grey levels: the variant for video without colour (C2)."""
+    """Agreement with users' key frames by grey level, for video without colour: as `cus`, 16-bin grey histograms."""
 
     family = GrayDistances
     columns: ClassVar[dict[str, Column]] = {

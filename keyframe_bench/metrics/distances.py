@@ -1,4 +1,4 @@
-"""How far apart frames are by appearance: two families, so that no selector is judged by its own feature alone (C4).
+"""How far apart frames are by appearance: two families, so that no selector is judged by its own feature alone.
 
 Frames are converted once a clip. Distances to a key frame are cached, as the summaries of a sweep have many key frames
 in common; all of it goes with the clip, whose arrays must not be changed in place.

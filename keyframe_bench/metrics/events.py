@@ -16,7 +16,7 @@ from .base import Column, Metric
 
 @register("events")
 class Events(Metric):
-    """Which annotated events the key clips show, and how much else they keep (A4).
+    """Which annotated events the key clips show, and how much else they keep.
 
     The clips are those of `selection.key_clips` with the defaults of `ClipRules`, whatever the extractor. An event
     counts as soon as a clip has one frame of it: ``event_covered`` says how much of it the clips have. Videos without

@@ -12,7 +12,7 @@ from .base import Column, Metric
 
 @register("compression")
 class Compression(Metric):
-    """Size of the summary beside the decoded frames of the video, before any sampling (C4)."""
+    """Size of the summary beside the decoded frames of the video, before any sampling."""
 
     columns: ClassVar[dict[str, Column]] = {
         "n_keyframes": Column("none", "1", "key frames, K", headline=True),

@@ -16,7 +16,7 @@ Method = Literal["optimal", "greedy_user_order"]
 
 
 def matches_per_user(allowed: NDArray[np.bool_], sizes: Sequence[int], method: Method = "optimal") -> NDArray[np.int64]:
-    """Return how many pairs a one-to-one matching finds for every user, int64 [users] (C1).
+    """Return how many pairs a one-to-one matching finds for every user, int64 [users].
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def matches_per_user(allowed: NDArray[np.bool_], sizes: Sequence[int], method: M
 def precision_recall_f(
     matches: ArrayLike, n_predicted: ArrayLike, n_reference: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return precision m / P, recall m / R and F = 2 m / (P + R) of every entry (C1).
+    """Return precision m / P, recall m / R and F = 2 m / (P + R) of every entry.
 
     Two empty sets agree: all three are 1. If only one is empty, all three are 0.
 

@@ -106,7 +106,7 @@ def _columns() -> dict[str, Column]:
 
 @register("temporal")
 class Temporal(Metric):
-    """One-to-one matching of key frames and users' key frames at most tau apart, ``|dt| <= tau`` (C1).
+    """One-to-one matching of key frames and users' key frames at most tau apart, ``|dt| <= tau``.
 
     The matching is a largest one (in time, greedy in the user's order reaches it too); the columns ``*_greedy`` take
     the nearest pair first and may find fewer. Chance alone gives an F1 that grows with K * 2 tau / duration: read it
@@ -139,7 +139,7 @@ class Temporal(Metric):
 
 @register("coverage_time")
 class CoverageTime(Metric):
-    """Share of the frames at most tau from a key frame in time (C4); 0 without key frames."""
+    """Share of the frames at most tau from a key frame in time; 0 without key frames."""
 
     columns: ClassVar[dict[str, Column]] = {
         f"coverage_{suffix}": Column("higher", "1", f"share of the frames within {tau:g} s of a key frame")

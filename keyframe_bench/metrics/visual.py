@@ -61,7 +61,7 @@ class _Coverage(_OfKeyFrames):
 
 @register("coverage_hue")
 class CoverageHue(_Coverage):
-    """Share of the frames whose hue histogram is nearer than L1 < 0.5 to that of a key frame (C4); 0 without any."""
+    """Share of the frames whose hue histogram is nearer than L1 < 0.5 to that of a key frame; 0 without any."""
 
     family = HueDistances
     columns: ClassVar[dict[str, Column]] = {
@@ -71,7 +71,7 @@ class CoverageHue(_Coverage):
 
 @register("coverage_gray")
 class CoverageGray(_Coverage):
-    """Share of the frames whose small grey image differs by RMS < 25 of 255 from that of a key frame (C4)."""
+    """Share of the frames whose small grey image differs by RMS < 25 of 255 from that of a key frame."""
 
     family = GrayDistances
     columns: ClassVar[dict[str, Column]] = {
@@ -90,7 +90,7 @@ class _Fidelity(_OfKeyFrames):
 
 @register("fidelity_hue")
 class FidelityHue(_Fidelity):
-    """1 - (semi-Hausdorff distance) / 2 with the L1 distance of hue histograms, whose range is 0 to 2 (C4).
+    """1 - (semi-Hausdorff distance) / 2 with the L1 distance of hue histograms, whose range is 0 to 2.
 
     The semi-Hausdorff distance of a video to its key frames is that of the frame which is farthest from its nearest key
     frame: one odd frame decides. The column ``_mean`` takes the mean over frames instead of the largest.
@@ -124,7 +124,7 @@ class _Representativeness(_OfKeyFrames):
 
 @register("representativeness_hue")
 class RepresentativenessHue(_Representativeness):
-    """exp(-mean over frames of the squared distance to the nearest key frame), hue histograms standardised (C4).
+    """exp(-mean over frames of the squared distance to the nearest key frame), hue histograms standardised.
 
     The scale of the features decides the value, so it is fixed: every bin that is not the same on all frames of the
     video is brought to mean 0 and (population) standard deviation 1, and the sum of squares is divided by the number
@@ -139,7 +139,10 @@ class RepresentativenessHue(_Representativeness):
 
 @register("representativeness_gray")
 class RepresentativenessGray(_Representativeness):
-    """The same with small grey images, every pixel standardised over the video."""
+    """exp(-mean over frames of the squared distance to the nearest key frame), small grey images standardised.
+
+    As `representativeness_hue`, every pixel brought to mean 0 and standard deviation 1 over the video.
+    """
 
     family = GrayDistances
     columns: ClassVar[dict[str, Column]] = {
@@ -168,7 +171,7 @@ class _Redundancy(_OfKeyFrames):
 
 @register("redundancy_hue")
 class RedundancyHue(_Redundancy):
-    """Redundancy (C4) with the similarity 1 - L1 / 2 of hue histograms; 0 for fewer than two key frames."""
+    """Mean similarity of a key frame to its most similar other: 1 - L1 / 2 of hue histograms; 0 for fewer than two."""
 
     family = HueDistances
     columns: ClassVar[dict[str, Column]] = {
@@ -178,7 +181,10 @@ class RedundancyHue(_Redundancy):
 
 @register("redundancy_gray")
 class RedundancyGray(_Redundancy):
-    """Redundancy with the similarity 1 - RMS / 255 of small grey images; unlike scenes are seldom below 0.6."""
+    """Mean similarity of a key frame to its most similar other: 1 - RMS / 255 of small grey images.
+
+    0 for fewer than two key frames; unlike scenes are seldom below 0.6.
+    """
 
     family = GrayDistances
     columns: ClassVar[dict[str, Column]] = {
@@ -211,7 +217,7 @@ class _Diversity(_OfKeyFrames):
 
 @register("diversity_hue")
 class DiversityHue(_Diversity):
-    """Mean of 1 - cos over pairs of key frames, with hue histograms as they are (C4); 0 for fewer than two."""
+    """Mean of 1 - cos over pairs of key frames, with hue histograms as they are; 0 for fewer than two."""
 
     family = HueDistances
     columns: ClassVar[dict[str, Column]] = {
@@ -221,7 +227,7 @@ class DiversityHue(_Diversity):
 
 @register("diversity_gray")
 class DiversityGray(_Diversity):
-    """The same with small grey images as they are, black being 0.
+    """Mean of 1 - cos over pairs of key frames, with small grey images as they are; 0 for fewer than two.
 
     Frames of 25 different clips were 0.16 apart in the median, and one pair in ten more than 0.36.
     """
@@ -234,7 +240,7 @@ class DiversityGray(_Diversity):
 
 @register("srd")
 class ShotReconstruction(_OfKeyFrames):
-    """Mean PSNR of the skipped frames, reconstructed from the key frames around them in time (C4).
+    """Mean PSNR of the skipped frames, reconstructed from the key frames around them in time.
 
     A frame between two key frames is their linear blend by presentation time, one before the first or after the last is
     that one; ``srd_hold_db`` repeats the last key frame instead of blending. No shots are looked at: a blend goes
@@ -283,7 +289,7 @@ def _mean_psnr(errors: NDArray[np.float64]) -> float:
 
 @register("degenerate")
 class Degenerate(FeatureMetric):
-    """Share of the frames whose hue histogram has one bin filled: black and white, or a single hue (C2).
+    """Share of the frames whose hue histogram has one bin filled: black and white, or a single hue.
 
     Such frames all look alike to the metrics by hue. It is a fact about the video, the same for every summary.
     """

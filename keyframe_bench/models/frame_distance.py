@@ -1,4 +1,4 @@
-"""Distances of frames in the spaces that a trained auto-encoder offers (protocols A4)."""
+"""Distances of frames in the spaces that a trained auto-encoder offers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differential evolution over sets of frames (A19), and structural similarity of many pairs of small grey images."""
+"""Differential evolution over sets of frames, and structural similarity of many pairs of small grey images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peaks of a score with a minimum distance; the number of key frames inferred from the video (A21)."""
+"""Peaks of a score with a minimum distance; the number of key frames inferred from the video."""
 
 from __future__ import annotations
 

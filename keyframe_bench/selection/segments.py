@@ -1,4 +1,4 @@
-"""Segments between changes: where a change curve is cut, and the middle frame of every piece (A14, A15, A20)."""
+"""Segments between changes: where a change curve is cut, and the middle frame of every piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectral clustering of frames on a sparse graph of nearest neighbours (A16).
+"""Spectral clustering of frames on a sparse graph of nearest neighbours.
 
 Normalised as by Ng, Jordan and Weiss (2001): with affinities ``A_ij = exp(-d_ij^2 / 2 s^2)`` and degrees ``D``, the
 eigenvectors of ``D^-1/2 A D^-1/2`` to its largest eigenvalues, that is of ``L = I - D^-1/2 A D^-1/2`` to its smallest,

@@ -56,7 +56,7 @@ class SignedRank(NamedTuple):
 
 
 def bootstrap_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Return the percentile bootstrap interval of the mean over videos (Efron 1979; protocol C6).
+    """Return the percentile bootstrap interval of the mean over videos (Efron 1979).
 
     The percentile interval is too narrow for few videos: of normal values, a nominal 95 % covered the mean in 84 % of
     3000 samples of n = 5, in 88 % of n = 8, 92 % of n = 10, 93 % of n = 20 and 94 % of n = 50.
@@ -133,9 +133,8 @@ def wilcoxon(difference: npt.ArrayLike) -> SignedRank:
 
     Zeros are ranked and then left out (Pratt 1959), ties get their mean rank. Up to 25 differences the p-value is
     exact: the share of the 2^n ways to choose signs, given these ranks, that are at least as far from the middle.
-    (Protocol C6 asks for this without ties; with ties scipy takes the normal approximation, which falls below the
-    smallest p that n = 5 allows.) Above 25 it is scipy's normal approximation with the correction for ties, without
-    that for continuity. Only zeros give p = 1.
+    (With ties scipy takes the normal approximation, which falls below the smallest p that n = 5 allows.) Above 25 it is
+    scipy's normal approximation with the correction for ties, without that for continuity. Only zeros give p = 1.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """``keyframe-bench list``: what there is, quickly, what is broken with its reason, and one name in full."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -157,3 +158,11 @@ def test_every_kind_can_be_listed_by_name(cli, name, kind, key):
     found = json.loads(cli("list", name, "--json")[1])
     assert found.keys() == {kind} and len(found[kind]) == 1 and found[kind][0][key]
     assert found[kind][0]["name"] in cli("list", name)[1]
+
+
+def test_a_line_of_the_list_stands_alone(cli, listed):
+    """No codes of a document that users do not have, and nothing that leans on the line above."""
+    about = {row["name"]: row["about"] for rows in listed.values() for row in rows}
+    assert not [name for name, text in about.items() if re.match("The same|As |Like ", text)]
+    told = "".join(cli("list", name)[1] for name in ("pixel_distance", "cus_gray", "hue_histogram", "events"))
+    assert not re.search(r"\b[AC]\d+\w?\b", "".join(about.values()) + told)

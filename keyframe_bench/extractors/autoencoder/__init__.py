@@ -34,7 +34,7 @@ _PAPER_THRESHOLD = 0.03
 
 @register("autoencoder")
 class Autoencoder(Trainable):
-    """Frames that differ by more than a threshold from the latest key frame, as a trained auto-encoder sees them (A4).
+    """Frames that differ by more than a threshold from the latest key frame, as a trained auto-encoder sees them.
 
     The first frame is the first reference. Each later one is compared with the latest reference; one further away than
     ``threshold`` is a key frame and becomes the reference.

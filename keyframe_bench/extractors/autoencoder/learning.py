@@ -1,6 +1,6 @@
 """Training of an auto-encoder: it learns to reproduce images (Chen et al. 2021, section 3.3), and is calibrated.
 
-Its thresholds are how far frames of a scene without an event are apart (A4).
+Its thresholds are how far frames of a scene without an event are apart.
 """
 
 from __future__ import annotations

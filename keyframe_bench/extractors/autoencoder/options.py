@@ -18,7 +18,7 @@ SMALL_STEP_MACS = 1_000_000_000  # forward, below which threads wait for each ot
 class AutoencoderOptions(NetworkOptions):
     """Options of a training: those of `NetworkOptions`, and the parameters of the network and of the loss.
 
-    Chen et al. give none of `NetworkOptions` (protocols A1: Adam, cosine).
+    Chen et al. give none of `NetworkOptions` (here: Adam, cosine).
 
     Parameters
     ----------

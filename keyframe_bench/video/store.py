@@ -123,6 +123,8 @@ class FeatureStore:
                 raise ValueError(f"{path} is another entry")
             arrays = {name: _read(path / f"{name}.npy", told["crc32"][name]) for name in names}
             facts = dict(told["facts"])
+            if _crc32_of(facts) != told["crc32"]["entry.json"]:
+                raise ValueError(f"{path}: its facts are damaged")
         except (FileNotFoundError, NotADirectoryError, EOFError, ValueError, KeyError, TypeError, RecursionError):
             files.withdraw(path)
             return None
@@ -198,11 +200,12 @@ class FeatureStore:
             for name, array in entry.arrays.items():
                 with open(hidden / f"{name}.npy", "wb") as file:
                     np.save(file, array, allow_pickle=False)  # from a memory-mapped array page by page
+            crc32 = {name: _crc32(hidden / f"{name}.npy") for name in entry.arrays}
             told = {
                 "format": FORMAT,
                 **asdict(key),
                 "facts": dict(entry.facts),
-                "crc32": {name: _crc32(hidden / f"{name}.npy") for name in entry.arrays},
+                "crc32": crc32 | {"entry.json": _crc32_of(entry.facts)},
                 "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             }
             (hidden / "entry.json").write_text(files.canonical_json(told), "utf-8")
@@ -262,6 +265,10 @@ def _read(path: Path, crc32: int) -> NDArray[Any]:
         raise ValueError(f"{path} is an archive")
     array.flags.writeable = False
     return array.view(np.ndarray)  # a plain array over the mapped file, as a pass gives
+
+
+def _crc32_of(facts: Mapping[str, Any]) -> int:
+    return zlib.crc32(files.canonical_json(dict(facts)).encode())
 
 
 @lru_cache(maxsize=4096)

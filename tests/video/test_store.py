@@ -112,6 +112,7 @@ DAMAGE = {
     "torn record": lambda _, record: record.write_bytes(record.read_bytes()[:50]),
     "no text": lambda _, record: record.write_bytes(b"\xff\xfe"),
     "a list": lambda _, record: record.write_text("[]"),
+    "other facts": rewritten(facts={"seconds": 0.3, "peak_mb": 4.0}),
     "another video's": rewritten(video="b" * 64),
     "another format": rewritten(format="keyframe_bench/feature@0"),
     "a file": a_file,

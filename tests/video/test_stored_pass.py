@@ -179,6 +179,13 @@ def test_damaged_entries_are_computed_anew(path, store, victim) -> None:
     assert store.usage().entries == n_entries
 
 
+def test_a_damaged_record_is_computed_anew(path, store) -> None:
+    first = read_pass(path, WANTED, store=store)
+    for record in store.folder.glob("*/entry.json"):
+        record.write_text(record.read_text().replace('"seekable"', '"seekabel"').replace('"seconds"', '"secondz"'))
+    assert_same(first, read_pass(path, WANTED, store=store), WANTED, costs=False)
+
+
 # ---- what made the rows -------------------------------------------------------------------------
 
 

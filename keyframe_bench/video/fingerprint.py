@@ -25,13 +25,15 @@ def package_fingerprint() -> str | None:
     """Return a hash of the code that decodes and computes features, and of the versions it depends on.
 
     Looked up once per process. None when a file was edited after the package was loaded: what runs is then not what the
-    file says.
+    file says; and when there are no files, as in an archive.
     """
     import av
     import cv2
 
-    code = hashlib.sha256()
-    for file in sorted(file for part in _PARTS for file in (_PACKAGE / part).rglob("*.py")):
+    code, files = hashlib.sha256(), sorted(file for part in _PARTS for file in (_PACKAGE / part).rglob("*.py"))
+    if not files:
+        return None
+    for file in files:
         if file.stat().st_mtime_ns > LOADED_NS:
             return None
         text = file.read_bytes()

@@ -232,6 +232,8 @@ def test_rows_depend_on_the_code_of_the_package(monkeypatch, tmp_path) -> None:
         before.append(fresh())
     monkeypatch.setattr(fingerprint, "version", lambda name: "99" if name == "av" else "1")
     assert len({*before, fresh()}) == len(before) + 1
+    monkeypatch.setattr(fingerprint, "_PACKAGE", tmp_path / "archive.zip" / "keyframe_bench")
+    assert fresh() is None, "the code in an archive is not read"
 
 
 def test_code_that_was_edited_while_it_runs_keeps_nothing(monkeypatch, path, store) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import OutputError, VideoError, raise_out_of_memory
 from ..core.files import make_hidden_folder
-from .container import open_stream
+from .container import READ_ERRORS, open_stream, refuse_memory_error
 from .encode import transcode, write_error_text
 from .fetch import fetch_frames
 from .frame_folder import FrameFolder, VideoPath, as_video, file_stamp
@@ -247,7 +247,7 @@ def _write_copies(
     files, at = [], 0
     source, stream = open_stream(path)
     with source:
-        packets = (packet for packet in source.demux(stream) if packet.size)
+        packets = _packets(path, source, stream)
         for file, span in zip(planned, spans, strict=True):
             if file.copied:
                 part, pts = islice(packets, file.first - at, file.end - at), points.pts[file.first : file.end]
@@ -261,6 +261,14 @@ def _write_copies(
                     continue
             files.append(file)
     return files
+
+
+def _packets(path: VideoPath, source: Any, stream: Any) -> Iterator[Any]:
+    try:
+        yield from (packet for packet in source.demux(stream) if packet.size)
+    except READ_ERRORS as error:
+        refuse_memory_error(error)
+        raise VideoError(path, "reading its packets stops early") from error
 
 
 def _copy(out: Any, stream: Any, packets: Iterator[Any], pts: NDArray[np.int64], pixel_shape: Fraction | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import resource
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import av
 import numpy as np
@@ -189,6 +191,24 @@ def test_what_cannot_be_read_or_written(encode, paired, pictures, tmp_path, snap
     with pytest.raises(VideoError, match="the file changed since it was read"):
         write_clips(paired, [(0, 5)], tmp_path / "new", read, snap_s=0)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_read_error_while_copying_is_one_of_the_video(paired, tmp_path, monkeypatch) -> None:
+    read, real = decoded(paired), clips_module.open_stream
+
+    def failing(path):
+        source, stream = real(path)
+
+        def demux(of):
+            yield from itertools.islice(source.demux(of), 5)
+            raise av.error.OSError(errno.EIO, "Input/output error")
+
+        return MagicMock(demux=demux), stream
+
+    monkeypatch.setattr(clips_module, "open_stream", failing)
+    with pytest.raises(VideoError, match="packets stops early"):
+        write_clips(paired, [(0, 2), (2, 24)], tmp_path / "out", read, snap_s=0)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])

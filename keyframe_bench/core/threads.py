@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
 from typing import TypeVar
@@ -20,7 +20,7 @@ _numbers = count()
 
 def in_order(
     function: Callable[[T], R], items: Iterable[T], *, threads: int | None = None, room: Callable[[], int] | None = None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield ``function(item)`` in order, computed by threads; the number of pending results is bounded.
 
     Parameters

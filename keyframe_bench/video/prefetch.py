@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from itertools import count, islice
 from threading import Lock
 
@@ -52,8 +53,20 @@ class Prefetch:
         try:
             self._frames.close()
         finally:
-            with self._decoding:  # even if interrupted again: the file must not be closed under the decoder
-                self._decoded.close()
+            self._close()
+
+    def _close(self) -> None:
+        """End decoding, however often somebody interrupts: the file must not be closed under the decoder."""
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                with self._decoding:
+                    self._decoded.close()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -61,12 +74,13 @@ class Prefetch:
     def _prefetched(self) -> Generator[Frame, None, None]:
         if not has_room(_START_BYTES):  # it might begin and end without a word
             raise OutOfMemoryError("no thread can be started")
-        for chunk in in_order(self._chunk, count(), threads=1, room=lambda: CHUNKS):
-            if not chunk:
-                return
-            chunk.reverse()
-            while chunk:  # the chunk keeps no frame that the features are done with
-                yield chunk.pop()
+        with closing(in_order(self._chunk, count(), threads=1, room=lambda: CHUNKS)) as chunks:
+            for chunk in chunks:
+                if not chunk:
+                    return
+                chunk.reverse()
+                while chunk:  # the chunk keeps no frame that the features are done with
+                    yield chunk.pop()
 
     def _chunk(self, _: int) -> list[Frame]:
         with self._decoding:

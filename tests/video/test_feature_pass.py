@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import signal
 import tempfile
 import threading
 import time
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -123,6 +125,28 @@ def test_the_decoder_stops_when_the_queue_is_full_and_when_its_user_stops(encode
         raise KeyboardInterrupt
     assert decoded <= prefetch.CHUNKS * (1 if large else prefetch.CHUNK_FRAMES)
     assert len(decoders()) == before
+
+
+def test_nobody_leaves_while_the_decoder_works_however_often_interrupted(threads) -> None:
+    decoding, done = threading.Event(), threading.Event()
+
+    def frames():
+        yield SimpleNamespace(held_bytes=1)
+        decoding.set()
+        time.sleep(0.5)
+        done.set()
+
+    def interrupt() -> None:
+        for _ in range(3):
+            time.sleep(0.1)
+            signal.raise_signal(signal.SIGINT)
+
+    threads(2)
+    with pytest.raises(KeyboardInterrupt), Prefetch(frames()) as prefetched:
+        next(iter(prefetched))
+        assert decoding.wait(10)
+        threading.Thread(target=interrupt).start()
+    assert done.is_set()
 
 
 @pytest.mark.parametrize("limit", [1, 7, 8, 9, 30, 1000])

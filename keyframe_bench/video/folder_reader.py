@@ -73,17 +73,17 @@ class FolderReader(Reader):
         for file, tick, found in zip(self._files, self._ticks.tolist(), pictures, strict=True):
             if isinstance(found, str):
                 self._unreadable.append(f"{printable(file.name)} ({found})")
+                self.health.decode_errors = len(self._unreadable)
+                self.health.declared_frames = len(self._files) - len(self._unreadable)
             else:
                 frame = _frame(found, len(self._pts), tick / self.folder.rate, self.meter)
                 self._sizes.append((frame.height, frame.width))
                 self._examples.setdefault(self._sizes[-1], printable(file.name))
                 self._note(frame, tick)
                 yield frame
-        self.health.decode_errors = len(self._unreadable)
         if not self._pts:
             reason = f"none of its {len(self._files)} images can be read: {listed(self._unreadable)}"
             raise VideoError(self.folder, reason)
-        self.health.declared_frames = len(self._pts)
         self.health.judge_times(self.times, self.frame_s)
         self.health.notes += self._notes()
 

@@ -94,6 +94,8 @@ def test_what_cannot_be_read_leaves_a_gap_and_is_named(tmp_path):
     assert found.health["decode_errors"] == 4
     assert all(text in told for text in ("a03.jpg", "a05.jpg", "empty", "a07.jpg", "a09.jpg", "not a regular file"))
     assert "a99" not in told and "json" not in told
+    probe = read_pass(kb.FrameFolder(folder, fps=10), {"every": [Gray(2, 2)]}, limit=4).health
+    assert (probe.decode_errors, probe.declared_frames, probe.decoded_frames) == (1, 11, 4)
 
 
 def test_names_that_are_not_utf8_and_links(tmp_path):

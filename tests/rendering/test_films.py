@@ -175,6 +175,8 @@ def test_the_rate_is_kept_and_an_hour_is_drawn_lazily(tmp_path):
     render_video(tmp_path / "v.mp4", "cuts", 0, height=32, width=32, fps=29.97, duration_s=3)
     times = decode(tmp_path / "v.mp4")[1]
     assert len(times) == 90 and times[-1] == pytest.approx(89 * 1001 / 30000, abs=1e-4)
+    render_video(tmp_path / "v.mp4", "mixed", 0, height=32, width=32, fps=0.1, duration_s=100)
+    assert decode(tmp_path / "v.mp4")[1] == pytest.approx(np.arange(10) * 10)
     plan = FilmPlan("mixed", 0, duration_s=3600)
     assert plan.n_frames == 90_000 and next(draw_frames(plan, height=32, width=48)).shape == (32, 48, 3)
 
@@ -211,7 +213,7 @@ def test_what_cannot_be_written_is_one_typed_error_and_leaves_nothing(tmp_path):
     ("name", "value"),
     [
         *[("kind", "cutz"), ("seed", -1), ("seed", 1.5), ("height", 121), ("width", 8), ("fps", float("nan"))],
-        *[("duration_s", 0), ("duration_s", float("inf")), ("path", "v.avi")],
+        *[("fps", 0.09), ("duration_s", 0), ("duration_s", 1e-4), ("duration_s", float("inf")), ("path", "v.avi")],
     ],
 )
 def test_wrong_arguments_are_named(tmp_path, monkeypatch, name, value):

@@ -141,7 +141,7 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments) -> list[RunSp
         For an option that the table itself decides, or that does not exist.
     """
     options, overrides = experiment.scale(scale), found.overrides
-    keys = [line.partition("=")[0].lstrip("+") for line in overrides]
+    keys = [*(line.partition("=")[0].lstrip("+") for line in overrides), *found.values]
     if foreign := next((key for key in found.values if key.startswith("data.")), None):
         raise UsageError(f"table {experiment.name} takes no {foreign}=; its data set is dataset=NAME")
     if fixed := next((key for key in keys if key in _FIXED), None):

@@ -57,6 +57,20 @@ def test_the_same_command_again_computes_nothing(made):
     assert {p: p.stat().st_mtime_ns for p in (made / "out" / "cells").iterdir()} == before
 
 
+@pytest.mark.parametrize("place", ["scales", "runs"])
+def test_a_published_split_replaces_the_tables_own(rendered, tmp_path, place):
+    """It is taken as typed, not through Hydra's grammar."""
+    where = "seeds: [0]" if place == "scales" else "budget: free"
+    (tmp_path / "mine.yaml").write_text(MINE.replace(where, f"{where}, split: 'temporal:0.5'"), "utf-8")
+    split = tmp_path / "my split, 1.json"
+    folds = [{"train": ["mixed.mp4", "static.mp4"], "test": ["cuts.mp4"]}]
+    split.write_text(json.dumps({"format": "keyframe_bench/split@1", "folds": folds}), "utf-8")
+    words = ["table", str(tmp_path / "mine.yaml"), "scale=smoke", "dataset=folder", f"dataset.root={rendered}"]
+    assert main([*words, f"split={split}", f"out={tmp_path / 'out'}"]) == 0
+    results = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()]
+    assert {cell["video"] for cell in results} == {"cuts.mp4"}
+
+
 def test_a_key_that_stands_twice_is_named(tmp_path, capsys):
     (tmp_path / "mine.yaml").write_text(MINE + "source: ffmpeg\n", "utf-8")
     assert main(["table", str(tmp_path / "mine.yaml"), "scale=smoke"]) == 2

@@ -149,6 +149,8 @@ def explain(
     >>> found.sampled, found.chosen, found.n_keyframes
     (True, True, 4)
     """
+    if isinstance(frame, np.integer):  # one of `KeyFrames.frames`
+        frame = int(frame)
     _check_place(frame, time)
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
     done = extract(path, method, fps=fps, times=times, budget=budget, sampling=sampling, seed=seed, progress=progress)
@@ -162,8 +164,10 @@ def explain(
 def _check_place(frame: int | None, time: float | None) -> None:
     if (frame is None) == (time is None):
         raise UsageError("explain needs one frame: frame=N, counted from 0, or time=SECONDS")
-    Parameter("frame", (int,), optional=True, range=Range(0)).check(frame, "explain")
-    Parameter("time", (float,), optional=True).check(time, "explain")
+    if frame is not None:
+        Parameter("frame", (int,), range=Range(0)).check(frame, "explain")
+    else:
+        Parameter("time", (float,)).check(time, "explain")
 
 
 def _ordinal(done: Extraction, frame: int | None, time: float | None) -> int:
@@ -171,7 +175,7 @@ def _ordinal(done: Extraction, frame: int | None, time: float | None) -> int:
     if frame is not None:
         if frame > last:
             raise UsageError(f"frame={frame} is beyond the end of {done.video.name}: its last frame is {last}")
-        return int(frame)
+        return frame
     assert time is not None
     # On screen is the frame with the latest PTS not after that moment; times are printed to the millisecond.
     shown = np.flatnonzero(times <= time + 0.0005)

@@ -35,6 +35,15 @@ def test_every_frame_of_a_video_is_explained_in_agreement_with_the_extraction(vi
         assert json.loads(json.dumps(found.to_json(), allow_nan=False))["frame"] == frame
 
 
+def test_a_frame_of_a_result_can_be_asked_about_and_what_cannot_is_named(video):
+    found = kb.extract(video, "uniform", budget=3)
+    assert kb.explain(video, "uniform", frame=found.frames[1], budget=3).to_json()["frame"] == 15
+    for place in ({"frame": -1}, {"frame": np.int64(-1)}, {"frame": 1.5}, {"frame": True}, {"time": "1"}):
+        with pytest.raises(kb.UsageError, match="explain: ") as caught:
+            kb.explain(video, "uniform", **place)
+        assert "null" not in str(caught.value)
+
+
 def test_the_change_that_starts_a_segment(video):
     """Shots start at 14 and 23; at 2fps frame 15 is the first of the second."""
     found = kb.explain(video, "pixel_distance", frame=15, budget="free")

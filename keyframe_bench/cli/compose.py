@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -48,9 +49,8 @@ def configured(found: Arguments, name: str = "") -> dict[str, Any]:
     UsageError
         For a syntax error, an unknown key, group option or parameter; one sentence.
     """
-    name = name or found.command.config
-    texts, overrides = _texts(name, found.overrides)
-    return merged(composed(name, overrides), found.values | texts)
+    found = with_texts(found, name)
+    return merged(composed(name or found.command.config, found.overrides), found.values)
 
 
 def merged(config: dict[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def jobs_of(found: Arguments) -> list[dict[str, Any]]:
 
     Options of Hydra itself and sweeps that only other sweepers understand (intervals) are left out.
     """
+    found = with_texts(found)
     axes = [
         [f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] if o.is_discrete_sweep() else [o.input_line]
         for o in parse(found.overrides)
@@ -231,24 +232,27 @@ def named(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return str(node["name"]), {k: v for k, v in node.items() if k != "name"}
 
 
-def _texts(command: str, overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return parameters of chosen classes that are plain text, as typed, and the other overrides: for the grammar."""
-    known: set[str] = set()
+def with_texts(found: Arguments, name: str = "") -> Arguments:
+    """Return the arguments with parameters of chosen classes that are plain text as values: no grammar touches them.
+
+    ``name`` is the configuration, if it is not the command's.
+    """
+    command, known = name or found.command.config, set[str]()
     for group in _REGISTRIES.keys() & set(_GROUPS[command]):
-        chosen = next((o.partition("=")[2] for o in overrides if o.startswith(f"{group}=")), "")
+        chosen = next((o.partition("=")[2] for o in found.overrides if o.startswith(f"{group}=")), "")
         try:
             parameters = parameters_of(_class_of(group, chosen)).values()
         except (UsageError, UnavailableError):  # composing will say so
             continue
         known |= {f"{group}.{p.name}" for p in parameters if p.types == (str,) and not p.choices}
     taken, left = {}, []
-    for line in overrides:
+    for line in found.overrides:
         key, _, value = line.partition("=")
         if key in known and value != "null" and (command, key.partition(".")[0]) not in _NOT_HERE:
             taken[key] = value
         else:
             left.append(line)
-    return taken, left
+    return replace(found, values={**found.values, **taken}, overrides=left)
 
 
 def _sentence(error: Exception) -> str:

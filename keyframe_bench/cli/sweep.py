@@ -25,7 +25,7 @@ from ..core.errors import KeyframeBenchError, UnavailableError
 from ..core.files import one_line
 from ..core.registry import load_plugins, plugin_files
 from .commands import Arguments, path_text
-from .compose import adapted, hydra_ready, merged, parse, plain
+from .compose import adapted, hydra_ready, merged, parse, plain, with_texts
 
 # Submitit keeps what a job printed in a folder of this name; other launchers show it at once.
 _LOGS = ".submitit"
@@ -64,6 +64,7 @@ def swept(found: Arguments, work: Work, failed: str) -> list[JobReturn]:
     KeyframeBenchError
         One sentence, whatever the launcher raises.
     """
+    found = with_texts(found)
     command, folder, parsed = found.command.name, Path(found.get("out")) / "hydra", parse(found.overrides)
     lines = [adapted(override, command, sweep=True) for override in parsed]
     lines += ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]

@@ -230,6 +230,18 @@ def test_a_sweep_trains_each_in_a_folder_of_its_own(train, tmp_path):
     assert (status, err) == (0, "") and "0 epochs computed now" in text
 
 
+def test_text_of_a_data_set_is_taken_as_it_stands_in_a_sweep_too(cli, plugin, rendered, tmp_path):
+    root = tmp_path / "films"
+    root.mkdir()
+    for name in ("f(1, x).mp4", "f(1, y).mp4"):
+        shutil.copy(rendered / "cuts.mp4", root / name)
+    words = ("train", "-m", f"--plugin={plugin}", "extractor=usual_histogram", "dataset=folder", f"dataset.root={root}")
+    status, text, err = cli(*words, "dataset.pattern=f(*, x*", "split=temporal:0.5", "seed=0,1", f"out={tmp_path}/out")
+    assert (status, err) == (0, "") and "2 trainings computed now" in text
+    for record in map(json.loads, (p.read_text() for p in (tmp_path / "out").glob("*/training.json"))):
+        assert [video["video"] for video in record["trained_on"] if video["part"] == "train"] == ["f(1, x).mp4"]
+
+
 @pytest.mark.slow  # worker processes import torch and Lightning
 def test_a_sweep_with_joblib_gives_the_same(autoencoder, tmp_path):
     words = ("-m", "seed=0,1")

@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import shlex
 import sys
 import types
 import typing
@@ -373,7 +374,7 @@ def load_plugins(files: Iterable[str]) -> None:
             said = f"plug-in file {str(file)!r} fails on import: {type(error).__name__}: {error}"
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             if missing and any((path.parent / f"{missing}{end}").exists() for end in ("", ".py")):
-                said += f"; what lies beside it is found with PYTHONPATH={path.parent}"
+                said += f"; what lies beside it is found with PYTHONPATH={shlex.quote(str(path.parent))}"
             raise UsageError(said) from error
         _loaded_plugins[path] = name
 

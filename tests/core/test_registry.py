@@ -202,13 +202,14 @@ def test_plugin_files_are_loaded_once_and_their_classes_pickle(tmp_path: Path) -
         ("error.py", "1 / 0", "ZeroDivisionError"),
         ("syntax.py", "def", "SyntaxError"),
         ("twice.py", PLUGIN.replace("ones_of_test", "gray"), "registered twice"),
-        ("importer.py", "import beside_of_tests", "PYTHONPATH="),
+        ("importer.py", "import beside_of_tests", "PYTHONPATH='.*/my plug-ins'"),
         ("lost.py", "import nowhere_of_tests", "ModuleNotFoundError"),
     ],
 )
 def test_plugin_files_that_fail_are_one_sentence(tmp_path: Path, name: str, text: str | None, says: str) -> None:
-    (tmp_path / "beside_of_tests.py").touch()
-    file = tmp_path / name
+    (tmp_path / "my plug-ins").mkdir()
+    (tmp_path / "my plug-ins" / "beside_of_tests.py").touch()
+    file = tmp_path / "my plug-ins" / name
     if text is not None:
         file.write_text(text)
     with pytest.raises(UsageError, match=says) as caught:

@@ -39,13 +39,14 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def write_together(files: Mapping[Path, bytes | str]) -> None:
     """Write several files as `write_atomic` does, in little more time than one takes."""
+    contents = {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
     temporaries = {path: _hidden(path.parent) for path in files}
     path = Path()
     try:
-        for path, data in files.items():
+        for path, data in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporaries[path], "xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+                file.write(data)
         for path in files:
             _sync(temporaries[path])
         for path in files:

@@ -20,6 +20,7 @@ from keyframe_bench.core.files import (
     remove_leftovers,
     sha256_of_file,
     write_atomic,
+    write_together,
 )
 
 
@@ -64,6 +65,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert caught.value.path == str(file)
     assert file.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["cell.json"]
+
+
+def test_text_that_cannot_be_encoded_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_together({tmp_path / "first.json": "whole", tmp_path / "second.json": "a lone \ud800"})
+    assert not list(tmp_path.iterdir())
 
 
 def test_unwritable_places_are_named(tmp_path: Path) -> None:

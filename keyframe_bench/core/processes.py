@@ -19,27 +19,27 @@ from typing import Any, BinaryIO
 
 # Not psutil: it takes several times as long, and does not tell anonymous memory from that of files.
 def anonymous_mb(process: int | str = "self") -> float:
-    """Return the resident anonymous memory of a process, in MB.
+    """Return the resident anonymous memory of a process in MB, 0 where unknown.
 
     File-backed pages (libraries, memory-mapped feature columns) do not count: the system can drop them at will.
     """
-    return _told_mb(f"/proc/{process}/status", "RssAnon:")
+    return _reported_mb(f"/proc/{process}/status", "RssAnon:")
 
 
 def proportional_mb(process: int) -> float:
-    """Return the anonymous memory of a process in MB, pages that several processes share divided among them.
+    """Return the anonymous memory of a process in MB, shared pages divided among their processes; 0 where unknown.
 
     A forked worker shares its parent's pages until it writes to them. Slower than `anonymous_mb`.
     """
-    return _told_mb(f"/proc/{process}/smaps_rollup", "Pss_Anon:")
+    return _reported_mb(f"/proc/{process}/smaps_rollup", "Pss_Anon:")
 
 
 def shared_mb(process: int | str = "self") -> float:
-    """Return the resident shared memory of a process in MB: files in tmpfs count here."""
-    return _told_mb(f"/proc/{process}/status", "RssShmem:")
+    """Return the resident shared memory of a process in MB, files in tmpfs included; 0 where unknown."""
+    return _reported_mb(f"/proc/{process}/status", "RssShmem:")
 
 
-def _told_mb(file: str, field: str) -> float:
+def _reported_mb(file: str, field: str) -> float:
     with suppress(OSError):  # no Linux, or it has just ended
         for line in Path(file).read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith(field):
@@ -126,14 +126,15 @@ def run_watched(
     variables = {**os.environ, **(env or {})}
     process = subprocess.Popen(command, cwd=cwd, env=variables, start_new_session=True, **streams)
     watch = _Watch(process.pid, limit_s)
-    watch.start()
     try:
+        watch.start()
         _, status, used = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)  # it is gone: Popen need not wait for it
     finally:
         watch.done.set()
-        watch.join()
+        if watch.ident is not None:  # else its thread could not be started
+            watch.join()
         _kill_group(process.pid)  # orphaned workers of a pool
         if process.returncode is None:  # interrupted
             process.wait()
@@ -195,9 +196,10 @@ def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
         process = waiting.pop()
         if process not in found:
             found.add(process)
-            with suppress(OSError):  # it, or one of its threads, has just ended
-                for listed in (_PROC / str(process) / "task").glob("*/children"):
-                    waiting += map(int, listed.read_text("ascii").split())
+            with suppress(OSError):  # it has just ended
+                for thread in (_PROC / str(process) / "task").iterdir():
+                    with suppress(OSError):  # this thread has
+                        waiting += map(int, (thread / "children").read_text("ascii").split())
     return found
 
 

@@ -125,6 +125,29 @@ def test_nothing_outlives_a_command(watched, tmp_path, end):
 
 
 @LINUX
+def test_a_command_that_cannot_be_watched_is_ended(watched, monkeypatch):
+    def no_thread(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(processes._Watch, "start", no_thread)
+    before = processes_of(os.getpid())
+    with pytest.raises(RuntimeError, match="new thread"):
+        watched("time.sleep(60)")
+    assert processes_of(os.getpid()) <= before
+
+
+def test_children_of_other_threads_are_found_when_one_has_ended(monkeypatch, tmp_path):
+    """A list that cannot be read is a folder here."""
+    (tmp_path / "self" / "task" / str(os.getpid()) / "children").mkdir(parents=True)
+    for thread in range(12):
+        (tmp_path / "1" / "task" / str(thread)).mkdir(parents=True)
+        listed = tmp_path / "1" / "task" / str(thread) / "children"
+        listed.mkdir() if thread % 2 else listed.write_text(f"{10 + thread} ", "ascii")
+    monkeypatch.setattr(processes, "_PROC", tmp_path)
+    assert processes_of(1) == {1, 10, 12, 14, 16, 18, 20}
+
+
+@LINUX
 def test_children_are_found_without_the_kernels_list_too(monkeypatch, tmp_path):
     body = START + child("time.sleep(60)", "Popen") + "; time.sleep(60)"
     leader = subprocess.Popen([sys.executable, "-c", body], start_new_session=True)

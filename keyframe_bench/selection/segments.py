@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.errors import UsageError
 from .peaks import peaks
 
 ThresholdRule = Literal["mean", "mean+std", "absolute", "rolling", "adaptive"]
@@ -133,9 +134,11 @@ def change_threshold(
         threshold[1:] = level
     elif rule == "rolling":
         threshold[1:] = factor * rolling_mean(defined, np.asarray(times)[1:], window_s)
-    else:
+    elif rule == "adaptive":
         median, mad = rolling_median_mad(defined, np.asarray(times)[1:], window_s)
         threshold[1:] = median + factor * _STD_PER_MAD * mad
+    else:
+        raise UsageError(f"threshold rule {rule!r} is unknown; use mean, mean+std, absolute, rolling or adaptive")
     return threshold
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from keyframe_bench.core.errors import UsageError
 from keyframe_bench.selection import segments as module
 from keyframe_bench.selection.segments import (
     ThresholdRule,
@@ -59,6 +60,12 @@ def test_thresholds_by_hand(rule: ThresholdRule, options: dict[str, float], expe
     """The first entry is undefined: a huge one changes nothing."""
     found = thresholds([1e6, 1.0, 2.0, 3.0, 6.0], [0, 1, 2, 3, 4], rule, **options)
     assert found[0] == 0 and found[1:] == pytest.approx(expected)
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    rule: Any = "median"
+    with pytest.raises(UsageError, match="'median' is unknown; use mean"):
+        thresholds([0, 1, 2], [0, 1, 2], rule)
 
 
 @given(curves, st.floats(0.01, 40), st.integers(0, 2**32 - 1), st.sampled_from([64, 2_000_000]))

@@ -96,6 +96,8 @@ def test_the_picture_with_a_broken_reconstruction_is_named(pictures: np.ndarray)
     bright[3] = 255
     with pytest.raises(UsageError, match="image 3"):
         evaluate(Distort(lambda x: torch.where(x > 0.5, torch.nan, x)), bright, MIX, batch=2)
+    with pytest.raises(UsageError, match="no images"):
+        evaluate(nn.Identity(), bright[:0], MIX)
 
 
 def test_small_reconstructions_are_judged_at_the_common_size(pictures: np.ndarray) -> None:

@@ -75,7 +75,7 @@ def evaluate(
     Raises
     ------
     UsageError
-        If a reconstruction is not finite.
+        If there are no images, or a reconstruction is not finite.
 
     Notes
     -----
@@ -85,6 +85,8 @@ def evaluate(
     """
     import torch
 
+    if not len(pictures):
+        raise UsageError("there are no images to evaluate; give the data at least one for validation")
     losses = {"loss": loss, **{kind: Loss.registry.build(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     sums: Counter[str] = Counter()

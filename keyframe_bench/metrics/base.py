@@ -62,6 +62,10 @@ class Metric(Configurable, ABC):
         super().__init_subclass__()
         if "wants" in vars(cls):
             raise UsageError(f"metric class {cls.__name__} sets `wants`, which is called `requires` now; rename it")
+        if cls.requires not in (None, "users", "shots", "events"):
+            raise UsageError(
+                f"metric class {cls.__name__}: requires={cls.requires!r} is not users, shots, events or None"
+            )
 
     @property
     def needs(self) -> tuple[Feature, ...]:

@@ -66,12 +66,13 @@ def test_the_comparison_table_stays_readable():
     assert len(headline) <= 13
 
 
-def test_a_metric_that_says_wants_is_refused(cli, own_registry, tmp_path):
+@pytest.mark.parametrize(("line", "said"), [('wants = "users"', "`requires`"), ('requires = "user"', "'user' is not ")])
+def test_a_metric_that_requires_no_part_of_an_annotation_is_refused(cli, own_registry, tmp_path, line, said):
     file = tmp_path / "old.py"
-    lines = ["import keyframe_bench as kb", '@kb.register("old")', "class Old(kb.Metric):", '    wants = "users"']
+    lines = ["import keyframe_bench as kb", '@kb.register("old")', "class Old(kb.Metric):", f"    {line}"]
     file.write_text("\n".join([*lines, "    def compute(self, keyframes, clip, annotation):", "        return {}", ""]))
     status, _, err = cli("list", "--plugin", file)
-    assert status == 2 and err.count("\n") == 1 and "`requires`" in err and "Old" in err
+    assert status == 2 and err.count("\n") == 1 and said in err and "Old" in err
 
 
 @pytest.mark.parametrize(

@@ -201,14 +201,14 @@ def time_limit(duration_s: float) -> float:
     return _BASE_S + _PER_VIDEO_SECOND * duration_s
 
 
-def nearest_pictures(frames: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def nearest_images(frames: NDArray[np.uint8], images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return for each image the position of the frame most like it, and how unlike they are.
 
     Parameters
     ----------
     frames : uint8 [N, h, w]
         Grey images of every frame, N >= 1; may be a memory-mapped column.
-    pictures : uint8 [K, h, w]
+    images : uint8 [K, h, w]
         Grey images of frames of the same video.
 
     Returns
@@ -221,14 +221,14 @@ def nearest_pictures(frames: NDArray[np.uint8], pictures: NDArray[np.uint8]) -> 
     Examples
     --------
     >>> frames = np.arange(0, 100, 10, dtype=np.uint8).reshape(10, 1, 1)
-    >>> positions, residuals = nearest_pictures(frames, frames[[7, 2]] + np.uint8(1))
+    >>> positions, residuals = nearest_images(frames, frames[[7, 2]] + np.uint8(1))
     >>> positions.tolist(), residuals.tolist()
     ([7, 2], [1.0, 1.0])
     """
     from scipy.spatial.distance import cdist
 
     flat = frames.reshape(len(frames), -1)
-    wanted = pictures.reshape(len(pictures), flat.shape[1])
+    wanted = images.reshape(len(images), flat.shape[1])
     chunks = (flat[start : start + _CHUNK] for start in range(0, len(flat), _CHUNK))
     errors = np.concatenate([cdist(chunk, wanted, "sqeuclidean") for chunk in chunks])  # [N, K]
     positions = errors.argmin(axis=0)

@@ -33,7 +33,7 @@ class $class_name(ScoreExtractor):
 
     @property
     def needs(self) -> tuple[Feature, ...]:
-        """Grey pictures, uint8 [N, height, width]."""
+        """Grey images, uint8 [N, height, width]."""
         return (Gray(height=self.height, width=self.height * 4 // 3),)
 
     def score(self, clip: Clip) -> np.ndarray:

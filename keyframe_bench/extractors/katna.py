@@ -12,7 +12,7 @@ from ..core.feature import Feature
 from ..core.registry import register
 from ..features.container import SourceFile
 from ..features.images import Gray
-from ._peers import absence, ask, nearest_pictures, time_limit, version_of
+from ._peers import absence, ask, nearest_images, time_limit, version_of
 from .base import Extractor
 
 _GRAY = Gray(60, 80)
@@ -58,10 +58,10 @@ class Katna(Extractor):
         question = {"k": k, "height": _GRAY.height, "width": _GRAY.width}
         video = str(clip[self.needs[0]][0])
         answer = ask("Katna", "_peer_katna.py", video, question, limit_s=time_limit(clip.video.duration_s))
-        pictures = answer.arrays["pictures"]
-        if len(pictures) == 0:
+        images = answer.arrays["pictures"]
+        if len(images) == 0:
             raise ContractError(f"Katna returned no frame for {k} asked for: a known defect where little moves")
-        positions, residuals = nearest_pictures(clip[_GRAY], pictures)
+        positions, residuals = nearest_images(clip[_GRAY], images)
         order = np.argsort(residuals, kind="stable")  # of two images of one frame, the nearer one's residual stays
         found = clip.pick(positions[order], scores=-residuals[order])
         return replace(found, cost={"peak_mb": answer.finished.peak_mb})

@@ -50,7 +50,7 @@ class AutoencoderFeature(Feature):
         """Load the network, and run it once: the first time takes longer."""
         self.network()
 
-    def pictures(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
+    def images(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return the network's input, uint8 [B, H, W, 3]: the upright images, their aspect ratio not kept."""
         network = self.network()
         return np.stack([frame.rgb(network.height, network.width) for frame in frames])
@@ -80,7 +80,7 @@ class AutoencoderCode(AutoencoderFeature):
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:
         """Return float32 [B, C, h, w]."""
-        return self.network().codes(self.pictures(frames))
+        return self.network().codes(self.images(frames))
 
 
 @register("reconstruction")
@@ -102,4 +102,4 @@ class Reconstruction(AutoencoderFeature):
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return uint8 [B, H, W, 3]."""
-        return self.network().reconstructions(self.pictures(frames))
+        return self.network().reconstructions(self.images(frames))

@@ -48,7 +48,15 @@ class PixelDifference(Feature):
 
 @register("histogram_difference")
 class HistogramDifference(GrayHistogram):
-    """L1 distance of the grey histogram to that of the previous sampled frame."""
+    """L1 distance of the grey histogram to that of the previous sampled frame.
+
+    Parameters
+    ----------
+    bins : int
+        Bins over the grey levels 0 to 255.
+    height, width : int
+        Size of the grey image in pixels.
+    """
 
     stateful = True
     summary = "float32 [], L1 distance of normalised grey histograms, 0 to 2; 0 (undefined) for the first frame"

@@ -63,5 +63,5 @@ class SourceFile(Feature):
         self.tool = tool
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:  # noqa: ARG002 - interface
-        """Raise `UsageError`: a frame does not know its file, and pictures in memory have none."""
+        """Raise `UsageError`: a frame does not know its file, and images in memory have none."""
         raise UsageError(f"{self.tool or 'this tool'} opens the video file itself; images in memory have none")

@@ -83,8 +83,8 @@ class Embedding(Feature):
         from ..models.backbones import load_backbone
 
         network = load_backbone(self.backbone, self.weights, self.layer, self.mean, self.std)
-        pictures = [network.cropped(f.rgb(*network.resized(f.height, f.width))) for f in frames]
-        rows = network(np.stack(pictures))
+        images = [network.cropped(f.rgb(*network.resized(f.height, f.width))) for f in frames]
+        rows = network(np.stack(images))
         if not np.isfinite(rows).all():
             raise UsageError(f"backbone={self.backbone} gives numbers that are not finite; choose other weights")
         return rows

@@ -48,8 +48,8 @@ class GrayHistogram(Feature):
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return int32 [B, bins]."""
-        pictures = [frame.luma(self.height, self.width) for frame in frames]
-        return np.stack([_counts([picture], self.bins).reshape(-1) for picture in pictures]).astype(np.int32)
+        images = [frame.luma(self.height, self.width) for frame in frames]
+        return np.stack([_counts([image], self.bins).reshape(-1) for image in images]).astype(np.int32)
 
 
 @register("color_histogram")
@@ -71,8 +71,8 @@ class ColorHistogram(Feature):
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return float32 [B, levels ** 3]."""
-        pictures = [frame.rgb(self.height, self.width) for frame in frames]
-        counts = np.stack([_counts([picture], *[self.levels] * 3).reshape(-1) for picture in pictures])
+        images = [frame.rgb(self.height, self.width) for frame in frames]
+        counts = np.stack([_counts([image], *[self.levels] * 3).reshape(-1) for image in images])
         return np.asarray(counts / np.float32(self.height * self.width), dtype=np.float32)
 
 

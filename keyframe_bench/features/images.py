@@ -36,14 +36,20 @@ class Gray(Feature):
 
 @register("gray_std")
 class GrayStd(Gray):
-    """Population standard deviation of the grey image."""
+    """Population standard deviation of the grey image.
+
+    Parameters
+    ----------
+    height, width : int
+        Size in pixels, as of `Gray`.
+    """
 
     summary = "float32 [], standard deviation of grey levels, 0 to 127.5 in units of 0-255"
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return float32 [B]."""
-        pictures = super().compute(frames).reshape(len(frames), -1)
-        return np.asarray(pictures.std(axis=1), dtype=np.float32)
+        images = super().compute(frames).reshape(len(frames), -1)
+        return np.asarray(images.std(axis=1), dtype=np.float32)
 
 
 @register("rgb")

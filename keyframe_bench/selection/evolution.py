@@ -172,20 +172,20 @@ class PairSSIM:
 
     Parameters
     ----------
-    pictures : uint8 or float [N, height, width]
+    images : uint8 or float [N, height, width]
         Levels 0 to 255, each side at least 11.
     """
 
-    def __init__(self, pictures: NDArray[np.number[Any]]) -> None:
-        self._pictures = np.asarray(pictures)
-        n, height, width = self._pictures.shape
+    def __init__(self, images: NDArray[np.number[Any]]) -> None:
+        self._images = np.asarray(images)
+        n, height, width = self._images.shape
         # Filtering is separable, and each direction a product with a band matrix.
         self._down, self._across = _band(height), _band(width).T.copy()
         self._mean = np.empty((n, height - _WINDOW + 1, width - _WINDOW + 1))
         self._variance = np.empty_like(self._mean)
         for start in range(0, n, _BATCH):
             part = slice(start, start + _BATCH)
-            levels = self._pictures[part].astype(np.float64)
+            levels = self._images[part].astype(np.float64)
             self._mean[part] = self._filtered(levels)
             self._variance[part] = self._filtered(levels**2) - self._mean[part] ** 2
 
@@ -199,7 +199,7 @@ class PairSSIM:
 
     def _batch(self, a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> Array:
         means = self._mean[a] * self._mean[b]
-        product = self._pictures[a].astype(np.float64) * self._pictures[b]
+        product = self._images[a].astype(np.float64) * self._images[b]
         covariance = self._filtered(product) - means
         squares = self._mean[a] ** 2 + self._mean[b] ** 2
         luminance = (2 * means + _C1) / (squares + _C1)

@@ -272,15 +272,15 @@ def test_nearest_times_agree_with_looking_at_every_frame():
     assert nearest_times([3.0], wanted).tolist() == [0] * len(wanted)
 
 
-def test_nearest_pictures_agree_with_looking_at_every_frame():
+def test_nearest_images_agree_with_looking_at_every_frame():
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (2500, 6, 8), dtype=np.uint8)  # more than one chunk
     pictures = np.concatenate([frames[[2400, 0, 1024]], rng.integers(0, 256, (20, 6, 8), dtype=np.uint8)])
     errors = np.sqrt(((frames[None].astype(float) - pictures[:, None]) ** 2).mean(axis=(2, 3)))
-    positions, residuals = _peers.nearest_pictures(frames, pictures)
+    positions, residuals = _peers.nearest_images(frames, pictures)
     assert positions.tolist() == errors.argmin(axis=1).tolist()
     assert residuals == pytest.approx(errors.min(axis=1))
-    positions, residuals = _peers.nearest_pictures(frames, frames[:0])
+    positions, residuals = _peers.nearest_images(frames, frames[:0])
     assert positions.shape == residuals.shape == (0,)
 
 

@@ -212,5 +212,5 @@ def test_rgb_is_the_upright_picture_made_small_as_the_network_takes_it(video: Pa
     assert np.abs(rows - means).mean() < 2  # not all alike: planes are made small before their conversion
     network = ConvolutionalNetwork.build("ae_final")
     assert (Rgb().height, Rgb().width) == (network.input_height, network.input_width)
-    own = AutoencoderCode(checkpoint=checkpoint).pictures(noise(2))
+    own = AutoencoderCode(checkpoint=checkpoint).images(noise(2))
     np.testing.assert_array_equal(Rgb(height=48, width=96).compute(noise(2)), own)

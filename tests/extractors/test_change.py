@@ -59,6 +59,15 @@ def test_one_hard_cut_hides_the_motion_under_the_mean_and_the_rolling_mean_finds
     assert len(cut(PixelDistance(threshold="rolling", window_s=20), change)) > 10
 
 
+def test_one_hard_cut_moves_the_means_and_not_the_adaptive_threshold(cut):
+    """Trap 21: within its window the cut raises a rolling mean too."""
+    change = 1 + 0.2 * np.sin(np.arange(120.0))
+    change[[20, 40, 60, 90]] = [5, 5, 8 * 255, 5]
+    for rule in ("mean", "rolling"):
+        assert cut(PixelDistance(rule, factor=1.5), change).segments[:, 0].tolist() == [0, 60]
+    assert cut(PixelDistance("adaptive", factor=5), change).segments[:, 0].tolist() == [0, 20, 40, 60, 90]
+
+
 def test_the_factor_is_a_knob_on_the_number_of_key_frames(cut):
     change = np.concatenate([[0], rng_for(0, "knob").gamma(1, 0.1, 300)])
     counts = [len(cut(HistogramDistance(factor=f), change)) for f in (0, 1, 2, 4)]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.extractors.random import Random
 from keyframe_bench.extractors.uniform import Uniform
 
@@ -32,6 +33,23 @@ def test_random_is_the_control_of_100_seeded_draws(run, clip_of):
     assert Random.draws == 100 and Random.stochastic
     with pytest.raises(UsageError, match="'random' does not support a free budget"):
         run(Random(), clip)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("spectral", {"mode": "best", "entropy": "max", "clusters": 4, "n_neighbors": 0, "kmax": 1}),
+        ("differential_evolution", {"fitness": "mse", "pairs": "some", "population": 3, "weight": -1}),
+        ("differential_evolution", {"crossover": 1.5, "generations": -1, "seconds_per_key": 0}),
+        ("embedding_kmeans", {"layer": "fc", "growth": "log", "seconds_per_key": 0, "n_init": 0, "mean": 124.0}),
+        ("ffmpeg_thumbnail", {"n": 1}),
+        ("pixel_distance", {"threshold": "median", "window_s": 0}),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(name, params):
+    for parameter, value in params.items():
+        with pytest.raises(UsageError, match=f"{parameter}={value!r} is not "):
+            Extractor.registry.build(name, {parameter: value})
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,18 @@ def test_frames_of_a_still_video_differ_by_nothing(run, clip_of, fitness: Any, p
         assert found.scores == pytest.approx([0.0] * min(k, 12), abs=1e-9)
 
 
+@pytest.mark.parametrize("fitness", ["ssim", "entropy"])
+@pytest.mark.parametrize("pairs", ["consecutive", "all"])
+def test_exactly_the_budget_however_short_the_video(run, clip_of, fitness: Any, pairs: Any) -> None:
+    extractor = DifferentialEvolution(fitness=fitness, pairs=pairs, generations=5)
+    for n in (1, 2, 3, 12):
+        rows = pictures(n)
+        if fitness == "entropy":
+            rows = np.stack([np.bincount(row.reshape(-1), minlength=256) for row in rows])
+        for k in (1, 2, 5, 99):
+            assert len(run(extractor, clip_of(extractor, rows), k, 0)) == min(k, n)
+
+
 def test_a_single_key_frame_is_the_middle_one(run, clip_of) -> None:
     extractor = DifferentialEvolution()
     for n, middle in ((1, 0), (2, 0), (9, 4), (10, 4)):

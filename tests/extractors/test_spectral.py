@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,19 @@ def test_each_shot_gives_its_medoid_and_scores_are_the_entropies_of_the_shots(se
 def test_which_shots_are_chosen(k: int | None, params: dict[str, Any], shots: list[int]) -> None:
     assert shots_of(run(k, **params)) == shots
     assert len(run(9, clusters="eigengap")) == 9 and len(run(None, kmax=3)) <= 3
+
+
+@pytest.mark.parametrize("mode", ["ranked", "max_entropy_cluster"])
+@pytest.mark.parametrize("clusters", ["budget", "eigengap"])
+@pytest.mark.parametrize("n", [1, 2, 3, 40])
+def test_exactly_the_budget_whatever_the_video(mode: Any, clusters: Any, n: int) -> None:
+    extractor = Spectral(mode=mode, clusters=clusters)
+    moving = clip_of(extractor, (n,), (9,))
+    still = replace(moving, columns={key: rows[:1].repeat(n, axis=0) for key, rows in moving.columns.items()})
+    for clip in (moving, still):
+        for k in (1, 2, 5, 99):
+            assert len(run_extractor(extractor, clip, k, rng=rng_for(0))) == min(k, n)
+        assert 1 <= len(run_extractor(extractor, clip, None, rng=rng_for(0))) <= n
 
 
 def test_with_a_budget_the_frames_nearest_to_the_mean_are_chosen() -> None:

@@ -21,6 +21,13 @@ SMALL = "timm:test_resnet"  # half a million weights, 160 x 160 input
 VISION = "torchvision:squeezenet1_0"
 
 
+class Trap:
+    """Unpickling it leaves a trace in the working directory."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (Path("was-run"),))
+
+
 def noise(n: int, height: int = 90, width: int = 120) -> list[ArrayFrame]:
     images = np.random.default_rng(0).integers(0, 255, (n, height, width, 3), dtype=np.uint8)
     return [ArrayFrame(image) for image in images]
@@ -160,7 +167,8 @@ def test_names_show_their_grammar_and_options_are_typed() -> None:
         *((f"{SMALL}?no_such=1", "random", "cannot be built"), (f"{VISION}?no_such=1", "random", "cannot be built")),
         (SMALL, "hub", r"add their tag \(known: test_resnet\.r160_in1k"),
         (VISION, "small, odd=name.safetensors", f"does not fit backbone={VISION}"),
-        *((SMALL, "cut", "safetensors"), (SMALL, "pickle", "pickled"), (SMALL, "none", "weights=random")),
+        *((SMALL, name, "not a complete safetensors file") for name in ("cut", "text", "empty")),
+        *((SMALL, "pickle", "pickled"), (SMALL, "torch.pt", "pickled"), (SMALL, "none", "weights=random")),
     ],
 )
 def test_what_gives_no_network_is_one_sentence(
@@ -168,12 +176,16 @@ def test_what_gives_no_network_is_one_sentence(
 ) -> None:
     shutil.copy(weights_file, tmp_path)
     (tmp_path / "cut").write_bytes(weights_file.read_bytes()[:9999])
-    (tmp_path / "pickle").write_bytes(pickle.dumps({}))
+    (tmp_path / "text").write_bytes(b"hello" * 100)
+    (tmp_path / "empty").touch()
+    (tmp_path / "pickle").write_bytes(pickle.dumps(Trap()))
+    torch.save({"x": torch.zeros(1)}, tmp_path / "torch.pt")
     monkeypatch.chdir(tmp_path)
     feature = Embedding(backbone=backbone, weights=weights)
     with pytest.raises((UsageError, UnavailableError), match=message) as caught:
         feature.compute(noise(1))
-    assert len(str(caught.value)) < 400
+    assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
+    assert not Path("was-run").exists()
     assert weights != "none" or "none" in (feature.unavailable() or "")
 
 

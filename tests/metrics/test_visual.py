@@ -112,6 +112,19 @@ def test_long_summaries_use_every_key_frame(make_clip, score):
     assert score("srd", clip, range(0, n, 10))["srd_hold_db"] == pytest.approx(PERFECT_DB)
 
 
+def test_the_diversity_of_more_key_frames_than_a_batch_is_that_of_all_pairs(make_clip, score):
+    rng, n = np.random.default_rng(0), 1100
+    gray, hue = rng.integers(0, 256, (n, 18, 32), dtype=np.uint8), rng.dirichlet(np.full(16, 0.2), n)
+    gray[[3, 700, 1050]] = 0  # black in each batch: no direction
+    clip = make_clip(n, gray=gray, hue=hue)
+    for name, rows in (("diversity_gray", gray.reshape(n, -1).astype(float)), ("diversity_hue", hue)):
+        size = np.linalg.norm(rows, axis=1)[:, None]
+        unit = rows / np.where(size > 0, size, 1)
+        cosines = unit @ unit.T + (size == 0) * (size == 0).T  # black is as black
+        expected = 1 - (cosines.sum() - n) / (n * (n - 1))
+        assert score(name, clip, range(n))[name] == pytest.approx(expected, abs=1e-6)
+
+
 def test_both_families_stand_for_every_measure():
     visual = {name for name in Metric.registry.names() if name.endswith(("_hue", "_gray"))} - {"cus_gray"}
     assert visual == {*COVERING, *BETWEEN}

@@ -153,6 +153,15 @@ def test_every_pair_is_computed_once_and_a_generation_in_one_batch() -> None:
     assert alike.calls <= generations + 1
 
 
+def test_the_cache_answers_in_the_shape_and_order_of_the_question() -> None:
+    alike = Alikeness(9)
+    cached = PairCache(alike, 9)
+    first, second = np.array([[3, 1], [8, 1]]), np.array([[0, 7], [2, 7]])  # reversed, repeated, in two dimensions
+    for _ in range(2):
+        assert cached(first, second).tolist() == alike.matrix[first, second].tolist()
+    assert (sorted(alike.asked), alike.calls) == ([(0, 3), (1, 7), (2, 8)], 1)
+
+
 def test_members_share_the_values_of_their_pairs() -> None:
     matrix = Alikeness(5).matrix
     first, second = pairs_of(5, "all")

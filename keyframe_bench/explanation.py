@@ -57,8 +57,8 @@ class Explanation:
     judged : int
         The sampled frame that everything below is about: the frame itself, or the nearest sampled one in time.
     score, threshold : float or None
-        Its score, and the level this was compared with; for ``budget="inferred"`` the knee of the sorted scores, which
-        those that k was counted from lie above.
+        Its score, and the threshold this was compared with; for ``budget="inferred"`` the knee of the sorted scores,
+        which those that k was counted from lie above.
     rank : int or None
         1 for the highest score of all sampled frames; None where frames are not chosen by their scores.
     lowest_chosen : float or None
@@ -194,7 +194,8 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
     if not sampled:
         position = int(np.abs(clip.times - time).argmin())
     judged, scores = int(clip.ordinals[position]), result.frame_scores
-    levels = result.thresholds if inferred.level is None else np.full(len(clip), inferred.level)
+    knee = inferred.threshold
+    thresholds = result.thresholds if knee is None else np.full(len(clip), knee)
     segment, key_frame = None, int(result.frames[np.abs(result.times - time).argmin()])
     if result.segments is not None:
         index = max(0, int(np.searchsorted(result.segments[:, 0], ordinal, side="right")) - 1)
@@ -217,7 +218,7 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
         sampled=sampled,
         judged=judged,
         score=None if scores is None else float(scores[position]),
-        threshold=None if levels is None else float(levels[position]),
+        threshold=None if thresholds is None else float(thresholds[position]),
         rank=None if scores is None or not method.by_score else rank_of(scores, position),
         lowest_chosen=None if done.k is None else method.lowest_chosen(result),
         coverage=inferred.coverage,
@@ -226,17 +227,17 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
         why=why,
         segment=segment,
         key_frame=key_frame,
-        neighbours=tuple(_neighbour(result, levels, clip, p) for p in near),
+        neighbours=tuple(_neighbour(result, thresholds, clip, p) for p in near),
     )
 
 
-def _neighbour(result: KeyFrames, levels: NDArray[Any] | None, clip: Clip, position: int) -> Neighbour:
+def _neighbour(result: KeyFrames, thresholds: NDArray[Any] | None, clip: Clip, position: int) -> Neighbour:
     frame, scores = int(clip.ordinals[position]), result.frame_scores
     return Neighbour(
         frame=frame,
         time=float(clip.times[position]),
         score=None if scores is None else float(scores[position]),
-        threshold=None if levels is None else float(levels[position]),
+        threshold=None if thresholds is None else float(thresholds[position]),
         chosen=frame in result.frames,
         starts=result.segments is not None and frame in result.segments[:, 0],
     )

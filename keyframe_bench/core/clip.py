@@ -47,6 +47,8 @@ class KeyFrames:
         Empty, or why the method's rule chose nothing and these frames are a fallback ("nothing above the threshold").
     shortfall : str
         Empty, or why there are fewer than requested.
+    repeated : tuple of int
+        Ordinals that were picked more than once, for error messages; not stored.
     """
 
     frames: NDArray[np.int64]
@@ -58,6 +60,7 @@ class KeyFrames:
     thresholds: NDArray[np.float32] | None = None
     fallback: str = ""
     shortfall: str = ""
+    repeated: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -65,7 +68,8 @@ class KeyFrames:
     def moved(self, by: int) -> KeyFrames:
         """Return the same key frames with every ordinal shifted by ``by``."""
         segments = None if self.segments is None else self.segments + by
-        return replace(self, frames=self.frames + by, segments=segments)
+        repeated = tuple(frame + by for frame in self.repeated)
+        return replace(self, frames=self.frames + by, segments=segments, repeated=repeated)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_json` restores the same key frames."""
@@ -276,7 +280,7 @@ class Clip:
         where = np.asarray(positions, dtype=np.int64).reshape(-1)
         if where.size and (where.min() < 0 or where.max() >= len(self)):
             raise ContractError(f"position {int(where.max())} is outside the clip's {len(self)} sampled frames")
-        unique, first = np.unique(where, return_index=True)
+        unique, first, counts = np.unique(where, return_index=True, return_counts=True)
 
         def aligned(what: str, values: ArrayLike | None, n: int, dtype: Any) -> Any:
             array = None if values is None else np.asarray(values, dtype=dtype)
@@ -296,6 +300,7 @@ class Clip:
             aligned("frame_scores", frame_scores, len(self), np.float32),
             thresholds=aligned("thresholds", thresholds, len(self), np.float32),
             fallback=fallback,
+            repeated=tuple(self.ordinals[unique[counts > 1]].tolist()),
         )
 
 

@@ -28,12 +28,12 @@ class ChangeExtractor(Extractor):
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the segments' middle frames; a key frame's score is the change that opened its segment."""
-        change, levels, fallback = clip[self.needs[0]], None, ""
+        change, thresholds, fallback = clip[self.needs[0]], None, ""
         if k is None:
-            levels = change_threshold(
+            thresholds = change_threshold(
                 change, clip.times, self.threshold, factor=self.factor, level=self.level, window_s=self.window_s
             )
-            borders = borders_at(change, levels)
+            borders = borders_at(change, thresholds)
             fallback = "" if borders.size else NOTHING_ABOVE
         else:
             borders = largest_borders(change, k)
@@ -44,7 +44,7 @@ class ChangeExtractor(Extractor):
             scores=scores,
             segments=segments,
             frame_scores=change,
-            thresholds=levels,
+            thresholds=thresholds,
             fallback=fallback,
         )
 
@@ -57,8 +57,8 @@ class ChangeExtractor(Extractor):
         change = clip[self.needs[0]][1:]
         if not change.size:
             return Knee(0.0, 0)
-        level = knee_threshold(change)
-        return Knee(level, int((change > level).sum()))
+        threshold = knee_threshold(change)
+        return Knee(threshold, int((change > threshold).sum()))
 
     def lowest_chosen(self, result: KeyFrames) -> float | None:
         """Return the smallest change that starts a segment; None when there is one segment only."""
@@ -89,10 +89,10 @@ def _why_border(result: KeyFrames, position: int, *, starts: bool) -> str:
         return "no frame comes before it, so it starts the first segment"
     change = float(result.frame_scores[position])
     if result.thresholds is not None:
-        level = f"the threshold {result.thresholds[position]:.4g}"
+        threshold = f"the threshold {result.thresholds[position]:.4g}"
         if starts:
-            return f"it starts the segment, because its change {change:.4g} reaches {level}"
-        reason = "nothing changed" if change == 0 else f"its change {change:.4g} is below {level}"
+            return f"it starts the segment, because its change {change:.4g} reaches {threshold}"
+        reason = "nothing changed" if change == 0 else f"its change {change:.4g} is below {threshold}"
         return f"it is merged with the frame before, because {reason}"
     n_borders = len(result) - 1
     if n_borders == 0:

@@ -97,7 +97,7 @@ class Inferred(NamedTuple):
 
     Attributes
     ----------
-    level : float or None
+    threshold : float or None
         "inferred": the knee of the sorted scores, which those counted lie above; None where the method counts
         otherwise.
     coverage, coverage_below : float or None
@@ -105,7 +105,7 @@ class Inferred(NamedTuple):
         frame.
     """
 
-    level: float | None = None
+    threshold: float | None = None
     coverage: float | None = None
     coverage_below: float | None = None
 
@@ -194,7 +194,7 @@ def what_decided(
         shares = [float(_covered(extractor, clip, n, rng).mean()) if n else None for n in (k, k - 1)]
         return Inferred(None, *shares)
     knee = _knee(extractor, clip, rng)
-    return Inferred(level=None if knee is None else knee.level)
+    return Inferred(threshold=None if knee is None else knee.threshold)
 
 
 def _knee(extractor: Extractor, clip: Clip, rng: np.random.Generator) -> Knee | None:

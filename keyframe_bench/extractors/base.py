@@ -22,9 +22,9 @@ NOTHING_ABOVE = "nothing above the threshold"
 
 
 class Knee(NamedTuple):
-    """What an inferred k is counted from: the level at the knee of the sorted scores, and how many lie above it."""
+    """What an inferred k is counted from: the threshold at the knee of the sorted scores, and how many lie above it."""
 
-    level: float
+    threshold: float
     n_above: int
 
 
@@ -136,8 +136,8 @@ class Extractor(Configurable, ABC):
         scores = self.select(clip, 1, rng=rng).frame_scores
         if scores is None:
             raise ContractError(f"extractor {self.name!r} supports an inferred budget but gives no frame_scores")
-        level = knee_threshold(scores)
-        return Knee(level, int((scores > level).sum()))
+        threshold = knee_threshold(scores)
+        return Knee(threshold, int((scores > threshold).sum()))
 
     def lowest_chosen(self, result: KeyFrames) -> float | None:
         """Return the smallest frame score that was enough to be chosen; None where scores do not decide."""
@@ -182,8 +182,8 @@ class ScoreExtractor(Extractor):
     """A number for every frame: subclasses give `score`, the selection is inherited.
 
     With k, the k highest peaks at least ``min_gap`` sampled frames apart (the gap shrinks when there is no room);
-    without, every peak above `level`, or the highest score where none is. An inferred k is the number of peaks above
-    the knee of the sorted scores.
+    without, every peak above `free_threshold`, or the highest score where none is. An inferred k is the number of peaks
+    above the knee of the sorted scores.
     """
 
     supports = frozenset({"fixed", "free", "inferred"})
@@ -192,6 +192,11 @@ class ScoreExtractor(Extractor):
     by_score = True
     min_gap: ClassVar[int] = 2
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if callable(vars(cls).get("level")):
+            raise UsageError(f"{cls.__name__} defines `level`, which is called `free_threshold` now; rename it")
+
     @abstractmethod
     def score(self, clip: Clip) -> NDArray[np.floating]:
         """Return one finite number per sampled frame, float [N]; higher is more of a key frame."""
@@ -199,13 +204,13 @@ class ScoreExtractor(Extractor):
     def _scores(self, clip: Clip) -> NDArray[np.float64]:
         scores = np.asarray(self.score(clip), dtype=np.float64)
         if scores.shape != (len(clip),):
+            gave = f"an array of shape {scores.shape}" if scores.ndim else "a scalar"
             raise ContractError(
-                f"score of extractor {self.name!r} gave an array of shape {scores.shape}, not one number per sampled "
-                f"frame ({len(clip)})"
+                f"score of extractor {self.name!r} gave {gave}, not one number per sampled frame ({len(clip)})"
             )
         return scores
 
-    def level(self, scores: NDArray[np.float64]) -> float:
+    def free_threshold(self, scores: NDArray[np.float64]) -> float:
         """Return what a score must exceed when there is no k: mean + standard deviation of all."""
         return float(scores.mean() + scores.std())
 
@@ -215,10 +220,10 @@ class ScoreExtractor(Extractor):
         thresholds, fallback = None, ""
         if k is None:
             chosen = peaks(scores, len(scores), self.min_gap, fill=False)
-            level = self.level(scores)
-            above = chosen[scores[chosen] > level]
+            threshold = self.free_threshold(scores)
+            above = chosen[scores[chosen] > threshold]
             chosen, fallback = (above, "") if above.size else (chosen[:1], NOTHING_ABOVE)
-            thresholds = np.full(len(scores), level)
+            thresholds = np.full(len(scores), threshold)
         else:
             chosen = peaks(scores, k, self.min_gap)
         return clip.pick(chosen, scores=scores[chosen], frame_scores=scores, thresholds=thresholds, fallback=fallback)
@@ -226,8 +231,8 @@ class ScoreExtractor(Extractor):
     def knee(self, clip: Clip, *, rng: np.random.Generator) -> Knee:  # noqa: ARG002
         """Return the knee of the sorted scores, and how many peaks lie above it."""
         scores = self._scores(clip)
-        found, level = peaks(scores, len(scores), self.min_gap, fill=False), knee_threshold(scores)
-        return Knee(level, int((scores[found] > level).sum()))
+        found, threshold = peaks(scores, len(scores), self.min_gap, fill=False), knee_threshold(scores)
+        return Knee(threshold, int((scores[found] > threshold).sum()))
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
         """Compare the score with the threshold, with the lowest chosen one, and with higher ones nearby."""
@@ -237,18 +242,19 @@ class ScoreExtractor(Extractor):
         near = chosen[(np.abs(chosen - position) < self.min_gap) & (scores[chosen] >= score)]
         apart = f"key frames stay {self.min_gap} sampled frames apart"
         beside = f" and {apart}" if self.min_gap > 1 else ""
-        level = self.level(scores) if k is None else scores[chosen].min()
+        threshold = self.free_threshold(scores) if k is None else scores[chosen].min()
         if position in chosen:
             if k is not None:
                 return f"chosen: its score {score:.4g}, {rank}, is among the {len(chosen)} highest{beside}"
-            if score > level:
-                return f"chosen: its score {score:.4g} is above the threshold {level:.4g}{beside}"
-            return f"chosen: no score is above the threshold {level:.4g}, and its score {score:.4g} is the highest"
-        if near.size and (score > level or (k is not None and score == level)):
+            if score > threshold:
+                return f"chosen: its score {score:.4g} is above the threshold {threshold:.4g}{beside}"
+            return f"chosen: no score is above the threshold {threshold:.4g}, and its score {score:.4g} is the highest"
+        if near.size and (score > threshold or (k is not None and score == threshold)):
             return f"not chosen: frame {clip.ordinals[near[0]]} beside it scores {scores[near[0]]:.4g}, and {apart}"
         if k is None:
-            return f"not chosen: its score {score:.4g}, {rank}, is not above the threshold {level:.4g}"
-        return f"not chosen: its score {score:.4g} is {rank}, and the lowest of the {len(chosen)} chosen is {level:.4g}"
+            return f"not chosen: its score {score:.4g}, {rank}, is not above the threshold {threshold:.4g}"
+        lowest = f"the lowest of the {len(chosen)} chosen is {threshold:.4g}"
+        return f"not chosen: its score {score:.4g} is {rank}, and {lowest}"
 
 
 def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.random.Generator) -> KeyFrames:
@@ -302,26 +308,39 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     return replace(result, cost=cost, fallback=fallback, shortfall=shortfall)
 
 
-def check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames) -> None:
-    """Raise `ContractError` unless ``result`` is what ``select`` may return for ``clip`` and ``k``."""
+def check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFrames, *, count: bool = True) -> None:
+    """Raise `ContractError` unless ``result`` is what ``select`` may return for ``clip`` and ``k``.
+
+    Without ``count`` any number of key frames will do, as long as there is one.
+    """
 
     def broken(what: str) -> ContractError:
-        return ContractError(f"extractor {extractor.name!r} on {clip.video.name!r}: {what}")
+        name, about = f"extractor {extractor.name!r}", f"(clip: {clip.video.name}, {len(clip)} frames; k={k})"
+        return ContractError(f"{name}: {what} {about}")
 
     frames = result.frames
     if len(frames) == 0:
-        raise broken("no key frame; a video with frames has at least one")
-    if np.any(np.diff(frames) <= 0):
-        raise broken("key frames are not sorted and unique")
+        raise broken(
+            "no key frame; give at least one, with clip.pick(..., fallback=reason) where the rule chooses none"
+        )
+    wrong = np.flatnonzero(np.diff(frames) <= 0)
+    if wrong.size:
+        before, after = frames[wrong[0]], frames[wrong[0] + 1]
+        raise broken(f"key frames are not sorted and unique ({after} comes after {before}); make them with clip.pick")
     position = np.searchsorted(clip.ordinals, frames)
     if frames[-1] > clip.ordinals[-1] or np.any(clip.ordinals[position] != frames):
         raise broken("key frames outside the sampled frames; make them with clip.pick")
     if not np.array_equal(result.times, clip.times[position]):
         raise broken("times are not those of the frames; make them with clip.pick")
-    if k is not None:
-        full = min(k, len(clip))
-        if len(frames) > full or (len(frames) < full and not extractor.may_return_fewer):
-            raise broken(f"{len(frames)} key frames for a budget of {full}; give that many, or set may_return_fewer")
+    if k is not None and count:
+        full, found = min(k, len(clip)), f"{len(frames)} key frames for a budget of {k}"
+        if len(frames) > full:
+            raise broken(f"{found}; return no more than {full}")
+        if len(frames) < full and not extractor.may_return_fewer:
+            twice = (
+                f", with {', '.join(map(str, result.repeated[:5]))} picked more than once" if result.repeated else ""
+            )
+            raise broken(f"{found}{twice}; return {full}, or say in may_return_fewer why there are fewer")
     for name in ("scores", "frame_scores", "thresholds"):
         values = getattr(result, name)
         if values is not None and not np.all(np.isfinite(values)):

@@ -46,7 +46,7 @@ class FfmpegScene(ScoreExtractor):
         """Return the scene score, float32 [N]."""
         return clip[SceneScore()]
 
-    def level(self, scores: NDArray[np.float64]) -> float:  # noqa: ARG002 - the same for every video
+    def free_threshold(self, scores: NDArray[np.float64]) -> float:  # noqa: ARG002 - the same for every video
         """Return the threshold."""
         return self.threshold
 

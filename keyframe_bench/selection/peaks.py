@@ -58,7 +58,7 @@ def knee_threshold(scores: ArrayLike) -> float:
 
     The scores, sorted from high to low, are drawn into the unit square; the knee is the point furthest below the chord
     from the first to the last, the first of equals. Where no point lies below it (equal or evenly spread scores, or
-    many high ones and few low) there is no knee: the highest score is returned, and none is above it. The level moves
+    many high ones and few low) there is no knee: the highest score is returned, and none is above it. It moves
     with the scores when they are scaled or shifted: the faint noise of a static video has a knee as well, if its scores
     are not all equal. The idea is that of Kneedle (Satopaa et al. 2011), without its smoothing.
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.clip import KeyFrames
-from keyframe_bench.core.errors import ContractError, UnavailableError
+from keyframe_bench.core.errors import ContractError, UnavailableError, UsageError
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.core.registry import Range, load_plugins
 from keyframe_bench.extractors.base import Extractor, ScoreExtractor
@@ -241,6 +241,8 @@ BROKEN = [
     ("imports_light", lambda: imports_torch(through_helper=True), "imports torch at its top"),
     ("needs_are_features", faulty(needs=LUMA), "mind the comma"),
     ("reads_declared_needs", before(suppressed(lambda clip: clip[Undeclared()])), "add that feature to needs"),
+    ("reads_declared_needs", before(lambda clip: clip.columns.get(Undeclared().key)), "reads undeclared_of_tests"),
+    ("reads_declared_needs", before(lambda clip: Undeclared().key in clip.columns), "undeclared_of_tests"),
     ("reads_no_annotation", before(lambda clip: clip.annotation and clip.annotation.users), "privileged = True"),
     ("reads_no_annotation", returns(lambda clip, k: clip.pick([-(clip.annotation is None) % len(clip)])), "ignore it"),
     ("clip_unchanged", before(lambda clip: halve(clip[LUMA])), "read-only"),
@@ -249,12 +251,17 @@ BROKEN = [
     ("returns_keyframes", returns(lambda clip, k: KeyFrames(np.zeros(1, np.int32), clip.times[:1])), "must be int64"),
     ("returns_keyframes", returns(lambda clip, k: first(clip, [1, 0])), "not sorted and unique"),
     ("returns_keyframes", returns(lambda clip, k: first(clip, [0] * (k or 2))), "not sorted and unique"),
+    ("returns_keyframes", returns(lambda clip, k: first(clip, [0, 23, 23])), "288 comes after 288"),
+    ("returns_keyframes", faulty(SoundScore, score=lambda self, clip: 3.0), "gave a scalar"),
     ("returns_keyframes", returns(lambda clip, k: KeyFrames(np.arange(5), clip.times[:5])), "with clip.pick"),
     ("returns_keyframes", returns(lambda clip, k: first(clip, [1], clip.ordinals[1:2] / 25.0)), "times are not those"),
     ("budget_met", asks(lambda k: min(k, 2)), "may_return_fewer"),
     ("budget_met", asks(lambda k: k + 1), "2 key frames for a budget of 1"),
+    ("budget_met", asks(lambda k: k + 1), "return no more than 1 (clip: four scenes, 24 frames; k=1)"),
+    ("budget_met", selects(lambda clip, k, rng: [5] * k), "1 key frames for a budget of 2, with 63 picked more than"),
     ("budget_met", selects(lambda clip, k, rng: rng.choice(len(clip), k or 1, replace=False)), "k=25"),
     ("free_budget", selects(lambda clip, k, rng: np.arange(k or 0)), "at least one"),
+    ("free_budget", selects(lambda clip, k, rng: np.arange(k or 0)), "fallback=reason"),
     ("inferred_budget", faulty(SoundScore, infer_k=lambda self, clip, *, rng: 0), "infer_k gives 0"),
     ("why_told", faulty(SoundScore, why=lambda *_: ""), "not one line"),
     ("extreme_clips", before(lambda clip: np.diff(clip[LUMA]).max()), "one frame"),
@@ -325,6 +332,11 @@ def test_expected_failures_are_strict():
 
 def test_may_return_fewer_is_honoured():
     assert run_check("budget_met", faulty(asks(lambda k: min(k, 2)), may_return_fewer="two")()).status == "passed"
+
+
+def test_the_old_name_of_the_free_threshold_is_refused():
+    with pytest.raises(UsageError, match="`free_threshold` now"):
+        faulty(SoundScore, level=lambda self, scores: 1.0)
 
 
 def test_not_applicable_says_why():

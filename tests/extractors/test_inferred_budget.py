@@ -89,7 +89,7 @@ def test_scores_and_peaks_above_the_knee_are_counted_and_told() -> None:
         clip = Clip(VideoInfo("v", n, 0.0, n / 2), np.arange(n), np.arange(n) / 2, {method.needs[0].key: row})
         found, k = run(method, clip, INFERRED)
         assert k == wanted == len(found)
-        assert what_decided(method, clip, INFERRED, k, rng=rng_for(0)) == Inferred(level=knee)
+        assert what_decided(method, clip, INFERRED, k, rng=rng_for(0)) == Inferred(threshold=knee)
 
 
 @pytest.mark.parametrize("extractor", [*METHODS, Contrast()], ids=lambda e: e.name)
@@ -144,7 +144,7 @@ def test_what_decided_is_told_as_it_was_drawn(seed: int, lengths: tuple[int, ...
     clip = clip_from_images(scenes(*lengths), (GRAY,))
     k = run_at_budget(Drawn(), clip, COVERING, len(clip), rng=rng_for(seed))[1]
     told = what_decided(Drawn(), clip, COVERING, k, rng=rng_for(seed))
-    assert k is not None and told.level is None
+    assert k is not None and told.threshold is None
     for n, share in ((k, told.coverage), (k - 1, told.coverage_below)):
         frames = run_extractor(Drawn(), clip, n, rng=rng_for(seed)).frames
         assert share == pytest.approx(
@@ -153,7 +153,7 @@ def test_what_decided_is_told_as_it_was_drawn(seed: int, lengths: tuple[int, ...
     assert told.coverage is not None and told.coverage_below is not None
     assert told.coverage >= COVERAGE > told.coverage_below
     k = run_at_budget(Drawn(), clip, INFERRED, len(clip), rng=rng_for(seed))[1]
-    level = what_decided(Drawn(), clip, INFERRED, k, rng=rng_for(seed)).level
+    level = what_decided(Drawn(), clip, INFERRED, k, rng=rng_for(seed)).threshold
     trial = run_extractor(Drawn(), clip, 1, rng=rng_for(seed)).frame_scores
     assert trial is not None and level in trial and (trial > level).sum() == k
 

@@ -98,6 +98,16 @@ class ReadColumns(dict[str, NDArray[Any]]):
         self.missing.append(key)
         raise KeyError(key)
 
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        if not found:
+            self.missing.append(str(key))
+        return found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the rows of ``key`` or ``default``; a missing key is noted."""
+        return super().get(key, default) if key in self else default
+
 
 class AnnotationTrap(Annotation):
     """An annotation that refuses every look inside."""

@@ -44,10 +44,12 @@ def check_reads_declared_needs(extractor: Extractor) -> None:
 @rule()
 def check_returns_keyframes(extractor: Extractor) -> None:
     """``select`` returns KeyFrames: sampled frames in order, each once, with their times; arrays as documented."""
-    for clip, _, result in results(extractor):
-        n, k = len(clip), len(result.frames)
-        documented = {"frames": ("int64", [k]), "times": ("float64", [k]), "scores": ("float64", [k])}
-        documented |= {"segments": ("int64", [k, 2])} | dict.fromkeys(("frame_scores", "thresholds"), ("float32", [n]))
+    for clip, k, result in results(extractor):
+        n, found = len(clip), len(result.frames)
+        documented = {"frames": ("int64", [found]), "times": ("float64", [found]), "scores": ("float64", [found])}
+        documented |= {"segments": ("int64", [found, 2])} | dict.fromkeys(
+            ("frame_scores", "thresholds"), ("float32", [n])
+        )
         for name, (dtype, shape) in documented.items():
             array = getattr(result, name)
             require(
@@ -55,7 +57,7 @@ def check_returns_keyframes(extractor: Extractor) -> None:
                 or (isinstance(array, np.ndarray) and array.dtype == dtype and list(array.shape) == shape),
                 f"{name} must be {dtype} {shape}; return clip.pick(positions, scores=..., segments=...)",
             )
-        check_result(extractor, clip, None, result)
+        check_result(extractor, clip, k, result, count=False)
 
 
 @rule(only(lambda e: not e.privileged, "it is privileged: it may see the annotation"))

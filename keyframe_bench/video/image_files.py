@@ -199,5 +199,7 @@ def fit_width(height: int, width: int, wanted: int) -> tuple[int, int]:
 
     >>> fit_width(480, 640, 160)
     (120, 160)
+    >>> fit_width(1, 4000, 160)
+    (1, 160)
     """
     return max(1, round(height * wanted / width)), wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.format import VideoFormat
@@ -237,3 +238,16 @@ def test_black_and_white_films_have_no_hue(encode, space) -> None:
 def test_chaplin_is_black_and_white(data_root) -> None:
     with VideoReader(data_root / "videos" / "edited" / "chaplin.mp4") as reader:
         assert all(HueHistogram().compute([frame])[0, 0] == 1.0 for frame in reader)
+
+
+@pytest.mark.data
+def test_neutral_colours_of_a_real_film_are_grey_and_the_others_exact(data_root) -> None:
+    feature = HueHistogram()
+    with VideoReader(data_root / "videos" / "edited" / "fades.mp4") as reader:
+        for frame in reader:
+            planes = [cv2.resize(p, (80, 60), interpolation=cv2.INTER_AREA).astype(float) for p in frame.planes()]
+            exact = np.stack([*planes, np.ones((60, 80))], axis=-1) @ rgb_matrix(int(frame.raw.colorspace), False).T
+            neutral, found = (planes[1] == 128) & (planes[2] == 128), frame.rgb(60, 80)
+            assert np.ptp(found[neutral], axis=1).max(initial=0) == 0
+            assert off(found, np.clip(np.rint(exact), 0, 255)) <= 1
+            assert feature.compute([frame])[0, 0] >= neutral.mean() - 1e-6

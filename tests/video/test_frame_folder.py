@@ -111,6 +111,18 @@ def test_names_that_are_not_utf8_and_links(tmp_path):
     json.dumps(found.to_json())
 
 
+def test_a_picture_without_permission(folder, monkeypatch):
+    real = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "frame_4.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # chmod does not stop root
+    assert "frame_4.png (Permission denied)" in problems(folder, fps=5)
+
+
 def test_times_by_the_numbers_in_the_names(tmp_path):
     folder = put(tmp_path / "f", ["cam1_0100.png", "cam1_0101.png", "cam1_0105.png"])
     found = kb.extract(folder, "uniform", budget=3, sampling="every", fps=10, times="names")

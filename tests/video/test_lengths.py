@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,6 +83,13 @@ def test_pictures_after_empty_packets_are_fetched_by_seeking(monkeypatch) -> Non
     monkeypatch.setattr("keyframe_bench.video.fetch._by_decoding", lambda *_: pytest.fail("read from the start"))
     found = {f.ordinal: f.full_rgb() for f in fetch_frames(THEORA, [101, 106], passed)}
     assert all(np.array_equal(found[n], wanted[n]) for n in found) and len(found) == 2
+
+
+@pytest.mark.slow
+def test_perf_measures_a_file_with_empty_packets(cli) -> None:
+    status, out, err = cli("perf", THEORA, "extractors=[uniform]", "repeats=3", "--json")
+    assert status == 0, err
+    assert json.loads(out)["frames"] == 107
 
 
 # ---- AVI: a frame clock, in the order of decoding -----------------------------------------------

@@ -118,6 +118,15 @@ def test_rows_do_not_depend_on_the_batch_and_are_those_of_each_feature_alone(
             assert np.array_equal(usual.clip("every", [feature])[feature], alone[feature])
 
 
+def test_one_pass_gives_what_each_feature_gives_alone_on_each_sampling(path) -> None:
+    features = [HueHistogram(), CodedPicture()]
+    together = read_pass(path, dict.fromkeys(("every", "every4", "3fps", "every3"), features))
+    for sampling in together.grids:
+        for feature in features:
+            alone = read_pass(path, {sampling: [feature]}).clip(sampling, [feature])
+            assert np.array_equal(together.clip(sampling, [feature])[feature], alone[feature])
+
+
 def test_a_short_sampling_is_one_window(path, windows) -> None:
     read = read_pass(path, {"every": [windows(16, 16)], "2fps": [windows(16, 16)]})
     assert read.clip("2fps", [windows(16, 16)])[windows(16, 16)].tolist() == [[0, 13, 25, 38, 50, 63]]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rng = np.random.Generator
-Picture = NDArray[Any]  # uint8 [height, width, 3], RGB
+Picture = NDArray[Any]  # uint8 [height, width, 3], RGB; Any, since OpenCV's stubs do not say which type it returns
 Colour = tuple[int, int, int]
 Range = tuple[float, float]
 Size = tuple[int, int]  # height and width, pixels

@@ -45,6 +45,7 @@ class Conditions(NamedTuple):
     gap_s : (float, float)
         Seconds from one arrival to the next; where ``alone``, from one leaving to the next arrival.
     alone : bool
+        Whether nobody comes before the last one has left.
     phases_s : (float, float) or None
         Seconds in which people come, and after them seconds in which nobody does; None: no such phases.
     noise : float

@@ -238,7 +238,7 @@ class Scene:
 
 
 def draw_scene(seed: int, part: str, number: int) -> Picture:
-    """Return a `Scene` at a random zoom, brightness, contrast and sharpness."""
+    """Return a `Scene` at a random zoom, brightness, contrast and sharpness, RGB uint8 [288, 576, 3]."""
     rng = rng_for(seed, "scenes", part, number)
     zoom = rng.uniform(1.0, 1.5)
     height, width = (round(side * zoom) for side in _STILL_SIZE)

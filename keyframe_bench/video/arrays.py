@@ -13,7 +13,7 @@ from ..core.clip import Clip, VideoInfo, read_only
 from ..core.errors import UsageError
 from ..core.feature import Feature, FeatureRows
 
-_GOP = 12  # an I image every 12 frames, as a small encoder would place them
+_GOP = 12  # an I-frame every 12 frames, as a small encoder would place them
 _FPS = 25.0
 
 

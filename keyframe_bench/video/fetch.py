@@ -37,7 +37,7 @@ def fetch_frames(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterat
     Raises
     ------
     VideoError
-        When the file changed since, or a frame that decoded before cannot be had now.
+        When the file changed since, or a frame does not decode.
     """
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")
@@ -130,4 +130,4 @@ def _by_decoding(path: str | Path, wanted: list[int], read: Pass) -> Iterator[Fr
                 yield frame
             if not missing:
                 return
-    raise VideoError(path, f"frame {min(missing.values())} no longer decodes")
+    raise VideoError(path, f"frame {min(missing.values())} does not decode")

@@ -67,6 +67,15 @@ class Frame:
     mirrored : bool
         What `is_mirrored` says of the video.
 
+    Attributes
+    ----------
+    key_frame, picture_type : bool, str
+        What the decoder says; "?" for a type that has no letter.
+    turns : int
+        Quarter turns, counter-clockwise, that make the image upright.
+    layout : str
+        FFmpeg's name of the 8-bit pixel format of `planes`.
+
     Notes
     -----
     All views are upright (the container's display matrix is applied) except `planes`. Sizes are pixels as coded: a
@@ -91,7 +100,7 @@ class Frame:
         self.picture_type = _PICTURE_TYPES.get(int(raw.pict_type), "?")
         self._cache: dict[tuple[Any, ...], Any] = {}
         self._meter = meter
-        self.layout = eight_bit_format(raw)  # of `planes`
+        self.layout = eight_bit_format(raw)
 
     @property
     def height(self) -> int:

@@ -64,8 +64,10 @@ class Pass:
         Of every image, by `checksum`; 0 after a pass over packets.
     grids : dict
         `Sampling` to ordinals, int64; see `grid`.
+    columns : dict
+        `ColumnId` to the rows of a feature and what they took; see `clip` and `cost`.
     decode_s, peak_mb : float
-        Seconds spent waiting for the decoder; highest anonymous memory of the process seen.
+        Seconds the decoder took, or reading the packets; highest anonymous memory of the process seen.
     stamp : tuple of int
         Size and modification time of the file, by `file_stamp`.
     path : str

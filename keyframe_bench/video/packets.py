@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class PacketTable:
         return len(self.pts)
 
 
-def scan_packets(path: VideoPath) -> PacketTable:
+def scan_packets(path: str | Path) -> PacketTable:
     """Demux the file ``path`` and say whether packet order can stand for decoder order.
 
     Only packets up to the first frame are decoded (for size and rotation); the rest is read, not decoded.

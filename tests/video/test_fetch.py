@@ -155,7 +155,7 @@ def test_a_changed_file_is_an_error(encode, pictures) -> None:
         list(fetch_frames(path, [3], read))
 
 
-def test_a_frame_that_no_longer_decodes_is_an_error(encode, pictures) -> None:
+def test_a_frame_that_does_not_decode_is_an_error(encode, pictures) -> None:
     path = encode("v.avi", pictures(20), codec="mpeg4")
     with pytest.raises(VideoError, match="frame 99"):
         list(fetch_frames(path, [3, 99], passed(path)))

@@ -86,12 +86,12 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
         own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
     judges: dict[str, list[str]] = defaultdict(list)
     for metric in metrics:
-        if any(column.direction != "none" for column in metric.columns.values()):
-            for feature in metric.needs:
-                judges[feature.name].append(metric.name)
+        ranked = {name: column for name, column in metric.columns.items() if column.direction != "none"}
+        usual = [name for name, column in ranked.items() if column.headline]
+        for feature in metric.needs:
+            judges[feature.name] += usual or ranked
     return [
-        f"{', '.join(judges[feature])} look{'s' if len(judges[feature]) == 1 else ''} at {feature}, which {whose} "
-        f"selects on: that favours {name}"
+        f"columns that judge by {feature}, which {whose} selects on, may favour {name}: {', '.join(judges[feature])}"
         for feature, whose in own.items()
         if judges[feature]
     ]

@@ -168,7 +168,7 @@ assert hashlib.sha256(Path(question["video"]).read_bytes()).hexdigest() == {dige
 def test_the_row_states_the_tool_its_defects_and_its_own_cost(pretend, run_alone, tmp_path):
     pretend(f"ballast = bytearray(os.urandom(300_000_000))\ntime.sleep(0.4)\n{SHOTS}")
     status, told, row = run_alone("pyscenedetect")
-    assert status == 0 and "favours" not in told
+    assert status == 0 and "favour" not in told
     assert row["features"] == ["source_file@1(tool=PySceneDetect 0.7.2)"]  # another version is another row
     run = json.loads((tmp_path / "o" / "run.json").read_text())["extractors"]["pyscenedetect"]
     assert "approximate" in row["known_defects"] and "approximate" in run["known_defects"]

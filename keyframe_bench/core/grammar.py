@@ -11,7 +11,10 @@ from typing import Literal
 
 from .errors import UsageError
 
-_BUDGET_HELP = "use a count (8), a share (15%), a rate (4/min), inferred, inferred-coverage or free"
+_BUDGET_HELP = (
+    "use a whole number of key frames from 1 (8), a share of the frames (15%), so many per minute (4/min), inferred, "
+    "inferred-coverage, or free for the method's own rule"
+)
 _LARGEST = 1e9
 _NUMBERS = {"count": r"(\d+)", "share": r"(\d+(?:\.\d+)?)%", "per_minute": r"(\d+(?:\.\d+)?)/min"}
 _WORDS = ("free", "inferred", "inferred-coverage")
@@ -53,7 +56,7 @@ class Budget:
             match = re.fullmatch(pattern, word)
             if match and 0 < float(match[1]) <= (100 if kind == "share" else _LARGEST):
                 return cls(kind, float(match[1]))  # type: ignore[arg-type]
-        raise UsageError(f"budget={word} is not a positive budget of at most 1e9; {_BUDGET_HELP}")
+        raise UsageError(f"budget={word} is not a budget; {_BUDGET_HELP}")
 
     def resolve(self, n_sampled: int, duration_s: float) -> int | None:
         """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1.

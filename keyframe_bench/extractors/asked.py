@@ -125,7 +125,7 @@ def unsupported(extractor: Extractor, budget: Budget) -> str | None:
         entries = Extractor.registry.entries()
         able = [name for name, entry in entries.items() if entry.cls is not None and kind in entry.cls.supports]
         return f"{reason}; those with a score for every frame do: {', '.join(able)}"
-    return f"{reason}; {'give a number such as budget=8' if kind == 'free' else 'use budget=free'}"
+    return f"{reason}; it needs {'a number, such as 8' if kind == 'free' else 'the budget free'}"
 
 
 @memory_errors_named()

@@ -30,7 +30,7 @@ def test_budgets_of_a_clip(text: str | int, k: int | None) -> None:
 def test_what_is_no_budget_is_one_sentence(text: str) -> None:
     with pytest.raises(UsageError, match=r"4/min.* free") as caught:
         Budget.parse(text)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "is not a budget; use a whole number" in str(caught.value)
 
 
 def test_what_a_budget_asks_of_an_extractor() -> None:

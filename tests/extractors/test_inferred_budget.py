@@ -181,7 +181,7 @@ def test_who_cannot_says_who_can() -> None:
         assert method.name in str(e.value)
         assert unsupported(method, INFERRED) is None
     assert "\n" not in str(e.value)
-    assert "give a number such as budget=8" in str(unsupported(Random(), Budget.parse("free")))
+    assert "it needs a number, such as 8" in str(unsupported(Random(), Budget.parse("free")))
 
 
 def test_other_budgets_are_as_before() -> None:

@@ -77,7 +77,7 @@ def comparison(
 def narrowed(table: Table, names: Sequence[str], results: pd.DataFrame) -> Table:
     """Return the ``table`` of ``results`` with the columns of ``names`` alone, in that order, where there are names.
 
-    Rows, ranks and tests stay as they are.
+    Rows, ranks and tests stay as they are. The first note names those of which no row has a number.
     """
     if not names:
         return table
@@ -86,7 +86,11 @@ def narrowed(table: Table, names: Sequence[str], results: pd.DataFrame) -> Table
     compared = tuple(one for one in table.comparisons if one.column in names)
     told = tuple(one for one in table.discriminability if one.column in names)
     small = replace(table, columns=chosen, comparisons=compared, discriminability=told)
-    return replace(small, notes=notes_for(small, latest(results)))
+    absent = ", ".join(name for name in names if name not in columns)
+    why = (
+        f"left out, as no video has such a number: {absent} (keyframe-bench list NAME says which annotations one needs)"
+    )
+    return replace(small, notes=(*([why] if absent else []), *notes_for(small, latest(results))))
 
 
 def _by_group(series: pd.Series[float]) -> dict[str, NDArray[np.float64]]:

@@ -253,9 +253,7 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
         elif match := _OVERRIDE.fullmatch(word):
             found.add(word, *match.groups())
         elif word.startswith("-") and len(word) > 1:
-            flags = [f"{o.name} {o.value}".strip() for o in (*command.options, PLUGIN) if o.kind == "flag"]
-            hint = f"this command has {', '.join(flags)} (put -- before a file of that name)"
-            raise UsageError(f"unknown option {word!r}; {hint}")
+            raise UsageError(f"unknown option {word!r}; {_hint(command, word, rest)}")
         elif room or not any(option.kind != "flag" for option in command.options):
             found.positional.append(word)
         else:
@@ -263,6 +261,19 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
     if len(found.positional) > n_positional:
         raise UsageError(f"argument {found.positional[n_positional]!r} is one too many")
     return found
+
+
+def _hint(command: Command, word: str, rest: Sequence[str]) -> str:
+    """Return what may be meant by ``word``, a flag that the command does not have, before the words of ``rest``."""
+    name, equals, text = word.lstrip("-").partition("=")
+    if command.option(name) is not None:
+        value = text if equals else next((one for one in rest[:1] if one[:1] != "-"), "VALUE")
+        return f"write {printable(shlex.quote(f'{name}={value}'))}"
+    flags = [option for option in (*command.options, PLUGIN) if option.kind == "flag"]
+    known = [name for option in flags for name in option.name.split(", ")]
+    known += [f"{option.name}=" for option in command.options if option.kind != "flag" and "." not in option.name]
+    told = ", ".join(f"{option.name} {option.value}".strip() for option in flags)
+    return suggestion(word.partition("=")[0], known, f"this command has {told} (put -- before a file of that name)")
 
 
 def path_text(path: str | Path) -> str:

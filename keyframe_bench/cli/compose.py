@@ -36,7 +36,8 @@ _MOST_BRACKETS = 100  # of lists in an option
 _NOT_HERE = {
     ("train", "extractor"): "the options of a training are trainer.OPTION=VALUE",
     ("run", "extractor"): (
-        "run takes extractors='[a,b]' or all, weights=FILE, and parameters as grid.<extractor>.<parameter>=..."
+        "did you mean extractors=, such as extractors='[a,b]' or all? run takes weights=FILE, and parameters as "
+        "grid.EXTRACTOR.PARAMETER=..."
     ),
 }
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named
+from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named, suggestion
 from ..core.files import cache_folder, one_line, write_atomic
 from ..core.processes import address_limit
 from ..core.registry import load_plugins
@@ -63,7 +63,8 @@ def _dispatch(arguments: list[str]) -> int:
         print(VERSION)
         return 0
     if name not in COMMANDS:
-        raise UsageError(f"unknown command {name!r}; commands are {', '.join(COMMANDS)}")
+        hint = suggestion(name, COMMANDS, f"commands are {', '.join(COMMANDS)}")
+        raise UsageError(f"unknown command {name!r}; {hint}")
     if "--" not in rest and {"-h", "--help"} & set(rest):
         print(page(COMMANDS[name]))
         return 0

@@ -186,7 +186,7 @@ class Extraction:
         except OutputError as error:
             raise OutputError(error.path.replace(str(staging), str(target)), error.reason) from error
         except OSError as error:
-            raise OutputError(target, error.strerror or str(error)) from error
+            raise OutputError(target, error) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             if is_new and not any(target.iterdir()):

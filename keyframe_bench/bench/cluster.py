@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import UnavailableError, UsageError, os_reason
 from ..video.frame_folder import Video
 from .plan import VideoJob
 from .run import JobResult
@@ -187,7 +187,7 @@ class Start:
         try:
             os.chdir(self.folder)
         except OSError as error:
-            raise _missing(self.folder, error.strerror or str(error)) from error
+            raise _missing(self.folder, os_reason(error)) from error
 
 
 def check_shared(out: Path, video: Video) -> None:

@@ -13,7 +13,7 @@ from string import Template
 
 import keyframe_bench
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, os_reason
 from ..extractors import _template, base
 from .commands import Arguments
 
@@ -137,7 +137,7 @@ def _write_all(texts: dict[Path, str]) -> None:
             file_written.unlink(missing_ok=True)
         if isinstance(error, FileExistsError):
             raise UsageError(f"{str(path)!r} exists already; choose another name or move it away") from error
-        reason = error.strerror or str(error)
+        reason = os_reason(error)
         raise UsageError(f"cannot write {str(path)!r}: {reason}; choose an existing folder with room") from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bench.perf import FORMAT, PerfSpec, perf
-from ..core.errors import OutputError, UsageError
+from ..core.errors import OutputError, UsageError, os_reason
 from ..core.files import one_line, read_json, write_atomic
 from ..report.perf import print_profile, profile_markdown
 from ..tables.load import read_text
@@ -71,7 +71,7 @@ def _read(found: Arguments) -> dict[str, Any]:
         profile_markdown(record)
         return dict(record)
     except OSError as error:
-        reason = error.strerror or error
+        reason = os_reason(error)
         raise UsageError(f"cannot read {file!r}: {reason}; give a file that perf --save wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file!r} is not what perf --save writes ({error}); measure again") from error

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from .errors import os_reason
 from .files import MAX_JSON_BYTES, digest, parse_json, read_file
 from .version import PASS_VERSION
 
@@ -240,7 +241,7 @@ def _read(path: Path, parse: Any, problems: list[str]) -> dict[str, Any] | None:
     except UnicodeError:
         reason = "it is not UTF-8 text"
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = os_reason(error)
     problems.append(f"{str(path)!r} cannot be used ({reason}); it counts as missing")
     return None
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnavailableError, UsageError
+from .errors import UnavailableError, UsageError, os_reason
 from .files import canonical_json, printable, remembered_sha256, write_atomic
 
 FORMAT = "keyframe_bench/checkpoint@1"
@@ -108,7 +108,7 @@ def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint
     try:
         return remembered_sha256(path)
     except OSError as error:
-        told = f"checkpoint file {str(path)!r} cannot be read ({error.strerror or error}); {_way_out(method, option)}"
+        told = f"checkpoint file {str(path)!r} cannot be read ({os_reason(error)}); {_way_out(method, option)}"
         raise UnavailableError(why_missing(checkpoint, method, option) or told) from error
 
 
@@ -211,7 +211,7 @@ def read_tensors(
             names = file.keys() if framework else ()
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except OSError as error:
-        raise UsageError(f"{named} cannot be read ({error.strerror or error}); {way_out}") from error
+        raise UsageError(f"{named} cannot be read ({os_reason(error)}); {way_out}") from error
     except (SafetensorError, ValueError) as error:
         # Checked only now: a safetensors file starts with its header length and so with any byte.
         if _is_pickled(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -65,11 +66,25 @@ class VideoError(_FileError):
         return f"cannot read video {self.path!r}: {self.reason}"
 
 
+_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+
+
 class OutputError(_FileError):
-    """A file or folder cannot be written."""
+    """A file or folder cannot be written; instead of ``reason`` stands the error that says it."""
+
+    def __init__(self, path: str | PathLike[str], reason: str | BaseException) -> None:
+        if isinstance(reason, (FileExistsError, NotADirectoryError)):
+            reason = "a part of this path is a file, not a folder"
+        super().__init__(path, reason if isinstance(reason, str) else os_reason(reason))
 
     def __str__(self) -> str:
-        return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR or make room"
+        room = " or make room" if self.reason.startswith(_FULL) else ""
+        return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR{room}"
+
+
+def os_reason(error: BaseException) -> str:
+    """Return why a file cannot be used: the words of the system, which come without its name, else the error's."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def suggestion(word: object, known: Collection[str], otherwise: str = "") -> str:

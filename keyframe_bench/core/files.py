@@ -58,7 +58,7 @@ def write_together(files: Mapping[Path, bytes | str]) -> None:
         for temporary in temporaries.values():
             with suppress(OSError):
                 temporary.unlink()
-        raise OutputError(path, error.strerror or str(error)) from error
+        raise OutputError(path, error) from error
 
 
 def _hidden(folder: Path) -> Path:
@@ -103,7 +103,7 @@ def make_folder(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise OutputError(path, error.strerror or str(error)) from error
+        raise OutputError(path, error) from error
     return path
 
 
@@ -113,7 +113,7 @@ def make_hidden_folder(parent: Path) -> Path:
     try:
         hidden.mkdir(parents=True)
     except OSError as error:
-        raise OutputError(parent, error.strerror or str(error)) from error
+        raise OutputError(parent, error) from error
     return hidden
 
 

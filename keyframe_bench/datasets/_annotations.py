@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation, UserSummary
-from ..core.errors import UsageError, suggestion
+from ..core.errors import UsageError, os_reason, suggestion
 from ..core.files import read_file, write_atomic
 
 FORMAT = "keyframe_bench/annotations@1"
@@ -97,7 +97,7 @@ def read_annotation_file(path: str | Path) -> bytes:
     try:
         return read_file(path)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os_reason(error)
         raise UsageError(f"annotation file {str(path)!r} cannot be read: {reason}; give another one") from error
 
 

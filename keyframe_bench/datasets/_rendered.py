@@ -68,7 +68,7 @@ class RenderedSet(Dataset):
             for name in [FILE_NAME, *(held.keys() - entries.keys())]:
                 (root / name).unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(root, error.strerror or str(error)) from error
+            raise OutputError(root, error) from error
         self._write(root, ready)
         for name, entry in entries.items():
             if name not in ready:

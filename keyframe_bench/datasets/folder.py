@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, os_reason
 from ..core.files import natural, printable
 from ..core.registry import Range, register
 from ..video.frame_folder import VIDEO_EXTENSIONS, Video, as_video
@@ -186,7 +186,7 @@ def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield folders as `os.walk` does, without hidden and linked ones."""
 
     def refuse(error: OSError) -> None:
-        reason = error.strerror or str(error)
+        reason = os_reason(error)
         raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
 
     for folder, below, names in os.walk(root, onerror=refuse):  # does not follow linked folders, so no loops

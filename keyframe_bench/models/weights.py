@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import BUNDLED, read_tensors, write_tensors
-from ..core.errors import OutputError, UnavailableError, UsageError, suggestion
+from ..core.errors import OutputError, UnavailableError, UsageError, os_reason, suggestion
 from ..core.files import cache_folder, read_file, remembered_sha256
 
 if TYPE_CHECKING:
@@ -157,9 +157,7 @@ def weights_id(backbone: str, weights: str) -> str:
     try:
         return "hub" if file is None else remembered_sha256(file)
     except OSError as error:
-        raise UnavailableError(
-            f"weights file {str(file)!r} cannot be read ({error.strerror or error}); {WAYS_OUT}"
-        ) from error
+        raise UnavailableError(f"weights file {str(file)!r} cannot be read ({os_reason(error)}); {WAYS_OUT}") from error
 
 
 def normalisation(weights: str, mean: float | None, std: float | None) -> tuple[float | None, float | None]:
@@ -259,7 +257,7 @@ def _unpickled() -> dict[str, Tensor]:
     try:
         data = read_file(file)
     except OSError as error:
-        raise UnavailableError(f"{str(file)!r} cannot be read ({error.strerror or error}); {_INSTALL}") from error
+        raise UnavailableError(f"{str(file)!r} cannot be read ({os_reason(error)}); {_INSTALL}") from error
     if hashlib.sha256(data).hexdigest() != _PICKLE_SHA256:
         raise UnavailableError(f"{str(file)!r} is not the file of version 0.1.0 (its sha256 differs); {_INSTALL}")
     return dict(torch.load(BytesIO(data), map_location="cpu", weights_only=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.cells import parse_cell
-from ..core.errors import UsageError
+from ..core.errors import UsageError, os_reason
 from ..core.files import canonical_json, parse_json, read_file
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def read_text(file: Path) -> str:
     try:
         return read_file(file).decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else os_reason(error)
         raise UsageError(f"cannot read {str(file)!r}: {reason}") from None
 
 

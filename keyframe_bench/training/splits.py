@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, os_reason
 from ..core.files import digest, read_json
 from ..core.grammar import Split
 from ..core.seeding import rng_for
@@ -164,7 +164,7 @@ def _read_folds(path: Path, ids: Sequence[str]) -> list[Fold]:
         if told["format"] != FORMAT or not folds or not all(map(all, folds)):
             raise ValueError("another format, or no video on a side")
     except OSError as error:
-        raise UsageError(f"{named} cannot be read ({error.strerror or error})") from error
+        raise UsageError(f"{named} cannot be read ({os_reason(error)})") from error
     except (ValueError, KeyError, TypeError) as error:
         layout = f'{{"format": "{FORMAT}", "folds": [{{"train": [ids], "test": [ids]}}]}}'
         raise UsageError(f"{named} is not a split file ({error}); it should hold {layout}") from error

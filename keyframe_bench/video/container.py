@@ -16,7 +16,7 @@ import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from ..core.errors import OutOfMemoryError, VideoError, raise_out_of_memory
+from ..core.errors import OutOfMemoryError, VideoError, os_reason, raise_out_of_memory
 from ..core.processes import has_room
 from .frame_folder import check_file
 
@@ -72,7 +72,7 @@ def refuse_memory_error(error: Exception | None = None) -> None:
 
 def error_text(error: Exception) -> str:
     """Return FFmpeg's words without the file's name."""
-    text = getattr(error, "strerror", None) or str(error)
+    text = os_reason(error)
     return str(text).split(": 'file:")[0].split(";")[0].strip().lower()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..core.errors import OutputError, UsageError
+from ..core.errors import OutputError, UsageError, os_reason
 
 if TYPE_CHECKING:
     from .frame import Frame
@@ -118,7 +118,7 @@ def write_error_text(error: BaseException) -> str:
     """Return why writing failed: PyAV wraps what the file object raised."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
-    return getattr(error, "strerror", None) or str(error)
+    return os_reason(error)
 
 
 def _encode(container: Any, lossless: bool, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:

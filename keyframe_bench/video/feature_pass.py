@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import OutputError
+from ..core.errors import OutputError, os_reason
 from ..core.feature import Feature, FeatureRows
 from ..core.grammar import EVERY, Sampling
 from ..core.processes import anonymous_mb
@@ -109,7 +109,7 @@ class FeatureBuffer:
                 self._file.write(batch.reshape(-1).view(np.uint8).data)
             self._file.flush()
         except OSError as error:
-            reason = f"{error.strerror or error} (large features are kept there; TMPDIR names another folder)"
+            reason = f"{os_reason(error)} (large features are kept there; TMPDIR names another folder)"
             raise OutputError(tempfile.tempdir or os.environ.get("TMPDIR", "/tmp"), reason) from error
         self._batches, self._held = [], 0
 

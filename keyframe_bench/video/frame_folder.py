@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UnavailableError, UsageError, VideoError
+from ..core.errors import UnavailableError, UsageError, VideoError, os_reason
 from ..core.feature import Feature, opens_file
 from ..core.files import natural, printable, sha256_of_all, sha256_of_file
 from ..core.registry import Parameter, Range
@@ -217,7 +217,7 @@ def _errors_named(path: VideoPath) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise VideoError(path, getattr(error, "strerror", None) or str(error)) from error
+        raise VideoError(path, os_reason(error)) from error
 
 
 def check_file(path: VideoPath) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import KeyframeBenchError, UsageError
+from ..core.errors import KeyframeBenchError, UsageError, os_reason
 from ..core.files import printable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def find_images(root: Path) -> dict[str, Path]:
     """
 
     def refuse(error: OSError) -> None:
-        reason = error.strerror or str(error)
+        reason = os_reason(error)
         raise UsageError(f"folder {str(error.filename)!r} cannot be read: {reason}; change that or move it away")
 
     found = {}
@@ -95,7 +95,7 @@ def read_rgb(path: Path) -> Image:
     except PIL.UnidentifiedImageError as error:
         raise UnreadableError("it is not an image, or of an unsupported format") from error
     except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from error
+        raise UnreadableError(os_reason(error)) from error
     except Exception as error:  # what Pillow's decoders raise over damaged files is not limited to anything
         raise UnreadableError(f"it is damaged ({error or type(error).__name__})") from error
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import files
-from ..core.errors import KeyframeBenchError, OutputError
+from ..core.errors import KeyframeBenchError, OutputError, os_reason
 
 FORMAT = "keyframe_bench/feature@1"
 RESERVE_BYTES = 500_000_000  # left free on the disk: results matter more than features that can be had again
@@ -154,7 +154,7 @@ class FeatureStore:
                 self._write(key, entry)
             self._trim(size, {key.name for key in kept})
         except (OSError, OutputError) as error:
-            reason = error.reason if isinstance(error, OutputError) else error.strerror or str(error)
+            reason = error.reason if isinstance(error, OutputError) else os_reason(error)
             self._note(f"cannot write {str(self.folder)!r} ({reason}); KEYFRAME_BENCH_CACHE=DIR names another cache")
 
     def usage(self) -> Usage:
@@ -168,7 +168,7 @@ class FeatureStore:
         try:
             return _usage(self._scan())
         except OSError as error:
-            raise KeyframeBenchError(f"cannot read {str(self.folder)!r}: {error.strerror or error}") from error
+            raise KeyframeBenchError(f"cannot read {str(self.folder)!r}: {os_reason(error)}") from error
 
     def clear(self) -> Usage:
         """Remove every entry and return how much that was; what is no entry stays.
@@ -186,7 +186,7 @@ class FeatureStore:
                 files.remove_leftovers(self.folder)
                 left = self._scan()
         except OSError as error:
-            raise KeyframeBenchError(f"cannot clear {str(self.folder)!r}: {error.strerror or error}") from error
+            raise KeyframeBenchError(f"cannot clear {str(self.folder)!r}: {os_reason(error)}") from error
         if left and not removed:
             raise KeyframeBenchError(f"cannot clear {str(self.folder)!r}: its entries cannot be removed")
         return _usage(removed)

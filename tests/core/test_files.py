@@ -62,7 +62,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OutputError, match="No space left on device") as caught:
         write_atomic(file, "new")
-    assert caught.value.path == str(file)
+    assert caught.value.path == str(file) and "make room" in str(caught.value)
     assert file.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["cell.json"]
 

@@ -14,9 +14,12 @@ NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb n
 
 $(STAMP): setup.cfg $(CONSTRAINTS) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@echo "Creating $(VENV) ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the packages into $(VENV) (5.6 GB, a few minutes) ..."
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) pip
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[networks,semantic,training,sweeps,cluster,figures,docs,dev]'
+	@echo "Installing the launcher for Ray ..."
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) --no-deps 'hydra-ray-launcher>=1.2.2' # why alone: setup.cfg
 	touch $@
 
@@ -50,6 +53,7 @@ peers: $(PEERS)/.installed
 $(PEERS)/.installed: requirements-peers.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the pinned peers need Python 3.11 or newer: make PYTHON=python3.11 peers")'
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "Installing the peers into $(PEERS) (a few minutes) ..."
 	$(PEERS)/bin/python -m pip install --quiet --no-deps -r requirements-peers.txt
 	touch $@
 

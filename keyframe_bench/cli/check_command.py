@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from ..core.errors import UnavailableError, UsageError
@@ -32,9 +33,9 @@ def run(found: Arguments) -> int:
         results = run_checks(extractor)
         for result in results:
             print(visible(f"{name}: {result.name}: {result.status}{': ' + result.message if result.message else ''}"))
-        bad = sum(result.status == "failed" for result in results)
-        failed += bad
-        print(f"{name}: {len(results)} checks, {bad} failed")
+        counts = {"passed": 0, "failed": 0} | Counter(result.status for result in results)
+        failed += counts["failed"]
+        print(f"{name}: {len(results)} checks: {', '.join(f'{n} {status}' for status, n in counts.items())}")
         if source_digest(type(extractor)):
             print(f"{name}: run notices edits of its file and of the modules it imports; whatever else it reads at")
             print("  run time (files, environment variables) belongs in depends_on, or old results are reused")

@@ -12,8 +12,8 @@ from .commands import COMMANDS, PLUGIN, Command, Option, conf, conf_names, locat
 
 _ABOUT = "Compare key-frame extractors: one decode of a video, the same features and metrics for every method."
 _STATUS = (
-    "Exit status: 0; 2 with one sentence where the command is wrong or something is missing; 1 where cells failed, or "
-    "results differ. Options are NAME=VALUE; a list needs brackets, as in budget='[5,10]'."
+    "Options are NAME=VALUE; a list needs brackets, as in budget='[5,10]'. Exit status: 0 if all went well; 1 if a cell, "
+    "a training or a check failed, or results differ; 2, with one sentence, if the command is wrong or lacks something."
 )
 
 

@@ -87,3 +87,8 @@ def test_the_examples_are_commands():
 def test_the_page_of_the_documentation_is_current():
     page = ROOT / "docs" / "reference" / "commands.md"
     assert page.read_text("utf-8") == markdown(), "run: python -m keyframe_bench.cli.help > docs/reference/commands.md"
+
+
+def test_what_a_newcomer_needs_comes_first(cli):
+    told = re.findall(r"^  (\w+)=", cli("run", "--help")[1], re.M)
+    assert told[:4] == ["dataset", "extractors", "budget", "out"]

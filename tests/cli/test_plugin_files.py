@@ -88,6 +88,9 @@ def test_any_file_name_will_do(tmp_path: Path, cli: Cli, name: str) -> None:
     assert (status, err) == (0, "")
     assert "mine_of_test: picklable: passed" in out
     assert "mine_of_test: same_answer_elsewhere: passed" in out
+    *lines, summary = [line for line in out.splitlines() if line.startswith("mine_of_test: ")][:-1]
+    told = [out.count(f": {status}") for status in ("passed", "failed", "not applicable")]
+    assert f"{len(lines)} checks: {told[0]} passed, {told[1]} failed, {told[2]} not applicable" in summary
 
 
 @pytest.mark.usefixtures("own_registry")

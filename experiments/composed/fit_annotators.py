@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.clip import Clip, KeyFrames, VideoInfo
 from keyframe_bench.core.seeding import rng_for
-from keyframe_bench.datasets._annotators import Annotators
+from keyframe_bench.datasets._annotators import AnnotatorModel
 from keyframe_bench.metrics.temporal import TOLERANCES, Temporal
 from keyframe_bench.video.compose import FPS, Take, make_edit
 
@@ -129,7 +129,9 @@ def make_edits(durations: Iterable[float], repeats: int, first: int = 0) -> list
     ]
 
 
-def simulate(model: Annotators, edits: Sequence[tuple[Take, ...]], every_s: float = 1.0, seed: int = 0) -> list[Users]:
+def simulate(
+    model: AnnotatorModel, edits: Sequence[tuple[Take, ...]], every_s: float = 1.0, seed: int = 0
+) -> list[Users]:
     """Return five users' times for every edit list; with equal seeds only the parameters make a difference."""
     videos = []
     for i, edit in enumerate(edits):
@@ -140,8 +142,8 @@ def simulate(model: Annotators, edits: Sequence[tuple[Take, ...]], every_s: floa
 
 
 def fit(
-    start: Annotators, real: NDArray[np.float64], durations: Sequence[float], repeats: int, rounds: int
-) -> Annotators:
+    start: AnnotatorModel, real: NDArray[np.float64], durations: Sequence[float], repeats: int, rounds: int
+) -> AnnotatorModel:
     """Return the fitted model: differential evolution around ``start``, then Nelder-Mead; common random numbers."""
     from scipy.optimize import differential_evolution, minimize
 
@@ -149,7 +151,7 @@ def fit(
     lengths = [*durations] * repeats
     ranges = [*BOUNDS.values()]
 
-    def model(values: NDArray[np.float64]) -> Annotators:
+    def model(values: NDArray[np.float64]) -> AnnotatorModel:
         return replace(start, **{name: float(v) for name, v in zip(BOUNDS, values, strict=True)})
 
     def misfit(values: NDArray[np.float64]) -> float:
@@ -166,7 +168,7 @@ def fit(
     return model(best.x)
 
 
-def report(model: Annotators, real: NDArray[np.float64], durations: Sequence[float], repeats: int = 20) -> None:
+def report(model: AnnotatorModel, real: NDArray[np.float64], durations: Sequence[float], repeats: int = 20) -> None:
     """Print real and simulated numbers, with what resampling the real videos gives."""
     edits, lengths = make_edits(durations, repeats, first=1000), [*durations] * repeats  # the fit does not see these
     rng = np.random.default_rng(0)
@@ -197,7 +199,7 @@ def main() -> None:
     real = describe([*users.values()], durations)
     exact = np.array([leave_one_out(u) for u in users.values()])
     assert np.allclose(real[:, : len(TAUS)], exact), "the fast matching is not the benchmark's"
-    model = Annotators(**held)
+    model = AnnotatorModel(**held)
     if not arguments.check:
         model = fit(model, summarise(real), durations, arguments.repeats, arguments.rounds)
         print(model)

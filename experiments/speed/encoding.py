@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from keyframe_bench.core.files import write_atomic
-from keyframe_bench.models.autoencoder import Autoencoder
+from keyframe_bench.models.autoencoder import EncoderDecoder
 from keyframe_bench.models.encoding import Encoding, Precision, folded
 from keyframe_bench.models.networks import ConvolutionalNetwork
 
@@ -128,10 +128,10 @@ def matrix_rates(dtype: torch.dtype, seconds: float, clock: Callable[[], float])
     return found
 
 
-def model_of(network: ConvolutionalNetwork) -> Autoencoder:
+def model_of(network: ConvolutionalNetwork) -> EncoderDecoder:
     """Return a network with batch statistics of its own: nothing is told by which weights it has."""
     torch.manual_seed(0)
-    model = Autoencoder(network)
+    model = EncoderDecoder(network)
     with torch.no_grad():
         for _ in range(3):
             model(torch.rand(2, 3, network.input_height, network.input_width))

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from keyframe_bench.models.autoencoder import Autoencoder
+from keyframe_bench.models.autoencoder import EncoderDecoder
 from keyframe_bench.models.losses import L2Loss, MixLoss, SsimLoss
 from keyframe_bench.models.networks import ConvolutionalNetwork
 from keyframe_bench.models.similarity import C1, C2, SIGMAS
@@ -60,7 +60,7 @@ def depthwise_mix(first: Tensor, second: Tensor) -> Tensor:
     return 0.025 * (1 - ms_ssim) + 0.975 * absolute
 
 
-def trained(model: Autoencoder, pictures: Tensor, upstream: Tensor, *, bf16: bool) -> Callable[[], object]:
+def trained(model: EncoderDecoder, pictures: Tensor, upstream: Tensor, *, bf16: bool) -> Callable[[], object]:
     """Return one forward and backward of the network, without a loss."""
 
     def run() -> None:
@@ -91,7 +91,7 @@ def cases_of(
     pictures = torch.rand(shape, generator=generator).contiguous(memory_format=torch.channels_last)
     output = (0.9 * pictures + 0.1 * torch.rand(shape, generator=generator)).clamp(0, 1)
     output = output.contiguous(memory_format=torch.channels_last)
-    model = Autoencoder(network).to(memory_format=torch.channels_last)
+    model = EncoderDecoder(network).to(memory_format=torch.channels_last)
     upstream = torch.rand(shape, generator=generator).contiguous(memory_format=torch.channels_last) - 0.5
     training = {"network, fp32": trained(model, pictures, upstream, bf16=False)}
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -102,7 +102,7 @@ def cases_of(
     training["ssim"] = judged(SsimLoss(), pictures, output)
     training["l2"] = judged(L2Loss(), pictures, output)
     training["mix by depthwise convolutions"] = judged(depthwise_mix, pictures, output)
-    still = Autoencoder(network).to(memory_format=torch.channels_last).eval()
+    still = EncoderDecoder(network).to(memory_format=torch.channels_last).eval()
     kept, reference = loss.prepared(output), loss.prepared(pictures[:1])
     comparing: dict[str, Callable[[], object]] = {
         "network, forward, fp32": lambda: still(pictures),

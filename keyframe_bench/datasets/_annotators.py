@@ -43,7 +43,7 @@ _TYPICAL_S = 4.0
 
 
 @dataclass(frozen=True)
-class Annotators:
+class AnnotatorModel:
     """Parameters of the model; the defaults are what the fit gave, rounded."""
 
     merge: float = 0.7

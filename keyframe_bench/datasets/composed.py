@@ -22,7 +22,7 @@ from ..core.registry import Range, register
 from ..core.seeding import rng_for
 from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, dissolves_of, draw_edit, make_edit, read_material
 from ..video.encode import write_h264
-from ._annotators import ANNOTATORS_VERSION, Annotators
+from ._annotators import ANNOTATORS_VERSION, AnnotatorModel
 from ._rendered import Entries, RenderedSet
 from .base import VideoItem
 from .folder import find_videos
@@ -131,7 +131,7 @@ class Composed(RenderedSet):
         without = ["root", "clips", "exclude", *["groups"] * (self.groups == 1)]  # one group: as before there were any
         params = {name: value for name, value in self.params.items() if name not in without}
         used = [[clip.name, clip.read.stamp[0], clip.read.info.sha256] for clip in clips]
-        return digest([COMPOSER_VERSION, ANNOTATORS_VERSION, asdict(Annotators()), params, used])
+        return digest([COMPOSER_VERSION, ANNOTATORS_VERSION, asdict(AnnotatorModel()), params, used])
 
     def _place(self, clips: Sequence[Material]) -> Path:
         root = self.place("" if self.root else self._revision(clips))
@@ -174,7 +174,7 @@ class Composed(RenderedSet):
     def _annotation(self, name: str, edit: Sequence[Take]) -> Annotation:
         shots = np.array([(take.first, take.end) for take in edit], dtype=np.int64)
         rng = rng_for(self.seed, "users", name)
-        chosen = Annotators().choose(
+        chosen = AnnotatorModel().choose(
             shots, [take.clip for take in edit], FPS, self.n_users, rng, every_s=self.users_every_s
         )
         users = tuple(UserSummary(f"user{u}", frames=frames) for u, frames in enumerate(chosen, start=1))

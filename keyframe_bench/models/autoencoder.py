@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .base import Network
 
 
-class Autoencoder(nn.Module):
+class EncoderDecoder(nn.Module):
     """Encoder and decoder of a network.
 
     Parameters

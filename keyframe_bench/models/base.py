@@ -13,7 +13,7 @@ from ..core.registry import Configurable, Registry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .autoencoder import Autoencoder
+    from .autoencoder import EncoderDecoder
 
 
 class TrainingPart(Configurable, ABC):
@@ -86,11 +86,11 @@ class Network(TrainingPart):
             Codes to images of that shape and range; what is outside the range is clipped in extraction.
         """
 
-    def module(self) -> Autoencoder:
+    def module(self) -> EncoderDecoder:
         """Return the network with initial weights: ``encode``, ``decode``, and both by calling it."""
-        from .autoencoder import Autoencoder
+        from .autoencoder import EncoderDecoder
 
-        return Autoencoder(self)
+        return EncoderDecoder(self)
 
     @property
     def structure(self) -> object:

@@ -15,7 +15,7 @@ from .base import Network
 from .weights import load_strictly, missing_package
 
 if TYPE_CHECKING:
-    from .autoencoder import Autoencoder
+    from .autoencoder import EncoderDecoder
 
 METHOD = "autoencoder"
 """The extractor whose checkpoints these are."""
@@ -75,7 +75,7 @@ def unfinished(record: Mapping[str, Any]) -> str | None:
     return "its training was not finished; run the same command again to resume it"
 
 
-def load_autoencoder(checkpoint: str | Path, network: Network | None = None) -> tuple[Autoencoder, dict[str, Any]]:
+def load_autoencoder(checkpoint: str | Path, network: Network | None = None) -> tuple[EncoderDecoder, dict[str, Any]]:
     """Return the model in evaluation mode, with its weights, and the record.
 
     Parameters
@@ -96,7 +96,7 @@ def load_autoencoder(checkpoint: str | Path, network: Network | None = None) -> 
     return with_weights(found, "checkpoint", network).eval(), dict(found.record)
 
 
-def with_weights(checkpoint: Checkpoint, option: str = "checkpoint", network: Network | None = None) -> Autoencoder:
+def with_weights(checkpoint: Checkpoint, option: str = "checkpoint", network: Network | None = None) -> EncoderDecoder:
     """Return the model of a checkpoint that was read; ``option`` is what messages call it, see `load_autoencoder`."""
     import torch
 

@@ -26,7 +26,7 @@ from .computing import side_by_side
 from .networks import ConvolutionalNetwork
 
 if TYPE_CHECKING:
-    from .autoencoder import Autoencoder
+    from .autoencoder import EncoderDecoder
 
 Precision = Literal["fp32", "bf16"]
 
@@ -40,7 +40,7 @@ class Encoding:
 
     Parameters
     ----------
-    model : Autoencoder
+    model : EncoderDecoder
         It is copied.
     precision : {"fp32", "bf16"}
         Of the factors of products; sums have 32 bits either way. With "bf16" weights and the maps between layers have 8
@@ -55,7 +55,7 @@ class Encoding:
         Size of the input in pixels.
     """
 
-    def __init__(self, model: Autoencoder, precision: Precision, named: str = "the network") -> None:
+    def __init__(self, model: EncoderDecoder, precision: Precision, named: str = "the network") -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.height, self.width = model.network.input_height, model.network.input_width
         self.named = named

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Rng = np.random.Generator
 Picture = NDArray[Any]  # uint8 [height, width, 3], RGB; Any, since OpenCV's stubs do not say which type it returns
 Colour = tuple[int, int, int]
-Range = tuple[float, float]
+Pair = tuple[float, float]  # a range, or a point on the floor
 Size = tuple[int, int]  # height and width, pixels
 
 Points = NDArray[np.float64]
@@ -34,7 +34,7 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
     return cast(Colour, tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue % 1, saturation, value)))
 
 
-def random_colour(rng: Rng, value: Range, saturation: Range = (0.0, 0.06), hue: Range = (0.0, 1.0)) -> Colour:
+def random_colour(rng: Rng, value: Pair, saturation: Pair = (0.0, 0.06), hue: Pair = (0.0, 1.0)) -> Colour:
     """Return a colour from ranges of value, saturation and hue, nearly grey by default."""
     return hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
 

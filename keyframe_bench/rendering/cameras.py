@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ..core.seeding import rng_for
 from ..core.threads import in_order
-from .bodies import Actor, Picture, Pose, Range, Rng, Size, Walker
+from .bodies import Actor, Pair, Picture, Pose, Rng, Size, Walker
 from .painting import Grain, Scenery
 from .places import PLACES, Place
 from .plan import annotate, check
@@ -60,9 +60,9 @@ class Conditions(NamedTuple):
     """
 
     places: tuple[str, ...]
-    gap_s: Range
+    gap_s: Pair
     alone: bool
-    phases_s: Range | None
+    phases_s: Pair | None
     noise: float
     light: tuple[float, float, float]
     sway: float

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .bodies import Colour, Picture, Points, Range, Rng, Size, View, darken, extent, fill, hsv, random_colour, scaled
+from .bodies import Colour, Pair, Picture, Points, Rng, Size, View, darken, extent, fill, hsv, random_colour, scaled
 from .places import RIGHT, Place
 
 _GRAIN_SHIFT = 32  # pixels by which sensor noise may be shifted from frame to frame
@@ -50,7 +50,7 @@ class Surface(NamedTuple):
         Height and width of bricks, tiles or boards, metres, and the share by which every other row is shifted.
     """
 
-    tone: tuple[Range, ...]
+    tone: tuple[Pair, ...]
     spread: float = 0.1
     blot: float = 3.0
     grain: float = 0.03
@@ -219,7 +219,7 @@ class Scenery:
                 cv2.fillConvexPoly(self.depth, cv2.convexHull(np.rint(pixels).astype(np.int32)), seen[:, 2].mean())
 
 
-def _paint_plane(rng: Rng, canvas: Picture, view: View, name: str, axes: Points, metres: Range, light: float) -> None:
+def _paint_plane(rng: Rng, canvas: Picture, view: View, name: str, axes: Points, metres: Pair, light: float) -> None:
     """Paint one textured rectangle of a `Place`; far parts are taken from averaged copies of the texture."""
     along, down, origin = axes
     end, foot = origin + metres[1] * along, metres[0] * down

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from .bodies import CIRCLE, Colour, Points, Pose, Range, Rng, Solid, Vehicle, View, Walker, box, random_colour
+from .bodies import CIRCLE, Colour, Pair, Points, Pose, Rng, Solid, Vehicle, View, Walker, box, random_colour
 
 RIGHT, UP, AHEAD = np.eye(3)
 
@@ -38,33 +38,33 @@ class Place:
 
     rng: Rng
     view: View
-    planes: list[tuple[str, Points, Range, float]] = field(default_factory=list)
+    planes: list[tuple[str, Points, Pair, float]] = field(default_factory=list)
     flats: list[tuple[Points, Colour]] = field(default_factory=list)
     shadows: list[tuple[Points, float]] = field(default_factory=list)
     solids: list[Solid] = field(default_factory=list)
     parked: list[tuple[Vehicle, Pose]] = field(default_factory=list)
     trees: list[tuple[Points, float]] = field(default_factory=list)
-    routes: list[tuple[type[Walker] | type[Vehicle], Range, Range, float]] = field(default_factory=list)
+    routes: list[tuple[type[Walker] | type[Vehicle], Pair, Pair, float]] = field(default_factory=list)
 
-    def floor(self, textures: str, x: Range, z: Range, level: float = 0.0) -> None:
+    def floor(self, textures: str, x: Pair, z: Pair, level: float = 0.0) -> None:
         """Add a level rectangle with one of several textures: a piece of ground, or a ceiling."""
         axes = np.array([RIGHT, -AHEAD, (x[0], level, z[1])])
         self.planes.append((str(self.rng.choice(textures.split())), axes, (z[1] - z[0], x[1] - x[0]), 1.0))
 
-    def wall(self, textures: str, start: Range, end: Range, high: float) -> None:
+    def wall(self, textures: str, start: Pair, end: Pair, high: float) -> None:
         """Add an upright rectangle between two points, with one of several textures."""
         way, light = np.array([end[0] - start[0], 0.0, end[1] - start[1]]), float(self.rng.uniform(0.7, 1.0))
         long = float(np.linalg.norm(way))
         axes = np.array([way / long, -UP, (start[0], high, start[1])])
         self.planes.append((str(self.rng.choice(textures.split())), axes, (high, long), light))
 
-    def line(self, start: Range, end: Range, wide: float = 0.13, colour: Colour = (225, 225, 218)) -> None:
+    def line(self, start: Pair, end: Pair, wide: float = 0.13, colour: Colour = (225, 225, 218)) -> None:
         """Paint a line on the ground."""
         a, b = (np.array([point[0], 0.0, point[1]]) for point in (start, end))
         aside = np.cross(b - a, UP) / np.linalg.norm(b - a) * wide / 2
         self.flats.append((np.array([a - aside, b - aside, b + aside, a + aside]), colour))
 
-    def panel(self, start: Points, along: Points, levels: Range, colour: Colour) -> None:
+    def panel(self, start: Points, along: Points, levels: Pair, colour: Colour) -> None:
         """Add an upright flat rectangle between two levels, from a point on the ground on."""
         low, high = start + levels[0] * UP, start + levels[1] * UP
         self.flats.append((np.array([low, low + along, high + along, high]), colour))
@@ -92,7 +92,7 @@ class Place:
             colour = random_colour(rng, (0.4, 0.65), (0.2, 0.5), (0.02, 0.12))
             self.solids.append(box(x, z, size, colour, math.atan2(along[2], along[0])))
 
-    def reach(self, z: float, margin: float = 1.5) -> Range:
+    def reach(self, z: float, margin: float = 1.5) -> Pair:
         """Return the x where the camera's view ends on the left and right at depth ``z``, ``margin`` metres beyond."""
         half = math.atan(self.view.aspect / 2 / self.view.focal)
         left, right = (1.25 * z * math.tan(np.clip(self.view.yaw + side, -1.35, 1.35)) for side in (-half, half))
@@ -111,7 +111,7 @@ class Place:
             self.solids.append(box(x, z - 0.4, (0.12, 5.5, 0.12), random_colour(rng, (0.25, 0.6))))
 
 
-def _indoors(rng: Rng, side: Range, deep: Range, high: Range, yaw: float, view: View | None = None) -> Place:
+def _indoors(rng: Rng, side: Pair, deep: Pair, high: Pair, yaw: float, view: View | None = None) -> Place:
     """Return a corridor or a room, ``side`` metres to either wall; people come from below or through doors."""
     left, right, long, top = -rng.uniform(*side), rng.uniform(*side), rng.uniform(*deep), rng.uniform(*high)
     hung = View((0.0, top - 0.25, 0.0), rng.uniform(0.24, 0.42), rng.uniform(-yaw, yaw), rng.uniform(0.75, 1.05))
@@ -137,7 +137,7 @@ def _indoors(rng: Rng, side: Range, deep: Range, high: Range, yaw: float, view: 
     return place
 
 
-def _outdoors(rng: Rng, bands: str, high: Range, pitch: Range, yaw: Range, view: View | None = None) -> Place:
+def _outdoors(rng: Rng, bands: str, high: Pair, pitch: Pair, yaw: Pair, view: View | None = None) -> Place:
     """Return bands of ground across the image before a row of houses; people and vehicles cross on them."""
     turn = rng.uniform(*yaw) * rng.choice([-1, 1])
     hung = View((0.0, rng.uniform(*high), 0.0), rng.uniform(*pitch), turn, rng.uniform(0.85, 1.25))
@@ -206,7 +206,7 @@ def _square(place: Place, start: float, end: float) -> None:
 
 
 # Bands of ground, from the camera to the wall at the back: what is on them, their textures, their depth in metres.
-_BANDS: dict[str, tuple[Callable[[Place, float, float], None], str, Range]] = {
+_BANDS: dict[str, tuple[Callable[[Place, float, float], None], str, Pair]] = {
     "bays": (_bays, "asphalt", (5, 5.5)),
     "lanes": (_drive, "asphalt", (5.8, 7)),
     "lawn": (_walk, "grass paving", (2, 5)),

@@ -49,7 +49,7 @@ class PacketFrame:
 
 
 @dataclass
-class Column:
+class RequestedColumn:
     """One column that is requested: its feature and the samplings that it is requested on."""
 
     feature: Feature
@@ -61,7 +61,7 @@ class Column:
         return str(EVERY) if EVERY in self.samplings else "+".join(sorted(map(str, self.samplings)))
 
 
-class Rows(NamedTuple):
+class ComputedColumn(NamedTuple):
     """One column of a pass: ordinals int64 [N], rows [N, ...] (or [W, ...] of windows), seconds they took."""
 
     ordinals: NDArray[np.int64]
@@ -74,13 +74,13 @@ def column_id(feature: Feature, sampling: Sampling) -> ColumnId:
     return (feature.key, str(sampling) if feature.depends_on_sampling else "")
 
 
-def columns_of(requests: Mapping[Sampling, Iterable[Feature]]) -> dict[ColumnId, Column]:
+def columns_of(requests: Mapping[Sampling, Iterable[Feature]]) -> dict[ColumnId, RequestedColumn]:
     """Return the columns that must be computed; that of a black box is the path of the file."""
-    columns: dict[ColumnId, Column] = {}
+    columns: dict[ColumnId, RequestedColumn] = {}
     for sampling, features in requests.items():
         for feature in features:
             if feature.source != "file":
-                columns.setdefault(column_id(feature, sampling), Column(feature)).samplings.append(sampling)
+                columns.setdefault(column_id(feature, sampling), RequestedColumn(feature)).samplings.append(sampling)
     return columns
 
 
@@ -131,7 +131,7 @@ class FeatureBuffer:
 class Collector:
     """One column being computed: its frames of the current batch and its rows so far."""
 
-    def __init__(self, id_: ColumnId, column: Column, meter: CostMeter) -> None:
+    def __init__(self, id_: ColumnId, column: RequestedColumn, meter: CostMeter) -> None:
         self.rows = FeatureRows(column.feature)
         self.feature = self.rows.feature
         self.feature.prepare()
@@ -156,11 +156,11 @@ class Collector:
         self.own_seconds += clock() - start - meter.converting_s
         self.frames = []
 
-    def finish(self) -> Rows:
+    def finish(self) -> ComputedColumn:
         """Compute what waits; return all, with the seconds of every conversion asked for, as if it had run alone."""
         self.flush(last=True)
         seconds = self.own_seconds + self.meter.seconds_of(self.name, len(self.ordinals))
-        return Rows(np.array(self.ordinals, dtype=np.int64), self.buffer.finish(), seconds)
+        return ComputedColumn(np.array(self.ordinals, dtype=np.int64), self.buffer.finish(), seconds)
 
 
 class FeaturePass:
@@ -200,7 +200,7 @@ class FeaturePass:
             if self.progress is not None:
                 self.progress(frame.time)
 
-    def finish(self) -> dict[ColumnId, Rows]:
+    def finish(self) -> dict[ColumnId, ComputedColumn]:
         """Compute what is still waiting, and return all columns."""
         columns = {id_: collector.finish() for id_, collector in self.collectors.items()}
         self.peak_mb = max(self.peak_mb, anonymous_mb())

@@ -18,13 +18,13 @@ from ..core.feature import Feature, opens_file
 from ..core.grammar import EVERY, Sampling
 from .decode import Reader
 from .feature_pass import (
-    Column,
     ColumnId,
+    ComputedColumn,
     FeaturePass,
     PacketFrame,
     Progress,
+    RequestedColumn,
     Requests,
-    Rows,
     column_id,
     columns_of,
     parse_requests,
@@ -36,7 +36,7 @@ from .frame_folder import VideoPath, as_video, check_video, file_stamp, sha256_o
 from .health import Health
 from .packets import PacketTable, trusted_packets
 from .prefetch import Prefetch
-from .store import Entry, EntryKey, FeatureStore
+from .store import EntryKey, FeatureStore, StoredEntry
 
 __all__ = ["Pass", "Progress", "is_stored", "read_pass"]
 
@@ -84,7 +84,7 @@ class Pass:
     decode_s: float
     peak_mb: float
     grids: dict[Sampling, NDArray[np.int64]] = field(default_factory=dict)
-    columns: dict[ColumnId, Rows] = field(default_factory=dict)
+    columns: dict[ColumnId, ComputedColumn] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
     path: str = ""
 
@@ -257,7 +257,7 @@ def is_stored(sampling: Sampling | str, features: Sequence[Feature], store: Feat
 
 def _completed(
     wanted: Requests, store: FeatureStore, key: EntryKey, name: str, compute: Callable[[Requests], Pass]
-) -> tuple[Pass, dict[EntryKey, Entry]]:
+) -> tuple[Pass, dict[EntryKey, StoredEntry]]:
     """Return the pass, by computing only what ``store`` lacks, and the entries to be kept."""
     columns = columns_of(wanted)
     entry = store.load(key, _ARRAYS)
@@ -278,7 +278,7 @@ def _completed(
     return done, _entries(missing, fresh)
 
 
-def _keys(column: Column, sha256: str) -> list[EntryKey]:
+def _keys(column: RequestedColumn, sha256: str) -> list[EntryKey]:
     """Return the entries that may hold a column, best first: rows of every frame include those of some."""
     code = fingerprint_of(column.feature)
     every = [] if column.feature.depends_on_sampling else [str(EVERY)]
@@ -293,7 +293,7 @@ def _grid(sampling: Sampling, times: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.array([ordinal for ordinal, seconds in enumerate(since) if keep(ordinal, seconds)], dtype=np.int64)
 
 
-def _restore(store: FeatureStore, id_: ColumnId, column: Column, done: Pass) -> bool:
+def _restore(store: FeatureStore, id_: ColumnId, column: RequestedColumn, done: Pass) -> bool:
     """Put the stored rows of a column into ``done``, or return False."""
     for key in _keys(column, done.info.sha256):
         entry = store.load(key, ("rows", "ordinals"))
@@ -305,31 +305,32 @@ def _restore(store: FeatureStore, id_: ColumnId, column: Column, done: Pass) -> 
             ordinals = np.unique(np.concatenate([done.grids[sampling] for sampling in column.samplings]))
         rows, n_rows = entry.arrays["rows"], len(column.feature.windows(len(ordinals)))
         if len(rows) == n_rows and np.array_equal(entry.arrays["ordinals"], ordinals):
-            done.columns[id_] = Rows(ordinals, rows, float(entry.facts["seconds"]))
+            done.columns[id_] = ComputedColumn(ordinals, rows, float(entry.facts["seconds"]))
             done.peak_mb = max(done.peak_mb, float(entry.facts["peak_mb"]))
             return True
     return False
 
 
-def _restored(entry: Entry, name: str, sha256: str) -> Pass:
+def _restored(entry: StoredEntry, name: str, sha256: str) -> Pass:
     facts = entry.facts
     times, pts, keys, checksums = (np.array(entry.arrays[of]) for of in _ARRAYS)
     info, health = VideoInfo(name, **facts["info"], sha256=sha256), Health(**facts["health"])
     return Pass(info, health, times, pts, keys, facts["seekable"], checksums, facts["decode_s"], facts["peak_mb"])
 
 
-def _entry_of(done: Pass) -> Entry:
+def _entry_of(done: Pass) -> StoredEntry:
     info = {name: getattr(done.info, name) for name in _FACTS}
     costs = {"decode_s": done.decode_s, "peak_mb": done.peak_mb}
     facts = {"info": info, "health": done.health.to_json(), "seekable": done.seekable, **costs}
-    return Entry({of: getattr(done, of) for of in _ARRAYS}, facts)
+    return StoredEntry({of: getattr(done, of) for of in _ARRAYS}, facts)
 
 
-def _entries(columns: Mapping[ColumnId, Column], done: Pass) -> dict[EntryKey, Entry]:
+def _entries(columns: Mapping[ColumnId, RequestedColumn], done: Pass) -> dict[EntryKey, StoredEntry]:
     found = {}
     for id_, column in columns.items():
         ordinals, rows, seconds = done.columns[id_]
         for key in _keys(column, done.info.sha256):
             if key.coverage == column.coverage:
-                found[key] = Entry({"rows": rows, "ordinals": ordinals}, {"seconds": seconds, "peak_mb": done.peak_mb})
+                facts = {"seconds": seconds, "peak_mb": done.peak_mb}
+                found[key] = StoredEntry({"rows": rows, "ordinals": ordinals}, facts)
     return found

@@ -61,7 +61,7 @@ class EntryKey:
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredEntry:
     """Arrays by name, and facts about them as plain data."""
 
     arrays: Mapping[str, NDArray[Any]]
@@ -112,7 +112,7 @@ class FeatureStore:
         """Say whether there is an entry, sound or not."""
         return os.path.lexists(self.folder / key.name)
 
-    def load(self, key: EntryKey, names: Sequence[str]) -> Entry | None:
+    def load(self, key: EntryKey, names: Sequence[str]) -> StoredEntry | None:
         """Return an entry with its arrays ``names``, read-only, large ones memory-mapped; None if it is not sound."""
         if key not in self:
             return None
@@ -132,9 +132,9 @@ class FeatureStore:
             return None
         with suppress(OSError):
             os.utime(path)
-        return Entry(arrays, facts)
+        return StoredEntry(arrays, facts)
 
-    def save(self, entries: Mapping[EntryKey, Entry]) -> None:
+    def save(self, entries: Mapping[EntryKey, StoredEntry]) -> None:
         """Write entries; those that exist already stay as they are. What fails is told in ``problems``.
 
         Arrays of Python objects and without a byte are left out: they cannot be memory-mapped.
@@ -194,7 +194,7 @@ class FeatureStore:
     def _note(self, reason: str) -> None:
         self.problems.append(f"features are not kept for the next run: {reason}, or set cache_gb=0")
 
-    def _write(self, key: EntryKey, entry: Entry) -> None:
+    def _write(self, key: EntryKey, entry: StoredEntry) -> None:
         hidden = files.make_hidden_folder(self.folder)
         try:
             for name, array in entry.arrays.items():

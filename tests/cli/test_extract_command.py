@@ -170,12 +170,12 @@ def test_preset_of_a_paper(cli, video, tmp_path, checkpoint_of):
     """A preset sets parameters, others can still be given, and paths stay out of Hydra's grammar."""
     network = tmp_path / "a=b,(c).safetensors"
     torch = pytest.importorskip("torch", reason="needs keyframe_bench[networks]")
-    from keyframe_bench.models.autoencoder import Autoencoder
+    from keyframe_bench.models.autoencoder import EncoderDecoder
     from keyframe_bench.models.networks import ConvolutionalNetwork
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = Autoencoder(ConvolutionalNetwork.build("ae_final", {"width": 0.1, "geometry": 0.25}))
+        model = EncoderDecoder(ConvolutionalNetwork.build("ae_final", {"width": 0.1, "geometry": 0.25}))
     checkpoint_of(network, model)
     words = ["extractor=autoencoder_chen2021", f"extractor.checkpoint={network}", "budget=free", f"out={tmp_path}/out"]
     status, out, err = cli("extract", video, *words, "extractor.min_gap_s=1")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keyframe_bench.datasets._annotators import Annotators
+from keyframe_bench.datasets._annotators import AnnotatorModel
 
 FPS = 25
-PLAIN = Annotators(merge=0, include=0, by_length=1, salience=0, generosity=0, density=0, vague=0, second_per_s=0,
+PLAIN = AnnotatorModel(merge=0, include=0, by_length=1, salience=0, generosity=0, density=0, vague=0, second_per_s=0,
                    spurious_per_min=0)  # fmt: skip
 
 
@@ -107,10 +107,10 @@ def test_nobody_gives_an_empty_summary():
 
 def test_one_frame_a_second_is_all_that_people_of_the_open_video_set_saw():
     shots = spans(7.3, 3.1, 9.06, 0.52)
-    users = choose(Annotators(), shots, every_s=1.0)
+    users = choose(AnnotatorModel(), shots, every_s=1.0)
     frames = np.concatenate(users)
     assert np.all(frames % FPS == 0) and frames.min() >= 0 and frames.max() < shots[-1, 1]
-    exact = choose(Annotators(), shots)  # the same choices, before rounding
+    exact = choose(AnnotatorModel(), shots)  # the same choices, before rounding
     for rough, fine in zip(users, exact, strict=True):
         assert np.abs(rough[:, None] - fine[None]).min(axis=0).max() <= FPS
         assert len(rough) <= len(fine)
@@ -120,11 +120,11 @@ def test_the_same_seed_gives_the_same_people():
     shots, clips = spans(3, 8, 2, 6), [0, 1, 0, 2]
 
     def lists(seed):
-        return [u.tolist() for u in choose(Annotators(), shots, clips, n_users=5, seed=seed)]
+        return [u.tolist() for u in choose(AnnotatorModel(), shots, clips, n_users=5, seed=seed)]
 
     assert lists(3) == lists(3) != lists(4)
-    assert choose(Annotators(), shots, clips, n_users=0) == []
-    for frames in choose(Annotators(), shots, clips, n_users=50):
+    assert choose(AnnotatorModel(), shots, clips, n_users=0) == []
+    for frames in choose(AnnotatorModel(), shots, clips, n_users=50):
         assert frames.dtype == np.int64 and np.all(np.diff(frames) > 0)
         assert frames[0] >= 0 and frames[-1] < shots[-1, 1]
 
@@ -154,7 +154,7 @@ def test_they_agree_as_the_people_of_the_open_video_set_do(fitting, data_root):
     real = fitting.summarise(fitting.describe([*users.values()], seconds))
     assert real[:4] == pytest.approx([0.216, 0.433, 0.572, 0.738], abs=0.001)
     edits = fitting.make_edits(seconds, 4)
-    simulated = fitting.simulate(Annotators(), edits, every_s=1.0, seed=5)
+    simulated = fitting.simulate(AnnotatorModel(), edits, every_s=1.0, seed=5)
     found = fitting.summarise(fitting.describe(simulated, seconds * 4))
     assert np.abs(found - real)[:4].max() < 0.03
     assert found[4] == pytest.approx(real[4], rel=0.1)  # frames a minute

@@ -34,14 +34,14 @@ LEVELS |= {"feature_l1": 0.07, "feature_l2": 0.1, "feature_cos": 0.01}
 @pytest.fixture(scope="module")
 def save(tmp_path_factory: pytest.TempPathFactory, checkpoint_of: Callable[..., str]) -> Callable[..., str]:
     """Write an untrained network of a quarter of ae_final's size with these numbers."""
-    from keyframe_bench.models.autoencoder import Autoencoder as Model
+    from keyframe_bench.models.autoencoder import EncoderDecoder
 
     folder = tmp_path_factory.mktemp("checkpoints")
 
     def write(name: str, numbers: dict[str, Any]) -> str:
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            model = Model(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
+            model = EncoderDecoder(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
             for _ in range(60):  # so that its normalisation fits images and codes have a range
                 model(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
         return checkpoint_of(folder / name, model.eval(), **numbers)

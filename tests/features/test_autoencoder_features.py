@@ -32,12 +32,12 @@ OTHER = ConvolutionalNetwork.build("ae_final", {"width": 0.2, "geometry": 0.5})
 @pytest.fixture(scope="module")
 def trained(checkpoint_of: Trained) -> Trained:
     """Write weights as after some training: batch statistics of their own, and images that are not grey."""
-    from keyframe_bench.models.autoencoder import Autoencoder
+    from keyframe_bench.models.autoencoder import EncoderDecoder
 
     def write(network: ConvolutionalNetwork, path: Path) -> str:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(7)
-            model = Autoencoder(network)
+            model = EncoderDecoder(network)
             for part in model.modules():
                 if isinstance(part, torch.nn.BatchNorm2d):
                     torch.nn.init.uniform_(part.weight, 0.8, 1.6)

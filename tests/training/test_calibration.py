@@ -8,7 +8,7 @@ import torch
 
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.autoencoder.learning import calibrated, code_range
-from keyframe_bench.models.autoencoder import Autoencoder
+from keyframe_bench.models.autoencoder import EncoderDecoder
 from keyframe_bench.models.encoding import Encoding
 from keyframe_bench.models.frame_distance import CODE_SPACES, PICTURE_SPACES, picture_distances
 from keyframe_bench.models.networks import ConvolutionalNetwork
@@ -18,10 +18,10 @@ HEIGHT, WIDTH = 24, 48
 
 
 @pytest.fixture(scope="module")
-def model() -> Autoencoder:
+def model() -> EncoderDecoder:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(1)
-        made = Autoencoder(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
+        made = EncoderDecoder(ConvolutionalNetwork.build("ae_final", {"width": 0.05, "geometry": 0.25})).train()
         for _ in range(60):
             made(torch.rand(4, 3, HEIGHT // 4, WIDTH // 4).repeat_interleave(4, 2).repeat_interleave(4, 3))
     return made.eval()
@@ -32,7 +32,7 @@ def rows(pictures: np.ndarray) -> Rows:
     return Rows(lambda _: pictures, places)
 
 
-def thresholds(model: Autoencoder, validation: np.ndarray, *, photographs: bool = False) -> dict[str, float]:
+def thresholds(model: EncoderDecoder, validation: np.ndarray, *, photographs: bool = False) -> dict[str, float]:
     return calibrated(model, rows(rooms(20, 1)), rows(validation), still_camera=not photographs)["thresholds"]
 
 
@@ -51,14 +51,14 @@ def camera(n: int, noise: float, still: slice = slice(0, 0)) -> np.ndarray:
     return np.clip(frames, 0, 255).astype(np.uint8)
 
 
-def test_every_space_has_a_threshold_and_the_same_each_time(model: Autoencoder) -> None:
+def test_every_space_has_a_threshold_and_the_same_each_time(model: EncoderDecoder) -> None:
     found = thresholds(model, rooms(15), photographs=True)
     assert set(found) == {*PICTURE_SPACES, *CODE_SPACES}
     assert all(type(value) is float and 0 < value < 5 for value in found.values())
     assert found == thresholds(model, rooms(15), photographs=True)
 
 
-def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoencoder) -> None:
+def test_noise_and_flicker_stay_below_and_something_new_does_not(model: EncoderDecoder) -> None:
     found = thresholds(model, rooms(12, 5), photographs=True)
     still, busy = camera(40, 1.2, slice(None)), camera(40, 1.2, slice(0, 1))
     outputs = [Encoding(model, "fp32").reconstructions(frames) for frames in (still, busy)]
@@ -67,7 +67,7 @@ def test_noise_and_flicker_stay_below_and_something_new_does_not(model: Autoenco
         assert np.median(picture_distances(changed, changed)(0, 1, 40)) > found[space]
 
 
-def test_noise_of_the_camera_itself_counts_where_it_is_stronger(model: Autoencoder) -> None:
+def test_noise_of_the_camera_itself_counts_where_it_is_stronger(model: EncoderDecoder) -> None:
     """Sixteen frames without an event among many with one decide; photographs and short data have no such stretch."""
     quiet = thresholds(model, camera(60, 0.5, slice(20, 40)))
     noisy_frames = camera(60, 9.0, slice(20, 40))
@@ -79,7 +79,7 @@ def test_noise_of_the_camera_itself_counts_where_it_is_stronger(model: Autoencod
         assert other["input"] < noisy["input"] / 1.2
 
 
-def test_range_of_codes_holds_nearly_all_of_them(model: Autoencoder) -> None:
+def test_range_of_codes_holds_nearly_all_of_them(model: EncoderDecoder) -> None:
     low, high = code_range(model, rows(rooms(20, 1)))
     codes = Encoding(model, "fp32").codes(rooms(20, 1))
     assert len(low) == len(high) == 8

@@ -15,7 +15,7 @@ import pytest
 
 from keyframe_bench.core.errors import KeyframeBenchError
 from keyframe_bench.video import store as module
-from keyframe_bench.video.store import Entry, EntryKey, FeatureStore, Usage
+from keyframe_bench.video.store import EntryKey, FeatureStore, StoredEntry, Usage
 
 GB = 10**9
 KEY = EntryKey("a" * 64, "gray@1(height=2,width=2)", "every", "code")
@@ -35,7 +35,7 @@ def folder(store):
 
 def entry(value=7, n=5):
     rows = np.full((n, 2, 2), value, dtype=np.uint8)
-    return Entry({"rows": rows, "ordinals": np.arange(n)}, {"seconds": 0.1 + 0.2, "peak_mb": 3.0})
+    return StoredEntry({"rows": rows, "ordinals": np.arange(n)}, {"seconds": 0.1 + 0.2, "peak_mb": 3.0})
 
 
 def of(number):
@@ -46,7 +46,7 @@ def of(number):
 def test_entry_comes_back_bit_for_bit_and_large_arrays_are_mapped(store, folder) -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((40_000, 3)).astype(np.float32)
-    store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(40)}, {"seconds": 0.1 + 0.2})})
+    store.save({KEY: StoredEntry({"rows": rows, "ordinals": np.arange(40)}, {"seconds": 0.1 + 0.2})})
     found = FeatureStore(folder, GB).load(KEY, NAMES)
     assert store.problems == []
     assert found.arrays["rows"].dtype == np.float32 and found.arrays["rows"].tobytes() == rows.tobytes()
@@ -132,7 +132,7 @@ def test_damaged_entry_is_absent_and_makes_room_for_a_sound_one(store, folder, h
 
 def test_arrays_that_cannot_be_mapped_are_left_out(store) -> None:
     for rows in (np.array([{}, {}], dtype=object), np.zeros((2, 0))):
-        store.save({KEY: Entry({"rows": rows, "ordinals": np.arange(2)}, {})})
+        store.save({KEY: StoredEntry({"rows": rows, "ordinals": np.arange(2)}, {})})
         assert store.load(KEY, NAMES) is None and store.problems == []
 
 
@@ -214,7 +214,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from keyframe_bench.video.store import Entry, EntryKey, FeatureStore
+from keyframe_bench.video.store import StoredEntry, EntryKey, FeatureStore
 
 store = FeatureStore(Path(sys.argv[1]), 200_000)
 found = 0
@@ -223,7 +223,7 @@ for turn in range(3):
         key = EntryKey(f"{number:064x}", "what", "every", "code")
         entry = store.load(key, ("rows",))
         if entry is None:
-            store.save({key: Entry({"rows": np.full(2000, number)}, {})})
+            store.save({key: StoredEntry({"rows": np.full(2000, number)}, {})})
         else:
             found += 1
             assert (entry.arrays["rows"] == number).all()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...core.checkpoint import Checkpoint
 from ...core.seeding import rng_for
-from ...models.autoencoder import Autoencoder
+from ...models.autoencoder import EncoderDecoder
 from ...models.checkpoint import with_weights
 from ...models.encoding import Encoding
 from ...models.frame_distance import CODE_SPACES, code_distances, picture_distances
@@ -59,11 +59,11 @@ def fit_autoencoder(train: Clips, validation: Clips, session: Session) -> Checkp
         batches,
         session,
         threads=options.torch_threads,
-        finish=lambda model: calibrated(cast(Autoencoder, model), rows, held_out, still_camera=not train.mirrored),
+        finish=lambda model: calibrated(cast(EncoderDecoder, model), rows, held_out, still_camera=not train.mirrored),
     )
 
 
-def _start(options: AutoencoderOptions, init: Checkpoint | None) -> Autoencoder:
+def _start(options: AutoencoderOptions, init: Checkpoint | None) -> EncoderDecoder:
     """Return the network before the first step: from the seed, or from a checkpoint."""
     network = options.built_network
     model = network.module() if init is None else with_weights(init, "init", network)
@@ -92,7 +92,7 @@ def as_input(batch: Batch, *, channels_last: bool) -> Tensor:
     return pictures.to(torch.float32, memory_format=layout).div_(255)
 
 
-def calibrated(model: Autoencoder, train: Rows, validation: Rows, *, still_camera: bool) -> dict[str, Any]:
+def calibrated(model: EncoderDecoder, train: Rows, validation: Rows, *, still_camera: bool) -> dict[str, Any]:
     """Return what the extractor `autoencoder` needs to know of the data: a threshold for each of its distance spaces.
 
     A threshold is `MARGIN` times the `QUANTILE` of the distances between a first image and later ones in which
@@ -103,7 +103,7 @@ def calibrated(model: Autoencoder, train: Rows, validation: Rows, *, still_camer
 
     Parameters
     ----------
-    model : Autoencoder
+    model : EncoderDecoder
     train, validation : Rows
         Images that it was trained and validated on, uint8 [N, H, W, 3].
     still_camera : bool
@@ -139,7 +139,7 @@ def _with_margin(quantiles: dict[str, float]) -> dict[str, float]:
     return found
 
 
-def code_range(model: Autoencoder, train: Rows) -> tuple[list[float], list[float]]:
+def code_range(model: EncoderDecoder, train: Rows) -> tuple[list[float], list[float]]:
     """Return what the codes of training images reach in each channel: their 0.1 and 99.9 percentiles.
 
     Returns
@@ -155,7 +155,7 @@ def code_range(model: Autoencoder, train: Rows) -> tuple[list[float], list[float
 
 
 def _quantiles(
-    model: Autoencoder, low: list[float], high: list[float], sequences: Iterable[NDArray[np.uint8]]
+    model: EncoderDecoder, low: list[float], high: list[float], sequences: Iterable[NDArray[np.uint8]]
 ) -> dict[str, float]:
     """Return the `QUANTILE` of the distances of later images to the first of each sequence, by space.
 

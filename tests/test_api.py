@@ -138,7 +138,20 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_full_disk(cli, rendered, small_disk, cells):
+def test_full_disk_leaves_all_as_it_was(cli, video, small_disk, snapshot):
+    """Over an earlier extraction, and into a new folder."""
+    out = small_disk / "result"
+    assert cli("extract", video, "extractor=uniform", "budget=1", f"out={out}")[0] == 0
+    (small_disk / "ballast").write_bytes(bytes(4096 * 8))
+    before = snapshot(small_disk)
+    for target in (out, small_disk / "new"):
+        status, _, err = cli("extract", video, "extractor=uniform", "sampling=every", "budget=30", f"out={target}")
+        assert status == 2 and err.count("\n") == 1
+        assert f"cannot write {str(target)!r}: No space left on device" in err and "out=DIR" in err
+        assert snapshot(small_disk) == before
+
+
+def test_full_disk_of_a_run(cli, rendered, small_disk, cells):
     """The way out is told, the cells that fitted are whole, and the run goes on when there is room again."""
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(4096 * 10))

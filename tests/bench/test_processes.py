@@ -237,6 +237,25 @@ def test_killed_runs_are_completed(command, words, undisturbed, tmp_path, cells,
     assert (out / "report.html").exists()
 
 
+@pytest.mark.slow
+def test_runs_killed_at_any_moment_are_completed(command, words, undisturbed, tmp_path, cells, numbers):
+    """As above, from the first moment to the last, many times."""
+    out = tmp_path / "out"
+    begin = time.monotonic()
+    assert command(*words, f"out={tmp_path}/whole").returncode == 0
+    longest, seed = time.monotonic() - begin, random.randrange(2**32)
+    moments = random.Random(seed)
+    for _ in range(40):
+        process = start([*words, f"out={out}"])
+        time.sleep(moments.uniform(0, longest))
+        process.kill()
+        process.communicate(timeout=20)
+        if out.exists():
+            cells(out)  # asserts that each can be read
+    assert command(*words, f"out={out}").returncode == 0, f"random seed {seed}"
+    assert numbers(out) == undisturbed, f"random seed {seed}"
+
+
 def test_writers_at_the_same_time_lose_nothing(rendered, tmp_path, cells):
     """Two runs with other methods end at the same moment: results, record and table hold the cells of both."""
     out = tmp_path / "out"

@@ -184,7 +184,7 @@ def test_peers_that_are_absent_are_one_sentence(refused, video, monkeypatch, tmp
 def test_everything_with_peers(folder, tmp_path, cli):
     if _peers.ffmpeg_program() is None or _peers.absence("Katna", "katna"):
         pytest.skip("the peers' environment is not there: make peers")
-    odd = tmp_path / "it's = (a) video.mp4"
+    odd = tmp_path / "it's = (a) video %03d.mp4"
     shutil.copy(folder / "cuts.mp4", odd)
     status, out, _ = cli("perf", odd, "--peers", "--json")
     record = json.loads(out)

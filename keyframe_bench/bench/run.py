@@ -111,8 +111,8 @@ def _run_missing(job: VideoJob, out: Path, on_error: OnError, progress: Progress
         if on_error == "raise":
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)
-        told = {"type": type(error).__name__, "message": reason}
-        write_over({cell_path(out, c.key): canonical_json(cell_record(c, "skipped", error=told)) for c in job.cells})
+        why = {"type": type(error).__name__, "message": reason}
+        write_over({cell_path(out, c.key): canonical_json(cell_record(c, "skipped", error=why)) for c in job.cells})
         return JobResult(job.item.id, {c.key: "skipped" for c in job.cells}, reason)
 
 
@@ -190,7 +190,7 @@ class _Video:
         self.job, self.out, self.on_error = job, out, on_error
         self.metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
         # The package's own depend on the frames alone, but for what they have cost.
-        self.of_frames = [m for m in self.metrics if m.name != "cost" and not source_digest(type(m))]
+        self.of_frames = [m for m in self.metrics if not (m.measures_cost or source_digest(type(m)))]
         self.of_draws = [m for m in self.metrics if m not in self.of_frames]
         self.metric_versions = metric_versions()
         self.records: dict[str, str] = {}  # texts by key
@@ -231,8 +231,8 @@ class _Video:
                         read = self._read(None)
                         whole, annotation = self._whole(read)
             write_thumbnails(self.job.item.path, sorted(shown), read, thumbnails_folder(self.out, self.job.sha256))
-            told = video_record(read, self.job.cells[0].run_sampling, annotation)
-            write_over({record_path(self.out, self.job.cells[0]): canonical_json(told)})
+            about = video_record(read, self.job.cells[0].run_sampling, annotation)
+            write_over({record_path(self.out, self.job.cells[0]): canonical_json(about)})
         except KeyboardInterrupt:
             self._written()  # what is finished need not be computed again
             raise
@@ -343,7 +343,7 @@ class _Video:
         return found and found[1]
 
     def _human(self, cell: Cell, whole: Clip, annotation: Annotation | None) -> dict[str, Any]:
-        """Score each person who chose key frames against the others, never against themself."""
+        """Score each human annotator who chose key frames against all others; annotators are not timed."""
         assert annotation is not None  # planned only for videos with users
         values = []
         for index, user in enumerate(annotation.users):
@@ -352,7 +352,7 @@ class _Video:
             assert user.frames is not None and user.times is not None  # aligned
             chosen = KeyFrames(user.frames, user.times)
             values.append(self._measured(chosen, whole, annotation.without_user(index), {}))
-        untimed = dict.fromkeys(Metric.registry.get("cost").columns)  # annotators are not timed
+        untimed = dict.fromkeys(column for metric in self.metrics if metric.measures_cost for column in metric.columns)
         nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
         return self._record(cell, (mean_of(values) if values else nobody) | untimed, len(whole), whole, len(values))
 

@@ -47,6 +47,9 @@ class Metric(Configurable, ABC):
         The part of the annotation it is measured against; users without key frames are no part of it.
     reference : str
         BibTeX key of the source, or "none".
+    measures_cost : bool
+        Whether it reads what the extraction has cost, not its frames alone: computed for every draw, and not of human
+        annotators.
     """
 
     registry: ClassVar[Registry[Metric]] = Registry(
@@ -57,6 +60,7 @@ class Metric(Configurable, ABC):
     reference: ClassVar[str] = "none"
     requires: ClassVar[Literal["users", "shots", "events"] | None] = None
     columns: ClassVar[dict[str, Column]] = {}
+    measures_cost: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -40,6 +40,7 @@ class Cost(Metric):
     (and video) that the process had run by then.
     """
 
+    measures_cost = True
     columns: ClassVar[dict[str, Column]] = {
         "decode_s": Column("lower", "s", "decoding the video, or reading its packets where that is enough"),
         "features_s": Column("lower", "s", "computing the features that were needed"),

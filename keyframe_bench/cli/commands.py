@@ -19,9 +19,12 @@ from ..core.errors import UsageError, suggestion
 from ..core.files import one_line, printable
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
     from ..video.frame_folder import Video
 
 CONFIG_MODULE = "keyframe_bench.conf"
+_MOST_BRACKETS = 100  # of lists in an option
 _OVERRIDE = re.compile(r"([+~]{0,2})([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 
 
@@ -62,8 +65,6 @@ class Option:
     def read(self, text: str, word: str) -> Any:
         """Return the value of ``word``, which ends in ``=`` and ``text``, or raise `UsageError`."""
         if self.kind == "grammar":
-            from .compose import one_value
-
             return one_value(word)
         if self.kind in ("whole", "number"):
             try:
@@ -274,6 +275,33 @@ def _hint(command: Command, word: str, rest: Sequence[str]) -> str:
     known += [f"{option.name}=" for option in command.options if option.kind != "flag" and "." not in option.name]
     told = ", ".join(f"{option.name} {option.value}".strip() for option in flags)
     return suggestion(word.partition("=")[0], known, f"this command has {told} (put -- before a file of that name)")
+
+
+def parse(overrides: Sequence[str | None]) -> list[Override]:
+    """Parse overrides with Hydra's grammar."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser, parsed = OverridesParser.create(), []
+    for line in map(str, overrides):
+        try:
+            if line.count("[") + line.count("{") > _MOST_BRACKETS:
+                raise ValueError("it has too many brackets")  # the grammar takes minutes, or recurses without end
+            parsed.append(parser.parse_override(line))
+        except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
+            key = line.partition("=")[0]
+            raise UsageError(
+                f"{line} has a value that Hydra's grammar cannot read; put quotes around it, {key}=\"'...'\""
+            ) from error
+    return parsed
+
+
+def one_value(word: str) -> Any:
+    """Return the value of ``key=value`` in Hydra's grammar, for an option that no configuration has."""
+    override = parse([word])[0]
+    if override.is_sweep_override():
+        raise UsageError(f"{word}: give one value; several values need brackets, {override.get_key_element()}='[a,b]'")
+    return override.value()
 
 
 def path_text(path: str | Path) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
@@ -21,7 +20,7 @@ from ..core.registry import Registry, parameters_of
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
-from .commands import COMMANDS, CONFIG_MODULE, Arguments, conf, conf_names
+from .commands import COMMANDS, CONFIG_MODULE, Arguments, conf, conf_names, parse
 
 _REGISTRIES: dict[str, Registry[Any]] = {"extractor": Extractor.registry, "dataset": Dataset.registry}
 _GROUPS = {
@@ -32,7 +31,6 @@ _GROUPS = {
 }
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
-_MOST_BRACKETS = 100  # of lists in an option
 _NOT_HERE = {
     ("train", "extractor"): "the options of a training are trainer.OPTION=VALUE",
     ("run", "extractor"): (
@@ -129,30 +127,6 @@ def hydra_ready() -> Iterator[None]:
             raise
         except _ERRORS as error:
             raise UsageError(_sentence(error)) from error
-
-
-def parse(overrides: Sequence[str | None]) -> list[Override]:
-    """Parse overrides with Hydra's grammar."""
-    parser, parsed = OverridesParser.create(), []
-    for line in map(str, overrides):
-        try:
-            if line.count("[") + line.count("{") > _MOST_BRACKETS:
-                raise ValueError("it has too many brackets")  # the grammar takes minutes, or recurses without end
-            parsed.append(parser.parse_override(line))
-        except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
-            key = line.partition("=")[0]
-            raise UsageError(
-                f"{line} has a value that Hydra's grammar cannot read; put quotes around it, {key}=\"'...'\""
-            ) from error
-    return parsed
-
-
-def one_value(word: str) -> Any:
-    """Return the value of ``key=value`` in Hydra's grammar, for an option that no configuration has."""
-    override = parse([word])[0]
-    if override.is_sweep_override():
-        raise UsageError(f"{word}: give one value; several values need brackets, {override.get_key_element()}='[a,b]'")
-    return override.value()
 
 
 def adapted(override: Override, config: str, *, sweep: bool = False) -> str:

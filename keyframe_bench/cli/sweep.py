@@ -24,13 +24,13 @@ from ..bench.failures import described
 from ..core.errors import KeyframeBenchError, UnavailableError
 from ..core.files import one_line
 from ..core.registry import load_plugins, plugin_files
-from .commands import Arguments, path_text
-from .compose import adapted, hydra_ready, merged, parse, plain, with_texts
+from .commands import Arguments, parse, path_text
+from .compose import adapted, hydra_ready, merged, plain, with_texts
 
 # Submitit keeps what a job printed in a folder of this name; other launchers show it at once.
 _LOGS = ".submitit"
 
-# From a job's configuration, and a function to be told the job's folder, to what the job returns.
+# From a job's configuration, and a function to call with the job's folder, to what the job returns.
 Work = Callable[[dict[str, Any], Callable[[str], None]], Any]
 
 
@@ -78,7 +78,7 @@ def swept(found: Arguments, work: Work, failed: str) -> list[JobReturn]:
 
 
 def print_failed(jobs: Sequence[JobReturn], what: str, way_out: str) -> int:
-    """Print the jobs that failed by what only they were told, and how many they are; return that number."""
+    """Print the jobs that failed by the overrides that others lack, and how many they are; return that number."""
     overrides = [list(job.overrides or ()) for job in jobs]
     shared = set.intersection(*map(set, overrides))
     failed = [(job, words) for job, words in zip(jobs, overrides, strict=True) if isinstance(job.return_value, Failed)]
@@ -124,7 +124,7 @@ def _launcher_errors(folder: Path, failed: str) -> Iterator[None]:
 
 @contextmanager
 def _ray_ready(overrides: Sequence[Override], folder: Path) -> Iterator[list[str]]:
-    """Join a cluster if ``overrides`` choose Hydra's Ray launcher, and yield what it must be told besides.
+    """Join a cluster if ``overrides`` choose Hydra's Ray launcher, and yield the further overrides it needs.
 
     Left alone, the launcher starts a cluster: it cannot join one, since it asks for an object store of its own. Who
     gives it options of its own, ``hydra.launcher.ray.init...``, decides that. Jobs of other launchers find Hydra's

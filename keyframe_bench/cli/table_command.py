@@ -21,8 +21,8 @@ from ..extractors.base import Extractor
 from ..report.tables import RenderedTable, rendered
 from ..tables.experiment import Experiment, exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
-from .commands import Arguments, path_text
-from .compose import configured, named, one_value
+from .commands import Arguments, one_value, path_text
+from .compose import configured, named
 from .experiments import load_experiment, names_of_experiments
 from .progress import MinuteLines, epoch_report, run_progress, say
 from .run_command import make_spec, print_problems

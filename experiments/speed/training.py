@@ -24,7 +24,7 @@ import torch
 from keyframe_bench.bench.provenance import package_versions
 from keyframe_bench.extractors.autoencoder.learning import AutoencoderModule, as_input
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
-from keyframe_bench.models.base import Network
+from keyframe_bench.models.autoencoder import EncoderDecoder
 from keyframe_bench.training.batches import Batch, RowBatches
 from keyframe_bench.training.clips import Rows
 from keyframe_bench.training.machine import machine, resolved_precision, undisturbed
@@ -159,7 +159,7 @@ def main() -> None:
         batches = RowBatches(Rows(lambda _: pictures, places), given.batch, seed=0, mirrored=True)
         cached = Cached(batches, device)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
-        module = AutoencoderModule(network.module().to(memory_format=layout), options)
+        module = AutoencoderModule(EncoderDecoder(network).to(memory_format=layout), options)
         module.n_steps = len(batches)
         cases: dict[str, Callable[[], float]] = {
             "from the data module": lambda: epoch(module, batches, precision),
@@ -179,17 +179,18 @@ def main() -> None:
             shares.append(parts)
             rates.append(rate)
         print(", ".join(f"{k} {v}" for k, v in {**machine(), **package_versions()}.items()))
-    _print(given, network, precision, seconds, shares, rates)
+    _print(given, options, precision, seconds, shares, rates)
 
 
 def _print(
     given: argparse.Namespace,
-    network: Network,
+    options: AutoencoderOptions,
     precision: str,
     seconds: dict[str, list[float]],
     shares: list[dict[str, float]],
     rates: list[float],
 ) -> None:
+    network = options.built_network
     size = f"{network.input_height} x {network.input_width}"
     print(f"{network.name} width {given.width:g}, {size}, {given.loss}, batch {given.batch}, {precision}, flips")
     for name, values in seconds.items():
@@ -205,7 +206,7 @@ def _print(
         print(f"    {part:10} {share:7.2%} {1000 * each:9.4f} ms/image")
     loss = statistics.median(s["loss"] / (s["forward"] + s["backward"]) for s in shares)
     print(f"  loss / (forward + backward of the network): {loss:.2f}")
-    work = 3 * network.total_macs * given.pictures  # backward takes twice what forward takes
+    work = 3 * options.counts[1] * given.pictures  # backward takes twice what forward takes
     reached = statistics.median(work / (s["forward"] + s["backward"]) / r for s, r in zip(shares, rates, strict=True))
     print(f"  matrix rate {statistics.median(rates) / 1e9:.1f} GMAC/s; the network reaches {reached:.0%} of it")
 

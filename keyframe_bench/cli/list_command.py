@@ -128,8 +128,7 @@ def _dataset(cls: type[Dataset]) -> dict[str, Any]:
 
 def _network(cls: type[Network]) -> dict[str, Any]:
     network = cls()
-    known = cls.total_macs is not Network.total_macs  # else they are counted with torch, and listing is quick
-    return {"trained_numbers": network.total_params if known else None, "macs": network.total_macs if known else None}
+    return {"trained_numbers": network.total_params, "macs": network.total_macs}
 
 
 def _named(name: str, facts: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:

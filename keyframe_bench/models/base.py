@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.errors import UsageError
@@ -12,8 +11,6 @@ from ..core.registry import Configurable, Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from .autoencoder import EncoderDecoder
 
 
 class TrainingPart(Configurable, ABC):
@@ -86,12 +83,6 @@ class Network(TrainingPart):
             Codes to images of that shape and range; what is outside the range is clipped in extraction.
         """
 
-    def module(self) -> EncoderDecoder:
-        """Return the network with initial weights: ``encode``, ``decode``, and both by calling it."""
-        from .autoencoder import EncoderDecoder
-
-        return EncoderDecoder(self)
-
     @property
     def structure(self) -> object:
         """What two networks must share for the weights of one to fit the other."""
@@ -103,21 +94,15 @@ class Network(TrainingPart):
         channels, height, width = self.code_shape
         return 3 * self.input_height * self.input_width / (channels * height * width)
 
-    @cached_property
-    def _counts(self) -> tuple[int, int]:
-        from .contract import checked_counts
-
-        return checked_counts(self)
+    @property
+    def total_params(self) -> int | None:
+        """Trained numbers of encoder and decoder; None unless a class knows them without building the module."""
+        return None
 
     @property
-    def total_params(self) -> int:
-        """Trained numbers of encoder and decoder, counted from the module unless a class knows them."""
-        return self._counts[0]
-
-    @property
-    def total_macs(self) -> int:
-        """Multiply-accumulates of both for one image, counted from the module unless a class knows them."""
-        return self._counts[1]
+    def total_macs(self) -> int | None:
+        """Multiply-accumulates of both for one image; None unless a class knows them without building the module."""
+        return None
 
 
 class Loss(TrainingPart):

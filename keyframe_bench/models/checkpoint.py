@@ -100,6 +100,8 @@ def with_weights(checkpoint: Checkpoint, option: str = "checkpoint", network: Ne
     """Return the model of a checkpoint that was read; ``option`` is what messages call it, see `load_autoencoder`."""
     import torch
 
+    from .autoencoder import EncoderDecoder
+
     found = network_of(checkpoint.record)
     if network is not None and network.structure != found.structure:
         raise UsageError(
@@ -107,7 +109,7 @@ def with_weights(checkpoint: Checkpoint, option: str = "checkpoint", network: Ne
             f"ask for {_called(found)}, or give a checkpoint of {_called(network)}"
         )
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and overwritten
-        model = found.module()
+        model = EncoderDecoder(found)
     state = {name: torch.from_numpy(tensor) for name, tensor in checkpoint.tensors.items()}
     load_strictly(model, state, f"{option} does not fit its own network {_called(found)}", "give another checkpoint")
     return model

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..core.errors import ContractError, KeyframeBenchError, raise_out_of_memory
 from ..core.sources import source_digest
+from .autoencoder import EncoderDecoder
 from .base import Loss, Network
 
 _ZERO = 1e-5  # what rounding may leave of the loss of equal images
@@ -45,7 +46,7 @@ def checked_counts(network: Network) -> tuple[int, int]:
         If it cannot be built, or shapes are not what it says, or a number is not finite.
     """
     with _named(network), torch.random.fork_rng(devices=[]), torch.inference_mode():
-        model, pictures = network.module().eval(), _pictures(network, seed=0)  # [2, 3, H, W]
+        model, pictures = EncoderDecoder(network).eval(), _pictures(network, seed=0)  # [2, 3, H, W]
         with FlopCounterMode(display=False) as counter:
             codes = model.encode(pictures)
             output = model.decode(codes)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.models.autoencoder import EncoderDecoder
 from keyframe_bench.models.base import Network
 from keyframe_bench.models.contract import checked_counts
 from keyframe_bench.models.networks import ConvolutionalNetwork
@@ -114,7 +115,7 @@ def test_what_there_is_not_is_said_in_a_sentence(name: str, params: dict[str, ob
 @pytest.mark.parametrize("code_act", ["none", "relu"])
 def test_ranges_of_code_and_output_and_every_weight_has_a_gradient(up: str, code_act: str) -> None:
     torch.manual_seed(0)  # in training mode: batch normalisation centres the code
-    model = build("ae_final", {"width": 0.1, "geometry": 0.25, "up": up, "code_act": code_act}).module()
+    model = EncoderDecoder(build("ae_final", {"width": 0.1, "geometry": 0.25, "up": up, "code_act": code_act}))
     images = torch.rand(2, 3, 24, 48)
     codes, output = model.encode(images), model(images)
     assert codes.min() == 0 if code_act == "relu" else codes.mean(dim=(0, 2, 3)).abs().max() < 1e-5

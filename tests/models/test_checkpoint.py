@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from keyframe_bench.core.checkpoint import BUNDLED, Checkpoint, checkpoint_file, read_record  # noqa: E402
 from keyframe_bench.core.errors import UsageError  # noqa: E402
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions  # noqa: E402
+from keyframe_bench.models.autoencoder import EncoderDecoder  # noqa: E402
 from keyframe_bench.models.base import Network  # noqa: E402
 from keyframe_bench.models.checkpoint import load_autoencoder  # noqa: E402
 
@@ -27,7 +28,7 @@ def network(name: str, **params: Any) -> Network:
 def written(tmp_path: Path) -> Callable[..., Path]:
     """Write a checkpoint of small weights whose record has ``options``."""
     torch.manual_seed(3)
-    model = network("ae_final", width=0.25, geometry=0.25).module()
+    model = EncoderDecoder(network("ae_final", width=0.25, geometry=0.25))
     model(torch.rand(4, 3, 24, 48))  # batch statistics that are not those of a fresh module
     tensors = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
 

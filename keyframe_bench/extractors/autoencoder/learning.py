@@ -66,7 +66,7 @@ def fit_autoencoder(train: Clips, validation: Clips, session: Session) -> Checkp
 def _start(options: AutoencoderOptions, init: Checkpoint | None) -> EncoderDecoder:
     """Return the network before the first step: from the seed, or from a checkpoint."""
     network = options.built_network
-    model = network.module() if init is None else with_weights(init, "init", network)
+    model = EncoderDecoder(network) if init is None else with_weights(init, "init", network)
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
     return model.to(memory_format=layout).requires_grad_(True).train()
 

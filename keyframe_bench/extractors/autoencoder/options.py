@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, cast
 
 from ...core.registry import Registry, parameters_of
@@ -45,14 +46,24 @@ class AutoencoderOptions(NetworkOptions):
         """The loss that is chosen."""
         return cast(Loss, self.chosen("loss"))
 
+    @cached_property
+    def counts(self) -> tuple[int, int]:
+        """The network's trained numbers, and its multiply-accumulates for one image: counted unless its class knows."""
+        params, macs = self.built_network.total_params, self.built_network.total_macs
+        if params is None or macs is None:
+            from ...models.contract import checked_counts
+
+            return checked_counts(self.built_network)
+        return params, macs
+
     @property
     def summary(self) -> str:
         """The network's input, code, parameters and multiply-accumulates."""
-        network = self.built_network
-        code, macs = " x ".join(map(str, network.code_shape)), f"{network.total_macs / 1e6:,.2f} million"
+        network, (params, macs) = self.built_network, self.counts
+        code = " x ".join(map(str, network.code_shape))
         return (
             f"input {network.input_height} x {network.input_width}, code {code} ({network.compression:.3g} : 1), "
-            f"{network.total_params:,} parameters, {macs} multiply-accumulates per image"
+            f"{params:,} parameters, {macs / 1e6:,.2f} million multiply-accumulates per image"
         )
 
     @property
@@ -74,5 +85,5 @@ class AutoencoderOptions(NetworkOptions):
     @property
     def torch_threads(self) -> int | None:
         """Threads of torch; None leaves its own choice."""
-        small = self.built_network.total_macs * self.batch < SMALL_STEP_MACS
+        small = self.counts[1] * self.batch < SMALL_STEP_MACS
         return 1 if self.threads is None and small else self.threads

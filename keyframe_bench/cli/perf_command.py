@@ -12,7 +12,7 @@ from typing import Any
 from ..bench.perf import FORMAT, PerfSpec, perf
 from ..core.errors import OutputError, UsageError, os_reason
 from ..core.files import one_line, read_json, write_atomic
-from ..report.perf import print_profile, profile_markdown
+from ..report.perf import perf_markdown, print_perf
 from ..tables.load import read_text
 from .commands import Arguments
 from .run_command import listed
@@ -33,7 +33,7 @@ def run(found: Arguments) -> int:
         except KeyboardInterrupt:
             print("keyframe-bench: stopped; perf keeps nothing of a run that is not complete", file=sys.stderr)
             return 130
-    page, given = profile_markdown(record), found.values
+    page, given = perf_markdown(record), found.values
     if "--save" in given:
         write_atomic(Path(given["--save"]), json.dumps(record, indent=1, allow_nan=False) + "\n")
     if "--markdown" in given:
@@ -43,7 +43,7 @@ def run(found: Arguments) -> int:
     if "--json" in found.values:
         print(json.dumps(record, indent=1, allow_nan=False))
     else:
-        print_profile(record)
+        print_perf(record)
     return 1 if record["failures"] and "--from" not in found.values else 0
 
 
@@ -68,7 +68,7 @@ def _read(found: Arguments) -> dict[str, Any]:
         record = read_json(file)
         if record["format"] != FORMAT:
             raise ValueError(f"its format is {record['format']!r}")
-        profile_markdown(record)
+        perf_markdown(record)
         return dict(record)
     except OSError as error:
         reason = os_reason(error)

@@ -26,7 +26,7 @@ _LEGEND = (
 )
 
 
-def profile_markdown(record: Record) -> str:
+def perf_markdown(record: Record) -> str:
     """Return the rows, what grows how, and where the numbers come from."""
     lines = [f"**{escape(_title(record))}**", "", line_of(_HEADS), line_of([":--", *["--:"] * (len(_HEADS) - 1)])]
     lines += [line_of([escape(text) for text in row]) for row in _rows(record)]
@@ -36,7 +36,7 @@ def profile_markdown(record: Record) -> str:
     return "\n".join([*lines, f"- {escape(_made(record))}"]) + "\n"
 
 
-def print_profile(record: Record, console: Console | None = None) -> None:
+def print_perf(record: Record, console: Console | None = None) -> None:
     """Print the same; 150 columns where the output is no terminal."""
     from rich.console import Console
     from rich.table import Table

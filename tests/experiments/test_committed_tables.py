@@ -10,7 +10,7 @@ import pytest
 from keyframe_bench.bench.execute import metric_columns
 from keyframe_bench.cli.experiments import load_experiment
 from keyframe_bench.cli.table_command import replaced, run_record_of
-from keyframe_bench.report.perf import profile_markdown
+from keyframe_bench.report.perf import perf_markdown
 from keyframe_bench.report.tables import rendered
 from keyframe_bench.tables.load import read_cells
 
@@ -50,7 +50,7 @@ def test_the_measured_speed_in_the_page_is_not_stale(film):
     page = "experiments/speed/README.md"
     record = json.loads((ROOT / "experiments" / "speed" / f"{film}.json").read_text("utf-8"))
     text = (ROOT / page).read_text("utf-8")
-    assert replaced(text, film, profile_markdown(record), page, "perf") == text, "stale: run `make tables`"
+    assert replaced(text, film, perf_markdown(record), page, "perf") == text, "stale: run `make tables`"
     assert record["command"].startswith(f"keyframe-bench perf {film}.mp4 --")
     assert record["commit"] and not record["commit"].endswith("+")
     assert record["failures"] == []

@@ -39,11 +39,11 @@ _EMPTY: dict[str, Any] = {
 def cell_record(cell: Cell, status: Literal["ok", "skipped", "failed"], **found: Any) -> dict[str, Any]:
     """Return what is stored of a cell: its identity, what a table says of its method, and what was ``found``."""
     extractor = build_extractor(cell)
-    told: dict[str, Any] = {"budget_rule": "as many as each person chose", "privileged": True}
+    about: dict[str, Any] = {"budget_rule": "as many as each person chose", "privileged": True}
     if extractor is not None:
         names = ("label", "reference", "budget_rule", "known_defects", "privileged")
-        told = {name: getattr(extractor, name) for name in names}
-        told = {name: value if isinstance(value, bool) else str(value) for name, value in told.items()}
+        about = {name: getattr(extractor, name) for name in names}
+        about = {name: value if isinstance(value, bool) else str(value) for name, value in about.items()}
     return {
         **_EMPTY,
         "format": FORMAT,
@@ -51,7 +51,7 @@ def cell_record(cell: Cell, status: Literal["ok", "skipped", "failed"], **found:
         "control": cell.extractor in CONTROLS,
         "versions": package_versions(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-        **told,
+        **about,
         **({} if cell.training is None else {"trained_on_this_video": cell.seen}),
         "status": status,
         **found,
@@ -64,7 +64,7 @@ def failure_line(cell: Cell, error: BaseException) -> str:
 
 
 def build_extractor(cell: Cell) -> Extractor | None:
-    """Return the method of a cell; None for what people chose."""
+    """Return the method of a cell; None for the choices of human annotators."""
     if cell.extractor == HUMAN:
         return None
     variant = Variant(cell.extractor, cell.params)

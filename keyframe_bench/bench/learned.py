@@ -169,13 +169,13 @@ class Learned:
         training: dict[str, Any] = {"options": dict(self.options)}
         if self.record:
             data = self.record.get("data", {})
-            told = {"data": data.get("name"), "init": self.record.get("init")}
+            origin = {"data": data.get("name"), "init": self.record.get("init")}
             if division is not None:
-                told["inner"] = self.record["split"]
+                origin["inner"] = self.record["split"]
             elif "data_digest" in data:  # older records lack it
-                told |= {name: data.get(name) for name in _TOLD}
-            told["code"] = "edited since" if self.edited else None
-            training |= {"chosen": self.record["chosen"], **{k: v for k, v in told.items() if v is not None}}
+                origin |= {name: data.get(name) for name in _OF_DATA}
+            origin["code"] = "edited since" if self.edited else None
+            training |= {"chosen": self.record["chosen"], **{k: v for k, v in origin.items() if v is not None}}
         return {
             "checkpoint": self.sha256,
             "path": self.path,
@@ -197,8 +197,8 @@ class Learned:
         return saw(self.record, sha256, None if self.record["supervision"] == "users" else start_s)
 
 
-_TOLD = ("sampling", "limit", "limit_validation", "split_seed", "data_digest")
-"""What tells given checkpoints of one data set apart, in `TrainingData.told` and the facts of its clips."""
+_OF_DATA = ("sampling", "limit", "limit_validation", "split_seed", "data_digest")
+"""Facts of training data that distinguish given checkpoints of one data set."""
 
 
 def _without_folder(split: str) -> str:
@@ -285,7 +285,7 @@ def learn(
             of_variant.setdefault(number, []).append(key)
     found: dict[str, Learned] = {}
     for i, (key, ask) in enumerate(asked.items(), start=1):
-        found[key] = ask(None if only_found else lambda told, i=i: say(f"training {i} of {len(asked)}: {told}"))
+        found[key] = ask(None if only_found else lambda label, i=i: say(f"training {i} of {len(asked)}: {label}"))
     return {n: [_usable(spec, variants[n], found[key]) for key in keys] for n, keys in of_variant.items()}
 
 
@@ -298,20 +298,20 @@ def _learned(
     seed: int | None,
     begun: Say | None,
 ) -> Learned:
-    """Train, or find what was trained; ``begun`` is told before training, and without it nothing is trained."""
+    """Train, or find what was trained; ``begun`` is called with its name before, and without it nothing is trained."""
     name, options = variant.name, variant.options
     assert options is not None
-    told = f"{name}, fold {fold + 1} of {n_folds}" + ("" if seed is None else f", seed {seed}")
+    label = f"{name}, fold {fold + 1} of {n_folds}" + ("" if seed is None else f", seed {seed}")
     learned = partial(Learned, options=options.identity, seed=seed, fold=fold)
     try:
         training = Training(extractor=name, options=options, data=data(), out=spec.trainings, seed=seed or 0)
         training = replace(training, out=spec.trainings / file_name(training.label))
         trained = finished(training)
         if trained is None and begun is not None:
-            begun(told)
+            begun(label)
             trained = train(training)
         if trained is None:
-            return learned(untrained=f"{told}: it is not trained yet")
+            return learned(untrained=f"{label}: it is not trained yet")
         path = str(trained.best)
         return learned(path, checkpoint_id(path, name), read_record(path, name))
     except OutputError:
@@ -320,7 +320,7 @@ def _learned(
         raise_interrupt(error)
         if spec.on_error == "raise":
             raise_plain(error)
-        return learned(untrained=f"training of {told} failed: {described(error)}")
+        return learned(untrained=f"training of {label} failed: {described(error)}")
 
 
 def _usable(spec: RunSpec, variant: Variant, one: Learned) -> Learned:

@@ -36,7 +36,7 @@ from .perf_cases import (
 from .provenance import started_record
 
 FORMAT = "keyframe_bench/perf@1"
-LEAST_REPEATS = 3
+LEAST_REPEATS = 3  # in fewer rounds a single disturbed one changes the median
 _BASE_EVERY = 6  # cases between two measurements of plain decoding: a round takes minutes, and the load changes
 _NO_NUMBERS = (
     *("wall_s", "process_s", "cpu_s", "ratio", "ratio_low", "ratio_high", "cpu_ratio", "peak_mb"),

@@ -317,7 +317,7 @@ def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Divisio
     }
     split = None if part is None or division is None else division.name
     for row in rows:
-        method, one, told, seeds = row.method, row.learned, {**common, "split": split}, spec.seeds
+        method, one, fields, seeds = row.method, row.learned, {**common, "split": split}, spec.seeds
         if method.privileged and not _known(item.annotation):
             continue
         own_seed = one is not None and one.seed is not None and division is not None  # of its training
@@ -325,7 +325,7 @@ def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Divisio
             if division is not None and one.fold is not None and one.fold not in division.folds_testing(item.id):
                 continue
             start_s = None if part is None or division is None else division.starts[item.id][1]
-            told = {**common, **one.fields(division), "seen": one.has_seen(job.sha256, start_s)}
+            fields = {**common, **one.fields(division), "seen": one.has_seen(job.sha256, start_s)}
             seeds = (one.seed,) if own_seed and one.seed is not None else seeds
         for budget in spec.budgets:
             if budget.needs_support not in method.supports:
@@ -340,7 +340,7 @@ def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Divisio
                     sampling=method.sampling or spec.sampling,
                     seed=seed,
                     source=row.source,
-                    **told,
+                    **fields,
                 )
     if item.annotation is not None and len(item.annotation.choosers) > 1:
         # The annotators' own choices against each other: they have no budget, so that the row stands once.

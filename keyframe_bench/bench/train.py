@@ -201,8 +201,8 @@ def train(training: Training, *, report: Report | None = None, say: Callable[[st
         best, last = fitted(method, parts.train, parts.validation, session)
         session.facts["numbers"] = best.numbers
         losses = any("validation_loss" in row for row in session.history)
-        told = losses and isinstance(training.options, NetworkOptions)  # what such a training minimised tells enough
-        session.facts |= {} if told else _evaluation(method, best, parts.validation)
+        judged = losses and isinstance(training.options, NetworkOptions)  # by the loss that it minimised
+        session.facts |= {} if judged else _evaluation(method, best, parts.validation)
         _check_plain(training.extractor, "session.history", session.history)
         _check_plain(training.extractor, "session.facts", session.facts)
         best.write(folder.best)
@@ -277,7 +277,7 @@ def _session(
             method["supervision"] = "users"
     identity = training.identity
     split, fold = training.data.named_split
-    # Videos that could not train anything are told in training.json, and change nothing in checkpoints.
+    # Videos that could not train anything are listed in training.json, and change nothing in checkpoints.
     known = {name: fact for name, fact in parts.facts.items() if not name.startswith("unannotated")}
     about = {
         **method,

@@ -101,7 +101,7 @@ def training_sets(
     sets = {name: replace(one, data=replace(one.data, annotated=annotated)) for name, one in sets.items()}
     for one in sets.values():
         if one.path:
-            _ = one.data.items  # a path that leads nowhere is told before other sets are rendered or decoded
+            _ = one.data.items  # a path that leads nowhere is reported before other sets are rendered or decoded
     return sets
 
 

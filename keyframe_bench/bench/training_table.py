@@ -102,8 +102,8 @@ def run_trainings(
 ) -> TrainingTable:
     """Train what is missing, evaluate it, write ``results.jsonl`` and ``run.json`` into ``out``, and return the table.
 
-    A training that fails is a recorded row, and so are those that begin from it. ``report`` is told what is done now,
-    ``progress`` how far a training is (`keyframe_bench.bench.train.train`).
+    A training that fails is a recorded row, and so are those that begin from it. ``report`` is called with what is done
+    now, ``progress`` with how far a training is (`keyframe_bench.bench.train.train`).
 
     Raises
     ------
@@ -199,7 +199,7 @@ class TrainingTable:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the cells, in the order of the runs; every cell is on disk as soon as it is there."""
-        for run in self.runs:  # what is wrong with the data is told before anything is trained
+        for run in self.runs:  # what is wrong with the data is reported before anything is trained
             for name in run.sets:
                 self.parts(name, run.options)
         found: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -334,9 +334,9 @@ class TrainingTable:
         """Return what ``run.json`` says of the trainings."""
         more = Figure.registry.get(self.experiment.records["make"]).columns if self.experiment.records else {}
         columns = {**(self.columns if self.runs else {}), **more}
-        told = {"columns": {name: {"metric": "training", **vars(column)} for name, column in columns.items()}}
+        described = {name: {"metric": "training", **vars(column)} for name, column in columns.items()}
         if not self.runs:
-            return told
+            return {"columns": described}
         sets = {name: one.facts(self._any_parts(one)) for name, one in self.sets.items()}
         return {
             "data": sets,
@@ -347,7 +347,7 @@ class TrainingTable:
             "trained_s": round(sum(self._seconds.values()), 1),
             "machine": self._machine(),
             "images_per_s": self._speeds(),
-            **told,
+            "columns": described,
         }
 
     def _any_parts(self, one: TrainingSet) -> Parts:

@@ -78,8 +78,8 @@ def _lines(result: Extraction) -> Iterator[str]:
         yield f"  a fallback, not a result: {one_line(keyframes.fallback)}"
     if keyframes.shortfall:
         yield f"  {n} of {result.k}: {one_line(keyframes.shortfall)}"
-    if told := _scores_and_threshold(keyframes):
-        yield told if result.k is None else f"{told} (found for k={result.k})"
+    if line := _scores_and_threshold(keyframes):
+        yield line if result.k is None else f"{line} (found for k={result.k})"
 
 
 def _scores_and_threshold(keyframes: KeyFrames) -> str:

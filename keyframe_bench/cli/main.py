@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _dispatch(arguments)
         if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk is told here, not when Python ends
+            sys.stdout.flush()  # a full disk is reported here, not when Python ends
         return status
     except KeyframeBenchError as error:
         _tell(f"error: {one_line(error)}")

@@ -112,7 +112,7 @@ def print_problems(summary: RunSummary) -> int:
 def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
     specs = [make_spec(config) for config in jobs_of(found)]
-    for spec in specs:  # a wrong value is told before the first job starts
+    for spec in specs:  # a wrong value is reported before the first job starts
         variants(spec)
     work = partial(_ran, command=found.line)
     jobs = swept(found, work, "the sweep's launcher failed")

@@ -88,9 +88,9 @@ def _summary(trained: Trained, training: Training) -> Iterator[str]:
 
 
 def _losses(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the losses at the start, at the best epoch and at the end; nothing where no rows tell."""
-    history, told = record["history"], {"epoch", "train_loss", "validation_loss"}
-    known = len(history) > 1 and all(told <= row.keys() for row in history)
+    """Yield the losses at the start, at the best epoch and at the end; nothing where the history has none."""
+    history, needed = record["history"], {"epoch", "train_loss", "validation_loss"}
+    known = len(history) > 1 and all(needed <= row.keys() for row in history)
     if not known or record["best_epoch"] is None:  # None: all rows are of before the first step
         return
     first, last, best = history[0], history[-1], record["best_validation_loss"]
@@ -127,7 +127,7 @@ def _computed(trained: Trained) -> str:
 
 def _sweep(found: Arguments) -> int:
     """Train once per combination through the configured Hydra launcher, each in a folder of its own below ``out``."""
-    for config in jobs_of(found):  # a wrong value is told before the first job starts
+    for config in jobs_of(found):  # a wrong value is reported before the first job starts
         make_training(config)
     jobs, out = swept(found, _trained, "the sweep was stopped"), Path(found.get("out"))
     if trainings := [job.return_value for job in jobs if isinstance(job.return_value, Trained)]:

@@ -108,8 +108,8 @@ def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint
     try:
         return remembered_sha256(path)
     except OSError as error:
-        told = f"checkpoint file {str(path)!r} cannot be read ({os_reason(error)}); {_way_out(method, option)}"
-        raise UnavailableError(why_missing(checkpoint, method, option) or told) from error
+        message = f"checkpoint file {str(path)!r} cannot be read ({os_reason(error)}); {_way_out(method, option)}"
+        raise UnavailableError(why_missing(checkpoint, method, option) or message) from error
 
 
 def why_missing(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str | None:

@@ -12,8 +12,9 @@ from .commands import COMMANDS, PLUGIN, Command, Option, conf, conf_names, locat
 
 _ABOUT = "Compare key-frame extractors: one decode of a video, the same features and metrics for every method."
 _STATUS = (
-    "Options are NAME=VALUE; a list needs brackets, as in budget='[5,10]'. Exit status: 0 if all went well; 1 if a cell, "
-    "a training or a check failed, or results differ; 2, with one sentence, if the command is wrong or lacks something."
+    "Options are NAME=VALUE; a list needs brackets, as in budget='[5,10]'. Exit status: 0 if all went well; 1 if a "
+    "cell, a training or a check failed, or results differ; 2, with one sentence, if the command is wrong or lacks "
+    "something."
 )
 
 

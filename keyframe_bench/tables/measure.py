@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import UsageError, suggestion
 from .stats import CONFIDENCE, resampled_means, student_interval
@@ -116,14 +116,14 @@ def _stored(cells: pd.DataFrame, name: str) -> pd.Series[float]:
 def estimate(
     cells: pd.DataFrame, measure: Mapping[str, Any], where: Mapping[str, Any] | None = None
 ) -> Estimate | None:
-    """Return what ``measure`` says about ``cells``, or None when no video has it.
+    """Return what ``measure`` says about ``cells``, or None when no video has it, or it is not finite.
 
     Parameters
     ----------
     cells : pandas.DataFrame
         Of `load_results`.
     measure : mapping
-        One of the kinds below, with ``where`` (see `chosen`):
+        One of the kinds below, as `keyframe_bench.tables.experiment_schema` checks, with ``where`` (see `chosen`):
 
         ``mean: x`` and ``sum: x``, over videos;
         ``ratio: [{value, where}, {value, where}]``, of the totals; over seeds the geometric mean of the ratios;
@@ -152,12 +152,17 @@ def estimate(
         values = np.stack(pair[0].align(pair[1], join="inner"), axis=1)
         values = values if kind == "ratio" else values[:, :1] - values[:, 1:]
     elif kind == "lead":
-        values = _leads(cells, part, what)[:, None]
+        values = _finite(_leads(cells, part, what))
     else:
         slope = _spread if kind == "spread" else _slope
-        values = np.array([[slope(video, what)] for _, video in chosen(cells, part).groupby("video_id")]).reshape(-1, 1)
-    values = values[np.isfinite(values).all(axis=1)]
+        values = _finite([slope(video, what) for _, video in chosen(cells, part).groupby("video_id")])
     return _over_videos(values) if unit == "video" else _over_seeds(values, unit)
+
+
+def _finite(found: ArrayLike) -> NDArray[np.float64]:
+    """Return numbers [n, 1] without those of videos that have no rank or no slope."""
+    values = np.asarray(found, dtype=np.float64)
+    return values[np.isfinite(values)][:, None]
 
 
 def _per_video(cells: pd.DataFrame, name: str | list[str]) -> pd.Series[float]:
@@ -208,8 +213,8 @@ def _over_seeds(values: NDArray[Any], unit: str) -> Estimate | None:
     With Student's t interval, for ratios that of the mean of their logarithms: three values are too few to resample.
     """
     ratio = values.shape[1] == 2
-    if len(values) == 0 or (ratio and not (values > 0).all()):  # a ratio to nothing
-        return None
+    if len(values) == 0 or not np.isfinite(values).all() or (ratio and not (values > 0).all()):
+        return None  # no number, or a ratio to nothing
     back: Callable[[float], float] = math.exp if ratio else float
     found = np.log(values[:, 0] / values[:, 1]) if ratio else values[:, 0]
     mean = back(found.mean())

@@ -115,3 +115,12 @@ def test_what_is_not_measured_is_none_and_what_is_unknown_is_named():
     assert estimate(cells, {"mean": "q"}).low is None  # of one video
     with pytest.raises(UsageError, match="no number 'f1_1'; did you mean f1_1s"):
         estimate(cells, {"mean": "f1_1"})
+
+
+@pytest.mark.parametrize("unit", ["video", "seed"])
+@pytest.mark.parametrize("kind", ["mean", "sum"])
+def test_what_is_not_finite_is_no_number_and_leaves_out_no_video(kind, unit):
+    cells = [measured(name, "x", cost=COSTS) | {"unit": unit} for name in "abc"]
+    assert estimate(frame(*cells), {kind: "ms_per_frame"}).n == 3
+    empty = cells[2] | {"n_frames": 0}  # a time by no frames is infinite
+    assert estimate(frame(*cells[:2], empty), {kind: "ms_per_frame"}) is None

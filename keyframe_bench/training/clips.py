@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -73,6 +73,10 @@ class Clips(Sequence[Clip]):
         which = range(len(self))[which]
         end = self._starts[which + 1] if which + 1 < len(self) else len(self._sorted)
         return self._opened(int(self._videos[which])).taken(self._sorted[self._starts[which] : end, 1])
+
+    def __iter__(self) -> Iterator[Clip]:
+        # Sequence's own would end at any IndexError, also at one raised while a clip is opened.
+        return (self[i] for i in range(len(self)))
 
     def rows(self, feature: Feature) -> Rows:
         """Return the rows of ``feature`` of all frames of this part, in the order of `places`.

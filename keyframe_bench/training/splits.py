@@ -160,12 +160,13 @@ def _read_folds(path: Path, ids: Sequence[str]) -> list[Fold]:
     named = f"split={str(path)!r}"
     try:
         told = read_json(path.expanduser())
-        folds = [[dict.fromkeys(fold[side]) for side in ("train", "test")] for fold in told["folds"]]
-        if told["format"] != FORMAT or not folds or not all(map(all, folds)):
-            raise ValueError("another format, or no video on a side")
+        listed = told.get("folds") if isinstance(told, dict) and told.get("format") == FORMAT else None
+        if not isinstance(listed, list) or not listed:
+            raise ValueError("another format, or no list of folds")
+        folds = [[_read_side(fold, side, number) for side in ("train", "test")] for number, fold in enumerate(listed)]
     except OSError as error:
         raise UsageError(f"{named} cannot be read ({os_reason(error)})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         layout = f'{{"format": "{FORMAT}", "folds": [{{"train": [ids], "test": [ids]}}]}}'
         raise UsageError(f"{named} is not a split file ({error}); it should hold {layout}") from error
     known = set(ids)
@@ -177,6 +178,13 @@ def _read_folds(path: Path, ids: Sequence[str]) -> list[Fold]:
             if name in train and name in test:
                 raise UsageError(f"{at} in train and in test; leave it out of one of them")
     return [Fold(*(tuple(i for i in ids if i in side) for side in fold)) for fold in folds]
+
+
+def _read_side(fold: Any, side: str, number: int) -> dict[str, None]:
+    names = fold.get(side) if isinstance(fold, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"fold {number} has no list of videos {side!r}")
+    return dict.fromkeys(names)
 
 
 def divide_images(

@@ -80,6 +80,11 @@ def test_a_file_gives_the_same_folds_again(tmp_path: Path) -> None:
         ("[]", "it should hold"),
         ({"folds": []}, "is not a split file"),
         ({"folds": [{"train": ["a.mp4"]}]}, "'test'.*it should hold"),
+        *(
+            ({"folds": [{"train": ["a.mp4"], "test": side}]}, "fold 0 has no list of videos 'test'")
+            for side in ("b.mp4", {"b.mp4": 1}, [["b.mp4"]], [1], [], None)
+        ),
+        *(({"folds": folds}, "is not a split file .*no list") for folds in ({"train": []}, ["a.mp4"], None)),
         ({"folds": [{"train": ["a.mp4"], "test": ["z.mp4"]}]}, "'z.mp4', which the data set does not have"),
         ({"folds": [{"train": ["a.mp4"], "test": ["a.mp4"]}]}, "'a.mp4' in train and in test"),
     ],
@@ -138,3 +143,11 @@ def test_clips_are_in_order_of_time_and_of_their_part() -> None:
         assert clip.ordinals.tolist() == list(range(1, len(all_rows)))
         assert np.array_equal(clip[Gray(height=2, width=3)], all_rows[1:])
     assert [clip.video.name for clip in clips[:]] == ["v0", "v1"] and clips[-1].video.name == "v1"
+
+
+def test_an_error_while_a_clip_is_opened_does_not_end_the_clips() -> None:
+    def opened(video: int) -> Clip:
+        raise IndexError(video)
+
+    with pytest.raises(IndexError):
+        list(Clips(opened, np.array([[0, 0], [1, 0]])))

@@ -205,11 +205,16 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, w
     UsageError
         Beginning with ``misfit``, then what is wrong with the tensors, and ending with ``way_out``.
     """
-    try:
-        module.load_state_dict(dict(state), strict=True)
-    except RuntimeError as error:
-        first = " ".join(str(error).partition(":")[2].split())[:160]
-        raise UsageError(f"{misfit} ({first} ...); {way_out}") from error
+    own = module.state_dict()
+    wrong = {
+        "missing": [k for k in own if k not in state],  # torch itself would fill in num_batches_tracked
+        "unexpected": [k for k in state if k not in own],
+        "of another shape": [k for k in own if k in state and own[k].shape != state[k].shape],
+    }
+    found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
+    if found:
+        raise UsageError(f"{misfit} ({'; '.join(found)}); {way_out}")
+    module.load_state_dict(dict(state), strict=True)
 
 
 # EfficientNet-Lite0 as the extra ``semantic`` brings it: read once from the wheel's pickle, kept as safetensors.

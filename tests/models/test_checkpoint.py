@@ -16,6 +16,7 @@ from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions  # 
 from keyframe_bench.models.autoencoder import EncoderDecoder  # noqa: E402
 from keyframe_bench.models.base import Network  # noqa: E402
 from keyframe_bench.models.checkpoint import load_autoencoder  # noqa: E402
+from keyframe_bench.models.weights import load_strictly  # noqa: E402
 
 SMALL = {"network": "ae_final", "width": 0.25, "geometry": 0.25}
 
@@ -65,9 +66,9 @@ def test_another_network_is_named_in_both_directions(written: Callable[..., Path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 1.0}, "size mismatch for encoder"),
-        ({"network": "p2_2", "geometry": 1.0}, "Missing key"),
-        ({"network": "p1_3"}, "Unexpected key"),
+        ({"width": 1.0}, "tensors of another shape, first encoder"),
+        ({"network": "p2_2", "geometry": 1.0}, "tensors missing, first "),
+        ({"network": "p1_3"}, "tensors unexpected, first "),
         ({"network": "vgg"}, "unknown network 'vgg'"),
         ({"width": 1e9}, "width=1000000000.0 is not a number"),
         ({"geometry": 0.3}, "halve 29 x 58 pixels"),
@@ -78,6 +79,14 @@ def test_weights_that_do_not_fit_and_networks_that_are_not_here_are_named(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         load_autoencoder(written(**options))
+
+
+def test_a_tensor_that_torch_would_fill_in_is_missing() -> None:
+    module = torch.nn.BatchNorm2d(2)
+    state = dict(module.state_dict())
+    del state["num_batches_tracked"]
+    with pytest.raises(UsageError, match="1 tensors missing, first num_batches_tracked"):
+        load_strictly(module, state, "weights do not fit", "give others")
 
 
 def test_the_bundled_checkpoint_is_an_ae_final() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -68,9 +69,11 @@ def test_numbers_are_those_of_other_libraries(pictures: np.ndarray) -> None:
     assert found["loss"] == found["ssim"]
 
 
-def test_batches_do_not_matter(pictures: np.ndarray) -> None:
+def test_batches_do_not_matter(pictures: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "pictures.npy", pictures)
+    mapped = np.load(tmp_path / "pictures.npy", mmap_mode="r")
     blurred = Distort(lambda x: nn.functional.avg_pool2d(x, 3, stride=1, padding=1))
-    found = [evaluate(blurred, pictures, MIX, batch=size) for size in (2, 100)]
+    found = [evaluate(blurred, given, MIX, batch=size) for given, size in ((pictures, 2), (mapped, 100))]
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     assert found[0]["loss"] == found[0]["mix"] == found[0]["common_loss"]
 
@@ -91,6 +94,31 @@ def test_flat_and_gray_pictures_give_finite_numbers() -> None:
         assert np.isfinite(list(evaluate(Distort(function), flat, MIX).values())).all()
 
 
+def test_the_numbers_of_batch_norm_are_left_as_they_were(pictures: np.ndarray) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Sigmoid()).train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    first = evaluate(model, pictures, MIX)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert evaluate(model, pictures, MIX) == first
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "words"),
+    [
+        (lambda x: x, np.zeros((0, 24, 24, 3), np.uint8), "no images"),
+        (lambda x: x, np.zeros((1, 24, 24, 3), np.float32), "uint8"),
+        (lambda x: x, np.zeros((1, 3, 24, 24), np.uint8), "height, width, 3"),
+        (lambda x: x, np.zeros((24, 24, 3), np.uint8), "height, width, 3"),
+        (lambda x: x[..., ::2], np.zeros((1, 24, 24, 3), np.uint8), "the network makes"),
+        (lambda x: x, np.zeros((1, 8, 24, 3), np.uint8), "8 x 24"),
+    ],
+)
+def test_bad_input_is_one_sentence(function: Callable[[Tensor], Tensor], given: np.ndarray, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as raised:
+        evaluate(Distort(function), given, MIX)
+    assert "\n" not in str(raised.value) and not torch.is_inference_mode_enabled()
+
+
 def test_the_picture_with_a_broken_reconstruction_is_named(pictures: np.ndarray) -> None:
     bright = np.zeros_like(pictures)
     bright[3] = 255
@@ -101,6 +129,9 @@ def test_the_picture_with_a_broken_reconstruction_is_named(pictures: np.ndarray)
 
 
 def test_small_reconstructions_are_judged_at_the_common_size(pictures: np.ndarray) -> None:
+    for other in (pictures[:4], pictures / 255):
+        with pytest.raises(UsageError, match=r"uint8 \[5, "):
+            evaluate(nn.Identity(), pictures, MIX, other)
     found = evaluate(Distort(lambda x: x / 2), pictures, MIX, pictures)
     assert found["common_loss"] == pytest.approx(found["loss"])
     small, smaller = (

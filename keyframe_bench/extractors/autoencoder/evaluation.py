@@ -75,7 +75,7 @@ def evaluate(
     Raises
     ------
     UsageError
-        If there are no images, or a reconstruction is not finite.
+        If there are no images, they are not 8-bit RGB, or a reconstruction is not finite or of another size.
 
     Notes
     -----
@@ -85,8 +85,9 @@ def evaluate(
     """
     import torch
 
-    if not len(pictures):
-        raise UsageError("there are no images to evaluate; give the data at least one for validation")
+    _check(pictures, len(pictures))
+    if common is not None:
+        _check(common, len(pictures))
     losses = {"loss": loss, **{kind: Loss.registry.build(kind) for kind in ("l2", "ssim", "ms_ssim", "mix")}}
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     sums: Counter[str] = Counter()
@@ -95,6 +96,8 @@ def evaluate(
         for start in range(0, len(pictures), batch):
             target = _floats(pictures[start : start + batch]).to(device)
             output = model(target).float()
+            if output.shape != target.shape:
+                raise UsageError(f"the network makes {list(output.shape)} of images {list(target.shape)}")
             bad = ~output.isfinite().flatten(1).all(dim=1)
             if bad.any():
                 first = start + int(bad.nonzero()[0])
@@ -112,6 +115,14 @@ def evaluate(
     for name in ("sharpness", "gradient", "saturation"):
         means[name] = (sums[f"{name} out"] + _TINY) / (sums[f"{name} in"] + _TINY)
     return {name: means.get(name, means[name.removeprefix("common_")]) for name in COLUMNS}
+
+
+def _check(pictures: Rows, n: int) -> None:
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3 or len(pictures) != n:
+        found = f"{pictures.dtype} {list(pictures.shape)}"
+        raise UsageError(f"images to be evaluated are uint8 [{n}, height, width, 3], not {found}")
+    if n == 0:
+        raise UsageError("there are no images to evaluate; give the data at least one for validation")
 
 
 def _resized(output: Tensor, target: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ def bootstrap_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) ->
     mean = float(found.mean())
     if found[0] == found[-1]:
         return Interval(mean, mean)
-    tail = (1 - confidence) / 2
+    tail = (1 - _share(confidence)) / 2
     low, high = np.quantile(resampled_means(found), [tail, 1 - tail])
     return Interval(float(low), float(high))
 
@@ -110,7 +110,7 @@ def student_interval(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> I
     n = len(found)
     if n < 2:
         raise ValueError("an interval of Student's t needs two values or more")
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * float(found.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + _share(confidence)) / 2)) * float(found.std(ddof=1)) / math.sqrt(n)
     mean = float(found.mean())
     return Interval(mean - half, mean + half)
 
@@ -122,6 +122,8 @@ def differences(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
     digits of the largest number.
     """
     a, b = _values(first), _values(second)
+    if a.shape != b.shape:
+        raise ValueError(f"paired values have different shapes: {len(a)} and {len(b)} numbers")
     largest = float(max(np.abs(a).max(), np.abs(b).max()))
     if largest == 0:
         return a - b
@@ -214,3 +216,9 @@ def _values(values: Any) -> Floats:
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
         raise ValueError("values must be a sequence of one or more finite numbers")
     return found
+
+
+def _share(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence!r} is not between 0 and 1")
+    return confidence

@@ -73,8 +73,9 @@ def test_a_difference_is_resampled_as_pairs():
     hard = rng.normal(size=40)  # videos differ much more than methods
     low, high = stats.bootstrap_interval(stats.differences(hard + 0.1 + rng.normal(scale=0.01, size=40), hard))
     assert 0.09 < low < 0.1 < high < 0.11
-    with pytest.raises(ValueError, match="shapes"):
-        stats.differences(hard, hard[:3])
+    for n in (1, 3):
+        with pytest.raises(ValueError, match=f"shapes: 40 and {n}"):
+            stats.differences(hard, hard[:n])
 
 
 def test_student_interval_is_scipys():
@@ -147,6 +148,10 @@ def test_effect_sizes_by_hand_and_no_sample():
     for values in ([], [0.1, float("nan")], [[0.1]]):
         with pytest.raises(ValueError, match="finite"):
             stats.bootstrap_interval(values)
+    for interval in (stats.bootstrap_interval, stats.student_interval):
+        for confidence in (0, 1, 95, float("nan")):
+            with pytest.raises(ValueError, match="between 0 and 1"):
+                interval([0.1, 0.2], confidence)
 
 
 # CUS_A mean, sd; CUS_E mean, sd; P / R / F derived per video; VISTO is STIMO's name in the files.

@@ -16,6 +16,7 @@ from ..core.files import read_json, write_atomic
 
 FORMAT = "keyframe_bench/training@2"
 _NAMED = 5  # differences that a message names
+_NOTHING = object()  # what a shorter list lacks
 _LONG = 160  # characters of a value in it
 
 
@@ -108,7 +109,7 @@ class TrainingFolder:
 
 
 def differences(theirs: object, ours: object, where: str = "") -> list[str]:
-    """Return in words what differs between two identities.
+    """Return in words what differs between two identities; a key that one lacks is None there.
 
     >>> differences({"seed": 0, "options": {"loss": "mix"}}, {"seed": 0, "options": {"loss": "l2"}})
     ["options.loss is 'mix' there and 'l2' here"]
@@ -117,15 +118,15 @@ def differences(theirs: object, ours: object, where: str = "") -> list[str]:
         return []
     if isinstance(theirs, dict) and isinstance(ours, dict):
         keys = dict.fromkeys([*theirs, *ours])
-        pairs = [(theirs.get(k, "nothing"), ours.get(k, "nothing"), f"{where}.{k}".lstrip(".")) for k in keys]
+        pairs = [(theirs.get(k), ours.get(k), f"{where}.{k}".lstrip(".")) for k in keys]
         return [text for pair in pairs for text in differences(*pair)]
     if isinstance(theirs, list) and isinstance(ours, list):
-        rows = enumerate(zip_longest(theirs, ours, fillvalue="nothing"))
-        first, *more = [(a, b, f"{where}[{i}]") for i, (a, b) in rows if a != b]
-        return [differences(*first)[0] + (f" (and {len(more)} more of {where})" if more else "")]
+        rows = enumerate(zip_longest(theirs, ours, fillvalue=_NOTHING))
+        found = [text for i, (a, b) in rows for text in differences(a, b, f"{where}[{i}]")[:1]]
+        return [found[0] + (f" (and {len(found) - 1} more of {where})" if len(found) > 1 else "")] if found else []
     return [f"{where or 'all'} is {_short(theirs)} there and {_short(ours)} here"]
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = "nothing" if value is _NOTHING else repr(value)
     return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."

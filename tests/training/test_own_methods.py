@@ -179,3 +179,9 @@ def test_long_differences_are_shortened():
     first, seed = differences(theirs, ours)
     assert "data.videos[0][0] is 'class0/video.mp4'" in first and "(and 2999 more of data.videos)" in first
     assert len(first) < 500 and seed == "seed is 1 there and 0 here"
+
+
+def test_an_option_that_a_record_lacks_is_none():
+    assert not differences({"options": {"a": 1}, "list": [{}]}, {"options": {"a": 1, "b": None}, "list": [{"b": None}]})
+    assert differences({"options": {}}, {"options": {"b": 3}}) == ["options.b is None there and 3 here"]
+    assert differences({"list": [1]}, {"list": [1, "2"]}) == ["list[1] is nothing there and '2' here"]

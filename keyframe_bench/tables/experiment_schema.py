@@ -20,7 +20,8 @@ def _component(parameters: Check) -> Check:
 
     def check(given: Any, at: str) -> None:
         parameters(given, at)
-        s.text(given.get("name"), f"{at}: name")
+        s.require(given, ["name"], at)
+        s.text(given["name"], f"{at}: name")
 
     return check
 
@@ -136,9 +137,17 @@ _OPTIONS: Mapping[str, Check] = {
     "split_seed": s.natural,
     "leak": s.one_of(("refuse", "allow")),
 }
-_extractors = s.listed(s.text, 1)
+
+
+def _extractors(value: Any, at: str) -> None:
+    if value != "all" and (not isinstance(value, list) or not value):
+        raise wrong(at, f"{s.quoted(value)} is not all or a list of names such as [uniform, vsumm]")
+    if value != "all":
+        s.listed(s.text)(value, at)
+
+
 _RUN = {
-    "extractors": lambda value, at: value == "all" or _extractors(value, at),
+    "extractors": _extractors,
     "budget": s.one_or_more(s.parsed(Budget.parse)),
     "scales": s.listed(s.text, 1),
 }
@@ -271,12 +280,13 @@ def _check_training(data: Mapping[str, Any], at: str) -> None:
             raise wrong(place, f"another run has the name {s.quoted(run['name'])}; give each its own")
         names.append(run["name"])
     if runs:
-        s.text(data.get("extractor"), f"{at}: extractor")
-    for part in (data.get("figure", {}), data.get("records", {})):
+        s.require(data, ["extractor"], at)
+    for section in ("figure", "records"):
+        part = data.get(section, {})
         for one in (part, *part.get("panels", [])):
             for field, words in (("run", names), ("data", list(sets))):
                 if field in one:
-                    s.one_of(words)(one[field], f"{at}: figure: {field}")
+                    s.one_of(words)(one[field], f"{at}: {section}: {field}")
 
 
 def _variants(data: Mapping[str, Any], at: str) -> list[str]:
@@ -284,8 +294,7 @@ def _variants(data: Mapping[str, Any], at: str) -> list[str]:
     sets, variants = data.get("data_sets", {}), []
     for scale, options in data["scales"].items():
         place, given = f"{at}: scales: {scale}", options.get("data", {})
-        if data["runs"] and "seeds" not in options:
-            raise wrong(place, "field 'seeds' is missing")
+        s.require(options, ["seeds"] if data["runs"] else [], place)
         for name, params in given.items():
             if name in sets and "of" in params:
                 raise wrong(f"{place}: data: {name}", "of is for variants; give this one another name, or leave of out")

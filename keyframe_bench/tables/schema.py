@@ -118,9 +118,7 @@ def fields(
         for field in value:
             if field not in known:
                 raise wrong(at, f"there is no field {quoted(field)}; {suggestion(field, known)}")
-        for field in required:
-            if field not in value:
-                raise wrong(at, f"field {field!r} is missing")
+        require(value, required, at)
         if one and len(found := [field for field in one if field in value]) != 1:
             raise wrong(at, f"it has {' and '.join(found) or 'none'} of {', '.join(one)}; give exactly one")
         for field, given in value.items():
@@ -132,11 +130,24 @@ def fields(
     return check_fields
 
 
+def require(value: Mapping[str, Any], fields: Sequence[str], at: str) -> None:
+    """Raise `UsageError` unless a mapping has all ``fields``."""
+    for field in fields:
+        if field not in value:
+            raise wrong(at, f"field {field!r} is missing")
+
+
+def text(value: Any, at: str) -> None:
+    """Accept text that is not blank."""
+    text_or_blank(value, at)
+    if not value.strip():
+        raise wrong(at, "is blank; write a text")
+
+
 def anything(value: Any, at: str) -> None:
     """Accept what is checked elsewhere."""
 
 
-text = is_a(lambda value: isinstance(value, str) and bool(value.strip()), "text; put it in quotes")
 text_or_blank = is_a(lambda value: isinstance(value, str), "text; put it in quotes")
 number = is_a(is_number, "a number")
 whole = is_a(is_whole, "a whole number")

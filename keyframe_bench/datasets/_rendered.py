@@ -64,8 +64,10 @@ class RenderedSet(Dataset):
                 ready[name] = held[name]
         if len(ready) == len(entries) == len(held) and notes.is_file() and notes.read_bytes() == text.encode():
             return items
-        try:  # an annotation file of other videos must not lie beside new ones
-            for name in [FILE_NAME, *(held.keys() - entries.keys())]:
+        try:
+            if any({**entries.get(name, {}), "bytes": entry.get("bytes")} != entry for name, entry in held.items()):
+                notes.unlink(missing_ok=True)  # of other videos: it must not lie beside new ones
+            for name in held.keys() - entries.keys():
                 (root / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(root, error) from error

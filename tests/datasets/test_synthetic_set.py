@@ -129,6 +129,16 @@ def test_a_killed_rendering_is_completed(tmp_path, monkeypatch):
     assert {name: stamp for name, (stamp, _) in stamps(items).items() if name in done} == done
 
 
+@pytest.mark.parametrize(("params", "stays"), [({}, True), ({"seed": 7}, False)])
+def test_annotations_of_these_videos_stay_while_one_is_rendered_again(tmp_path, monkeypatch, params, stays):
+    items = synthetic(root=str(tmp_path / "s"), n_videos=2).videos()
+    items[1].path.unlink()
+    monkeypatch.setattr(films, "render_video", None)
+    with pytest.raises(TypeError):
+        synthetic(root=str(tmp_path / "s"), n_videos=2, **params).videos()
+    assert (tmp_path / "s" / "annotations.json").exists() == stays
+
+
 def test_two_processes_may_render_at_once(tmp_path):
     code = """if True:
         import hashlib, sys; from keyframe_bench.datasets.synthetic import Synthetic

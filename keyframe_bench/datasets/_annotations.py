@@ -142,24 +142,28 @@ def _read_user(name: str, entry: Any, where: str) -> UserSummary:
 
 
 def _read_spans(values: Any, where: str) -> NDArray[np.int64]:
-    pairs = values if isinstance(values, list) else [values]
-    for pair in pairs:
-        if len(_read_numbers(pair, where)) != 2 or pair[1] <= pair[0]:
+    _check_list(values, where)
+    for pair in values:
+        if not isinstance(pair, list) or len(_read_numbers(pair, where)) != 2 or pair[1] <= pair[0]:
             why = "is not a pair [first, end], or empty: the end is the frame after the last one"
             raise UsageError(f"{where} has {_show(pair)}, which {why}")
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return np.array(values, dtype=np.int64).reshape(-1, 2)
 
 
 def _read_numbers(values: Any, where: str, *, times: bool = False) -> NDArray[Any]:
     """Return a list of times in seconds as float64, or of ordinals as int64."""
-    if not isinstance(values, list):
-        raise UsageError(f"{where} has {_show(values)}, not a list")
+    _check_list(values, where)
     for value in values:
         number = isinstance(value, (int, float) if times else int) and not isinstance(value, bool)
-        if not number or not 0 <= value < (_LATEST_S if times else 2**63):
+        if not number or not 0 <= value <= (_LATEST_S if times else 2**63 - 1):
             what = "a time in seconds from 0 to 1e12" if times else "a frame number (a whole number of at least 0)"
             raise UsageError(f"{where} has {_show(value)}, which is not {what}")
     return np.array(values, dtype=np.float64 if times else np.int64)
+
+
+def _check_list(values: Any, where: str) -> None:
+    if not isinstance(values, list):
+        raise UsageError(f"{where} has {_show(values)}, not a list")
 
 
 def _check_object(entry: Any, known: Collection[str], where: str) -> None:

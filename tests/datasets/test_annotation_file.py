@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.annotation import Annotation, UserSummary
-from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.errors import OutputError, UsageError
 from keyframe_bench.datasets._annotations import FORMAT, read_annotations, write_annotations
 
 
@@ -29,7 +29,7 @@ def test_round_trip(tmp_path):
         "a \"b\" 'c', d=e.mp4": Annotation(
             users=(
                 UserSummary("anna <3", frames=np.array([1, 5])),
-                UserSummary("ben", times=np.array([0.1, 1 / 3])),
+                UserSummary("ben", times=np.array([0.1, 1 / 3, 1e12])),
                 UserSummary("nobody", frames=np.zeros(0, dtype=np.int64)),
                 UserSummary("aligned", np.array([2]), np.array([0.08])),  # written by frame
             ),
@@ -47,6 +47,8 @@ def test_round_trip(tmp_path):
     wanted[0][2][3] = ("aligned", [2], None)
     assert [plain(a) for a in back.values()] == wanted
     assert len(file.read_text().splitlines()) == 3 + len(mapping)  # one video a line, for readable diffs
+    with pytest.raises(OutputError, match="cannot write"):
+        write_annotations(file / "below a file", mapping)
 
 
 def test_a_byte_order_mark_is_accepted(tmp_path):
@@ -60,7 +62,7 @@ def test_a_byte_order_mark_is_accepted(tmp_path):
         ([], "not an object"),
         ({"shot": []}, "unknown key 'shot'"),
         ({"shots": None}, "null, not a list"),
-        ({"shots": [[0, 1, 2]]}, "not a pair"),
+        *(({"shots": shots}, "not a pair") for shots in ([[0, 1, 2]], [3, 9], [None])),
         *(({"shots": [[value, 2]]}, "not a frame number") for value in (False, "0", 0.0, -1, 2**63)),
         ({"shots": [[2, 2]]}, "empty"),
         ({"shots": [[0, 5], [4, 9]]}, "overlap or are not in order"),
@@ -71,7 +73,7 @@ def test_a_byte_order_mark_is_accepted(tmp_path):
         *(({"users": {"anna": keys}}, "either") for keys in ({}, {"frames": [1], "times": [1]})),
         ({"users": {"anna": {"frames": 1}}}, "not a list"),
         *(({"users": {"anna": {"frames": [value]}}}, "not a frame number") for value in (1.5, True, -1)),
-        *(({"users": {"anna": {"times": [value]}}}, "not a time") for value in (-0.5, "1")),
+        *(({"users": {"anna": {"times": [value]}}}, "not a time") for value in (-0.5, "1", 1.1e12)),
         *(({"users": {"anna": {key: [3, 3]}}}, "not increasing") for key in ("frames", "times")),
     ],
 )

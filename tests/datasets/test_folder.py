@@ -146,6 +146,13 @@ def test_revision_follows_names_and_annotations(tmp_path):
     assert folder(root=copy).revision() == seen[-1]  # the place does not matter
 
 
+@pytest.mark.data
+def test_real_folders_are_listed(data_root):
+    found = ids(folder(root=data_root / "videos"))
+    assert {"surveillance/one_by_one_person.mp4", "edited/big_buck_bunny_30s.mp4"} <= set(found)
+    assert any(Path(name).name.startswith("-") for name in found)
+
+
 def test_folders_of_pictures_are_videos_beside_files(tmp_path):
     put(tmp_path, "film.mp4", "film.jpg", "a/1.jpg", "b/deep/2.PNG", "b/notes.txt", "films/x.mkv", "films/cover.jpg")
     put(tmp_path, "c/.1.jpg", ".d/1.jpg", "out/keyframes.json", "out/1.jpg", "run/run.json", "run/thumbs/0/1.jpg")

@@ -80,6 +80,32 @@ def test_scenes_come_divided_and_cameras_with_events(tmp_path):
     assert found.source.health.problems == []
 
 
+def test_it_is_rendered_once_and_by_default_into_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEYFRAME_BENCH_CACHE", str(tmp_path / "cache"))
+    data = Dataset.registry.build("rendered", {"n": 2, "n_validation": 1})
+    before = {item.path: item.path.stat().st_mtime_ns for item in data.videos()}
+    assert all(tmp_path / "cache" in path.parents for path in before)
+    monkeypatch.setattr("keyframe_bench.datasets.rendered.scene_pictures", None)  # the second time draws nothing
+    assert {item.path: item.path.stat().st_mtime_ns for item in data.videos()} == before
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"did not render, such as '(cache|film\.mp4)'"):
+        rendered(tmp_path).videos()
+    assert (tmp_path / "film.mp4").read_bytes() == b"x"
+
+
+OUT_OF_RANGE = {
+    "composed": [{"n_users": -1}, {"n_videos": 0}, {"duration_s": 1}, {"split": "dev"}, {"height": 8}],
+    "rendered": [{"kind": "camera_d"}, {"n": 0}, {"n_validation": 0}, {"seed": -1}, {"coded": "av1"}],
+    "synthetic": [{"n_videos": 0}, {"n_videos": 1001}, {"seed": -1}, {"duration_s": 0.0}],
+}
+
+
+@pytest.mark.parametrize(("name", "params"), [(name, one) for name, many in OUT_OF_RANGE.items() for one in many])
+def test_parameters_out_of_range_are_named(name, params):
+    with pytest.raises(UsageError, match=next(iter(params))):
+        Dataset.registry.build(name, params)
+
+
 def test_coded_as_a_camera_would(tmp_path):
     (item,) = rendered(tmp_path, kind="camera_a", n=6, n_validation=2, coded="h264").videos()
     lossless = rendered(tmp_path / "l", kind="camera_a", n=6, n_validation=2).videos()[0]

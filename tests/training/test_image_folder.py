@@ -76,6 +76,19 @@ def test_the_split_is_that_of_every_version_before(tmp_path, read) -> None:
     assert numbers_of(tmp_path, train)[:9] == [53, 57, 16, 44, 36, 10, 1, 35, 48]
 
 
+@pytest.mark.parametrize("resize", ["letterbox", "crop"])
+def test_images_are_those_that_fit_gives_and_are_decoded_once(tmp_path, read, monkeypatch, resize) -> None:
+    many(tmp_path, 12)
+    wanted = {fit(read_rgb(path), 8, 24, resize).tobytes() for path in tmp_path.rglob("*.png")}
+    train, validation, _ = read(tmp_path, 8, 24, resize=resize)
+    assert as_set(train) | as_set(validation) == wanted and len(wanted) == 12
+    monkeypatch.setattr("keyframe_bench.video.folder_reader.read_rgb", None)
+    train, validation, _ = read(tmp_path, 8, 24, resize=resize, split_seed=3)
+    assert as_set(train) | as_set(validation) == wanted
+    with pytest.raises(TypeError):
+        read(tmp_path, 8, 14, resize=resize)
+
+
 @pytest.mark.parametrize("split", ["videos:0.5", "temporal:0.5"])
 def test_copies_of_pictures_that_train_are_not_held_out(tmp_path, read, split) -> None:
     first = put(tmp_path, *(f"x/{i}.png" for i in range(3)), "y/3.png")

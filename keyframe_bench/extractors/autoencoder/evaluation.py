@@ -118,11 +118,11 @@ def evaluate(
 
 
 def _check(pictures: Rows, n: int) -> None:
+    if n == 0:
+        raise UsageError("there are no images to evaluate; give the data at least one for validation")
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3 or len(pictures) != n:
         found = f"{pictures.dtype} {list(pictures.shape)}"
         raise UsageError(f"images to be evaluated are uint8 [{n}, height, width, 3], not {found}")
-    if n == 0:
-        raise UsageError("there are no images to evaluate; give the data at least one for validation")
 
 
 def _resized(output: Tensor, target: Tensor) -> Tensor:

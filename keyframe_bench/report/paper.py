@@ -43,10 +43,10 @@ def fine_number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def with_interval(found: Estimate | None, usual: int) -> str:
+def with_interval(found: Estimate | None, usual: int, decimals: int | None = None) -> str:
     """Return the number, its 95 % interval in brackets, and its number of videos where that is not the usual one.
 
-    Number and interval have the same decimals: three digits of the largest of them.
+    Number and interval have the same decimals, by default as many as give three digits of the largest of them.
 
     Examples
     --------
@@ -57,14 +57,32 @@ def with_interval(found: Estimate | None, usual: int) -> str:
         return "-"
     if found.unit == "exact":
         return f"{found.value:.0f}" if found.value.is_integer() else f"{found.value:.2f}"
-    ends = [end for end in (found.low, found.high) if end is not None]
-    values = [found.value, *ends]
-    largest = max(map(abs, values))
-    whole = largest >= 100 or all(value.is_integer() for value in values)
-    decimals = 0 if whole else max(0, 2 - math.floor(math.log10(largest)))
+    values = _values(found)
+    decimals = _decimals(values, max(map(abs, values))) if decimals is None else decimals
     texts = [f"{value:.{decimals}f}" for value in values]
-    text = f"{texts[0]} [{', '.join(texts[1:])}]" if ends else texts[0]
+    text = f"{texts[0]} [{', '.join(texts[1:])}]" if texts[1:] else texts[0]
     return text if found.n == usual else f"{text} (n={found.n})"
+
+
+def _decimals(values: Sequence[float], largest: float) -> int:
+    """Return the decimals that give ``largest`` three digits; none where all ``values`` are whole numbers."""
+    whole = all(value.is_integer() for value in values)
+    return 0 if whole else max(0, 3 - math.ceil(math.log10(largest)))
+
+
+def _values(found: Estimate) -> list[float]:
+    return [found.value, *(end for end in (found.low, found.high) if end is not None)]
+
+
+def _column_decimals(column: Sequence[Sequence[float]]) -> int | None:
+    """Return the decimals that give the largest number of a column three digits, and each of its numbers two or more.
+
+    None where no decimals do. Each of ``column`` is a number and the ends of its interval.
+    """
+    sizes = [abs(one[0]) for one in column if one[0]]
+    if not sizes or max(sizes) >= 10 * min(sizes):
+        return None
+    return _decimals([value for one in column for value in one], max(sizes))
 
 
 def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
@@ -96,20 +114,26 @@ def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
 
 def cells_of_rows(table: PaperTable) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of a table as plain text: the paper's number, ours, and their ratio."""
-    written = number if table.unit == "video" else fine_number
+    written, usual = number if table.unit == "video" else fine_number, table.n_videos
     head, rows = ["row"], [[row.name + _note(row)] for row in table.rows]
     for i, (name, _) in enumerate(table.columns):
         column = [row.cells[i] for row in table.rows]
         both = any(cell.paper is not None for cell in column)
         printed = any(cell.printed for cell in column)
+        decimals = _column_decimals([_values(cell.found) for cell in column if cell.found is not None])
+        places = _column_decimals([[cell.ratio] for cell in column if cell.ratio is not None])
         head += [f"{name}, paper"] if both or printed else []
         head += [name, "ours / paper"] if both else [name]
         for texts, cell in zip(rows, column, strict=True):
             texts.extend([cell.printed or "-"] if printed else [])
             texts.extend(["-" if cell.paper is None else written(cell.paper)] if both else [])
-            texts.append(cell.text or "-" if cell.found is None else with_interval(cell.found, table.n_videos))
-            texts.extend(["-" if cell.ratio is None else number(cell.ratio)] if both else [])
+            texts.append(cell.text or "-" if cell.found is None else with_interval(cell.found, usual, decimals))
+            texts.extend(["-" if cell.ratio is None else _ratio(cell.ratio, places)] if both else [])
     return head, rows
+
+
+def _ratio(value: float, decimals: int | None) -> str:
+    return number(value) if decimals is None else f"{value:.{decimals}f}"
 
 
 def _note(row: PaperRow) -> str:
@@ -159,6 +183,10 @@ def provenance(table: PaperTable, run: Mapping[str, Any]) -> list[str]:
     lines = [f"- data: {escape(names)}, {count}{escape(replaced)}; {escape(table.coverage)}"]
     if experiment.kind == "training":
         lines = training_provenance(table, run)
+    if run.get("scale") == "smoke":
+        lines.insert(
+            0, "- **scale smoke only shows that the command works: its numbers say nothing about the methods**"
+        )
     lines += [f"- warning: {escape(str(text))}" for text in run.get("warnings") or ()]
     absent = [f"{n.get('extractor')}: {n.get('reason')}" for n in run.get("not_run") or ()]
     lines += [f"- not run: {escape(text)}" for text in dict.fromkeys(absent)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 
 import pytest
 
@@ -37,7 +39,7 @@ def test_every_file_of_a_table_is_written(made):
     assert "| one | 10 | 10 " in text  # paper, ours
     assert "| some are left | 2 |" in text
     assert "**holds**" in text
-    assert "`keyframe-bench table" in text
+    assert "`keyframe-bench table" in text and "smoke only shows" in text
     assert "@online{platformai," in (out / "mine.bib").read_text("utf-8")
     (verdict,) = json.loads((out / "mine.verdicts.json").read_text("utf-8"))
     assert (verdict["verdict"], verdict["found"]["n"]) == ("holds", 5)
@@ -49,6 +51,15 @@ def test_from_results_alone_gives_the_same_table(made, capsys, tmp_path):
     for source in (made / "out", made / "out" / "results.jsonl"):
         assert main(["table", name, "--from", str(source), f"out={tmp_path / 'again'}"]) == 0
         assert (tmp_path / "again" / "mine.md").read_text("utf-8") == (made / "out" / "mine.md").read_text("utf-8")
+
+
+def test_a_terminal_shows_a_laid_out_table(made, capsys, monkeypatch):
+    words = ["table", str(made / "mine.yaml"), "--from", str(made / "out")]
+    assert main(words) == 0 and "| one |" in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(words) == 0
+    text = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert "| one |" not in text and re.search(r"^ *one +10 +10", text, re.M)
 
 
 def test_the_same_command_again_computes_nothing(made):

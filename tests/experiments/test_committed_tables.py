@@ -45,6 +45,13 @@ def test_the_table_in_the_page_is_not_stale_and_says_how_it_was_made(name):
     assert "/root" not in record["command"] and "/work" not in record["command"]
 
 
+def test_the_numbers_of_a_column_have_the_same_decimals():
+    lines = (ROOT / PAGES["platform_ai/counts"]).read_text("utf-8").partition("<!-- table platform_ai/counts -->")[2]
+    head, _, *rows = [line.split(" | ") for line in lines.partition("| claim")[0].splitlines() if line[:1] == "|"]
+    numbers = [row[head.index("times the baseline")].split(" ")[0] for row in rows]
+    assert {"1.00", "4.00"} < set(numbers) and {len(n.partition(".")[2]) for n in numbers if n != "-"} == {2}
+
+
 @pytest.mark.parametrize("film", ["film480p", "film1080p", "one_by_one_person"])
 def test_the_measured_speed_in_the_page_is_not_stale(film):
     page = "experiments/speed/README.md"

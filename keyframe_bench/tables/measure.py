@@ -250,6 +250,6 @@ def _spread(video: pd.DataFrame, name: str) -> float:
 
 
 def _method_of(group: str) -> str:
-    """Return extractor, version, label and parameters of a group: all but data set, budget and sampling."""
-    dataset, extractor, version, label, _, _, params = json.loads(group)
-    return json.dumps([dataset, extractor, version, label, params])
+    """Return a group without budget and sampling; of a method that learned it ends with training and split."""
+    dataset, extractor, version, label, _, _, *rest = json.loads(group)
+    return json.dumps([dataset, extractor, version, label, *rest])

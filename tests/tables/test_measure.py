@@ -66,6 +66,8 @@ def spreads(deviation):
             {"spread": "q"},
             0.2,
         ),
+        # A checkpoint's training makes a method of its own.
+        ([{**one, "training": {"data": one["extractor"]}} for one in spreads({4: 0.3, 8: 0.2})], {"spread": "q"}, -0.1),
         ([measured("a", "x", cost=COSTS)], {"mean": "ms_per_frame"}, 1.75),
         ([measured("a", "x", cost=COSTS)], {"mean": "work_ms_per_frame"}, 0.75),
     ],

@@ -25,7 +25,7 @@ from .provenance import ended_record, started_record
 from .results import collect_results
 from .run import requests_of
 from .spec import CHECKPOINT, NotRun, RunSpec
-from .workers import Report, map_videos, workers_ready
+from .workers import VideoReport, map_videos, workers_ready
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class RunSummary:
 
 
 def run_benchmark(
-    spec: RunSpec, *, command: str = "", report: Report | None = None, say: Say = lambda _: None
+    spec: RunSpec, *, command: str = "", report: VideoReport | None = None, say: Say = lambda _: None
 ) -> RunSummary:
     """Train what a split asks for, compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
 

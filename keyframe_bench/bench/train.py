@@ -22,7 +22,7 @@ from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
 from ..training.options import NetworkOptions, TrainerOptions
 from ..training.reading import Parts, read_parts
-from ..training.session import Logger, Report, Session, WandbMode
+from ..training.session import EpochReport, Logger, Session, WandbMode
 from .failures import described, raise_interrupt
 from .provenance import package_versions
 from .spec import CHECKPOINT
@@ -160,7 +160,9 @@ class Trained:
         return str(self.record.get("evaluation_failed") or "")
 
 
-def train(training: Training, *, report: Report | None = None, say: Callable[[str], None] = lambda _: None) -> Trained:
+def train(
+    training: Training, *, report: EpochReport | None = None, say: Callable[[str], None] = lambda _: None
+) -> Trained:
     """Train, or go on from the last finished epoch, or return what the folder holds already.
 
     Parameters
@@ -267,7 +269,7 @@ def _check_plain(name: str, what: str, value: object) -> None:
 
 
 def _session(
-    training: Training, folder: TrainingFolder, parts: Parts, start: Checkpoint | None, report: Report | None
+    training: Training, folder: TrainingFolder, parts: Parts, start: Checkpoint | None, report: EpochReport | None
 ) -> Session:
     seen = parts.trained_on()
     method = about_method(training.method, training.options)

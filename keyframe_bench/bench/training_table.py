@@ -21,8 +21,8 @@ from ..selection.spacing import evenly_spaced
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
 from ..training.options import TrainerOptions
-from ..training.reading import Parts, read_parts
-from ..training.session import Report as Progress
+from ..training.reading import Parts, Say, read_parts
+from ..training.session import EpochReport
 from .failures import error_record, message_of, raise_interrupt
 from .provenance import ended_record, started_record
 from .train import (
@@ -37,8 +37,6 @@ from .train import (
     trainable,
 )
 from .training_sets import TrainingSet, training_sets
-
-Report = Callable[[str], None]
 
 VERSION = 2
 """Bump it when the numbers of a trained method may change."""
@@ -97,8 +95,8 @@ def run_trainings(
     options: TableOptions,
     *,
     command: str = "",
-    report: Report | None = None,
-    progress: Progress | None = None,
+    report: Say | None = None,
+    progress: EpochReport | None = None,
 ) -> TrainingTable:
     """Train what is missing, evaluate it, write ``results.jsonl`` and ``run.json`` into ``out``, and return the table.
 
@@ -145,11 +143,11 @@ class TrainingTable:
         scale: str,
         out: Path,
         options: TableOptions,
-        report: Report | None,
-        progress: Progress | None,
+        report: Say | None,
+        progress: EpochReport | None,
     ) -> None:
         self.experiment, self.out, self.options = experiment, out, options
-        self.report: Report = report or (lambda _: None)
+        self.report: Say = report or (lambda _: None)
         self.progress = progress
         self.settings = experiment.scale(scale)
         self.seeds = list(self.settings.get("seeds", [0]) if options.seeds is None else options.seeds)

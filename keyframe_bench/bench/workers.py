@@ -26,7 +26,7 @@ from .run import JobResult, run_apart, run_video
 from .spec import OnError, RunSpec
 
 # Called with (videos finished, videos in all, video id, seconds that are decoded of it or None when it is finished).
-Report = Callable[[int, int, str, "float | None"], None]
+VideoReport = Callable[[int, int, str, "float | None"], None]
 
 
 def workers_ready(spec: RunSpec) -> AbstractContextManager[None]:
@@ -40,7 +40,7 @@ def workers_ready(spec: RunSpec) -> AbstractContextManager[None]:
     return connected(spec.address, spec.threads or 1) if spec.backend == "ray" else nullcontext()
 
 
-def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | None) -> Iterator[JobResult]:
+def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: VideoReport | None) -> Iterator[JobResult]:
     """Compute ``jobs`` with the executor of ``spec``, inside `workers_ready`; results come as they are finished.
 
     Raises
@@ -60,7 +60,7 @@ def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | None) -
         yield result
 
 
-def _in_this_process(spec: RunSpec, jobs: Sequence[VideoJob], report: Report | None) -> Iterator[JobResult]:
+def _in_this_process(spec: RunSpec, jobs: Sequence[VideoJob], report: VideoReport | None) -> Iterator[JobResult]:
     total = len(jobs)
     with limited_threads(spec.threads):
         for done, job in enumerate(jobs):

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..core.files import one_line
 
 if TYPE_CHECKING:
-    from ..bench.workers import Report as VideoReport
+    from ..bench.workers import VideoReport
+    from ..training.session import EpochReport
     from ..training.session import Progress as Reached
-    from ..training.session import Report as EpochReport
 
 LINE_EVERY_S = 60.0
 

@@ -70,8 +70,7 @@ def render_report(found: str | Path | RunResults) -> str:
     Returns
     -------
     str
-        HTML with inline style, script and images. A content security policy forbids every other resource, and every
-        script but the page's own.
+        HTML with inline style, script and images. Its content security policy forbids other resources and scripts.
 
     Raises
     ------

@@ -111,7 +111,7 @@ def place_labels(
     return centres
 
 
-def spread(ends: NDArray[np.float64], x: float, top: float, bottom: float) -> NDArray[np.float64]:
+def stacked(ends: NDArray[np.float64], x: float, top: float, bottom: float) -> NDArray[np.float64]:
     """Return label centres beside the ends of lines: in their order from top to bottom, apart, in columns if need be.
 
     Parameters

@@ -14,11 +14,11 @@ from ..tables.format import shown
 from ..tables.quality import BudgetCurves, Point, Tradeoff
 from ..tables.spec import ColumnSpec
 from .grid import interval
-from .layout import place_labels, spread
+from .layout import place_labels, stacked
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes, in a view box of 640 x 400
 COLOURS = 8  # the style sheet has as many for lines
-Place = tuple[float, float]
+XY = tuple[float, float]
 
 
 @dataclass
@@ -88,7 +88,7 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
     y_axis = _y_axis([p for p in everything if p.role == "ceiling" or p.name == "random"], [p.y for p in everything])
     scale = max((abs(p.y) for p in everything), default=0.0)
     ends = [(x_axis.at(curve[-1].x or 0.0), y_axis.at(curve[-1].y)) for curve in data.curves]
-    labels = spread(np.array(ends), RIGHT - 20, TOP, BOTTOM)
+    labels = stacked(np.array(ends), RIGHT - 20, TOP, BOTTOM)
     lines = []
     for curve, end, label in zip(data.curves, ends, labels, strict=True):
         first = curve[0]
@@ -156,7 +156,7 @@ def _levels(
     if not levels:
         return []
     ends = [(float(RIGHT), axis.at(p.y)) for p in levels]
-    labels = spread(np.array(ends), RIGHT + 16, TOP, BOTTOM)
+    labels = stacked(np.array(ends), RIGHT + 16, TOP, BOTTOM)
     scale = max(abs(p.y) for p in levels)
     lines = []
     for p, (x, y), at in zip(levels, ends, labels, strict=True):
@@ -166,7 +166,7 @@ def _levels(
 
 
 def _line(
-    point: Point, numbers: Mapping[str, int], title: str, path: str, label: Place, end: Place, **more: Any
+    point: Point, numbers: Mapping[str, int], title: str, path: str, label: XY, end: XY, **more: Any
 ) -> SimpleNamespace:
     found = SimpleNamespace(title=title, path=path, label=label, end=end, role=point.role, area="", marks=[])
     found.number = numbers[point.name]
@@ -198,7 +198,7 @@ def _band(curve: Sequence[Point], x_axis: _Scale, y_axis: _Scale) -> str:
     return _path(there + back) + "Z"
 
 
-def _rounded(place: Place) -> Place:
+def _rounded(place: XY) -> XY:
     return round(float(place[0]), 1), round(float(place[1]), 1)
 
 

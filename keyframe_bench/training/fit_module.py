@@ -29,8 +29,7 @@ def fit_module(
 ) -> Checkpoint:
     """Train, or resume from the last finished epoch; return the checkpoint of the best one, leave that of the last.
 
-    On one machine the same seed gives the same weights, interrupted or not. On a GPU sums may be added in another order
-    each time.
+    On one machine the same seed gives the same weights, interrupted or not; on a GPU, up to the order of its sums.
 
     Parameters
     ----------
@@ -52,9 +51,8 @@ def fit_module(
         If the session holds a training already.
     UnavailableError
         If Lightning is missing, or W&B is missing or refuses.
-    OutputError
-    KeyboardInterrupt
-        After Ctrl-C; what is finished is kept.
+    KeyboardInterrupt, OutputError
+        After Ctrl-C, and where a file cannot be written; what is finished is kept.
     """
     if session.history:
         raise ContractError(

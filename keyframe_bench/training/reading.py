@@ -32,7 +32,7 @@ from .data import TrainingData
 from .splits import LOOK_HEIGHT, LOOK_WIDTH, divide_images, divided_frames
 
 Index = NDArray[np.int64]
-Report = Callable[[str], None]
+Say = Callable[[str], None]
 
 TOLD_EVERY_S = 60.0  # how often a long reading says how far it is
 _BLACK = 24  # grey levels of 255 that the noise of a covered lens stays below
@@ -66,7 +66,7 @@ class Parts:
         return found
 
 
-def read_parts(data: TrainingData, features: Sequence[Feature], report: Report) -> Parts:
+def read_parts(data: TrainingData, features: Sequence[Feature], report: Say) -> Parts:
     """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
 
     Raises
@@ -80,7 +80,7 @@ def read_parts(data: TrainingData, features: Sequence[Feature], report: Report) 
 class _DataReader:
     """One reading of all videos of a training."""
 
-    def __init__(self, data: TrainingData, features: Sequence[Feature], report: Report) -> None:
+    def __init__(self, data: TrainingData, features: Sequence[Feature], report: Say) -> None:
         self.data = data
         self.features = tuple(dict.fromkeys(features))
         self.report = report

@@ -16,7 +16,7 @@ from .folder import TrainingFolder
 if TYPE_CHECKING:
     from .options import NetworkOptions
 
-Row = dict[str, float]
+EpochRow = dict[str, float]
 """``epoch`` (0 is before the first step), ``train_loss``, ``validation_loss``, ``lr``, ``seconds``.
 
 A hand-written `fit` may leave out any, and add numbers of its own.
@@ -64,7 +64,7 @@ class Progress:
     best: float | None
 
 
-Report = Callable[[Progress], None]
+EpochReport = Callable[[Progress], None]
 Logger = Literal["csv", "wandb"]
 WandbMode = Literal["online", "offline", "disabled"]
 
@@ -109,10 +109,10 @@ class Session:
     identity: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
     init: Checkpoint | None = None
-    report: Report | None = None
+    report: EpochReport | None = None
     logger: Logger = "csv"
     wandb_mode: WandbMode = "offline"
-    history: list[Row] = field(default_factory=list)
+    history: list[EpochRow] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     last: Checkpoint | None = None
     epochs_now: int = 0
@@ -122,7 +122,12 @@ class Session:
         return rng_for(self.seed, "training", *parts)
 
     def checkpoint(
-        self, tensors: Mapping[str, NDArray[Any]], *, chosen: str = "only", history: Sequence[Row] = (), **numbers: Any
+        self,
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        chosen: str = "only",
+        history: Sequence[EpochRow] = (),
+        **numbers: Any,
     ) -> Checkpoint:
         """Return a checkpoint of this training.
 
@@ -165,19 +170,19 @@ class Session:
         return dict(found["state"])
 
 
-def history_row(epoch: int, train_loss: float, validation_loss: float, *, lr: float, seconds: float) -> Row:
+def history_row(epoch: int, train_loss: float, validation_loss: float, *, lr: float, seconds: float) -> EpochRow:
     """Return one row of a history."""
     losses = {"train_loss": train_loss, "validation_loss": validation_loss}
     return {"epoch": epoch, **losses, "lr": lr, "seconds": round(seconds, 3)}
 
 
-def best_row(history: Sequence[Row]) -> Row | None:
+def best_row(history: Sequence[EpochRow]) -> EpochRow | None:
     """Return the earliest row of lowest validation loss; weights before the first step are no result of training."""
     trained = [row for row in history if row.get("epoch") != 0 and "validation_loss" in row]
     return min(trained, key=lambda row: row["validation_loss"], default=None)
 
 
-def is_over(history: Sequence[Row], options: NetworkOptions) -> bool:
+def is_over(history: Sequence[EpochRow], options: NetworkOptions) -> bool:
     """Whether all epochs are done, or the last ``patience`` ones were not better than one before."""
     best = best_row(history)
     if best is None:
@@ -186,14 +191,14 @@ def is_over(history: Sequence[Row], options: NetworkOptions) -> bool:
     return last >= options.epochs or 0 < options.patience <= last - best["epoch"]
 
 
-def headlines(history: Sequence[Row]) -> dict[str, Any]:
+def headlines(history: Sequence[EpochRow]) -> dict[str, Any]:
     """Return the best epoch with its losses, None before the first one is done."""
     best = best_row(history)
     found = {"best_epoch": "epoch", "best_validation_loss": "validation_loss", "train_loss": "train_loss"}
     return {name: None if best is None else best.get(key) for name, key in found.items()}
 
 
-def summary(history: Sequence[Row]) -> dict[str, Any]:
+def summary(history: Sequence[EpochRow]) -> dict[str, Any]:
     """Return the history and its headlines; nothing but the history where no row has a validation loss."""
     losses = [row["validation_loss"] for row in history if "validation_loss" in row]
     if not losses:

@@ -18,7 +18,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from .module import LossModule, Mean
-from .session import Progress, Row, best_row, history_row, is_over
+from .session import EpochRow, Progress, best_row, history_row, is_over
 from .state import read_state, write_state
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TrainingCheckpoint(pl.Callback):
         trainer.save_checkpoint(session.folder.state)
         trainer.should_stop = is_over(session.history, session.options)
 
-    def _log(self, trainer: pl.Trainer, row: Row) -> None:
+    def _log(self, trainer: pl.Trainer, row: EpochRow) -> None:
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keyframe_bench.report.layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, spread
+from keyframe_bench.report.layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, stacked
 from keyframe_bench.report.plots import BOTTOM, LEFT, RIGHT, TOP, budget_plot, cost_plot
 from keyframe_bench.tables.quality import BudgetCurves, Point, Tradeoff
 from keyframe_bench.tables.spec import ColumnSpec
@@ -91,7 +91,7 @@ def test_labels_are_apart_inside_and_off_the_points(seed):
 @pytest.mark.parametrize("n", [1, 5, 18, 30, 50])
 def test_end_labels_keep_their_order_and_do_not_touch(n):
     ends = np.column_stack([np.full(n, 564.0), np.random.default_rng(n).uniform(14, 356, n)])
-    centres = spread(ends, 584.0, 14, 356)
+    centres = stacked(ends, 584.0, 14, 356)
     _apart(centres, [2 * CHAR_WIDTH] * n)
     assert (centres[:, 1] >= 14).all() and (centres[:, 1] <= 356).all()
     first = centres[:, 0] == 584.0

@@ -1,4 +1,12 @@
-"""Is the YAML file of a table well formed? Its fields, by kind of table, and what they must say of one another."""
+"""Is the YAML file of a table well formed? Its fields, by kind of table, and what they must say of one another.
+
+Of a table of trainings, a data set has a name in the ``paper``, a ``dataset`` (name and parameters), a ``split``, what
+is ``rendered`` in its place, and is ``public`` where the user's can be the paper's own. A scale has options of all
+trainings (``trainer``), limits, sampling, split and parameters by data set (``data``; with ``of``, a name of its own
+is a variant of that data set), ``seeds``, and ``missing: rendered`` where a data set that is not given is rendered. A
+run is one training per seed: ``name``, ``options``, ``data``, the run whose best checkpoint it starts from (``init``),
+the run to whose final loss it is timed (``against``), and the data sets that judge it (``evaluate``).
+"""
 
 from __future__ import annotations
 
@@ -172,8 +180,6 @@ _comparison = s.fields(
     ["title", "scales", "runs"],
 )
 
-# A data set of a training has a name in the ``paper``, what is ``rendered`` in its place, and is ``public`` where the
-# user's can be the paper's own. Of a scale, ``data`` holds options by data set, or with ``of`` a variant of one.
 _SET = {
     **dict.fromkeys(("dataset", "rendered"), _component(s.parameters)),
     "paper": s.text,
@@ -186,7 +192,6 @@ _SCALE = {
     "seeds": s.seeds,
     "missing": s.is_a(lambda value: value == "rendered", "rendered, the only word that may stand there"),
 }
-# One training per seed, from the best checkpoint of ``init``, timed to the final loss of ``against``.
 _TRAINING = {
     **dict.fromkeys(("name", "data", "init", "against"), s.text),
     "options": s.parameters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
@@ -14,7 +15,7 @@ from ..video.image_files import EXTENSIONS, find_images
 from .base import Dataset, VideoItem
 
 _LAYOUT = (
-    "DIR/CLASS/PICTURE, as Caltech 256 (256_ObjectCategories/001.ak47/001_0001.jpg, ... 257 folders), or images "
+    "DIR/CLASS/IMAGE, as Caltech 256 (256_ObjectCategories/001.ak47/001_0001.jpg, ... 257 folders), or images "
     f"directly in DIR; file names end in {', '.join(sorted(EXTENSIONS))}"
 )
 _CALTECH_FOLDER = re.compile(r"(\d{3})\.[^/]+")
@@ -24,6 +25,7 @@ _CALTECH_PICTURES = 29_000  # published are 30,607 in 257 folders, the last of w
 
 
 @register("image_folder")
+@dataclass(eq=False)
 class ImageFolder(Dataset):
     """The images below a folder: one video per folder that holds some, in natural order of names, one a second.
 
@@ -37,13 +39,12 @@ class ImageFolder(Dataset):
     A video's id is the path of its folder below the root, ``"."`` for the root itself.
     """
 
+    root: str | None = None
+
     description = "Caltech 256, or any folder of images: photographs to train on"
     licence = "yours"
     layout = _LAYOUT
     usual_split = "frames:0.8"
-
-    def __init__(self, root: str | None = None) -> None:
-        self.root = root
 
     def videos(self) -> list[VideoItem]:
         """Return a video for every folder that holds images.
@@ -67,7 +68,7 @@ class ImageFolder(Dataset):
         """What a table calls the data: "Caltech 256" for nothing else than that, else the folder's name."""
         files = self._find()
         if not looks_like_caltech_256(files):
-            name = printable(Path(str(self.root)).expanduser().resolve().name) or "pictures"
+            name = printable(Path(str(self.root)).expanduser().resolve().name) or "images"
             return f"folder {name}" if name == _CALTECH else name
         return _CALTECH if len(files) >= _CALTECH_PICTURES else "part of Caltech 256"
 

@@ -46,7 +46,7 @@ test-slow: $(STAMP)
 test-slurm: $(STAMP)
 	tests/cluster/slurm_node.sh run $(BIN)/python -m pytest -q -m slurm tests/cluster
 
-# Other people's tools as rows: their OpenCV would overwrite ours, so they live in an environment of their own. All of it
+# Third-party tools as rows: their OpenCV would overwrite ours, so they live in an environment of their own. All of it
 # is pinned, and nothing else is installed: Katna would bring a second OpenCV, with windows.
 peers: $(PEERS)/.installed
 

@@ -1,4 +1,4 @@
-"""Make the pictures of README and docs: a storyboard and a report, of rendered videos. Usage: ``make images``."""
+"""Make the images of README and docs: a storyboard and a report, of rendered videos. Usage: ``make images``."""
 
 from __future__ import annotations
 

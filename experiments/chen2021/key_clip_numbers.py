@@ -47,7 +47,7 @@ def neighbour_distances(frames: NDArray[np.uint8], loss: Loss | None = None) -> 
     return np.concatenate(found) if found else np.zeros(1)
 
 
-def evenly_spread(n: int, times: NDArray[np.float64]) -> KeyFrames:
+def evenly_spaced_frames(n: int, times: NDArray[np.float64]) -> KeyFrames:
     """Return the middles of ``n`` equal stretches of a video with frames at ``times`` [N], as key frames."""
     frames = evenly_spaced(len(times), n)
     return KeyFrames(frames, times[frames])
@@ -110,7 +110,7 @@ def time_line(found: KeyFrames, clip: Clip, read: Pass, clips: KeyClips, events:
 
 
 def some(values: NDArray[Any], most: int) -> NDArray[Any]:
-    """Return at most ``most`` of ``values``, evenly spread, the first and the last among them."""
+    """Return at most ``most`` of ``values``, evenly spaced, the first and the last among them."""
     if len(values) <= most:
         return values
     found: NDArray[Any] = values[np.linspace(0, len(values) - 1, most).round().astype(np.int64)]

@@ -34,7 +34,7 @@ from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
 
 from .camera_video import FilmedVideo, busy_frames, filmed_video, spans_of
-from .key_clip_numbers import COLUMNS, clip_numbers, evenly_spread, neighbour_distances, some, time_line
+from .key_clip_numbers import COLUMNS, clip_numbers, evenly_spaced_frames, neighbour_distances, some, time_line
 from .key_clips_figure import key_clips_png
 
 VERSION = 3
@@ -51,7 +51,7 @@ class KeyClipsOfCamera(Figure):
 
     ``run`` names the run, ``data`` the camera, ``params`` are parameters of the extractor (a mapping, or a list of
     them; a list of values is a row each), ``clips`` the rules of the clips. The first is drawn; the control has as many
-    frames as that, evenly spread.
+    frames as that, evenly spaced.
     """
 
     columns = COLUMNS
@@ -109,7 +109,7 @@ class KeyframesPlan:
     drawn : bool
         Whether the record holds what the figure shows: curve and images.
     spread : bool
-        The control: as many frames as the method chooses, evenly spread, and the clips of those.
+        The control: as many frames as the method chooses, evenly spaced, and the clips of those.
     """
 
     run: str
@@ -164,7 +164,7 @@ class KeyframesPlan:
         method, clip = asked.extractor, asked.clip(read)
         found = reading.chosen(self)
         if self.spread:
-            found = evenly_spread(len(found), read.times)
+            found = evenly_spaced_frames(len(found), read.times)
         clips = key_clips(found.frames, read.times, clip.video.duration_s, self.rules)
         known = self.video.annotation(read.times)
         events = reading.moving if known is None or known.events is None else known.events

@@ -35,11 +35,11 @@ class Reconstructions(Figure):
 
     def check(self, settings: Mapping[str, Any], at: str) -> None:
         """Check the number of images."""
-        number = settings.get("number", 1)
-        schema.positive(number, f"{at}: number")
+        if "number" in settings:
+            schema.positive(settings["number"], f"{at}: number")
 
     def stored(self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return held-out images, evenly spread, and what the network leaves of them: PNG files as base64."""
+        """Return held-out images, evenly spaced, and what the network leaves of them: PNG files as base64."""
         options = AutoencoderOptions.build(checkpoint.record["options"])
         rows = clips.rows(options.pictures)
         chosen = rows.take(evenly_spaced(len(rows), int(settings.get("number", _SHOWN))))

@@ -142,7 +142,7 @@ def answer(task: Record, found: Record) -> None:
 
 
 def classical() -> list[str]:
-    """Names of the extractors that need no network and no annotation and are not other people's tools."""
+    """Names of the extractors that need no network and no annotation and are not third-party tools."""
     built = [Extractor.registry.build(name) for name in Extractor.registry.names()]
     built = [method for method in built if not any(feature.elsewhere for feature in method.needs)]
     return [one.name for one in built if not (one.privileged or opens_file(one.needs))]

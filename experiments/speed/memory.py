@@ -30,7 +30,7 @@ def measured(arguments: list[str], log: Path) -> Finished:
 
 
 def classical() -> list[str]:
-    """Names of the extractors that need no network and are not other people's tools."""
+    """Names of the extractors that need no network and are not third-party tools."""
     needs = {name: Extractor.registry.build(name).needs for name in Extractor.registry.names()}
     return [name for name, found in needs.items() if not opens_file(found) and not any(f.elsewhere for f in found)]
 

@@ -1,1 +1,1 @@
-"""One file per data set: where its videos are and what people say about them."""
+"""One file per data set: where its videos and their annotations are."""

@@ -1,4 +1,4 @@
-"""Other people's tools as they are: run by an interpreter of their own, their answers mapped to frames."""
+"""Third-party tools as they are: run by an interpreter of their own, their answers mapped to frames."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Backbone:
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """Return (height, width) to which a image is resized before the centre crop, its aspect ratio kept.
+        """Return (height, width) to which an image is resized before the centre crop, its aspect ratio kept.
 
         The crop covers ``crop`` of the side that limits it: for a square input of 224 and crop 0.875 the short side
         becomes 256. Beyond an aspect ratio of 8 the long side is squeezed.

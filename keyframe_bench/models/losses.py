@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ReconstructionLoss(Loss):
-    """How far a image is from another; ``mix`` is also the distance of frames in `autoencoder` (section 3.5).
+    """How far an image is from another; ``mix`` is also the distance of frames in `autoencoder` (section 3.5).
 
     Symmetric, 0 for equal images, with finite gradients everywhere. Computed in float32 (float64 images in
     float64) whatever autocast says. All take the same parameters, so that one sweep can go over losses and parameters;
@@ -42,7 +42,7 @@ class ReconstructionLoss(Loss):
     channel_reduce : {"mean", "product"}
         Mean of the channels' MS-SSIM (as Zhao et al.), or their product, which is stricter.
     levels : {"reduce", "five"}
-        ``pyramid`` on a image too small for five levels: fewer levels, weights divided by their sum, or an error.
+        ``pyramid`` on an image too small for five levels: fewer levels, weights divided by their sum, or an error.
 
     Notes
     -----

@@ -54,7 +54,7 @@ class Experiment:
     claims : list of mapping
         ``claim`` (a sentence), ``measure`` (see `keyframe_bench.tables.measure`, or ``all: [measure, ...]`` by each of
         which it must hold), ``expect``, ``paper``, ``note``; ``controls`` are measures of what has no merit by name
-        (evenly spread frames, no network): where one is as expected too, the claim is not tested; ``beside`` are
+        (evenly spaced frames, no network): where one is as expected too, the claim is not tested; ``beside`` are
         measures by name that are printed and decide nothing.
     headline : tuple of str
         For a comparison: its columns; empty for the usual ones.

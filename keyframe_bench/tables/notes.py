@@ -42,7 +42,9 @@ def notes_for(table: Table, cells: pd.DataFrame) -> tuple[str, ...]:
     if "oracle" in names:
         notes.append("oracle is greedy for key frames in time (f1): in other columns a method may exceed it")
     if HUMAN in names:
-        notes.append("human: a ceiling of agreement with people (cus, f1); in other columns a method may exceed it")
+        notes.append(
+            "human: a ceiling of agreement with human annotators (cus, f1); in other columns a method may exceed it"
+        )
     for say in (_controls_best, _below_random, _networks):
         notes += [note for place, rows in places.items() for note in say(table, table.where(place), rows)]
     notes += caveats.bounds_reached(table, cells)

@@ -86,12 +86,13 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
         own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
     judges: dict[str, list[str]] = defaultdict(list)
     for metric in metrics:
-        ranked = {name: column for name, column in metric.columns.items() if column.direction != "none"}
-        usual = [name for name, column in ranked.items() if column.headline]
+        ranked = [key for key, column in metric.columns.items() if column.direction != "none"]
+        usual = [key for key in ranked if metric.columns[key].headline]
         for feature in metric.needs:
-            judges[feature.name] += usual or ranked
+            judges[feature.name] += usual[-1:] or ranked[:1]  # one stands for all of a metric
     return [
-        f"columns that judge by {feature}, which {whose} selects on, may favour {name}: {', '.join(judges[feature])}"
+        f"columns such as {', '.join(judges[feature])} judge by {feature}, which {whose} selects on: "
+        f"they may favour {name}"
         for feature, whose in own.items()
         if judges[feature]
     ]

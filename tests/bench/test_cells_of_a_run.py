@@ -125,7 +125,7 @@ def test_metric_that_shares_the_selectors_feature_is_said(cli, words, tmp_path):
     (line,) = (line for line in text.splitlines() if line.startswith("warning:") and "vsumm" in line)
     assert "hue_histogram" in line and "may favour vsumm" in line
     columns = json.loads((tmp_path / "out" / "run.json").read_text())["columns"]
-    named = set(line.split(" judge by ")[0].partition("such as ")[2].split(", "))
+    named = set(line.split(" look at ")[0].partition("such as ")[2].split(", "))
     assert {"coverage_hue", "represent_hue"} <= named <= columns.keys()
     assert "hue_histogram, which vsumm" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 

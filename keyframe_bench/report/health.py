@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..tables.format import one_line
@@ -16,9 +17,30 @@ _DAMAGE = ("decode_errors", "corrupt_frames", "truncated_tail", "missing_pts", "
 _NONE = "\N{EN DASH}"
 
 
+@dataclass(frozen=True)
+class HealthRow:
+    """One video.
+
+    Attributes
+    ----------
+    index : int or None
+        Of its section on the page, None if it has none.
+    state : {"lost", "damaged", "unusual", "unknown", "sound"}
+    texts : list of str
+        Frames declared and decoded, rate, variable rate, gaps, rotation.
+    problems : list of str
+    """
+
+    name: str
+    index: int | None
+    state: str
+    texts: list[str]
+    problems: list[str]
+
+
 def health_rows(
     views: Sequence[VideoView], cells: pd.DataFrame, skipped: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+) -> list[HealthRow]:
     """Return a line per video: first those without any result, then damaged, unusual and sound ones, by name.
 
     Parameters
@@ -28,26 +50,19 @@ def health_rows(
         Of `tables.load_results`, without repetitions.
     skipped : sequence of mapping
         ``video`` and ``reason``, of ``run.json``.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``index`` of its section on the page (None if it has none), ``state``, ``texts`` (frames declared and
-        decoded, rate, variable rate, gaps, rotation) and ``problems``.
     """
     reasons = {str(item.get("video", "")): one_line(item.get("reason", "")) for item in skipped}
     parts = dict(list(cells[["video", "status", "error_type", "error_message"]].groupby("video", sort=False)))
-    rows: list[dict[str, Any]] = []
+    rows: list[HealthRow] = []
     for view in views:
         problems = [*_lost(view, parts[view.name], reasons), *view.problems]
         problems += [] if view.health else ["no health record was written"]
         state = state_of(view.health, view.problems) if view.n_results else "lost"
-        row = {"name": view.name, "index": view.index, "state": state, "texts": _texts(view)}
-        rows.append(row | {"problems": problems})
+        rows.append(HealthRow(view.name, view.index, state, _texts(view), problems))
     for name in reasons.keys() - {view.name for view in views}:
         problems = [f"skipped: {reasons[name] or 'no reason was recorded'}"]
-        rows.append({"name": name, "index": None, "state": "lost", "texts": [_NONE] * 6, "problems": problems})
-    return sorted(rows, key=lambda row: (_ORDER.index(row["state"]), row["name"]))
+        rows.append(HealthRow(name, None, "lost", [_NONE] * 6, problems))
+    return sorted(rows, key=lambda row: (_ORDER.index(row.state), row.name))
 
 
 def _lost(view: VideoView, part: pd.DataFrame, reasons: Mapping[str, str]) -> list[str]:

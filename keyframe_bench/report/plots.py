@@ -5,20 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..tables.format import shown
 from ..tables.quality import BudgetCurves, Point, Tradeoff
-from ..tables.spec import ColumnSpec
+from ..tables.spec import ColumnSpec, Role
 from .grid import interval
 from .layout import place_labels, stacked
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes, in a view box of 640 x 400
 COLOURS = 8  # the style sheet has as many for lines
 XY = tuple[float, float]
+
+
+class Mark(NamedTuple):
+    """A point, by its number in the legend; ``leader``: whether its label needs a line to it."""
+
+    number: int
+    role: Role
+    title: str
+    x: float
+    y: float
+    label: XY
+    leader: bool
+    front: bool
+    low: float | None  # ends of the interval
+    high: float | None
+
+
+class Line(NamedTuple):
+    """A row over budgets, or a level, by its number in the legend."""
+
+    number: int
+    colour: int  # in the style sheet
+    role: Role
+    title: str
+    path: str
+    label: XY
+    end: XY
+    area: str = ""  # of an interval
+    marks: Sequence[tuple[float, float, str]] = ()
 
 
 @dataclass
@@ -29,12 +57,6 @@ class Plot:
     ----------
     x_ticks, y_ticks : list of (float, str)
         Place and text.
-    marks : list of SimpleNamespace
-        Points: ``number`` in the legend, ``role``, ``title``, place ``x``, ``y`` and that of the ``label``, whether it
-        needs a ``leader`` and is on the ``front``, and the ends of the interval, ``low`` and ``high``, or None.
-    lines : list of SimpleNamespace
-        Rows over budgets, or levels: ``number``, its ``colour`` in the style sheet, ``role``, ``title``, ``path``, the
-        places of ``label`` and ``end``, the ``area`` of an interval (may be empty), and ``marks`` as (x, y, text).
     front : str
         Path of the Pareto front.
     """
@@ -43,8 +65,8 @@ class Plot:
     x_name: str
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
-    marks: list[SimpleNamespace] = field(default_factory=list)
-    lines: list[SimpleNamespace] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
     front: str = ""
 
 
@@ -131,7 +153,7 @@ def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Scale:
 
 def _marks(
     points: Sequence[Point], xs: Sequence[float], axis: _Scale, data: Tradeoff, numbers: Mapping[str, int]
-) -> list[SimpleNamespace]:
+) -> list[Mark]:
     ys = [axis.at(p.y) for p in points]
     ends = [(x, p.low, p.high) for p, x in zip(points, xs, strict=True)]
     bars = [
@@ -142,17 +164,15 @@ def _marks(
     scale = max(abs(p.y) for p in data.points)
     marks = []
     for p, x, y, at in zip(points, xs, ys, labels, strict=True):
-        mark = SimpleNamespace(number=numbers[p.name], role=p.role, front=p.front, x=round(x, 1), y=round(y, 1))
-        mark.title = _told(p, data.column, scale, f"{data.cost.name} {_tick(p.x or 0.0)} {data.cost.unit}")
-        mark.label, mark.leader = _rounded((at[0], at[1])), math.hypot(at[0] - x, at[1] - y) > 20
-        mark.low, mark.high = (None if end is None else round(axis.at(end), 1) for end in (p.low, p.high))
-        marks.append(mark)
+        title = _told(p, data.column, scale, f"{data.cost.name} {_tick(p.x or 0.0)} {data.cost.unit}")
+        label, leader = _rounded((at[0], at[1])), math.hypot(at[0] - x, at[1] - y) > 20
+        low, high = (None if end is None else round(axis.at(end), 1) for end in (p.low, p.high))
+        place = round(x, 1), round(y, 1)
+        marks.append(Mark(numbers[p.name], p.role, title, *place, label, leader, p.front, low, high))
     return marks
 
 
-def _levels(
-    levels: Sequence[Point], axis: _Scale, column: ColumnSpec, numbers: Mapping[str, int]
-) -> list[SimpleNamespace]:
+def _levels(levels: Sequence[Point], axis: _Scale, column: ColumnSpec, numbers: Mapping[str, int]) -> list[Line]:
     if not levels:
         return []
     ends = [(float(RIGHT), axis.at(p.y)) for p in levels]
@@ -165,14 +185,9 @@ def _levels(
     return lines
 
 
-def _line(
-    point: Point, numbers: Mapping[str, int], title: str, path: str, label: XY, end: XY, **more: Any
-) -> SimpleNamespace:
-    found = SimpleNamespace(title=title, path=path, label=label, end=end, role=point.role, area="", marks=[])
-    found.number = numbers[point.name]
-    found.colour = found.number % COLOURS
-    vars(found).update(more)
-    return found
+def _line(point: Point, numbers: Mapping[str, int], title: str, path: str, label: XY, end: XY, **more: Any) -> Line:
+    number = numbers[point.name]
+    return Line(number, number % COLOURS, point.role, title, path, label, end, **more)
 
 
 def _told(point: Point, column: ColumnSpec, scale: float, more: str) -> str:

@@ -24,11 +24,11 @@ def collect_results(stored: StoredCells, scope: Scope) -> list[dict[str, Any]]:
     or an annotation that is not there any more.
     """
     versions = metric_versions()
-    current: dict[tuple[str, ...], dict[str, Any]] = {}
+    current: dict[str, dict[str, Any]] = {}
     for path in sorted((stored.out / "cells").glob("*.json")):
         record = stored.read(path)
         if record is not None and record in scope and _is_current(record, versions):
-            place = tuple(canonical_json(_place(record, name)) for name in _PLACE)
+            place = canonical_json([_place(record, name) for name in _PLACE])
             rival = current.get(place)
             if rival is None or _rank(record, scope) > _rank(rival, scope):
                 current[place] = record

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import UsageError, suggestion
-from .stats import CONFIDENCE, resampled_means, student_interval
+from .stats import CONFIDENCE, mean_ranks, resampled_means, student_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,13 +173,12 @@ def _per_video(cells: pd.DataFrame, name: str | list[str]) -> pd.Series[float]:
 def _leads(cells: pd.DataFrame, where: Mapping[str, Any], what: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return the lead of the first of those compared, of every video that all of them have [n]."""
     import pandas as pd
-    from scipy.stats import rankdata
 
     signed = [(name, -1) for name in what.get("highest", [])] + [(name, 1) for name in what.get("lowest", [])]
     parts = [chosen(cells, {**where, **one}) for one in what["among"]]
     columns = [sign * _per_video(part, name) for name, sign in signed for part in parts]
     table = pd.concat(columns, axis=1, join="inner").to_numpy().reshape(-1, len(signed), len(parts))
-    ranks = rankdata(table, axis=2).mean(axis=1)  # [videos, compared]
+    ranks = np.apply_along_axis(mean_ranks, 2, table).mean(axis=1)  # [videos, compared]
     leads: NDArray[np.float64] = ranks[:, 1:].min(axis=1) - ranks[:, 0]
     return leads
 

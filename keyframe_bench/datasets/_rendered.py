@@ -65,8 +65,10 @@ class RenderedSet(Dataset):
         if len(ready) == len(entries) == len(held) and notes.is_file() and notes.read_bytes() == text.encode():
             return items
         try:
-            if any({**entries.get(name, {}), "bytes": entry.get("bytes")} != entry for name, entry in held.items()):
-                notes.unlink(missing_ok=True)  # of other videos: it must not lie beside new ones
+            if not held or any(
+                {**entries.get(name, {}), "bytes": entry.get("bytes")} != entry for name, entry in held.items()
+            ):
+                notes.unlink(missing_ok=True)  # of other videos, or unknown ones: it must not lie beside new ones
             for name in held.keys() - entries.keys():
                 (root / name).unlink(missing_ok=True)
         except OSError as error:

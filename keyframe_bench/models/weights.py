@@ -200,6 +200,8 @@ def timm_cached(name: str) -> Path | None:
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, way_out: str) -> None:
     """Put tensors into a network that must have exactly these, of these shapes.
 
+    Only the counters ``num_batches_tracked``, which files of old PyTorch do not have, may be missing.
+
     Raises
     ------
     UsageError
@@ -207,11 +209,15 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, w
     """
     own = module.state_dict()
     wrong = {
-        "missing": [k for k in own if k not in state],  # torch itself would fill in num_batches_tracked
+        "missing": [k for k in own if k not in state and not k.endswith("num_batches_tracked")],
         "unexpected": [k for k in state if k not in own],
         "of another shape": [k for k in own if k in state and own[k].shape != state[k].shape],
     }
-    found = [f"{len(names)} tensors {what}, first {names[0]}" for what, names in wrong.items() if names]
+    found = [
+        f"{len(names)} tensor{'s' * (len(names) > 1)} {what}, first {names[0]}"
+        for what, names in wrong.items()
+        if names
+    ]
     if found:
         raise UsageError(f"{misfit} ({'; '.join(found)}); {way_out}")
     module.load_state_dict(dict(state), strict=True)

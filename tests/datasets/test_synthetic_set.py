@@ -129,10 +129,14 @@ def test_a_killed_rendering_is_completed(tmp_path, monkeypatch):
     assert {name: stamp for name, (stamp, _) in stamps(items).items() if name in done} == done
 
 
-@pytest.mark.parametrize(("params", "stays"), [({}, True), ({"seed": 7}, False)])
-def test_annotations_of_these_videos_stay_while_one_is_rendered_again(tmp_path, monkeypatch, params, stays):
+@pytest.mark.parametrize(
+    ("params", "damaged", "stays"), [({}, False, True), ({"seed": 7}, False, False), ({"seed": 7}, True, False)]
+)
+def test_annotations_of_these_videos_stay_while_one_is_rendered_again(tmp_path, monkeypatch, params, damaged, stays):
     items = synthetic(root=str(tmp_path / "s"), n_videos=2).videos()
     items[1].path.unlink()
+    if damaged:
+        (tmp_path / "s" / "rendered.json").write_text("{")
     monkeypatch.setattr(films, "render_video", None)
     with pytest.raises(TypeError):
         synthetic(root=str(tmp_path / "s"), n_videos=2, **params).videos()

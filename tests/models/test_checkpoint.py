@@ -81,12 +81,16 @@ def test_weights_that_do_not_fit_and_networks_that_are_not_here_are_named(
         load_autoencoder(written(**options))
 
 
-def test_a_tensor_that_torch_would_fill_in_is_missing() -> None:
-    module = torch.nn.BatchNorm2d(2)
-    state = dict(module.state_dict())
-    del state["num_batches_tracked"]
-    with pytest.raises(UsageError, match="1 tensors missing, first num_batches_tracked"):
-        load_strictly(module, state, "weights do not fit", "give others")
+def test_of_all_tensors_only_counters_of_batches_may_be_missing() -> None:
+    module = torch.nn.Sequential(torch.nn.BatchNorm2d(2))
+    state = {name: tensor + 1 for name, tensor in module.state_dict().items()}
+    del state["0.num_batches_tracked"]
+    load_strictly(module, state, "weights do not fit", "give others")
+    assert all(torch.equal(module.state_dict()[name], tensor) for name, tensor in state.items())
+    for name in state:
+        others = {other: tensor for other, tensor in state.items() if other != name}
+        with pytest.raises(UsageError, match=rf"\(1 tensor missing, first {name}\)"):
+            load_strictly(module, others, "weights do not fit", "give others")
 
 
 def test_the_bundled_checkpoint_is_an_ae_final() -> None:

@@ -17,9 +17,9 @@ from ..core.files import locked, make_folder, parse_json, read_file, remove_left
 from ..core.registry import load_plugins
 from ..extractors.base import Extractor
 from ..metrics.base import Metric
+from ..training.reading import Say
 from ..video.onepass import read_pass
 from .cell_records import shared_features
-from .learned import Say
 from .plan import Plan, Scope, StoredCells, VideoJob, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results

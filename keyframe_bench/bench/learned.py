@@ -16,6 +16,7 @@ from ..core.grammar import Split
 from ..datasets.base import VideoItem
 from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData
+from ..training.reading import Say
 from ..training.splits import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
 from ..video.onepass import read_pass
 from .failures import UntrainedError, described, raise_interrupt, raise_plain
@@ -24,8 +25,6 @@ from .train import Training, finished, train
 
 INNER = 0.8
 """Share of what an outer fold trains on that trains; the rest chooses the epoch."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
+from ..training.reading import Say
 from ..video.frame_folder import check_video, sha256_of_video
-from .learned import Division, Learned, Say, divide, given, leak_of, learn
+from .learned import Division, Learned, divide, given, leak_of, learn
 from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
 
 

@@ -96,12 +96,7 @@ def evaluate(
         for start in range(0, len(pictures), batch):
             target = _floats(pictures[start : start + batch]).to(device)
             output = model(target).float()
-            if output.shape != target.shape:
-                raise UsageError(f"the network makes {list(output.shape)} of images {list(target.shape)}")
-            bad = ~output.isfinite().flatten(1).all(dim=1)
-            if bad.any():
-                first = start + int(bad.nonzero()[0])
-                raise UsageError(f"the reconstruction of image {first} is not finite; train the network again")
+            _check_output(output, target, start)
             found = {name: one.per_picture(output, target) for name, one in losses.items()}
             found |= {"psnr": psnr(output, target), **_color_errors(output, target)}
             found |= {f"{name} out": value for name, value in _amounts(output).items()}
@@ -123,6 +118,15 @@ def _check(pictures: Rows, n: int) -> None:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3 or len(pictures) != n:
         found = f"{pictures.dtype} {list(pictures.shape)}"
         raise UsageError(f"images to be evaluated are uint8 [{n}, height, width, 3], not {found}")
+
+
+def _check_output(output: Tensor, target: Tensor, start: int) -> None:
+    if output.shape != target.shape:
+        raise UsageError(f"the network makes {list(output.shape)} of images {list(target.shape)}")
+    bad = ~output.isfinite().flatten(1).all(dim=1)
+    if bad.any():
+        first = start + int(bad.nonzero()[0])
+        raise UsageError(f"the reconstruction of image {first} is not finite; train the network again")
 
 
 def _resized(output: Tensor, target: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from .threads import in_order
 
 _HIDDEN = ".tmp-"
 MAX_JSON_BYTES = 256_000_000
+_HUGE = re.compile(r"(?:^|[\[:,\s])-?[\d.]+[eE]\+?\d{3}|\d{300}")  # only such numbers can be too large for a float
 _MAX_DEPTH = 50  # of nested JSON: far from where Python stops
 _LONGEST_NAME = 200  # bytes; file systems take 255, some that encrypt names fewer
 
@@ -294,12 +295,12 @@ def canonical_json(value: Any) -> str:
 def parse_json(text: str) -> Any:
     """Parse JSON; `ValueError` for invalid text, non-finite numbers and very deep nesting."""
     try:
-        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite if _HUGE.search(text) else None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error})") from None
-    if _deeper(value, _MAX_DEPTH):
+    if text.count("[") + text.count("{") > _MAX_DEPTH and _deeper(value, _MAX_DEPTH):
         raise ValueError("it is nested too deeply")
     return value
 

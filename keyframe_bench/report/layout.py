@@ -46,13 +46,13 @@ def place(at: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     width : float
         K x width must be at most 100.
     """
-    from scipy.optimize import isotonic_regression
-
-    if len(at) == 0:
-        return at
     steps = np.arange(len(at)) * width
-    fitted = np.asarray(isotonic_regression(at - width / 2 - steps).x, dtype=np.float64)
-    return np.clip(fitted, 0, max(0.0, 100 - len(at) * width)) + steps
+    lefts = at - width / 2 - steps
+    if (np.diff(lefts) < 0).any():  # some overlap
+        from scipy.optimize import isotonic_regression
+
+        lefts = np.asarray(isotonic_regression(lefts).x, dtype=np.float64)
+    return np.clip(lefts, 0, max(0.0, 100 - len(at) * width)) + steps
 
 
 def curve(at: NDArray[np.float64], values: NDArray[np.float64], top: float) -> str:

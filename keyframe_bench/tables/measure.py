@@ -178,7 +178,7 @@ def _leads(cells: pd.DataFrame, where: Mapping[str, Any], what: Mapping[str, Any
     parts = [chosen(cells, {**where, **one}) for one in what["among"]]
     columns = [sign * _per_video(part, name) for name, sign in signed for part in parts]
     table = pd.concat(columns, axis=1, join="inner").to_numpy().reshape(-1, len(signed), len(parts))
-    ranks = np.apply_along_axis(mean_ranks, 2, table).mean(axis=1)  # [videos, compared]
+    ranks = np.array([mean_ranks(row) for row in table.reshape(-1, len(parts))]).reshape(table.shape).mean(axis=1)
     leads: NDArray[np.float64] = ranks[:, 1:].min(axis=1) - ranks[:, 0]
     return leads
 

@@ -91,7 +91,7 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
         for feature in metric.needs:
             judges[feature.name] += usual[-1:] or ranked[:1]  # one stands for all of a metric
     return [
-        f"columns such as {', '.join(judges[feature])} look at {feature}, which {whose} selects on: "
+        f"columns such as {', '.join(judges[feature])} judge by {feature}, which {whose} selects on: "
         f"they may favour {name}"
         for feature, whose in own.items()
         if judges[feature]

@@ -72,7 +72,7 @@ class KeyFrames:
         return replace(self, frames=self.frames + by, segments=segments, repeated=repeated)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain lists and numbers; `from_json` restores the same key frames."""
+        """Return plain lists and numbers; `from_json` restores all of them but `repeated`."""
         arrays = {name: None if (a := getattr(self, name)) is None else a.tolist() for name in _DTYPES}
         return arrays | {"cost": dict(self.cost), "fallback": self.fallback, "shortfall": self.shortfall}
 

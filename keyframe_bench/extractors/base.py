@@ -333,13 +333,13 @@ def check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFra
     if not np.array_equal(result.times, clip.times[position]):
         raise broken("times are not those of the frames; make them with clip.pick")
     if k is not None and count:
-        full, found = min(k, len(clip)), f"{len(frames)} key frames for a budget of {k}"
+        full = min(k, len(clip))
+        found = f"{len(frames)} key frame{'s' if len(frames) > 1 else ''} for a budget of {k}"
         if len(frames) > full:
             raise broken(f"{found}; return no more than {full}")
         if len(frames) < full and not extractor.may_return_fewer:
-            twice = (
-                f", with {', '.join(map(str, result.repeated[:5]))} picked more than once" if result.repeated else ""
-            )
+            again = ", ".join(f"frame {frame}" for frame in result.repeated[:5])
+            twice = f", as {again} was picked more than once" if again else ""
             raise broken(f"{found}{twice}; return {full}, or say in may_return_fewer why there are fewer")
     for name in ("scores", "frame_scores", "thresholds"):
         values = getattr(result, name)

@@ -47,7 +47,7 @@ def place(at: NDArray[np.float64], width: float) -> NDArray[np.float64]:
         K x width must be at most 100.
     """
     steps = np.arange(len(at)) * width
-    lefts = at - width / 2 - steps
+    lefts: NDArray[np.float64] = at - width / 2 - steps
     if (np.diff(lefts) < 0).any():  # some overlap
         from scipy.optimize import isotonic_regression
 

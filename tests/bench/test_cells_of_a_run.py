@@ -125,7 +125,7 @@ def test_metric_that_shares_the_selectors_feature_is_said(cli, words, tmp_path):
     (line,) = (line for line in text.splitlines() if line.startswith("warning:") and "vsumm" in line)
     assert "hue_histogram" in line and "may favour vsumm" in line
     columns = json.loads((tmp_path / "out" / "run.json").read_text())["columns"]
-    named = set(line.split(" look at ")[0].partition("such as ")[2].split(", "))
+    named = set(line.split(" judge by ")[0].partition("such as ")[2].split(", "))
     assert {"coverage_hue", "represent_hue"} <= named <= columns.keys()
     assert "hue_histogram, which vsumm" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
@@ -172,7 +172,7 @@ def test_inferred_budgets_are_computed_kept_and_warned_about(benchmark, rendered
         warned[any("coverage_gray" in w for w in record["warnings"])].add(record["budget"])
     assert warned == {True: {"inferred-coverage"}, False: {"4", "inferred"}}
     said = [w for w in json.loads((tmp_path / "out" / "run.json").read_text())["warnings"] if "coverage_gray" in w]
-    assert len(said) == 1 and "look at gray, which pixel_distance at budget=inferred-coverage selects on" in said[0]
+    assert len(said) == 1 and "judge by gray, which pixel_distance at budget=inferred-coverage selects on" in said[0]
 
 
 def test_methods_without_scores_take_no_inferred_budget(benchmark, rendered, tmp_path, cells):

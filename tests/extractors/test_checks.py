@@ -258,7 +258,7 @@ BROKEN = [
     ("budget_met", asks(lambda k: min(k, 2)), "may_return_fewer"),
     ("budget_met", asks(lambda k: k + 1), "2 key frames for a budget of 1"),
     ("budget_met", asks(lambda k: k + 1), "return no more than 1 (clip: four scenes, 24 frames; k=1)"),
-    ("budget_met", selects(lambda clip, k, rng: [5] * k), "1 key frames for a budget of 2, with 63 picked more than"),
+    ("budget_met", selects(lambda clip, k, rng: [5] * k), "1 key frame for a budget of 2, as frame 63 was picked"),
     ("budget_met", selects(lambda clip, k, rng: rng.choice(len(clip), k or 1, replace=False)), "k=25"),
     ("free_budget", selects(lambda clip, k, rng: np.arange(k or 0)), "at least one"),
     ("free_budget", selects(lambda clip, k, rng: np.arange(k or 0)), "fallback=reason"),

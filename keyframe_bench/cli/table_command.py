@@ -19,7 +19,6 @@ from ..core.files import make_folder, one_line, write_atomic
 from ..core.registry import parameters_of
 from ..extractors.base import Extractor
 from ..report.tables import RenderedTable, rendered
-from ..report.terminal import print_page
 from ..tables.experiment import Experiment, exported, numbers_of
 from ..tables.load import read_cells, read_object, read_text
 from .commands import Arguments, one_value, path_text
@@ -52,7 +51,7 @@ def run(found: Arguments) -> int:
     record = run_record_of(source)
     about = record | {"columns": record.get("columns") or metric_columns()}
     page = rendered(experiment, read_cells(source), about, columns)
-    print_page(page.markdown)
+    print(page.markdown, end="")
     if "out" in given:
         print("written:", ", ".join(path_text(file) for file in write_table(page, Path(given["out"]))))
     if "--save" in given:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..tables.format import Number, compact_interval, numbers, one_line, own_n
 from ..tables.spec import ColumnSpec, Row, Table
@@ -89,28 +88,6 @@ def to_text(table: Table, *, width: int = 120) -> str:
         terminal_table(table, width=width, plain=True)
     )
     return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
-
-
-def print_page(markdown: str) -> None:
-    """Print a page of Markdown: as it is, but laid out on a terminal, with long words of its tables folded, not cut."""
-    if not sys.stdout.isatty():
-        sys.stdout.write(markdown)
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown, TableElement
-
-    class Folded(TableElement):
-        def __rich_console__(self, console: Any, options: Any) -> Any:
-            tables: Any = super().__rich_console__(console, options)
-            for table in tables:
-                for column in table.columns:
-                    column.overflow = "fold"
-                yield table
-
-    class Page(Markdown):
-        elements = {**Markdown.elements, "table_open": Folded}  # noqa: RUF012 - as in its base
-
-    Console().print(Page(markdown))
 
 
 def _level(heads: list[str]) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import sys
 
 import pytest
 
@@ -51,15 +49,6 @@ def test_from_results_alone_gives_the_same_table(made, capsys, tmp_path):
     for source in (made / "out", made / "out" / "results.jsonl"):
         assert main(["table", name, "--from", str(source), f"out={tmp_path / 'again'}"]) == 0
         assert (tmp_path / "again" / "mine.md").read_text("utf-8") == (made / "out" / "mine.md").read_text("utf-8")
-
-
-def test_a_terminal_shows_a_laid_out_table(made, capsys, monkeypatch):
-    words = ["table", str(made / "mine.yaml"), "--from", str(made / "out")]
-    assert main(words) == 0 and "| one |" in capsys.readouterr().out
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert main(words) == 0
-    text = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
-    assert "| one |" not in text and re.search(r"^ *one +10 +10", text, re.M)
 
 
 def test_the_same_command_again_computes_nothing(made):

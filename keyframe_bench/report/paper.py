@@ -52,6 +52,8 @@ def with_interval(found: Estimate | None, usual: int, decimals: int | None = Non
     --------
     >>> with_interval(Estimate(0.0641, 0.0397, 0.125, 3, "seed"), 3), with_interval(Estimate(617.3, None, None, 1), 3)
     ('0.064 [0.040, 0.125]', '617 (n=1)')
+    >>> with_interval(Estimate(1.0, 0.9, 1.0, 3, "seed"), 3)
+    '1.00 [0.90, 1.00]'
     """
     if found is None:
         return "-"
@@ -67,7 +69,7 @@ def with_interval(found: Estimate | None, usual: int, decimals: int | None = Non
 def _decimals(values: Sequence[float], largest: float) -> int:
     """Return the decimals that give ``largest`` three digits; none where all ``values`` are whole numbers."""
     whole = all(value.is_integer() for value in values)
-    return 0 if whole else max(0, 3 - math.ceil(math.log10(largest)))
+    return 0 if whole else max(0, 2 - math.floor(math.log10(largest)))
 
 
 def _values(found: Estimate) -> list[float]:

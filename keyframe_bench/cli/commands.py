@@ -268,7 +268,7 @@ def _hint(command: Command, word: str, rest: Sequence[str]) -> str:
     """Return what may be meant by ``word``, a flag that the command does not have, before the words of ``rest``."""
     name, equals, text = word.lstrip("-").partition("=")
     if command.option(name) is not None:
-        value = text if equals else next((one for one in rest[:1] if one[:1] != "-"), "VALUE")
+        value = text if equals else next((one for one in rest[:1] if one[:1] != "-" and "=" not in one), "VALUE")
         return f"write {printable(shlex.quote(f'{name}={value}'))}"
     flags = [option for option in (*command.options, PLUGIN) if option.kind == "flag"]
     known = [name for option in flags for name in option.name.split(", ")]

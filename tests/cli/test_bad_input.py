@@ -104,6 +104,7 @@ SAID = [
     ("run RUN extractor=uniform", "did you mean extractors="),
     ("run RUN --budget 5", "write budget=5\n"),
     ("run RUN --out=there", "write out=there\n"),
+    ("run RUN --columns budget=4", "write columns=VALUE\n"),
     ("run RUN --dryrun", "did you mean --dry-run\n"),
     ("extract VIDEO --extractors vsumm", "did you mean extractor=\n"),
     ("frobnicate", "commands are list, extract, explain"),

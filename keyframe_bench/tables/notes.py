@@ -64,13 +64,13 @@ def _draws(table: Table) -> list[str]:
 
 
 def _controls_best(table: Table, where: str, rows: Sequence[Row]) -> list[str]:
-    """Name the columns in which no method is better than a control."""
+    """Name the columns in which a control is best, or level with the best."""
     found = []
     for name in (column.name for column in table.columns):
         best = [row for row in rows if name in row.values and row.values[name].best]
         if controls := dict.fromkeys(row.label for row in best if row.role == "control"):
             found.append(f"{name} ({', '.join(controls)})")
-    return [f"no method beats a control{where} in {', '.join(found)}"] if found else []
+    return [f"a control is best, or level with the best,{where} in {', '.join(found)}"] if found else []
 
 
 def _below_random(table: Table, where: str, rows: Sequence[Row]) -> list[str]:

@@ -62,12 +62,14 @@ class Explanation:
     rank : int or None
         1 for the highest score of all sampled frames; None where frames are not chosen by their scores.
     lowest_chosen : float or None
-        With k: the smallest score that was enough.
+        With k: the smallest score that was enough to be chosen, or to start a segment.
     coverage, coverage_below : float or None
         For ``budget="inferred-coverage"``: share of the sampled frames that k key frames cover, and that k - 1 do.
     chosen : bool
     why : str
         One sentence.
+    fallback : str
+        Empty, or why the method's rule chose nothing and its key frames are a fallback.
     segment : (int, int) or None
         Half-open range of ordinals it lies in, where the method makes segments.
     key_frame : int
@@ -96,6 +98,7 @@ class Explanation:
     coverage_below: float | None
     chosen: bool
     why: str
+    fallback: str
     segment: tuple[int, int] | None
     key_frame: int
     neighbours: tuple[Neighbour, ...]
@@ -225,6 +228,7 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
         coverage_below=inferred.coverage_below,
         chosen=sampled and judged in result.frames,
         why=why,
+        fallback=result.fallback,
         segment=segment,
         key_frame=key_frame,
         neighbours=tuple(_neighbour(result, thresholds, clip, p) for p in near),

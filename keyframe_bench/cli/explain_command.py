@@ -40,6 +40,7 @@ def _head(found: Explanation) -> list[str]:
     verdict = "a key frame" if found.chosen else "not a key frame"
     if not found.sampled:
         verdict = f"not seen at sampling {found.sampling}; of the nearest frame that was, {found.judged}:"
+    said = [f"{found.why}."] + [f"a fallback, not a result: {one_line(found.fallback)}"] * bool(found.fallback)
     return [
         one_line(found.video),
         f"{found.extractor}{f' ({params})' if params else ''}",
@@ -47,7 +48,7 @@ def _head(found: Explanation) -> list[str]:
         f"sampling {found.sampling}",
         "",
         f"frame {found.frame} at {found.time:.3f} s: {verdict}",
-        *textwrap.wrap(f"{found.why}.", 100, initial_indent="  ", subsequent_indent="  "),
+        *(line for text in said for line in textwrap.wrap(text, 100, initial_indent="  ", subsequent_indent="  ")),
         "",
     ]
 
@@ -61,7 +62,8 @@ def _facts(found: Explanation) -> Iterator[str]:
         knee = ", the knee of the sorted scores" if found.budget == "inferred" else ""
         yield f"  threshold  {found.threshold:.4g}{knee}"
     if found.lowest_chosen is not None:
-        yield f"  needed     {found.lowest_chosen:.4g}, the lowest score that was enough for so many key frames"
+        what = "be enough for so many key frames" if found.segment is None else "start a segment"
+        yield f"  needed     {found.lowest_chosen:.4g}, the lowest score to {what}"
     if found.coverage is not None and found.k is not None:
         fewer = "" if found.coverage_below is None else f", {found.coverage_below:.1%} with {found.k - 1}"
         wanted = f"{found.coverage:.1%} of the frames seen with {found.k}{fewer}; the target is {COVERAGE:.0%}"
@@ -89,7 +91,8 @@ def _table(found: Explanation) -> list[str]:
         marks = ["starts a segment"] * n.starts + ["key frame"] * n.chosen
         lines.append(f"{line}  {', '.join(marks)}".rstrip())
     if bars and any(threshold is not None for threshold in thresholds):
-        lines.append("  (| is the score a frame had to reach)")
+        purpose = " to start a segment" if found.segment is not None and found.rank is not None else ""
+        lines.append(f"  (| is the score a frame had to reach{purpose})")
     return lines
 
 

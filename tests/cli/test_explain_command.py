@@ -51,6 +51,22 @@ def test_inferred_budgets_show_what_decided(cli, video):
     assert line and float(line[1]) >= 95 > float(line[3]) and int(line[2]) == int(line[4]) + 1
 
 
+def test_a_fallback_is_told_with_its_reason(cli, video):
+    words = ("explain", video, "extractor=pixel_distance", "extractor.factor=9", "budget=free", "frame=0")
+    _, text, _ = cli(*words)
+    assert "a fallback, not a result: nothing above the threshold" in text
+    assert json.loads(cli(*words, "--json")[1])["fallback"] == "nothing above the threshold"
+    _, text, _ = cli("explain", video, "frame=15", "budget=free")
+    assert "fallback" not in text
+
+
+def test_a_score_that_starts_a_segment_is_not_said_to_choose(cli, video):
+    _, text, _ = cli("explain", video, "extractor=pixel_distance", "frame=5", "budget=3")
+    assert "lowest score to start a segment" in text and "had to reach to start a segment" in text
+    _, text, _ = cli("explain", video, "extractor=ffmpeg_scene", "frame=5", "budget=3")
+    assert "enough for so many key frames" in text and "segment" not in text
+
+
 def test_plain_data(cli, video):
     status, text, _ = cli("explain", video, "extractor=ffmpeg_scene", "frame=23", "budget=free", "--json")
     record = json.loads(text)

@@ -26,7 +26,8 @@ def _counts(
     import cv2
 
     # The upper ends of OpenCV's ranges are exclusive: 256, so that white is counted.
-    return np.asarray(cv2.calcHist(planes, [*range(len(bins))], None, bins, [0, 256] * len(bins), table), np.float32)
+    counts = cv2.calcHist(planes, [*range(len(bins))], None, bins, [0, 256] * len(bins), table)
+    return np.asarray(counts, np.float32).reshape(bins)  # of one axis OpenCV 4 makes a column
 
 
 @register("gray_histogram")

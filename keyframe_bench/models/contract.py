@@ -45,7 +45,7 @@ def checked_counts(network: Network) -> tuple[int, int]:
     ContractError
         If it cannot be built, or shapes are not what it says, or a number is not finite.
     """
-    with _named(network), torch.random.fork_rng(devices=[]), torch.inference_mode():
+    with _named(network), torch.random.fork_rng(devices=[]), torch.no_grad():
         model, pictures = EncoderDecoder(network).eval(), _pictures(network, seed=0)  # [2, 3, H, W]
         with FlopCounterMode(display=False) as counter:
             codes = model.encode(pictures)

@@ -13,6 +13,7 @@ from ..core.errors import UsageError
 from ..core.files import canonical_json
 from .caveats import NOTED
 from .experiment_schema import Kind, check_experiment
+from .measure import DERIVED
 
 _DIGITS = 6
 _FIELDS = (
@@ -131,8 +132,8 @@ def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> 
 
 def numbers_of(experiment: Experiment) -> set[str]:
     """Return every word in the measures of a table, among them the names of all metrics that it needs."""
-    words = _words([experiment.rows, experiment.columns, experiment.claims])
-    return {"n_keyframes", *NOTED, *experiment.headline, *words}
+    words = set(_words([experiment.rows, experiment.columns, experiment.claims]))
+    return {"n_keyframes", *NOTED, *experiment.headline, *words}.union(*(DERIVED.get(word, ()) for word in words))
 
 
 def _words(part: Any) -> Iterator[str]:

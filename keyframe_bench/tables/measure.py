@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Excess = Callable[[float], NDArray[Any]]
 
 _FACTS = ("n_sampled", "n_frames", "k")
-DERIVED = ("ms_per_frame", "work_ms_per_frame", "work_s")
+_WORK = ("features_s", "select_s")
+DERIVED = {"ms_per_frame": (*_WORK, "decode_s"), "work_ms_per_frame": _WORK, "work_s": _WORK}  # and what they add up
 KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "lead", "empty")
 
 
@@ -98,8 +99,7 @@ def number(cells: pd.DataFrame, name: str | list[str]) -> pd.Series[float]:
     if isinstance(name, list):
         return number(cells, name[0]) - number(cells, name[1])
     if name in DERIVED:
-        parts = ["features_s", "select_s"] + (["decode_s"] if name == "ms_per_frame" else [])
-        seconds = sum((_stored(cells, part) for part in parts), start=_stored(cells, "select_s") * 0)
+        seconds = sum((_stored(cells, part) for part in DERIVED[name]), start=_stored(cells, "select_s") * 0)
         return seconds if name == "work_s" else 1000 * seconds / cells["n_frames"].astype(float)
     return _stored(cells, name)
 

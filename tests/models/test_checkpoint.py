@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+# E402: some of these import torch, and must come after the skip.
 from keyframe_bench.core.checkpoint import BUNDLED, Checkpoint, checkpoint_file, read_record  # noqa: E402
 from keyframe_bench.core.errors import UsageError  # noqa: E402
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions  # noqa: E402

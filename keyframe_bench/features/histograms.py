@@ -50,7 +50,7 @@ class GrayHistogram(Feature):
     def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
         """Return int32 [B, bins]."""
         images = [frame.luma(self.height, self.width) for frame in frames]
-        return np.stack([_counts([image], self.bins).reshape(-1) for image in images]).astype(np.int32)
+        return np.stack([_counts([image], self.bins) for image in images]).astype(np.int32)
 
 
 @register("color_histogram")

@@ -12,6 +12,8 @@ from operator import or_
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.annotation import Annotation
 from ..core.cells import Cell, parse_cell, thumbnails_folder
 from ..core.clip import Clip, KeyFrames, watched
@@ -350,7 +352,8 @@ class _Video:
             if not len(user) or len(annotation.choosers) < 2:
                 continue
             assert user.frames is not None and user.times is not None  # aligned
-            chosen = KeyFrames(user.frames, user.times)
+            scored = None if user.importance is None else np.arange(len(user.importance))
+            chosen = KeyFrames(user.frames, user.times, frame_scores=user.importance, scored=scored)
             values.append(self._measured(chosen, whole, annotation.without_user(index), {}))
         untimed = dict.fromkeys(column for metric in self.metrics if metric.measures_cost for column in metric.columns)
         nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
@@ -360,7 +363,8 @@ class _Video:
         self, result: KeyFrames, whole: Clip, annotation: Annotation | None, judged: dict[bytes, dict[str, Any]]
     ) -> dict[str, Any]:
         """Return every column; ``judged`` remembers what draws of the same frames were given."""
-        frames = result.frames.tobytes()
+        scores = b"" if result.frame_scores is None else result.frame_scores.tobytes()
+        frames = result.frames.tobytes() + scores
         if frames not in judged:
             judged[frames] = self._columns(self.of_frames, result, whole, annotation)
         return judged[frames] | self._columns(self.of_draws, result, whole, annotation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class UserSummary:
-    """The key frames that one human annotator chose: by ordinal or by time; `Annotation.aligned` completes the other.
+    """What one human annotator chose: key frames by ordinal or by time; `Annotation.aligned` completes the other.
 
     Attributes
     ----------
@@ -23,11 +24,15 @@ class UserSummary:
         0-based decoder ordinals, sorted.
     times : float64 [K] or None
         PTS in seconds, sorted.
+    importance : float32 [N] or None
+        How important the annotator finds each frame of the video, at least 0, by ordinal: the scores of SumMe and
+        TVSum.
     """
 
     name: str
     frames: NDArray[np.int64] | None = None
     times: NDArray[np.float64] | None = None
+    importance: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         chosen = self.frames if self.frames is not None else self.times
@@ -46,11 +51,15 @@ class Annotation:
         Half-open ranges of ordinals.
     events : int64 [E, 2] or None
         Half-open ranges of ordinals of events before a fixed camera.
+    tolerance : float
+        Share of the video's frames by which the annotation may be longer, or its importance shorter: files of one film
+        differ at their ends. What lies beyond the end then counts for the last frame.
     """
 
     users: tuple[UserSummary, ...] = ()
     shots: NDArray[np.int64] | None = None
     events: NDArray[np.int64] | None = None
+    tolerance: float = 0.0
 
     def aligned(self, times: NDArray[np.float64], video: str) -> Annotation:
         """Return the annotation with both ordinals and times for every user.
@@ -65,20 +74,25 @@ class Annotation:
         Raises
         ------
         UsageError
-            If a frame, shot or event lies outside the video.
+            If a frame, shot or event lies outside the video, or importance is of another number of frames, by more
+            than `tolerance`.
         """
-        n = len(times)
+        n, more = len(times), int(self.tolerance * len(times))
         users = []
         for user in self.users:
             chosen = _nearest(times, user, video) if user.frames is None else user.frames
             frames = np.unique(np.asarray(chosen, dtype=np.int64))
-            _check_inside(frames, n, f"key frames of user {user.name!r}", video)
-            users.append(UserSummary(user.name, frames, times[frames]))
+            _check_inside(frames, n, more, f"key frames of user {user.name!r}", video)
+            frames = np.unique(np.minimum(frames, n - 1))
+            users.append(UserSummary(user.name, frames, times[frames], _fitted(user, n, more, video)))
+        spans = {}
         for name in ("shots", "events"):
-            spans = getattr(self, name)
-            if spans is not None and spans.size:
-                _check_inside(spans - [0, 1], n, name, video)
-        return replace(self, users=tuple(users))
+            found = getattr(self, name)
+            if found is not None and found.size:
+                _check_inside(found - [0, 1], n, more, name, video)
+                found = _clipped(found, 0, n) if more else found
+            spans[name] = found
+        return replace(self, users=tuple(users), **spans)
 
     def within(self, start: int, end: int) -> Annotation:
         """Return the part of an aligned annotation on the frames ``start`` to ``end`` - 1; ordinals do not change."""
@@ -86,15 +100,22 @@ class Annotation:
         for user in self.users:
             assert user.frames is not None and user.times is not None  # aligned
             inside = (user.frames >= start) & (user.frames < end)
-            users.append(UserSummary(user.name, user.frames[inside], user.times[inside]))
-        clipped = {name: _clipped(getattr(self, name), start, end) for name in ("shots", "events")}
-        return replace(self, users=tuple(users), **clipped)
+            users.append(replace(user, frames=user.frames[inside], times=user.times[inside]))
+        shots, events = (_clipped(spans, start, end) for spans in (self.shots, self.events))
+        return replace(self, users=tuple(users), shots=shots, events=events)
 
     def moved(self, by: int) -> Annotation:
-        """Return an aligned annotation with every ordinal shifted by ``by``; times do not change."""
-        users = tuple(replace(user, frames=None if user.frames is None else user.frames + by) for user in self.users)
-        spans = {name: getattr(self, name) for name in ("shots", "events")}
-        return replace(self, users=users, **{name: None if s is None else s + by for name, s in spans.items()})
+        """Return an aligned annotation with every ordinal shifted by ``by``, at most 0; times do not change."""
+        users = tuple(
+            replace(
+                user,
+                frames=None if user.frames is None else user.frames + by,
+                importance=None if user.importance is None else user.importance[-by:],
+            )
+            for user in self.users
+        )
+        shots, events = (None if spans is None else spans + by for spans in (self.shots, self.events))
+        return replace(self, users=users, shots=shots, events=events)
 
     @property
     def choosers(self) -> tuple[UserSummary, ...]:
@@ -107,7 +128,7 @@ class Annotation:
 
 
 def annotation_json(annotation: Annotation | None) -> Any:
-    """Return an annotation as plain data (None when there is none)."""
+    """Return an annotation as plain data, importance by its hash (None when there is none)."""
     if annotation is None:
         return None
 
@@ -115,7 +136,28 @@ def annotation_json(annotation: Annotation | None) -> Any:
         return None if array is None else array.tolist()
 
     users = [[user.name, plain(user.frames), plain(user.times)] for user in annotation.users]
-    return {"users": users, "shots": plain(annotation.shots), "events": plain(annotation.events)}
+    scores = [user.importance for user in annotation.users]
+    known = {"importance": [None if s is None else sha256(s.tobytes()).hexdigest() for s in scores]}
+    return {
+        "users": users,
+        "shots": plain(annotation.shots),
+        "events": plain(annotation.events),
+        **(known if any(score is not None for score in scores) else {}),
+        **({"tolerance": annotation.tolerance} if annotation.tolerance else {}),
+    }
+
+
+def _fitted(user: UserSummary, n: int, more: int, video: str) -> NDArray[np.float32] | None:
+    """Return the user's importance of the ``n`` frames that there are; the last value stands for missing ones."""
+    if user.importance is None:
+        return None
+    scores = np.asarray(user.importance, dtype=np.float32)
+    if not len(scores) or abs(len(scores) - n) > more:
+        raise UsageError(
+            f"annotation of {video!r}: user {user.name!r} scored {len(scores)} frames, but the video has {n}; give the "
+            "file that was annotated"
+        )
+    return np.pad(scores[:n], (0, max(0, n - len(scores))), mode="edge")
 
 
 def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[np.int64] | None:
@@ -142,8 +184,8 @@ def _nearest(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArr
     return order[np.where(wanted - clock[left] <= clock[right] - wanted, left, right)]
 
 
-def _check_inside(frames: NDArray[np.int64], n: int, what: str, video: str) -> None:
-    outside = frames[(frames < 0) | (frames >= n)]
+def _check_inside(frames: NDArray[np.int64], n: int, more: int, what: str, video: str) -> None:
+    outside = frames[(frames < 0) | (frames >= n + more)]
     if outside.size:
         raise UsageError(
             f"annotation of {video!r}: {what} name frame {outside[-1]}, but the video has frames 0 to {n - 1}"

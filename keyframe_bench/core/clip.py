@@ -43,6 +43,8 @@ class KeyFrames:
         Seconds: ``decode_s``, ``features_s``, ``select_s``.
     thresholds : float32 [N] or None
         The threshold that each frame score was compared with; None where there was none (a budget of k key frames).
+    scored : int64 [N] or None
+        Ordinals of the sampled frames, where `frame_scores` are given; not stored.
     fallback : str
         Empty, or why the method's rule chose nothing and these frames are a fallback ("nothing above the threshold").
     shortfall : str
@@ -61,6 +63,7 @@ class KeyFrames:
     fallback: str = ""
     shortfall: str = ""
     repeated: tuple[int, ...] = ()
+    scored: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -69,10 +72,11 @@ class KeyFrames:
         """Return the same key frames with every ordinal shifted by ``by``."""
         segments = None if self.segments is None else self.segments + by
         repeated = tuple(frame + by for frame in self.repeated)
-        return replace(self, frames=self.frames + by, segments=segments, repeated=repeated)
+        scored = None if self.scored is None else self.scored + by
+        return replace(self, frames=self.frames + by, segments=segments, repeated=repeated, scored=scored)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain lists and numbers; `from_json` restores all of them but `repeated`."""
+        """Return plain lists and numbers; `from_json` restores all of them but `repeated` and `scored`."""
         arrays = {name: None if (a := getattr(self, name)) is None else a.tolist() for name in _DTYPES}
         return arrays | {"cost": dict(self.cost), "fallback": self.fallback, "shortfall": self.shortfall}
 
@@ -245,6 +249,21 @@ class Clip:
         gaps = np.abs(self.times[:, None] - np.concatenate([np.zeros(0), *chosen]))
         return np.asarray(gaps.min(axis=1, initial=np.inf) <= within_s)
 
+    def choices(self) -> list[NDArray[np.int64]]:
+        """Return the positions of the sampled frames nearest to what each human annotator chose, increasing, int64 [K].
+
+        Annotators who chose nothing here are left out.
+
+        Raises
+        ------
+        ContractError
+            If the clip has no annotation: only ``fit``, ``evaluate`` and privileged extractors see it.
+        """
+        if self.annotation is None:
+            raise ContractError(f"the clip of {self.video.name!r} has no annotation; only fit and evaluate see it")
+        chosen = [user.times for user in self.annotation.choosers if user.times is not None]
+        return [np.unique(np.abs(self.times[:, None] - times).argmin(axis=0)) for times in chosen]
+
     def pick(
         self,
         positions: ArrayLike,
@@ -301,6 +320,7 @@ class Clip:
             thresholds=aligned("thresholds", thresholds, len(self), np.float32),
             fallback=fallback,
             repeated=tuple(self.ordinals[unique[counts > 1]].tolist()),
+            scored=None if frame_scores is None else self.ordinals,
         )
 
 

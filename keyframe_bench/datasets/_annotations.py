@@ -118,7 +118,9 @@ def _parse(data: bytes, where: str) -> Any:
 
 def _read_video(entry: Any, where: str) -> Annotation:
     _check_object(entry, {"shots", "events", "users"}, where)
-    spans = {key: _read_spans(entry[key], f'{where}: "{key}"') for key in ("shots", "events") if key in entry}
+    spans: dict[str, Any] = {
+        key: _read_spans(entry[key], f'{where}: "{key}"') for key in ("shots", "events") if key in entry
+    }
     for key, found in spans.items():
         late = found[1:, 0] < found[:-1, int(key == "shots")]  # ends of shots
         if late.any():

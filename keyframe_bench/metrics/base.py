@@ -43,8 +43,9 @@ class Metric(Configurable, ABC):
     columns : dict
         Name of each number to its `Column`; every call returns exactly these, or nothing when the annotation lacks
         what ``requires`` names.
-    requires : {"users", "shots", "events", None}
-        The part of the annotation it is measured against; users without key frames are no part of it.
+    requires : {"users", "importance", "shots", "events", None}
+        The part of the annotation it is measured against; users without key frames are no part of "users", nor those
+        without frame scores of "importance".
     reference : str
         BibTeX key of the source, or "none".
     measures_cost : bool
@@ -58,7 +59,7 @@ class Metric(Configurable, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "none"
-    requires: ClassVar[Literal["users", "shots", "events"] | None] = None
+    requires: ClassVar[Literal["users", "importance", "shots", "events"] | None] = None
     columns: ClassVar[dict[str, Column]] = {}
     measures_cost: ClassVar[bool] = False
 
@@ -66,9 +67,10 @@ class Metric(Configurable, ABC):
         super().__init_subclass__()
         if "wants" in vars(cls):
             raise UsageError(f"metric class {cls.__name__} sets `wants`, which is called `requires` now; rename it")
-        if cls.requires not in (None, "users", "shots", "events"):
+        if cls.requires not in (None, "users", "importance", "shots", "events"):
             raise UsageError(
-                f"metric class {cls.__name__}: requires={cls.requires!r} is not users, shots, events or None"
+                f"metric class {cls.__name__}: requires={cls.requires!r} is not users, importance, shots, "
+                "events or None"
             )
 
     @property
@@ -94,5 +96,7 @@ class Metric(Configurable, ABC):
         """Say whether the annotation has what ``requires`` names."""
         if self.requires is None or annotation is None:
             return self.requires is None
+        if self.requires == "importance":
+            return any(user.importance is not None for user in annotation.users)
         part = annotation.choosers if self.requires == "users" else getattr(annotation, self.requires)
         return part is not None and len(part) > 0

@@ -69,3 +69,26 @@ def test_leaving_one_person_out() -> None:
     users = tuple(UserSummary(name, frames=np.array([n])) for n, name in enumerate("abc"))
     left = Annotation(users, shots=spans((0, 5))).without_user(1)
     assert [u.name for u in left.users] == ["a", "c"] and left.shots is not None
+
+
+def test_a_published_annotation_may_be_a_little_longer_or_shorter_than_the_file() -> None:
+    scores = np.arange(51, dtype=np.float32)
+    users = (UserSummary("eva", frames=np.array([7, 50]), importance=scores),)
+    (found,) = Annotation(users, shots=spans((0, 20), (20, 51)), tolerance=0.02).aligned(TIMES, "v").users
+    assert found.frames is not None and found.frames.tolist() == [7, 49]
+    assert found.importance is not None and found.importance.tolist() == scores[:50].tolist()
+    shorter = Annotation((UserSummary("eva", importance=scores[:49], frames=np.array([3])),), tolerance=0.02)
+    (found,) = shorter.aligned(TIMES, "v").users
+    assert found.importance is not None and found.importance[-2:].tolist() == [48, 48]
+    for tolerance in (0.0, 0.02):
+        far = Annotation((UserSummary("eva", importance=scores[:40], frames=np.array([3])),), tolerance=tolerance)
+        with pytest.raises(UsageError, match="scored 40 frames, but the video has 50"):
+            far.aligned(TIMES, "v")
+
+
+def test_importance_moves_with_the_frames_of_a_later_part() -> None:
+    scores = np.arange(50, dtype=np.float32)
+    whole = Annotation((UserSummary("eva", frames=np.array([3, 30]), importance=scores),)).aligned(TIMES, "v")
+    (found,) = whole.within(20, 50).moved(-20).users
+    assert found.frames is not None and found.frames.tolist() == [10]
+    assert found.importance is not None and found.importance.tolist() == scores[20:].tolist()

@@ -64,10 +64,11 @@ def residual(pictures: np.ndarray, n_train: int, n_components: int = 12) -> floa
 
 @pytest.mark.slow
 def test_c_is_hardest_and_a_easiest() -> None:
+    """Over 150 s: in the last 10 of 50 a single walker who comes for the first time is harder than camera b."""
     found = {}
     for level in "abc":
-        cameras = [Camera(level, seed, n_frames=100, fps=2) for seed in range(3)]
-        found[level] = [residual(np.array(list(camera.pictures(SIZE))), 80) for camera in cameras]
+        cameras = [Camera(level, seed, n_frames=300, fps=2) for seed in range(3)]
+        found[level] = [residual(np.array(list(camera.pictures(SIZE))), 240) for camera in cameras]
     assert max(found["a"]) < min(found["b"]) and max(found["b"]) < min(found["c"])
 
 

@@ -93,7 +93,12 @@ class RunSummary:
 
 
 def run_benchmark(
-    spec: RunSpec, *, command: str = "", report: VideoReport | None = None, say: Say = lambda _: None
+    spec: RunSpec,
+    *,
+    command: str = "",
+    report: VideoReport | None = None,
+    say: Say = lambda _: None,
+    stored: StoredCells | None = None,
 ) -> RunSummary:
     """Train what a split asks for, compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
 
@@ -106,6 +111,8 @@ def run_benchmark(
         Progress.
     say : callable
         Told what is trained.
+    stored : StoredCells, optional
+        Of ``spec.out``, where the caller needs them afterwards.
 
     Returns
     -------
@@ -118,7 +125,7 @@ def run_benchmark(
     """
     load_plugins(spec.plugins)
     start = started_record(command)
-    stored = StoredCells(spec.out)
+    stored = stored or StoredCells(spec.out)
     with workers_ready(spec):
         plan = make_plan(spec, say=say)
         for folder in ("", "cells", "videos", "thumbs"):

@@ -13,6 +13,7 @@ from ..core.cells import HUMAN, Cell, read_cell, read_video_record
 from ..core.errors import KeyframeBenchError, UnavailableError, UsageError, VideoError, raise_out_of_memory
 from ..core.files import digest
 from ..core.grammar import Budget
+from ..core.processes import garbage_kept
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors.asked import budget_features
@@ -109,6 +110,7 @@ class Plan:
         divisions = [] if self.division is None else [(name, self.division.name, self.division.digest)]
         return Scope(videos, frozenset(cell.key for cell in self.cells), frozenset(divisions))
 
+    @garbage_kept()
     def missing(self, stored: StoredCells) -> list[VideoJob]:
         """Return the jobs reduced to cells that have no usable result yet; complete videos are left out.
 
@@ -127,11 +129,14 @@ class StoredCells:
     out : Path
     problems : list of str
         A sentence for every file that cannot be used.
+    lines : dict
+        Line of ``results.jsonl`` to its cell; empty until it is written.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.problems: list[str] = []
+        self.lines: dict[str, dict[str, Any]] = {}
         self._known: dict[Path, tuple[tuple[int, ...], dict[str, Any] | None]] = {}
 
     def read(self, path: Path) -> dict[str, Any] | None:

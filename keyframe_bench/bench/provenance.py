@@ -6,12 +6,15 @@ import functools
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import datetime, timezone
-from importlib.metadata import distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..core.version import VERSION
+
+_PACKAGES = ("av", "numpy", "pytorch-lightning", "safetensors", "scikit-learn", "scipy", "torch", "torchvision", "timm")
 
 
 @functools.cache
@@ -19,10 +22,11 @@ def package_versions() -> dict[str, str]:
     """Return the versions on which a result depends."""
     import cv2  # its distribution has four names
 
-    installed = {dist.name for dist in distributions()}
-    names = ("av", "numpy", "pytorch-lightning", "safetensors", "scikit-learn", "scipy", "torch", "torchvision", "timm")
-    packages = {name: version(name) for name in names if name in installed}
-    return {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__, **packages}
+    found = {"keyframe_bench": VERSION, "python": platform.python_version(), "opencv": cv2.__version__}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def started_record(command: str) -> dict[str, Any]:

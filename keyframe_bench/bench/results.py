@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.files import canonical_json, write_atomic
+from ..core.processes import garbage_kept
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from .plan import Scope, StoredCells, metric_versions
@@ -17,6 +18,7 @@ _PLACE = (
 )
 
 
+@garbage_kept()
 def collect_results(stored: StoredCells, scope: Scope) -> list[dict[str, Any]]:
     """Write ``results.jsonl`` from the cells of a folder, and return them.
 
@@ -34,7 +36,8 @@ def collect_results(stored: StoredCells, scope: Scope) -> list[dict[str, Any]]:
                 current[place] = record
     records = list(current.values())
     records.sort(key=_order)
-    write_atomic(stored.out / "results.jsonl", "".join(canonical_json(r) + "\n" for r in records))
+    stored.lines = {canonical_json(r): r for r in records}
+    write_atomic(stored.out / "results.jsonl", "".join(line + "\n" for line in stored.lines))
     return records
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 import tempfile
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from ..core.errors import KeyframeBenchError, OutOfMemoryError, UsageError, memory_errors_named, suggestion
 from ..core.files import cache_folder, one_line, write_atomic
-from ..core.processes import address_limit
+from ..core.processes import address_limit, garbage_kept
 from ..core.registry import load_plugins
 from ..core.version import VERSION
 from .commands import COMMANDS, Arguments, read
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name need not fit the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
+    atexit.register(gc.freeze)  # else Python searches all that is left for garbage, several times
     try:
         status = _dispatch(arguments)
         if sys.stdout is not None:
@@ -71,7 +74,8 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in _LIGHT and address_limit() < _LIBRARIES_BYTES:
         raise OutOfMemoryError("this command needs more than 1.2 GB of address space")
     with memory_errors_named():
-        command: Callable[[Arguments], int] = import_module(f".{name}_command", __package__).run
+        with garbage_kept():
+            command: Callable[[Arguments], int] = import_module(f".{name}_command", __package__).run
         found = read(COMMANDS[name], rest)
         if name != "check":  # it finds out itself what a file registers
             load_plugins(found.plugins)

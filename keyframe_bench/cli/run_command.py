@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bench.execute import DryRun, RunSummary, dry_run, finish_sweep, metric_columns, run_benchmark
+from ..bench.plan import StoredCells
 from ..bench.spec import RunSpec, variants
 from ..core.errors import UsageError
 from ..core.files import one_line
@@ -35,9 +36,10 @@ def run(found: Arguments) -> int:
     if "--dry-run" in found.values:
         _print_dry_run(dry_run(spec))
         return 0
+    stored = StoredCells(spec.out)
     with run_progress() as report:
-        summary = run_benchmark(spec, command=found.line, report=report, say=say)
-    return _finish(summary, spec.on_error, columns)
+        summary = run_benchmark(spec, command=found.line, report=report, say=say, stored=stored)
+    return _finish(summary, spec.on_error, columns, stored.lines)
 
 
 def make_spec(config: Mapping[str, Any]) -> RunSpec:
@@ -82,8 +84,8 @@ def _grid(grid: Mapping[str, Any], names: Sequence[str], weights: str | None) ->
     return found
 
 
-def _finish(summary: RunSummary, on_error: str, columns: Sequence[str]) -> int:
-    print_comparison(write_outputs(summary.out, columns))
+def _finish(summary: RunSummary, on_error: str, columns: Sequence[str], known: Mapping[str, Any]) -> int:
+    print_comparison(write_outputs(summary.out, columns, known))
     for warning in summary.record["warnings"]:
         print(f"warning: {one_line(warning)}")
     for left_out in summary.not_run:
@@ -119,7 +121,7 @@ def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
     if not summaries:
         raise UsageError(jobs[0].return_value.reason)
-    status = _finish(finish_sweep(summaries), specs[0].on_error, columns)
+    status = _finish(finish_sweep(summaries), specs[0].on_error, columns, {})
     return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 
 

@@ -110,7 +110,7 @@ class Cell:
     @property
     def _identity(self) -> dict[str, Any]:
         """Fields by name without those that are None: keys of cells from before a field existed stay valid."""
-        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NO_IDENTITY}
+        known = {field.name: getattr(self, field.name) for field in _FIELDS}
         return {name: value for name, value in known.items() if value is not None}
 
     @property
@@ -256,10 +256,6 @@ def _need(record: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 def _check(value: Any, form: Any, name: str) -> None:
     """Raise `ValueError`, which names the part, unless ``value`` is of ``form`` (see `_CELL`)."""
-    if isinstance(form, tuple):
-        if value is not None:
-            _check(value, form[0], name)
-        return
     kind: Any = type(form) if isinstance(form, (list, dict)) else form
     no_number = isinstance(value, bool) and kind in (int, float)
     if no_number or not isinstance(value, (int, float) if kind is float else kind):
@@ -269,19 +265,13 @@ def _check(value: Any, form: Any, name: str) -> None:
         raise ValueError(f"{name} is too large")
     if isinstance(value, list):
         for part in value:
-            if not _plainly(part, form[0]):
+            if type(part) is not form[0] or form[0] is int:  # most need no closer look
                 _check(part, form[0], name)
     elif isinstance(value, dict):
+        other = form.get("")
         for key, part in value.items():
-            inner = form.get(key, form.get(""))
-            if inner is not None and not _plainly(part, inner):
+            inner = form.get(key, other)
+            if type(inner) is tuple:
+                inner = None if part is None else inner[0]
+            if inner is not None and (type(part) is not inner or inner is int):
                 _check(part, inner, f"{name}.{key[:40]}".removeprefix("it."))
-
-
-def _plainly(value: Any, form: Any) -> bool:
-    """Say whether a value needs no closer look: most are null, text or numbers where they may be."""
-    if isinstance(form, tuple):
-        if value is None:
-            return True
-        form = form[0]
-    return form in (str, float) and type(value) is form

@@ -25,7 +25,6 @@ from .threads import in_order
 
 _HIDDEN = ".tmp-"
 MAX_JSON_BYTES = 256_000_000
-_HUGE = re.compile(r"(?:^|[\[:,\s])-?[\d.]+[eE]\+?\d{3}|\d{300}")  # only such numbers can be too large for a float
 _MAX_DEPTH = 50  # of nested JSON: far from where Python stops
 _LONGEST_NAME = 200  # bytes; file systems take 255, some that encrypt names fewer
 
@@ -289,13 +288,16 @@ def one_line(text: object) -> str:
 
 def canonical_json(value: Any) -> str:
     """Return ``value`` as JSON with sorted keys and no spaces: equal values give equal text. NaN is refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def parse_json(text: str) -> Any:
     """Parse JSON; `ValueError` for invalid text, non-finite numbers and very deep nesting."""
     try:
-        value = json.loads(text, parse_constant=_finite, parse_float=_finite if _HUGE.search(text) else None)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -315,6 +317,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is not a finite number")
     return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _deeper(value: Any, depth: int) -> bool:

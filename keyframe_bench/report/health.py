@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,9 @@ def health_rows(
         ``video`` and ``reason``, of ``run.json``.
     """
     reasons = {str(item.get("video", "")): one_line(item.get("reason", "")) for item in skipped}
-    parts = dict(list(cells[["video", "status", "error_type", "error_message"]].groupby("video", sort=False)))
+    parts: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)  # plain data, as in `video_views`
+    for cell in cells[["video", "status", "error_type", "error_message"]].to_dict("records"):
+        parts[cell["video"]].append(cell)
     rows: list[HealthRow] = []
     for view in views:
         problems = [*_lost(view, parts[view.name], reasons), *view.problems]
@@ -65,15 +68,15 @@ def health_rows(
     return sorted(rows, key=lambda row: (_ORDER.index(row.state), row.name))
 
 
-def _lost(view: VideoView, part: pd.DataFrame, reasons: Mapping[str, str]) -> list[str]:
+def _lost(view: VideoView, part: Sequence[Mapping[Any, Any]], reasons: Mapping[str, str]) -> list[str]:
     """Why a video with the cells ``part`` gave no result, or not all; empty if it gave all."""
-    bad = part[part["status"] != "ok"]
+    bad = [cell for cell in part if cell["status"] != "ok"]
     texts = [reasons[view.name]] if view.name in reasons else []
-    if len(bad) and len(bad) == len(part) and not texts:
-        first = bad.iloc[0]
+    if bad and len(bad) == len(part) and not texts:
+        first = bad[0]
         reason = ": ".join(text for text in (first["error_type"], first["error_message"]) if text)
         texts = [f"{first['status']}: {one_line(reason) or 'no reason was recorded'}"]
-    elif len(bad) and len(bad) < len(part):
+    elif bad and len(bad) < len(part):
         texts.append(f"{len(bad)} of {len(part)} cells failed or were skipped")
     return texts
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.files import visible
 from ..tables.build import comparison
@@ -27,7 +28,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 class RunResults:
-    """What a run has left in its folder, read once.
+    """What a run has left in its folder, read once; ``known`` as in `write_outputs`.
 
     Attributes
     ----------
@@ -43,9 +44,9 @@ class RunResults:
         If ``results.jsonl`` or ``run.json`` cannot be read.
     """
 
-    def __init__(self, out: str | Path) -> None:
+    def __init__(self, out: str | Path, known: Mapping[str, Any] = {}) -> None:
         self.out = Path(out)
-        self.run, self.stored = load_run(out), read_cells(out)
+        self.run, self.stored = load_run(out), read_cells(out, known)
 
     @cached_property
     def frame(self) -> pd.DataFrame:

@@ -48,10 +48,14 @@ def place(at: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """
     steps = np.arange(len(at)) * width
     lefts: NDArray[np.float64] = at - width / 2 - steps
-    if (np.diff(lefts) < 0).any():  # some overlap
-        from scipy.optimize import isotonic_regression
-
-        lefts = np.asarray(isotonic_regression(lefts).x, dtype=np.float64)
+    blocks: list[tuple[float, int]] = []  # mean and size; not SciPy's, whose import takes longer than all of a report
+    for left in lefts.tolist():
+        size = 1
+        while blocks and blocks[-1][0] >= left:
+            mean, n = blocks.pop()
+            left, size = (n * mean + size * left) / (n + size), n + size  # noqa: PLW2901
+        blocks.append((left, size))
+    lefts = np.concatenate([np.full(size, mean) for mean, size in blocks])
     return np.clip(lefts, 0, max(0.0, 100 - len(at) * width)) + steps
 
 

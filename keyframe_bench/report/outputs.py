@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.files import locked, write_atomic
+from ..core.processes import garbage_kept
 from ..tables.build import comparison, narrowed
 from ..tables.caveats import coverage_sentence
 from ..tables.ranking import comparisons_frame
@@ -31,11 +32,13 @@ class Outputs(NamedTuple):
     sentence: str
 
 
-def write_outputs(out: str | Path, columns: Sequence[str] = ()) -> Outputs:
+@garbage_kept()
+def write_outputs(out: str | Path, columns: Sequence[str] = (), known: Mapping[str, Any] = {}) -> Outputs:
     """Write the tables and ``report.html`` from the results in ``out``.
 
     ``table.md`` and ``table.tex`` have ``columns``, by default the usual ones; ``table.csv``, ``stats.csv`` (the paired
-    comparisons, one a line) and the report have all. ``table.bib`` has the sources of the methods.
+    comparisons, one a line) and the report have all. ``table.bib`` has the sources of the methods. ``known`` are lines
+    that were parsed before (`StoredCells.lines`).
 
     Raises
     ------
@@ -46,7 +49,7 @@ def write_outputs(out: str | Path, columns: Sequence[str] = ()) -> Outputs:
     """
     out = Path(out)
     with locked(out):  # else tables of older results could be written over those of newer ones
-        found = RunResults(out)
+        found = RunResults(out, known)
         sentence, table = coverage_sentence(found.frame, found.run), found.table
         if columns:
             known = found.run.get("columns") or {}

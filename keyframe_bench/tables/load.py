@@ -51,8 +51,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     return cells_frame(read_cells(path))
 
 
-def read_cells(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Return the cells of a ``results.jsonl`` (or of the folder that holds it) by key; errors as in `load_results`."""
+def read_cells(path: str | Path, known: Mapping[str, dict[str, Any]] = {}) -> dict[str, dict[str, Any]]:
+    """Return the cells of a ``results.jsonl`` (or of the folder that holds it) by key; errors as in `load_results`.
+
+    ``known`` are lines that were parsed before.
+    """
     file = Path(path)
     if file.is_dir():
         file = file / "results.jsonl"
@@ -60,7 +63,7 @@ def read_cells(path: str | Path) -> dict[str, dict[str, Any]]:
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
             try:
-                cell = parse_cell(line)
+                cell = known.get(line) or parse_cell(line)
             except ValueError as error:
                 raise UsageError(
                     f"line {number} of {str(file)!r} cannot be used: {error}; run the same command again to rewrite it"

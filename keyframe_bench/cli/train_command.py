@@ -52,7 +52,8 @@ def make_training(config: Mapping[str, Any]) -> Training:
     data = TrainingData(
         dataset=dataset,
         split=Split.parse(config["split"] or dataset.usual_split),
-        **{key: config[key] for key in ("fold", "split_seed", "sampling", "limit", "limit_validation", "cache_gb")},
+        sampling=config["sampling"] or method.sampling or "every",
+        **{key: config[key] for key in ("fold", "split_seed", "limit", "limit_validation", "cache_gb")},
     )
     logger, own = named(config["logger"])
     return Training(

@@ -1,0 +1,216 @@
+"""seqdpp: probabilities, gradients and inference against brute force; planted rules of annotators are learned."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+from keyframe_bench import Annotation, Clip, Extractor, UsageError, UserSummary, fit_clips
+from keyframe_bench.core.clip import VideoInfo
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.extractors.base import run_extractor
+from keyframe_bench.extractors.seqdpp.model import Segments, SeqdppOptions, kernels_of, log_probability, start_of
+from keyframe_bench.extractors.seqdpp.summary import Summary, log_minors
+from keyframe_bench.features.histograms import HueHistogram
+
+FEATURE = HueHistogram()
+KERNELS = ("linear", "nn", "qd")
+
+
+def options_of(**given):
+    return {"feature": "hue_histogram", "dims": 8, "max_iter": 60, **given}
+
+
+def clip_of(rows, *users, name="v"):
+    """A clip of rows, half a second apart, with the positions that each annotator chose."""
+    n = len(rows)
+    times = np.arange(n) / 2
+    ordinals = 15 * np.arange(n)
+    people = tuple(UserSummary(str(i), ordinals[list(u)], times[list(u)]) for i, u in enumerate(users))
+    columns = {FEATURE.key: np.asarray(rows, dtype=np.float32)}
+    return Clip(VideoInfo(name, 15 * n, 0.0, n / 2), ordinals, times, columns, Annotation(people))
+
+
+def shots_film(seed):
+    """Shots of 4 to 9 frames of random appearance; all annotators choose the first frame of each."""
+    rng = rng_for(seed, "shots")
+    lengths = rng.integers(4, 10, 10)
+    looks = rng.normal(size=(10, 16)).repeat(lengths, axis=0)
+    starts = np.cumsum(lengths) - lengths
+    return clip_of(looks + 0.05 * rng.normal(size=looks.shape), starts, starts), np.arange(10).repeat(lengths)
+
+
+def bright_film(seed):
+    """Frames of random appearance; annotators choose those with a high first number, one in eight."""
+    rng = rng_for(seed, "bright")
+    rows = rng.normal(size=(64, 16))
+    chosen = np.sort(rng.choice(64, 8, replace=False))
+    rows[:, 0] = -1
+    rows[chosen, 0] = 2
+    return clip_of(rows, chosen, chosen), chosen
+
+
+def trained(films, tmp_path, **given):
+    return fit_clips(
+        Extractor.registry.build("seqdpp"), films[:-4], tmp_path, validation=films[-4:], options=options_of(**given)
+    )
+
+
+def positions(method, clip, k=None):
+    return run_extractor(method, clip, k, rng=rng_for(0)).frames // 15
+
+
+def segments(seed=0, n=13, length=4, kernel="linear"):
+    """Options, a random point near the start, and segments of random rows with random choices."""
+    rng = rng_for(seed, kernel)
+    options = SeqdppOptions.build(options_of(kernel=kernel, hidden=5, segment=length))
+    rows, chosen = 0.7 * rng.normal(size=(n, 3)), rng.random(n) < 0.4
+    point = start_of(options, 4)
+    return options, point + 0.1 * rng.normal(size=len(point)), Segments.of(rows, length, chosen)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_gradient_is_that_of_finite_differences(kernel):
+    options, point, parts = segments(kernel=kernel)
+    steps = 1e-6 * np.eye(len(point))
+    numeric = [(parts.loss(point + e, options)[0] - parts.loss(point - e, options)[0]) / 2e-6 for e in steps]
+    assert parts.loss(point, options)[1] == pytest.approx(np.array(numeric), abs=1e-7)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_probabilities_of_all_subsets_sum_to_one(kernel):
+    options, point, parts = segments(kernel=kernel)
+    kernels, _, _ = kernels_of(point, parts.frames, options)
+    for t in range(3):  # the last segment is a short one
+        total = 0.0
+        for subset in product([False, True], repeat=4):
+            chosen = parts.chosen.copy()
+            chosen[t, 4:] = subset
+            total += np.exp(log_probability(kernels, chosen, parts.real[:, 4:])[0][t])
+        assert total == pytest.approx(1, abs=1e-12)
+
+
+def test_log_minors_are_those_of_slogdet():
+    half = rng_for(0).normal(size=(6, 6))
+    kernel = half @ half.T + 0.1 * np.eye(6)
+    for index, value in enumerate(log_minors(kernel, 0.1)):
+        kept = [i for i in range(6) if index >> i & 1]
+        assert value == pytest.approx(np.linalg.slogdet(kernel[np.ix_(kept, kept)])[1], abs=1e-10)
+
+
+def brute_force(kernels, real, bias=0.0):
+    """The most probable summary from left to right, by a determinant for every subset."""
+    n = real.shape[1] // 2
+    before, found = np.zeros(n, dtype=bool), []
+    for kernel, own in zip(kernels, real[:, n:], strict=True):
+        best = -np.inf
+        for subset in product([False, True], repeat=int(own.sum())):
+            now = np.zeros(n, dtype=bool)
+            now[: len(subset)] = subset
+            kept = np.flatnonzero(np.concatenate([before, now]))
+            value = np.linalg.slogdet(kernel[np.ix_(kept, kept)])[1] + bias * now.sum()
+            if value > best + 1e-12:
+                best, choice = value, now
+        before = choice
+        found.append(choice[own])
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("seed", range(3))
+def test_inference_is_exact(kernel, seed):
+    options, point, parts = segments(seed, kernel=kernel)
+    kernels, alpha, _ = kernels_of(point, parts.frames, options)
+    summary = Summary(kernels, alpha, parts.real)
+    for bias in (-1.0, 0.0, 1.0):
+        assert summary.most_probable(bias).tolist() == brute_force(kernels, parts.real, bias).tolist()
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_exactly_k_frames(equal):
+    options, point, parts = segments(n=23)
+    if equal:  # no bias separates equal frames
+        parts.frames[..., :-1] = 0
+    kernels, alpha, _ = kernels_of(point, parts.frames, options)
+    summary = Summary(kernels, alpha, parts.real)
+    assert [int(summary.exactly(k).sum()) for k in range(1, 24)] == list(range(1, 24))
+
+
+def test_frame_scores_are_marginal_probabilities():
+    options, point, parts = segments(n=4)
+    kernels, alpha, _ = kernels_of(point, parts.frames, options)
+    expected = np.zeros(4)
+    for subset in product([False, True], repeat=4):
+        chosen = np.array([[False] * 4 + list(subset)])
+        expected += np.exp(log_probability(kernels, chosen, parts.real[:, 4:])[0][0]) * np.array(subset)
+    summary = Summary(kernels, alpha, parts.real)
+    assert summary.probabilities(np.zeros(4, dtype=bool)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_one_frame_of_each_shot_is_learned(kernel, tmp_path):
+    films = [shots_film(seed)[0] for seed in range(16)]
+    method = trained(films, tmp_path, kernel=kernel, dims=16)
+    hit, by_chance = [], []
+    for seed in range(100, 108):
+        clip, shot = shots_film(seed)
+        hit.append(len(set(shot[positions(method, clip, 10)])))
+        by_chance.append(len(set(shot[rng_for(seed).choice(len(clip), 10, replace=False)])))
+    assert np.mean(by_chance) < 7.5
+    assert np.mean(hit) > 9
+
+
+# Without a quality of its own, bright frames are alike to the other two, which choose fewer of a segment.
+@pytest.mark.parametrize(("kernel", "least"), [("qd", 0.9), ("linear", 0.5), ("nn", 0.5)])
+def test_the_bright_frames_are_learned(kernel, least, tmp_path):
+    films = [bright_film(seed)[0] for seed in range(16)]
+    method = trained(films, tmp_path, kernel=kernel, dims=16)
+    for k in (8, None):
+        found = []
+        for seed in range(100, 104):
+            clip, chosen = bright_film(seed)
+            mine = positions(method, clip, k)
+            found.append(2 * len(np.intersect1d(mine, chosen)) / (len(mine) + len(chosen)))
+        assert np.mean(found) > least  # by chance 1/8
+
+
+@pytest.mark.parametrize("chosen", [range(30), [4]], ids=["everything", "one frame"])
+def test_extreme_annotators(chosen, tmp_path):
+    rows = rng_for(1).normal(size=(30, 16))
+    clips = [clip_of(rows, chosen, []), clip_of(rows[:1], [0]), clip_of(rows)]
+    method = fit_clips(Extractor.registry.build("seqdpp"), clips, tmp_path, options=options_of())
+    assert len(positions(method, clip_of(rows), 7)) == 7
+    assert len(positions(method, clip_of(rows))) >= 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen", "given", "said"),
+    [
+        (np.eye(30, 16), [], {}, "no annotator"),
+        (np.ones((30, 16)), [3], {}, "the same on all"),
+        (np.full((30, 16), np.nan), [3], {}, "not finite"),
+        (np.eye(30, 16), [3], {"segment": 13}, "trainer.segment=13"),
+        (np.eye(30, 16), [3], {"feature": "source_file"}, "no row of numbers"),
+    ],
+)
+def test_bad_input(rows, chosen, given, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        fit_clips(Extractor.registry.build("seqdpp"), [clip_of(rows, chosen)], tmp_path, options=options_of(**given))
+
+
+@pytest.mark.slow
+def test_it_trains_and_is_scored_from_the_command_line(cli, tmp_path):
+    run = ("dataset=synthetic", "split=kfold:2", "extractors=[uniform,seqdpp]", "budget=4")
+    options = ("trainer.seqdpp.feature=hue_histogram", "trainer.seqdpp.max_iter=5")
+    code, out, err = cli("run", *run, *options, f"out={tmp_path / 'run'}")
+    assert code == 0, err
+    assert "seqdpp" in out
+
+
+def test_training_reads_two_frames_per_second_by_default(cli, tmp_path):
+    data = ("dataset=synthetic", "split=videos:0.5", "trainer.feature=hue_histogram", "trainer.max_iter=2")
+    code, _, err = cli("train", "extractor=seqdpp", *data, f"out={tmp_path}")
+    assert code == 0, err
+    checkpoint = json.loads((tmp_path / "training.json").read_text())
+    assert checkpoint["data"]["sampling"] == "2fps"

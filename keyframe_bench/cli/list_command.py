@@ -122,7 +122,7 @@ def _metric(cls: type[Metric]) -> dict[str, Any]:
 
 
 def _dataset(cls: type[Dataset]) -> dict[str, Any]:
-    told = {name: getattr(cls, name) for name in ("reference", "description", "licence", "layout")}
+    told = {name: getattr(cls, name) for name in ("reference", "description", "licence", "layout", "page")}
     return {**told, "usual_split": cls().usual_split}
 
 
@@ -152,7 +152,7 @@ _FACTS = {
     **{"budget_rule": "how k is met", "may_return_fewer": "may return fewer", "sampling": "sampling of its own"},
     **{"needs": "features it reads", "requires": "annotations it requires"},
     **{"known_defects": "known defects", "usual_split": "usual split", "layout": "files", "licence": "licence"},
-    **{"trained_numbers": "trained numbers", "macs": "multiply-accumulates", "reference": "reference"},
+    **{"trained_numbers": "trained numbers", "macs": "multiply-accumulates", "page": "page", "reference": "reference"},
 }
 
 

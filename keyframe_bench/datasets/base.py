@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from ..core.annotation import Annotation
-from ..core.errors import UsageError
+from ..core.errors import UsageError, VideoError
 from ..core.files import printable
 from ..core.registry import Configurable, Registry
 from ..video.frame_folder import FrameFolder
@@ -42,6 +43,26 @@ class VideoItem:
     part: Literal["", "train", "validation"] = ""
 
 
+@dataclass(frozen=True)
+class Published:
+    """What the lists and annotation files of a data set say of one video.
+
+    Attributes
+    ----------
+    n_frames : int
+        0 where it is not known.
+    fps : float or None
+    title : str
+    annotation : Annotation or None
+        None where there is none, or its file is absent.
+    """
+
+    n_frames: int = 0
+    fps: float | None = None
+    title: str = ""
+    annotation: Annotation | None = None
+
+
 class Dataset(Configurable, ABC):
     """A list of videos with annotations.
 
@@ -55,6 +76,10 @@ class Dataset(Configurable, ABC):
         BibTeX key or "none"; terms of use.
     layout : str
         How the files must lie, in a phrase: printed where they are missing.
+    page : str
+        Address where a user gets it, if there is one.
+    tolerance : float
+        Share by which numbers of frames may differ from published ones.
     usual_split : str
         How a training divides it when nothing is asked for.
     """
@@ -70,6 +95,8 @@ class Dataset(Configurable, ABC):
     reference: ClassVar[str] = "none"
     licence: ClassVar[str] = ""
     layout: ClassVar[str] = ""
+    page: ClassVar[str] = ""
+    tolerance: ClassVar[float] = 0.0
     usual_split: ClassVar[str] = "videos:0.8"
 
     @property
@@ -85,6 +112,42 @@ class Dataset(Configurable, ABC):
     @abstractmethod
     def revision(self) -> str:
         """Return a short text that changes when videos or annotations may have changed."""
+
+    def published(self) -> Mapping[str, Published]:
+        """Return what is published about every video of the data set, there or not, by `VideoItem.id`."""
+        return {}
+
+    def verify(self) -> list[str]:
+        """Return what is missing or does not fit, one line each: videos, annotations, numbers of frames.
+
+        Every video is read; where its packets do not tell its frames, it is decoded.
+        """
+        try:
+            items, listed = self.videos(), self.published()
+        except UsageError as error:
+            return [str(error)]
+        there, unknown = {item.id: item for item in items}, Published()
+        lines = []
+        for name, about in listed.items():
+            if name not in there:
+                lines.append(f"{name}: the video is absent{about.title and f' ({about.title})'}")
+            if about.annotation is None:
+                lines.append(f"{name}: the annotation is absent")
+        return lines + [line for item in items if (line := self._misfit(item, listed.get(item.id, unknown)))]
+
+    def _misfit(self, item: VideoItem, about: Published) -> str:
+        """Return why a video cannot be read or does not fit what is known about it; empty if it does."""
+        from ..video.onepass import read_pass  # listing loads no decoder
+
+        try:
+            times = read_pass(item.path, {"every": ()}).times
+            if item.annotation is not None:
+                item.annotation.aligned(times, item.id)
+        except (UsageError, VideoError) as error:
+            return f"{item.id}: {error}"
+        if about.n_frames and abs(len(times) - about.n_frames) > self.tolerance * len(times):
+            return f"{item.id}: the video has {len(times)} frames, and the data set says {about.n_frames}"
+        return ""
 
     def folder(self, parameter: str, what: str, way_out: str) -> Path:
         """Return the existing folder that a parameter names.

@@ -1,4 +1,4 @@
-"""``keyframe-bench check``: the contract checks of one extractor."""
+"""``keyframe-bench check``: the contract checks of one extractor, or what a data set lacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..core.errors import UnavailableError, UsageError
 from ..core.files import visible
 from ..core.registry import load_plugins
 from ..core.sources import source_digest
+from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks, uncheckable
 from .commands import Arguments
@@ -16,12 +17,16 @@ from .compose import configured, named
 
 
 def run(found: Arguments) -> int:
-    """Print a verdict for every check; return 1 when one failed."""
+    """Print a verdict for every check, or all that a data set lacks; return 1 when a check failed or it lacks some."""
     before = set(Extractor.registry.names())
     load_plugins(found.plugins)
+    if any(word.startswith("dataset") for word in (*found.overrides, *found.values)):
+        return _check_dataset(found)
     names = found.positional or sorted(set(Extractor.registry.names()) - before)
     if not names:
-        raise UsageError("check needs a name, or --plugin FILE that registers one: keyframe-bench check uniform")
+        raise UsageError(
+            "check needs a name, --plugin FILE that registers one, or dataset=NAME: keyframe-bench check uniform"
+        )
     failed = 0
     for name in names:
         Extractor.registry.get(name)
@@ -40,3 +45,17 @@ def run(found: Arguments) -> int:
             print(f"{name}: run notices edits of its file and of the modules it imports; whatever else it reads at")
             print("  run time (files, environment variables) belongs in depends_on, or old results are reused")
     return 1 if failed else 0
+
+
+def _check_dataset(found: Arguments) -> int:
+    if found.positional:
+        raise UsageError(f"check takes either {found.positional[0]} or dataset=NAME; leave one out")
+    dataset = Dataset.registry.build(*named(configured(found, "run")["dataset"]))
+    lines = dataset.verify()
+    for line in lines:
+        print(visible(f"{dataset.name}: {line}"))
+    told = not lines or not dataset.page or dataset.page in lines[0]
+    source = "" if told else f"; files: {dataset.layout}; get them at {dataset.page}"
+    found_wrong = f"{len(lines)} problem{'s' * (len(lines) > 1)}" if lines else "all is there and fits"
+    print(f"{dataset.name}: {found_wrong}{source}")
+    return 1 if lines else 0

@@ -52,8 +52,8 @@ class Annotation:
     events : int64 [E, 2] or None
         Half-open ranges of ordinals of events before a fixed camera.
     tolerance : float
-        Share of the video's frames by which the annotation may be longer, or its importance shorter: files of one film
-        differ at their ends. What lies beyond the end then counts for the last frame.
+        Share of the video's frames, or time, by which the annotation may be longer, or its importance shorter: files of
+        one film differ at their ends. What lies beyond the end then counts for the last frame.
     """
 
     users: tuple[UserSummary, ...] = ()
@@ -80,7 +80,7 @@ class Annotation:
         n, more = len(times), int(self.tolerance * len(times))
         users = []
         for user in self.users:
-            chosen = _nearest(times, user, video) if user.frames is None else user.frames
+            chosen = _nearest(times, user, video, self.tolerance) if user.frames is None else user.frames
             frames = np.unique(np.asarray(chosen, dtype=np.int64))
             _check_inside(frames, n, more, f"key frames of user {user.name!r}", video)
             frames = np.unique(np.minimum(frames, n - 1))
@@ -167,13 +167,14 @@ def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[n
     return found[found[:, 0] < found[:, 1]]
 
 
-def _nearest(times: NDArray[np.float64], user: UserSummary, video: str) -> NDArray[np.int64]:
+def _nearest(times: NDArray[np.float64], user: UserSummary, video: str, tolerance: float) -> NDArray[np.int64]:
     """Return the frames nearest to the user's times; `UsageError` for a time outside the video."""
     wanted = np.asarray(user.times, dtype=np.float64)
     order = np.argsort(times, kind="stable")
     clock = times[order]
     step = float(np.median(np.abs(np.diff(times)))) if len(times) > 1 else 1.0
-    outside = wanted[(wanted < clock[0] - step) | (wanted > clock[-1] + step)]
+    last = clock[-1] + step + tolerance * (clock[-1] - clock[0])
+    outside = wanted[(wanted < clock[0] - step) | (wanted > last)]
     if outside.size:
         raise UsageError(
             f"annotation of {video!r}: key frames of user {user.name!r} name {outside[0]:g} s, "

@@ -12,10 +12,19 @@
 Names are paths below the folder with forward slashes. Shots and events are half-open ranges ``[first, end)`` of decoder
 ordinals (0-based); shots are in order and do not overlap, events are in order of their first frame. A user has either
 ``frames`` (ordinals) or ``times`` (PTS in seconds), increasing. Every key of a video may be left out.
+
+A file that ends in ``.csv`` holds key frames alone, a line for each in any order; repeated ones count once, and a user
+who chose none has a line without a number::
+
+    video,user,frame
+    day 1/film.mp4,anna,29
+
+or, with times in seconds, ``video,user,time``.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -39,7 +48,7 @@ def read_annotations(path: str | Path, names: Collection[str] | None = None) -> 
     Parameters
     ----------
     path : str or Path
-        The JSON file, UTF-8.
+        The JSON or CSV file, UTF-8.
     names : collection of str, optional
         The videos there are; an annotated video not among them is an error.
 
@@ -51,20 +60,58 @@ def read_annotations(path: str | Path, names: Collection[str] | None = None) -> 
     Raises
     ------
     UsageError
-        Naming the file, the video and what is wrong.
+        Naming the file, the video or line, and what is wrong.
     """
     where = f"annotation file {str(path)!r}"
+    if Path(path).suffix.lower() == ".csv":
+        picks = _read_picks(read_annotation_file(path), where)
+        _check_names(picks, names, where)
+        return picks
     document = _parse(read_annotation_file(path), where)
     _check_object(document, {"format", "videos"}, where)
     videos = document.get("videos")
     if document.get("format") != FORMAT or not isinstance(videos, dict):
         found = f"{_show(document.get('format'))} and {_show(videos)}"
         raise UsageError(f'{where}: "format" and "videos" are {found}, not "{FORMAT}" and an object of videos by name')
+    _check_names(videos, names, where)
+    return {name: _read_video(entry, f"{where}, video {name!r}") for name, entry in videos.items()}
+
+
+def _check_names(videos: Collection[str], names: Collection[str] | None, where: str) -> None:
     for name in videos:
         if names is not None and name not in names:
             hint = suggestion(name, names, "names are paths below the folder, with forward slashes")
             raise UsageError(f"{where}: there is no video {name!r} in the folder; {hint}")
-    return {name: _read_video(entry, f"{where}, video {name!r}") for name, entry in videos.items()}
+
+
+def _read_picks(data: bytes, where: str) -> dict[str, Annotation]:
+    """Return users and key frames by video from the lines of a CSV file."""
+    try:
+        lines = [[word.strip() for word in row] for row in csv.reader(data.decode("utf-8-sig").splitlines())]
+    except (ValueError, csv.Error) as error:
+        raise UsageError(f"{where} is not CSV in UTF-8: {error}") from error
+    header = lines[0] if lines else []
+    if header[:2] != ["video", "user"] or header[2:] not in (["frame"], ["time"]):
+        raise UsageError(f"{where} begins with {','.join(header)!r}, not with video,user,frame or video,user,time")
+    read, key = (int, "frames") if header[2] == "frame" else (float, "times")
+    chosen: dict[str, dict[str, list[Any]]] = {}
+    for i, row in enumerate(lines[1:], 2):
+        if not row:
+            continue
+        at = f"{where}, line {i}"
+        if len(row) != 3 or not row[0] or not row[1]:
+            raise UsageError(f"{at} is {','.join(row)!r}, not {','.join(header)}")
+        picks = chosen.setdefault(row[0], {}).setdefault(row[1], [])
+        if row[2]:
+            try:
+                picks.append(read(row[2]))
+            except ValueError:
+                picks.append(row[2])
+            _read_numbers(picks[-1:], at, times=key == "times")
+    return {
+        video: Annotation(tuple(UserSummary(user, **{key: np.unique(n)}) for user, n in users.items()))
+        for video, users in chosen.items()
+    }
 
 
 def write_annotations(path: str | Path, mapping: Mapping[str, Annotation]) -> None:

@@ -13,7 +13,7 @@ from ..core.errors import UsageError, os_reason
 from ..core.files import digest
 from ..core.registry import Range
 from ..video.frame_folder import FrameFolder, Video
-from .base import Dataset, VideoItem
+from .base import Dataset, Published, VideoItem
 from .folder import find_frame_folders, find_videos
 
 
@@ -57,13 +57,12 @@ class PublishedSet(Dataset):
         for path in find_videos(root).values():
             there.setdefault(path.stem, path)
         for path in find_frame_folders(root).values():
-            about = listed.get(path.name)
-            there.setdefault(path.name, FrameFolder(path, self.fps or (about.fps if about else None)))
+            there.setdefault(path.name, FrameFolder(path, self.fps or listed.get(path.name, Published()).fps))
         found = []
         for name in sorted(listed.keys() & there):
-            known = listed[name].annotation
-            notes = None if known is None else replace(known, tolerance=self.tolerance)
-            found.append(VideoItem(name, there[name], notes))
+            about = listed[name]
+            notes = None if about.annotation is None else replace(about.annotation, tolerance=self.tolerance)
+            found.append(VideoItem(name, there[name], notes, part=about.part))
         if not found:
             what = f"none of its {len(listed)} videos is below {self.root!r}"
             raise UsageError(f"data set {self.name!r}: {what}; {self._way_out}")
@@ -80,13 +79,13 @@ class PublishedSet(Dataset):
         return self.name if n == of else f"{n} of the {of} videos of {self.name}"
 
     def annotation_files(self, pattern: str) -> list[Path]:
-        """Return the files of a pattern below the place of the annotations, sorted, or the one that it is."""
+        """Return what matches below the place of the annotations, sorted; or that file, if it does."""
         if not self.annotations:
             return sorted(self._root().rglob(pattern))
         place = Path(self.annotations).expanduser()
         if not place.exists():
             raise UsageError(f"data set {self.name!r}: annotations={self.annotations!r} do not exist; {self._way_out}")
-        return [place] if place.is_file() else sorted(place.rglob(pattern))
+        return [place] * place.match(pattern) if place.is_file() else sorted(place.rglob(pattern))
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:

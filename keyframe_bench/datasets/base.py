@@ -55,12 +55,15 @@ class Published:
     title : str
     annotation : Annotation or None
         None where there is none, or its file is absent.
+    part : {"", "train", "validation"}
+        As `VideoItem.part`.
     """
 
     n_frames: int = 0
     fps: float | None = None
     title: str = ""
     annotation: Annotation | None = None
+    part: Literal["", "train", "validation"] = ""
 
 
 class Dataset(Configurable, ABC):

@@ -45,7 +45,8 @@ class Folder(Dataset):
     root : str
         The folder.
     annotations : str, optional
-        Annotation file; by default ``annotations.json`` in the root, if there is one.
+        Annotation file, JSON, or CSV with a line ``video,user,frame`` (or ``time``) for each key frame; by default
+        ``annotations.json`` in the root, if there is one.
     pattern : str
         Shell pattern that the path below the root must match, such as ``day1/*.mp4`` (``*`` also matches ``/``); empty
         for all.

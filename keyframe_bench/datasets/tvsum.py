@@ -47,7 +47,7 @@ class TVSum(PublishedSet):
         UsageError
             If the annotation file is absent, which alone says which videos there are.
         """
-        files = self.annotation_files(_FILE)
+        files = self.annotation_files("*tvsum50*.mat")
         if not files:
             place = self.annotations or self.root
             raise UsageError(f"data set 'tvsum': there is no {_FILE} below {place!r}; {self._way_out}")

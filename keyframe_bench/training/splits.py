@@ -64,7 +64,8 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
     if split.kind == "given":
         parts = [{item.id for item in items if item.part == part} for part in ("train", "validation")]
         if not all(parts):
-            raise UsageError("split=given: this data set has no split of its own; choose another split")
+            what = "a part of its own split is absent" if any(parts) else "this data set has no split of its own"
+            raise UsageError(f"split=given: {what}; choose another split")
         return [Fold(*(tuple(i for i in ids if i in part) for part in parts))]
     groups = list(dict.fromkeys(group_of(item) for item in items))
     n_folds = split.n_folds

@@ -38,7 +38,7 @@ MAX_PAIRS = 25_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class MaxentIocOptions(RowOptions):
-    """Options of a training: those of `RowOptions`, and of the reward.
+    """Options of a training: those of `RowOptions`, with fewer iterations, and of the reward.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class MaxentIocOptions(RowOptions):
 
     l2: Annotated[float, Range(0)] = 1e-2
     max_gap_s: Annotated[float, Range(0)] = 0.0
+    max_iter: Annotated[int, Range(1)] = 150
 
 
 @register("maxent_ioc")
@@ -118,7 +119,7 @@ class MaxentIoc(RowLearner):
             return -sum(_judged(scene, weights)[0] for scene in held_out) / _n_steps(held_out)
 
         best, last = minimised(loss, np.zeros(seen[0].n_weights), session, judge)
-        kept = {"history": session.history, **numbers}
+        kept: dict[str, Any] = {"history": session.history, **numbers}
         session.last = session.checkpoint({**tensors, "weights": last}, chosen="last", **kept)
         return session.checkpoint({**tensors, "weights": best}, chosen="best_val", **kept)
 

@@ -56,7 +56,7 @@ class Scene:
     @property
     def n_weights(self) -> int:
         """How many weights the reward has: of pairs, of frames, of the gaps at START and at END."""
-        return 2 * self.rows.shape[1] + N_SCORE + 3 * N_GAP
+        return 2 * int(self.rows.shape[1]) + N_SCORE + 3 * N_GAP
 
     def described(self) -> tuple[Vector, Vector, Vector]:
         """Return what describes a frame, [N, P + 3], and the gaps before it at START and after it at END, [N, 2].
@@ -96,7 +96,8 @@ class Scene:
     def possible(self) -> NDArray[np.bool_]:
         """Return whether each of the G frames after a frame can be the next one, bool [N, G]."""
         later = following(self.times, self.width)
-        return np.isfinite(later) & ((later - self.times[:, None] <= self.max_gap) | (np.arange(self.width) == 0))
+        near = (later - self.times[:, None] <= self.max_gap) | (np.arange(self.width) == 0)
+        return np.asarray(np.isfinite(later) & near)
 
 
 class Rewards(NamedTuple):

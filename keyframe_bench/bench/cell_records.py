@@ -73,7 +73,7 @@ def build_extractor(cell: Cell) -> Extractor | None:
 
 def mean_of(values: list[dict[str, Any]]) -> dict[str, float | None]:
     """Mean of each column over draws, None where a metric could not be measured."""
-    present = {column: [v[column] for v in values if v[column] is not None] for column in values[0]}
+    present = {column: [x for v in values if (x := v[column]) is not None] for column in values[0]}
     return {column: float(np.mean(known)) if known else None for column, known in present.items()}
 
 

@@ -279,7 +279,7 @@ class _Video:
             except UsageError as error:  # no place for them
                 self.notes = (str(error),)
         facts: dict[str, Any] = {"name": item.id, "sha256": self.job.sha256, "progress": progress}
-        read = read_pass(item.path, requests_of(self.job.cells), store=store, **facts)
+        read = read_pass(item.path, requests_of(self.job.cells), store=store, keep=True, **facts)
         if store is not None:
             self.notes = tuple(store.problems)
         return read
@@ -374,11 +374,12 @@ class _Video:
         metrics: Sequence[Metric], result: KeyFrames, whole: Clip, annotation: Annotation | None
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
+        seen = replace(whole, annotation=annotation) if annotation else whole
         for metric in metrics:
             if not metric.applies(annotation):
                 values |= dict.fromkeys(metric.columns)
                 continue
-            with watched(metric, replace(whole, annotation=annotation), result):
+            with watched(metric, seen, result):
                 found = metric.compute(result, whole, annotation)
             if found.keys() != metric.columns.keys() or not all(map(math.isfinite, found.values())):
                 raise ContractError(

@@ -181,12 +181,9 @@ class Clip:
 
     def restricted(self, needs: Iterable[Feature], *, annotation: bool) -> Clip:
         """Return a view with only the columns of ``needs``, with or without the annotation."""
-        keys = [feature.key for feature in needs]
-        return replace(
-            self,
-            columns={k: self.columns[k] for k in keys if k in self.columns},
-            annotation=self.annotation if annotation else None,
-        )
+        columns = {f.key: self.columns[f.key] for f in needs if f.key in self.columns}
+        known = self.annotation if annotation else None
+        return Clip(self.video, self.ordinals, self.times, columns, known, self.spans)
 
     def prefix(self, n: int) -> Clip:
         """Return the clip of the first ``n`` sampled frames, as a live stream would have shown it.

@@ -16,5 +16,5 @@ def rng_for(seed: int, *parts: str | int) -> np.random.Generator:
     True
     """
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    words = np.frombuffer(digest, dtype="<u4")
-    return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
+    own = seed.to_bytes(4 * max(1, -(-seed.bit_length() // 32)), "little")  # as NumPy takes an integer apart
+    return np.random.default_rng(np.random.SeedSequence(np.frombuffer(own + digest, dtype="<u4").astype(np.uint32)))

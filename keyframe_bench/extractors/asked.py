@@ -179,6 +179,8 @@ def run_at_budget(
     else:
         k = budget.resolve(n_run, clip.video.duration_s)
     found = run_extractor(extractor, clip, k, rng=rng)
+    if not (seconds or fallback):
+        return found, k
     cost = {**found.cost, "select_s": found.cost["select_s"] + seconds}
     return replace(found, cost=cost, fallback=fallback or found.fallback), k
 

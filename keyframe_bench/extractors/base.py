@@ -323,12 +323,12 @@ def check_result(extractor: Extractor, clip: Clip, k: int | None, result: KeyFra
         raise broken(
             "no key frame; give at least one, with clip.pick(..., fallback=reason) where the rule chooses none"
         )
-    wrong = np.flatnonzero(np.diff(frames) <= 0)
-    if wrong.size:
-        before, after = frames[wrong[0]], frames[wrong[0] + 1]
+    wrong = frames[1:] <= frames[:-1]
+    if wrong.any():
+        before, after = frames[wrong.argmax() :][:2]
         raise broken(f"key frames are not sorted and unique ({after} comes after {before}); make them with clip.pick")
     position = np.searchsorted(clip.ordinals, frames)
-    if frames[-1] > clip.ordinals[-1] or np.any(clip.ordinals[position] != frames):
+    if frames[-1] > clip.ordinals[-1] or (clip.ordinals[position] != frames).any():
         raise broken("key frames outside the sampled frames; make them with clip.pick")
     if not np.array_equal(result.times, clip.times[position]):
         raise broken("times are not those of the frames; make them with clip.pick")

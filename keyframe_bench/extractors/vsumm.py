@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,10 +126,18 @@ def _clusters(rows: Rows, k: int, rng: np.random.Generator | None) -> NDArray[np
         model = KMeans(k, init=np.add.reduceat(rows, starts) / lengths[:, None], n_init=1, random_state=0)
     else:
         model = KMeans(k, init="k-means++", n_init=1, random_state=int(rng.integers(2**31)))
-    with warnings.catch_warnings():
+    # Fewer than 512 rows are one piece of work, on which further threads would only wait.
+    with warnings.catch_warnings(), _openmp().limit(limits=1 if len(rows) < 512 else None, user_api="openmp"):
         # Pieces with equal means may end as one cluster: fewer key frames, not a fault.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(model.fit(rows).labels_, dtype=np.int64)
+
+
+@functools.cache  # looking for the loaded libraries takes longer than clustering
+def _openmp() -> Any:
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _nearest_to_mean(rows: Rows, members: NDArray[np.bool_]) -> int:

@@ -19,7 +19,7 @@ from .onepass import Pass
 
 
 def fetch_frames(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterator[Frame]:
-    """Yield the frames with the given ordinals, in order.
+    """Yield the frames with the given ordinals, in order; those that the pass kept are not decoded again.
 
     Seeks to the key frame before each requested frame when PTS identify the frames of an undamaged file and that
     decodes clearly fewer frames than going through the file. Where decoding does not begin at that very key frame, or a
@@ -44,6 +44,11 @@ def fetch_frames(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterat
     wanted = sorted({int(n) for n in ordinals})
     if isinstance(video := as_video(path), FrameFolder):
         yield from read_pictures(video, wanted, read.pts, read.checksums)
+        return
+    if read.frames.keys() >= set(wanted):
+        for n in wanted:
+            raw, mirrored = read.frames[n]
+            yield Frame(raw, n, float(read.times[n]), mirrored=mirrored)
         return
     groups = _by_key_frame(wanted, read.keys)
     cost = sum(group[-1] - key + 1 for key, group in groups)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from av import VideoFrame
 from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
@@ -41,6 +42,7 @@ from .store import EntryKey, FeatureStore, StoredEntry
 __all__ = ["Pass", "Progress", "is_stored", "read_pass"]
 
 _ARRAYS = ("times", "pts", "keys", "checksums")
+_KEPT_BYTES = 8_000_000
 _FACTS = ("n_frames", "start_s", "duration_s", "width", "height", "rotation")
 
 
@@ -72,6 +74,8 @@ class Pass:
         Size and modification time of the file, by `file_stamp`.
     path : str
         The file, absolute.
+    frames : dict
+        Ordinal to the decoder's frame, and whether it is mirrored; empty unless `read_pass` keeps them.
     """
 
     info: VideoInfo
@@ -87,6 +91,7 @@ class Pass:
     columns: dict[ColumnId, ComputedColumn] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
     path: str = ""
+    frames: dict[int, tuple[VideoFrame, bool]] = field(default_factory=dict)
 
     def grid(self, sampling: Sampling | str) -> NDArray[np.int64]:
         """Return the ordinals of a sampling that was requested, int64 [n]."""
@@ -138,6 +143,7 @@ def read_pass(
     sha256: str | None = None,
     progress: Progress | None = None,
     limit: int | None = None,
+    keep: bool = False,
 ) -> Pass:
     """Decode ``path`` once and compute all features, or only those that ``store`` does not hold yet.
 
@@ -160,6 +166,8 @@ def read_pass(
         Called with the PTS reached, in seconds.
     limit : int, optional
         Stop after so many frames: a probe.
+    keep : bool
+        Keep the decoded frames, for `fetch_frames`, where all of them take at most 8 MB.
 
     Returns
     -------
@@ -178,7 +186,7 @@ def read_pass(
     check_video(path, (feature for of_sampling in wanted.values() for feature in of_sampling))
     stamp, sha256 = file_stamp(path), sha256 or sha256_of_video(path)
     name = name or video_name(path)
-    compute = partial(_computed, path, name=name, sha256=sha256, progress=progress, limit=limit)
+    compute = partial(_computed, path, name=name, sha256=sha256, progress=progress, limit=limit, keep=keep)
     package = None if store is None or limit is not None else package_fingerprint()
     if store is None or package is None:
         done = compute(wanted)
@@ -205,11 +213,19 @@ def _needs_pixels(wanted: Requests) -> bool:
 
 
 def _computed(
-    path: VideoPath, wanted: Requests, *, name: str, sha256: str, progress: Progress | None, limit: int | None
+    path: VideoPath,
+    wanted: Requests,
+    *,
+    name: str,
+    sha256: str,
+    progress: Progress | None,
+    limit: int | None,
+    keep: bool,
 ) -> Pass:
     feature_pass = FeaturePass(wanted, progress)
     found = None if _needs_pixels(wanted) else _read_packets(path, feature_pass)
-    source, checksums, decode_s = found or _read_frames(path, feature_pass, limit)
+    kept: dict[int, tuple[VideoFrame, bool]] = {}
+    source, checksums, decode_s = found or _read_frames(path, feature_pass, limit, kept if keep else None)
     columns = feature_pass.finish()
     times, health = source.times, source.health
     facts = (len(times), float(times[0]), health.decoded_duration_s, source.width, source.height, health.rotation)
@@ -218,6 +234,7 @@ def _computed(
         VideoInfo(name, *facts, sha256=sha256),
         *(health, times, source.pts, source.keys, source.seekable, checksums, decode_s, feature_pass.peak_mb),
         *(grids, columns),
+        frames=kept,
     )
 
 
@@ -234,12 +251,20 @@ def _read_packets(path: VideoPath, feature_pass: FeaturePass) -> _Read | None:
     return table, np.zeros(len(table), dtype=np.uint32), scan_s
 
 
-def _read_frames(path: VideoPath, feature_pass: FeaturePass, limit: int | None) -> _Read:
-    checksums = array("L")
+def _read_frames(
+    path: VideoPath, feature_pass: FeaturePass, limit: int | None, kept: dict[int, tuple[VideoFrame, bool]] | None
+) -> _Read:
+    checksums, held_bytes = array("L"), 0
     with open_video(path, feature_pass.meter) as reader:
         with Prefetch(reader, limit) as frames:
             for frame in frames:
                 checksums.append(checksum(frame))
+                if kept is not None:
+                    held_bytes += frame.held_bytes
+                    kept[frame.ordinal] = frame.raw, frame.mirrored
+                    if held_bytes > _KEPT_BYTES:
+                        kept.clear()
+                        kept = None
                 feature_pass.take(frame)
         if len(reader.times) == limit:  # else the reader has come to its end and judged
             reader.health.judge_times(reader.times, reader.frame_s)

@@ -59,6 +59,9 @@ def test_bit_equal_to_sequential_decoding(coded, coding, monkeypatch) -> None:
     for ordinals in ([0], [59], [30], [7, 8, 33, 41]):
         assert_equal_to_decoding(path, ordinals, read)
     assert_equal_to_decoding(path, [13, 35, 58], scanned)
+    kept = read_pass(path, {"every": [Gray(2, 2)]}, sha256="-", keep=True)
+    assert len(kept.frames) in (0, 60)  # none of a video that would take much memory
+    assert_equal_to_decoding(path, [0, 13, 59], kept)
     if coding != "gradual refresh":  # whose only key frame is the first
         monkeypatch.setattr(fetch, "_by_seeking" if coding in WITHOUT_TIMES else "_by_decoding", forbidden)
         for one in (read, scanned):

@@ -92,7 +92,7 @@ class PublishedSet(Dataset):
         """Turn every error of an annotation file into a `UsageError` that names it."""
         try:
             yield
-        except UsageError:
+        except (UsageError, MemoryError):
             raise
         except Exception as error:  # damaged files break SciPy and HDF5 in many ways
             reason = os_reason(error) or type(error).__name__

@@ -47,7 +47,8 @@ class VsummSet(PublishedSet):
         for folder in sorted(self.annotation_files("user[0-9]*"), key=lambda path: natural(path.name)):
             if folder.is_dir() and folder.parent.name in listed:
                 numbers = [match[1] for file in folder.iterdir() if (match := _FRAME.fullmatch(file.name))]
-                found.setdefault(folder.parent.name, {})[folder.name] = _numbers(numbers)
+                with self.reading(folder):
+                    found.setdefault(folder.parent.name, {})[folder.name] = _numbers(numbers)
         for path in self.annotation_files("*.mat"):
             found |= self._table(path)
         for path in self.annotation_files("*.csv"):

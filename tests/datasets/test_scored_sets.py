@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import h5py
 import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
@@ -29,6 +28,8 @@ def summe(root, scores, name="Jumps", **params):
 
 def tvsum(root, name, scores, seconds):
     """A file laid out as MATLAB 7.3 does: cells are references."""
+    import h5py
+
     root.mkdir(parents=True, exist_ok=True)
     fields = {"video": [[ord(c)] for c in name], "title": [[84]], "user_anno": scores}
     fields |= {"nframes": [[len(scores[0])]], "length": [[seconds]]}
@@ -151,6 +152,8 @@ def test_the_real_files_of_summe(data_root):
 
 @pytest.mark.data
 def test_the_real_file_of_tvsum(data_root):
+    import h5py
+
     known = Dataset.registry.build("tvsum", {"root": str(data_root / "tvsum")}).published()
     assert len(known) == 50 and known["98MoyGZKHXc"].title.startswith("How to use a tyre repair kit")
     with h5py.File(data_root / "tvsum/ydata-tvsum50.mat") as file:

@@ -101,6 +101,12 @@ def test_numbers_that_are_none(tmp_path, text):
         build("vsumm_ovp", tmp_path).videos()
 
 
+def test_an_image_numbered_from_zero(tmp_path):
+    put(tmp_path, "v21.mpg", "v21/user1/Frame0.jpeg")
+    with pytest.raises(UsageError, match=r"user1.*'0' is not a frame number, counted from 1"):
+        build("vsumm_ovp", tmp_path).videos()
+
+
 def test_folders_of_frames_have_the_published_rate(tmp_path):
     put(tmp_path, "database/v21/1.jpg", "database/v21/2.jpg")
     (item,) = build("vsumm_ovp", tmp_path).videos()

@@ -53,15 +53,15 @@ class RowLearner(Trainable):
     @property
     def needs(self) -> tuple[Feature, ...]:
         """The feature of the checkpoint."""
-        return self.train_needs(self.trained_options())
+        return self.train_needs(self.trained_options())[:1]
 
     def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:
-        """Return the feature that the options name."""
+        """Return the feature that the options name first; others only `fit` reads."""
         return (options.chosen("feature"),)
 
     def check_options(self, options: TrainerOptions) -> None:
         """Refuse a feature without a row of numbers per frame, or one that cannot be computed here."""
-        (feature,) = self.train_needs(options)
+        feature = self.train_needs(options)[0]
         if feature.source == "file" or feature.window is not None:
             raise UsageError(
                 f"trainer.feature={feature.name} has no row of numbers per frame; choose another, such as hue_histogram"

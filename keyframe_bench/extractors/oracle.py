@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -48,9 +49,9 @@ class Oracle(Extractor):
         UnavailableError
             If the clip carries neither users' key frames nor shots.
         """
-        users = [_User(reference, clip.times, self.tau_s) for reference in _references(clip)]
+        users = [UserMatching(reference, clip.times, self.tau_s) for reference in _references(clip)]
         limit = len(clip) if k is None else min(k, len(clip))
-        chosen, f1 = _greedy(users, len(clip), limit, until_worse=k is None)
+        chosen, f1 = greedy_summary(users, len(clip), limit, until_worse=k is None)
         if k is not None:
             rest = np.setdiff1d(np.arange(len(clip)), chosen)[: limit - len(chosen)]
             f1 = np.append(f1, _mean_f1(users, len(chosen) + 1 + np.arange(len(rest))))
@@ -59,8 +60,8 @@ class Oracle(Extractor):
         return clip.pick(chosen, scores=np.diff(f1, prepend=0.0), fallback=fallback)
 
 
-def _greedy(
-    users: list[_User], n: int, limit: int, *, until_worse: bool
+def greedy_summary(
+    users: Sequence[UserMatching], n: int, limit: int, *, until_worse: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Positions in the order in which they are added, and the mean F1 after each; at least one position."""
     away = np.stack([user.away for user in users])
@@ -112,7 +113,7 @@ def _times_of(clip: Clip, ordinals: NDArray[np.int64] | None) -> NDArray[np.floa
 
 
 def _mean_f1(
-    users: list[_User], size: int | NDArray[np.int64], gains: NDArray[np.bool_] | int = 0
+    users: Sequence[UserMatching], size: int | NDArray[np.int64], gains: NDArray[np.bool_] | int = 0
 ) -> NDArray[np.float64]:
     """Mean over users of F1 = 2 m / (|A| + |B|): |A| is ``size``, ``gains`` [users, N] is added to the matches m."""
     own = np.array([[len(user.times)] for user in users])
@@ -121,7 +122,7 @@ def _mean_f1(
     return mean
 
 
-class _User:
+class UserMatching:
     """One user's key frames, and a maximum one-to-one matching of the chosen frames with them.
 
     Times are points on a line and the tolerance is one number, so each frame can match a contiguous range of the user's
@@ -153,11 +154,15 @@ class _User:
     def add(self, position: int) -> None:
         """Add a frame that gains, moving partners along an augmenting path."""
         is_open, onward = self._open()
-        frame = int(self.low[position] + np.argmax(is_open[self.low[position] : self.high[position]]))
+        frame = self._first(position, is_open)
         while position >= 0:
             displaced = int(self.partner[frame])
             self.partner[frame] = position
             position, frame = displaced, int(onward[frame])
+
+    def _first(self, position: int, is_open: NDArray[np.bool_]) -> int:
+        """Return the first open key frame that a frame can match."""
+        return int(self.low[position] + np.argmax(is_open[self.low[position] : self.high[position]]))
 
     def _open(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which key frames can be freed by moving partners, and where the partner of each would move."""

@@ -11,8 +11,11 @@ from keyframe_bench.core.clip import VideoInfo
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.extractors.base import run_extractor
 from keyframe_bench.extractors.seqdpp.model import Segments, SeqdppOptions, kernels_of, log_probability, start_of
+from keyframe_bench.extractors.seqdpp.oracle import oracle_summary
 from keyframe_bench.extractors.seqdpp.summary import Summary, log_minors
 from keyframe_bench.features.histograms import HueHistogram
+from keyframe_bench.metrics.distances import HUE_THRESHOLD, hue_distance
+from keyframe_bench.metrics.matching import matches_per_user, precision_recall_f
 
 FEATURE = HueHistogram()
 KERNELS = ("linear", "nn", "qd")
@@ -55,6 +58,11 @@ def trained(films, tmp_path, **given):
     return fit_clips(
         Extractor.registry.build("seqdpp"), films[:-4], tmp_path, validation=films[-4:], options=options_of(**given)
     )
+
+
+def summary_of(rows, users):
+    """The oracle summary by appearance."""
+    return oracle_summary(clip_of(rows, *users), SeqdppOptions.build(options_of(oracle="hue")))
 
 
 def positions(method, clip, k=None):
@@ -148,10 +156,31 @@ def test_frame_scores_are_marginal_probabilities():
     assert summary.probabilities(np.zeros(4, dtype=bool)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_oracle_summary_by_appearance_is_greedy(seed):
+    rng = rng_for(seed, "oracle")
+    rows = rng.dirichlet(np.ones(3), 20)[:, [0, 1, 2] + [0] * 13] * ([1] * 3 + [0] * 13)
+    users = [np.sort(rng.choice(20, size, replace=False)) for size in (2, 5, 7)]
+    near = hue_distance(rows, rows[np.concatenate(users)]) < HUE_THRESHOLD
+    f1s, chosen = [0.0], []
+    while len(chosen) < 20:  # by a largest matching of every set
+        value = {}
+        for frame in set(range(20)) - set(chosen):
+            matches = matches_per_user(near[[*chosen, frame]], [2, 5, 7])
+            value[frame] = precision_recall_f(matches, len(chosen) + 1, [2, 5, 7])[2].mean()
+        if max(value.values()) <= f1s[-1] + 1e-12:
+            break
+        f1s.append(max(value.values()))
+        equal = [frame for frame in value if value[frame] > f1s[-1] - 1e-12]
+        chosen.append(next(frame for frame in [*np.flatnonzero(summary_of(rows, users)), *equal] if frame in equal))
+    assert np.flatnonzero(summary_of(rows, users)).tolist() == sorted(chosen)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_one_frame_of_each_shot_is_learned(kernel, tmp_path):
+@pytest.mark.parametrize("oracle", ["hue", "time"])
+def test_one_frame_of_each_shot_is_learned(kernel, oracle, tmp_path):
     films = [shots_film(seed)[0] for seed in range(16)]
-    method = trained(films, tmp_path, kernel=kernel, dims=16)
+    method = trained(films, tmp_path, kernel=kernel, dims=16, oracle=oracle)
     hit, by_chance = [], []
     for seed in range(100, 108):
         clip, shot = shots_film(seed)
@@ -187,9 +216,9 @@ def test_extreme_annotators(chosen, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "chosen", "given", "said"),
     [
-        (np.eye(30, 16), [], {}, "no annotator"),
+        (np.eye(30, 16), [], {}, "no sampled frame"),
         (np.ones((30, 16)), [3], {}, "the same on all"),
-        (np.full((30, 16), np.nan), [3], {}, "not finite"),
+        (np.full((30, 16), np.nan), [3], {"oracle": "time"}, "not finite"),
         (np.eye(30, 16), [3], {"segment": 13}, "trainer.segment=13"),
         (np.eye(30, 16), [3], {"feature": "source_file"}, "no row of numbers"),
     ],
@@ -208,9 +237,10 @@ def test_it_trains_and_is_scored_from_the_command_line(cli, tmp_path):
     assert "seqdpp" in out
 
 
-def test_training_reads_two_frames_per_second_by_default(cli, tmp_path):
-    data = ("dataset=synthetic", "split=videos:0.5", "trainer.feature=hue_histogram", "trainer.max_iter=2")
-    code, _, err = cli("train", "extractor=seqdpp", *data, f"out={tmp_path}")
+def test_training_reads_two_frames_per_second_by_default(cli, folder, annotate, tmp_path):
+    annotate(folder)
+    data = ("dataset=folder", f"dataset.root={folder}", "split=temporal:0.5", "trainer.feature=hue_histogram")
+    code, _, err = cli("train", "extractor=seqdpp", *data, "trainer.max_iter=2", f"out={tmp_path / 'out'}")
     assert code == 0, err
-    checkpoint = json.loads((tmp_path / "training.json").read_text())
-    assert checkpoint["data"]["sampling"] == "2fps"
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["data"]["sampling"] == "2fps"

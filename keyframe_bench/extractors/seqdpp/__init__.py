@@ -9,14 +9,16 @@ import numpy as np
 from ...core.checkpoint import Checkpoint
 from ...core.clip import Clip, KeyFrames
 from ...core.errors import UsageError
+from ...core.feature import Feature
 from ...core.registry import register
 from ...metrics.base import Column
+from ...metrics.distances import HUE
 from ...training.clips import Clips
 from ...training.options import TrainerOptions
 from ...training.session import Session
 from .._learned_rows import RowLearner, minimised, projected, projection
-from ..oracle import Oracle
 from .model import Mask, Segments, SeqdppOptions, kernels_of, start_of
+from .oracle import oracle_summary
 from .summary import Summary
 
 _MAX_SEGMENT = 12
@@ -41,7 +43,7 @@ class Seqdpp(RowLearner):
     Notes
     -----
     Source: Gong et al. 2014. The oracle summary is greedy: the frame is added that raises the mean over annotators of
-    the temporal F1 most, until none does (the extractor `oracle`; the paper matches by appearance).
+    F1 most, until none does; among equals the one nearest in time to the key frames that it newly matches.
 
     A fixed budget k adds a constant to the log determinant for every chosen frame. It is found by bisection; where no
     constant gives k, frames are added to the nearest summary, or taken from it, one at a time, each the one that is
@@ -79,6 +81,12 @@ class Seqdpp(RowLearner):
                 f"give at most {_MAX_SEGMENT}"
             )
 
+    def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:
+        """Return the feature that the options name, and what the oracle summary compares."""
+        assert isinstance(options, SeqdppOptions)
+        compared = (HUE,) if options.oracle == "hue" else ()
+        return tuple(dict.fromkeys((*super().train_needs(options), *compared)))
+
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
         """Maximise the log probability of the oracle summaries; ``validation`` chooses the iteration."""
         options: SeqdppOptions = session.options
@@ -93,15 +101,12 @@ class Seqdpp(RowLearner):
 
     def _oracles(self, clips: Clips, options: SeqdppOptions, part: str) -> list[tuple[Clip, Mask]]:
         """Return the clips with key frames of annotators, and which of their sampled frames the oracle chooses."""
-        found = []
-        for clip in clips:
-            if clip.annotation is not None and clip.annotation.choosers:
-                oracle = Oracle(tau_s=options.tau_s).select(clip, rng=np.random.default_rng(0))
-                found.append((clip, np.isin(clip.ordinals, oracle.frames) & (not oracle.fallback)))
+        annotated = (clip for clip in clips if clip.annotation is not None and clip.annotation.choosers)
+        found = [(clip, oracle_summary(clip, options)) for clip in annotated]
         if not any(chosen.any() for _, chosen in found):
             raise UsageError(
-                f"no annotator chose a frame within {options.tau_s:g} s of a sampled one in the {part} part; choose "
-                "another split or sampling, or a larger trainer.tau_s"
+                f"no sampled frame of the {part} part agrees with what an annotator chose; choose another split or "
+                "sampling, or trainer.oracle=time with a larger trainer.tau_s"
             )
         return found
 

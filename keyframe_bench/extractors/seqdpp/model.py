@@ -33,13 +33,17 @@ class SeqdppOptions(RowOptions):
         Units of ``nn``: rows of W and of V.
     segment : int
         Sampled frames of a segment, at most 12: all subsets of a segment are looked at.
+    oracle : {"hue", "time"}
+        When a frame agrees with one that an annotator chose, in the oracle summary: their hue histograms are alike, as
+        in the metric ``cus``, or they lie within ``tau_s``.
     tau_s : float
-        Seconds within which a frame agrees with one that an annotator chose, in the oracle summary.
+        In seconds.
     """
 
     kernel: Literal["linear", "nn", "qd"] = "linear"
     hidden: Annotated[int, Range(1)] = 50
     segment: Annotated[int, Range(1)] = 10
+    oracle: Literal["hue", "time"] = "hue"
     tau_s: Annotated[float, Range(0)] = 1.0
 
 

@@ -20,7 +20,7 @@ from ..metrics.base import Column
 from ..training.clips import Clips
 from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
-from ..training.options import NetworkOptions, TrainerOptions
+from ..training.options import ModuleOptions, TrainerOptions
 from ..training.reading import Parts, read_parts
 from ..training.session import EpochReport, Logger, Session, WandbMode
 from .failures import described, raise_interrupt
@@ -81,7 +81,7 @@ class Training:
         Parameter("logger.mode", (), choices=get_args(WandbMode)).check(self.wandb_mode, "train")
         if self.init is not None:
             check_warm_start(self.method, self.init)
-        if self.logger != "csv" and not isinstance(self.options, NetworkOptions):
+        if self.logger != "csv" and not isinstance(self.options, ModuleOptions):
             raise UsageError(
                 f"logger={self.logger}: {self.extractor} does not train with fit_module, which logs there; leave it "
                 "out, history.csv is always written"
@@ -203,7 +203,7 @@ def train(
         best, last = fitted(method, parts.train, parts.validation, session)
         session.facts["numbers"] = best.numbers
         losses = any("validation_loss" in row for row in session.history)
-        judged = losses and isinstance(training.options, NetworkOptions)  # by the loss that it minimised
+        judged = losses and isinstance(training.options, ModuleOptions)  # by the loss that it minimised
         session.facts |= {} if judged else _evaluation(method, best, parts.validation)
         _check_plain(training.extractor, "session.history", session.history)
         _check_plain(training.extractor, "session.facts", session.facts)

@@ -85,13 +85,9 @@ class Vsumm(Extractor):
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
         """Return the key frames in order of time; a key frame's score is its cluster's share of the frames kept."""
-        histogram, contrast = self.needs
-        kept, fallback = np.flatnonzero(clip[contrast] >= self.mono_std), ""
-        if kept.size == 0:
-            kept, fallback = np.arange(len(clip)), "every frame is blank"
-        rows = np.asarray(clip[histogram], dtype=np.float64)[kept]
+        kept, rows, fallback = self._not_blank(clip)
         if k is None:
-            k = 1 + int((_lengths(np.diff(rows, axis=0), self.distance) > self.change).sum())
+            k = self._estimated(rows)
             fallback = fallback or (NOTHING_ABOVE if k == 1 else "")
         labels = _clusters(rows, k, None if self.init == "temporal" else rng)
         sizes = np.bincount(labels)
@@ -103,6 +99,21 @@ class Vsumm(Extractor):
         nearest, share = nearest[order], sizes[clusters[order]] / len(rows)
         unlike = _drop_similar(rows[nearest], self.similar, self.distance)
         return clip.pick(kept[nearest[unlike]], scores=share[unlike], fallback=fallback)
+
+    def estimated_k(self, clip: Clip) -> int:
+        """Return the number of clusters that a free budget begins with; the clip has the features of `needs`."""
+        return self._estimated(self._not_blank(clip)[1])
+
+    def _estimated(self, rows: Rows) -> int:
+        return 1 + int((_lengths(np.diff(rows, axis=0), self.distance) > self.change).sum())
+
+    def _not_blank(self, clip: Clip) -> tuple[NDArray[np.int64], Rows, str]:
+        """Return the positions of the frames that are not blank, their histograms, and why if these are all."""
+        histogram, contrast = self.needs
+        kept, fallback = np.flatnonzero(clip[contrast] >= self.mono_std), ""
+        if kept.size == 0:
+            kept, fallback = np.arange(len(clip)), "every frame is blank"
+        return kept, np.asarray(clip[histogram], dtype=np.float64)[kept], fallback
 
 
 def _lengths(differences: Rows, distance: str) -> Rows:

@@ -24,8 +24,9 @@ class Embedding(Feature):
     weights : str
         "bundled" (EfficientNet-Lite0 of the extra ``semantic``), "hub" (downloaded by the package, or found in its
         cache), "random" (untrained, fixed seed), or the path of a safetensors file.
-    layer : {"pool", "logits"}
-        Globally pooled features, or the classifier's output before the softmax.
+    layer : {"pool", "logits", "fc6", "input"}
+        Globally pooled features; the classifier's output before the softmax; what enters the last two of the fully
+        connected layers, where there are three (AlexNet, VGG); or the image that the network is shown.
     mean, std : float, optional
         Normalisation of all three channels on the scale 0 to 1, where the network's own configuration does not fit the
         weights.
@@ -38,14 +39,14 @@ class Embedding(Feature):
     """
 
     elsewhere = True
-    summary = "float32 [D]: pooled features (D of the network) or logits (D classes) of the central square"
+    summary = "float32 [D]: pooled features or logits of the central square (layer=input: it, uint8 [height, width, 3])"
 
     def __init__(
         self,
         *,
         backbone: str = "timm:tf_efficientnet_lite0.in1k",
         weights: str = "bundled",
-        layer: Literal["pool", "logits"] = "pool",
+        layer: Literal["pool", "logits", "fc6", "input"] = "pool",
         mean: Annotated[float, Range(0, 1)] | None = None,
         std: Annotated[float, Range(0.001, 1)] | None = None,
     ) -> None:
@@ -78,12 +79,14 @@ class Embedding(Feature):
 
         load_backbone(self.backbone, self.weights, self.layer, self.mean, self.std)
 
-    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:
-        """Return float32 [B, D]."""
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[Any]:
+        """Return float32 [B, D], or uint8 [B, height, width, 3]."""
         from ..models.backbones import load_backbone
 
         network = load_backbone(self.backbone, self.weights, self.layer, self.mean, self.std)
         images = [network.cropped(f.rgb(*network.resized(f.height, f.width))) for f in frames]
+        if self.layer == "input":
+            return np.stack(images)
         rows = network(np.stack(images))
         if not np.isfinite(rows).all():
             raise UsageError(f"backbone={self.backbone} gives numbers that are not finite; choose other weights")

@@ -27,7 +27,7 @@ from .weights import (
     why_unavailable,
 )
 
-OutputLayer = Literal["logits", "pool"]
+OutputLayer = Literal["logits", "pool", "fc6", "input"]
 
 _BATCH = 32
 _MAX_ASPECT = 8  # a longer image is squeezed to this, so that no frame is blown up without bound
@@ -96,8 +96,8 @@ def load_backbone(backbone: str, weights: str, layer: OutputLayer, mean: float |
     weights : str
         "bundled" (EfficientNet-Lite0 of the extra ``semantic``), "hub" (the package's own download, kept in its cache),
         "random" (initialised with a fixed seed), or the path of a safetensors file that must fit exactly.
-    layer : {"logits", "pool"}
-        The classifier's output before the softmax, or its input: the globally pooled features.
+    layer : {"logits", "pool", "fc6", "input"}
+        As of the feature ``embedding``; of "input" only the preprocessing matters.
     mean, std : float or None
         Normalisation of all channels on the scale 0 to 1; None: what belongs to the bundled weights, or what the
         network's own configuration says.
@@ -145,6 +145,8 @@ def _load(
         module = _torchvision_layer(module, layer, name)
     elif layer == "pool":
         module.reset_classifier(0)  # timm's way to ask for the pooled features
+    elif layer == "fc6":
+        raise UsageError(f"layer=fc6 is not known for {name}; use layer=pool")
     if mean is not None:
         settings["mean"] = (mean,) * 3
     if std is not None:
@@ -216,7 +218,10 @@ def _build_error(name: BackboneName, hub: bool, error: Exception) -> KeyframeBen
 
 def _torchvision_layer(module: Any, layer: OutputLayer, name: BackboneName) -> Any:
     """Take off the classifier: torchvision has no call for it, and its families name it differently."""
-    if layer == "logits":
+    if layer in ("logits", "input"):
+        return module
+    if layer == "fc6":
+        module.classifier = module.classifier[: _second_to_last(module, name)]
         return module
     for attribute in ("fc", "classifier", "head", "heads"):
         last = getattr(module, attribute, None)
@@ -226,3 +231,16 @@ def _torchvision_layer(module: Any, layer: OutputLayer, name: BackboneName) -> A
     if isinstance(getattr(module, "features", None), nn.Module):  # squeezenet, mobilenet, efficientnet, vgg, ...
         return nn.Sequential(module.features, nn.AdaptiveAvgPool2d(1))
     raise UsageError(f"layer=pool is not known for {name}; use layer=logits or the timm network of that name")
+
+
+def _second_to_last(module: Any, name: BackboneName) -> int:
+    """Return where the last but one of several fully connected layers of a classifier stands in it."""
+    layers = getattr(module, "classifier", ())
+    linear = (
+        [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
+        if isinstance(layers, nn.Sequential)
+        else []
+    )
+    if len(linear) < 3:
+        raise UsageError(f"layer=fc6 is not known for {name}, only for networks such as alexnet; use layer=pool")
+    return linear[-2]

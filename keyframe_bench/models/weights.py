@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.checkpoint import BUNDLED, read_tensors, write_tensors
 from ..core.errors import OutputError, UnavailableError, UsageError, os_reason, suggestion
@@ -165,6 +165,18 @@ def normalisation(weights: str, mean: float | None, std: float | None) -> tuple[
     if weights == BUNDLED:
         return BUNDLED_MEAN if mean is None else mean, BUNDLED_STD if std is None else std
     return mean, std
+
+
+def input_of_last_two(backbone: str) -> Literal["fc6", "pool", "logits"]:
+    """Return which layer of the feature ``embedding`` enters the last two layers of a network that is fine-tuned.
+
+    AlexNet and VGG end in three fully connected layers. Other networks end in one, which reads pooled features, and a
+    layer of their width is put before it; SqueezeNet ends in none, and two layers are put behind its output.
+    """
+    name = BackboneName.parse(backbone)
+    if name.source == "torchvision" and name.name.startswith(("alexnet", "vgg")):
+        return "fc6"
+    return "logits" if name.network.startswith("squeezenet") else "pool"
 
 
 def _hub_file(name: BackboneName) -> Path | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.checkpoint import Checkpoint, read_checkpoint
 from ..core.errors import ContractError, UnavailableError
-from .options import NetworkOptions
+from .options import ModuleOptions
 from .session import Batches, Session, headlines, is_over
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fit_module(
         Returns the module before the first step. Torch is seeded by then.
     batches : Batches
     session : Session
-        Its options are `NetworkOptions`.
+        Its options are `ModuleOptions`.
     threads : int, optional
         Of torch; None: its own choice.
     finish : callable
@@ -65,7 +65,7 @@ def fit_module(
     from .training_checkpoint import TrainingCheckpoint
 
     options, folder = session.options, session.folder
-    assert isinstance(options, NetworkOptions)
+    assert isinstance(options, ModuleOptions)
     with undisturbed(session.seed, threads):
         session.facts |= {"machine": machine(), "precision": resolved_precision(options.precision)}
         callback = TrainingCheckpoint(session, batches)

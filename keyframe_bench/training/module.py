@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections import defaultdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
-from .options import NetworkOptions
+from .options import ModuleOptions, NetworkOptions
 
 BETAS = (0.9, 0.999)
 _NAMED = 32  # rows that a message lists
@@ -45,24 +46,28 @@ class LossModule(pl.LightningModule):
     ----------
     model : nn.Module
         Its state is what checkpoints hold.
-    options : NetworkOptions
+    options : ModuleOptions
+        `NetworkOptions`, unless a subclass has a `configure_optimizers` of its own.
 
     Attributes
     ----------
     train_loss, validation_loss : Mean
         Of the epoch so far; the training loss is that of each batch before its step.
+    noted : dict of str to Mean
+        What else the history tells of an epoch; `loss_of` may add to it while the module trains.
     lr : float
         Learning rate of the latest step; 0 before the first.
     n_steps : int
         Of the whole training: what the learning rate's half cosine spans.
     """
 
-    def __init__(self, model: nn.Module, options: NetworkOptions) -> None:
+    def __init__(self, model: nn.Module, options: ModuleOptions) -> None:
         super().__init__()
         self.model = model
         self.options = options
         self.n_steps = 1
         self.train_loss, self.validation_loss = Mean(), Mean()
+        self.noted: dict[str, Mean] = defaultdict(Mean)
         self.lr = 0.0
 
     @abstractmethod
@@ -132,6 +137,7 @@ class LossModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return Adam, and half a cosine from ``lr`` at the first step to ``lr_end`` at the last."""
+        assert isinstance(self.options, NetworkOptions)
         optimizer = torch.optim.Adam(self.parameters(), lr=self.options.lr, betas=BETAS)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
             optimizer, T_max=max(1, self.n_steps - 1), eta_min=self.options.lr_end

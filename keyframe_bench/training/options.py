@@ -88,8 +88,8 @@ class TrainerOptions(Configurable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions(TrainerOptions):
-    """How `keyframe_bench.training.fit_module.fit_module` trains.
+class ModuleOptions(TrainerOptions):
+    """What `keyframe_bench.training.fit_module.fit_module` must know, whatever the optimiser.
 
     Parameters
     ----------
@@ -97,14 +97,12 @@ class NetworkOptions(TrainerOptions):
         Passes over the rows that train.
     batch : int
         Rows of a step.
-    lr, lr_end : float
-        Learning rate at the first and at the last step; between them half a cosine.
+    lr : float
+        Learning rate at the first step.
     precision : {"auto", "fp32", "bf16"}
         "auto": bf16 where the machine has it in hardware, else fp32.
     patience : int
         Epochs without a better validation loss after which training stops; 0 never stops early.
-    channels_last : bool
-        Layout of tensors in memory.
     threads : int or None
         Of torch; None: one where a step is too small for more to help, else torch's own choice.
     """
@@ -114,8 +112,22 @@ class NetworkOptions(TrainerOptions):
     epochs: Annotated[int, Range(1)] = 40
     batch: Annotated[int, Range(1)] = 16
     lr: Annotated[float, Range(0)] = 1e-3
-    lr_end: Annotated[float, Range(0)] = 1e-5
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     patience: Annotated[int, Range(0)] = 0
-    channels_last: bool = True
     threads: Annotated[int, Range(1)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(ModuleOptions):
+    """`ModuleOptions`, and those of the optimiser that a `LossModule` has by itself: Adam, half a cosine.
+
+    Parameters
+    ----------
+    lr_end : float
+        Learning rate at the last step; from ``lr`` to it half a cosine.
+    channels_last : bool
+        Layout of tensors in memory.
+    """
+
+    lr_end: Annotated[float, Range(0)] = 1e-5
+    channels_last: bool = True

@@ -14,7 +14,7 @@ from ..core.seeding import rng_for
 from .folder import TrainingFolder
 
 if TYPE_CHECKING:
-    from .options import NetworkOptions
+    from .options import ModuleOptions
 
 EpochRow = dict[str, float]
 """``epoch`` (0 is before the first step), ``train_loss``, ``validation_loss``, ``lr``, ``seconds``.
@@ -182,7 +182,7 @@ def best_row(history: Sequence[EpochRow]) -> EpochRow | None:
     return min(trained, key=lambda row: row["validation_loss"], default=None)
 
 
-def is_over(history: Sequence[EpochRow], options: NetworkOptions) -> bool:
+def is_over(history: Sequence[EpochRow], options: ModuleOptions) -> bool:
     """Whether all epochs are done, or the last ``patience`` ones were not better than one before."""
     best = best_row(history)
     if best is None:

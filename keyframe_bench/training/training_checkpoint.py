@@ -84,6 +84,7 @@ class TrainingCheckpoint(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]
         """Start the clock and the means."""
         pl_module.train_loss, pl_module.validation_loss = Mean(), Mean()
+        pl_module.noted.clear()
         self._started = self._trained = time.perf_counter()
 
     def on_train_batch_end(  # type: ignore[override]
@@ -109,6 +110,7 @@ class TrainingCheckpoint(pl.Callback):
         seconds = time.perf_counter() - self._started
         losses = pl_module.train_loss.value, pl_module.validation_loss.value
         row = history_row(trainer.current_epoch + 1, *losses, lr=pl_module.lr, seconds=seconds)
+        row |= {name: mean.value for name, mean in pl_module.noted.items()}
         session.history.append(row)
         session.epochs_now += 1
         self.train_s.append(self._trained - self._started)

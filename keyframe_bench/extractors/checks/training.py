@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from ...core.checkpoint import Checkpoint
 from ...core.clip import Clip, watched
 from ...core.errors import ContractError, UnavailableError
-from ...training.options import NetworkOptions, TrainerOptions
+from ...training.options import ModuleOptions, TrainerOptions
 from ..base import Extractor
 from ..in_memory import fit_in_memory
 from ..trainable import Trainable
@@ -52,7 +52,7 @@ class Trial(NamedTuple):
 
 def tiny_options(method: Trainable) -> TrainerOptions:
     """Return the options of these trainings: one epoch, and what the class says in ``tiny``."""
-    epochs = _ONE_EPOCH if issubclass(method.Options, NetworkOptions) else {}
+    epochs = _ONE_EPOCH if issubclass(method.Options, ModuleOptions) else {}
     return method.Options.build({**epochs, **method.tiny})
 
 

@@ -48,8 +48,8 @@ def run(found: Arguments) -> int:
 
 
 def _check_dataset(found: Arguments) -> int:
-    if found.positional:
-        raise UsageError(f"check takes either {found.positional[0]} or dataset=NAME; leave one out")
+    if found.positional or not any(word.startswith("dataset=") for word in found.overrides):
+        raise UsageError("check takes either the name of an extractor or dataset=NAME with its options")
     dataset = Dataset.registry.build(*named(configured(found, "run")["dataset"]))
     lines = dataset.verify()
     for line in lines:

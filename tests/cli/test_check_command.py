@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 def test_a_folder_that_fits(cli, folder, annotate):
     annotate(folder)
@@ -22,8 +24,16 @@ def test_a_published_set_names_files_and_page(cli, tmp_path):
     assert "summe: Jumps: cannot read video" in out and out.splitlines()[-1].startswith("summe: 50 problems; files: ")
 
 
-def test_wrong_commands(cli, tmp_path):
-    cases = {("uniform", "dataset=summe"): "uniform or dataset=", ("dataset=summme",): "did you mean summe"}
-    for words, told in cases.items():
-        status, out, err = cli("check", *words, f"dataset.root={tmp_path}")
-        assert (status, out) == (2, "") and told in err
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["uniform", "dataset=summe"], "either"),
+        (["uniform"], "either"),
+        ([], "dataset=NAME"),
+        (["dataset=summme"], "did you mean summe"),
+        (["dataset=summe", "dataset.cartoons=false"], "cartoons"),
+    ],
+)
+def test_wrong_commands(cli, tmp_path, words, told):
+    status, out, err = cli("check", *words, f"dataset.root={tmp_path}")
+    assert (status, out) == (2, "") and told in err and not list(tmp_path.iterdir())

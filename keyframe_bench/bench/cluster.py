@@ -94,21 +94,11 @@ def compute_on_cluster(
     at_once: int | None,
     last: Callable[..., JobResult],
 ) -> Iterator[JobResult]:
-    """Compute ``jobs`` as tasks of the cluster that is connected; results come as they are finished.
+    """Compute ``jobs`` as tasks of the cluster that is connected, with ``n_cpus`` cores each, as they are finished.
 
-    A video whose worker process is lost does not stop the others: its turn comes again when they are done.
-
-    Parameters
-    ----------
-    work : callable
-        Computes one video.
-    jobs : list of VideoJob
-    n_cpus : int
-        Cores that Ray sets aside for each video.
-    at_once : int or None
-        At most so many videos at a time; None leaves it to Ray, which is always given some more than it has room for.
-    last : callable
-        Computes a video whose worker was lost, given the job and ``attempt`` (`bench.run.run_apart`).
+    A video whose worker process is lost does not stop the others: when they are done, ``last`` computes it, given the
+    job and ``attempt`` (`bench.run.run_apart`). At most ``at_once`` videos run at a time; None leaves it to Ray, which
+    is always given some more than it has room for.
 
     Raises
     ------

@@ -107,16 +107,10 @@ def run_benchmark(
     spec : RunSpec
     command : str
         How the run was started, for the report.
-    report : callable, optional
-        Progress.
-    say : callable
-        Told what is trained.
+    report, say : callable
+        Progress; told what is trained.
     stored : StoredCells, optional
         Of ``spec.out``, where the caller needs them afterwards.
-
-    Returns
-    -------
-    RunSummary
 
     Raises
     ------

@@ -217,13 +217,7 @@ def given(method: Trainable) -> Learned:
 def leak_of(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> UsageError | None:
     """Return the error of a method that learned from human annotators of a video that it is scored on.
 
-    Parameters
-    ----------
-    spec : RunSpec
-    variant : Variant
-        With a checkpoint, or with options of the run's own training.
-    shas : mapping
-        Id to sha256 of the videos that are scored.
+    ``variant`` has a checkpoint, or options of the run's own training; ``shas`` are the scored videos' sha256 by id.
     """
     method = variant.build()
     if spec.leak == "allow" or not isinstance(method, Trainable):
@@ -251,16 +245,7 @@ def learn(
 ) -> dict[int, list[Learned]]:
     """Train every method that learns on each fold's training videos, once per seed, or find what was trained before.
 
-    Parameters
-    ----------
-    spec : RunSpec
-    variants : sequence of Variant
-        Those with options of a training are looked at.
-    division : Division
-    only_found : bool
-        Train nothing.
-    say : callable
-        Told what is trained.
+    Of the ``variants`` those with options of a training are looked at; with ``only_found`` nothing is trained.
 
     Returns
     -------

@@ -85,14 +85,6 @@ class PerfSpec:
 def perf(spec: PerfSpec, *, command: str = "", report: Report | None = None) -> dict[str, Any]:
     """Measure every case once in each round and return the record that ``perf --json`` prints.
 
-    Parameters
-    ----------
-    spec : PerfSpec
-    command : str
-        How the run was started, for the record.
-    report : callable, optional
-        Progress.
-
     Returns
     -------
     dict
@@ -205,15 +197,7 @@ def measure_rounds(
 
 
 def row_of(case: Case, rounds: Sequence[Round], failure: str = "") -> dict[str, Any]:
-    """Return the row of a case.
-
-    Parameters
-    ----------
-    case : Case
-    rounds : list of mapping
-        Case name to what was measured; a case may be missing in some of them.
-    failure : str
-        Why it failed, if it did: a row without numbers then.
+    """Return the row of a case, measured in some of the ``rounds``; one that failed has no numbers.
 
     Returns
     -------
@@ -244,20 +228,14 @@ def row_of(case: Case, rounds: Sequence[Round], failure: str = "") -> dict[str, 
 
 
 def growth(sizes: Mapping[str, int], rounds: Sequence[Round]) -> dict[str, Any]:
-    """Return how seconds grow with a size: medians, and the slope of their logarithms by least squares.
-
-    Parameters
-    ----------
-    sizes : mapping
-        Case name to its size, at least 1.
-    rounds : list of mapping
-        Those in which a case is missing are left out.
+    """Return how seconds grow with the size (at least 1) of each case: medians, and the slope of their logarithms.
 
     Returns
     -------
     dict
         ``points``, each ``size`` and ``wall_s``; ``slope``, ``slope_low``, ``slope_high``: seconds grow with the size
-        to that power, median, lowest and highest of the rounds. Without slopes where there is one size only.
+        to that power, median, lowest and highest of the rounds that have all cases, by least squares. Without slopes
+        where there is one size only.
     """
     whole = [found for found in rounds if sizes and sizes.keys() <= found.keys()]
     if not whole:
@@ -272,13 +250,7 @@ def growth(sizes: Mapping[str, int], rounds: Sequence[Round]) -> dict[str, Any]:
 
 
 def together(groups: Mapping[str, Sequence[str]], rounds: Sequence[Round]) -> dict[str, Any]:
-    """Return what more extractors in one pass cost.
-
-    Parameters
-    ----------
-    groups : mapping
-        Case name to the names of the extractors in it, from one of them to all.
-    rounds : list of mapping
+    """Return what more extractors in one pass cost; ``groups`` are those of each case, from one of them to all.
 
     Returns
     -------

@@ -195,13 +195,7 @@ def metric_versions() -> dict[str, str]:
 def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: None) -> Plan:
     """List the data set's videos and every cell of the run, after training what its split asks for.
 
-    Parameters
-    ----------
-    spec : RunSpec
-    only_found : bool
-        Train nothing: cells of trainings that are not there count as missing.
-    say : callable
-        Told what is trained.
+    With ``only_found`` nothing is trained: cells of trainings that are not there count as missing.
 
     Raises
     ------

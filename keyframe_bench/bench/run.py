@@ -67,18 +67,9 @@ class JobResult:
 
 
 def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | None = None) -> JobResult:
-    """Compute the cells of ``job`` with one decode and write them.
+    """Compute the cells of ``job`` (usually its missing ones) with one decode and write them.
 
-    Parameters
-    ----------
-    job : VideoJob
-        Usually only its missing cells.
-    out : Path
-        The run's folder.
-    on_error : {"raise", "warn", "skip"}
-        What a file without frames, or an extractor that fails, means.
-    progress : callable, optional
-        Called with the PTS reached.
+    ``on_error`` says what a file without frames, or an extractor that fails, means; ``progress`` gets the PTS reached.
 
     Raises
     ------
@@ -123,13 +114,7 @@ def run_apart(
 ) -> JobResult:
     """Compute a video whose process has died: once more, then every method by itself, so that one's fault is its own.
 
-    Parameters
-    ----------
-    job : VideoJob
-    out : Path
-    on_error : {"raise", "warn", "skip"}
-    attempt : callable
-        Computes a job in a process that nothing else runs in; None when that process dies.
+    ``attempt`` computes a job in a process that nothing else runs in, and returns None when that process dies.
 
     Raises
     ------

@@ -165,13 +165,7 @@ def train(
 ) -> Trained:
     """Train, or go on from the last finished epoch, or return what the folder holds already.
 
-    Parameters
-    ----------
-    training : Training
-    report : callable, optional
-        Called with a `keyframe_bench.training.session.Progress` after every step.
-    say : callable, optional
-        Told what is read.
+    ``report`` is called with a `keyframe_bench.training.session.Progress` after every step, ``say`` with what is read.
 
     Raises
     ------
@@ -331,12 +325,7 @@ HISTORY_COLUMNS: Mapping[str, Column] = {
 def history_numbers(record: Mapping[str, Any], other: Sequence[Mapping[str, Any]]) -> Numbers:
     """Return what the history of a training says, and how soon it reached what ``other`` reached.
 
-    Parameters
-    ----------
-    record : mapping
-        Of the training (`Trained`).
-    other : sequence of mapping
-        History of the training it is timed against; its own for none.
+    ``record`` is that of `Trained`; ``other`` the history of the training it is timed against, its own for none.
     """
     history = [row for row in record["history"] if {"epoch", "validation_loss"} <= row.keys()]
     if not history:

@@ -76,17 +76,7 @@ def training_sets(
     *,
     annotated: bool = False,
 ) -> dict[str, TrainingSet]:
-    """Return the data sets ``needed`` by a table at a scale, by name.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    scale : str
-    needed : sequence of str
-    given : mapping
-        Name to a path, or to ``rendered``.
-    annotated : bool
-        As of `TrainingData`: whether the method learns from human annotators.
+    """Return the data sets ``needed`` by a table at a scale, by name; ``given`` has a path, or ``rendered``, by name.
 
     Raises
     ------

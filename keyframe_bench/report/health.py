@@ -44,13 +44,7 @@ def health_rows(
 ) -> list[HealthRow]:
     """Return a line per video: first those without any result, then damaged, unusual and sound ones, by name.
 
-    Parameters
-    ----------
-    views : sequence of VideoView
-    cells : pandas.DataFrame
-        Of `tables.load_results`, without repetitions.
-    skipped : sequence of mapping
-        ``video`` and ``reason``, of ``run.json``.
+    ``cells`` are those of `tables.load_results` without repetitions; ``skipped`` has ``video`` and ``reason``.
     """
     reasons = {str(item.get("video", "")): one_line(item.get("reason", "")) for item in skipped}
     parts: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)  # plain data, as in `video_views`

@@ -31,19 +31,7 @@ def clips_of(keyframes: NDArray[np.int64], read: Pass, rules: ClipRules) -> KeyC
 def write_key_clips(
     path: Video, keyframes: NDArray[np.int64], read: Pass, rules: ClipRules, folder: Path
 ) -> dict[str, Any]:
-    """Write every clip into ``folder/clips`` and their record as ``folder/clips.json``.
-
-    Parameters
-    ----------
-    path : Path or FrameFolder
-        The video.
-    keyframes : int64 [K]
-        Ordinals.
-    read : Pass
-        The pass over the same file.
-    rules : ClipRules
-    folder : Path
-        An existing folder.
+    """Write the clips of the ``keyframes`` (ordinals) into ``folder/clips`` and their record as ``folder/clips.json``.
 
     Returns
     -------

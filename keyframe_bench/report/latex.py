@@ -63,15 +63,8 @@ def _escaped(character: str) -> str:
 def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
     """Return a ``table`` environment; notes and ``sentence`` stand above it as comments.
 
-    Rules separate the budgets (or data sets) where there are several, else controls, methods and ceilings.
-
-    Parameters
-    ----------
-    table : Table
-    sentence : str, optional
-        What `tables.coverage_sentence` says.
-    label : str, optional
-        After ``tab:``; default: made from the title.
+    Rules separate the budgets (or data sets) where there are several, else controls, methods and ceilings. ``label``
+    stands after ``tab:``, by default the title.
     """
     extra = list(table.settings)
     head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]

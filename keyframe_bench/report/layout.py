@@ -37,14 +37,8 @@ def axis(start: float, duration: float) -> list[tuple[float, str]]:
 def place(at: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """Return the left edges of boxes of ``width`` percent: in order, apart, and as near to their times as that allows.
 
-    Least squares under "each box begins where the one before ends or later" is isotonic regression.
-
-    Parameters
-    ----------
-    at : float64 [K]
-        Places of the times, increasing, in percent.
-    width : float
-        K x width must be at most 100.
+    Least squares under "each box begins where the one before ends or later" is isotonic regression. The places of the
+    times ``at``, float64 [K], are increasing percentages; K x width must be at most 100.
     """
     steps = np.arange(len(at)) * width
     lefts: NDArray[np.float64] = at - width / 2 - steps
@@ -81,16 +75,11 @@ def place_labels(
     Parameters
     ----------
     points : float64 [N, 2]
-        x and y.
     texts : sequence of str
     taken : float64 [M, 4]
         Left, top, right and bottom of what else must not be covered.
     area : tuple
         Left, top, right and bottom end of the plot.
-
-    Returns
-    -------
-    float64 [N, 2]
     """
     if len(points) == 0:
         return np.zeros((0, 2))
@@ -116,15 +105,9 @@ def place_labels(
 
 
 def stacked(ends: NDArray[np.float64], x: float, top: float, bottom: float) -> NDArray[np.float64]:
-    """Return label centres beside the ends of lines: in their order from top to bottom, apart, in columns if need be.
+    """Return label centres beside the ``ends`` of lines, float64 [N, 2]: in their order from top to bottom, apart.
 
-    Parameters
-    ----------
-    ends : float64 [N, 2]
-    x : float
-        Of the first column; more columns follow to the right.
-    top, bottom : float
-        Ends of the axis.
+    Where one column, centred at ``x``, has no room for them, more follow to the right.
     """
     span = bottom - top
     columns = max(1, math.ceil(len(ends) * LABEL_HEIGHT / span))

@@ -20,14 +20,7 @@ def escape(text: str) -> str:
 
 
 def to_markdown(table: Table, *, sentence: str = "") -> str:
-    """Return the table with its notes and the meaning of its columns.
-
-    Parameters
-    ----------
-    table : Table
-    sentence : str, optional
-        What `tables.coverage_sentence` says.
-    """
+    """Return the table with its ``sentence`` (`tables.coverage_sentence`), notes and the meaning of its columns."""
     extra = list(table.settings)
     head = ["method", *extra, "videos", *(_head(table, c) for c in table.columns)]
     align = [":--"] * (1 + len(extra)) + ["--:"] * (1 + len(table.columns))

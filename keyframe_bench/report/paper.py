@@ -88,14 +88,7 @@ def _column_decimals(column: Sequence[Sequence[float]]) -> int | None:
 
 
 def paper_markdown(table: PaperTable, run: Mapping[str, Any]) -> str:
-    """Return table, claims and provenance.
-
-    Parameters
-    ----------
-    table : PaperTable
-    run : mapping
-        The record of the run (``run.json``): command, commit, seeds, versions; may be empty.
-    """
+    """Return table, claims and provenance, the latter from the record of the run, which may be empty."""
     experiment = table.experiment
     lines = [f"**{escape(experiment.title)}**", ""]
     if experiment.about:

@@ -71,14 +71,7 @@ class Plot:
 
 
 def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:
-    """Return quality against cost on a logarithmic axis; rows without a cost, and ceilings, are levels across the plot.
-
-    Parameters
-    ----------
-    data : Tradeoff
-    numbers : mapping
-        Row name to its number in the legend.
-    """
+    """Return quality against cost on a logarithmic axis; rows without a cost, and ceilings, are levels across it."""
     points = [p for p in data.points if p.x is not None and p.role != "ceiling"]
     levels = [p for p in data.points if p.x is None or p.role == "ceiling"]
     costs = [p.x for p in points if p.x is not None]

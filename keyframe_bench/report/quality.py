@@ -45,14 +45,7 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> d
     """Return what the reader can choose, and the panels.
 
     To begin with, the first column is chosen, and the place with index ``start``: the first with values in that column.
-    Panels of these are shown.
-
-    Parameters
-    ----------
-    table : Table
-    cells : pandas.DataFrame
-        Of `tables.load_results`, without repetitions.
-    videos : sequence of VideoView
+    Panels of these are shown. ``cells`` are those of `tables.load_results` without repetitions.
 
     Returns
     -------

@@ -53,17 +53,9 @@ def rendered(
     run: Mapping[str, Any],
     chosen: Sequence[str] = (),
 ) -> RenderedTable:
-    """Return the table of ``experiment`` from results alone.
+    """Return the table of ``experiment`` from results alone: cells of `read_cells` and the record of the run.
 
-    Parameters
-    ----------
-    experiment : Experiment
-    stored : mapping
-        Cells by key, of `read_cells`.
-    run : mapping
-        The record of the run, with the columns of all metrics.
-    chosen : sequence of str
-        Columns to show, by default those of the experiment.
+    The record has the columns of all metrics; those ``chosen`` are shown, by default those of the experiment.
     """
     if chosen and not experiment.plain:
         columns = {str(column["name"]): column for column in experiment.columns}

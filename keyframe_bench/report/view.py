@@ -31,17 +31,8 @@ _HEX = re.compile(r"[0-9a-f]{6,64}")
 class VideoView:
     """One video for the template; places on the axis are percentages.
 
-    Parameters
-    ----------
-    index : int
-        Of its section on the page.
-    name : str
-    record : mapping
-        Of ``videos/<sha256>.json``; may be empty.
-    extent : (float, float)
-        Start and duration of the axis, seconds.
-    folder : Path or None
-        Of its thumbnails.
+    It begins with the index of its section, its record (may be empty), start and duration of the axis in seconds, and
+    the folder of its thumbnails.
 
     Attributes
     ----------
@@ -130,15 +121,7 @@ class VideoView:
 def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], table: Table) -> list[VideoView]:
     """Return one view per video, in order of name.
 
-    Parameters
-    ----------
-    out : Path
-        The run's folder.
-    cells : pandas.DataFrame
-        Of `tables.load_results`, without repetitions.
-    keyframes : mapping
-        Cell key to the cell's ``keyframes``.
-    table : Table
+    ``cells`` are those of `tables.load_results` without repetitions, ``keyframes`` what each stores, by key.
     """
     videos = cells.drop_duplicates("video").sort_values("video", kind="stable")
     numbers = {column.name: per_video(cells, column.name).to_dict() for column in table.columns}

@@ -23,12 +23,8 @@ _ANSWER_S = 5  # how long a cluster may take to accept a connection; Ray itself 
 def connected(address: str, n_cpus: int = 1) -> Iterator[None]:
     """Connect to the cluster at ``address`` for the ``with`` block, or use the connection that this process has.
 
-    Parameters
-    ----------
-    address : str
-        HOST:PORT, or "auto": ``$RAY_ADDRESS``, else the cluster of which this machine is a part. None is started.
-    n_cpus : int
-        Cores that some machine there must have.
+    The address is HOST:PORT, or "auto": ``$RAY_ADDRESS``, else the cluster of which this machine is a part. None is
+    started. Some machine there must have ``n_cpus`` cores.
 
     Raises
     ------

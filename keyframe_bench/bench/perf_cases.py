@@ -175,6 +175,8 @@ def methods_of(
 
 def _obstacle(method: Asked) -> str | None:
     extractor = method.extractor
+    if isinstance(extractor, Trainable) and (reason := extractor.unavailable()):  # it may not know what it needs
+        return reason
     if opens_file(extractor.needs):
         return "it is a peer tool; perf --peers measures it"
     if extractor.privileged:

@@ -33,18 +33,9 @@ def key_frames(path: VideoPath) -> int:
 
 
 def filtered(path: VideoPath, name: str, arguments: str) -> int:
-    """Push every decoded frame, in the decoder's format, through a filter of libavfilter.
+    """Push every decoded frame, in the decoder's format, through a filter of libavfilter; return how many came out.
 
-    Parameters
-    ----------
-    path : str or Path
-    name, arguments : str
-        Such as ``"thumbnail", "n=100"`` or ``"select", "gt(scene,0.4)"``.
-
-    Returns
-    -------
-    int
-        Frames that came out.
+    ``name`` and ``arguments`` are such as ``"thumbnail", "n=100"`` or ``"select", "gt(scene,0.4)"``.
     """
     with _opened(path) as (container, stream):
         graph = av.filter.Graph()

@@ -109,20 +109,9 @@ def read_material(name: str, path: Path) -> Material:
 
 
 def make_edit(lengths: Sequence[int], n_frames: int, rng: np.random.Generator) -> tuple[Take, ...]:
-    """Return an edit list of exactly ``n_frames`` frames.
+    """Return an edit list of exactly ``n_frames`` frames; ``lengths`` are those that each of at least two clips fills.
 
-    Parameters
-    ----------
-    lengths : sequence of int
-        Frames that each clip fills, at least two clips.
-    n_frames : int
-        Frames of the video.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    tuple of Take
-        In order, without gaps; neighbours show different clips.
+    The takes are in order, without gaps; neighbours show different clips.
     """
     least = round(SHOT_LEAST_S * FPS)
     unseen = rng.permutation(len(lengths)).tolist()

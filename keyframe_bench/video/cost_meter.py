@@ -63,12 +63,7 @@ class CostMeter:
     def seconds_of(self, feature: str, n_frames: int) -> float:
         """Return what the conversions of ``feature`` would have taken had nobody else asked for them.
 
-        Parameters
-        ----------
-        feature : str
-            As in ``active``.
-        n_frames : int
-            Frames it saw: a conversion is made at most once for each.
+        It saw ``n_frames``, and a conversion is made at most once for each.
         """
         charged: Counter[What] = Counter()
         for what, times in self._asked[feature].items():

@@ -35,13 +35,10 @@ _threads: int | None = None
 
 
 def set_decoder_threads(n: int | None) -> None:
-    """Set how many threads each decoder of this process has from now on.
+    """Set how many threads each decoder of this process has from now on; None leaves it to FFmpeg.
 
-    Parameters
-    ----------
-    n : int or None
-        None leaves it to FFmpeg (one more than there are cores). With 1 features are not computed beside the decoder
-        either: the process then keeps to one core.
+    That is one more than there are cores. With 1 features are not computed beside the decoder either: the process then
+    keeps to one core.
     """
     global _threads  # noqa: PLW0603 - of the whole process, as cv2.setNumThreads
     if n is not None and n < 1:
@@ -123,13 +120,7 @@ class Reader(ABC):
 
 
 class VideoReader(Reader):
-    """Decode one file from start to end, once; see `Reader`.
-
-    Parameters
-    ----------
-    path : str or Path
-    meter : CostMeter, optional
-        Shared by the frames, for cost accounting.
+    """Decode one file from start to end, once; see `Reader`. The frames share ``meter``, for cost accounting.
 
     Raises
     ------

@@ -26,14 +26,6 @@ def fetch_frames(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterat
     frame on the way differs in PTS or checksum from the pass, the rest is decoded from the start. After a pass over
     packets there are no checksums: such packets are proved to refer to nothing before a key frame.
 
-    Parameters
-    ----------
-    path : str or Path
-    ordinals : iterable of int
-        Wanted frames, in any order.
-    read : Pass
-        The pass over the same file.
-
     Raises
     ------
     VideoError

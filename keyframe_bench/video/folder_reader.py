@@ -37,11 +37,6 @@ def open_video(path: VideoPath, meter: CostMeter | None = None) -> Reader:
 class FolderReader(Reader):
     """Read the images of a folder in order; see `Reader` and `FrameFolder`.
 
-    Parameters
-    ----------
-    path : FrameFolder
-    meter : CostMeter, optional
-
     Raises
     ------
     VideoError
@@ -105,15 +100,9 @@ class FolderReader(Reader):
 def read_pictures(
     folder: FrameFolder, wanted: Iterable[int], pts: NDArray[np.int64], checksums: NDArray[np.uint32]
 ) -> Iterator[Frame]:
-    """Yield single frames of a folder that was read before, in the order of ``wanted``.
+    """Yield single frames of a folder that was read before, by the ordinals ``wanted``, in their order.
 
-    Parameters
-    ----------
-    folder : FrameFolder
-    wanted : iterable of int
-        Ordinals.
-    pts, checksums : int64 [N], uint32 [N]
-        Of all frames of that pass: a frame's file is found by its time and checksum.
+    A frame's file is found by its time and checksum: ``pts`` and ``checksums``, [N], are of all frames of that pass.
 
     Raises
     ------

@@ -218,14 +218,7 @@ class Frame:
     def _reduced(self, raw: VideoFrame, bits: int, order: str) -> list[Image]:
         """Return the planes as 8-bit ones, rounded: limited range is shifted, full range scaled (ITU-T H.273).
 
-        Parameters
-        ----------
-        raw : av.VideoFrame
-            Planar.
-        bits : int
-            0: floats from 0 to 1.
-        order : {"<", ">"}
-            Of the bytes.
+        ``bits`` are those of a sample, 0 for floats from 0 to 1, and ``order`` ("<" or ">") that of their bytes.
         """
         scale = 255 / max(2**bits - 1, 1) if self.is_rgb or self.full_range or not bits else 2.0 ** (8 - bits)
         middle = 128 - scale * 2 ** (bits - 1)  # what keeps chroma of grey at 128
@@ -285,12 +278,7 @@ def has_known_matrix(frame: VideoFrame) -> bool:
 def rgb_matrix(colorspace: int, full_range: bool) -> NDArray[np.float64]:
     """Return the 3x4 matrix that takes 8-bit (Y, Cb, Cr, 1) to RGB in 0-255 (ITU-R BT.601, 709, 2020).
 
-    Parameters
-    ----------
-    colorspace : int
-        AVColorSpace number of the frame; unspecified (2) means BT.601.
-    full_range : bool
-        True when black is 0, False when it is 16.
+    ``colorspace`` is the frame's AVColorSpace number; unspecified (2) means BT.601. In full range black is 0, else 16.
     """
     kr, kb = _COEFFICIENTS.get(colorspace, _BT601)
     kg = 1 - kr - kb

@@ -91,16 +91,9 @@ class Health:
         return found + self.notes
 
     def judge_times(self, times: NDArray[np.float64], frame_s: float, held: ArrayLike = ()) -> None:
-        """Fill in what follows from the PTS.
+        """Fill in what follows from the PTS, in seconds, in decode order, and the nominal seconds of one frame.
 
-        Parameters
-        ----------
-        times : float64 [N]
-            PTS in seconds in decode order.
-        frame_s : float
-            Nominal duration of one frame in seconds.
-        held : float [.], optional
-            Times in seconds at which the image before is still shown.
+        ``held`` are the times at which the image before is still shown.
         """
         self.decoded_frames = len(times)
         if len(times) == 0:

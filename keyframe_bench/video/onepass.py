@@ -91,7 +91,7 @@ class Pass:
     columns: dict[ColumnId, ComputedColumn] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)
     path: str = ""
-    frames: dict[int, tuple[VideoFrame, bool]] = field(default_factory=dict)
+    frames: _Kept = field(default_factory=dict)
 
     def grid(self, sampling: Sampling | str) -> NDArray[np.int64]:
         """Return the ordinals of a sampling that was requested, int64 [n]."""
@@ -213,19 +213,11 @@ def _needs_pixels(wanted: Requests) -> bool:
 
 
 def _computed(
-    path: VideoPath,
-    wanted: Requests,
-    *,
-    name: str,
-    sha256: str,
-    progress: Progress | None,
-    limit: int | None,
-    keep: bool,
+    path: VideoPath, wanted: Requests, *, name: str, sha256: str, progress: Progress | None, **options: Any
 ) -> Pass:
     feature_pass = FeaturePass(wanted, progress)
     found = None if _needs_pixels(wanted) else _read_packets(path, feature_pass)
-    kept: dict[int, tuple[VideoFrame, bool]] = {}
-    source, checksums, decode_s = found or _read_frames(path, feature_pass, limit, kept if keep else None)
+    source, checksums, decode_s, kept = found or _read_frames(path, feature_pass, **options)
     columns = feature_pass.finish()
     times, health = source.times, source.health
     facts = (len(times), float(times[0]), health.decoded_duration_s, source.width, source.height, health.rotation)
@@ -238,7 +230,8 @@ def _computed(
     )
 
 
-_Read = tuple[Reader | PacketTable, NDArray[np.uint32], float]  # source of the facts, checksums, seconds of decoding
+_Kept = dict[int, tuple[VideoFrame, bool]]
+_Read = tuple[Reader | PacketTable, NDArray[np.uint32], float, _Kept]  # facts, checksums, seconds of decoding, frames
 
 
 def _read_packets(path: VideoPath, feature_pass: FeaturePass) -> _Read | None:
@@ -248,27 +241,23 @@ def _read_packets(path: VideoPath, feature_pass: FeaturePass) -> _Read | None:
     table, scan_s = found
     for ordinal, (seconds, key) in enumerate(zip(table.times.tolist(), table.keys.tolist(), strict=True)):
         feature_pass.take(PacketFrame(ordinal, seconds, key, table.width, table.height))
-    return table, np.zeros(len(table), dtype=np.uint32), scan_s
+    return table, np.zeros(len(table), dtype=np.uint32), scan_s, {}
 
 
-def _read_frames(
-    path: VideoPath, feature_pass: FeaturePass, limit: int | None, kept: dict[int, tuple[VideoFrame, bool]] | None
-) -> _Read:
-    checksums, held_bytes = array("L"), 0
+def _read_frames(path: VideoPath, feature_pass: FeaturePass, limit: int | None, keep: bool) -> _Read:
+    checksums, kept, room = array("L"), _Kept(), _KEPT_BYTES if keep else 0
     with open_video(path, feature_pass.meter) as reader:
         with Prefetch(reader, limit) as frames:
             for frame in frames:
                 checksums.append(checksum(frame))
-                if kept is not None:
-                    held_bytes += frame.held_bytes
+                if room > 0 and (room := room - frame.held_bytes) >= 0:
                     kept[frame.ordinal] = frame.raw, frame.mirrored
-                    if held_bytes > _KEPT_BYTES:
-                        kept.clear()
-                        kept = None
+                elif kept:  # all or none
+                    kept, room = {}, 0
                 feature_pass.take(frame)
         if len(reader.times) == limit:  # else the reader has come to its end and judged
             reader.health.judge_times(reader.times, reader.frame_s)
-    return reader, np.array(checksums, dtype=np.uint32), frames.decode_s
+    return reader, np.array(checksums, dtype=np.uint32), frames.decode_s, kept
 
 
 # ---- storing ------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def everything(*, metrics):
     for name in Extractor.registry.names():
         if name not in NETWORKS:
             extractor = Extractor.registry.build(name)
-            if opens_file(extractor.needs):  # extractors=all leaves black boxes out
+            if extractor.unavailable() or opens_file(extractor.needs):  # extractors=all leaves black boxes out
                 continue
             wanted.setdefault(extractor.sampling or "2fps", []).extend(extractor.needs)
     if metrics:

@@ -34,13 +34,16 @@ class RowOptions(TrainerOptions):
         training frames and divided, all by one number, so that their mean squared length was 1 before the reduction.
     max_iter : int
         Iterations of L-BFGS at most. The one with the lowest validation loss is kept.
+    patience : int
+        Iterations without a lower validation loss after which it stops; 0 never stops early.
     """
 
     choices: ClassVar[Mapping[str, Registry[Any]]] = {"feature": Feature.registry}
 
-    feature: str = "embedding"
+    feature: str = "fisher"
     dims: Annotated[int, Range(0)] = 64
     max_iter: Annotated[int, Range(1)] = 500
+    patience: Annotated[int, Range(0)] = 50
 
 
 class RowLearner(Trainable):
@@ -145,7 +148,7 @@ def minimised(
     """
     from scipy.optimize import minimize
 
-    history, max_iter, began = session.history, session.options.max_iter, time.perf_counter()
+    history, options, began = session.history, session.options, time.perf_counter()
     best = last = start
 
     def checked(point: Vector) -> tuple[float, Vector]:
@@ -165,13 +168,15 @@ def minimised(
         lowest = best_row(history)
         best = last if lowest is history[-1] else best
         if session.report is not None and lowest is not None:
-            session.report(Progress(epoch, max_iter, 1, 1, value, lowest["validation_loss"]))
+            session.report(Progress(epoch, options.max_iter, 1, 1, value, lowest["validation_loss"]))
+        if lowest is not None and 0 < options.patience <= epoch - lowest["epoch"]:
+            raise StopIteration  # SciPy ends there
 
     def called(intermediate_result: Any) -> None:  # SciPy goes by the name of the argument
         told(intermediate_result.x, float(intermediate_result.fun))
 
     told(start, checked(start)[0])
-    limits: Any = {"maxiter": max_iter, "maxfun": 20 * max_iter, "ftol": 1e-10, "gtol": 1e-8}
+    limits: Any = {"maxiter": options.max_iter, "maxfun": 20 * options.max_iter, "ftol": 1e-10, "gtol": 1e-8}
     minimize(checked, start, jac=True, method="L-BFGS-B", callback=called, options=limits)
     session.epochs_now = len(history) - 1
     return best, last

@@ -244,3 +244,15 @@ def test_training_reads_two_frames_per_second_by_default(cli, folder, annotate, 
     assert code == 0, err
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     assert record["data"]["sampling"] == "2fps"
+
+
+def test_training_stops_without_a_lower_validation_loss(tmp_path):
+    films = [shots_film(seed)[0] for seed in range(4)]
+    options = options_of(max_iter=60, patience=3, dims=16)
+    method = fit_clips(
+        Extractor.registry.build("seqdpp"), films[:2], tmp_path, validation=[bright_film(0)[0]], options=options
+    )
+    history = method.trained_record()["history"]
+    losses = [row["validation_loss"] for row in history]
+    assert len(history) < 60
+    assert 1 + int(np.argmin(losses[1:])) == len(history) - 1 - 3

@@ -60,11 +60,13 @@ def has_room(n_bytes: int) -> bool:
 @contextmanager
 def garbage_kept() -> Iterator[None]:
     """Search for no cycles of garbage inside the ``with`` block: a sixth of the time where much is read or imported."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if enabled:
+            gc.enable()
 
 
 def address_limit() -> float:

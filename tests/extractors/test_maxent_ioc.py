@@ -178,6 +178,13 @@ def test_annotators_with_a_rule_are_imitated_on_unseen_films(rule, tmp_path):
     assert np.mean(by_chance) < 0.3
 
 
+def test_annotators_without_a_rule_are_followed_in_how_many_they_select(tmp_path):
+    images, rng = film(0, shots=8)[0], rng_for(0, "users")
+    picks = [np.sort(rng.choice(len(images), 8, replace=False)) for _ in range(6)]
+    method = trained([clip_of(images, picks)], tmp_path, max_iter=40)
+    assert 6 <= len(run_extractor(method, clip_of(images), None, rng=rng_for(0))) <= 10
+
+
 def test_signs_of_planted_weights_are_learned_from_drawn_paths():
     from scipy.optimize import minimize
 

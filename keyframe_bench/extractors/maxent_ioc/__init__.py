@@ -73,9 +73,12 @@ class MaxentIoc(RowLearner):
     Source: Lin and others 2015, section 3.2, who give state, action, likelihood and features (Fisher vectors of dense
     SIFT); Ziebart et al. 2008. The rest is ours: what a reward looks at (`Scene.described`, `Scene.pairs`) and the
     path of highest reward. With a fixed budget k the path is the best, or drawn, or followed, among those of exactly k
-    frames. ``frame_scores`` are the probabilities that the policy selects a frame, whatever the budget.
+    frames. With a free budget k is what the policy expects, rounded, and a drawn path ends by itself. The best path of
+    any length would be a short one: how certain it is that something is selected counts for nothing there, since each
+    of the frames beside each other that might be is unlikely. ``frame_scores`` are the probabilities that the policy
+    selects a frame, whatever the budget.
 
-    All N (N - 1) / 2 pairs of a video's frames are weighed, described in blocks of 4 MB. A video of more than
+    All N (N - 1) / 2 pairs of a video's frames are weighed, described in blocks of 1 MB. A video of more than
     25,000,000 pairs within ``max_gap_s`` (5,000 frames where any gap is allowed) is refused before training begins.
     """
 
@@ -144,9 +147,11 @@ class MaxentIoc(RowLearner):
             # The highest after adding this noise is a draw from the softmax.
             return int(np.argmax(logits + rng.gumbel(size=len(logits)) if self.decode == "sample" else logits))
 
+        likely = visits(*action_probabilities(given, values(given))[:2])
+        if k is None and self.decode != "sample":
+            k = max(1, round(float(likely.sum())))
         count = None if k is None else min(k, len(clip))
         found = decoded(given, choose, highest if self.decode == "viterbi" else log_sum, count)
-        likely = visits(*action_probabilities(given, values(given))[:2])
         return clip.pick(found, scores=likely[found], frame_scores=likely)
 
 

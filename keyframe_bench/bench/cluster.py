@@ -145,13 +145,7 @@ def _room(ray: Any, n_cpus: int) -> int:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run was started: the current folder and the program's own environment variables.
-
-    Attributes
-    ----------
-    folder : str
-    environment : dict
-    """
+    """Where a run was started: the current folder and the program's own environment variables."""
 
     folder: str
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -30,41 +30,18 @@ from .workers import VideoReport, map_videos, workers_ready
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run, or a sweep of runs into one folder, did.
-
-    Attributes
-    ----------
-    out : Path
-    scope : Scope
-        Which cells of the folder are up to date.
-    computed : frozenset of str
-        Keys of those that were computed now.
-    skipped : dict
-        Video id to reason.
-    failed : dict
-        Key of every failed cell to a line about it.
-    not_run : list of NotRun
-        Extractors left out.
-    trainings : frozenset of str
-        Checkpoints of the trainings that cells rest on.
-    notes : list of str
-        What the user should know about this machine or the folder; results are the same.
-    record : dict
-        What ``run.json`` holds.
-    lost : int
-        Cells of the run that are not in the folder at its end.
-    """
+    """What a run, or a sweep of runs into one folder, did."""
 
     out: Path
-    scope: Scope
-    computed: frozenset[str]
-    skipped: dict[str, str]
-    failed: dict[str, str]
-    not_run: list[NotRun]
-    trainings: frozenset[str]
-    notes: list[str]
-    record: dict[str, Any]
-    lost: int = 0
+    scope: Scope  # which cells of the folder are up to date
+    computed: frozenset[str]  # keys of those that were computed now
+    skipped: dict[str, str]  # video id to reason
+    failed: dict[str, str]  # key of every failed cell to a line about it
+    not_run: list[NotRun]  # extractors left out
+    trainings: frozenset[str]  # checkpoints of the trainings that cells rest on
+    notes: list[str]  # what the user should know about this machine or the folder; results are the same
+    record: dict[str, Any]  # what ``run.json`` holds
+    lost: int = 0  # cells of the run that are not in the folder at its end
 
     @property
     def n_videos(self) -> int:
@@ -247,28 +224,18 @@ def metric_columns() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do.
-
-    Attributes
-    ----------
-    n_cells, n_missing : int
-    per_extractor : dict
-        Name to (cells, missing cells).
-    seconds, megabytes : float
-        Estimates: speed measured on each video's first frames with the features needed; disk from typical sizes. Of
-        trainings nothing is known before.
-    n_trainings, n_untrained : int
-        Trainings that cells rest on, and how many of them are not finished.
-    """
+    """What a run would do."""
 
     n_videos: int
     n_cells: int
     n_missing: int
-    per_extractor: dict[str, tuple[int, int]]
+    per_extractor: dict[str, tuple[int, int]]  # name to (cells, missing cells)
+    # Estimates: speed measured on each video's first frames with the features needed; disk from typical sizes. Of
+    # trainings nothing is known before.
     seconds: float
     megabytes: float
     not_run: list[NotRun]
-    n_trainings: int
+    n_trainings: int  # trainings that cells rest on, and how many of them are not finished
     n_untrained: int
 
 

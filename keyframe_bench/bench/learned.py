@@ -29,28 +29,16 @@ INNER = 0.8
 
 @dataclass(frozen=True)
 class Division:
-    """How a run divides its data set.
-
-    Attributes
-    ----------
-    split : Split
-    name : str
-        As rows call it; of a file its name and what it holds, not where it is.
-    folds : tuple of Fold
-    starts : mapping
-        Where a part of each video is scored: id to the first ordinal of that part, and its PTS in seconds.
-    ends : mapping
-        Id to the number of decoded frames, where there are ``starts``.
-    unreadable : mapping
-        Id to why a video cannot be divided.
-    """
+    """How a run divides its data set."""
 
     split: Split
-    name: str
+    name: str  # as rows call it; of a file its name and what it holds, not where it is
     folds: tuple[Fold, ...]
+    # Where a part of each video is scored: id to the first ordinal of that part, and its PTS in seconds
     starts: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    # Id to the number of decoded frames, where there are ``starts``
     ends: Mapping[str, int] = field(default_factory=dict)
-    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # id to why a video cannot be divided
 
     @property
     def digest(self) -> str:
@@ -135,32 +123,16 @@ def _by_time(split: Split, items: Sequence[VideoItem], hashes: Sequence[str], *,
 
 @dataclass(frozen=True)
 class Learned:
-    """What a method has learned, as cells name it.
+    """What a method has learned, as cells name it."""
 
-    Attributes
-    ----------
-    path : str
-        Of the checkpoint; empty where there is none.
-    sha256 : str or None
-    record : mapping
-        Of the checkpoint.
-    options : mapping
-        Of the training.
-    seed, fold : int or None
-    untrained : str
-        Why there is no checkpoint.
-    edited : bool
-        `Trainable.other_code`.
-    """
-
-    path: str = ""
+    path: str = ""  # of the checkpoint; empty where there is none
     sha256: str | None = None
-    record: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)  # of the checkpoint
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the training
     seed: int | None = None
     fold: int | None = None
-    untrained: str = ""
-    edited: bool = False
+    untrained: str = ""  # why there is no checkpoint
+    edited: bool = False  # `Trainable.other_code`
 
     def fields(self, division: Division | None) -> dict[str, Any]:
         """Return the fields of a `Cell` that say so."""

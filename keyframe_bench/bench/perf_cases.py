@@ -79,26 +79,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a table says of the video.
-
-    Attributes
-    ----------
-    stream : int
-        Index of the main video stream in the file: other programs may choose another one.
-    key_frame_distance : float
-        Median number of frames from one key frame to the next; the number of frames where there is only one.
-    from_packets : bool
-        Whether demuxing proves frame identity: what needs no pixels then decodes nothing.
-    """
+    """What a table says of the video."""
 
     frames: int
     width: int
     height: int
     codec: str
-    stream: int
+    stream: int  # index of the main video stream in the file: other programs may choose another one
     duration_s: float
+    # Median number of frames from one key frame to the next; the number of frames where there is only one
     key_frame_distance: float
-    from_packets: bool
+    from_packets: bool  # whether demuxing proves frame identity: what needs no pixels then decodes nothing
 
 
 def facts_of(video: Video) -> Facts:

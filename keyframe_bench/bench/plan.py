@@ -42,20 +42,12 @@ class VideoJob:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is true now: cells of other bytes, other annotations or videos that are gone belong in no table.
+    """What is true now: cells of other bytes, other annotations or videos that are gone belong in no table."""
 
-    Attributes
-    ----------
-    videos : dict
-        (data set, video) to (sha256, digest of the annotation).
-    keys : frozenset of str
-        Cells that were asked for.
-    divisions : frozenset of (str, str, str)
-        Data set, split, hash of a division: what was trained on other folds is out of date.
-    """
-
+    # (data set, video) to (sha256, digest of the annotation)
     videos: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    keys: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()  # cells that were asked for
+    # Data set, split, hash of a division: what was trained on other folds is out of date
     divisions: frozenset[tuple[str, str, str]] = frozenset()
 
     def __or__(self, other: Scope) -> Scope:
@@ -72,31 +64,15 @@ class Scope:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every cell of a run.
-
-    Attributes
-    ----------
-    spec : RunSpec
-    jobs : list of VideoJob
-        One a video, all cells.
-    not_run : list of NotRun
-    revision : str
-        Of the data set.
-    variants : list of Variant
-        With a checkpoint, where there is one.
-    division : Division or None
-        Of a run with a split.
-    trainings : list of Learned
-        Of all folds and seeds, each once.
-    """
+    """Every cell of a run."""
 
     spec: RunSpec
-    jobs: list[VideoJob]
+    jobs: list[VideoJob]  # one a video, all cells
     not_run: list[NotRun]
-    revision: str
-    variants: list[Variant] = field(default_factory=list)
-    division: Division | None = None
-    trainings: list[Learned] = field(default_factory=list)
+    revision: str  # of the data set
+    variants: list[Variant] = field(default_factory=list)  # with a checkpoint, where there is one
+    division: Division | None = None  # of a run with a split
+    trainings: list[Learned] = field(default_factory=list)  # of all folds and seeds, each once
 
     @property
     def cells(self) -> list[Cell]:

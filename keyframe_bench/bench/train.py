@@ -48,31 +48,15 @@ def trainable(name: str) -> Trainable:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """One training.
+    """One training."""
 
-    Attributes
-    ----------
-    extractor : str
-        Registered name of a `Trainable`.
-    options : TrainerOptions
-    data : TrainingData
-    out : Path
-        Folder of checkpoints, history and record.
-    init : str or None
-        Checkpoint to start from, a path or "bundled".
-    seed : int
-    logger : {"csv", "wandb"}
-        CSV is always written.
-    wandb_mode : {"online", "offline", "disabled"}
-    """
-
-    extractor: str
+    extractor: str  # registered name of a `Trainable`
     options: TrainerOptions
     data: TrainingData
-    out: Path
-    init: str | None = None
+    out: Path  # folder of checkpoints, history and record
+    init: str | None = None  # checkpoint to start from, a path or "bundled"
     seed: int = 0
-    logger: Logger = "csv"
+    logger: Logger = "csv"  # CSV is always written
     wandb_mode: WandbMode = "offline"
 
     def __post_init__(self) -> None:
@@ -134,25 +118,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left behind.
+    """What a training left behind."""
 
-    Attributes
-    ----------
-    best, last : Path
-        Checkpoints: of the epoch with the lowest validation loss, of the last epoch; the same where there are none.
-    record : dict
-        What ``training.json`` holds.
-    epochs_now : int
-        How many epochs this call computed; the others were there.
-    computed : bool
-        Whether anything was computed now.
-    """
-
+    # Checkpoints: of the epoch with the lowest validation loss, of the last epoch; the same where there are none
     best: Path
     last: Path
-    record: dict[str, Any]
-    epochs_now: int = 0
-    computed: bool = False
+    record: dict[str, Any]  # what ``training.json`` holds
+    epochs_now: int = 0  # how many epochs this call computed; the others were there
+    computed: bool = False  # whether anything was computed now
 
     @property
     def problem(self) -> str:

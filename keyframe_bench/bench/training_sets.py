@@ -23,26 +23,13 @@ _OF_TRAINING = ("limit", "limit_validation", "sampling", "split_seed")
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """One of a table's data sets, as it is had here.
+    """One of a table's data sets, as it is had here."""
 
-    Attributes
-    ----------
-    name : str
-        As the table calls it: ``cam_a``, or a variant such as ``cam_a_random``.
-    of : str
-        The data set that a variant is of, else ``name``.
-    about : mapping
-        What the table's file says of it: ``paper`` (what the paper calls it), ``public`` ...
-    data : TrainingData
-    path : str
-        As the user gave it; empty for what is rendered.
-    """
-
-    name: str
-    of: str
-    about: Mapping[str, Any]
+    name: str  # as the table calls it: ``cam_a``, or a variant such as ``cam_a_random``
+    of: str  # the data set that a variant is of, else ``name``
+    about: Mapping[str, Any]  # what the table's file says of it: ``paper`` (what the paper calls it), ``public`` ...
     data: TrainingData
-    path: str = ""
+    path: str = ""  # as the user gave it; empty for what is rendered
 
     @property
     def paper(self) -> str:

@@ -44,47 +44,24 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What the command line says about a table of trainings.
+    """What the command line says about a table of trainings."""
 
-    Attributes
-    ----------
-    data : mapping
-        Data set to a path or ``rendered``.
-    trainings : Path
-        Folder in which trainings are kept by their keys, and found again by other tables.
-    seeds : sequence of int or None
-        Instead of the scale's.
-    trainer : mapping
-        Options of the trainings instead of the scale's.
-    """
-
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)  # data set to a path or ``rendered``
+    # Folder in which trainings are kept by their keys, and found again by other tables
     trainings: Path = Path("outputs/trainings")
-    seeds: Sequence[int] | None = None
-    trainer: Mapping[str, Any] = field(default_factory=dict)
+    seeds: Sequence[int] | None = None  # instead of the scale's
+    trainer: Mapping[str, Any] = field(default_factory=dict)  # options of the trainings instead of the scale's
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the table as objects.
-
-    Attributes
-    ----------
-    name : str
-    options : TrainerOptions
-    data : str
-        What it is trained on.
-    sets : list of str
-        What it is evaluated on: ``data`` first.
-    init, against : str
-        Other runs, or empty.
-    """
+    """One run of the table as objects."""
 
     name: str
     options: TrainerOptions
-    data: str
-    sets: list[str]
-    init: str = ""
+    data: str  # what it is trained on
+    sets: list[str]  # what it is evaluated on: ``data`` first
+    init: str = ""  # other runs, or empty
     against: str = ""
 
 

@@ -160,25 +160,13 @@ def _work(spec: RunSpec, threads: int) -> Work:
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker process does with a video. It knows no plug-in yet, and shares the cores with its siblings.
+    """What a worker process does with a video. It knows no plug-in yet, and shares the cores with its siblings."""
 
-    Attributes
-    ----------
-    out : Path
-        The run's folder.
-    on_error : {"raise", "warn", "skip"}
-    plugins : tuple of str
-        Files to load first.
-    threads : int
-        Its share of the cores.
-    start : Start, optional
-        For a worker that did not inherit the folder and the environment of the process that started the run.
-    """
-
-    out: Path
+    out: Path  # the run's folder
     on_error: OnError
-    plugins: tuple[str, ...]
-    threads: int
+    plugins: tuple[str, ...]  # files to load first
+    threads: int  # its share of the cores
+    # For a worker that did not inherit the folder and the environment of the process that started the run
     start: Start | None = None
 
     def __call__(self, job: VideoJob) -> JobResult:

@@ -30,31 +30,18 @@ _OVERRIDE = re.compile(r"([+~]{0,2})([A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a command.
+    """One option of a command."""
 
-    Attributes
-    ----------
-    name : str
-        As typed, such as "--json", "budget" or "clips.quiet_s". Words in capitals stand for any name, as in
-        "grid.EXTRACTOR.PARAMETER"; "clips." stands for all that ``fields`` has.
-    value : str
-        What a value looks like; empty for a switch.
-    help : str
-    kind : {"flag", "typed", "whole", "number", "grammar", "config"}
-        How it is read: "flag" starts with dashes; "typed" is text that no grammar touches, such as a path; "grammar" is
-        one value in Hydra's grammar; "config" is left to Hydra's composition.
-    default : object
-        None: where `Command.source` has it, else there is none.
-    choices, fields : str
-        ``module:NAME`` of a ``Literal`` with the values, or of a class whose parameters are options.
-    """
-
+    # As typed, such as "--json", "budget" or "clips.quiet_s". Words in capitals stand for any name, as in
+    # "grid.EXTRACTOR.PARAMETER"; "clips." stands for all that ``fields`` has.
     name: str
-    value: str = ""
+    value: str = ""  # what a value looks like; empty for a switch
     help: str = ""
+    # How it is read: "flag" starts with dashes; "typed" is text that no grammar touches, such as a path; "grammar" is
+    # one value in Hydra's grammar; "config" is left to Hydra's composition
     kind: Literal["flag", "typed", "whole", "number", "grammar", "config"] = "config"
-    default: Any = None
-    choices: str = ""
+    default: Any = None  # none: where `Command.source` has it, else there is none
+    choices: str = ""  # ``module:NAME`` of a ``Literal`` with the values, or of a class whose parameters are options
     fields: str = ""
 
     @property
@@ -81,31 +68,18 @@ PLUGIN = Option("--plugin", "FILE", "A Python file that registers extractors, me
 
 @dataclass(frozen=True)
 class Command:
-    """A command and its options.
-
-    Attributes
-    ----------
-    name, summary : str
-    options : tuple of Option
-    examples : tuple of str
-    takes : str
-        Names and paths it takes, in the order in which they are typed, such as "VIDEO".
-    source : str
-        Where the defaults of options are: ``module:callable``, or a file of ``conf/`` without its suffix.
-    config : str
-        The configuration that Hydra composes, and checks what is not among ``options`` with; empty: there is none.
-    more : str
-        The command whose other options it takes too.
-    """
+    """A command and its options."""
 
     name: str
     summary: str
     options: tuple[Option, ...]
     examples: tuple[str, ...]
-    takes: str = ""
+    takes: str = ""  # names and paths it takes, in the order in which they are typed, such as "VIDEO"
+    # Where the defaults of options are: ``module:callable``, or a file of ``conf/`` without its suffix
     source: str = ""
+    # The configuration that Hydra composes, and checks what is not among ``options`` with; empty: there is none
     config: str = ""
-    more: str = ""
+    more: str = ""  # the command whose other options it takes too
 
     def option(self, key: str) -> Option | None:
         """Return the option that ``key`` is one of."""
@@ -142,29 +116,14 @@ class Command:
 
 @dataclass
 class Arguments:
-    """One command's arguments.
-
-    Attributes
-    ----------
-    command : Command
-    words : sequence of str
-        All of it, as typed.
-    positional : list of str
-        Paths and names.
-    plugins : list of str
-        Values of ``--plugin``.
-    values : dict
-        Options by name, read; True for a switch.
-    overrides : list of str
-        Everything else, for Hydra.
-    """
+    """One command's arguments."""
 
     command: Command
-    words: Sequence[str]
-    positional: list[str] = field(default_factory=list)
-    plugins: list[str] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
-    overrides: list[str] = field(default_factory=list)
+    words: Sequence[str]  # all of it, as typed
+    positional: list[str] = field(default_factory=list)  # paths and names
+    plugins: list[str] = field(default_factory=list)  # values of ``--plugin``
+    values: dict[str, Any] = field(default_factory=dict)  # options by name, read; True for a switch
+    overrides: list[str] = field(default_factory=list)  # everything else, for Hydra
 
     @property
     def line(self) -> str:

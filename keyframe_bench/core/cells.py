@@ -36,70 +36,36 @@ def thumbnails_folder(out: Path, sha256: str) -> Path:
 
 @dataclass(frozen=True)
 class Cell:
-    """Identity of one result; its key is the hash of all fields but `NO_IDENTITY`.
+    """Identity of one result; its key is the hash of all fields but `NO_IDENTITY`."""
 
-    Attributes
-    ----------
-    extractor, version, params
-        The method: registered name, class version, parameters.
-    features : tuple of str
-        Keys of the features it reads (they carry versions and the sha256 of weights).
-    dataset, annotation : str
-        Name of the data set, and digest of its annotation of this video.
-    video, video_sha256 : str
-        Id in the data set and hash of the bytes.
-    budget, sampling : str
-        In the grammar of `core.grammar`; the sampling is the method's own where it declares one.
-    run_sampling : str
-        The run's sampling: relative budgets are resolved on it.
-    seed : int
-    pass_version : int
-        Of decoding and conversions.
-    source : str
-        Hash of the code of a plug-in extractor; empty for those of the package.
-    checkpoint : str or None
-        Trainable methods: sha256 of the checkpoint; None if the training failed. ``params`` has no path.
-    training : dict or None
-        How it was trained: ``options``; ``data``; ``chosen``, the epoch; ``inner``, the split that chose it; ``init``.
-    training_seed : int or None
-        None for other methods, and for those whose training is deterministic.
-    split : str or None
-        Trainable methods; all methods where the split decides which part of a video is scored.
-    division, fold : str or None, int or None
-        Methods trained by the run: hash of which videos train in which fold, and the fold.
-    part : (int, int) or None
-        Half-open range of ordinals that is scored; None: all.
-    path : str
-        Where the checkpoint lies now; not part of the identity.
-    untrained : str
-        Why there is no checkpoint; not part of the identity.
-    seen : bool or None
-        Whether training has seen what is scored; follows from the checkpoint, so not part of the identity.
-    """
-
-    extractor: str
+    extractor: str  # the method: registered name, class version, parameters
     version: int
     params: dict[str, Any]
-    features: tuple[str, ...]
-    dataset: str
+    features: tuple[str, ...]  # keys of the features it reads (they carry versions and the sha256 of weights)
+    dataset: str  # name of the data set, and digest of its annotation of this video
     annotation: str
-    video: str
+    video: str  # id in the data set and hash of the bytes
     video_sha256: str
-    budget: str
+    budget: str  # in the grammar of `core.grammar`; the sampling is the method's own where it declares one
     sampling: str
-    run_sampling: str
+    run_sampling: str  # the run's sampling: relative budgets are resolved on it
     seed: int
-    pass_version: int = PASS_VERSION
-    source: str = ""
+    pass_version: int = PASS_VERSION  # of decoding and conversions
+    source: str = ""  # hash of the code of a plug-in extractor; empty for those of the package
+    # Trainable methods: sha256 of the checkpoint; None if the training failed. ``params`` has no path.
     checkpoint: str | None = None
+    # How it was trained: ``options``; ``data``; ``chosen``, the epoch; ``inner``, the split that chose
+    # it; ``init``
     training: Mapping[str, Any] | None = None
-    training_seed: int | None = None
-    split: str | None = None
+    training_seed: int | None = None  # none for other methods, and for those whose training is deterministic
+    split: str | None = None  # trainable methods; all methods where the split decides which part of a video is scored
+    # Methods trained by the run: hash of which videos train in which fold, and the fold
     division: str | None = None
     fold: int | None = None
-    part: tuple[int, int] | None = None
-    path: str = ""
-    untrained: str = ""
+    part: tuple[int, int] | None = None  # Half-open range of ordinals that is scored; None: all
+    path: str = ""  # where the checkpoint lies now; not part of the identity
+    untrained: str = ""  # why there is no checkpoint; not part of the identity
+    # Whether training has seen what is scored; follows from the checkpoint, so not part of the identity
     seen: bool | None = None
 
     @functools.cached_property

@@ -82,28 +82,15 @@ _EXACT_S = 0.5  # between exact samples of pages that several processes share
 
 @dataclass(frozen=True)
 class Finished:
-    """Exit status and cost of a command.
+    """Exit status and cost of a command."""
 
-    Attributes
-    ----------
-    status : int or None
-        Exit status; minus the signal that killed it; None after a timeout.
-    wall_s : float
-        Seconds from start to exit.
-    cpu_s : float
-        CPU seconds, user and system, of it and of every descendant that was waited for.
-    peak_mb : float
-        Highest sampled sum of anonymous memory over it and its descendants, MB; pages shared by forked processes count
-        once. Several processes are sampled only twice a second. 0 where the system does not report it.
-    shared_mb : float
-        The same of resident shared memory; pages that several processes share count in each.
-    """
-
-    status: int | None
-    wall_s: float
-    cpu_s: float
+    status: int | None  # exit status; minus the signal that killed it; None after a timeout
+    wall_s: float  # seconds from start to exit
+    cpu_s: float  # CPU seconds, user and system, of it and of every descendant that was waited for
+    # Highest sampled sum of anonymous memory over it and its descendants, MB; pages shared by forked processes count
+    # once. Several processes are sampled only twice a second. 0 where the system does not report it.
     peak_mb: float
-    shared_mb: float
+    shared_mb: float  # the same of resident shared memory; pages that several processes share count in each
 
 
 def run_watched(

@@ -14,18 +14,10 @@ if TYPE_CHECKING:
 
 
 class TrainingPart(Configurable, ABC):
-    """What networks and losses share: records of trainings hold the name beside the parameters.
+    """What networks and losses share: records of trainings hold the name beside the parameters."""
 
-    Attributes
-    ----------
-    name : str
-        Set by `register`.
-    version : int
-        Bump it when the same parameters give other results: part of the key of trainings.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
+    name: ClassVar[str]  # set by `register`
+    version: ClassVar[int] = 1  # bump it when the same parameters give other results: part of the key of trainings
     name_in_records: ClassVar[str] = "name"
 
     def __init_subclass__(cls) -> None:

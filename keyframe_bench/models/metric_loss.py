@@ -15,19 +15,12 @@ D_HARD = 1 / 80  # below it exp(1 / d) nears the largest 32-bit float
 
 
 class MetricTerms(NamedTuple):
-    """What `MetricLoss` is made of.
+    """What `MetricLoss` is made of."""
 
-    Attributes
-    ----------
-    intra, inter : Tensor []
-        Mean distance of frames to their key frames, and mean inverse distance between key frames.
-    effective_keys : Tensor []
-        Mean of exp(H(w)) over the frames, H the entropy of their softmin weights in nat: 1 where each belongs to one
-        key frame, the number of key frames where the softmin is a plain mean. 0 without frames. No gradient.
-    """
-
-    intra: Tensor
+    intra: Tensor  # mean distance of frames to their key frames, and mean inverse distance between key frames
     inter: Tensor
+    # Mean of exp(H(w)) over the frames, H the entropy of their softmin weights in nat: 1 where each belongs to one key
+    # frame, the number of key frames where the softmin is a plain mean. 0 without frames. No gradient.
     effective_keys: Tensor
 
 

@@ -34,23 +34,13 @@ CODE_CHANNELS = 8  # of every network with a bottleneck
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the encoder, a convolution with batch normalisation; the decoder mirrors it.
-
-    Attributes
-    ----------
-    kernel : {3, 4}
-    stride : {1, 2}
-    inputs, outputs : int
-        Channels.
-    height, width : int
-        Of its output, in pixels.
-    """
+    """One layer of the encoder, a convolution with batch normalisation; the decoder mirrors it."""
 
     kernel: int
     stride: int
-    inputs: int
+    inputs: int  # channels
     outputs: int
-    height: int
+    height: int  # of its output, in pixels
     width: int
 
     @property
@@ -85,11 +75,6 @@ class ConvolutionalNetwork(Network):
         How the decoder doubles a size: transposed convolution 4 x 4, or repeated pixels and a convolution 3 x 3. The
         paper does not say.
 
-    Attributes
-    ----------
-    row : tuple
-        Height and width of the input in pixels, and "kernel-channels" of every layer of the encoder.
-
     Raises
     ------
     UsageError
@@ -101,6 +86,7 @@ class ConvolutionalNetwork(Network):
     encoder; here it is its mirror.
     """
 
+    # Height and width of the input in pixels, and "kernel-channels" of every layer of the encoder
     row: ClassVar[tuple[int, int, str]]
 
     def __init__(

@@ -33,17 +33,10 @@ def sigma_window(padding: Padding) -> Window:
 
 @dataclass(frozen=True)
 class Moments:
-    """What windows say of single images; pairs need only the blur of a squared difference besides.
+    """What windows say of single images; pairs need only the blur of a squared difference besides."""
 
-    Attributes
-    ----------
-    images : Tensor [N, C, H, W]
-    mean, variance : Tensor [S, N, C, h, w]
-        In every window, of S standard deviations.
-    """
-
-    images: Tensor
-    mean: Tensor
+    images: Tensor  # [N, C, H, W]
+    mean: Tensor  # [S, N, C, h, w]; In every window, of S standard deviations
     variance: Tensor
 
     @classmethod

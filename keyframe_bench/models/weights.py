@@ -37,21 +37,11 @@ _PICKLE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 
 @dataclass(frozen=True)
 class BackboneName:
-    """A network by name: ``source:name[?option=value[&option=value]]``.
+    """A network by name: ``source:name[?option=value[&option=value]]``."""
 
-    Attributes
-    ----------
-    source : {"timm", "torchvision"}
-        The package that builds it.
-    name : str
-        Its name there; for timm with the tag of its weights after a dot.
-    options : tuple of (str, value)
-        Keywords for the package's builder.
-    """
-
-    source: str
-    name: str
-    options: tuple[tuple[str, Any], ...] = ()
+    source: str  # the package that builds it
+    name: str  # its name there; for timm with the tag of its weights after a dot
+    options: tuple[tuple[str, Any], ...] = ()  # keywords for the package's builder
 
     @classmethod
     def parse(cls, text: str) -> BackboneName:

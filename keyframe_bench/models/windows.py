@@ -22,21 +22,12 @@ _BLOCK = 48  # places of a block: smaller ones multiply fewer zeros, larger ones
 
 @dataclass(frozen=True)
 class Window:
-    """Gaussian windows of one width and several standard deviations.
+    """Gaussian windows of one width and several standard deviations."""
 
-    Attributes
-    ----------
-    sigmas : tuple of float
-        In pixels.
-    taps : int
-        Pixels on a side, odd. Weights sum to 1.
-    padding : {"reflect", "zero", "valid"}
-        What lies beyond the border: the image mirrored at its outermost pixels (a window wider than the image
-        allows is clipped to 2 side - 1 taps), black, or nothing: windows inside the image only.
-    """
-
-    sigmas: tuple[float, ...]
-    taps: int
+    sigmas: tuple[float, ...]  # in pixels
+    taps: int  # Pixels on a side, odd. Weights sum to 1.
+    # What lies beyond the border: the image mirrored at its outermost pixels (a window wider than the image allows is
+    # clipped to 2 side - 1 taps), black, or nothing: windows inside the image only
     padding: Padding
 
     def matrix(self, sigma: float, size: int) -> np.ndarray:
@@ -71,15 +62,9 @@ class Window:
 
 @dataclass(frozen=True)
 class _Banded:
-    """A matrix [places in, places out] in blocks of columns: of a band, most of the products would be with zeros.
+    """A matrix [places in, places out] in blocks of columns: of a band, most of the products would be with zeros."""
 
-    Attributes
-    ----------
-    blocks : tuple of (slice, slice, Tensor)
-        Places in, places out, and the part of the matrix there. Every place out is in one block.
-    n_out : int
-    """
-
+    # Places in, places out, and the part of the matrix there. Every place out is in one block.
     blocks: tuple[tuple[slice, slice, Tensor], ...]
     n_out: int
 

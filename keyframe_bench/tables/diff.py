@@ -21,27 +21,15 @@ _LEARNED = ("split", "fold", "training", "training_seed")  # cells of older vers
 
 @dataclass(frozen=True)
 class ColumnChange:
-    """How one number of one extractor changed.
-
-    Attributes
-    ----------
-    extractor, column : str
-    n_changed : int
-        Cells in which it differs by more than the tolerance, or exists on one side only.
-    n_one_sided : int
-        Those of them in which it exists on one side only.
-    mean, max : float or None
-        Absolute difference over the changed cells that have both numbers; None if there is none.
-    shift : float or None
-        Mean of second minus first over all common cells that have both: what the table's mean moves by.
-    """
+    """How one number of one extractor changed."""
 
     extractor: str
     column: str
-    n_changed: int
-    n_one_sided: int
-    mean: float | None
+    n_changed: int  # cells in which it differs by more than the tolerance, or exists on one side only
+    n_one_sided: int  # those of them in which it exists on one side only
+    mean: float | None  # absolute difference over the changed cells that have both numbers; None if there is none
     max: float | None
+    # Mean of second minus first over all common cells that have both: what the table's mean moves by
     shift: float | None
 
 
@@ -66,35 +54,20 @@ class VersionChange:
 
 @dataclass(frozen=True)
 class Difference:
-    """What `diff_results` found.
+    """What `diff_results` found."""
 
-    Attributes
-    ----------
-    n_first, n_second, n_common, n_changed : int
-        Cells; changed are common cells with another status, other key frames or another number.
-    only_first, only_second : mapping
-        Extractor to the number of its cells that only one side has.
-    statuses : tuple of StatusChange
-    keyframes : mapping
-        Extractor to the number of cells with other key frames (ordinals or times).
-    columns : tuple of ColumnChange
-    versions : tuple of VersionChange
-        Reasons, not changes: results that are equal under other versions are equal.
-    apart : mapping
-        Where no cell is in both: the fields (budget, seed ...) of which the sides have no value in common, with the
-        values of each.
-    """
-
-    n_first: int
+    n_first: int  # cells; changed are common cells with another status, other key frames or another number
     n_second: int
     n_common: int
     n_changed: int
-    only_first: Mapping[str, int]
+    only_first: Mapping[str, int]  # extractor to the number of its cells that only one side has
     only_second: Mapping[str, int]
     statuses: tuple[StatusChange, ...]
-    keyframes: Mapping[str, int]
+    keyframes: Mapping[str, int]  # extractor to the number of cells with other key frames (ordinals or times)
     columns: tuple[ColumnChange, ...]
-    versions: tuple[VersionChange, ...]
+    versions: tuple[VersionChange, ...]  # reasons, not changes: results that are equal under other versions are equal
+    # Where no cell is in both: the fields (budget, seed ...) of which the sides have no value in common, with the
+    # values of each
     apart: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     @property

@@ -27,61 +27,37 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Experiment:
-    """One file of ``experiments/``.
+    """One file of ``experiments/``."""
 
-    Attributes
-    ----------
-    name : str
-        ``platform_ai/counts``.
-    title, about, substitute : str
-        What it shows; which data of the paper cannot be had and is replaced.
-    source : str
-        BibTeX key of the paper; empty for a table of our own.
-    kind : {"comparison", "training"}
-        Extractors on videos: the comparison of `tables.build`, or rows and columns that are defined here. Or trainings
-        on data, whose numbers are over seeds.
-    scales : mapping
-        Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...); of trainings see
-        `keyframe_bench.tables.experiment_schema`.
-    extractor : str
-        Of trainings: the method that learns.
-    data_sets : mapping
-        Of trainings: what may be trained on, by name; see `keyframe_bench.tables.experiment_schema`.
-    runs : list of mapping
-        Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some scales. Of
-        trainings one training each, and there may be none.
-    rows, columns : list of mapping
-        See `keyframe_bench.tables.paper`.
-    claims : list of mapping
-        ``claim`` (a sentence), ``measure`` (see `keyframe_bench.tables.measure`, or ``all: [measure, ...]`` by each of
-        which it must hold), ``expect``, ``paper``, ``note``; ``controls`` are measures of what has no merit by name
-        (evenly spaced frames, no network): where one is as expected too, the claim is not tested; ``beside`` are
-        measures by name that are printed and decide nothing.
-    headline : tuple of str
-        For a comparison: its columns; empty for the usual ones.
-    notes : list of str
-    figure : mapping
-        ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and its settings.
-    records : mapping
-        ``make``, the name of a `Figure` whose cells come besides those of the runs, and its settings.
-    """
-
-    name: str
-    title: str
-    source: str = ""
+    name: str  # ``platform_ai/counts``
+    title: str  # what it shows; which data of the paper cannot be had and is replaced
+    source: str = ""  # BibTeX key of the paper; empty for a table of our own
     about: str = ""
     substitute: str = ""
+    # Extractors on videos: the comparison of `tables.build`, or rows and columns that are defined here. Or trainings on
+    # data, whose numbers are over seeds.
     kind: Kind = "comparison"
-    extractor: str = ""
+    extractor: str = ""  # of trainings: the method that learns
+    # Of trainings: what may be trained on, by name; see `keyframe_bench.tables.experiment_schema`
     data_sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # Scale to options of ``keyframe-bench run`` (``dataset``, ``seeds``, ...); of trainings see
+    # `keyframe_bench.tables.experiment_schema`
     scales: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # Options of ``keyframe-bench run``, one run each, into one folder; ``scales`` limits one to some
+    # scales. Of trainings one training each, and there may be none.
     runs: Sequence[Mapping[str, Any]] = ()
-    rows: Sequence[Mapping[str, Any]] = ()
+    rows: Sequence[Mapping[str, Any]] = ()  # see `keyframe_bench.tables.paper`
     columns: Sequence[Mapping[str, Any]] = ()
+    # ``claim`` (a sentence), ``measure`` (see `keyframe_bench.tables.measure`, or ``all: [measure,
+    # ...]`` by each of which it must hold), ``expect``, ``paper``, ``note``; ``controls`` are measures of what has no
+    # merit by name (evenly spaced frames, no network): where one is as expected too, the claim is not tested;
+    # ``beside`` are measures by name that are printed and decide nothing
     claims: Sequence[Mapping[str, Any]] = ()
-    headline: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()  # for a comparison: its columns; empty for the usual ones
     notes: Sequence[str] = ()
+    # ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and its settings
     figure: Mapping[str, Any] = field(default_factory=dict)
+    # ``make``, the name of a `Figure` whose cells come besides those of the runs, and its settings
     records: Mapping[str, Any] = field(default_factory=dict)
 
     @property

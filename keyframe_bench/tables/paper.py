@@ -19,19 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PaperCell:
-    """One number: the paper's, ours, or a fact in words.
-
-    Attributes
-    ----------
-    found : Estimate or None
-    paper : float or None
-    text, printed : str
-        For columns of facts: ours, and what the paper prints there.
-    """
+    """One number: the paper's, ours, or a fact in words."""
 
     found: Estimate | None = None
     paper: float | None = None
-    text: str = ""
+    text: str = ""  # for columns of facts: ours, and what the paper prints there
     printed: str = ""
 
     @property
@@ -53,23 +45,7 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """What `paper_table` returns.
-
-    Attributes
-    ----------
-    experiment : Experiment
-    columns : list of (name, about)
-    rows : list of PaperRow
-    verdicts : list of Verdict
-    n_videos, n_seeds : int
-    unit : {"video", "seed", "exact"}
-        What the numbers are over.
-    coverage : str
-        How many videos were scored, why others were not, and which key frames are a fallback or fewer than asked for.
-    datasets : tuple of str
-    references : tuple of str
-        BibTeX keys of the source and of the methods.
-    """
+    """What `paper_table` returns."""
 
     experiment: Experiment
     columns: list[tuple[str, str]]
@@ -77,10 +53,11 @@ class PaperTable:
     verdicts: list[Verdict]
     n_videos: int
     n_seeds: int
+    # How many videos were scored, why others were not, and which key frames are a fallback or fewer than asked for
     coverage: str
     datasets: tuple[str, ...]
-    references: tuple[str, ...]
-    unit: str = "video"
+    references: tuple[str, ...]  # BibTeX keys of the source and of the methods
+    unit: str = "video"  # what the numbers are over
 
 
 def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, Any]) -> PaperTable:

@@ -20,33 +20,16 @@ _WORST = 3  # videos a row
 
 @dataclass(frozen=True)
 class Point:
-    """One row in a plot.
+    """One row in a plot."""
 
-    Attributes
-    ----------
-    name : str
-        Of `row_names`.
-    role : {"control", "method", "ceiling"}
-    x : float or None
-        Cost, or key frames; None when it was not measured (human annotators cost nothing).
-    y : float
-        The mean of the column.
-    low, high : float or None
-        95 % interval of ``y``.
-    n : int
-        Videos that ``y`` averages.
-    front : bool
-        No row that may be ranked is both cheaper and better.
-    """
-
-    name: str
+    name: str  # of `row_names`
     role: Role
-    x: float | None
-    y: float
-    low: float | None
+    x: float | None  # cost, or key frames; None when it was not measured (human annotators cost nothing)
+    y: float  # the mean of the column
+    low: float | None  # 95 % interval of ``y``
     high: float | None
-    n: int
-    front: bool = False
+    n: int  # videos that ``y`` averages
+    front: bool = False  # no row that may be ranked is both cheaper and better
 
 
 @dataclass(frozen=True)
@@ -140,19 +123,11 @@ def _front(column: ColumnSpec, points: Sequence[Point], ranked: Sequence[bool]) 
 
 @dataclass(frozen=True)
 class FailureCase:
-    """One video of one row.
-
-    Attributes
-    ----------
-    video_id : str
-    value : float
-        The row's number on this video.
-    lead : float or None
-        How much better than `uniform` it is there, positive whatever the column's direction; None without `uniform`.
-    """
+    """One video of one row."""
 
     video_id: str
-    value: float
+    value: float  # the row's number on this video
+    # How much better than `uniform` it is there, positive whatever the column's direction; None without `uniform`
     lead: float | None
 
 

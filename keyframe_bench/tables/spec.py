@@ -22,30 +22,14 @@ _ARROWS: dict[Direction, str] = {"higher": "↑", "lower": "↓", "none": ""}
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """One number of the table.
+    """One number of the table."""
 
-    Attributes
-    ----------
-    name : str
-        Key in the results.
-    direction : {"higher", "lower", "none"}
-        Which side is better; "none" for facts, where no row is best.
-    unit : str
-        "1" for ratios, else "s", "MB", ...
-    about : str
-        One phrase.
-    headline : bool
-        Shown in the comparison.
-    metric : str
-        The metric that gives it.
-    """
-
-    name: str
-    direction: Direction = "none"
-    unit: str = "1"
-    about: str = ""
-    headline: bool = True
-    metric: str = ""
+    name: str  # key in the results
+    direction: Direction = "none"  # which side is better; "none" for facts, where no row is best
+    unit: str = "1"  # "1" for ratios, else "s", "MB", ...
+    about: str = ""  # one phrase
+    headline: bool = True  # shown in the comparison
+    metric: str = ""  # the metric that gives it
 
     @classmethod
     def parse(cls, name: str, data: Mapping[str, Any]) -> ColumnSpec:
@@ -89,90 +73,47 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class Value:
-    """One number of one row.
+    """One number of one row."""
 
-    Attributes
-    ----------
-    mean : float
-        Over videos, of the means over the seeds of each video.
-    std : float or None
-        Sample standard deviation over videos; None for one video.
-    n : int
-        Videos for which the number exists: the denominator of ``mean``.
-    best : bool
-        No other row that may be ranked is better (see `comparison`).
-    low, high : float or None
-        95 % bootstrap interval of ``mean`` over videos; None for one video.
-    normalised : float or None
-        0 where `random` is, 1 where `oracle` is, over the videos that all three have; None where one of them is not
-        in the table or the two cannot be told apart.
-    """
-
-    mean: float
-    std: float | None
-    n: int
-    best: bool = False
-    low: float | None = None
+    mean: float  # over videos, of the means over the seeds of each video
+    std: float | None  # sample standard deviation over videos; None for one video
+    n: int  # videos for which the number exists: the denominator of ``mean``
+    best: bool = False  # no other row that may be ranked is better (see `comparison`)
+    low: float | None = None  # 95 % bootstrap interval of ``mean`` over videos; None for one video
     high: float | None = None
+    # 0 where `random` is, 1 where `oracle` is, over the videos that all three have; None where one of them is not in
+    # the table or the two cannot be told apart
     normalised: float | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method as it was run.
+    """One method as it was run."""
 
-    Attributes
-    ----------
-    group : str
-        What the cells of this row share; equal to the column ``group`` of `load_results`.
-    extractor, dataset, budget, sampling : str
-    params : str
-        The parameters in which rows of the same extractor differ, "a=1, b=2".
-    note : str
-        What must be said beside the name ("random init").
-    role : {"control", "method", "ceiling"}
-        Ceilings see the annotation: they are shown and never ranked.
-    reference, budget_rule : str
-    n_videos : int
-        Videos with at least one result.
-    n_failed, n_skipped : int
-        Videos with at least one failed or skipped cell.
-    n_seeds, draws : int
-        Different seeds (of selections, or of trainings), and random draws averaged within each cell.
-    values : dict
-        Column name to `Value`; a column that is not measurable for any video of this row is absent.
-    known_defects : str
-        Of third-party tools, run as they are.
-    fallbacks, shortfalls : mapping
-        Why key frames are a fallback, or fewer than asked for (`KeyFrames`), to the number of such videos.
-    seen : str
-        Whether it was trained on videos that it is scored on.
-    n_returned, n_asked : float
-        Mean number of key frames returned and asked for, where there are shortfalls; else 0.
-    """
-
-    group: str
+    group: str  # what the cells of this row share; equal to the column ``group`` of `load_results`
     extractor: str
     dataset: str
     budget: str
     sampling: str
-    params: str
-    note: str
-    role: Role
+    params: str  # the parameters in which rows of the same extractor differ, "a=1, b=2"
+    note: str  # what must be said beside the name ("random init")
+    role: Role  # ceilings see the annotation: they are shown and never ranked
     reference: str
     budget_rule: str
-    n_videos: int
-    n_failed: int
+    n_videos: int  # videos with at least one result
+    n_failed: int  # videos with at least one failed or skipped cell
     n_skipped: int
-    n_seeds: int
+    n_seeds: int  # different seeds (of selections, or of trainings), and random draws averaged within each cell
     draws: int
+    # Column name to `Value`; a column that is not measurable for any video of this row is absent
     values: dict[str, Value] = field(default_factory=dict)
-    known_defects: str = ""
+    known_defects: str = ""  # of third-party tools, run as they are
+    # Why key frames are a fallback, or fewer than asked for (`KeyFrames`), to the number of such videos
     fallbacks: Mapping[str, int] = field(default_factory=dict)
     shortfalls: Mapping[str, int] = field(default_factory=dict)
-    n_returned: float = 0.0
+    n_returned: float = 0.0  # mean number of key frames returned and asked for, where there are shortfalls; else 0
     n_asked: float = 0.0
-    seen: str = ""
+    seen: str = ""  # whether it was trained on videos that it is scored on
 
     @property
     def n_fallback(self) -> int:
@@ -198,109 +139,58 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row against another in one column, paired over the videos that both have.
-
-    Attributes
-    ----------
-    column : str
-    group, label : str
-        The row (`Row.group`, `Row.label`).
-    rival_group, rival_label : str
-        What it is compared with: `uniform`, or the best row of the column.
-    n : int
-        Common videos.
-    difference : float
-        Mean of row minus rival, in the unit of the column: whether more is better is said by ``verdict``.
-    low, high : float
-        95 % bootstrap interval of ``difference`` over videos.
-    p : float
-        Two-sided Wilcoxon signed-rank test.
-    p_holm : float
-        ``p`` corrected over the family: every row compared with this rival in this column, data set and budget.
-    effect : float
-        Matched-pairs rank-biserial correlation, -1 to 1: 1 if the row's number is larger on every video.
-    verdict : {"better", "worse", "undecided", "impossible"}
-        "better" or "worse" if ``p_holm`` is below .05; "impossible" if so few videos cannot give that whatever they
-        show.
-    dataset, budget : str
-        Where both rows are.
-    """
+    """One row against another in one column, paired over the videos that both have."""
 
     column: str
-    group: str
+    group: str  # the row (`Row.group`, `Row.label`)
     label: str
-    rival_group: str
+    rival_group: str  # what it is compared with: `uniform`, or the best row of the column
     rival_label: str
-    n: int
+    n: int  # common videos
+    # Mean of row minus rival, in the unit of the column: whether more is better is said by ``verdict``
     difference: float
-    low: float
+    low: float  # 95 % bootstrap interval of ``difference`` over videos
     high: float
-    p: float
+    p: float  # Two-sided Wilcoxon signed-rank test
+    # ``p`` corrected over the family: every row compared with this rival in this column, data set and budget
     p_holm: float
-    effect: float
+    effect: float  # Matched-pairs rank-biserial correlation, -1 to 1: 1 if the row's number is larger on every video
+    # "better" or "worse" if ``p_holm`` is below .05; "impossible" if so few videos cannot give that whatever they show
     verdict: Outcome
-    dataset: str = ""
+    dataset: str = ""  # where both rows are
     budget: str = ""
 
 
 @dataclass(frozen=True)
 class Discriminability:
-    """Whether a column separates anything from random choice, in one data set at one budget.
-
-    Attributes
-    ----------
-    column, dataset, budget : str
-    floor : float
-        The mean of `random`.
-    best_label : str
-        The best other row that is no ceiling.
-    lead : float
-        How much better it is than `random`, paired over videos; positive is better, whatever the column's direction.
-    low, high : float or None
-        95 % interval of ``lead`` (Student's t: with few videos a bootstrap is too narrow to raise a doubt); None for
-        one common video.
-    separates : bool
-        Whether the interval is above 0.
-    about : str
-        What else is known of the column's range: the ceiling, other controls, summaries that are too short.
-    """
+    """Whether a column separates anything from random choice, in one data set at one budget."""
 
     column: str
     dataset: str
     budget: str
-    floor: float
-    best_label: str
+    floor: float  # the mean of `random`
+    best_label: str  # the best other row that is no ceiling
+    # How much better it is than `random`, paired over videos; positive is better, whatever the column's direction
     lead: float
+    # 95 % interval of ``lead`` (Student's t: with few videos a bootstrap is too narrow to raise a doubt); None for one
+    # common video
     low: float | None
     high: float | None
-    separates: bool
-    about: str
+    separates: bool  # whether the interval is above 0
+    about: str  # what else is known of the column's range: the ceiling, other controls, summaries that are too short
 
 
 @dataclass(frozen=True)
 class Table:
-    """A comparison: every mean with its denominator.
-
-    Attributes
-    ----------
-    title : str
-    columns : tuple of ColumnSpec
-        Headline columns for which at least one row has a value.
-    rows : tuple of Row
-        Controls first, ceilings last.
-    notes : tuple of str
-        Sentences a reader needs to judge the numbers.
-    comparisons : tuple of Comparison
-        Every method against `uniform`, and every ranked row against the best one.
-    discriminability : tuple of Discriminability
-        One per ranked column, data set and budget where `random` was run.
-    """
+    """A comparison: every mean with its denominator."""
 
     title: str
-    columns: tuple[ColumnSpec, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
+    columns: tuple[ColumnSpec, ...]  # headline columns for which at least one row has a value
+    rows: tuple[Row, ...]  # controls first, ceilings last
+    notes: tuple[str, ...] = ()  # sentences a reader needs to judge the numbers
+    # Every method against `uniform`, and every ranked row against the best one
     comparisons: tuple[Comparison, ...] = ()
+    # One per ranked column, data set and budget where `random` was run
     discriminability: tuple[Discriminability, ...] = ()
 
     @functools.cached_property

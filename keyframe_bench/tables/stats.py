@@ -34,19 +34,11 @@ class Interval(NamedTuple):
 
 
 class SignedRank(NamedTuple):
-    """Outcome of `wilcoxon`.
+    """Outcome of `wilcoxon`."""
 
-    Attributes
-    ----------
-    positive, negative : float
-        Sums of the ranks of differences above and below 0.
-    p : float
-        Two-sided.
-    """
-
-    positive: float
+    positive: float  # sums of the ranks of differences above and below 0
     negative: float
-    p: float
+    p: float  # Two-sided
 
     @property
     def effect(self) -> float:

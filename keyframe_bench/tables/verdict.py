@@ -33,36 +33,18 @@ LEAST: Mapping[str, int] = {"video": 5, "seed": 3, "exact": 1}
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim of a paper and what became of it.
-
-    Attributes
-    ----------
-    claim : str
-    paper : str
-        The paper's own number, or empty.
-    found : Estimate or None
-        None when no cell measures it.
-    expected : str
-        "above 1", "between 2.5 and 4": what the number must be for the claim to hold.
-    verdict : {"holds", "fails", "undecided", "not tested"}
-    note : str
-        Why it is undecided or not tested, and what the file says about the claim.
-    p : float or None
-        Corrected by Holm over the claims of the table; None where there is no test.
-    also : tuple of (Estimate or None)
-        By the other measures of the claim.
-    beside, controls : tuple of (name, Estimate or None)
-        Numbers that are printed beside and decide nothing; the same measure of controls.
-    """
+    """A claim of a paper and what became of it."""
 
     claim: str
-    paper: str
-    found: Estimate | None
-    expected: str
+    paper: str  # the paper's own number, or empty
+    found: Estimate | None  # none when no cell measures it
+    expected: str  # "above 1", "between 2.5 and 4": what the number must be for the claim to hold
     verdict: Word
-    note: str = ""
-    p: float | None = None
-    also: tuple[Estimate | None, ...] = ()
+    note: str = ""  # why it is undecided or not tested, and what the file says about the claim
+    p: float | None = None  # corrected by Holm over the claims of the table; None where there is no test
+    also: tuple[Estimate | None, ...] = ()  # by the other measures of the claim
+    # Numbers that are printed beside and decide nothing; the same measure of
+    # controls
     beside: Named = ()
     controls: Named = ()
 

@@ -16,20 +16,11 @@ from .clips import Rows
 
 
 class Batch(NamedTuple):
-    """Rows of one step.
+    """Rows of one step."""
 
-    Attributes
-    ----------
-    rows : Tensor [B, ...]
-    flips : bool [B] or None
-        Which images are to be mirrored left to right; None where none ever is.
-    indices : int64 [B]
-        Their places among all rows; never moved to another device.
-    """
-
-    rows: Tensor
-    flips: Tensor | None
-    indices: NDArray[np.int64]
+    rows: Tensor  # [B, ...]
+    flips: Tensor | None  # bool [B] or None; Which images are to be mirrored left to right; None where none ever is
+    indices: NDArray[np.int64]  # int64 [B]; Their places among all rows; never moved to another device
 
 
 class RowBatches:

@@ -28,42 +28,23 @@ _NUMBERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What a training reads.
-
-    Attributes
-    ----------
-    dataset : Dataset
-    split : Split
-    fold : int
-        Of ``kfold``, and of a file with several.
-    split_seed : int
-        Which videos or frames go where.
-    sampling : str
-        Which frames are taken.
-    limit, limit_validation : int or None
-        At most so many frames of either part: of videos evenly spread in time, of photographs over the classes, so that
-        a smaller limit gives some of those of a larger one.
-    only : tuple of str or None
-        Ids of the videos to be used, such as the training videos of an outer fold.
-    annotated : bool
-        Use only videos in which human annotators chose key frames, and show their choices; else clips have none.
-    until : mapping or None
-        Id to the ordinal before which frames may be used, where a later part of each video is held out altogether.
-    cache_gb : float
-        Gigabytes (10^9 bytes) of rows that may be kept on disk for the next training.
-    """
+    """What a training reads."""
 
     dataset: Dataset
     split: Split
-    fold: int = 0
-    split_seed: int = 0
-    sampling: str = "every"
+    fold: int = 0  # of ``kfold``, and of a file with several
+    split_seed: int = 0  # which videos or frames go where
+    sampling: str = "every"  # which frames are taken
+    # At most so many frames of either part: of videos evenly spread in time, of photographs over the classes, so that a
+    # smaller limit gives some of those of a larger one
     limit: int | None = None
     limit_validation: int | None = None
-    only: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None  # Ids of the videos to be used, such as the training videos of an outer fold
+    # Use only videos in which human annotators chose key frames, and show their choices; else clips have none
     annotated: bool = False
+    # Id to the ordinal before which frames may be used, where a later part of each video is held out altogether
     until: Mapping[str, int] | None = None
-    cache_gb: float = CACHE_GB
+    cache_gb: float = CACHE_GB  # gigabytes (10^9 bytes) of rows that may be kept on disk for the next training
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))

@@ -25,43 +25,23 @@ A hand-written `fit` may leave out any, and add numbers of its own.
 
 @dataclass(frozen=True)
 class Batches:
-    """What a network is trained on and looked at by.
+    """What a network is trained on and looked at by."""
 
-    Attributes
-    ----------
-    train : iterable
-        Batches of an epoch, with a length.
-    validation, seen : iterable
-        Held-out rows, and those that train, in one order.
-    """
-
-    train: Any
-    validation: Any
+    train: Any  # batches of an epoch, with a length
+    validation: Any  # Held-out rows, and those that train, in one order
     seen: Iterable[Any]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is.
+    """How far a training is."""
 
-    Attributes
-    ----------
-    epoch, epochs : int
-        The present one, from 1; how many there are.
-    step, steps : int
-        Steps done of this epoch; how many it has.
-    train_loss : float
-        Of this epoch so far.
-    best : float or None
-        Lowest validation loss of the epochs before.
-    """
-
-    epoch: int
+    epoch: int  # the present one, from 1; how many there are
     epochs: int
-    step: int
+    step: int  # steps done of this epoch; how many it has
     steps: int
-    train_loss: float
-    best: float | None
+    train_loss: float  # of this epoch so far
+    best: float | None  # lowest validation loss of the epochs before
 
 
 EpochReport = Callable[[Progress], None]

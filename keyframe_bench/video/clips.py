@@ -35,28 +35,15 @@ _SLOWEST_S = 1000  # MP4 has 32 bits for how long a picture lasts
 
 @dataclass(frozen=True)
 class ClipFile:
-    """One part of a video, planned or written.
+    """One part of a video, planned or written."""
 
-    Attributes
-    ----------
-    name : str
-        File name: ``clip_001.mp4``; copies of VP8 are ``.webm``.
-    first, end : int
-        Its frames, as a half-open range of the source's ordinals; wider than asked for where packets were copied.
-    copied : bool
-        True for the source's own packets, False for pictures that were encoded again (H.264).
-    reason : str
-        Why the one or the other.
-    bytes : int
-        Size of the file.
-    """
-
-    name: str
+    name: str  # file name: ``clip_001.mp4``; copies of VP8 are ``.webm``
+    # Its frames, as a half-open range of the source's ordinals; wider than asked for where packets were copied
     first: int
     end: int
-    copied: bool
-    reason: str
-    bytes: int = 0
+    copied: bool  # true for the source's own packets, False for pictures that were encoded again (H.264)
+    reason: str  # why the one or the other
+    bytes: int = 0  # size of the file
 
 
 def write_clips(
@@ -119,35 +106,18 @@ def write_clips(
 
 @dataclass(frozen=True, eq=False)
 class _CutPoints:
-    """Facts of the packets of the main video stream.
+    """Facts of the packets of the main video stream."""
 
-    Attributes
-    ----------
-    doubt : str
-        Why no packet of this file can be copied; empty if some can.
-    time_base : Fraction
-        Seconds per unit of ``pts``.
-    container : str
-        FFmpeg's name of the format that copies are written in.
-    pixel_shape : Fraction or None
-        Width of a pixel over its height, where it is stated.
-    video_bytes : int
-        Of all packets.
-    starts, ends : int64 [.]
-        Ordinals of the frames at which a copy may begin, and before which it may end, increasing; the number of frames
-        is among ``ends``.
-    pts : int64 [N]
-        PTS in the order of decoding.
-    """
-
-    doubt: str
-    time_base: Fraction
-    container: str
-    pixel_shape: Fraction | None
-    video_bytes: int
+    doubt: str  # why no packet of this file can be copied; empty if some can
+    time_base: Fraction  # seconds per unit of ``pts``
+    container: str  # FFmpeg's name of the format that copies are written in
+    pixel_shape: Fraction | None  # width of a pixel over its height, where it is stated
+    video_bytes: int  # of all packets
+    # Ordinals of the frames at which a copy may begin, and before which it may end, increasing; the number of frames is
+    # among ``ends``
     starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    pts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    pts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # PTS in the order of decoding
 
 
 def _cut_points(path: VideoPath, read: Pass) -> _CutPoints:

@@ -35,26 +35,16 @@ CLIP_LEAST_S = 0.4
 
 @dataclass(frozen=True)
 class Take:
-    """One shot of an edit.
+    """One shot of an edit."""
 
-    Attributes
-    ----------
-    first, end : int
-        Ordinals in the composed video, half-open. After a dissolve a shot begins at the first frame in which it is the
-        stronger image: the middle.
-    clip : int
-        Which clip it shows.
-    start : int
-        Where in the clip the frame ``first`` is, in frames of the composed video's rate after the clip's first PTS.
-    fade : int
-        Frames of the dissolve into the next shot, even, half of them before ``end``; 0 is a hard cut.
-    """
-
+    # Ordinals in the composed video, half-open. After a dissolve a shot begins at the first frame in which it is the
+    # stronger image: the middle.
     first: int
     end: int
-    clip: int
+    clip: int  # which clip it shows
+    # Where in the clip the frame ``first`` is, in frames of the composed video's rate after the clip's first PTS
     start: int
-    fade: int = 0
+    fade: int = 0  # frames of the dissolve into the next shot, even, half of them before ``end``; 0 is a hard cut
 
     def __len__(self) -> int:
         return self.end - self.first

@@ -23,54 +23,33 @@ _TOLD = {
 
 @dataclass
 class Health:
-    """Health record of one video.
+    """Health record of one video."""
 
-    Attributes
-    ----------
-    declared_frames, decoded_frames : int or None
-        What the container says (None: nothing), or the readable images of a folder, and what came out of the decoder.
-    declared_duration_s, decoded_duration_s : float or None
-        The container's (None where it tells of the sound's only), and last PTS plus one frame minus first PTS.
-    missing_pts, non_monotonic_pts, duplicate_pts : int
-        Frames without a PTS (their time is continued in the usual step), or whose PTS steps back or repeats.
-    empty_packets : int
-        Packets without data, as of dropped frames: they make no frame, the image before lasts longer.
-    gaps : list of [float, float]
-        Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest), apart from those that
-        empty packets fill.
-    variable_rate : bool
-        Whether more than 2% of the frame intervals, and more than one, differ by over a tenth (apart from gaps).
-    rotation : int
-        Display rotation in degrees, counter-clockwise.
-    decode_errors, corrupt_frames : int
-        Packets the decoder refused or images of a folder that cannot be read, and frames it marked damaged.
-    truncated_tail : bool
-        Whether decoding ended clearly before the declared end.
-    size_changes : int
-        How often the image size changed.
-    from_packets : bool
-        True when ordinals and times were read from packets without decoding.
-    notes : list of str
-        Anything else, one sentence each.
-    """
-
+    # What the container says (None: nothing), or the readable images of a folder, and what came out of the decoder
     declared_frames: int | None = None
     decoded_frames: int = 0
+    # The container's (None where it tells of the sound's only), and last PTS plus one frame minus first PTS
     declared_duration_s: float | None = None
     decoded_duration_s: float = 0.0
+    # Frames without a PTS (their time is continued in the usual step), or whose PTS steps back or repeats
     missing_pts: int = 0
     non_monotonic_pts: int = 0
     duplicate_pts: int = 0
+    # Packets without data, as of dropped frames: they make no frame, the image before lasts longer
     empty_packets: int = 0
+    # Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest), apart from those that
+    # empty packets fill
     gaps: list[list[float]] = field(default_factory=list)
+    # Whether more than 2% of the frame intervals, and more than one, differ by over a tenth (apart from gaps)
     variable_rate: bool = False
-    rotation: int = 0
+    rotation: int = 0  # display rotation in degrees, counter-clockwise
+    # Packets the decoder refused or images of a folder that cannot be read, and frames it marked damaged
     decode_errors: int = 0
     corrupt_frames: int = 0
-    truncated_tail: bool = False
-    size_changes: int = 0
-    from_packets: bool = False
-    notes: list[str] = field(default_factory=list)
+    truncated_tail: bool = False  # whether decoding ended clearly before the declared end
+    size_changes: int = 0  # how often the image size changed
+    from_packets: bool = False  # true when ordinals and times were read from packets without decoding
+    notes: list[str] = field(default_factory=list)  # anything else, one sentence each
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

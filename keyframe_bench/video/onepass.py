@@ -48,49 +48,23 @@ _FACTS = ("n_frames", "start_s", "duration_s", "width", "height", "rotation")
 
 @dataclass
 class Pass:
-    """What one pass over a video gave.
-
-    Attributes
-    ----------
-    info : VideoInfo
-    health : Health
-    times : float64 [N]
-        PTS of every frame, seconds.
-    pts : int64 [N]
-        The same in the stream's time base.
-    keys : bool [N]
-        Key flag of every frame.
-    seekable : bool
-        Whether PTS identify frames, so that images may be sought.
-    checksums : uint32 [N]
-        Of every image, by `checksum`; 0 after a pass over packets.
-    grids : dict
-        `Sampling` to ordinals, int64; see `grid`.
-    columns : dict
-        `ColumnId` to the rows of a feature and what they took; see `clip` and `cost`.
-    decode_s, peak_mb : float
-        Seconds the decoder took, or reading the packets; highest anonymous memory of the process seen.
-    stamp : tuple of int
-        Size and modification time of the file, by `file_stamp`.
-    path : str
-        The file, absolute.
-    frames : dict
-        Ordinal to the decoder's frame, and whether it is mirrored; empty unless `read_pass` keeps them.
-    """
+    """What one pass over a video gave."""
 
     info: VideoInfo
     health: Health
-    times: NDArray[np.float64]
-    pts: NDArray[np.int64]
-    keys: NDArray[np.bool_]
-    seekable: bool
-    checksums: NDArray[np.uint32]
-    decode_s: float
+    times: NDArray[np.float64]  # PTS of every frame, seconds
+    pts: NDArray[np.int64]  # the same in the stream's time base
+    keys: NDArray[np.bool_]  # key flag of every frame
+    seekable: bool  # whether PTS identify frames, so that images may be sought
+    checksums: NDArray[np.uint32]  # of every image, by `checksum`; 0 after a pass over packets
+    decode_s: float  # seconds the decoder took, or reading the packets; highest anonymous memory of the process seen
     peak_mb: float
-    grids: dict[Sampling, NDArray[np.int64]] = field(default_factory=dict)
+    grids: dict[Sampling, NDArray[np.int64]] = field(default_factory=dict)  # `Sampling` to ordinals, int64; see `grid`
+    # `ColumnId` to the rows of a feature and what they took; see `clip` and `cost`
     columns: dict[ColumnId, ComputedColumn] = field(default_factory=dict)
-    stamp: tuple[int, int] = (0, 0)
-    path: str = ""
+    stamp: tuple[int, int] = (0, 0)  # size and modification time of the file, by `file_stamp`
+    path: str = ""  # the file, absolute
+    # Ordinal to the decoder's frame, and whether it is mirrored; empty unless `read_pass` keeps them
     frames: _Kept = field(default_factory=dict)
 
     def grid(self, sampling: Sampling | str) -> NDArray[np.int64]:

@@ -28,50 +28,27 @@ _MAX_REORDER = 32  # no codec here allows more than 16 frames of reordering
 class PacketTable:
     """Packets of the main video stream in order of presentation.
 
-    Attributes
-    ----------
-    pts : int64 [N]
-        Presentation times in units of ``time_base``, sorted; packets without one are left out (and are not trusted).
-    times : float64 [N]
-        The same in seconds.
-    keys : bool [N]
-        Whether the container flags the packet as a key frame.
-    order : int64 [N]
-        Row of each packet, in the order of decoding.
-    reason : str
-        Why it is not `trusted`, in a few words; empty when there is evidence that a full decode gives exactly these
-        frames: row n is then the decoder's ordinal n.
-    health : Health
-        What the packets show of it.
-    width, height : int
-        Upright size in pixels, from the first decoded frame; 0 when nothing decodes.
-    codec : str
-        FFmpeg's name.
-    time_base : Fraction
-        Seconds per unit of ``pts``.
-    pixel_shape : Fraction or None
-        Width of a pixel over its height, where it is stated.
-    n_bytes : int
-        Of all packets.
-
     Notes
     -----
     Damage inside the coded data of a picture cannot be seen without decoding it: damage to lengths, slice starts, flags
     or timestamps is noticed, a flipped bit further inside is not.
     """
 
+    # Presentation times in units of ``time_base``, sorted; packets without one are left out (and are not trusted)
     pts: NDArray[np.int64]
-    times: NDArray[np.float64]
-    keys: NDArray[np.bool_]
-    order: NDArray[np.int64]
+    times: NDArray[np.float64]  # the same in seconds
+    keys: NDArray[np.bool_]  # whether the container flags the packet as a key frame
+    order: NDArray[np.int64]  # row of each packet, in the order of decoding
+    # Why it is not `trusted`, in a few words; empty when there is evidence that a full decode gives exactly these
+    # frames: row n is then the decoder's ordinal n
     reason: str
-    health: Health
-    width: int
+    health: Health  # what the packets show of it
+    width: int  # upright size in pixels, from the first decoded frame; 0 when nothing decodes
     height: int
-    codec: str
-    time_base: Fraction
-    pixel_shape: Fraction | None
-    n_bytes: int
+    codec: str  # FFmpeg's name
+    time_base: Fraction  # seconds per unit of ``pts``
+    pixel_shape: Fraction | None  # width of a pixel over its height, where it is stated
+    n_bytes: int  # of all packets
 
     @property
     def trusted(self) -> bool:

@@ -35,24 +35,12 @@ _room: dict[tuple[Path, int], int] = {}
 
 @dataclass(frozen=True)
 class EntryKey:
-    """Everything that an entry depends on.
+    """Everything that an entry depends on."""
 
-    Attributes
-    ----------
-    video : str
-        sha256 of the video's bytes.
-    what : str
-        Key of the feature, or what else was found.
-    coverage : str
-        Which frames there are rows for.
-    fingerprint : str
-        Hash of code and versions.
-    """
-
-    video: str
-    what: str
-    coverage: str
-    fingerprint: str
+    video: str  # sha256 of the video's bytes
+    what: str  # key of the feature, or what else was found
+    coverage: str  # which frames there are rows for
+    fingerprint: str  # hash of code and versions
 
     @property
     def name(self) -> str:

@@ -81,7 +81,6 @@ def run_benchmark(
 
     Parameters
     ----------
-    spec : RunSpec
     command : str
         How the run was started, for the report.
     report, say : callable

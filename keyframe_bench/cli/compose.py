@@ -134,8 +134,6 @@ def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
 
     Parameters
     ----------
-    override : Override
-    config : {"extract", "explain", "run", "train"}
     sweep : bool
         Whether it may have several values, and options of Hydra itself make sense.
     """

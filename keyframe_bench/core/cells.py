@@ -164,7 +164,6 @@ def read_cell(path: Path, problems: list[str], needed: tuple[str, ...] = _STORED
 
     Parameters
     ----------
-    path : Path
     problems : list of str
         Gets a sentence if the file exists but is not a valid cell.
     needed : tuple of str

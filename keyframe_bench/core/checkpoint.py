@@ -190,7 +190,6 @@ def read_tensors(
 
     Parameters
     ----------
-    path : str or Path
     option, way_out : str
         For messages: the option that names the file, and the way out.
     framework : {"numpy", "pt"} or None

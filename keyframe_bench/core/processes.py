@@ -184,7 +184,6 @@ def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
 
     Parameters
     ----------
-    leader : int
     known : iterable of int
         Those found before: orphans are in no list of children.
     """

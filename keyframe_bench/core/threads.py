@@ -25,8 +25,6 @@ def in_order(
 
     Parameters
     ----------
-    function : callable
-    items : iterable
     threads : int, optional
         Default: one per core.
     room : callable, optional

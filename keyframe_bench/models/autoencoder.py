@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 class EncoderDecoder(nn.Module):
-    """Encoder and decoder of a network.
-
-    Parameters
-    ----------
-    network : Network
-    """
+    """Encoder and decoder of a network."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -169,7 +169,6 @@ def load_encoding(checkpoint: str, precision: Precision) -> Encoding:
     ----------
     checkpoint : str
         "bundled", or a path.
-    precision : {"fp32", "bf16"}
 
     Raises
     ------

@@ -49,10 +49,6 @@ def comparison(
         Column name to its ``run.json`` entry (direction, unit, about, headline, metric) or `ColumnSpec`.
     title : str, optional
         Default: data set, budget and sampling where all rows share them.
-
-    Returns
-    -------
-    Table
     """
     specs = [c if isinstance(c, ColumnSpec) else ColumnSpec.parse(name, c) for name, c in columns.items()]
     cells = latest(results)

@@ -100,7 +100,6 @@ def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> 
     ----------
     cells : mapping
         Of `read_cells`.
-    experiment : Experiment
     """
     names = numbers_of(experiment)
     return "".join(canonical_json(_small(cell, names)) + "\n" for cell in cells.values())

@@ -70,7 +70,6 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
 
     Parameters
     ----------
-    experiment : Experiment
     cells : pandas.DataFrame
         Of `load_results`.
     run : mapping

@@ -153,7 +153,6 @@ def failure_cases(cells: pd.DataFrame, table: Table) -> list[FailureCases]:
     ----------
     cells : pandas.DataFrame
         Of `tables.load_results`, without repetitions.
-    table : Table
     """
     names, found = row_names(table), []
     for column in table.ranked_columns:

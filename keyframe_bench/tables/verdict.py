@@ -54,7 +54,6 @@ def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
 
     Parameters
     ----------
-    experiment : Experiment
     cells : pandas.DataFrame
         Of `load_results`.
     """

@@ -31,7 +31,6 @@ class RowBatches:
 
     Parameters
     ----------
-    rows : Rows
     batch : int
         Rows of a step.
     seed : int, optional

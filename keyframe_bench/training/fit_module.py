@@ -35,7 +35,6 @@ def fit_module(
     ----------
     made : callable
         Returns the module before the first step. Torch is seeded by then.
-    batches : Batches
     session : Session
         Its options are `ModuleOptions`.
     threads : int, optional

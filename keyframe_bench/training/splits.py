@@ -49,7 +49,6 @@ def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fo
     ----------
     split : Split
         No split by frames.
-    items : sequence of VideoItem
     seed : int
         Which group goes where, with ``videos`` and ``kfold``.
 
@@ -93,7 +92,6 @@ def grouped(items: Sequence[VideoItem], hashes: Sequence[str]) -> list[VideoItem
 
     Parameters
     ----------
-    items : sequence of VideoItem
     hashes : sequence of str
         Of their bytes; empty where a file cannot be read.
     """
@@ -206,7 +204,6 @@ def divide_images(
     looks : uint8 [N, LOOK_HEIGHT, LOOK_WIDTH, 3]
     share : float
         Of the images that train, 0 to 1.
-    seed : int
 
     Raises
     ------

@@ -71,7 +71,6 @@ def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float 
         Ends in ``.mov``.
     frames : iterable of uint8 [H, W, 3]
         RGB images.
-    fps : float
 
     Returns
     -------

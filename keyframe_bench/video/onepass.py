@@ -143,10 +143,6 @@ def read_pass(
     keep : bool
         Keep the decoded frames, for `fetch_frames`, where all of them take at most 8 MB.
 
-    Returns
-    -------
-    Pass
-
     Raises
     ------
     VideoError

@@ -24,12 +24,8 @@ def connected(address: str, n_cpus: int = 1) -> Iterator[None]:
     """Connect to the cluster at ``address`` for the ``with`` block, or use the connection that this process has.
 
     The address is HOST:PORT, or "auto": ``$RAY_ADDRESS``, else the cluster of which this machine is a part. None is
-    started. Some machine there must have ``n_cpus`` cores.
-
-    Raises
-    ------
-    UnavailableError
-        When Ray is not installed, no such cluster answers, or no machine of it is large enough.
+    started. Some machine there must have ``n_cpus`` cores. Raises `UnavailableError` when Ray is not installed, no such
+    cluster answers, or no machine of it is large enough.
     """
     # What Ray's workers print is in Ray's own logs; a driver shows its warnings unless told so before Ray is imported.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
@@ -94,12 +90,7 @@ def compute_on_cluster(
 
     A video whose worker process is lost does not stop the others: when they are done, ``last`` computes it, given the
     job and ``attempt`` (`bench.run.run_apart`). At most ``at_once`` videos run at a time; None leaves it to Ray, which
-    is always given some more than it has room for.
-
-    Raises
-    ------
-    KeyframeBenchError
-        When a worker's machine lacks a path.
+    is always given some more than it has room for. Raises `KeyframeBenchError` when a worker's machine lacks a path.
     """
     ray = _ray()
     task = ray.remote(num_cpus=n_cpus, max_retries=0)(_run)
@@ -156,13 +147,7 @@ class Start:
         return cls(str(Path.cwd()), {k: v for k, v in os.environ.items() if k.startswith("KEYFRAME_BENCH_")})
 
     def enter(self) -> None:
-        """Make them this process's own.
-
-        Raises
-        ------
-        UsageError
-            When this machine has no such folder.
-        """
+        """Make them this process's own; `UsageError` when this machine has no such folder."""
         os.environ.update(self.environment)
         try:
             os.chdir(self.folder)

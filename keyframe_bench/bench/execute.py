@@ -79,6 +79,8 @@ def run_benchmark(
 ) -> RunSummary:
     """Train what a split asks for, compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
 
+    For errors see `make_plan` and `run_video`.
+
     Parameters
     ----------
     command : str
@@ -87,11 +89,6 @@ def run_benchmark(
         Progress; told what is trained.
     stored : StoredCells, optional
         Of ``spec.out``, where the caller needs them afterwards.
-
-    Raises
-    ------
-    KeyframeBenchError
-        See `make_plan` and `run_video`.
     """
     load_plugins(spec.plugins)
     start = started_record(command)

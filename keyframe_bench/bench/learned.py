@@ -70,12 +70,8 @@ class Division:
 def divide(spec: RunSpec, split: Split, items: Sequence[VideoItem], hashes: Sequence[str]) -> Division:
     """Return how the split of ``spec`` divides its videos; copies of a file, and the videos of a group, stay together.
 
-    Raises
-    ------
-    UsageError
-        If a side would be empty, or a file does not fit the data set.
-    VideoError
-        If frames must be counted, a file has none, and ``on_error=raise``.
+    Raises `UsageError` if a side would be empty, or a file does not fit the data set; `VideoError` if frames must be
+    counted, a file has none, and ``on_error=raise``.
     """
     held = grouped(items, hashes)
     if split.kind == "temporal":

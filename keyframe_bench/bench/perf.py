@@ -52,10 +52,7 @@ Round = Mapping[str, Measured]  # by the name of the case
 class PerfSpec:
     """What is measured; ``checkpoint`` is that of the extractor that learned it, the others have their own.
 
-    Raises
-    ------
-    UsageError
-        When a number, budget, sampling or list is wrong.
+    Raises `UsageError` when a number, budget, sampling or list is wrong.
     """
 
     video: Video
@@ -85,17 +82,14 @@ class PerfSpec:
 def perf(spec: PerfSpec, *, command: str = "", report: Report | None = None) -> dict[str, Any]:
     """Measure every case once in each round and return the record that ``perf --json`` prints.
 
+    Raises `KeyframeBenchError` when the video gives no frames or cannot be decoded to its end by a plain loop, or an
+    option is wrong. A case that fails is a row with its reason.
+
     Returns
     -------
     dict
         Facts of the video; ``decode`` and ``decode_s``, plain decoding; ``rows`` and ``one_pass`` (`row_of`);
         ``length`` (`growth`), ``extractors`` (`together`); ``not_run``, ``versions`` and how it was made.
-
-    Raises
-    ------
-    KeyframeBenchError
-        When the video gives no frames or cannot be decoded to its end by a plain loop, or an option is wrong. A case
-        that fails is a row with its reason.
     """
     check_video(spec.video)
     record, load, budget = started_record(command), [os.getloadavg()[0]], Budget.parse(spec.budget)
@@ -156,7 +150,7 @@ def measure_rounds(
 ) -> tuple[list[dict[str, Measured]], dict[str, str]]:
     """Measure every case once a round; the first of them, what ratios refer to, again and again, for its median.
 
-    A case that fails is not measured again.
+    A case that fails is not measured again. Raises `KeyframeBenchError` when the first case fails.
 
     Returns
     -------
@@ -164,11 +158,6 @@ def measure_rounds(
         Case name to what was measured.
     failures : dict
         Case name to the reason.
-
-    Raises
-    ------
-    KeyframeBenchError
-        When the first case fails.
     """
     rounds: list[dict[str, Measured]] = []
     failures: dict[str, str] = {}

@@ -126,12 +126,8 @@ def methods_of(
 ) -> tuple[list[Asked], list[NotRun]]:
     """Return the extractors that can run here, by name, and those that cannot with the reason.
 
-    One that takes no number as its budget is measured free.
-
-    Raises
-    ------
-    UsageError, UnavailableError
-        For an unknown name, one that was asked for and cannot run, and weights or a checkpoint that none of them has.
+    One that takes no number as its budget is measured free. Raises `UsageError`, `UnavailableError` for an unknown
+    name, one that was asked for and cannot run, and weights or a checkpoint that none of them has.
     """
     registry, budget = Extractor.registry, Budget.parse(budget)
     everything = extractors == "all"
@@ -261,10 +257,8 @@ def thumbnail_batch(facts: Facts, budget: Budget) -> int:
 def peer_cases(video: Video, facts: Facts, budget: Budget) -> tuple[list[Case], list[NotRun], dict[str, str]]:
     """Return the programs that can run here, those that are absent with the reason, and the versions of the former.
 
-    Raises
-    ------
-    UnavailableError
-        When there is none of them, and the message says how to get them, or it is a folder of images.
+    Raises `UnavailableError` when there is none of them, and the message says how to get them, or it is a folder of
+    images.
     """
     if isinstance(video, FrameFolder):
         raise UnavailableError(f"--peers cannot run: {str(video)!r} is a folder of images, and they open video files")

@@ -171,14 +171,9 @@ def metric_versions() -> dict[str, str]:
 def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: None) -> Plan:
     """List the data set's videos and every cell of the run, after training what its split asks for.
 
-    With ``only_found`` nothing is trained: cells of trainings that are not there count as missing.
-
-    Raises
-    ------
-    UsageError, UnavailableError
-        When the data set, an extractor or an option is wrong, or a method would be scored on what it learned from.
-    VideoError
-        When ``on_error=raise`` and a file cannot be read.
+    With ``only_found`` nothing is trained: cells of trainings that are not there count as missing. Raises `UsageError`,
+    `UnavailableError` when the data set, an extractor or an option is wrong, or a method would be scored on what it
+    learned from; `VideoError` when ``on_error=raise`` and a file cannot be read.
     """
     chosen, not_run = variants(spec)
     items = spec.dataset.videos()[: spec.limit]

@@ -70,13 +70,8 @@ def run_video(job: VideoJob, out: Path, on_error: OnError, progress: Progress | 
     """Compute the cells of ``job`` (usually its missing ones) with one decode and write them.
 
     ``on_error`` says what a file without frames, or an extractor that fails, means; ``progress`` gets the PTS reached.
-
-    Raises
-    ------
-    VideoError, KeyframeBenchError
-        With ``on_error="raise"``.
-    OutputError
-        When a result cannot be written, whatever the policy.
+    Raises `VideoError`, `KeyframeBenchError` with ``on_error="raise"``; `OutputError` when a result cannot be written,
+    whatever the policy.
     """
     if job.unreadable:
         return JobResult(job.item.id, {}, job.unreadable)
@@ -114,12 +109,8 @@ def run_apart(
 ) -> JobResult:
     """Compute a video whose process has died: once more, then every method by itself, so that one's fault is its own.
 
-    ``attempt`` computes a job in a process that nothing else runs in, and returns None when that process dies.
-
-    Raises
-    ------
-    WorkerDiedError
-        With ``on_error="raise"``.
+    ``attempt`` computes a job in a process that nothing else runs in, and returns None when that process dies. Raises
+    `WorkerDiedError` with ``on_error="raise"``.
     """
     result = attempt(job)
     if result is not None:

@@ -57,12 +57,7 @@ class RunSpec:
 
     ``backend`` runs up to ``n_jobs`` videos at a time (None: as many as the cluster has room for) and each with
     ``threads`` threads (None: FFmpeg's choice in one process, the share of the cores of a worker, one on a cluster).
-    ``address`` is the Ray cluster's.
-
-    Raises
-    ------
-    UsageError
-        When a budget, sampling, seed, grid or option is wrong.
+    ``address`` is the Ray cluster's. Raises `UsageError` when a budget, sampling, seed, grid or option is wrong.
     """
 
     dataset: Dataset
@@ -165,12 +160,8 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
     Beside the settings of a method with a network stand the same without it (`Extractor.without_network`).
 
     ``extractors=all`` leaves out what cannot run here, and black boxes; an extractor asked for by name (``[all,NAME]``)
-    or with parameters raises instead where it cannot run.
-
-    Raises
-    ------
-    UsageError, UnavailableError
-        For unknown or broken names, wrong parameters, and what was named but cannot run.
+    or with parameters raises instead where it cannot run. Raises `UsageError`, `UnavailableError` for unknown or broken
+    names, wrong parameters, and what was named but cannot run.
     """
     registry, named = Extractor.registry, spec.named
     for name in [*named, *spec.grid]:

@@ -33,10 +33,7 @@ VERSION = 2  # of training itself: raised when the same options give other weigh
 def trainable(name: str) -> Trainable:
     """Return an instance of a method that learns, with its default parameters.
 
-    Raises
-    ------
-    UsageError
-        If there is no such extractor, or it does not learn.
+    Raises `UsageError` if there is no such extractor, or it does not learn.
     """
     method = Extractor.registry.build(name)
     if not isinstance(method, Trainable):
@@ -82,10 +79,7 @@ class Training:
     def identity(self) -> dict[str, Any]:
         """Everything on which the result depends, as plain data: what `key` is the hash of.
 
-        Raises
-        ------
-        UsageError, UnavailableError
-            If the checkpoint to start from, or the data, cannot be read.
+        Raises `UsageError`, `UnavailableError` if the checkpoint to start from, or the data, cannot be read.
         """
         needs = self.method.train_needs(self.options)
         if self.method.must_download() is not None:

@@ -65,10 +65,8 @@ def training_sets(
 ) -> dict[str, TrainingSet]:
     """Return the data sets ``needed`` by a table at a scale, by name; ``given`` has a path, or ``rendered``, by name.
 
-    Raises
-    ------
-    UsageError
-        For a name that the table does not have, and for a data set that is missing, with the layout that is expected.
+    Raises `UsageError` for a name that the table does not have, and for a data set that is missing, with the layout
+    that is expected.
     """
     for name in given:
         if name not in experiment.data_sets:

@@ -78,13 +78,8 @@ def run_trainings(
     """Train what is missing, evaluate it, write ``results.jsonl`` and ``run.json`` into ``out``, and return the table.
 
     A training that fails is a recorded row, and so are those that begin from it. ``report`` is called with what is done
-    now, ``progress`` with how far a training is (`keyframe_bench.bench.train.train`).
-
-    Raises
-    ------
-    UsageError, UnavailableError
-        When data or an option is wrong: before anything is trained.
-    OutputError
+    now, ``progress`` with how far a training is (`keyframe_bench.bench.train.train`). Raises `UsageError`,
+    `UnavailableError` when data or an option is wrong: before anything is trained; `OutputError`.
     """
     table = TrainingTable(experiment, scale, out, options, report, progress)
     started = time.monotonic()

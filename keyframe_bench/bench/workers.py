@@ -32,10 +32,7 @@ VideoReport = Callable[[int, int, str, "float | None"], None]
 def workers_ready(spec: RunSpec) -> AbstractContextManager[None]:
     """Return the connection to the cluster that ``spec`` names, for a ``with`` block; other executors need nothing.
 
-    Raises
-    ------
-    UnavailableError
-        On entering, before anything is planned or written.
+    Raises `UnavailableError` on entering, before anything is planned or written.
     """
     return connected(spec.address, spec.threads or 1) if spec.backend == "ray" else nullcontext()
 
@@ -43,12 +40,8 @@ def workers_ready(spec: RunSpec) -> AbstractContextManager[None]:
 def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: VideoReport | None) -> Iterator[JobResult]:
     """Compute ``jobs`` with the executor of ``spec``, inside `workers_ready`; results come as they are finished.
 
-    Raises
-    ------
-    KeyframeBenchError
-        When a worker process lacks a path, or, with ``on_error=raise``, died. What was written before is kept.
-    WorkerError
-        With ``on_error=raise``, for an error that cannot be pickled.
+    Raises `KeyframeBenchError` when a worker process lacks a path, or, with ``on_error=raise``, died. What was written
+    before is kept; `WorkerError` with ``on_error=raise``, for an error that cannot be pickled.
     """
     if spec.backend == "serial" or not jobs:
         yield from _in_this_process(spec, jobs, report)

@@ -178,12 +178,8 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
     """Sort the words after a command.
 
     A word that is an existing path is one of the paths that the command takes, whatever it looks like; after ``--``
-    every word is.
-
-    Raises
-    ------
-    UsageError
-        For an option that there is not, a wrong value, too many names, or what is neither.
+    every word is. Raises `UsageError` for an option that there is not, a wrong value, too many names, or what is
+    neither.
     """
     found, rest, n_positional = Arguments(command, words), list(words), len(command.takes.split())
 

@@ -43,10 +43,7 @@ _NOT_HERE = {
 def configured(found: Arguments, name: str = "") -> dict[str, Any]:
     """Return the configuration of a command, or the one called ``name``, with all that was typed.
 
-    Raises
-    ------
-    UsageError
-        For a syntax error, an unknown key, group option or parameter; one sentence.
+    Raises `UsageError` for a syntax error, an unknown key, group option or parameter; one sentence.
     """
     found = with_texts(found, name)
     return merged(composed(name or found.command.config, found.overrides), found.values)
@@ -132,10 +129,7 @@ def hydra_ready() -> Iterator[None]:
 def adapted(override: Override, config: str, *, sweep: bool = False) -> str:
     """Return the override in the form Hydra needs, after checking names: its own messages do not say what there is.
 
-    Parameters
-    ----------
-    sweep : bool
-        Whether it may have several values, and options of Hydra itself make sense.
+    ``sweep``: whether it may have several values, and options of Hydra itself make sense.
     """
     line, key = str(override.input_line), str(override.key_or_group)
     group, _, parameter = key.partition(".")

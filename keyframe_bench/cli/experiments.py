@@ -39,10 +39,7 @@ def _below(folder: Traversable, prefix: str) -> list[str]:
 def load_experiment(name: str) -> Experiment:
     """Return a packaged table by name, or that of a YAML file by its path.
 
-    Raises
-    ------
-    UsageError
-        For an unknown name (with the nearest ones) or a file that is not a table.
+    Raises `UsageError` for an unknown name (with the nearest ones) or a file that is not a table.
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)

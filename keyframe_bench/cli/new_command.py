@@ -37,6 +37,8 @@ def new_extractor(
 ) -> tuple[list[Path], list[str]]:
     """Write a working extractor ``name`` and its test.
 
+    Raises `UsageError` if the name cannot be used, a file exists or cannot be written, or there is no checkout.
+
     Parameters
     ----------
     name : str
@@ -54,11 +56,6 @@ def new_extractor(
     files : list of Path
     commands : list of str
         Shell commands that check, test, train and run it.
-
-    Raises
-    ------
-    UsageError
-        If the name cannot be used, a file exists or cannot be written, or there is no checkout.
     """
     _check_name(name)
     package = tests = folder

@@ -45,6 +45,8 @@ class Failed:
 def swept(found: Arguments, work: Work, failed: str) -> list[JobReturn]:
     """Run a job per combination of the values given, possibly on other machines.
 
+    Raises `KeyframeBenchError`, one sentence, whatever the launcher raises.
+
     Parameters
     ----------
     found : Arguments
@@ -58,11 +60,6 @@ def swept(found: Arguments, work: Work, failed: str) -> list[JobReturn]:
     -------
     list of JobReturn
         In the order of the combinations; what ``work`` returned, or a `Failed`.
-
-    Raises
-    ------
-    KeyframeBenchError
-        One sentence, whatever the launcher raises.
     """
     found = with_texts(found)
     command, folder, parsed = found.command.name, Path(found.get("out")) / "hydra", parse(found.overrides)

@@ -98,12 +98,8 @@ def write_table(page: RenderedTable, out: Path) -> list[Path]:
 def write_into(file: Path, name: str, markdown: str, what: str = "table") -> None:
     """Put the table between the markers ``<!-- table NAME -->`` and ``<!-- /table NAME -->`` of a Markdown file.
 
-    ``what`` is the first word of the markers.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read or has no such markers, in this order, once.
+    ``what`` is the first word of the markers. Raises `UsageError` if the file cannot be read or has no such markers, in
+    this order, once.
     """
     write_atomic(file, replaced(read_text(file), name, markdown, str(file), what))
 
@@ -135,10 +131,7 @@ def _measure(experiment: Experiment, found: Arguments) -> int:
 def specs_of(experiment: Experiment, scale: str, found: Arguments) -> list[RunSpec]:
     """Return the runs a table consists of: its scale's options, the user's own, and each run's.
 
-    Raises
-    ------
-    UsageError
-        For an option that the table itself decides, or that does not exist.
+    Raises `UsageError` for an option that the table itself decides, or that does not exist.
     """
     options, overrides = experiment.scale(scale), found.overrides
     keys = [*(line.partition("=")[0].lstrip("+") for line in overrides), *found.values]

@@ -162,12 +162,7 @@ def parse_cell(text: str) -> dict[str, Any]:
 def read_cell(path: Path, problems: list[str], needed: tuple[str, ...] = _STORED) -> dict[str, Any] | None:
     """Return the cell in ``path``, whose name is its key; None where there is none.
 
-    Parameters
-    ----------
-    problems : list of str
-        Gets a sentence if the file exists but is not a valid cell.
-    needed : tuple of str
-        Further required fields.
+    ``problems``: gets a sentence if the file exists but is not a valid cell; ``needed``: further required fields.
     """
 
     def parse(text: str) -> dict[str, Any]:

@@ -80,10 +80,7 @@ class Checkpoint:
 def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoint") -> Path:
     """Return the file that ``checkpoint`` names: "bundled", or a path; whether it exists is not checked.
 
-    Raises
-    ------
-    UnavailableError
-        If none is bundled for ``method``.
+    Raises `UnavailableError` if none is bundled for ``method``.
     """
     if checkpoint != BUNDLED:
         return Path(checkpoint)
@@ -97,13 +94,7 @@ def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoi
 
 
 def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str:
-    """Return the sha256 of the file: what identifies a checkpoint in keys.
-
-    Raises
-    ------
-    UnavailableError
-        If it cannot be read.
-    """
+    """Return the sha256 of the file: what identifies a checkpoint in keys; `UnavailableError` if it cannot be read."""
     path = checkpoint_file(checkpoint, method, option)
     try:
         return remembered_sha256(path)
@@ -129,12 +120,8 @@ def why_missing(checkpoint: str | Path, method: str, option: str = "checkpoint")
 def read_record(checkpoint: str | Path, method: str, option: str = "checkpoint") -> dict[str, Any]:
     """Return the record of a checkpoint of ``method`` without its tensors.
 
-    Raises
-    ------
-    UsageError
-        If the file is not a complete checkpoint, or one of another method.
-    UnavailableError
-        If none is bundled.
+    Raises `UsageError` if the file is not a complete checkpoint, or one of another method; `UnavailableError` if none
+    is bundled.
     """
     return _read(checkpoint, method, option, None)[1]
 
@@ -188,17 +175,9 @@ def read_tensors(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the tensors of a safetensors file by name, and its metadata. Nothing is ever unpickled.
 
-    Parameters
-    ----------
-    option, way_out : str
-        For messages: the option that names the file, and the way out.
-    framework : {"numpy", "pt"} or None
-        Tensor library; None: metadata only. Completeness is checked either way.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be read, is pickled, truncated, or something else.
+    ``option`` and ``way_out``: for messages: the option that names the file, and the way out; ``framework``: tensor
+    library; None: metadata only. Completeness is checked either way. Raises `UsageError` if it cannot be read, is
+    pickled, truncated, or something else.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -223,12 +202,7 @@ def read_tensors(
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    """Write arrays as a safetensors file, atomically; equal tensors and metadata give equal bytes.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Write arrays as a safetensors file, atomically; equal tensors and metadata give equal bytes; `OutputError`."""
     from safetensors.numpy import save
 
     data = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, dict(metadata))

@@ -325,11 +325,7 @@ class Clip:
 def watched(owner: Any, clip: Clip, result: KeyFrames | None = None, *, own: bool = False) -> Iterator[None]:
     """Raise an error that names ``owner``, a method or metric, if the block modifies ``clip`` or ``result``.
 
-    The arrays are shared; torch and ctypes ignore that they are read-only.
-
-    Raises
-    ------
-    RowsWrittenError
+    The arrays are shared; torch and ctypes ignore that they are read-only. Raises `RowsWrittenError`.
     """
     cls: type = type(owner)
     if not own and not source_digest(cls):

@@ -46,12 +46,7 @@ class RowsWrittenError(ContractError):
 class _FileError(KeyframeBenchError):
     """Base of errors about a file or folder.
 
-    Parameters
-    ----------
-    path : path-like
-        The file, as the user named it.
-    reason : str
-        Why, in a few words.
+    ``path``: the file, as the user named it; ``reason``: why, in a few words.
     """
 
     def __init__(self, path: str | PathLike[str], reason: str) -> None:

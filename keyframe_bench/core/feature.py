@@ -193,10 +193,7 @@ def _broken(feature: Feature, what: str) -> ContractError:
 class FeatureRows:
     """The rows of one video as its frames arrive; of a feature over windows it holds those of the last frames.
 
-    Parameters
-    ----------
-    feature : Feature
-        Rows are computed by a fresh instance.
+    ``feature``: rows are computed by a fresh instance.
     """
 
     def __init__(self, feature: Feature) -> None:

@@ -180,12 +180,7 @@ def claimed(file: Path, keys: Sequence[str], *, wait: bool = False) -> Iterator[
 
 
 def publish_folder(hidden: Path, target: Path) -> bool:
-    """Rename a finished hidden folder to ``target``; False if another process was faster.
-
-    Raises
-    ------
-    OSError
-    """
+    """Rename a finished hidden folder to ``target``; False if another process was faster; `OSError`."""
     try:
         hidden.rename(target)
     except OSError as error:
@@ -211,12 +206,7 @@ def cache_folder() -> Path:
     """Return the folder for rendered videos and features: ``$KEYFRAME_BENCH_CACHE``, else one in the user's cache.
 
     That is ``keyframe_bench`` in ``$XDG_CACHE_HOME`` if this is an absolute path, else in ``~/.cache``. Nothing is
-    created.
-
-    Raises
-    ------
-    UsageError
-        If there is no home folder either.
+    created. Raises `UsageError` if there is no home folder either.
     """
     # Not platformdirs: the same rule is a few lines, and it takes relative paths of XDG_CACHE_HOME.
     own = os.environ.get("KEYFRAME_BENCH_CACHE")
@@ -344,10 +334,7 @@ def sha256_of_file(path: str | Path) -> str:
 def remembered_sha256(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file; it is read again only when its size or modification time has changed.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read or is not a regular file.
+    Raises `OSError` if it cannot be read or is not a regular file.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):

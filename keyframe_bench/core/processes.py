@@ -103,6 +103,8 @@ def run_watched(
 ) -> Finished:
     """Run ``command`` in a session of its own; what is left of the session when it ends is killed.
 
+    Raises `OSError` when the program cannot be started.
+
     Parameters
     ----------
     command : list of str
@@ -115,11 +117,6 @@ def run_watched(
         Variables to add to this process's own.
     limit_s : float, optional
         Timeout after which all its processes are killed.
-
-    Raises
-    ------
-    OSError
-        When the program cannot be started.
     """
     start = time.perf_counter()
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
@@ -180,12 +177,8 @@ class _Watch(Thread):
 def processes_of(leader: int, known: Iterable[int] = ()) -> set[int]:
     """Return the ids of a session's leader and of its living descendants.
 
-    Follows the kernel's lists of children; without them, returns all processes of the session.
-
-    Parameters
-    ----------
-    known : iterable of int
-        Those found before: orphans are in no list of children.
+    Follows the kernel's lists of children; without them, returns all processes of the session. ``known``: those found
+    before: orphans are in no list of children.
     """
     if not (_PROC / "self" / "task" / str(os.getpid()) / "children").exists():
         return {int(folder.name) for folder in _PROC.glob("[0-9]*") if _session(int(folder.name)) == leader}

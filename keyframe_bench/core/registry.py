@@ -89,11 +89,8 @@ class Parameter:
 def parameters_of(cls: type) -> dict[str, Parameter]:
     """Return the parameters of ``cls.__init__`` by name, in order.
 
-    Raises
-    ------
-    TypeError
-        If a parameter has no default, or an annotation other than scalars, ``Literal``, ``Annotated[..., Range]`` and
-        ``None`` unions.
+    Raises `TypeError` if a parameter has no default, or an annotation other than scalars, ``Literal``, ``Annotated[...,
+    Range]`` and ``None`` unions.
     """
     return dict(_parameters_of(cls))
 

@@ -23,17 +23,8 @@ def in_order(
 ) -> Generator[R, None, None]:
     """Yield ``function(item)`` in order, computed by threads; the number of pending results is bounded.
 
-    Parameters
-    ----------
-    threads : int, optional
-        Default: one per core.
-    room : callable, optional
-        Returns how many results may be pending now; default: four per thread.
-
-    Raises
-    ------
-    OutOfMemoryError
-        If the threads ended without a result: with no memory left, a thread cannot even say so.
+    ``threads``: default: one per core; ``room``: returns how many results may be pending now; default: four per thread.
+    Raises `OutOfMemoryError` if the threads ended without a result: with no memory left, a thread cannot even say so.
     """
     threads = threads or n_cores()
     name = f"keyframe_bench-{next(_numbers)}"

@@ -89,6 +89,9 @@ class Backbone:
 def load_backbone(backbone: str, weights: str, layer: OutputLayer, mean: float | None, std: float | None) -> Backbone:
     """Return the network, ready to use; a process keeps the two used last.
 
+    Raises `UnavailableError` if a package is missing, or the weights cannot be had; `UsageError` if there is no such
+    network, option or layer, or the file is no safetensors file of this network.
+
     Parameters
     ----------
     backbone : str
@@ -101,13 +104,6 @@ def load_backbone(backbone: str, weights: str, layer: OutputLayer, mean: float |
     mean, std : float or None
         Normalisation of all channels on the scale 0 to 1; None: what belongs to the bundled weights, or what the
         network's own configuration says.
-
-    Raises
-    ------
-    UnavailableError
-        If a package is missing, or the weights cannot be had.
-    UsageError
-        If there is no such network, option or layer, or the file is no safetensors file of this network.
     """
     return _load(backbone, weights, weights_id(backbone, weights), layer, *normalisation(weights, mean, std))
 

@@ -27,13 +27,7 @@ def why_unavailable(checkpoint: str | Path) -> str | None:
 
 
 def network_of(record: Mapping[str, Any]) -> Network:
-    """Return the network that a record names.
-
-    Raises
-    ------
-    UsageError
-        If this installation does not have it.
-    """
+    """Return the network that a record names; `UsageError` if this installation does not have it."""
     options = record["options"]
     try:
         name = str(options.get("network", ""))
@@ -46,10 +40,7 @@ def network_of(record: Mapping[str, Any]) -> Network:
 def network_id(checkpoint: str | Path) -> str:
     """Return what identifies a trained network in keys: the sha256 of its file, and a hash of a plug-in's code.
 
-    Raises
-    ------
-    UnavailableError
-        If the file cannot be read.
+    Raises `UnavailableError` if the file cannot be read.
     """
     content = checkpoint_id(checkpoint, METHOD)
     try:
@@ -78,19 +69,9 @@ def unfinished(record: Mapping[str, Any]) -> str | None:
 def load_autoencoder(checkpoint: str | Path, network: Network | None = None) -> tuple[EncoderDecoder, dict[str, Any]]:
     """Return the model in evaluation mode, with its weights, and the record.
 
-    Parameters
-    ----------
-    checkpoint : str or Path
-        "bundled", or a path.
-    network : Network, optional
-        What it must be; by default what the file says. ``p2_1`` and ``ae_final`` are one network.
-
-    Raises
-    ------
-    UsageError
-        If the file is missing, pickled, truncated, no auto-encoder, or of another network.
-    UnavailableError
-        If the bundled one is missing.
+    ``checkpoint``: "bundled", or a path; ``network``: what it must be; by default what the file says. ``p2_1`` and
+    ``ae_final`` are one network. Raises `UsageError` if the file is missing, pickled, truncated, no auto-encoder, or of
+    another network; `UnavailableError` if the bundled one is missing.
     """
     found = read_checkpoint(checkpoint, METHOD)
     return with_weights(found, "checkpoint", network).eval(), dict(found.record)

@@ -74,15 +74,10 @@ class _ValueWithGradients(torch.autograd.Function):
 def value_with_gradients(compare: Callable[[Tensor, Tensor], Tensor], first: Tensor, second: Tensor) -> Tensor:
     """Return ``compare(first, second)``, [B], of images [B, C, H, W], group by group.
 
-    The gradient of a group is taken while its maps are still in the processor's cache, and only the gradient is kept:
-    a fraction of the memory and less time than one graph of all images. It can be differentiated once.
-
-    Parameters
-    ----------
-    compare : callable
-        Images [n, C, H, W], twice, to values [n] that depend on their own pair only.
-    first, second : Tensor
-        Float [B, C, H, W].
+    The gradient of a group is taken while its maps are still in the processor's cache, and only the gradient is kept: a
+    fraction of the memory and less time than one graph of all images. It can be differentiated once. ``compare``:
+    images [n, C, H, W], twice, to values [n] that depend on their own pair only; ``first`` and ``second``: float [B, C,
+    H, W].
     """
     with full_precision(first.device):
         value: Tensor = _ValueWithGradients.apply(compare, first, second)  # [B]

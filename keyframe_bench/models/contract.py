@@ -20,10 +20,7 @@ _ZERO = 1e-5  # what rounding may leave of the loss of equal images
 def check_parts(network: Network, loss: Loss) -> None:
     """Try a registered network and loss of plug-ins on two images; those of the package are proven by its tests.
 
-    Raises
-    ------
-    ContractError
-        In one sentence that names the part, its file, and what it gave instead.
+    Raises `ContractError`, in one sentence that names the part, its file, and what it gave instead.
     """
     if _is_plugin(network):
         checked_counts(network)
@@ -38,12 +35,8 @@ def _is_plugin(part: Network | Loss) -> bool:
 def checked_counts(network: Network) -> tuple[int, int]:
     """Return the trained numbers of a network, and its multiply-accumulates for one image.
 
-    Counted are those of convolutions and products of matrices. A transposed convolution is counted by its input.
-
-    Raises
-    ------
-    ContractError
-        If it cannot be built, or shapes are not what it says, or a number is not finite.
+    Counted are those of convolutions and products of matrices. A transposed convolution is counted by its input. Raises
+    `ContractError` if it cannot be built, or shapes are not what it says, or a number is not finite.
     """
     with _named(network), torch.random.fork_rng(devices=[]), torch.no_grad():
         model, pictures = EncoderDecoder(network).eval(), _pictures(network, seed=0)  # [2, 3, H, W]

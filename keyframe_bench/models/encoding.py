@@ -78,12 +78,7 @@ class Encoding:
         """Return float32 [B, C, h, w] for uint8 [B, height, width, 3] RGB images.
 
         The codes of the batch before are kept: where codes and reconstructions are asked for of the same images, they
-        are encoded once.
-
-        Raises
-        ------
-        UsageError
-            If a number is not finite.
+        are encoded once. Raises `UsageError` if a number is not finite.
         """
         last = self._last
         if last is None or not np.array_equal(last[0], images):
@@ -165,17 +160,8 @@ def folded(block: nn.Module) -> Iterator[nn.Module]:
 def load_encoding(checkpoint: str, precision: Precision) -> Encoding:
     """Return the network of a checkpoint, loaded and warm; a process keeps the four used last.
 
-    Parameters
-    ----------
-    checkpoint : str
-        "bundled", or a path.
-
-    Raises
-    ------
-    UnavailableError
-        If torch or the file is missing.
-    UsageError
-        If the file is not a checkpoint of an auto-encoder.
+    ``checkpoint``: "bundled", or a path. Raises `UnavailableError` if torch or the file is missing; `UsageError` if the
+    file is not a checkpoint of an auto-encoder.
     """
     return _load(checkpoint, network_id(checkpoint), precision)
 

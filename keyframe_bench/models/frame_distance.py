@@ -28,13 +28,9 @@ def picture_distances(
 ) -> Distances:
     """Return the loss between rows of ``frames`` and one of ``references``.
 
-    Parameters
-    ----------
-    frames, references : uint8 [N, H, W, 3]
-        RGB; the same array, or what is compared with another view of it (``cross``). They may be memory-mapped: only
-        the rows asked for are read.
-    loss : ReconstructionLoss, optional
-        Default: ``mix`` with its own defaults.
+    ``frames`` and ``references`` (uint8 [N, H, W, 3]): RGB; the same array, or what is compared with another view of it
+    (``cross``). They may be memory-mapped: only the rows asked for are read; ``loss``: default: ``mix`` with its own
+    defaults.
     """
     return _loss_distances(loss, lambda rows: _pictures(frames[rows]), lambda rows: _pictures(references[rows]))
 

@@ -74,15 +74,8 @@ class ReconstructionLoss(Loss):
     def per_picture(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss of every pair, float32 [B], of float [B, C, H, W] images in 0 to 1.
 
-        Parameters
-        ----------
-        first, second : Tensor
-            One of them may be a single image, [1, C, H, W], to be compared with all of the other.
-
-        Raises
-        ------
-        UsageError
-            If shapes do not fit, the images are integers, or too small for the loss.
+        ``first`` and ``second``: one of them may be a single image, [1, C, H, W], to be compared with all of the other.
+        Raises `UsageError` if shapes do not fit, the images are integers, or too small for the loss.
         """
         import torch
 
@@ -101,11 +94,8 @@ class ReconstructionLoss(Loss):
     def prepared(self, images: Tensor) -> Prepared:
         """Return images with what the loss needs of each alone, so that many pairs can be compared quickly.
 
-        Parameters
-        ----------
-        images : Tensor
-            Float [N, C, H, W] in 0 to 1. No gradient flows through. With ``mix`` the result takes eleven times their
-            memory: 2.4 MB for one of 96 x 192. Prepare a group of frames, not a video.
+        ``images``: float [N, C, H, W] in 0 to 1. No gradient flows through. With ``mix`` the result takes eleven times
+        their memory: 2.4 MB for one of 96 x 192. Prepare a group of frames, not a video.
         """
         import torch
 

@@ -87,17 +87,9 @@ class MetricNetwork(nn.Module):
 def pretrained(options: Mapping[str, Any]) -> MetricNetwork:
     """Return the network before the first step: its output is that of the pretrained network.
 
-    Parameters
-    ----------
-    options : mapping
-        ``backbone``, ``weights``, ``mean``, ``std`` as of the feature ``embedding``; ``trunk`` and ``feature_norm``.
-
-    Raises
-    ------
-    UsageError
-        If the network's classifier does not read its pooled features.
-    UnavailableError
-        If a package or the weights are missing.
+    ``options``: ``backbone``, ``weights``, ``mean``, ``std`` as of the feature ``embedding``; ``trunk`` and
+    ``feature_norm``. Raises `UsageError` if the network's classifier does not read its pooled features;
+    `UnavailableError` if a package or the weights are missing.
     """
     before, layer = _before(options, options["weights"]), input_of_last_two(options["backbone"])
     with torch.inference_mode():
@@ -121,10 +113,7 @@ def pretrained(options: Mapping[str, Any]) -> MetricNetwork:
 def network_of(checkpoint: Checkpoint) -> MetricNetwork:
     """Return the network of a checkpoint of the extractor `deep_metric`, on the CPU.
 
-    Raises
-    ------
-    UsageError
-        If the tensors do not fit the network that the record names.
+    Raises `UsageError` if the tensors do not fit the network that the record names.
     """
     options = checkpoint.record["options"]
     shapes = [checkpoint.tensors[f"last.{name}.weight"].shape for name in ("hidden", "output")]

@@ -109,10 +109,7 @@ class ConvolutionalNetwork(Network):
     def build(cls, name: str, params: Mapping[str, Any] | None = None) -> ConvolutionalNetwork:
         """Return a registered network that has a table of layers, with checked parameters.
 
-        Raises
-        ------
-        UsageError
-            For an unknown name or parameter, or a network of another kind.
+        Raises `UsageError` for an unknown name or parameter, or a network of another kind.
         """
         network = cls.registry.build(name, params)
         if not isinstance(network, cls):
@@ -131,13 +128,7 @@ class ConvolutionalNetwork(Network):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The encoder's layers.
-
-        Raises
-        ------
-        UsageError
-            If a size to be halved is odd.
-        """
+        """The encoder's layers; `UsageError` if a size to be halved is odd."""
         found: list[Layer] = []
         inputs, height, width = 3, self.input_height, self.input_width
         rows = self.row[2].split()

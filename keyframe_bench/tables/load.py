@@ -28,10 +28,8 @@ _FACTS: dict[str, Any] = {
 def load_results(path: str | Path) -> pd.DataFrame:
     """Read ``results.jsonl``.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file, or the output folder that holds it.
+    ``path``: the file, or the output folder that holds it. Raises `UsageError` if the file cannot be read, or a line is
+    not a cell; the message names the line.
 
     Returns
     -------
@@ -42,11 +40,6 @@ def load_results(path: str | Path) -> pd.DataFrame:
         measurable. ``video_id`` tells videos apart: the name in the data set, of videos of equal bytes the first one's.
         ``training`` is canonical JSON of what tells trainings apart but their seeds: ``trainer.<option>`` and the like.
     ``group`` tells the rows of a table apart, ``fallback`` and ``shortfall`` are reasons (`KeyFrames`) or "".
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read, or a line is not a cell; the message names the line.
     """
     return cells_frame(read_cells(path))
 

@@ -67,13 +67,7 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
     ``paper`` mapping gives the paper's figure by column, ``measures`` replaces the measure of a column. A column has a
     ``name``, ``about``, and either a measure (see `keyframe_bench.tables.measure`) or ``fact`` (``budget_rule``,
     ``sampling`` ...); it may have a ``where`` of its own, and ``over`` lists the fields of the row's that it ignores.
-
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        Of `load_results`.
-    run : mapping
-        The record of the run (``run.json``), for what was skipped; may be empty.
+    ``cells``: of `load_results`; ``run``: the record of the run (``run.json``), for what was skipped; may be empty.
     """
     rows = []
     for row in experiment.rows:

@@ -146,13 +146,8 @@ def failure_cases(cells: pd.DataFrame, table: Table) -> list[FailureCases]:
     """Return where each row does worst, compared with `uniform` at the same data set and budget.
 
     Of several `uniform` rows the one with the same sampling counts. Without any, the videos with the worst numbers
-    themselves (``relative`` is then False).
-    Ceilings are left out, and `uniform` itself where the others are compared with it.
-
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        Of `tables.load_results`, without repetitions.
+    themselves (``relative`` is then False). Ceilings are left out, and `uniform` itself where the others are compared
+    with it. ``cells``: of `tables.load_results`, without repetitions.
     """
     names, found = row_names(table), []
     for column in table.ranked_columns:

@@ -52,10 +52,7 @@ class Verdict:
 def verdicts(experiment: Experiment, cells: pd.DataFrame) -> list[Verdict]:
     """Return the verdict on every claim of ``experiment``.
 
-    Parameters
-    ----------
-    cells : pandas.DataFrame
-        Of `load_results`.
+    ``cells``: of `load_results`.
     """
     bounds = [_bounds(claim["expect"]) for claim in experiment.claims]
     measures = [claim["measure"].get("all", [claim["measure"]]) for claim in experiment.claims]

@@ -96,12 +96,8 @@ class Clips(Sequence[Clip]):
 class Rows:
     """Rows of a feature of many videos, read from where they are stored when they are asked for.
 
-    Parameters
-    ----------
-    opened : callable
-        From the number of a video to the rows of all its sampled frames, array [n, ...], often memory-mapped.
-    places : int64 [N, 2]
-        As in `Clips`.
+    ``opened``: from the number of a video to the rows of all its sampled frames, array [n, ...], often memory-mapped;
+    ``places`` (int64 [N, 2]): as in `Clips`.
 
     Attributes
     ----------

@@ -60,13 +60,7 @@ class TrainingData:
 
     @cached_property
     def items(self) -> list[VideoItem]:
-        """The videos, before any is opened; copies of a file belong to one group.
-
-        Raises
-        ------
-        UsageError
-            If there is none.
-        """
+        """The videos, before any is opened; copies of a file belong to one group; `UsageError` if there is none."""
         items = self.listed
         if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")

@@ -18,11 +18,8 @@ _COUNTED = {  # facts, and what a line calls them
 def defects(facts: Mapping[str, Any]) -> list[str]:
     """Count and name what could not be read or was left out, and where damage was found.
 
-    Parameters
-    ----------
-    facts : mapping
-        Of `Parts`: each is a count, with names in ``unreadable_names`` and so on, or a mapping of names to what is to
-        be said, a text or several.
+    ``facts``: of `Parts`: each is a count, with names in ``unreadable_names`` and so on, or a mapping of names to what
+    is to be said, a text or several.
 
     Returns
     -------

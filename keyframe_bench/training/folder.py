@@ -46,10 +46,7 @@ class TrainingFolder:
     def read(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the record, or None where nothing was trained yet.
 
-        Raises
-        ------
-        UsageError
-            If it is the record of another training, or none.
+        Raises `UsageError` if it is the record of another training, or none.
         """
         try:
             record = read_json(self.record)
@@ -74,10 +71,8 @@ class TrainingFolder:
     def has_checkpoints(self, method: str, key: str) -> bool:
         """Whether both are there, of the training with this key.
 
-        Raises
-        ------
-        UsageError
-            If one is damaged or of another training; it is not overwritten, since there may be a copy of the right one.
+        Raises `UsageError` if one is damaged or of another training; it is not overwritten, since there may be a copy
+        of the right one.
         """
         both = self.best, self.last
         if not all(path.is_file() for path in both):

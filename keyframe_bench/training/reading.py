@@ -69,10 +69,7 @@ class Parts:
 def read_parts(data: TrainingData, features: Sequence[Feature], report: Say) -> Parts:
     """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
 
-    Raises
-    ------
-    UsageError
-        If a part would be empty.
+    Raises `UsageError` if a part would be empty.
     """
     return _DataReader(data, features, report).parts()
 

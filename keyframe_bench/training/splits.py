@@ -43,19 +43,8 @@ class Fold:
 def folds_of(split: Split, items: Sequence[VideoItem], seed: int = 0) -> list[Fold]:
     """Return the divisions that a split of whole videos stands for.
 
-    Videos of one `VideoItem.group` stay together.
-
-    Parameters
-    ----------
-    split : Split
-        No split by frames.
-    seed : int
-        Which group goes where, with ``videos`` and ``kfold``.
-
-    Raises
-    ------
-    UsageError
-        If a side would be empty, or a file does not fit the data set.
+    Videos of one `VideoItem.group` stay together. ``split``: no split by frames; ``seed``: which group goes where, with
+    ``videos`` and ``kfold``. Raises `UsageError` if a side would be empty, or a file does not fit the data set.
     """
     ids = [item.id for item in items]
     if split.kind == "file":
@@ -90,10 +79,7 @@ def group_of(item: VideoItem) -> str:
 def grouped(items: Sequence[VideoItem], hashes: Sequence[str]) -> list[VideoItem]:
     """Return the items with the groups that hold together: those of the data set, joined where they share a file.
 
-    Parameters
-    ----------
-    hashes : sequence of str
-        Of their bytes; empty where a file cannot be read.
+    ``hashes``: of their bytes; empty where a file cannot be read.
     """
     joined: dict[str, str] = {}
 
@@ -193,7 +179,8 @@ def divide_images(
 
     Each belongs to a side by a hash of its name: adding images moves none of those that were there, and every class
     (folder) is divided in about the same ratio. Images with equal pixels count once, under the first name; those that
-    look like an earlier one (coded anew, made smaller) go where that one goes.
+    look like an earlier one (coded anew, made smaller) go where that one goes. Raises `UsageError` if all images are
+    the same.
 
     Parameters
     ----------
@@ -204,11 +191,6 @@ def divide_images(
     looks : uint8 [N, LOOK_HEIGHT, LOOK_WIDTH, 3]
     share : float
         Of the images that train, 0 to 1.
-
-    Raises
-    ------
-    UsageError
-        If all images are the same.
     """
     first: dict[Hashable, int] = {}
     copies = []
@@ -238,11 +220,8 @@ def first_alike(looks: NDArray[np.uint8]) -> list[int]:
     """Return for each image the position of an earlier one that it looks like, or else its own.
 
     Images look alike where no sample of `LOOK_HEIGHT` x `LOOK_WIDTH` differs by more than `TOLERANCE` grey levels. The
-    earlier one looks like none before it, so that a slow change does not make one group of everything.
-
-    Parameters
-    ----------
-    looks : uint8 [N, LOOK_HEIGHT, LOOK_WIDTH, 3]
+    earlier one looks like none before it, so that a slow change does not make one group of everything. ``looks`` (uint8
+    [N, LOOK_HEIGHT, LOOK_WIDTH, 3]).
 
     Notes
     -----

@@ -22,11 +22,7 @@ FORMAT = "keyframe_bench/training_state@1"
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write nested mappings, lists and tuples of arrays, tensors and scalars as one file, atomically.
 
-    Raises
-    ------
-    OutputError
-    TypeError
-        If there is anything else in ``state``, which names where.
+    Raises `OutputError`; `TypeError` if there is anything else in ``state``, which names where.
     """
     arrays: dict[str, NDArray[Any]] = {}
     tree = json.dumps(_pack(state, "", arrays))
@@ -34,13 +30,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Return what `write_state` wrote.
-
-    Raises
-    ------
-    UsageError
-        If the file is not complete, or something else.
-    """
+    """Return what `write_state` wrote; `UsageError` if the file is not complete, or something else."""
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

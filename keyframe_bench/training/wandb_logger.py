@@ -21,12 +21,8 @@ _WAY_OUT = "logger.mode=offline needs neither network nor key, and history.csv i
 def tracked(session: Session) -> Iterator[list[Logger]]:
     """Start a run of W&B if ``session`` asks for it, yield Lightning's loggers, and end the run.
 
-    Offline, everything lies in ``wandb/`` of the training's folder, for ``wandb sync``.
-
-    Raises
-    ------
-    UnavailableError
-        When it is not installed, has no key, or refuses; nothing has been trained then.
+    Offline, everything lies in ``wandb/`` of the training's folder, for ``wandb sync``. Raises `UnavailableError` when
+    it is not installed, has no key, or refuses; nothing has been trained then.
     """
     if session.logger != "wandb":
         yield []

@@ -52,9 +52,11 @@ def write_clips(
     """Write parts of a video to files in ``folder``: all of them, or none when anything fails (but a kill).
 
     Each file holds exactly the frames promised, at the distances in time that they have in the source, with the
-    source's rotation, mirroring, pixel shape and colour description, and the video stream alone: no sound. Frames
-    that cannot be copied are encoded as H.264 in MP4 (`transcode`); times that repeat or step back are then moved to
-    one unit of time after the frame before. One image is held at a time.
+    source's rotation, mirroring, pixel shape and colour description, and the video stream alone: no sound. Frames that
+    cannot be copied are encoded as H.264 in MP4 (`transcode`); times that repeat or step back are then moved to one
+    unit of time after the frame before. One image is held at a time. Raises `VideoError` when the file changed since it
+    was read, or cannot be read any more; `OutputError` when the folder cannot be written; it is then left as it was
+    before.
 
     Parameters
     ----------
@@ -74,13 +76,6 @@ def write_clips(
         One for each span.
     int
         Bytes of the source's video packets.
-
-    Raises
-    ------
-    VideoError
-        When the file changed since it was read, or cannot be read any more.
-    OutputError
-        When the folder cannot be written; it is then left as it was before.
     """
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")

@@ -76,10 +76,7 @@ class Material:
 def read_material(name: str, path: Path) -> Material:
     """Return the clip at ``path`` ready for composing; most files are not decoded for that.
 
-    Raises
-    ------
-    UsageError
-        If it cannot be read, is damaged, or is shorter than `CLIP_LEAST_S`.
+    Raises `UsageError` if it cannot be read, is damaged, or is shorter than `CLIP_LEAST_S`.
     """
     from .onepass import read_pass
 
@@ -153,13 +150,8 @@ def dissolves_of(edit: Sequence[Take]) -> list[tuple[int, int]]:
 def draw_edit(edit: Sequence[Take], clips: Sequence[Material], *, height: int, width: int) -> Iterator[Image]:
     """Yield the images of ``edit`` in order, RGB uint8 [height, width, 3]: every clip fills it, cut centrally.
 
-    In a dissolve of 2h frames the n-th mixes (n + 1) / (2h + 1) of the new image with the rest of the old. A few
-    images are held at a time.
-
-    Raises
-    ------
-    UsageError
-        Naming a clip whose images cannot be decoded.
+    In a dissolve of 2h frames the n-th mixes (n + 1) / (2h + 1) of the new image with the rest of the old. A few images
+    are held at a time. Raises `UsageError`, naming a clip whose images cannot be decoded.
     """
     import cv2
 

@@ -122,10 +122,7 @@ class Reader(ABC):
 class VideoReader(Reader):
     """Decode one file from start to end, once; see `Reader`. The frames share ``meter``, for cost accounting.
 
-    Raises
-    ------
-    VideoError
-        When the file cannot be opened, has no video, or (at the end of iteration) gave no frame.
+    Raises `VideoError` when the file cannot be opened, has no video, or (at the end of iteration) gave no frame.
     """
 
     def __init__(self, path: str | Path, meter: CostMeter | None = None) -> None:

@@ -33,8 +33,9 @@ _PNG = {"threads": "1", "compression_level": "1", "pred": "mixed"}
 def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
     """Encode ``frames`` as H.264 (yuv420p, BT.601 tagged so, B-frames and GOP as x264 chooses) in an MP4 file.
 
-    The file appears under its name only when it is complete; one image is held at a time. The same images give the
-    same bytes on one machine and version.
+    The file appears under its name only when it is complete; one image is held at a time. The same images give the same
+    bytes on one machine and version. Raises `UsageError` if the name does not end in ``.mp4``, there is no image, or
+    sizes are odd or differ; `OutputError` if the file cannot be written.
 
     Parameters
     ----------
@@ -49,13 +50,6 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
     -------
     int
         Frames written, at least 1.
-
-    Raises
-    ------
-    UsageError
-        If the name does not end in ``.mp4``, there is no image, or sizes are odd or differ.
-    OutputError
-        If the file cannot be written.
     """
     return _write(path, ".mp4", frames, fps)
 
@@ -63,26 +57,14 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
 def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
     """Encode ``frames`` as PNG in a QuickTime file, from which exactly these pixels are decoded; see `write_h264`.
 
-    Sizes may differ from image to image: other lossless codecs have one for the whole stream.
-
-    Parameters
-    ----------
-    path : str or Path
-        Ends in ``.mov``.
-    frames : iterable of uint8 [H, W, 3]
-        RGB images.
+    Sizes may differ from image to image: other lossless codecs have one for the whole stream. ``path``: ends in
+    ``.mov``; ``frames`` (iterable of uint8 [H, W, 3]): RGB images. Raises `UsageError` if the name does not end in
+    ``.mov``, or there is no image; `OutputError` if the file cannot be written.
 
     Returns
     -------
     int
         Frames written, at least 1.
-
-    Raises
-    ------
-    UsageError
-        If the name does not end in ``.mov``, or there is no image.
-    OutputError
-        If the file cannot be written.
     """
     return _write(path, ".mov", frames, fps)
 

@@ -24,12 +24,8 @@ def fetch_frames(path: VideoPath, ordinals: Iterable[int], read: Pass) -> Iterat
     Seeks to the key frame before each requested frame when PTS identify the frames of an undamaged file and that
     decodes clearly fewer frames than going through the file. Where decoding does not begin at that very key frame, or a
     frame on the way differs in PTS or checksum from the pass, the rest is decoded from the start. After a pass over
-    packets there are no checksums: such packets are proved to refer to nothing before a key frame.
-
-    Raises
-    ------
-    VideoError
-        When the file changed since, or a frame does not decode.
+    packets there are no checksums: such packets are proved to refer to nothing before a key frame. Raises `VideoError`
+    when the file changed since, or a frame does not decode.
     """
     if file_stamp(path) != read.stamp:
         raise VideoError(path, "the file changed since it was read")

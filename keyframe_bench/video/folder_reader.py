@@ -37,10 +37,7 @@ def open_video(path: VideoPath, meter: CostMeter | None = None) -> Reader:
 class FolderReader(Reader):
     """Read the images of a folder in order; see `Reader` and `FrameFolder`.
 
-    Raises
-    ------
-    VideoError
-        When there is no image, or (at the end of iteration) none could be read.
+    Raises `VideoError` when there is no image, or (at the end of iteration) none could be read.
     """
 
     def __init__(self, path: FrameFolder, meter: CostMeter | None = None) -> None:
@@ -103,11 +100,7 @@ def read_pictures(
     """Yield single frames of a folder that was read before, by the ordinals ``wanted``, in their order.
 
     A frame's file is found by its time and checksum: ``pts`` and ``checksums``, [N], are of all frames of that pass.
-
-    Raises
-    ------
-    VideoError
-        When one of them is not there any more.
+    Raises `VideoError` when one of them is not there any more.
     """
     files = folder.files()
     ticks = folder.ticks(files)

@@ -182,18 +182,8 @@ VideoPath = str | os.PathLike[str]
 def as_video(path: VideoPath, fps: float | None = None, times: str | None = None) -> Video:
     """Return what stands for the video at ``path``: a `FrameFolder` for a folder, else a path.
 
-    Parameters
-    ----------
-    path : path-like
-    fps, times : optional
-        As for `FrameFolder`; only of a folder.
-
-    Raises
-    ------
-    UsageError
-        When an option is wrong, or given for a file, which states its own times.
-    VideoError
-        When the path is empty.
+    ``fps`` and ``times``: as for `FrameFolder`; only of a folder. Raises `UsageError` when an
+    option is wrong, or given for a file, which states its own times; `VideoError` when the path is empty.
     """
     given: dict[str, Any] = {name: value for name, value in (("fps", fps), ("times", times)) if value is not None}
     if isinstance(path, FrameFolder):

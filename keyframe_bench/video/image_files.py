@@ -43,12 +43,8 @@ def is_image_name(name: str) -> bool:
 def find_images(root: Path) -> dict[str, Path]:
     """Return the image files below ``root`` by relative path with forward slashes, sorted.
 
-    Hidden files and folders are skipped; linked folders are not entered.
-
-    Raises
-    ------
-    UsageError
-        If a folder cannot be read: skipping it silently would shrink the data.
+    Hidden files and folders are skipped; linked folders are not entered. Raises `UsageError` if a folder cannot be
+    read: skipping it silently would shrink the data.
     """
 
     def refuse(error: OSError) -> None:
@@ -69,14 +65,9 @@ def read_rgb(path: Path) -> Image:
     """Return the image of a file, uint8 [height, width, 3], RGB, upright as its EXIF orientation says.
 
     Whatever Pillow reads: grey, palettes, CMYK and CIELAB become RGB, samples of up to 16 bits become 8, what is
-    transparent shows white; of several images in a file the first is taken.
-
-    Raises
-    ------
-    UnreadableError
-        If the file is not an image, cannot be read, ends early, has more pixels than Pillow takes, or has signed or
-        32-bit samples.
-    MemoryError
+    transparent shows white; of several images in a file the first is taken. Raises `UnreadableError` if the file is not
+    an image, cannot be read, ends early, has more pixels than Pillow takes, or has signed or 32-bit samples;
+    `MemoryError`.
     """
     import PIL
     from PIL import Image as Pillow
@@ -180,10 +171,7 @@ def resized(picture: Image, height: int, width: int) -> Image:
 def encode_image(picture: Image, suffix: str) -> bytes:
     """Return ``picture`` (uint8 [H, W, 3], RGB) as the bytes of a ``.jpg`` or ``.png`` file.
 
-    Raises
-    ------
-    KeyframeBenchError
-        If the image cannot be stored in that format (a JPEG side is at most 65500 pixels).
+    Raises `KeyframeBenchError` if the image cannot be stored in that format (a JPEG side is at most 65500 pixels).
     """
     import cv2
 

@@ -123,7 +123,9 @@ def read_pass(
 
     When nothing that was asked for needs pixels and the packets prove frame identity, or nothing is missing in the
     store, nothing is decoded at all. The decoder runs ahead of the features in a thread of its own, as far as a bounded
-    queue lets it (`Prefetch`).
+    queue lets it (`Prefetch`). Raises `VideoError` when the file gives no frame, or changes while it is read;
+    `UnavailableError` when a feature opens the file itself, and it is a folder of images; `OutputError` when features
+    must be kept on disk and it is full.
 
     Parameters
     ----------
@@ -142,15 +144,6 @@ def read_pass(
         Stop after so many frames: a probe.
     keep : bool
         Keep the decoded frames, for `fetch_frames`, where all of them take at most 8 MB.
-
-    Raises
-    ------
-    VideoError
-        When the file gives no frame, or changes while it is read.
-    UnavailableError
-        When a feature opens the file itself, and it is a folder of images.
-    OutputError
-        When features must be kept on disk and it is full.
     """
     wanted = parse_requests(requests)
     check_video(path, (feature for of_sampling in wanted.values() for feature in of_sampling))

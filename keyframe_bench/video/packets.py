@@ -64,12 +64,8 @@ class PacketTable:
 def scan_packets(path: str | Path) -> PacketTable:
     """Demux the file ``path`` and say whether packet order can stand for decoder order.
 
-    Only packets up to the first frame are decoded (for size and rotation); the rest is read, not decoded.
-
-    Raises
-    ------
-    VideoError
-        As decoding does: no readable file, no container, no video stream, no decoder, or no frame in it.
+    Only packets up to the first frame are decoded (for size and rotation); the rest is read, not decoded. Raises
+    `VideoError` as decoding does: no readable file, no container, no video stream, no decoder, or no frame in it.
     """
     container, stream = open_stream(path)
     with container:

@@ -24,14 +24,8 @@ class Prefetch:
     """The frames of a reader, in order, decoded by a thread of their own.
 
     Use it as a context manager and iterate; what the decoder raises is raised here. With one decoder thread there is no
-    second thread and a frame is decoded when it is asked for: a worker then uses one core.
-
-    Parameters
-    ----------
-    reader : Reader
-        Nobody else may use it before this is closed.
-    limit : int, optional
-        Stop after so many frames.
+    second thread and a frame is decoded when it is asked for: a worker then uses one core. ``reader``: nobody else may
+    use it before this is closed; ``limit``: stop after so many frames.
 
     Attributes
     ----------

@@ -75,15 +75,9 @@ class FeatureStore:
     """Entries that are written once and never changed; any number of processes may use one folder.
 
     An entry appears and disappears as a whole. One that is torn, was cut off or was put there by somebody else counts
-    as absent. A folder that cannot be written to stops nothing: ``problems`` says so.
-
-    Parameters
-    ----------
-    folder : Path
-        Created when something is written.
-    limit_bytes : int
-        When entries take more, those not used for longest are removed. Kept to approximately while several processes
-        write; what one call writes is never removed by it.
+    as absent. A folder that cannot be written to stops nothing: ``problems`` says so. ``folder``: created when
+    something is written; ``limit_bytes``: when entries take more, those not used for longest are removed. Kept to
+    approximately while several processes write; what one call writes is never removed by it.
 
     Attributes
     ----------
@@ -146,13 +140,7 @@ class FeatureStore:
             self._note(f"cannot write {str(self.folder)!r} ({reason}); KEYFRAME_BENCH_CACHE=DIR names another cache")
 
     def usage(self) -> Usage:
-        """Return how much there is.
-
-        Raises
-        ------
-        KeyframeBenchError
-            When the folder cannot be read.
-        """
+        """Return how much there is; `KeyframeBenchError` when the folder cannot be read."""
         try:
             return _usage(self._scan())
         except OSError as error:
@@ -161,10 +149,7 @@ class FeatureStore:
     def clear(self) -> Usage:
         """Remove every entry and return how much that was; what is no entry stays.
 
-        Raises
-        ------
-        KeyframeBenchError
-            When the folder cannot be written to.
+        Raises `KeyframeBenchError` when the folder cannot be written to.
         """
         if not self.folder.exists():
             return Usage(0, 0, 0)

@@ -129,8 +129,9 @@ class MetricModule(LossModule):
     def loss_of(self, batch: KeyBatch) -> Tensor:
         """Return the loss of a batch, a scalar."""
         terms = self.loss.terms(self.model(batch.rows), batch.n_keys)
-        if self.training:
-            self.noted["effective_keys"].add(float(terms.effective_keys), len(batch.indices) - batch.n_keys)
+        n_others = len(batch.indices) - batch.n_keys
+        if self.training and n_others:
+            self.noted["effective_keys"].add(float(terms.effective_keys), n_others)
         return terms.intra + self.loss.inter_weight * terms.inter
 
     def configure_optimizers(self) -> Any:

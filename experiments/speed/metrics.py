@@ -30,6 +30,7 @@ from keyframe_bench.video.onepass import read_pass
 LIMIT_MS = 5.0
 FPS = 30.0
 SHOT = 150  # frames of the made-up shots
+UNIT = 60  # frames that a made-up annotator scores alike, from 1 to 5
 SWEEP = 100
 
 
@@ -63,7 +64,9 @@ def annotators(path: Path | None, n: int, n_users: int, rng: np.random.Generator
         chosen.append(np.sort(rng.choice(n, min(n, 15), replace=False)))
     starts = np.arange(0, n, SHOT)
     shots = np.stack([starts, np.append(starts[1:], n)], axis=1)
-    return Annotation(tuple(UserSummary(str(i), frames) for i, frames in enumerate(chosen)), shots)
+    scores = rng.integers(1, 6, (len(chosen), n // UNIT + 1)).astype(np.float32)[:, np.arange(n) // UNIT]
+    users = (UserSummary(str(i), f, importance=s) for i, (f, s) in enumerate(zip(chosen, scores, strict=True)))
+    return Annotation(tuple(users), shots)
 
 
 def judge(metrics: list[Metric], clip: Clip, annotation: Annotation, frames: NDArray[np.int64]) -> float:

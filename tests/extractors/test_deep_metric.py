@@ -60,7 +60,7 @@ def test_annotators_who_take_the_brightest_frame_of_each_shot_are_imitated(tmp_p
     trained, untrained = (
         kb.fit_clips(method(), train, tmp_path / f"{lr}", options={**options, "lr": lr}) for lr in (options["lr"], 0.0)
     )
-    unseen = [lit(seed)[0] for seed in range(100, 110)]
+    unseen = [lit(seed)[0] for seed in range(1000, 1030)]  # not those that the options were chosen on
     ours, before = (np.mean([shots_found(picked(one, rows)) for rows in unseen]) for one in (trained, untrained))
     random = 1 - (1 - 1 / SHOTS) ** SHOTS  # 0.67
     assert ours > 0.9 and before < random + 0.15

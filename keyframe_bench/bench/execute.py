@@ -79,16 +79,8 @@ def run_benchmark(
 ) -> RunSummary:
     """Train what a split asks for, compute the missing cells of ``spec`` and derive ``results.jsonl`` and ``run.json``.
 
-    For errors see `make_plan` and `run_video`.
-
-    Parameters
-    ----------
-    command : str
-        How the run was started, for the report.
-    report, say : callable
-        Progress; told what is trained.
-    stored : StoredCells, optional
-        Of ``spec.out``, where the caller needs them afterwards.
+    For errors see `make_plan` and `run_video`. ``command``: how the run was started, for the report; ``report`` and
+    ``say``: progress; told what is trained; ``stored``: of ``spec.out``, where the caller needs them afterwards.
     """
     load_plugins(spec.plugins)
     start = started_record(command)

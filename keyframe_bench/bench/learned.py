@@ -139,7 +139,7 @@ class Learned:
             origin = {"data": data.get("name"), "init": self.record.get("init")}
             if division is not None:
                 origin["inner"] = self.record["split"]
-            elif "data_digest" in data:  # older records lack it
+            else:
                 origin |= {name: data.get(name) for name in _OF_DATA}
             origin["code"] = "edited since" if self.edited else None
             training |= {"chosen": self.record["chosen"], **{k: v for k, v in origin.items() if v is not None}}
@@ -177,9 +177,8 @@ def given(method: Trainable) -> Learned:
     record = method.trained_record()
     options = method.trained_options().identity
     seed = int(record["seed"]) if method.seeded else None
-    fold = record.get("fold") if "data_digest" in record.get("data", {}) else None  # older ones always have a number
     sha256, edited = checkpoint_id(method.checkpoint, method.name), method.other_code
-    return Learned(method.checkpoint, sha256, record, options, seed, fold, edited=edited)
+    return Learned(method.checkpoint, sha256, record, options, seed, record.get("fold"), edited=edited)
 
 
 def leak_of(spec: RunSpec, variant: Variant, shas: Mapping[str, str]) -> UsageError | None:
@@ -215,11 +214,8 @@ def learn(
 
     Of the ``variants`` those with options of a training are looked at; with ``only_found`` nothing is trained.
 
-    Returns
-    -------
-    dict
-        Number of the variant to what it has learned, of every fold and seed; where a training fails, and ``on_error``
-        is not "raise", it says why.
+    The numbers of the variants lead to what these have learned, of every fold and seed; where a training fails, and
+    ``on_error`` is not "raise", it says why.
     """
     data = cache(partial(_training_data, spec, division))  # of one fold once: it knows hashes and listed videos
     asked: dict[str, Callable[..., Learned]] = {}

@@ -85,11 +85,8 @@ def perf(spec: PerfSpec, *, command: str = "", report: Report | None = None) -> 
     Raises `KeyframeBenchError` when the video gives no frames or cannot be decoded to its end by a plain loop, or an
     option is wrong. A case that fails is a row with its reason.
 
-    Returns
-    -------
-    dict
-        Facts of the video; ``decode`` and ``decode_s``, plain decoding; ``rows`` and ``one_pass`` (`row_of`);
-        ``length`` (`growth`), ``extractors`` (`together`); ``not_run``, ``versions`` and how it was made.
+    Facts of the video; ``decode`` and ``decode_s``, plain decoding; ``rows`` and ``one_pass`` (`row_of`); ``length``
+    (`growth`), ``extractors`` (`together`); ``not_run``, ``versions`` and how it was made.
     """
     check_video(spec.video)
     record, load, budget = started_record(command), [os.getloadavg()[0]], Budget.parse(spec.budget)
@@ -188,13 +185,10 @@ def measure_rounds(
 def row_of(case: Case, rounds: Sequence[Round], failure: str = "") -> dict[str, Any]:
     """Return the row of a case, measured in some of the ``rounds``; one that failed has no numbers.
 
-    Returns
-    -------
-    dict
-        ``wall_s``, ``process_s``, ``cpu_s``, ``peak_mb``, ``pass_s``, ``select_s``: medians; None where there is none.
-        ``ratio`` with ``ratio_low`` and ``ratio_high``: median, lowest and highest of ``wall_s`` over that of plain
-        decoding in the same round, ``cpu_ratio`` and ``pass_ratio`` likewise (median only). ``to_peer``: of our case
-        ``like``, over this one; whole processes where this one is one, else the work alone.
+    ``wall_s``, ``process_s``, ``cpu_s``, ``peak_mb``, ``pass_s``, ``select_s``: medians; None where there is none.
+    ``ratio`` with ``ratio_low`` and ``ratio_high``: median, lowest and highest of ``wall_s`` over that of plain
+    decoding in the same round, ``cpu_ratio`` and ``pass_ratio`` likewise (median only). ``to_peer``: of our case
+    ``like``, over this one; whole processes where this one is one, else the work alone.
     """
     row: dict[str, Any] = {"name": case.name, "kind": case.kind, **dict.fromkeys(_NO_NUMBERS), "like": case.like}
     seen = [found for found in rounds if case.name in found]
@@ -219,12 +213,9 @@ def row_of(case: Case, rounds: Sequence[Round], failure: str = "") -> dict[str, 
 def growth(sizes: Mapping[str, int], rounds: Sequence[Round]) -> dict[str, Any]:
     """Return how seconds grow with the size (at least 1) of each case: medians, and the slope of their logarithms.
 
-    Returns
-    -------
-    dict
-        ``points``, each ``size`` and ``wall_s``; ``slope``, ``slope_low``, ``slope_high``: seconds grow with the size
-        to that power, median, lowest and highest of the rounds that have all cases, by least squares. Without slopes
-        where there is one size only.
+    ``points``, each ``size`` and ``wall_s``; ``slope``, ``slope_low``, ``slope_high``: seconds grow with the size to
+    that power, median, lowest and highest of the rounds that have all cases, by least squares. Without slopes where
+    there is one size only.
     """
     whole = [found for found in rounds if sizes and sizes.keys() <= found.keys()]
     if not whole:
@@ -241,12 +232,9 @@ def growth(sizes: Mapping[str, int], rounds: Sequence[Round]) -> dict[str, Any]:
 def together(groups: Mapping[str, Sequence[str]], rounds: Sequence[Round]) -> dict[str, Any]:
     """Return what more extractors in one pass cost; ``groups`` are those of each case, from one of them to all.
 
-    Returns
-    -------
-    dict
-        `growth` with the number of extractors; each point also has ``extractors``, their names, and ``alone_s``, what
-        they take one after the other, each in a pass of its own. ``all_to_one``: seconds of the last point over those
-        of the first, with lowest and highest.
+    `growth` with the number of extractors; each point also has ``extractors``, their names, and ``alone_s``, what they
+    take one after the other, each in a pass of its own. ``all_to_one``: seconds of the last point over those of the
+    first, with lowest and highest.
     """
     found = growth({case: len(names) for case, names in groups.items()}, rounds)
     for point, names in zip(found["points"], groups.values(), strict=False):

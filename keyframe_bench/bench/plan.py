@@ -98,21 +98,12 @@ class Plan:
 
 
 class StoredCells:
-    """The cells in the folder of a run; a file that stays as it is is read once.
-
-    Attributes
-    ----------
-    out : Path
-    problems : list of str
-        A sentence for every file that cannot be used.
-    lines : dict
-        Line of ``results.jsonl`` to its cell; empty until it is written.
-    """
+    """The cells in the folder of a run; a file that stays as it is is read once."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.problems: list[str] = []
-        self.lines: dict[str, dict[str, Any]] = {}
+        self.problems: list[str] = []  # a sentence for every file that cannot be used
+        self.lines: dict[str, dict[str, Any]] = {}  # line of ``results.jsonl`` to its cell; empty until it is written
         self._known: dict[Path, tuple[tuple[int, ...], dict[str, Any] | None]] = {}
 
     def read(self, path: Path) -> dict[str, Any] | None:

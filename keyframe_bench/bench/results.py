@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.cells import PLACE
 from ..core.files import canonical_json, write_atomic
 from ..core.processes import garbage_kept
 from ..extractors.base import Extractor
-from ..extractors.trainable import Trainable
 from .plan import Scope, StoredCells, metric_versions
-
-# What can stand only once in a table; features and their weights may have been others before.
-_PLACE = (
-    *("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed"),
-    *("split", "fold", "training", "training_seed"),
-)
 
 
 @garbage_kept()
@@ -30,7 +24,7 @@ def collect_results(stored: StoredCells, scope: Scope) -> list[dict[str, Any]]:
     for path in sorted((stored.out / "cells").glob("*.json")):
         record = stored.read(path)
         if record is not None and record in scope and _is_current(record, versions):
-            place = canonical_json([_place(record, name) for name in _PLACE])
+            place = canonical_json([_place(record, name) for name in PLACE])
             rival = current.get(place)
             if rival is None or _rank(record, scope) > _rank(rival, scope):
                 current[place] = record
@@ -55,10 +49,8 @@ def _place(record: Mapping[str, Any], name: str) -> Any:
 
 def _is_current(record: Mapping[str, Any], versions: Mapping[str, str]) -> bool:
     entry = Extractor.registry.entries().get(record["extractor"])
-    if entry is not None and entry.cls is not None:
-        nameless = issubclass(entry.cls, Trainable) and record.get("training") is None  # of older versions
-        if nameless or entry.cls.version != record["version"]:
-            return False
+    if entry is not None and entry.cls is not None and entry.cls.version != record["version"]:
+        return False
     return all(versions.get(name, version) == version for name, version in record["metric_versions"].items())
 
 

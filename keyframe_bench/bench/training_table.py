@@ -92,22 +92,7 @@ def run_trainings(
 
 
 class TrainingTable:
-    """A table of trainings while it is measured; what a `Figure` that makes cells of its own works with.
-
-    Attributes
-    ----------
-    experiment : Experiment
-    settings : mapping
-        Of the scale.
-    seeds : list of int
-    method : Trainable
-    runs : list of Run
-    sets : dict of TrainingSet
-    failures : list of str
-        One line each.
-    n_trained : int
-        Trainings made now; the others were found.
-    """
+    """A table of trainings while it is measured; what a `Figure` that makes cells of its own works with."""
 
     def __init__(
         self,
@@ -131,8 +116,8 @@ class TrainingTable:
         learns_from_users = bool(experiment.runs) and self.method.supervision == "users"
         self.sets = training_sets(experiment, scale, list(needed), options.data, annotated=learns_from_users)
         make_folder(out)
-        self.failures: list[str] = []
-        self.n_trained = 0
+        self.failures: list[str] = []  # one line each
+        self.n_trained = 0  # made now; the others were found
         self.sources: list[str] = []  # videos that further cells are about
         self._parts: dict[tuple[str, ...], Parts] = {}
         self._trained: dict[tuple[str, int], Trained | BaseException] = {}

@@ -45,21 +45,11 @@ class Failed:
 def swept(found: Arguments, work: Work, failed: str) -> list[JobReturn]:
     """Run a job per combination of the values given, possibly on other machines.
 
-    Raises `KeyframeBenchError`, one sentence, whatever the launcher raises.
+    Raises `KeyframeBenchError`, one sentence, whatever the launcher raises. ``found``: those of `run` or `train`; Hydra
+    has a folder of its own below ``out``; ``work``: what a job does; it is pickled; ``failed``: what the sentence says
+    went wrong when the launcher fails.
 
-    Parameters
-    ----------
-    found : Arguments
-        Those of `run` or `train`; Hydra has a folder of its own below ``out``.
-    work : callable
-        What a job does; it is pickled.
-    failed : str
-        What the sentence says went wrong when the launcher fails.
-
-    Returns
-    -------
-    list of JobReturn
-        In the order of the combinations; what ``work`` returned, or a `Failed`.
+    In the order of the combinations; what ``work`` returned, or a `Failed`.
     """
     found = with_texts(found)
     command, folder, parsed = found.command.name, Path(found.get("out")) / "hydra", parse(found.overrides)

@@ -23,12 +23,6 @@ from .sweep import print_failed, swept
 
 def run(found: Arguments) -> int:
     """Train once, or sweep."""
-    given = {word.partition("=")[0].partition(".")[0] for word in found.overrides}
-    if old := sorted(given & {"network", "loss", "data"}):
-        raise UsageError(
-            f"train has no option {old[0]}=; write keyframe-bench train extractor=autoencoder dataset=NAME "
-            "dataset.root=PATH trainer.network=NAME trainer.loss=NAME"
-        )
     if "-m" in found.values:
         return _sweep(found)
     config = configured(found)

@@ -64,18 +64,15 @@ class Annotation:
     def aligned(self, times: NDArray[np.float64], video: str) -> Annotation:
         """Return the annotation with both ordinals and times for every user.
 
+        Raises `UsageError` if a frame, shot or event lies outside the video, or importance is of another number of
+        frames, by more than `tolerance`.
+
         Parameters
         ----------
         times : float64 [N]
             PTS of every decoded frame, in seconds.
         video : str
             Name for messages.
-
-        Raises
-        ------
-        UsageError
-            If a frame, shot or event lies outside the video, or importance is of another number of frames, by more
-            than `tolerance`.
         """
         n, more = len(times), int(self.tolerance * len(times))
         users = []

@@ -25,6 +25,12 @@ HUMAN = "human"
 NO_NETWORK = "no network"
 """Label of a row that is a method without its network, which shows what the network adds."""
 
+PLACE = (
+    *("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed"),
+    *("split", "fold", "training", "training_seed"),
+)
+"""What can stand only once in a table; features and their weights may have been others before."""
+
 NO_IDENTITY = ("path", "untrained", "seen")
 """Fields of a `Cell` that are not part of its identity and are not stored."""
 

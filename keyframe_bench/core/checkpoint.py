@@ -58,12 +58,7 @@ class Checkpoint:
         return ""
 
     def write(self, path: Path) -> None:
-        """Write it as one file, atomically; equal checkpoints give equal bytes.
-
-        Raises
-        ------
-        OutputError
-        """
+        """Write it as one file, atomically; equal checkpoints give equal bytes; `OutputError`."""
         write_tensors(path, self.tensors, {"format": FORMAT, "record": canonical_json(self.record)})
 
     @property

@@ -235,31 +235,22 @@ class Clip:
     def chosen(self, within_s: float) -> NDArray[np.bool_]:
         """Return which sampled frames lie within ``within_s`` seconds of one that a human annotator chose, bool [N].
 
-        Raises
-        ------
-        ContractError
-            If the clip has no annotation: only ``fit``, ``evaluate`` and privileged extractors see it.
+        `ContractError` if the clip has no annotation: only ``fit``, ``evaluate`` and privileged extractors see it.
         """
-        if self.annotation is None:
-            raise ContractError(f"the clip of {self.video.name!r} has no annotation; only fit and evaluate see it")
-        chosen = [user.times for user in self.annotation.choosers if user.times is not None]
-        gaps = np.abs(self.times[:, None] - np.concatenate([np.zeros(0), *chosen]))
+        gaps = np.abs(self.times[:, None] - np.concatenate([np.zeros(0), *self._chosen_times()]))
         return np.asarray(gaps.min(axis=1, initial=np.inf) <= within_s)
 
     def choices(self) -> list[NDArray[np.int64]]:
         """Return the positions of the sampled frames nearest to what each human annotator chose, increasing, int64 [K].
 
-        Annotators who chose nothing here are left out.
-
-        Raises
-        ------
-        ContractError
-            If the clip has no annotation: only ``fit``, ``evaluate`` and privileged extractors see it.
+        Annotators who chose nothing here are left out. `ContractError` as `chosen`.
         """
+        return [np.unique(np.abs(self.times[:, None] - times).argmin(axis=0)) for times in self._chosen_times()]
+
+    def _chosen_times(self) -> list[NDArray[np.float64]]:
         if self.annotation is None:
             raise ContractError(f"the clip of {self.video.name!r} has no annotation; only fit and evaluate see it")
-        chosen = [user.times for user in self.annotation.choosers if user.times is not None]
-        return [np.unique(np.abs(self.times[:, None] - times).argmin(axis=0)) for times in chosen]
+        return [user.times for user in self.annotation.choosers if user.times is not None]
 
     def pick(
         self,
@@ -272,6 +263,8 @@ class Clip:
         fallback: str = "",
     ) -> KeyFrames:
         """Return the key frames at ``positions`` of this clip: the only place where positions become ordinals and PTS.
+
+        Raises `ContractError` if a position lies outside the clip or the lengths do not match.
 
         Parameters
         ----------
@@ -287,11 +280,6 @@ class Clip:
             The threshold that each frame score was compared with.
         fallback : str
             Where the method's rule chose nothing and these frames stand in: why, in a few words.
-
-        Raises
-        ------
-        ContractError
-            If a position lies outside the clip or the lengths do not match.
         """
         where = np.asarray(positions, dtype=np.int64).reshape(-1)
         if where.size and (where.min() < 0 or where.max() >= len(self)):

@@ -124,12 +124,8 @@ class Feature(Configurable, ABC):
 
         Windows start every ``hop`` frames. The one that the end of the clip would cut starts earlier instead, so that
         it is whole and ends with the clip; a clip shorter than a window has one short window, which is the clip. With
-        ``hop <= window`` every frame is covered. Rows of frames cover one frame each.
-
-        Raises
-        ------
-        ContractError
-            If ``window`` or ``hop`` is not a whole number of at least 1.
+        ``hop <= window`` every frame is covered. Rows of frames cover one frame each. Raises `ContractError` if
+        ``window`` or ``hop`` is not a whole number of at least 1.
         """
         window, hop = (1, 1) if self.window is None else (self.window, self.window if self.hop is None else self.hop)
         if any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in (window, hop)):

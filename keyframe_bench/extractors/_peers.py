@@ -100,28 +100,19 @@ def _printed_json(command: list[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a script of a peer gave.
+    """What a script of a peer gave."""
 
-    Attributes
-    ----------
-    data : dict
-        The JSON it printed into ``answer.json``.
-    arrays : dict
-        Name to array of each ``.npy`` file it left.
-    finished : Finished
-        What its processes took together.
-    """
-
-    data: dict[str, Any]
-    arrays: dict[str, NDArray[Any]]
-    finished: Finished
+    data: dict[str, Any]  # the JSON it printed into ``answer.json``
+    arrays: dict[str, NDArray[Any]]  # name to array of each ``.npy`` file it left
+    finished: Finished  # what its processes took together
 
 
 def ask(tool: str, script: str, video: str, question: Mapping[str, Any], *, limit_s: float) -> Answer:
     """Run ``script`` in a temporary folder with ``question`` and a plainly named link to the video.
 
     The script is called with one argument, the question as JSON with ``video`` in it, and writes ``answer.json`` into
-    the current folder. The folder, and whatever the tool left in it, is deleted.
+    the current folder. The folder, and whatever the tool left in it, is deleted. Raises `ContractError` when it fails,
+    does not end in time or gives no answer; with the last line it printed.
 
     Parameters
     ----------
@@ -131,14 +122,8 @@ def ask(tool: str, script: str, video: str, question: Mapping[str, Any], *, limi
         File beside this one, run by the peers' interpreter.
     video : str
         Path of the file, whatever characters it has.
-    question : mapping
     limit_s : float
         After so many seconds all its processes are killed.
-
-    Raises
-    ------
-    ContractError
-        When it fails, does not end in time or gives no answer; with the last line it printed.
     """
     python = interpreter()
     if python is None:
@@ -170,10 +155,7 @@ def workplace(video: str) -> Iterator[tuple[Path, Path]]:
 def run_tool(tool: str, command: Sequence[str], folder: Path, *, limit_s: float) -> Finished:
     """Run a tool in ``folder``, a `workplace`; no process of it outlives the call.
 
-    Raises
-    ------
-    ContractError
-        When it cannot be started, fails or does not end in time; with the last line it printed.
+    Raises `ContractError` when it cannot be started, fails or does not end in time; with the last line it printed.
     """
     printed = folder / _PRINTED
     try:
@@ -204,12 +186,8 @@ def time_limit(duration_s: float) -> float:
 def nearest_images(frames: NDArray[np.uint8], images: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return for each image the position of the frame most like it, and how unlike they are.
 
-    Parameters
-    ----------
-    frames : uint8 [N, h, w]
-        Grey images of every frame, N >= 1; may be a memory-mapped column.
-    images : uint8 [K, h, w]
-        Grey images of frames of the same video.
+    ``frames`` (uint8 [N, h, w]): grey images of every frame, N >= 1; may be a memory-mapped column; ``images`` (uint8
+    [K, h, w]): grey images of frames of the same video.
 
     Returns
     -------

@@ -33,18 +33,11 @@ COVERAGE = 0.95
 
 @dataclass(frozen=True)
 class Asked:
-    """What an extractor is asked for: the one way from a pass to its key frames.
-
-    Attributes
-    ----------
-    extractor : Extractor
-    budget : Budget
-    run_sampling : str
-        The sampling that was asked for: shares are of its frames, and methods without one of their own see these.
-    """
+    """What an extractor is asked for: the one way from a pass to its key frames."""
 
     extractor: Extractor
     budget: Budget
+    # The sampling that was asked for: shares are of its frames, and methods without one of their own see these
     run_sampling: str
 
     @classmethod
@@ -82,10 +75,7 @@ class Asked:
     def answer(self, read: Pass, seed: int) -> tuple[KeyFrames, int | None]:
         """Return the key frames, with their whole cost, and the budget as a number (None: the method's own).
 
-        Raises
-        ------
-        UsageError, ContractError
-            As `keyframe_bench.extractors.base.run_extractor`.
+        Raises `UsageError`, `ContractError` as `keyframe_bench.extractors.base.run_extractor`.
         """
         n_run = len(read.grid(self.run_sampling))
         found, k = run_at_budget(self.extractor, self.clip(read), self.budget, n_run, rng=self.rng(read, seed))
@@ -93,19 +83,11 @@ class Asked:
 
 
 class Inferred(NamedTuple):
-    """What decided k.
+    """What decided k."""
 
-    Attributes
-    ----------
-    threshold : float or None
-        "inferred": the knee of the sorted scores, which those counted lie above; None where the method counts
-        otherwise.
-    coverage, coverage_below : float or None
-        "inferred-coverage": share of the sampled frames that k key frames cover, and that k - 1 do; None for no key
-        frame.
-    """
-
+    # "inferred": the knee of the sorted scores, which those counted lie above; None where the method counts otherwise
     threshold: float | None = None
+    # "inferred-coverage": share of the sampled frames that k key frames cover, and that k - 1 do; None for no key frame
     coverage: float | None = None
     coverage_below: float | None = None
 
@@ -134,15 +116,8 @@ def run_at_budget(
 ) -> tuple[KeyFrames, int | None]:
     """Resolve ``budget`` for ``clip`` and run ``extractor`` (`run_extractor`).
 
-    Parameters
-    ----------
-    extractor : Extractor
-    clip : Clip
-        With the features of ``extractor.needs`` and of `budget_features`.
-    budget : Budget
-    n_run : int
-        Frames at the run's sampling, of which a share is taken.
-    rng : numpy.random.Generator
+    ``clip``: with the features of ``extractor.needs`` and of `budget_features`; ``n_run``: frames at the run's
+    sampling, of which a share is taken. Raises `UsageError` if the extractor does not support this kind of budget.
 
     Returns
     -------
@@ -150,11 +125,6 @@ def run_at_budget(
         ``cost["select_s"]`` includes finding k.
     k : int or None
         None for "free".
-
-    Raises
-    ------
-    UsageError
-        If the extractor does not support this kind of budget.
     """
     reason = unsupported(extractor, budget)
     if reason is not None:

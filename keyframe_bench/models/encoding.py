@@ -48,16 +48,11 @@ class Encoding:
         images are not rounded to as few.
     named : str
         What messages call it.
-
-    Attributes
-    ----------
-    height, width : int
-        Size of the input in pixels.
     """
 
     def __init__(self, model: EncoderDecoder, precision: Precision, named: str = "the network") -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.height, self.width = model.network.input_height, model.network.input_width
+        self.height, self.width = model.network.input_height, model.network.input_width  # in pixels
         self.named = named
         inner = torch.bfloat16 if precision == "bf16" else torch.float32
         exact = copy.deepcopy(model).eval().requires_grad_(False)

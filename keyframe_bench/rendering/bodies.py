@@ -77,25 +77,13 @@ def _rotation(pitch: float, yaw: float) -> Points:
 
 
 class View(NamedTuple):
-    """Where a camera hangs and how it looks.
+    """Where a camera hangs and how it looks."""
 
-    Attributes
-    ----------
-    eye : (float, float, float)
-        In the world.
-    pitch, yaw : float
-        Radians downwards and to the right.
-    focal : float
-        Focal length in image heights: 0.8 is a wide lens, 2 a narrow one.
-    aspect : float
-        Width over height of the view; images of other shapes show it stretched.
-    """
-
-    eye: tuple[float, float, float]
-    pitch: float
+    eye: tuple[float, float, float]  # in the world
+    pitch: float  # radians downwards and to the right
     yaw: float
-    focal: float
-    aspect: float = 16 / 9
+    focal: float  # focal length in image heights: 0.8 is a wide lens, 2 a narrow one
+    aspect: float = 16 / 9  # width over height of the view; images of other shapes show it stretched
 
     @property
     def rotation(self) -> Points:

@@ -36,37 +36,21 @@ SIZE = 288, 512
 
 
 class Conditions(NamedTuple):
-    """What a level fixes.
+    """What a level fixes."""
 
-    Attributes
-    ----------
-    places : tuple of str
-        One of them is drawn.
-    gap_s : (float, float)
-        Seconds from one arrival to the next; where ``alone``, from one leaving to the next arrival.
-    alone : bool
-        Whether nobody comes before the last one has left.
-    phases_s : (float, float) or None
-        Seconds in which people come, and after them seconds in which nobody does; None: no such phases.
-    noise : float
-        Standard deviation of the grain in 8-bit units.
-    light : (float, float, float)
-        Largest slow change of the light, standard deviation from frame to frame, largest loss by a cloud or a step of
-        the exposure; shares of the light.
-    sway : float
-        Of tree crowns, share of the image's height.
-    grey, clock : bool
-        A camera without colour; the time of day in a corner, which is no event.
-    """
-
-    places: tuple[str, ...]
+    places: tuple[str, ...]  # one of them is drawn
+    # Seconds from one arrival to the next; where ``alone``, from one leaving to the next arrival
     gap_s: Pair
-    alone: bool
+    alone: bool  # whether nobody comes before the last one has left
+    # Seconds in which people come, and after them seconds in which nobody does; None: no such
+    # phases
     phases_s: Pair | None
-    noise: float
+    noise: float  # standard deviation of the grain in 8-bit units
+    # Largest slow change of the light, standard deviation from frame to frame, largest loss by a cloud or a step of the
+    # exposure; shares of the light
     light: tuple[float, float, float]
-    sway: float
-    grey: bool = False
+    sway: float  # of tree crowns, share of the image's height
+    grey: bool = False  # a camera without colour; the time of day in a corner, which is no event
     clock: bool = False
 
 
@@ -156,9 +140,10 @@ def _make_light(rng: Rng, n: int, fps: float, drift: float, flicker: float, clou
 class Camera:
     """A rendered camera; nothing is painted before an image is asked for.
 
+    Raises `UsageError` for a wrong level, seed, length or rate.
+
     Parameters
     ----------
-    level : {"a", "b", "c", "any"}
     seed : int
         Decides place, conditions and visitors, at least 0.
     n_frames : int
@@ -177,11 +162,6 @@ class Camera:
     annotation : Annotation
         The events, one shot, and the key frames of a user ``truth``: the middles of the events and of the longest
         stretch in which nobody is there.
-
-    Raises
-    ------
-    UsageError
-        For a wrong level, seed, length or rate.
     """
 
     def __init__(self, level: str, seed: int, *, n_frames: int, fps: float = 10) -> None:

@@ -44,7 +44,12 @@ def render_video(
     """Render a video and return what is in it.
 
     The same arguments give the same bytes on one machine and version of the encoder. A few images are held at a time,
-    so that the length is bounded by the disk only; small images render fast.
+    so that the length is bounded by the disk only; small images render fast. Raises `UsageError` for a wrong kind,
+    seed, size, rate or duration; `OutputError` if the file cannot be written.
+
+    The annotation has shots (and, for ``camera``, events) as half-open ranges of ordinals, int64 [., 2]; one user
+    ``truth`` with the middle frame of each shot, or of each event and of the empty scene. A shot that follows a
+    dissolve begins in its middle.
 
     Parameters
     ----------
@@ -58,20 +63,6 @@ def render_video(
         Pixels, even, 16 to 4096.
     **timing
         ``fps`` and ``duration_s`` of `FilmPlan`.
-
-    Returns
-    -------
-    Annotation
-        Shots (and, for ``camera``, events) as half-open ranges of ordinals, int64 [., 2]; one user ``truth`` with the
-        middle frame of each shot, or of each event and of the empty scene. A shot that follows a dissolve begins in its
-        middle.
-
-    Raises
-    ------
-    UsageError
-        For a wrong kind, seed, size, rate or duration.
-    OutputError
-        If the file cannot be written.
     """
     check(height=height, width=width)
     plan = FilmPlan(kind, seed, **timing)

@@ -34,26 +34,13 @@ def blend(share: NDArray[Any], first: Colour, second: Colour) -> Picture:
 
 
 class Surface(NamedTuple):
-    """What a texture looks like.
+    """What a texture looks like."""
 
-    Attributes
-    ----------
-    tone : tuple of (float, float)
-        Ranges of value, saturation and hue, as of `random_colour`.
-    spread : float
-        Share by which blots are lighter and darker.
-    blot : float
-        Size of the blots, metres.
-    grain : float
-        Standard deviation of fine noise as a share of the light.
-    cells : (float, float, float), optional
-        Height and width of bricks, tiles or boards, metres, and the share by which every other row is shifted.
-    """
-
-    tone: tuple[Pair, ...]
-    spread: float = 0.1
-    blot: float = 3.0
-    grain: float = 0.03
+    tone: tuple[Pair, ...]  # ranges of value, saturation and hue, as of `random_colour`
+    spread: float = 0.1  # share by which blots are lighter and darker
+    blot: float = 3.0  # size of the blots, metres
+    grain: float = 0.03  # standard deviation of fine noise as a share of the light
+    # Height and width of bricks, tiles or boards, metres, and the share by which every other row is shifted
     cells: tuple[float, float, float] | None = None
 
 

@@ -16,34 +16,23 @@ RIGHT, UP, AHEAD = np.eye(3)
 
 @dataclass
 class Place:
-    """What a camera sees when nobody is there; all of a list is painted in its order.
-
-    Attributes
-    ----------
-    planes : list
-        Textured rectangles: the texture, axes [3, 3], height and width in metres, and the light on it. From its corner,
-        the last of the axes, it extends along the first and down the second.
-    flats : list
-        Polygons [M, 3] in one colour: doors, posters, lines on the ground.
-    shadows : list
-        Polygons [M, 3] on the ground, and the share of light that they take.
-    parked : list
-        Vehicles and where they stand.
-    trees : list
-        Middles of tree crowns [3] and their sizes in metres.
-    routes : list
-        Straight ways on the ground, which walkers take in both directions: who takes it, from and to which point
-        (x, z), and up to how many metres to a side. They begin and end where they cannot be seen, or at doors.
-    """
+    """What a camera sees when nobody is there; all of a list is painted in its order."""
 
     rng: Rng
     view: View
+    # Textured rectangles: the texture, axes [3, 3], height and width in metres, and the light on it. From its corner,
+    # the last of the axes, it extends along the first and down the second.
     planes: list[tuple[str, Points, Pair, float]] = field(default_factory=list)
+    # Polygons [M, 3] in one colour: doors, posters, lines on the ground
     flats: list[tuple[Points, Colour]] = field(default_factory=list)
+    # Polygons [M, 3] on the ground, and the share of light that they take
     shadows: list[tuple[Points, float]] = field(default_factory=list)
     solids: list[Solid] = field(default_factory=list)
-    parked: list[tuple[Vehicle, Pose]] = field(default_factory=list)
+    parked: list[tuple[Vehicle, Pose]] = field(default_factory=list)  # vehicles and where they stand
+    # Middles of tree crowns [3] and their sizes in metres
     trees: list[tuple[Points, float]] = field(default_factory=list)
+    # Straight ways on the ground, which walkers take in both directions: who takes it, from and to which point (x, z),
+    # and up to how many metres to a side. They begin and end where they cannot be seen, or at doors.
     routes: list[tuple[type[Walker] | type[Vehicle], Pair, Pair, float]] = field(default_factory=list)
 
     def floor(self, textures: str, x: Pair, z: Pair, level: float = 0.0) -> None:

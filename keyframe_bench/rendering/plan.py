@@ -32,32 +32,20 @@ _LIMITS |= {"fps": Range(0.1, 240), "duration_s": Range(1e-3, 86_400)}
 
 @dataclass
 class Shot:
-    """One shot of a plan; all frames are ordinals, ranges half-open.
+    """One shot of a plan; all frames are ordinals, ranges half-open."""
 
-    Attributes
-    ----------
-    first, end : int
-        The shot.
-    motion : {"live", "pan", "still", "empty"}
-        See `keyframe_bench.rendering.films.Scene`.
-    noise : float
-        Standard deviation of the sensor noise in 8-bit units.
-    fade : int
-        Length of the cross-fade into the next shot, even, half of it before ``end``; 0 is a hard cut.
-    flash : (int, int)
-        Frames lit by a flash.
-    """
-
-    first: int
+    first: int  # the shot
     end: int
-    motion: str = "live"
-    noise: float = 0.0
-    fade: int = 0
-    flash: tuple[int, int] = (0, 0)
+    motion: str = "live"  # see `keyframe_bench.rendering.films.Scene`
+    noise: float = 0.0  # standard deviation of the sensor noise in 8-bit units
+    fade: int = 0  # length of the cross-fade into the next shot, even, half of it before ``end``; 0 is a hard cut
+    flash: tuple[int, int] = (0, 0)  # frames lit by a flash
 
 
 class FilmPlan:
     """Everything that happens in one rendered video; the size of its images plays no part in it.
+
+    Raises `UsageError` for an unknown kind, a negative seed, or a rate or duration that gives no video.
 
     Parameters
     ----------
@@ -81,11 +69,6 @@ class FilmPlan:
         dissolve, at the first frame in which it is the stronger image (the middle of the dissolve). Key frames are
         the middle of each shot, ``(first + end) // 2``; of a fixed camera the middle of each event and of the longest
         time in which the scene is empty.
-
-    Raises
-    ------
-    UsageError
-        For an unknown kind, a negative seed, or a rate or duration that gives no video.
     """
 
     def __init__(self, kind: str, seed: int, *, fps: float = 25, duration_s: float = 12.0) -> None:
@@ -117,9 +100,7 @@ def annotate(ranges: list[tuple[int, int]], events: NDArray[np.int64] | None = N
 def check(**given: str | float) -> None:
     """Refuse a kind, level, seed, length, size (pixels), rate (frames/s) or duration (seconds) that gives no video.
 
-    Raises
-    ------
-    UsageError
+    Raises `UsageError`.
     """
     for name, value in given.items():
         kinds = () if name in _CHOICES else (float,) if name in ("fps", "duration_s") else (int,)

@@ -21,13 +21,7 @@ COLOURS = ("#1f4e79", "#d1691c", "#2a8a4a", "#8a3d8f", "#7a6a1f", "#b23a48")
 
 
 def new_figure(height: float, width: float) -> Figure:
-    """Return an empty figure of this size in inches.
-
-    Raises
-    ------
-    UnavailableError
-        If matplotlib is not installed.
-    """
+    """Return an empty figure of this size in inches; `UnavailableError` if matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -46,13 +40,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def decoded(text: str) -> NDArray[np.uint8]:
-    """Return uint8 [H, W, 3], RGB, of an image file stored as base64.
-
-    Raises
-    ------
-    UsageError
-        If it is none.
-    """
+    """Return uint8 [H, W, 3], RGB, of an image file stored as base64; `UsageError` if it is none."""
     import cv2
 
     found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)

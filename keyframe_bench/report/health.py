@@ -20,22 +20,12 @@ _NONE = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class HealthRow:
-    """One video.
-
-    Attributes
-    ----------
-    index : int or None
-        Of its section on the page, None if it has none.
-    state : {"lost", "damaged", "unusual", "unknown", "sound"}
-    texts : list of str
-        Frames declared and decoded, rate, variable rate, gaps, rotation.
-    problems : list of str
-    """
+    """One video."""
 
     name: str
-    index: int | None
+    index: int | None  # of its section on the page, None if it has none
     state: str
-    texts: list[str]
+    texts: list[str]  # frames declared and decoded, rate, variable rate, gaps, rotation
     problems: list[str]
 
 

@@ -30,18 +30,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 class RunResults:
     """What a run has left in its folder, read once; ``known`` as in `write_outputs`.
 
-    Attributes
-    ----------
-    out : Path
-    run : dict
-        ``run.json``.
-    stored : dict
-        Cells as they are stored, by key.
-
-    Raises
-    ------
-    UsageError
-        If ``results.jsonl`` or ``run.json`` cannot be read.
+    Raises `UsageError` if ``results.jsonl`` or ``run.json`` cannot be read. ``stored`` are the cells by key.
     """
 
     def __init__(self, out: str | Path, known: Mapping[str, Any] = {}) -> None:
@@ -62,21 +51,11 @@ class RunResults:
 def render_report(found: str | Path | RunResults) -> str:
     """Return the page for the output folder of a run.
 
-    Parameters
-    ----------
-    found : str, Path or RunResults
-        The folder, or what was read of it. It holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json`` and
-        ``thumbs/<sha256>-<pass version>/<ordinal>.jpg``; the last two may lack files.
+    ``found``: the folder, or what was read of it. It holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json``
+    and ``thumbs/<sha256>-<pass version>/<ordinal>.jpg``; the last two may lack files. Raises `UsageError` if
+    ``results.jsonl`` or ``run.json`` cannot be read.
 
-    Returns
-    -------
-    str
-        HTML with inline style, script and images. Its content security policy forbids other resources and scripts.
-
-    Raises
-    ------
-    UsageError
-        If ``results.jsonl`` or ``run.json`` cannot be read.
+    HTML with inline style, script and images. Its content security policy forbids other resources and scripts.
     """
     import jinja2
     from markupsafe import Markup

@@ -33,18 +33,12 @@ def write_key_clips(
 ) -> dict[str, Any]:
     """Write the clips of the ``keyframes`` (ordinals) into ``folder/clips`` and their record as ``folder/clips.json``.
 
-    Returns
-    -------
-    dict
-        The record: ``n_clips``; ``saved_s`` and ``saved_duration_ratio``, the seconds of all clips, and over the
-        video's; ``bytes`` of all files, ``video_bytes`` of the source's video packets and ``byte_ratio``, the one over
-        the other; ``rules``; ``clips``, a mapping each: ``file``, ``start_s``, ``end_s`` and ``frames`` (half-open, as
-        written), ``keyframes`` in it, ``copied`` or encoded again, and the ``reason``, ``bytes``.
+    Raises `VideoError`, `OutputError` as `write_clips` does.
 
-    Raises
-    ------
-    VideoError, OutputError
-        As `write_clips` does.
+    The record: ``n_clips``; ``saved_s`` and ``saved_duration_ratio``, the seconds of all clips, and over the video's;
+    ``bytes`` of all files, ``video_bytes`` of the source's video packets and ``byte_ratio``, the one over the other;
+    ``rules``; ``clips``, a mapping each: ``file``, ``start_s``, ``end_s`` and ``frames`` (half-open, as written),
+    ``keyframes`` in it, ``copied`` or encoded again, and the ``reason``, ``bytes``.
     """
     clips = clips_of(keyframes, read, rules)
     spans = [(first, end) for first, end in clips.frames.tolist()]
@@ -99,11 +93,8 @@ def _earlier_clips(folder: Path) -> set[str]:
 def replace_files(staging: Path, target: Path) -> None:
     """Move every file below ``staging`` to the same place below ``target``, then remove what was of an earlier one.
 
-    Raises
-    ------
-    OutputError
-        When a folder stands where a file must go, or a file where a folder must; nothing was moved then.
-    OSError
+    Raises `OutputError` when a folder stands where a file must go, or a file where a folder must; nothing was moved
+    then; `OSError`.
     """
     names = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()}
     folders = {Path(name).parent for name in names} - {Path()}

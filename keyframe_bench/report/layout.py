@@ -71,15 +71,8 @@ def place_labels(
     """Return the centre of each label: near its point, clear of all points, of labels placed before and of ``taken``.
 
     Greedy, the most crowded points first; of 96 places around the point the one that covers least, then the nearest.
-
-    Parameters
-    ----------
-    points : float64 [N, 2]
-    texts : sequence of str
-    taken : float64 [M, 4]
-        Left, top, right and bottom of what else must not be covered.
-    area : tuple
-        Left, top, right and bottom end of the plot.
+    ``points`` (float64 [N, 2]); ``taken`` (float64 [M, 4]): left, top, right and bottom of what else must not be
+    covered; ``area``: left, top, right and bottom end of the plot.
     """
     if len(points) == 0:
         return np.zeros((0, 2))

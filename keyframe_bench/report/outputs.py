@@ -38,14 +38,8 @@ def write_outputs(out: str | Path, columns: Sequence[str] = (), known: Mapping[s
 
     ``table.md`` and ``table.tex`` have ``columns``, by default the usual ones; ``table.csv``, ``stats.csv`` (the paired
     comparisons, one a line) and the report have all. ``table.bib`` has the sources of the methods. ``known`` are lines
-    that were parsed before (`StoredCells.lines`).
-
-    Raises
-    ------
-    UsageError
-        If the results cannot be read.
-    OutputError
-        If a file cannot be written.
+    that were parsed before (`StoredCells.lines`). Raises `UsageError` if the results cannot be read; `OutputError` if a
+    file cannot be written.
     """
     out = Path(out)
     with locked(out):  # else tables of older results could be written over those of newer ones

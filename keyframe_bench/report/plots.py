@@ -51,23 +51,15 @@ class Line(NamedTuple):
 
 @dataclass
 class Plot:
-    """What the template draws.
-
-    Attributes
-    ----------
-    x_ticks, y_ticks : list of (float, str)
-        Place and text.
-    front : str
-        Path of the Pareto front.
-    """
+    """What the template draws."""
 
     column: ColumnSpec
     x_name: str
-    x_ticks: list[tuple[float, str]]
+    x_ticks: list[tuple[float, str]]  # place and text
     y_ticks: list[tuple[float, str]]
     marks: list[Mark] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    front: str = ""
+    front: str = ""  # path of the Pareto front
 
 
 def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:

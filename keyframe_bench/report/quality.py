@@ -19,20 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Panel:
-    """Something that is seen while its column and one of its places are chosen.
-
-    Attributes
-    ----------
-    rows : list of (str, list of dict)
-        Of failure cases: a method and its worst videos, each with its ``name``, the ``index`` of its section (None: it
-        has none), its number as ``value``, and as ``lead`` how far it lies from `uniform`.
-    """
+    """Something that is seen while its column and one of its places are chosen."""
 
     column: ColumnSpec
     places: tuple[int, ...]
     plot: Plot | None = None
     shown: bool = False
     relative: bool = False
+    # Of failure cases: a method and its worst videos, each with its ``name``, the ``index`` of its section (None: it
+    # has none), its number as ``value``, and as ``lead`` how far it lies from `uniform`
     rows: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
 
     @property
@@ -47,11 +42,8 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> d
     To begin with, the first column is chosen, and the place with index ``start``: the first with values in that column.
     Panels of these are shown. ``cells`` are those of `tables.load_results` without repetitions.
 
-    Returns
-    -------
-    dict
-        ``columns``, ``places`` and ``start``; ``legend`` of all plots as (number, row name, role); and the panels of
-        ``cost``, ``budget`` and ``failures``.
+    ``columns``, ``places`` and ``start``; ``legend`` of all plots as (number, row name, role); and the panels of
+    ``cost``, ``budget`` and ``failures``.
     """
     names = row_names(table)
     roles: dict[str, Role] = {}

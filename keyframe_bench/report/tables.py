@@ -21,30 +21,15 @@ from .paper import paper_markdown, provenance
 
 @dataclass(frozen=True)
 class RenderedTable:
-    """What is printed and written.
+    """What is printed and written."""
 
-    Attributes
-    ----------
-    name : str
-        Of the experiment.
-    markdown, latex : str
-    bibliography : str
-        BibTeX of the paper and of the methods in the table.
-    verdicts : list of dict
-        As data, so that a change of one can be noticed.
-    pictures : dict
-        Suffix ("png") to bytes.
-    failure : str
-        Why there is no image, where one was asked for.
-    """
-
-    name: str
+    name: str  # of the experiment
     markdown: str
     latex: str
-    bibliography: str
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    failure: str = ""
+    bibliography: str  # BibTeX of the paper and of the methods in the table
+    verdicts: list[dict[str, Any]] = field(default_factory=list)  # as data, so that a change of one can be noticed
+    pictures: dict[str, bytes] = field(default_factory=dict)  # suffix ("png") to bytes
+    failure: str = ""  # why there is no image, where one was asked for
 
 
 def rendered(

@@ -23,15 +23,8 @@ def terminal_table(table: Table, *, width: int = 120, plain: bool = False) -> ri
     """Return the table for a rich console: a line of means per method, and below it their intervals, compact and dim.
 
     Columns that do not fit are left out, those of quality first, of them those of the fewest videos and from the right;
-    the caption names them.
-
-    Parameters
-    ----------
-    table : Table
-    width : int
-        Characters available.
-    plain : bool
-        Only ASCII lines and no styles, for files and pipes; best values carry a ``*``.
+    the caption names them. ``width``: characters available; ``plain``: only ASCII lines and no styles, for files and
+    pipes; best values carry a ``*``.
     """
     from rich.box import Box
     from rich.table import Table as RichTable

@@ -32,16 +32,9 @@ class VideoView:
     """One video for the template; places on the axis are percentages.
 
     It begins with the index of its section, its record (may be empty), start and duration of the axis in seconds, and
-    the folder of its thumbnails.
-
-    Attributes
-    ----------
-    lanes : list of dict
-        Of each row with key frames, or with the reason why there are none.
-    numbers : list of tuple
-        Of each row: label, role, and a text a column (None: not measurable).
-    pictures : dict
-        CSS class to base64 of the images shown.
+    the folder of its thumbnails. ``lanes`` are of each row with key frames, or with the reason why there are none;
+    ``numbers`` of each row label, role, and a text a column (None: not measurable); ``pictures`` is CSS class to base64
+    of the images shown.
     """
 
     def __init__(

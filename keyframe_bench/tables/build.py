@@ -39,16 +39,9 @@ def comparison(
 
     A value is best when no row of the same data set and budget is better as shown (ties are all best; nothing is best
     alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
-    lack the hard ones. Controls are ranked. Intervals and comparisons are over videos too.
-
-    Parameters
-    ----------
-    results : pandas.DataFrame
-        Of `load_results`.
-    columns : mapping
-        Column name to its ``run.json`` entry (direction, unit, about, headline, metric) or `ColumnSpec`.
-    title : str, optional
-        Default: data set, budget and sampling where all rows share them.
+    lack the hard ones. Controls are ranked. Intervals and comparisons are over videos too. ``results``: of
+    `load_results`; ``columns``: column name to its ``run.json`` entry (direction, unit, about, headline, metric) or
+    `ColumnSpec`; ``title``: default: data set, budget and sampling where all rows share them.
     """
     specs = [c if isinstance(c, ColumnSpec) else ColumnSpec.parse(name, c) for name, c in columns.items()]
     cells = latest(results)

@@ -108,19 +108,10 @@ def _reached(column: str, where: str, rows: Iterable[Row], reached: dict[str, se
 def coverage_sentence(results: pd.DataFrame, run: Mapping[str, Any], *, limit: int = 10) -> str:
     """Say how many videos were scored and why the others were not.
 
-    Parameters
-    ----------
-    results : pandas.DataFrame
-        Of `load_results`.
-    run : mapping
-        Of `load_run`: ``n_videos`` (all that were found) and ``skipped`` (video and reason).
-    limit : int
-        Names listed before "and N more".
+    ``results``: of `load_results`; ``run``: of `load_run`: ``n_videos`` (all that were found) and ``skipped`` (video
+    and reason); ``limit``: names listed before "and N more".
 
-    Returns
-    -------
-    str
-        ``scored 48 of 50 videos; 2 skipped: a.mp4 (truncated), b.mp4 (no video stream)``.
+    ``scored 48 of 50 videos; 2 skipped: a.mp4 (truncated), b.mp4 (no video stream)``.
     """
     scored = set(results.loc[results["status"] == "ok", "video"])
     skipped = {str(s.get("video", "")): one_line(s.get("reason", "")) for s in run.get("skipped") or ()}

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.cells import PLACE
 from ..core.files import canonical_json
 
 Record = Mapping[str, Any]
 
 _EXPORTED = 1e-5  # relative: small files keep six digits
-
-# What makes two cells the same place in a table, as in `bench.results`.
-_PLACE = ("dataset", "video", "extractor", "params", "budget", "sampling", "run_sampling", "seed")
-_LEARNED = ("split", "fold", "training", "training_seed")  # cells of older versions have the path in params instead
 
 
 @dataclass(frozen=True)
@@ -82,21 +79,12 @@ def diff_results(
     """Compare two sets of cells.
 
     Cells are matched by what they are about (data set, video, extractor, parameters, budget, sampling, seed), never by
-    key, which changes with every version. Of several cells in one place the one finished last counts.
-
-    Parameters
-    ----------
-    first, second : iterable of mapping
-        Cells as stored (`tables.load.read_cells`).
-    tolerance : float
-        Absolute difference of a number, or of a key frame's time, that does not count.
-    costs : collection of str
-        Columns left out: seconds and memory differ in every run.
+    key, which changes with every version. Of several cells in one place the one finished last counts. ``first`` and
+    ``second`` (iterable of mapping): cells as stored (`tables.load.read_cells`); ``tolerance``: absolute difference of
+    a number, or of a key frame's time, that does not count; ``costs``: columns left out: seconds and memory differ in
+    every run.
     """
-    sides = list(first), list(second)
-    told = [any(cell.get("training") is not None for cell in side) for side in sides]
-    place = (*_PLACE, *_LEARNED) if all(told) else _PLACE
-    before, after = (_by_place(side, place, with_path=not any(told)) for side in sides)
+    before, after = _by_place(first), _by_place(second)
     common = [(before[place], after[place]) for place in before if place in after]
     statuses = [(a, b) for a, b in common if a["status"] != b["status"]]
     keyframes = [(a, b) for a, b in common if not _same_frames(a, b, tolerance)]
@@ -119,19 +107,16 @@ def diff_results(
 
 def _apart(first: Collection[Record], second: Collection[Record]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     found = {}
-    for name in _PLACE:
+    for name in PLACE:
         a, b = ({canonical_json(cell.get(name)).strip('"') for cell in cells} for cells in (first, second))
         if a and b and not a & b:
             found[name] = (tuple(sorted(a)), tuple(sorted(b)))
     return found
 
 
-def _by_place(cells: Iterable[Record], place: Sequence[str], *, with_path: bool) -> dict[tuple[str, ...], Record]:
-    found: dict[tuple[str, ...], Record] = {}
-    for cell in sorted(cells, key=lambda cell: str(cell.get("finished") or "")):
-        params = {name: value for name, value in _object(cell, "params").items() if with_path or name != "checkpoint"}
-        about = {**cell, "params": params}
-        found[tuple(canonical_json(about.get(name)) for name in place)] = cell
+def _by_place(cells: Iterable[Record]) -> dict[tuple[str, ...], Record]:
+    ordered = sorted(cells, key=lambda cell: str(cell.get("finished") or ""))
+    found = {tuple(canonical_json(cell.get(name)) for name in PLACE): cell for cell in ordered}
     return dict(sorted(found.items()))
 
 

@@ -81,10 +81,7 @@ class Clips(Sequence[Clip]):
     def rows(self, feature: Feature) -> Rows:
         """Return the rows of ``feature`` of all frames of this part, in the order of `places`.
 
-        Raises
-        ------
-        ContractError
-            For a feature over windows, of which a frame has no row.
+        Raises `ContractError` for a feature over windows, of which a frame has no row.
         """
         if feature.window is not None:
             raise ContractError(
@@ -97,13 +94,7 @@ class Rows:
     """Rows of a feature of many videos, read from where they are stored when they are asked for.
 
     ``opened``: from the number of a video to the rows of all its sampled frames, array [n, ...], often memory-mapped;
-    ``places`` (int64 [N, 2]): as in `Clips`.
-
-    Attributes
-    ----------
-    places : int64 [N, 2]
-    shape, ndim, dtype
-        Of all rows as one array.
+    ``places`` (int64 [N, 2]): as in `Clips`. ``shape``, ``ndim`` and ``dtype`` are those of all rows as one array.
     """
 
     def __init__(self, opened: Callable[[int], NDArray[Any]], places: NDArray[np.int64]) -> None:

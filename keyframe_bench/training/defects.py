@@ -21,10 +21,7 @@ def defects(facts: Mapping[str, Any]) -> list[str]:
     ``facts``: of `Parts`: each is a count, with names in ``unreadable_names`` and so on, or a mapping of names to what
     is to be said, a text or several.
 
-    Returns
-    -------
-    list of str
-        ``5 unreadable: a.jpg: truncated, b.jpg: no image, c.jpg: truncated and 2 more``; empty if all is well.
+    ``5 unreadable: a.jpg: truncated, b.jpg: no image, c.jpg: truncated and 2 more``; empty if all is well.
     """
     found = []
     for key, what in _COUNTED.items():

@@ -21,19 +21,7 @@ _LONG = 160  # characters of a value in it
 
 
 class TrainingFolder:
-    """Names, reading and writing; every file appears as a whole or not at all.
-
-    Attributes
-    ----------
-    best, last : Path
-        Checkpoints.
-    record : Path
-        ``training.json``.
-    history : Path
-        ``history.csv``.
-    state : Path
-        What an interrupted training goes on from.
-    """
+    """Names, reading and writing; every file appears as a whole or not at all."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,7 +29,7 @@ class TrainingFolder:
         self.last = path / "last.safetensors"
         self.record = path / "training.json"
         self.history = path / "history.csv"
-        self.state = path / "state.safetensors"
+        self.state = path / "state.safetensors"  # what an interrupted training goes on from
 
     def read(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the record, or None where nothing was trained yet.

@@ -34,12 +34,8 @@ class TrainerOptions(Configurable):
     def build(cls: type[Self], given: Mapping[str, Any] | None = None) -> Self:
         """Return checked options; those that are not given have their defaults.
 
-        Raises
-        ------
-        UsageError
-            For an unknown option, with the nearest, or a wrong value; if two have one name.
-        UnavailableError
-            If a chosen class cannot be imported.
+        Raises `UsageError` for an unknown option, with the nearest, or a wrong value; if two have one name;
+        `UnavailableError` if a chosen class cannot be imported.
         """
         given, own = dict(given or {}), parameters_of(cls)
         fields = check_params(cls, {name: given.pop(name) for name in own if name in given}, "trainer")

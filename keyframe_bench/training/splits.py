@@ -102,14 +102,7 @@ def n_training(n: int, share: float) -> int:
 def divided_frames(n: int, split: Split, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return which of ``n`` frames of a group train and which are held out, both increasing.
 
-    Parameters
-    ----------
-    n : int
-        A single one trains.
-    split : Split
-        ``temporal`` or ``frames``.
-    seed : int
-        Of ``frames``.
+    ``n``: a single one trains; ``split``: ``temporal`` or ``frames``; ``seed``: of ``frames``.
     """
     order = np.arange(n) if split.kind == "temporal" else rng_for(seed, "split", n).permutation(n)
     n_train = n_training(n, split.value) if n > 1 else n

@@ -11,25 +11,13 @@ What = tuple[Any, ...]
 
 
 class CostMeter:
-    """Meter of the conversions of one pass; one that several features share is made once and charged to each.
-
-    Attributes
-    ----------
-    active : str
-        The feature that is computing.
-    converting_s : float
-        Seconds of conversions made inside the ``compute`` that is running; the runner resets it to 0.
-    clock : callable
-        Measures them: processor time of this thread, as the decoder works beside it on the same cores.
-    made : Counter
-        How often each conversion was made, by name and size.
-    """
+    """Meter of the conversions of one pass; one that several features share is made once and charged to each."""
 
     def __init__(self) -> None:
-        self.active = ""
-        self.converting_s = 0.0
-        self.clock = time.thread_time
-        self.made: Counter[What] = Counter()
+        self.active = ""  # the feature that is computing
+        self.converting_s = 0.0  # of conversions inside the ``compute`` that is running; the runner resets it to 0
+        self.clock = time.thread_time  # processor time: the decoder works beside this thread on the same cores
+        self.made: Counter[What] = Counter()  # how often each conversion was made, by name and size
         self._spent: defaultdict[What, float] = defaultdict(float)  # without the parts
         self._asked: defaultdict[str, Counter[What]] = defaultdict(Counter)
         self._parts: defaultdict[What, set[What]] = defaultdict(set)

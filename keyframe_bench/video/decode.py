@@ -55,26 +55,16 @@ class Reader(ABC):
     """Read one video from start to end, once.
 
     Use it as a context manager and iterate; `health`, `times` and `pts` are complete after the last frame.
-
-    Attributes
-    ----------
-    path : path-like
-    meter : CostMeter or None
-        Shared by the frames, for cost accounting.
-    health : Health
-    frame_s : float
-        Nominal duration of one frame in seconds.
-    width, height : int
-        Upright size of the first frame in pixels.
+    ``meter`` is shared by the frames, for cost accounting.
     """
 
     health: Health
-    frame_s: float
+    frame_s: float  # nominal duration of one frame
 
     def __init__(self, path: Any, meter: CostMeter | None = None) -> None:
         self.path = path
         self.meter = meter
-        self.width = self.height = 0
+        self.width = self.height = 0  # upright, of the first frame, in pixels
         self._pts, self._seconds, self._keys = array("q"), array("d"), array("b")
 
     def __enter__(self) -> Any:

@@ -31,25 +31,14 @@ _PNG = {"threads": "1", "compression_level": "1", "pred": "mixed"}
 
 
 def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
-    """Encode ``frames`` as H.264 (yuv420p, BT.601 tagged so, B-frames and GOP as x264 chooses) in an MP4 file.
+    """Encode ``frames`` as H.264 (yuv420p, BT.601 tagged so, B-frames and GOP as x264 chooses) in MP4; return how many.
 
     The file appears under its name only when it is complete; one image is held at a time. The same images give the same
     bytes on one machine and version. Raises `UsageError` if the name does not end in ``.mp4``, there is no image, or
-    sizes are odd or differ; `OutputError` if the file cannot be written.
-
-    Parameters
-    ----------
-    path : str or Path
-        Ends in ``.mp4``. Missing folders are made, an existing file is replaced.
-    frames : iterable of uint8 [H, W, 3]
-        RGB images of one size, height and width even.
-    fps : float
-        Frames per second; 29.97 and the like become the nearest fraction with a denominator up to 1001.
-
-    Returns
-    -------
-    int
-        Frames written, at least 1.
+    sizes are odd or differ; `OutputError` if the file cannot be written. ``path``: ends in ``.mp4``. Missing folders
+    are made, an existing file is replaced; ``frames`` (iterable of uint8 [H, W, 3]): RGB images of one size, height and
+    width even; ``fps``: frames per second; 29.97 and the like become the nearest fraction with a denominator up to
+    1001.
     """
     return _write(path, ".mp4", frames, fps)
 
@@ -60,11 +49,6 @@ def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float 
     Sizes may differ from image to image: other lossless codecs have one for the whole stream. ``path``: ends in
     ``.mov``; ``frames`` (iterable of uint8 [H, W, 3]): RGB images. Raises `UsageError` if the name does not end in
     ``.mov``, or there is no image; `OutputError` if the file cannot be written.
-
-    Returns
-    -------
-    int
-        Frames written, at least 1.
     """
     return _write(path, ".mov", frames, fps)
 

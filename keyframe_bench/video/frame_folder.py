@@ -107,11 +107,8 @@ class FrameFolder:
     def files(self) -> list[Path]:
         """Return the image files in order.
 
-        Raises
-        ------
-        VideoError
-            If the folder cannot be read, no image lies in it, or video files do too and ``fps`` is not given: then
-            images are taken for covers.
+        Raises `VideoError` if the folder cannot be read, no image lies in it, or video files do too and ``fps`` is not
+        given: then images are taken for covers.
         """
         with _errors_named(self.path), os.scandir(self.path) as entries:
             found = [entry.name for entry in entries if not entry.is_dir()]
@@ -126,10 +123,7 @@ class FrameFolder:
     def ticks(self, files: Sequence[Path]) -> NDArray[np.int64]:
         """Return when each image is shown, in units of ``1 / fps`` seconds, int64 [N].
 
-        Raises
-        ------
-        VideoError
-            If ``times`` is "names" and a name has no number, or one that is too large.
+        Raises `VideoError` if ``times`` is "names" and a name has no number, or one that is too large.
         """
         if self.times == "index":
             return np.arange(len(files), dtype=np.int64)
@@ -145,10 +139,7 @@ class FrameFolder:
     def stamp(self) -> tuple[int, int]:
         """Return the bytes of all images, and a number that changes when one is written to, added or removed.
 
-        Raises
-        ------
-        VideoError
-            As `files` does.
+        Raises `VideoError` as `files` does.
         """
         size, state = 0, hashlib.sha256()
         for file in self.files():
@@ -163,10 +154,7 @@ class FrameFolder:
     def sha256(self) -> str:
         """Return a hash of the names and bytes of all images and of the options, in hex.
 
-        Raises
-        ------
-        VideoError
-            As `files` does.
+        Raises `VideoError` as `files` does.
         """
         files = self.files()
         state = hashlib.sha256(f"{self.fps} {self.times} {self.photographs}\n".encode())

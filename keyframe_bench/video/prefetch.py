@@ -26,15 +26,10 @@ class Prefetch:
     Use it as a context manager and iterate; what the decoder raises is raised here. With one decoder thread there is no
     second thread and a frame is decoded when it is asked for: a worker then uses one core. ``reader``: nobody else may
     use it before this is closed; ``limit``: stop after so many frames.
-
-    Attributes
-    ----------
-    decode_s : float
-        Seconds the decoder took. While features are computed beside it on the same cores it takes longer than alone.
     """
 
     def __init__(self, reader: Reader, limit: int | None = None) -> None:
-        self.decode_s = 0.0
+        self.decode_s = 0.0  # longer than alone while features are computed beside it on the same cores
         self._decoded = self._timed(islice(reader, limit))
         self._room = 1  # frames of a chunk; the first frame's size decides
         self._frames = self._decoded if decoder_threads() == 1 else self._prefetched()

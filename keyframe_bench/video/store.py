@@ -78,17 +78,12 @@ class FeatureStore:
     as absent. A folder that cannot be written to stops nothing: ``problems`` says so. ``folder``: created when
     something is written; ``limit_bytes``: when entries take more, those not used for longest are removed. Kept to
     approximately while several processes write; what one call writes is never removed by it.
-
-    Attributes
-    ----------
-    problems : list of str
-        Why something was not kept, a sentence each.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self.folder = folder
         self.limit_bytes = limit_bytes
-        self.problems: list[str] = []
+        self.problems: list[str] = []  # why something was not kept, a sentence each
 
     def __contains__(self, key: EntryKey) -> bool:
         """Say whether there is an entry, sound or not."""

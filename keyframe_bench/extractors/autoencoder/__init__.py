@@ -195,10 +195,7 @@ class Autoencoder(Trainable):
     def free_threshold(self) -> float:
         """Return the threshold of a free budget, as a number.
 
-        Raises
-        ------
-        UsageError
-            If it is "auto", and the checkpoint has none for this space.
+        Raises `UsageError` if it is "auto", and the checkpoint has none for this space.
         """
         if self.threshold != "auto":
             return self.threshold

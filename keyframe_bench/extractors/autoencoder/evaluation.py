@@ -57,6 +57,9 @@ def evaluate(
 ) -> dict[str, float]:
     """Return how well ``model`` reconstructs images: the `COLUMNS`, all finite.
 
+    Raises `UsageError` if there are no images, they are not 8-bit RGB, or a reconstruction is not finite or of another
+    size.
+
     Parameters
     ----------
     model : nn.Module
@@ -71,11 +74,6 @@ def evaluate(
         "common_psnr" reconstructions are resized to it (bilinear, antialiased).
     batch : int
         Images at a time.
-
-    Raises
-    ------
-    UsageError
-        If there are no images, they are not 8-bit RGB, or a reconstruction is not finite or of another size.
 
     Notes
     -----

@@ -42,10 +42,7 @@ _RANGE_PICTURES = 48
 def fit_autoencoder(train: Clips, validation: Clips, session: Session) -> Checkpoint:
     """Return the trained network with its calibrated thresholds; see `Trainable.fit`.
 
-    Raises
-    ------
-    UsageError
-        If the checkpoint to start from is of another network.
+    Raises `UsageError` if the checkpoint to start from is of another network.
     """
     options = cast(AutoencoderOptions, session.options)
     rows, held_out = train.rows(options.pictures), validation.rows(options.pictures)
@@ -95,24 +92,14 @@ def as_input(batch: Batch, *, channels_last: bool) -> Tensor:
 def calibrated(model: EncoderDecoder, train: Rows, validation: Rows, *, still_camera: bool) -> dict[str, Any]:
     """Return what the extractor `autoencoder` needs to know of the data: a threshold for each of its distance spaces.
 
-    A threshold is `MARGIN` times the `QUANTILE` of the distances between a first image and later ones in which
-    nothing happens. Those are simulated: validation images as a fixed camera would show them again and again, with
-    the noise of a sensor and an exposure that flickers by 2 %. Where the data is a fixed camera, whose own noise can be
-    stronger, the quietest `_STRETCH` validation images in a row are another such sequence, and count if they give the
-    higher value; there without a margin, since something may move in them after all.
+    A threshold is `MARGIN` times the `QUANTILE` of the distances between a first image and later ones in which nothing
+    happens. Those are simulated: validation images as a fixed camera would show them again and again, with the noise of
+    a sensor and an exposure that flickers by 2 %. Where the data is a fixed camera, whose own noise can be stronger,
+    the quietest `_STRETCH` validation images in a row are another such sequence, and count if they give the higher
+    value; there without a margin, since something may move in them after all. ``train`` and ``validation``: images that
+    it was trained and validated on, uint8 [N, H, W, 3]; ``still_camera``: whether they are frames of videos.
 
-    Parameters
-    ----------
-    model : EncoderDecoder
-    train, validation : Rows
-        Images that it was trained and validated on, uint8 [N, H, W, 3].
-    still_camera : bool
-        Whether they are frames of videos.
-
-    Returns
-    -------
-    dict
-        ``thresholds``, distance space to threshold, above 0; ``code_low`` and ``code_high`` (`code_range`).
+    ``thresholds``, distance space to threshold, above 0; ``code_low`` and ``code_high`` (`code_range`).
 
     Notes
     -----

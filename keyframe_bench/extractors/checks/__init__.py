@@ -36,20 +36,11 @@ def __getattr__(name: str) -> Check:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Verdict of one check.
+    """Verdict of one check."""
 
-    Attributes
-    ----------
-    name : str
-        Key in `CHECKS`.
-    status : {"passed", "failed", "expected failure", "not applicable"}
-    message : str
-        Why, and what to implement; empty when passed.
-    """
-
-    name: str
+    name: str  # key in `CHECKS`
     status: Literal["passed", "failed", "expected failure", "not applicable"]
-    message: str = ""
+    message: str = ""  # why, and what to implement; empty when passed
 
 
 def run_check(name: str, extractor: Extractor) -> CheckResult:

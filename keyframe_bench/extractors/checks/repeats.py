@@ -113,10 +113,7 @@ def _answers(extractor: Extractor, clip: Clip, budgets: Sequence[int | None]) ->
 def _elsewhere(extractor: Extractor, clip: Clip, budgets: Sequence[int | None]) -> list[dict[str, Any]]:
     """Return `_answers` of a fresh interpreter that imports the class from its module or plug-in file.
 
-    Raises
-    ------
-    ContractError
-        If the child process fails.
+    Raises `ContractError` if the child process fails.
     """
     plugins = [path for path in plugin_files() if Path(path).is_file()]
     module = sys.modules[type(extractor).__module__]

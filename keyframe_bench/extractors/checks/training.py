@@ -24,17 +24,10 @@ _ONE_EPOCH = {"epochs": 1, "threads": 1, "precision": "fp32"}
 
 
 class Trial(NamedTuple):
-    """What a training on the first typical clip, with the second for validation, came to.
+    """What a training on the first typical clip, with the second for validation, came to."""
 
-    Attributes
-    ----------
-    missing : list of str
-        Keys of features that were read and not declared.
-    result : Checkpoint or ContractError
-        The best checkpoint; or what `fit` raised, or what is wrong with what it returned.
-    """
-
-    missing: list[str]
+    missing: list[str]  # keys of features that were read and not declared
+    # The best checkpoint; or what `fit` raised, or what is wrong with what it returned
     result: Checkpoint | ContractError
 
     @property

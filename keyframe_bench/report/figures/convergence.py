@@ -29,10 +29,7 @@ class Convergence(Figure):
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:
         """Return the image of cells that hold a ``history``; see `Figure.draw`.
 
-        Raises
-        ------
-        UnavailableError
-            If matplotlib is not installed.
+        Raises `UnavailableError` if matplotlib is not installed.
         """
         curves = {
             str(panel["name"]): [r["history"] for r in cells if r.get("label") == panel["run"] and r.get("history")]

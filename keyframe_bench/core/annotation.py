@@ -54,17 +54,20 @@ class Annotation:
     tolerance : float
         Share of the video's frames, or time, by which the annotation may be longer, or its importance shorter: files of
         one film differ at their ends. What lies beyond the end then counts for the last frame.
+    n_frames : int
+        How many frames the annotated video has; 0 where it is not known.
     """
 
     users: tuple[UserSummary, ...] = ()
     shots: NDArray[np.int64] | None = None
     events: NDArray[np.int64] | None = None
     tolerance: float = 0.0
+    n_frames: int = 0
 
     def aligned(self, times: NDArray[np.float64], video: str) -> Annotation:
         """Return the annotation with both ordinals and times for every user.
 
-        Raises `UsageError` if a frame, shot or event lies outside the video, or importance is of another number of
+        Raises `UsageError` if a frame, shot or event lies outside the video, or the annotated one has another number of
         frames, by more than `tolerance`.
 
         Parameters
@@ -75,6 +78,11 @@ class Annotation:
             Name for messages.
         """
         n, more = len(times), int(self.tolerance * len(times))
+        if self.n_frames and abs(self.n_frames - n) > more:
+            raise UsageError(
+                f"annotation of {video!r} is of a video of {self.n_frames} frames, but this one has {n}; give the file "
+                "that was annotated"
+            )
         users = []
         for user in self.users:
             chosen = _nearest(times, user, video, self.tolerance) if user.frames is None else user.frames

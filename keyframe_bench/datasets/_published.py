@@ -50,7 +50,7 @@ class PublishedSet(Dataset):
         Raises
         ------
         UsageError
-            If there is none, or an annotation file is damaged; with layout and page.
+            If there is none, ``annotations`` are of none of them, or a file of these is damaged; with layout and page.
         """
         root, listed = self._root(), self.published()
         there: dict[str, Video] = {}
@@ -61,10 +61,14 @@ class PublishedSet(Dataset):
         found = []
         for name in sorted(listed.keys() & there):
             about = listed[name]
-            notes = None if about.annotation is None else replace(about.annotation, tolerance=self.tolerance)
+            known = about.annotation
+            notes = known and replace(known, tolerance=self.tolerance, n_frames=about.n_frames)
             found.append(VideoItem(name, there[name], notes, part=about.part))
         if not found:
             what = f"none of its {len(listed)} videos is below {self.root!r}"
+            raise UsageError(f"data set {self.name!r}: {what}; {self._way_out}")
+        if self.annotations and not any(item.annotation for item in found):
+            what = f"annotations={self.annotations!r} hold those of none of its videos"
             raise UsageError(f"data set {self.name!r}: {what}; {self._way_out}")
         return found
 
@@ -96,6 +100,8 @@ class PublishedSet(Dataset):
             raise
         except Exception as error:  # damaged files break SciPy and HDF5 in many ways
             reason = os_reason(error) or type(error).__name__
+            if isinstance(error, AttributeError | LookupError | TypeError):  # whose words are about code
+                reason = f"its content is not laid out as expected ({reason})"
             raise UsageError(f"annotation file {str(path)!r} cannot be read: {reason}; {self._way_out}") from error
 
     def _root(self) -> Path:

@@ -81,8 +81,6 @@ class Dataset(Configurable, ABC):
         How the files must lie, in a phrase: printed where they are missing.
     page : str
         Address where a user gets it, if there is one.
-    tolerance : float
-        Share by which numbers of frames may differ from published ones.
     usual_split : str
         How a training divides it when nothing is asked for.
     """
@@ -99,7 +97,6 @@ class Dataset(Configurable, ABC):
     licence: ClassVar[str] = ""
     layout: ClassVar[str] = ""
     page: ClassVar[str] = ""
-    tolerance: ClassVar[float] = 0.0
     usual_split: ClassVar[str] = "videos:0.8"
 
     @property
@@ -129,17 +126,16 @@ class Dataset(Configurable, ABC):
             items, listed = self.videos(), self.published()
         except UsageError as error:
             return [str(error)]
-        there, unknown = {item.id: item for item in items}, Published()
-        lines = []
+        there, lines = {item.id for item in items}, []
         for name, about in listed.items():
             if name not in there:
                 lines.append(f"{name}: the video is absent{about.title and f' ({about.title})'}")
             if about.annotation is None:
                 lines.append(f"{name}: the annotation is absent")
-        return lines + [line for item in items if (line := self._misfit(item, listed.get(item.id, unknown)))]
+        return lines + [line for item in items if (line := self._misfit(item))]
 
-    def _misfit(self, item: VideoItem, about: Published) -> str:
-        """Return why a video cannot be read or does not fit what is known about it; empty if it does."""
+    def _misfit(self, item: VideoItem) -> str:
+        """Return why a video cannot be read or does not fit its annotation; empty if it does."""
         from ..video.onepass import read_pass  # listing loads no decoder
 
         try:
@@ -148,8 +144,6 @@ class Dataset(Configurable, ABC):
                 item.annotation.aligned(times, item.id)
         except (UsageError, VideoError) as error:
             return f"{item.id}: {error}"
-        if about.n_frames and abs(len(times) - about.n_frames) > self.tolerance * len(times):
-            return f"{item.id}: the video has {len(times)} frames, and the data set says {about.n_frames}"
         return ""
 
     def folder(self, parameter: str, what: str, way_out: str) -> Path:

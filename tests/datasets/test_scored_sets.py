@@ -77,6 +77,8 @@ def test_annotations_may_lie_elsewhere(tmp_path):
     assert len(item.annotation.users) == 2
     with pytest.raises(UsageError, match=r"annotations=.*nowhere.*do not exist"):
         Dataset.registry.build("summe", {**given, "annotations": "nowhere"}).videos()
+    with pytest.raises(UsageError, match=r"annotations=.*list\.txt.*none of its videos"):
+        Dataset.registry.build("summe", {**given, "annotations": str(put(tmp_path / "list.txt"))}).videos()
 
 
 @pytest.mark.parametrize("name", ["summe", "tvsum"])
@@ -96,7 +98,7 @@ def test_damaged_annotations_are_named(tmp_path):
         with pytest.raises(UsageError, match=f"{file.name}.* cannot be read"):
             Dataset.registry.build(name, {"root": str(tmp_path)}).videos()
     savemat(bad[0], {"other": 1})
-    with pytest.raises(UsageError, match=r"Jumps.mat.* cannot be read.*user_score"):
+    with pytest.raises(UsageError, match=r"Jumps.mat.* cannot be read.*not laid out as expected.*user_score"):
         Dataset.registry.build("summe", {"root": str(tmp_path)}).videos()
 
 

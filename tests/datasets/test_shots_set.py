@@ -35,6 +35,13 @@ def test_first_and_last_frame_a_line(tmp_path):
     assert "b: the annotation is absent" in data.verify()
 
 
+def test_a_list_that_ends_before_its_video(tmp_path, video):
+    (tmp_path / "a.mp4").write_bytes(video.read_bytes())
+    put(tmp_path, "a.txt", "0 9\n10 28\n")
+    (problem,) = build(tmp_path).verify()
+    assert "a: " in problem and "29 frames" in problem and "30" in problem
+
+
 def test_transitions_of_clipshots(tmp_path):
     entries = {
         "a.mp4": {"transitions": [[9, 10], [19, 25]], "frame_num": 30.0},

@@ -97,6 +97,7 @@ class _DataReader:
     def parts(self) -> Parts:
         """Decode what is not stored, and return both parts."""
         data = self.data
+        self._align_annotations()
         self._announce_size()
         counts = self._read_videos()
         for problem in self.store.problems if self.store else ():
@@ -128,6 +129,13 @@ class _DataReader:
         shown = item.annotation if self.data.annotated else None
         known = None if shown is None else shown.aligned(read.times, item.id)
         return read.clip(self.data.sampling, self.features, known)
+
+    def _align_annotations(self) -> None:
+        """Raise `UsageError` for an annotation that does not fit its video before any feature is computed."""
+        for item in self.data.items if self.data.annotated else ():
+            with suppress(VideoError):  # reported when it is decoded
+                if item.annotation is not None:
+                    item.annotation.aligned(self._pass(item, ()).times, item.id)
 
     def _announce_size(self) -> None:
         """Say how much disk the rows that are not stored yet will take, where that is much."""

@@ -119,6 +119,22 @@ def test_evaluate_is_tried_on_clips_as_a_training_gives_them(own_registry):
     check_evaluate_gives_numbers(kb.Extractor.registry.build("learns_from_users_of_tests"))
 
 
+@pytest.mark.parametrize("video", ["a", "b"])
+def test_annotations_are_aligned_before_a_feature_is_computed(own, shade, data, tmp_path, video, monkeypatch):
+    def compute(self, frames):
+        raise AssertionError("it computes already")
+
+    monkeypatch.setattr(kb.Gray, "compute", compute)
+    for first, name in enumerate("ab"):
+        shade(tmp_path / f"videos/{name}.mp4", 10, first=first)
+    lines = ["video,user,frame", "a.mp4,anna,1", "b.mp4,anna,1", f"{video}.mp4,anna,10"]
+    (tmp_path / "picks.csv").write_text("\n".join(lines))
+    of = data("folder", tmp_path / "videos", "videos:0.5", annotations=str(tmp_path / "picks.csv"))
+    _, learning = own(supervision="users")
+    with pytest.raises(kb.UsageError, match=rf"annotation of '{video}\.mp4': .* frame 10"):
+        train(learning(data=of))
+
+
 def _pictures(size, n=6):
     images = np.random.default_rng(0).integers(0, 255, (n, 32, 32, 3), dtype=np.uint8)
     return kb.clip_from_images(images, (kb.Gray(height=size, width=size),))

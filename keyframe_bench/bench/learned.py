@@ -132,7 +132,8 @@ class Learned:
 
     def fields(self, division: Division | None) -> dict[str, Any]:
         """Return the fields of a `Cell` that say so."""
-        split = _without_folder(str(self.record.get("split", ""))) if division is None else division.name
+        split = str(self.record.get("split", "")) if division is None else division.name
+        split = Path(split).name if division is None and split.endswith(".json") else split
         training: dict[str, Any] = {"options": dict(self.options)}
         if self.record:
             data = self.record.get("data", {})
@@ -166,10 +167,6 @@ class Learned:
 
 _OF_DATA = ("sampling", "limit", "limit_validation", "split_seed", "data_digest")
 """Facts of training data that distinguish given checkpoints of one data set."""
-
-
-def _without_folder(split: str) -> str:
-    return Path(split).name if split.endswith(".json") else split
 
 
 def given(method: Trainable) -> Learned:

@@ -94,29 +94,16 @@ class Finished:
 
 
 def run_watched(
-    command: Sequence[str],
+    command: Sequence[str],  # program and arguments; standard input is empty
     *,
-    output: BinaryIO,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    limit_s: float | None = None,
+    output: BinaryIO,  # takes standard output and standard error
+    cwd: Path | None = None,  # its current folder
+    env: Mapping[str, str] | None = None,  # variables to add to this process's own
+    limit_s: float | None = None,  # timeout after which all its processes are killed
 ) -> Finished:
     """Run ``command`` in a session of its own; what is left of the session when it ends is killed.
 
     Raises `OSError` when the program cannot be started.
-
-    Parameters
-    ----------
-    command : list of str
-        Program and arguments; standard input is empty.
-    output : binary file
-        Takes standard output and standard error.
-    cwd : Path, optional
-        Its current folder.
-    env : mapping, optional
-        Variables to add to this process's own.
-    limit_s : float, optional
-        Timeout after which all its processes are killed.
     """
     start = time.perf_counter()
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}

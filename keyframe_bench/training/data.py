@@ -65,7 +65,7 @@ class TrainingData:
         if not items:
             raise UsageError(f"data set {self.dataset.name!r} has no videos to train on; check dataset.root")
         if self.annotated:
-            items = [item for item in items if _is_annotated(item)]
+            items = [item for item in items if item.annotation is not None and item.annotation.choosers]
             if not items:
                 part = "" if self.only is None else " among those that train in this fold"
                 raise UsageError(
@@ -127,7 +127,3 @@ class TrainingData:
         found = self._folds[self.fold]
         refuse_parted(self.split, [found], self.items)
         return found
-
-
-def _is_annotated(item: VideoItem) -> bool:
-    return item.annotation is not None and bool(item.annotation.choosers)

@@ -177,7 +177,9 @@ class _DataReader:
             elif not item.photographs:
                 if data.split.by_frames and item.id in cameras:
                     self._require_one_size(item, read, sizes, cameras[item.id])
-                content = data.sha256_of(item).encode() if rows is None else _digest(rows)
+                content = data.sha256_of(item).encode()
+                if rows is not None:
+                    content = hashlib.sha256(np.ascontiguousarray(rows).data).digest()
                 first = seen.setdefault((item.group, content), number)
                 if first != number and data.annotated:
                     self.same[number] = first
@@ -281,10 +283,6 @@ def _frames(numbers: Sequence[int], counts: Mapping[int, int]) -> Index:
     """Return the index of all sampled frames of some videos, in order."""
     parts = [np.stack([np.full(counts[n], n), np.arange(counts[n])], axis=1) for n in numbers]
     return np.concatenate([np.zeros((0, 2), dtype=np.int64), *parts])
-
-
-def _digest(rows: NDArray[Any]) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(rows).data).digest()
 
 
 def _thinned(index: Index, limit: int | None) -> Index:

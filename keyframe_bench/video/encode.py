@@ -126,32 +126,18 @@ def _check_even(height: int, width: int) -> None:
 
 def transcode(
     out: Any,
-    frames: Iterable[Frame],
-    stamps: Sequence[int],
+    frames: Iterable[Frame],  # as decoded; they are changed
+    stamps: Sequence[int],  # PTS of each frame in units of ``time_base``, strictly increasing
     *,
-    time_base: Fraction,
-    fps: float,
-    pixel_shape: Fraction | None,
+    time_base: Fraction,  # seconds per unit
+    fps: float,  # what the stream states as its mean rate; 0 if not known
+    pixel_shape: Fraction | None,  # width of a pixel over its height
 ) -> None:
     """Encode decoded ``frames`` as H.264 into the open container ``out``, one at a time, looking as they did.
 
     The chroma format is kept, with 10 bits where there are more than 8; it is 4:4:4 where a side is odd, since H.264
     halves the colour planes of even sizes only. Rotation, mirroring and the colour description are kept; RGB becomes
     BT.601. A frame of another size is scaled to that of the first.
-
-    Parameters
-    ----------
-    out : av.container.OutputContainer
-    frames : iterable of Frame
-        As decoded; they are changed.
-    stamps : sequence of int
-        PTS of each frame in units of ``time_base``, strictly increasing.
-    time_base : Fraction
-        Seconds per unit.
-    fps : float
-        What the stream states as its mean rate; 0 if not known.
-    pixel_shape : Fraction or None
-        Width of a pixel over its height.
     """
     stream = None
     for frame, stamp in zip(frames, stamps, strict=True):

@@ -110,14 +110,18 @@ class Pass:
 @memory_errors_named()
 def read_pass(
     path: VideoPath,
+    # `Sampling` or its text ("2fps", "every") to the features wanted on it (may be none: the grid alone)
     requests: Mapping[Any, Iterable[Feature]],
     *,
+    # What is new is kept there, and costs are those of the pass that computed the rows. Its ``problems`` say what could
+    # not be kept; that stops nothing. It is not used with a ``limit``, nor when the package's files were edited after
+    # it was loaded.
     store: FeatureStore | None = None,
-    name: str | None = None,
+    name: str | None = None,  # the video's name in tables (default: its file name) and hash (default: computed)
     sha256: str | None = None,
-    progress: Progress | None = None,
-    limit: int | None = None,
-    keep: bool = False,
+    progress: Progress | None = None,  # called with the PTS reached, in seconds
+    limit: int | None = None,  # stop after so many frames: a probe
+    keep: bool = False,  # keep the decoded frames, for `fetch_frames`, where all of them take at most 8 MB
 ) -> Pass:
     """Decode ``path`` once and compute all features, or only those that ``store`` does not hold yet.
 
@@ -126,24 +130,6 @@ def read_pass(
     queue lets it (`Prefetch`). Raises `VideoError` when the file gives no frame, or changes while it is read;
     `UnavailableError` when a feature opens the file itself, and it is a folder of images; `OutputError` when features
     must be kept on disk and it is full.
-
-    Parameters
-    ----------
-    path : str, Path or FrameFolder
-    requests : mapping
-        `Sampling` or its text ("2fps", "every") to the features wanted on it (may be none: the grid alone).
-    store : FeatureStore, optional
-        What is new is kept there, and costs are those of the pass that computed the rows. Its ``problems`` say what
-        could not be kept; that stops nothing. It is not used with a ``limit``, nor when the package's files were edited
-        after it was loaded.
-    name, sha256 : str, optional
-        The video's name in tables (default: its file name) and hash (default: computed).
-    progress : callable, optional
-        Called with the PTS reached, in seconds.
-    limit : int, optional
-        Stop after so many frames: a probe.
-    keep : bool
-        Keep the decoded frames, for `fetch_frames`, where all of them take at most 8 MB.
     """
     wanted = parse_requests(requests)
     check_video(path, (feature for of_sampling in wanted.values() for feature in of_sampling))

@@ -15,7 +15,7 @@ from ..core.files import canonical_json, digest, locked, make_folder, remove_lef
 from ..core.registry import Parameter, Range
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
-from ..extractors.trainable import Trainable, about_method, evaluated, fitted
+from ..extractors.trainable import Trainable, about_method, evaluated, fitted, to_fetch
 from ..metrics.base import Column
 from ..training.clips import Clips
 from ..training.data import TrainingData
@@ -82,8 +82,8 @@ class Training:
         Raises `UsageError`, `UnavailableError` if the checkpoint to start from, or the data, cannot be read.
         """
         needs = self.method.train_needs(self.options)
-        if self.method.must_download() is not None:
-            for feature in needs:  # fetched first: the weights' hash is part of the key
+        for feature in needs:
+            if to_fetch(feature) is not None:  # fetched first: the weights' hash is part of the key
                 feature.prepare()
         return {
             "training": VERSION,

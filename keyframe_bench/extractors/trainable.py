@@ -132,6 +132,16 @@ class Trainable(Extractor):
             return str(error)
         return None
 
+    def must_download(self) -> str | None:
+        """Return what a feature that it reads would have to fetch first, or None."""
+        return None if self.unavailable() else next(filter(None, map(to_fetch, self.needs)), None)
+
+
+def to_fetch(feature: Feature) -> str | None:
+    """Return what a feature would have to fetch from the network first, or None."""
+    found: str | None = getattr(feature, "must_download", lambda: None)()
+    return found
+
 
 def fitted(method: Trainable, train: Clips, validation: Clips, session: Session) -> tuple[Checkpoint, Checkpoint]:
     """Train, and return the checkpoints of the best and of the last epoch: the same where there are no epochs.
@@ -202,7 +212,7 @@ def _checked_record(method: type[Trainable], params: str, path: str, identity: s
             "here too"
         ) from error
     needed = [feature.key for feature in needs]
-    if record["features"] != needed:
+    if record["features"] != needed and not any(map(to_fetch, needs)):  # weights to be fetched have no hash yet
         raise UsageError(
             f"{named} was trained on {', '.join(record['features']) or 'no feature'}, and {name} reads "
             f"{', '.join(needed) or 'none'} now; give it the parameters that it was trained with, or train it again"

@@ -154,6 +154,34 @@ def test_the_number_of_key_frames_of_a_free_budget(tmp_path):
     assert len(usual.select(clip.taken(np.arange(2)), rng=rng)) == 1
 
 
+def test_a_free_budget_of_a_clip_that_begins_late(tmp_path):
+    """13/30 + 2 is more than 73/30 in floating point: what VSUMM looks at ends with the clip all the same."""
+    trained, _ = trained_on_images(tmp_path)
+    late = kb.clip_from_images(
+        images(64)[:61], (*trained.needs, *Extractor.registry.get("vsumm").needs), np.arange(13, 74) / 30
+    )
+    assert len(trained.select(late, rng=np.random.default_rng(0))) == 3  # of three seconds, as many scenes
+
+
+def test_weights_that_are_to_be_fetched_are_fetched_before_a_training_is_named(tmp_path, monkeypatch):
+    """Or the same command would not find it again: their hash is part of its key."""
+    from keyframe_bench.bench.train import Training
+    from keyframe_bench.core.grammar import Split
+    from keyframe_bench.datasets.base import Dataset
+    from keyframe_bench.features.embedding import Embedding
+    from keyframe_bench.training.data import TrainingData
+
+    trained, _ = trained_on_images(tmp_path)
+    assert trained.must_download() is None and method().must_download() is None
+    fetched: list[str] = []
+    monkeypatch.setattr(Embedding, "must_download", lambda feature: None if fetched else f"{feature.weights} to fetch")
+    monkeypatch.setattr(Embedding, "prepare", lambda feature: fetched.append(feature.layer))
+    assert trained.must_download() == "random to fetch"
+    data = TrainingData(dataset=Dataset.registry.build("synthetic", {"n_videos": 2}), split=Split.parse("videos:0.5"))
+    assert Training(extractor="deep_metric", options=method().Options.build(SMALL), data=data, out=tmp_path).key
+    assert fetched == ["pool"]
+
+
 def test_choices_that_teach_nothing_are_left_out_or_refused(tmp_path):
     rows, _ = lit(0)
     everything, nothing = np.arange(len(rows)), np.arange(0)

@@ -137,9 +137,9 @@ class DeepMetric(Trainable):
     def free_k(self, clip: Clip) -> int:
         """Return the number of clusters of a free budget, at least 1."""
         if self.k_rule == "vsumm_estimate":
-            seconds = np.arange(clip.times[0], clip.times[-1] + 1e-9)  # VSUMM looks at one frame a second
+            seconds = clip.times[0] + np.arange(np.ptp(clip.times) + 1e-6)  # VSUMM looks at one frame a second
             seen = clip.restricted(Vsumm.needs, annotation=False)
-            return Vsumm().estimated_k(seen.taken(np.unique(np.searchsorted(clip.times, seconds))))
+            return Vsumm().estimated_k(seen.taken(np.unique(np.searchsorted(clip.times, seconds - 2e-6))))
         from .learning import minutes_of
 
         rate = float(self.trained_record()["numbers"]["keys_per_min"])

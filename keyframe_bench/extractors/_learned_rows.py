@@ -76,13 +76,6 @@ class RowLearner(Trainable):
         """Return why there is no usable checkpoint, or its feature cannot be computed here."""
         return super().unavailable() or getattr(self.needs[0], "unavailable", lambda: None)()
 
-    def must_download(self) -> str | None:
-        """Return what the feature of the checkpoint would have to fetch first, or None."""
-        if not self.checkpoint or super().unavailable():
-            return None
-        found: str | None = getattr(self.needs[0], "must_download", lambda: None)()
-        return found
-
 
 def projection(clips: Sequence[Clip], feature: Feature, dims: int) -> dict[str, NDArray[np.float32]]:
     """Return how rows are projected, as tensors of a checkpoint: see `RowOptions.dims`.
@@ -95,14 +88,14 @@ def projection(clips: Sequence[Clip], feature: Feature, dims: int) -> dict[str, 
     Raises
     ------
     UsageError
-        If rows are not finite, or all frames have the same.
+        If rows are not finite, here and in `projected`, or all frames have the same.
     """
-    rows = np.concatenate([_flat(clip[feature]) for clip in clips])
+    rows = np.concatenate([_flat(clip, feature) for clip in clips])
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
     length = float(np.sqrt(np.square(rows).sum(axis=1, dtype=np.float64).mean()))
-    if not length > 1e-6 * float(np.linalg.norm(mean)):  # NaN too
-        reason = "is the same on all training frames" if np.isfinite(length) else "has rows that are not finite"
+    if not length > 1e-6 * float(np.linalg.norm(mean)):
+        reason = "is the same on all training frames" if np.isfinite(length) else "has numbers that are too large"
         raise UsageError(f"feature {feature.key} {reason}; choose another trainer.feature")
     if not dims:
         return {"mean": mean, "axes": np.array([1 / length], np.float32)}
@@ -112,9 +105,9 @@ def projection(clips: Sequence[Clip], feature: Feature, dims: int) -> dict[str, 
     return {"mean": mean, "axes": np.ascontiguousarray(axes / length, np.float32)}
 
 
-def projected(rows: NDArray[Any], tensors: Mapping[str, NDArray[Any]]) -> Vector:
-    """Return rows [N, ...] projected as `projection` says, float64 [N, d]."""
-    centred, axes = _flat(rows) - tensors["mean"], tensors["axes"]
+def projected(clip: Clip, feature: Feature, tensors: Mapping[str, NDArray[Any]]) -> Vector:
+    """Return the rows of a feature projected as `projection` says, float64 [N, d]."""
+    centred, axes = _flat(clip, feature) - tensors["mean"], tensors["axes"]
     return np.asarray(centred @ axes if axes.ndim == 2 else centred * axes, dtype=np.float64)
 
 
@@ -151,19 +144,23 @@ def minimised(
     history, options, began = session.history, session.options, time.perf_counter()
     best = last = start
 
+    def require_finite(what: str, *values: float | Vector) -> None:
+        if not all(np.isfinite(value).all() for value in values):
+            raise UsageError(
+                f"the {what} is not finite in iteration {len(history)} of L-BFGS; set trainer.max_iter lower, or "
+                "choose another trainer.feature"
+            )
+
     def checked(point: Vector) -> tuple[float, Vector]:
         value, gradient = loss(point)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            raise UsageError(
-                f"the loss ({value:g}) or its gradient is not finite in iteration {len(history)} of L-BFGS; "
-                "set trainer.max_iter lower, or choose another trainer.feature"
-            )
+        require_finite("training loss, or its gradient,", value, gradient)
         return value, gradient
 
     def told(point: Vector, value: float) -> None:
         nonlocal best, last
-        last, epoch = point.copy(), len(history)
-        row = {"epoch": epoch, "train_loss": value, "validation_loss": float(judge(last))}
+        last, epoch, held_out = point.copy(), len(history), float(judge(point))
+        require_finite("validation loss", held_out)
+        row = {"epoch": epoch, "train_loss": value, "validation_loss": held_out}
         history.append({**row, "seconds": round(time.perf_counter() - began - sum(r["seconds"] for r in history), 3)})
         lowest = best_row(history)
         best = last if lowest is history[-1] else best
@@ -182,6 +179,11 @@ def minimised(
     return best, last
 
 
-def _flat(rows: NDArray[Any]) -> NDArray[np.float32]:
+def _flat(clip: Clip, feature: Feature) -> NDArray[np.float32]:
     """Return rows as vectors, a new array [N, D]."""
-    return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
+    rows = np.array(clip[feature], dtype=np.float32).reshape(len(clip), -1)
+    if not np.isfinite(rows).all():
+        raise UsageError(
+            f"feature {feature.key} has rows of {clip.video.name!r} that are not finite; choose another trainer.feature"
+        )
+    return rows

@@ -234,7 +234,7 @@ def test_any_decoding_gives_k_frames_with_probabilities_as_scores(decode, tmp_pa
 
 def test_what_cannot_be_learned_from_is_refused_before_training(tmp_path, monkeypatch):
     images, wanted = film(0)
-    with pytest.raises(kb.UsageError, match="none selected a frame"):
+    with pytest.raises(kb.UsageError, match="no annotator selected a frame of the training part"):
         trained([clip_of(images)], tmp_path)
     with pytest.raises(kb.UsageError, match=r"between two key frames, more than trainer.max_gap_s=1.5; raise it"):
         trained([clip_of(images, [wanted])], tmp_path, max_gap_s=1.5)

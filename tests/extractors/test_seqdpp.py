@@ -228,6 +228,28 @@ def test_bad_input(rows, chosen, given, said, tmp_path):
         fit_clips(Extractor.registry.build("seqdpp"), [clip_of(rows, chosen)], tmp_path, options=options_of(**given))
 
 
+@pytest.mark.parametrize("name", ["seqdpp", "maxent_ioc"])
+def test_rows_that_are_not_finite_are_refused_before_training_and_in_selection(name, tmp_path):
+    rows = rng_for(2).normal(size=(30, 16))
+    good, bad = clip_of(rows, [3, 9]), clip_of(np.where(rows > 2, np.inf, rows), [3, 9], name="broken")
+    given = {"feature": "hue_histogram", "dims": 4, "max_iter": 3, **({"oracle": "time"} if name == "seqdpp" else {})}
+    method = fit_clips(Extractor.registry.build(name), [good], tmp_path / "good", options=given)
+    for k in (None, 3):
+        with pytest.raises(UsageError, match="'broken' that are not finite"):
+            positions(method, bad, k)
+    for train, validation in ([[bad], [good]], [[good], [bad]]):
+        with pytest.raises(UsageError, match="'broken' that are not finite"):
+            fit_clips(type(method)(), train, tmp_path / "bad", validation=validation, options=given)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_validation_loss_that_overflows_is_refused_when_it_does(tmp_path):
+    rows, method = rng_for(3).normal(size=(30, 16)), Extractor.registry.build("seqdpp")
+    parts = [[clip_of(scale * rows, [3, 9])] for scale in (1, 1e6)]
+    with pytest.raises(UsageError, match="validation loss is not finite in iteration 1 "):
+        fit_clips(method, parts[0], tmp_path, validation=parts[1], options=options_of(kernel="qd", oracle="time"))
+
+
 @pytest.mark.slow
 def test_it_trains_and_is_scored_from_the_command_line(cli, tmp_path):
     run = ("dataset=synthetic", "split=kfold:2", "extractors=[uniform,seqdpp]", "budget=4")

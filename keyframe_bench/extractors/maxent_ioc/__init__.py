@@ -110,7 +110,8 @@ class MaxentIoc(RowLearner):
         gaps = [gap for clip in clips for path in clip.choices() for gap in np.diff(clip.times[path])]
         numbers = {"gap_s": float(np.median(gaps)) if gaps else 1.0}
         tensors = projection(clips, feature, options.dims) if clips else {}
-        seen, held_out = (_annotated(part, feature, tensors, options, numbers) for part in (clips, validation))
+        seen = _annotated(clips, feature, tensors, options, numbers, "training")
+        held_out = _annotated(validation, feature, tensors, options, numbers, "validation")
 
         def loss(weights: Vector) -> tuple[float, Vector]:
             found = [likelihood_gradient(scene, weights) for scene in seen]
@@ -173,11 +174,12 @@ def _annotated(
     tensors: Mapping[str, NDArray[Any]],
     options: MaxentIocOptions,
     numbers: Mapping[str, Any],
+    part: str = "evaluated",
 ) -> list[Scene]:
     """Return the scenes of those clips in which annotators selected something; at least one."""
     found = [_scene(c, feature, tensors, options, numbers, c.choices()) for c in clips if c.choices()]
     if not found:
-        raise UsageError("maxent_ioc learns from annotators, and none selected a frame in these clips; give other data")
+        raise UsageError(f"no annotator selected a frame of the {part} part; give another split, or other annotations")
     return found
 
 
@@ -191,7 +193,7 @@ def _scene(
 ) -> Scene:
     """Return what the process knows of a clip; `UsageError` where that is too much, or no path of an annotator."""
     unit, longest = numbers["gap_s"], options.max_gap_s or np.inf
-    scene = Scene(projected(clip[feature], tensors), clip.times / unit, longest / unit, tuple(paths))
+    scene = Scene(projected(clip, feature, tensors), clip.times / unit, longest / unit, tuple(paths))
     if (pairs := len(scene) * scene.width) > MAX_PAIRS:
         raise UsageError(
             f"{clip.video.name!r} has {len(scene):,} sampled frames, {pairs:,} pairs for maxent_ioc, which weighs "

@@ -112,7 +112,7 @@ class Seqdpp(RowLearner):
 
     def _examples(self, part: list[tuple[Clip, Mask]], options: SeqdppOptions, tensors: Any) -> Segments:
         feature = self.train_needs(options)[0]
-        each = [Segments.of(projected(clip[feature], tensors), options.segment, chosen) for clip, chosen in part]
+        each = [Segments.of(projected(clip, feature, tensors), options.segment, chosen) for clip, chosen in part]
         return Segments.joined(each)
 
     def evaluate(self, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
@@ -124,7 +124,7 @@ class Seqdpp(RowLearner):
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the most probable summary, from left to right; or one of k frames, see the class."""
         learned, options = self.learned(), self.trained_options()
-        segments = Segments.of(projected(clip[self.needs[0]], learned.tensors), options.segment)
+        segments = Segments.of(projected(clip, self.needs[0], learned.tensors), options.segment)
         kernels, alpha, _ = kernels_of(learned.tensors["kernel"], segments.frames, options)
         summary = Summary(kernels, alpha, segments.real)
         chosen = summary.most_probable(0.0) if k is None else summary.exactly(min(k, len(clip)))

@@ -55,7 +55,7 @@ class MetricEmbedding(Feature):
     @property
     def _input(self) -> Embedding:
         options = read_record(self.checkpoint, "deep_metric")["options"]
-        # Only the network's preprocessing is asked for: its weights need not be on this machine any more.
+        # Only the network's preprocessing is asked for: the weights are those of the checkpoint.
         return Embedding(backbone=options["backbone"], weights="random", layer="input")
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.float32]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..core.cells import Cell
 from ..core.errors import UsageError, VideoError
 from ..core.files import canonical_json, write_atomic
 from ..datasets.base import VideoItem
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
+from ..training.reading import Say
+from .plan import make_plan
 from .provenance import ended_record, started_record
 from .spec import RunSpec
 
@@ -25,12 +29,22 @@ class VideoTable:
     items : list of VideoItem
     skipped : list of dict
         Videos that cannot be read, and why.
+    say : callable
+        Told what is trained.
     """
 
-    def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: RunSpec, say: Say = lambda _: None) -> None:
+        self.spec, self.say = spec, say
         self.items = spec.dataset.videos()[: spec.limit]
         self.skipped: list[dict[str, str]] = []
+
+    @cached_property
+    def planned(self) -> dict[str, tuple[Cell, ...]]:
+        """The cells that the run would compute of each video that is scored, by its id.
+
+        They name the checkpoints of what a split has trained: asking for them trains what is missing.
+        """
+        return {job.item.id: job.cells for job in make_plan(self.spec, say=self.say).jobs if not job.unreadable}
 
     def each(self, make: Callable[[VideoItem], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
         """Yield what ``make`` gives for every video that can be read; with ``on_error=raise`` others raise."""
@@ -43,15 +57,19 @@ class VideoTable:
                 self.skipped.append({"video": item.id, "reason": error.reason})
 
 
-def run_records(experiment: Experiment, spec: RunSpec, *, command: str = "", facts: Mapping[str, Any]) -> Path:
+def run_records(
+    experiment: Experiment, spec: RunSpec, *, command: str = "", facts: Mapping[str, Any], say: Say = lambda _: None
+) -> Path:
     """Write ``results.jsonl`` and ``run.json`` with the cells that `Experiment.records` names, and return the folder.
+
+    ``say`` is told what is trained.
 
     Raises
     ------
     UsageError
         If no video can be read.
     """
-    record, table = started_record(command), VideoTable(spec)
+    record, table = started_record(command), VideoTable(spec, say)
     figure = Figure.registry.build(experiment.records["make"])
     records = list(figure.cells(table, experiment.records))
     if not records:

@@ -119,7 +119,7 @@ def _measure(experiment: Experiment, found: Arguments) -> int:
     facts = {"table": experiment.name, "scale": scale}
     specs = specs_of(experiment, scale, found)
     if experiment.records:
-        run_records(experiment, specs[0], command=found.line, facts=facts)
+        run_records(experiment, specs[0], command=found.line, facts=facts, say=say)
         return 0
     summaries = []
     for spec in specs:

@@ -228,7 +228,9 @@ class TrainingTable:
             metrics = self._numbers(checkpoint, parts, own=own)
             if own:
                 metrics |= history_numbers(trained.record, self._history_of(run.against or run.name, seed))
-            history = {"history": trained.record["history"]} if own else {}
+            history: dict[str, Any] = {
+                k: trained.record[k] for k in ("history", "step_losses") if own and k in trained.record
+            }
             shown = {}
             if drawn:
                 shown = Figure.registry.build(drawn["draw"]).stored(checkpoint, parts.validation, drawn)

@@ -21,7 +21,7 @@ _FIELDS = (
     *("known_defects", "privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling"),
     *("run_sampling", "seed", "k", "n_sampled", "n_frames", "draws", "error", "finished"),
     *("split", "division", "fold", "training", "training_seed", "part", "trained_on_this_video"),
-    *("unit", "structure", "layers", "history", "timeline"),  # of trainings; their images are left out
+    *("unit", "structure", "layers", "history", "step_losses", "timeline"),  # of trainings; their images are left out
 )
 
 

@@ -52,7 +52,7 @@ _WHERE: Mapping[str, Check] = {
     **dict.fromkeys(("control", "privileged"), s.one_or_more(s.truth)),
     **dict.fromkeys(("sampling", "run_sampling"), _of_cells(Sampling.parse)),
     "budget": _of_cells(Budget.parse),
-    "params": s.parameters,
+    **dict.fromkeys(("params", "trainer"), s.parameters),
 }
 _where = s.fields(_WHERE)
 

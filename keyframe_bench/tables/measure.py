@@ -54,6 +54,9 @@ class Estimate:
     excess: Excess | None = field(default=None, repr=False, compare=False)
 
 
+_MAPPINGS = {"params": ("params", ""), "trainer": ("training", "trainer.")}
+
+
 def chosen(cells: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     """Return the good cells that ``where`` describes.
 
@@ -62,12 +65,15 @@ def chosen(cells: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     cells : pandas.DataFrame
         Of `load_results`.
     where : mapping
-        Field to a value or a list of them; ``params`` is a mapping of which every entry must be equal.
+        Field to a value or a list of them; ``params`` and ``trainer`` (options of the training) are mappings of which
+        every entry must be equal.
     """
     found = cells[cells["status"] == "ok"]
     for name, wanted in where.items():
-        if name == "params":
-            same = [wanted.items() <= json.loads(text).items() for text in found["params"]]
+        if name in _MAPPINGS:
+            column, prefix = _MAPPINGS[name]
+            entries = {f"{prefix}{key}": value for key, value in wanted.items()}.items()
+            same = [entries <= json.loads(text).items() for text in found[column]]
             found = found[np.array(same, dtype=bool)]
         else:
             found = found[_is_one_of(found[name], wanted if isinstance(wanted, list) else [wanted])]

@@ -53,6 +53,8 @@ class LossModule(pl.LightningModule):
     ----------
     train_loss, validation_loss : Mean
         Of the epoch so far; the training loss is that of each batch before its step.
+    step_loss : float
+        Training loss of the latest step.
     noted : dict of str to Mean
         What else the history tells of an epoch; `loss_of` may add to it while the module trains.
     lr : float
@@ -68,6 +70,7 @@ class LossModule(pl.LightningModule):
         self.n_steps = 1
         self.train_loss, self.validation_loss = Mean(), Mean()
         self.noted: dict[str, Mean] = defaultdict(Mean)
+        self.step_loss = math.nan
         self.lr = 0.0
 
     @abstractmethod
@@ -88,6 +91,7 @@ class LossModule(pl.LightningModule):
             when = f"in epoch {self.current_epoch + 1} at step {batch_idx + 1}"
             raise NotFiniteError(self._sentence(value, when, batch, "training"))
         self.train_loss.add(value, len(batch.indices))
+        self.step_loss = value
         self.lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 

@@ -7,6 +7,7 @@ CSVLogger (methods that train with NumPy have a ``history.csv`` too) would do.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from pathlib import Path
@@ -24,6 +25,9 @@ from .state import read_state, write_state
 if TYPE_CHECKING:
     from .session import Batches, Session
 
+CURVE = 1000
+"""Points of the curve of training losses that is kept, about."""
+
 
 class TrainingCheckpoint(pl.Callback):
     """Measures before the first step, and writes everything after each epoch, the state last.
@@ -39,6 +43,8 @@ class TrainingCheckpoint(pl.Callback):
     ----------
     train_s : list of float
         Seconds of each epoch from 1 on, without validation.
+    step_losses : list of float
+        Training loss of the steps, each the mean of as many as make about `CURVE` of a training.
     """
 
     state_key = "Keeper"  # as in the state files of earlier versions
@@ -47,15 +53,18 @@ class TrainingCheckpoint(pl.Callback):
         self.session = session
         self.batches = batches
         self.train_s: list[float] = []
+        self.step_losses: list[float] = []
+        self._recent = Mean()
         self._started = self._trained = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an interrupted training needs."""
-        return {"history": self.session.history, "train_s": self.train_s}
+        return {"history": self.session.history, "train_s": self.train_s, "step_losses": self.step_losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore `state_dict`."""
         self.session.history, self.train_s = state_dict["history"], state_dict["train_s"]
+        self.step_losses = state_dict.get("step_losses", [])  # an older state has none
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: LossModule) -> None:  # type: ignore[override]
         """Measure the losses before the first step; a logger that starts anew hears of earlier epochs."""
@@ -85,6 +94,7 @@ class TrainingCheckpoint(pl.Callback):
         """Start the clock and the means."""
         pl_module.train_loss, pl_module.validation_loss = Mean(), Mean()
         pl_module.noted.clear()
+        self._recent = Mean()
         self._started = self._trained = time.perf_counter()
 
     def on_train_batch_end(  # type: ignore[override]
@@ -92,13 +102,18 @@ class TrainingCheckpoint(pl.Callback):
     ) -> None:
         """Report the progress."""
         self._trained = time.perf_counter()
+        self._recent.add(pl_module.step_loss, 1)
+        steps = int(trainer.num_training_batches)
+        if self._recent.n == math.ceil(pl_module.n_steps / CURVE) or batch_idx + 1 == steps:
+            self.step_losses.append(self._recent.value)
+            self._recent = Mean()
         if self.session.report is not None:
             best = best_row(self.session.history)
             progress = Progress(
                 epoch=trainer.current_epoch + 1,
                 epochs=self.session.options.epochs,
                 step=batch_idx + 1,
-                steps=int(trainer.num_training_batches),
+                steps=steps,
                 train_loss=pl_module.train_loss.value,
                 best=None if best is None else best["validation_loss"],
             )
@@ -114,6 +129,7 @@ class TrainingCheckpoint(pl.Callback):
         session.history.append(row)
         session.epochs_now += 1
         self.train_s.append(self._trained - self._started)
+        session.facts["step_losses"] = self.step_losses
         session.facts["images_per_s"] = round(pl_module.train_loss.n / statistics.median(self.train_s), 3)
         tensors = {name: value.detach().cpu().numpy() for name, value in pl_module.model.state_dict().items()}
         if best_row(session.history) is row:

@@ -94,6 +94,7 @@ def test_ratio_is_that_of_the_totals_and_its_interval_holds_it():
     ("where", "extractors"),
     [
         ({"params": {"p": 1}}, "x"),
+        ({"trainer": {"feature": "fisher"}}, "y"),
         ({"extractor": ["x", "z"]}, "xz"),
         ({"control": False}, "xyz"),
         ({"k": 4}, "x"),
@@ -104,7 +105,7 @@ def test_ratio_is_that_of_the_totals_and_its_interval_holds_it():
 def test_where_compares_parameters_lists_truth_values_and_numbers(where, extractors):
     cells = frame(
         measured("a", "x", params={"p": 1, "q": "s"}, k=4),
-        measured("a", "y", params={"p": 2}, k=8),
+        measured("a", "y", params={"p": 2}, k=8) | {"training": {"options": {"feature": "fisher", "dims": 8}}},
         measured("a", "z"),
     )
     assert "".join(chosen(cells, where)["extractor"]) == extractors

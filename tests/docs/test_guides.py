@@ -17,15 +17,24 @@ BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SMALL = {"dataset=synthetic": ["dataset.n_videos=3", "dataset.duration_s=4"]}
 
 
+PICKS = (("anna", 5), ("anna", 32), ("ben", 6), ("ben", 50))
+
+
 @pytest.fixture(scope="module")
 def reader(rendered, annotate, tmp_path_factory):
-    """The folder in which a reader types: film.mp4, camera.mp4, frames/ and videos/ with annotations."""
+    """The folder of a reader: film.mp4, camera.mp4, frames/, videos/ with annotations, lectures/ with picks.csv."""
     import cv2
 
     from keyframe_bench.rendering.films import render_video
 
     folder = tmp_path_factory.mktemp("reader")
     annotate(Path(shutil.copytree(rendered, folder / "videos")))
+    (folder / "lectures").mkdir()
+    for n in range(6):
+        film = folder / "lectures" / f"lecture{n}.mp4"
+        render_video(film, "cuts", n, height=48, width=64, fps=10, duration_s=6)
+    picks = "".join(f"lecture{n}.mp4,{user},{frame}\n" for n in range(6) for user, frame in PICKS)
+    (folder / "picks.csv").write_text(f"video,user,frame\n{picks}")
     shutil.copy(rendered / "cuts.mp4", folder / "film.mp4")
     render_video(folder / "camera.mp4", "camera", 0, height=48, width=64, fps=10, duration_s=4)
     (folder / "frames").mkdir()

@@ -1,0 +1,148 @@
+"""The learned feature space of a video laid out in the plane beside the pretrained one: figure 8 of Lin et al. 2015."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyframe_bench.bench.cell_records import build_extractor
+from keyframe_bench.bench.record_table import VideoTable
+from keyframe_bench.core.cells import FORMAT, Cell
+from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.files import digest
+from keyframe_bench.core.registry import register
+from keyframe_bench.datasets.base import VideoItem
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.report.drawing import decoded, new_figure, png_bytes
+from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.fetch import fetch_frames
+from keyframe_bench.video.image_files import encode_image, fit_width
+from keyframe_bench.video.onepass import Pass, read_pass
+
+METHOD = "deep_metric"
+NEIGHBOURS = 5
+_WIDTH = 48
+
+
+@register("lin2015/feature_layout")
+class FeatureLayout(Figure):
+    """Frames of a video laid out by t-SNE of learned features, and of those of the network before it was trained.
+
+    The numbers are of the features themselves, not of the layout. The first video is drawn.
+    """
+
+    columns = {  # noqa: RUF012 - never changed
+        "silhouette": Column("higher", "1", "how near frames of a shot are, against those of the nearest other shot"),
+        "purity": Column("higher", "1", f"share of a frame's {NEIGHBOURS} nearest frames that show the same shot"),
+    }
+
+    def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+        """Yield two cells for each training seed of each video."""
+        table.items = [item for item in table.items if item.id in table.planned]
+        drawn = table.items[0].id if table.items else ""
+        yield from table.each(lambda item: _layouts(item, table.planned[item.id], drawn=item.id == drawn))
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+        """Return both layouts; small files hold nothing to draw."""
+        shown = [cell for cell in cells if cell.get("layout")]
+        return _drawn(shown) if shown else None
+
+
+def _layouts(item: VideoItem, cells: Sequence[Cell], *, drawn: bool) -> list[dict[str, Any]]:
+    """Return the records of one video: learned and untrained features, for each training seed."""
+    from keyframe_bench.models.metric_network import load_network, pretrained
+
+    if item.annotation is None or item.annotation.shots is None:
+        raise UsageError(f"{item.id!r} has no shots to compare with; choose another data set")
+    records: list[dict[str, Any]] = []
+    mine = [cell for cell in cells if cell.extractor == METHOD and not cell.untrained]
+    methods: list[Any] = [build_extractor(cell) for cell in mine]
+    read = read_pass(item.path, {cell.sampling: method.needs for cell, method in zip(mine, methods, strict=True)})
+    shots = item.annotation.aligned(read.times, item.id).shots
+    assert shots is not None
+    for number, (cell, method) in enumerate(zip(mine, methods, strict=True)):
+        clip = read.clip(cell.sampling, method.needs)
+        rows, labels = clip[method.needs[0]], np.searchsorted(shots[:, 0], clip.ordinals, side="right")
+        spaces = {"learned": load_network(cell.path), "before training": pretrained(method.trained_options().params)}
+        for name, network in spaces.items():
+            points = network.embedded(rows)
+            record = _record(item, cell, name, points, labels)
+            if drawn and number == 0:
+                record |= {"layout": _tsne(points, cell.seed).round(2).tolist(), "labels": labels.tolist()}
+                record |= {"pictures": _pictures(item, clip, read)}
+            records.append(record)
+    return records
+
+
+def _record(
+    item: VideoItem, cell: Cell, name: str, points: NDArray[np.float32], labels: NDArray[np.int64]
+) -> dict[str, Any]:
+    from keyframe_bench.extractors.deep_metric.learning import purities
+
+    kept = ("extractor", "version", "dataset", "checkpoint", "training", "split", "fold", "training_seed", "seed")
+    return {
+        **{field: getattr(cell, field) for field in kept},
+        "params": {**cell.params, "features": name},
+        "label": name,
+        "video": item.id,
+        "video_sha256": cell.video_sha256,
+        "budget": "free",
+        "sampling": cell.sampling,
+        "run_sampling": cell.run_sampling,
+        "key": digest([cell.key, name]),
+        "format": FORMAT,
+        "status": "ok",
+        "n_sampled": len(points),
+        "metrics": {"silhouette": silhouette(points, labels), "purity": float(purities(points, labels).mean())},
+    }
+
+
+def silhouette(points: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the mean silhouette of rows [N, D] by label, -1 to 1; 0 where there is one label, or one for each row."""
+    from sklearn.metrics import silhouette_score
+
+    n_labels = len(np.unique(labels))
+    return float(silhouette_score(points, labels)) if 1 < n_labels < len(labels) else 0.0
+
+
+def _tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    """Return t-SNE of rows [N, D]; on a line for fewer than 5 rows, of which it makes nothing."""
+    n = len(points)
+    if n < 5:
+        return np.stack([np.arange(n, dtype=np.float64), np.zeros(n)], axis=1)
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+    with threadpool_limits(limits=1):  # sums of several threads come in any order
+        found = TSNE(2, perplexity=min(30.0, (n - 1) / 3), init="random", random_state=seed).fit_transform(points)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _pictures(item: VideoItem, clip: Clip, read: Pass) -> list[str]:
+    """Return a small JPEG of every sampled frame, base64."""
+    frames = fetch_frames(item.path, clip.ordinals.tolist(), read)
+    small = (frame.rgb(*fit_width(frame.height, frame.width, _WIDTH)) for frame in frames)
+    return [base64.b64encode(encode_image(image, ".jpg")).decode("ascii") for image in small]
+
+
+def _drawn(cells: Sequence[Mapping[str, Any]]) -> bytes:
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    page = new_figure(height=7.0, width=7.0 * len(cells))
+    for panel, cell in zip(page.subplots(1, len(cells), squeeze=False)[0], cells, strict=True):
+        points = np.asarray(cell["layout"])
+        for point, text in zip(points, cell["pictures"], strict=True):
+            image = OffsetImage(decoded(text), zoom=0.5)
+            panel.add_artist(AnnotationBbox(image, (float(point[0]), float(point[1])), frameon=False, pad=0.0))
+        panel.scatter(points[:, 0], points[:, 1], c=cell["labels"], cmap="tab20", s=14, zorder=5, linewidths=0)
+        numbers = ", ".join(f"{name} {value:.2f}" for name, value in cell["metrics"].items())
+        panel.set_title(f"{cell['video']}: {cell['label']} features\n{numbers}; colour of the dots: shot", fontsize=10)
+        panel.margins(0.1)
+        panel.set_xticks([])
+        panel.set_yticks([])
+    return png_bytes(page)

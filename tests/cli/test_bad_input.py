@@ -137,7 +137,7 @@ SAID = [
     ("train extractor=autoencoder trainer.widht=1", "did you mean width"),
     ("train extractor=autoencoder sed=1", "did you mean seed="),
     ("train extractor=autoencoder epochs=1", "did you mean trainer.epochs="),
-    ("train network=p1_1 data=images", "extractor=autoencoder dataset=NAME dataset.root=PATH trainer.network=NAME"),
+    ("train network=p1_1 data=images", "did you mean trainer.network="),
 ]
 
 

@@ -166,7 +166,7 @@ def test_too_few_images_for_a_vocabulary():
 def test_methods_learn_from_it_by_name():
     method = Extractor.registry.build("seqdpp")
     options = method.Options.build({"feature": "fisher", "step": 16})
-    assert method.train_needs(options) == (feature(step=16),)
+    assert feature(step=16) in method.train_needs(options)
     missing = method.Options.build({"feature": "fisher", "vocabulary": "nowhere.safetensors"})
     with pytest.raises(UnavailableError, match="nowhere"):
         method.check_options(missing)

@@ -41,13 +41,13 @@ class FeatureLayout(Figure):
         "purity": Column("higher", "1", f"share of a frame's {NEIGHBOURS} nearest frames that show the same shot"),
     }
 
-    def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+    def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - interface
         """Yield two cells for each training seed of each video."""
         table.items = [item for item in table.items if item.id in table.planned]
         drawn = table.items[0].id if table.items else ""
         yield from table.each(lambda item: _layouts(item, table.planned[item.id], drawn=item.id == drawn))
 
-    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
         """Return both layouts; small files hold nothing to draw."""
         shown = [cell for cell in cells if cell.get("layout")]
         return _drawn(shown) if shown else None

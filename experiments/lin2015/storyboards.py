@@ -43,7 +43,7 @@ class Storyboards(Figure):
     ``videos`` says how many of the videos that are scored are drawn, evenly taken from all.
     """
 
-    columns = {name: column for metric in _METRICS for name, column in metric.columns.items()}  # noqa: RUF012
+    columns = {name: column for metric in _METRICS for name, column in metric.columns.items()}  # noqa: RUF012 - never changed
     options = ("videos",)
 
     def check(self, settings: Mapping[str, Any], at: str) -> None:
@@ -56,7 +56,7 @@ class Storyboards(Figure):
         table.items = [scored[i] for i in evenly_spaced(len(scored), settings.get("videos", 1))]
         yield from table.each(lambda item: _storyboard(item, table.planned[item.id]))
 
-    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
         """Return the rows as one image; small files hold nothing to draw."""
         shown = [cell for cell in cells if cell.get("pictures")]
         return _drawn(shown) if shown else None

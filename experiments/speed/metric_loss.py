@@ -53,7 +53,7 @@ def main() -> None:
     images, rows = torch.rand(BATCH, 3, 224, 224), 3 * torch.randn(BATCH, FEATURES)
     cases: dict[str, Callable[[], None]] = {"AlexNet": partial(network, model, images, torch.rand(BATCH, FEATURES))}
     for softmin in ("inverse_exp", "neg_exp", "hard"):
-        loss = MetricLoss(softmin=softmin)  # type: ignore[arg-type]
+        loss = MetricLoss(softmin=softmin)  # type: ignore[arg-type]  # one of the three words
         cases |= {f"{softmin}, {n} key frames": partial(judged, loss, rows, n) for n in KEYS}
     spent: dict[str, list[float]] = {name: [] for name in cases}
     for round_ in range(given.rounds + 1):  # the first is not counted

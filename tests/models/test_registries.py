@@ -162,7 +162,7 @@ def test_both_are_listed(cli, plugin):
         ("trainer.network=tiny_a", "did you mean tiny_ae"),
         ("trainer.chanels=3", "no option 'chanels'; did you mean channels"),
         ("channels=3", "channels"),
-        ("network=tiny_ae", "trainer.network="),
+        ("network=tiny_ae", "did you mean trainer.network="),
     ],
 )
 def test_wrong_names_are_told(train, tmp_path, word, told):

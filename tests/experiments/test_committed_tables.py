@@ -24,13 +24,16 @@ PAGES = {
     "platform_ai/counts": "experiments/platform_ai/README.md",
     "platform_ai/comparison": "experiments/platform_ai/README.md",
     "platform_ai/change_graph": "experiments/platform_ai/README.md",
-    **{f"lin2015/{name}": "experiments/lin2015/README.md" for name in ("table_cus", "figure9", "figure10")},
+    **{
+        f"lin2015/{name}": "experiments/lin2015/README.md"
+        for name in ("table_cus", "figure7", "figure8", "figure9", "figure10")
+    },
     **{f"chen2021/table{i}": "experiments/chen2021/README.md" for i in range(1, 7)},
     **{f"chen2021/figure{i}": "experiments/chen2021/README.md" for i in ("1", "2", "3", "4a", "4b")},
 }
 
 
-DRAWN = {"chen2021/figure3", "chen2021/figure4a", "chen2021/figure4b"}
+DRAWN = {"lin2015/figure7", "chen2021/figure3", "chen2021/figure4a", "chen2021/figure4b"}
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -67,7 +67,7 @@ class Training:
                 f"logger={self.logger}: {self.extractor} does not train with fit_module, which logs there; leave it "
                 "out, history.csv is always written"
             )
-        if self.method.supervision == "users":
+        if self.method.supervision == "users" and not self.data.annotated:  # a copy would list the videos again
             object.__setattr__(self, "data", replace(self.data, annotated=True))
 
     @cached_property

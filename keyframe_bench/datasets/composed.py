@@ -8,7 +8,7 @@ are edited says `keyframe_bench.video.compose`, how annotators choose `keyframe_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +22,7 @@ from ..core.registry import Range, register
 from ..core.seeding import rng_for
 from ..video.compose import COMPOSER_VERSION, FPS, Material, Take, dissolves_of, draw_edit, make_edit, read_material
 from ..video.encode import write_h264
+from ..video.frame_folder import file_stamp
 from ._annotators import ANNOTATORS_VERSION, AnnotatorModel
 from ._rendered import Entries, RenderedSet
 from .base import VideoItem
@@ -80,6 +81,7 @@ class Composed(RenderedSet):
     height: Annotated[int, Range(16, 4096)] = 180
     width: Annotated[int, Range(16, 4096)] = 320
     groups: Annotated[int, Range(1, 1000)] = 1
+    _read: dict[Path, Material] = field(default_factory=dict, init=False, repr=False)  # as its file was then
 
     description = "videos edited from a folder of clips: exact cuts and dissolves, simulated annotators"
     licence = "that of the clips"
@@ -147,7 +149,7 @@ class Composed(RenderedSet):
         for name, size in (("height", self.height), ("width", self.width)):
             if size % 2:
                 raise UsageError(f"data set 'composed': {name}={size} is odd; H.264 halves the colour planes")
-        found = [read_material(name, path) for name, path in self._files().items()]
+        found = [self._clip(name, path) for name, path in self._files().items()]
         clips = [*{clip.read.info.sha256: clip for clip in reversed(found)}.values()][::-1]  # the first of equal ones
         need = 2 if self.split == "all" else 4
         if len(clips) < need:
@@ -160,6 +162,12 @@ class Composed(RenderedSet):
         n_test = min(max(round(self.test_share * len(clips)), 2), len(clips) - 2)
         ranked = sorted(clips, key=lambda clip: clip.read.info.sha256)
         return sorted(ranked[:n_test] if self.split == "test" else ranked[n_test:], key=lambda clip: clip.name)
+
+    def _clip(self, name: str, path: Path) -> Material:
+        """Return a clip, which is read again only when its file has changed: a run with a split lists often."""
+        if path not in self._read or self._read[path].read.stamp != file_stamp(path):
+            self._read[path] = read_material(name, path)
+        return self._read[path]
 
     def _files(self) -> dict[str, Path]:
         folder = self.folder("clips", "a folder of clips", "give dataset.clips=DIR")

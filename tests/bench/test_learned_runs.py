@@ -114,6 +114,27 @@ def test_a_fold_without_annotations_is_a_failed_training(spec, videos, methods):
         make_plan(spec(["uniform", "choosers"], split="kfold:4", on_error="raise"))
 
 
+def test_videos_are_listed_once_a_fold_however_many_trainings_there_are(spec, videos, methods):
+    """Listing may be slow: `composed` reads all of its clips for that."""
+
+    class Seeded(kb.Extractor.registry.get("choosers")):
+        """The same, once a seed."""
+
+        seeded = True
+
+    kb.register("seeded")(Seeded)
+    annotate(videos, *"abcd")
+
+    def n_listings(n_seeds: int) -> int:
+        asked = spec(["seeded", "choosers"], split="kfold:2", seeds=list(range(n_seeds)))
+        list_videos, listed = asked.dataset.videos, []
+        asked.dataset.videos = lambda: listed.append(1) or list_videos()
+        assert not any(one.untrained for one in make_plan(asked).trainings)
+        return len(listed)
+
+    assert n_listings(5) == n_listings(5) == n_listings(1)
+
+
 @pytest.fixture
 def trained(videos, tmp_path, methods):
     """The checkpoint of a training of ``usual`` on some data."""

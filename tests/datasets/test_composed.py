@@ -12,7 +12,7 @@ import pytest
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.datasets._annotations import read_annotations
 from keyframe_bench.datasets.base import Dataset
-from keyframe_bench.video import compose
+from keyframe_bench.video import compose, onepass
 from keyframe_bench.video.compose import Material, make_edit, read_material
 from keyframe_bench.video.decode import VideoReader
 from keyframe_bench.video.encode import write_h264
@@ -189,6 +189,20 @@ def test_only_what_changed_is_made_again(clips, tmp_path):
     (clips / "a.mp4").unlink()
     changed = composed(clips, root=root).videos()[0]
     assert "a.mp4" not in {shot["clip"] for shot in record_of(changed)["shots"]}
+
+
+def test_a_clip_is_read_again_only_when_it_has_changed(clips, monkeypatch):
+    read, opened = onepass.read_pass, []
+    monkeypatch.setattr(
+        onepass, "read_pass", lambda path, *rest, **named: opened.append(path) or read(path, *rest, **named)
+    )
+    dataset = composed(clips)
+    first, before = dataset.videos(), dataset.revision()
+    assert [item.id for item in dataset.videos()] == [item.id for item in first]
+    assert len(opened) == len(COLOURS)
+    write_clip(clips / "c.mp4", (10, 90, 90), 25, seconds=6.0)
+    assert dataset.revision() != before
+    assert opened[len(COLOURS) :] == [clips / "c.mp4"]
 
 
 def test_clips_of_any_shape_fill_the_picture(clips):

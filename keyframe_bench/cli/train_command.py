@@ -43,10 +43,12 @@ def make_training(config: Mapping[str, Any]) -> Training:
     name = str(config["extractor"]["name"])
     method = trainable(name)
     dataset = Dataset.registry.build(*named(config["dataset"]))
+    # Annotators' choices are learned among the frames that `run` will show; where images are learned, all count.
+    usual = COMMANDS["run"].default("sampling") if method.supervision == "users" else "every"
     data = TrainingData(
         dataset=dataset,
         split=Split.parse(config["split"] or dataset.usual_split),
-        sampling=config["sampling"] or method.sampling or "every",
+        sampling=config["sampling"] or method.sampling or usual,
         **{key: config[key] for key in ("fold", "split_seed", "limit", "limit_validation", "cache_gb")},
     )
     logger, own = named(config["logger"])

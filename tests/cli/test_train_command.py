@@ -83,6 +83,15 @@ def test_a_training_from_a_command_line(autoencoder, tmp_path):
     assert (status, err) == (0, "") and "0 epochs computed now" in text
 
 
+def test_who_learns_from_annotators_trains_on_the_frames_that_run_and_extract_show(cli, annotate, folder, tmp_path):
+    annotate(folder)
+    words = ("dataset=folder", f"dataset.root={folder}", "split=temporal:0.5", "trainer.feature=gray")
+    status, _, err = cli("train", "extractor=maxent_ioc", *words, "trainer.max_iter=2", f"out={tmp_path}/out")
+    record = json.loads((tmp_path / "out" / "training.json").read_text())["data"]
+    assert (status, err) == (0, "")
+    assert (record["sampling"], record["train"], record["validation"]) == ("2fps", 3, 3)
+
+
 def test_any_extractor_that_learns_trains_and_is_used(train, cli, plugin, video, folder, tmp_path):
     out = tmp_path / "out"
     status, text, err = train("trainer.epochs=2", "trainer.rate=0.25", "sampling=5fps", "limit=9", f"out={out}")

@@ -80,8 +80,7 @@ class MaxentIoc(RowLearner):
 
     All N (N - 1) / 2 pairs of a video's frames are weighed, described in blocks of 1 MB. A video of more than
     25,000,000 pairs within ``max_gap_s`` (5,000 frames where any gap is allowed) is refused before training begins. How
-    likely a frame is selected depends on how many there are: give ``train``, which reads every frame by default, the
-    ``sampling`` of the runs to come.
+    likely a frame is selected depends on how many there are: train with the ``sampling`` of the runs to come.
     """
 
     reference = "ziebart2008maxent"

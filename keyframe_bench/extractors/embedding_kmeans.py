@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ..core.clip import Clip, KeyFrames
 from ..core.registry import Range, register
 from ..features.embedding import Embedding
-from ..selection.clustering import representatives
+from ..selection.clustering import k_by_length, representatives
 from .base import Extractor
 
 
@@ -89,7 +88,6 @@ class EmbeddingKMeans(Extractor):
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:
         """Return one frame per cluster; its score is the share of the frames that the cluster holds."""
         if k is None:
-            ratio = clip.video.duration_s / self.seconds_per_key
-            k = max(1, math.ceil(math.sqrt(ratio) if self.growth == "sqrt" else ratio))
+            k = k_by_length(clip.video.duration_s, self.seconds_per_key, self.growth)
         found = representatives(clip[self.needs[0]], k, rng=rng, n_init=self.n_init)
         return clip.pick(found.positions, scores=found.shares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Literal, NamedTuple
 
@@ -71,8 +72,14 @@ def representatives(
     return Representatives(positions, shares)
 
 
+def k_by_length(duration_s: float, seconds_per_key: float, growth: Literal["linear", "sqrt"]) -> int:
+    """Return the number of key frames for a video of this length: the ratio, or its square root, rounded up."""
+    ratio = duration_s / seconds_per_key
+    return max(1, math.ceil(math.sqrt(ratio) if growth == "sqrt" else ratio))
+
+
 def cluster_labels(
-    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int
+    points: NDArray[np.floating[Any]], k: int, *, rng: np.random.Generator, n_init: int, max_iter: int = 300
 ) -> NDArray[np.int64]:
     """Return the k-means cluster of every row: 0 to C-1 in order of first appearance, none empty.
 
@@ -84,6 +91,8 @@ def cluster_labels(
         Clusters wanted, at least 1; there are fewer (C) where there are fewer distinct rows.
     rng, n_init
         As for `representatives`.
+    max_iter : int
+        Iterations of a start of k-means, at most.
 
     Returns
     -------
@@ -99,11 +108,33 @@ def cluster_labels(
     rows = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
     _, labels = np.unique(rows, axis=0, return_inverse=True)
     if k <= labels.max():
-        labels, _ = _k_means(rows, k, int(rng.integers(2**31 - 1)), n_init)
+        labels, _ = _k_means(rows, k, int(rng.integers(2**31 - 1)), n_init, max_iter)
     _, first, labels = np.unique(labels.reshape(-1), return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[labels]
+
+
+def pseudo_labels(features: NDArray[np.floating[Any]], k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the classes of an epoch of deep clustering: `cluster_labels` of `whitened` features [N, D], int64 [N].
+
+    20 iterations of one start of k-means (Caron et al. 2018), and at most a quarter as many clusters as rows.
+    """
+    return cluster_labels(whitened(features), max(1, min(k, len(features) // 4)), rng=rng, n_init=1, max_iter=20)
+
+
+def whitened(features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return principal components of features [N, D], each of variance 1, then rows of length 1, float64 [N, C].
+
+    C is at most 256 and a quarter of N (N rows whitened to N - 1 components are all equally far from each other), and
+    components without variance are left out.
+    """
+    centred = features - features.mean(axis=0, dtype=np.float64)  # [N, D]
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)  # [N, M], [M]
+    varied = int((s > 1e-6 * np.linalg.norm(features)).sum())
+    n = min(256, max(1, len(features) // 4), varied)
+    found = u[:, :n] if n else np.zeros((len(features), 1))  # [N, C]
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
 
 
 def medoids(points: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -169,7 +200,9 @@ def filled(chosen: NDArray[np.int64], k: int, n: int) -> NDArray[np.int64]:
     return chosen
 
 
-def _k_means(rows: NDArray[np.float64], k: int, seed: int, n_init: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _k_means(
+    rows: NDArray[np.float64], k: int, seed: int, n_init: int, max_iter: int = 300
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
@@ -177,7 +210,7 @@ def _k_means(rows: NDArray[np.float64], k: int, seed: int, n_init: int) -> tuple
     # One thread: sums of several come in any order, and a last bit may decide to which cluster a frame goes.
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # rows equal up to rounding: fewer clusters, filled later
-        fitted = KMeans(k, n_init=n_init, random_state=seed).fit(rows)
+        fitted = KMeans(k, n_init=n_init, max_iter=max_iter, random_state=seed).fit(rows)
     return fitted.labels_, fitted.cluster_centers_
 
 

@@ -10,6 +10,7 @@ from keyframe_bench.extractors.checks import CHECKS, run_check, uncheckable
 # Parameters that let a method run without weights from elsewhere, or in less time; everything else has its defaults.
 PARAMS: dict[str, dict[str, Any]] = {
     "autoencoder": {"distance_space": "feature_l2"},  # its own tests run the others, on a small network
+    "deep_cluster": {"epochs": 2},
     "embedding_kmeans": {"backbone": "timm:test_resnet.r160_in1k", "weights": "random"},
 }
 

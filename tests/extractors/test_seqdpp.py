@@ -156,6 +156,19 @@ def test_frame_scores_are_marginal_probabilities():
     assert summary.probabilities(np.zeros(4, dtype=bool)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_expected_size_is_the_mean_over_all_summaries(kernel):
+    options, point, parts = segments(n=8, length=3, kernel=kernel)  # three segments, the last a short one
+    kernels, alpha, _ = kernels_of(point, parts.frames, options)
+    total = mean = 0.0
+    for subset in product([False, True], repeat=8):
+        chosen = Segments.of(np.zeros((8, 3)), 3, np.array(subset)).chosen
+        probability = np.exp(log_probability(kernels, chosen, parts.real[:, 3:])[0].sum())
+        total, mean = total + probability, mean + probability * sum(subset)
+    assert total == pytest.approx(1, abs=1e-10)
+    assert Summary(kernels, alpha, parts.real).expected_size() == pytest.approx(mean, abs=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_oracle_summary_by_appearance_is_greedy(seed):
     rng = rng_for(seed, "oracle")
@@ -202,6 +215,18 @@ def test_the_bright_frames_are_learned(kernel, least, tmp_path):
             mine = positions(method, clip, k)
             found.append(2 * len(np.intersect1d(mine, chosen)) / (len(mine) + len(chosen)))
         assert np.mean(found) > least  # by chance 1/8
+
+
+def test_a_free_budget_takes_as_many_frames_as_annotators_do_where_the_most_probable_summary_is_empty(tmp_path):
+    def film(seed):
+        rng = rng_for(seed, "few")  # nothing tells which 4 of 60 frames annotators choose
+        return clip_of(rng.normal(size=(60, 16)), np.sort(rng.choice(60, 4, replace=False)))
+
+    learned = trained([film(seed) for seed in range(16)], tmp_path, oracle="time", tau_s=0)
+    paper = Extractor.registry.build("seqdpp", {"checkpoint": learned.checkpoint, "k_rule": "map"})
+    found = [run_extractor(learned, film(seed), None, rng=rng_for(0)) for seed in range(100, 106)]
+    assert {len(keys) for keys in found} <= {3, 4, 5} and not any(keys.fallback for keys in found)
+    assert "empty" in run_extractor(paper, film(100), None, rng=rng_for(0)).fallback
 
 
 @pytest.mark.parametrize("chosen", [range(30), [4]], ids=["everything", "one frame"])

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from .._learned_rows import Vector
 from .model import Mask, log_probability, masked
 
+_NEVER = 1e-12
+_BLOCK = 18  # 2^18 determinants in memory at once
+
 
 class Summary:
     """What may be chosen of one video.
@@ -34,15 +37,12 @@ class Summary:
 
         They are of the kernel of segment t given which of the frames before are chosen.
         """
-        given, own = np.flatnonzero(np.frombuffer(before, dtype=bool)), self.n + np.flatnonzero(self.own[t])
-        kernel = self.kernels[t]
-        across = kernel[np.ix_(given, own)]
-        rest = kernel[np.ix_(own, own)] - across.T @ np.linalg.solve(kernel[np.ix_(given, given)], across)
-        logs = log_minors(rest, self.alpha)
-        subsets = np.arange(len(logs))[:, None] >> np.arange(self.n) & 1  # [2^n, n]
+        own, given = int(self.own[t].sum()), np.frombuffer(before, dtype=bool)[np.newaxis]
+        logs = log_minors(self._given(t, given)[0, :own, :own], self.alpha)
+        subsets = _subsets(self.n)[: len(logs)]
         sizes = subsets.sum(axis=1)
-        best = np.array([np.flatnonzero(sizes == size)[logs[sizes == size].argmax()] for size in range(len(own) + 1)])
-        return logs[best], subsets[best].astype(bool)
+        best = np.array([np.flatnonzero(sizes == size)[logs[sizes == size].argmax()] for size in range(own + 1)])
+        return logs[best], subsets[best]
 
     def most_probable(self, bias: float) -> Mask:
         """Return the most probable summary from left to right, bool [N], with ``bias`` for every chosen frame."""
@@ -51,6 +51,33 @@ class Summary:
             values, subsets = self._best(t, chosen[t].tobytes())
             chosen[t + 1] = subsets[np.argmax(values + bias * np.arange(len(values)))]
         return chosen[1:][self.own]
+
+    def expected_size(self) -> float:
+        """Return how many frames are chosen in a summary drawn from the model, on average over all summaries.
+
+        Segment by segment, from the probability of every subset of the one before. Subsets less probable than 1e-12
+        are left out, which no rounded number shows.
+        """
+        before, found = np.ones(1), 0.0
+        for t in range(self.t):
+            own = int(self.own[t].sum())
+            sizes, likely = _subsets(own).sum(axis=1), np.flatnonzero(before > _NEVER)
+            after = np.zeros(1 << own)
+            for part in np.array_split(likely, max(1, len(likely) << own >> _BLOCK)):
+                logs = log_minors(self._given(t, _subsets(self.n)[part])[:, :own, :own], self.alpha)  # [S, 2^own]
+                shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+                after += before[part] / shares.sum(axis=1) @ shares
+            before = after / after.sum()
+            found += float(before @ sizes)
+        return found
+
+    def _given(self, t: int, before: Mask) -> NDArray[np.float64]:
+        """Return kernels of segment t, [S, n, n], given which of the n frames before are chosen, [S, n]."""
+        kernel, n = self.kernels[t], self.n
+        across = np.where(before[:, :, None], kernel[:n, n:], 0.0)
+        chosen = masked(np.broadcast_to(kernel[:n, :n], (len(before), n, n)), before)
+        found: NDArray[np.float64] = kernel[n:, n:] - across.swapaxes(1, 2) @ np.linalg.solve(chosen, across)
+        return found
 
     def exactly(self, k: int) -> Mask:
         """Return a summary of k frames, bool [N]: see `Seqdpp`."""
@@ -113,21 +140,27 @@ class Summary:
         return np.clip(found, 0.0, 1.0)
 
 
+@cache
+def _subsets(n: int) -> Mask:
+    """Return all subsets of n frames, bool [2^n, n], in the order of `log_minors`."""
+    return (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(bool)
+
+
 def log_minors(kernel: NDArray[np.float64], least: float) -> Vector:
-    """Return the log determinants of all principal submatrices, float64 [2^n]; bit i of the index says that i is in.
+    """Return the log determinants of all principal submatrices, [..., 2^n]; bit i of the index says that i is in.
 
     Parameters
     ----------
-    kernel : float64 [n, n]
+    kernel : float64 [..., n, n]
         Symmetric.
     least : float
         A positive lower bound of its eigenvalues, hence of every pivot.
     """
-    logs, rest = np.zeros(1), kernel[np.newaxis]
-    for _ in range(len(kernel)):
+    logs, rest = np.zeros((*kernel.shape[:-2], 1)), kernel[..., np.newaxis, :, :]
+    for _ in range(kernel.shape[-1]):
         # Without the first of the others, and with it: then the others are conditioned on it (a Schur complement).
-        pivot, column, others = np.maximum(rest[:, 0, 0], least), rest[:, 1:, 0], rest[:, 1:, 1:]
-        logs = np.concatenate([logs, logs + np.log(pivot)])
-        within = others - column[:, :, None] * (column / pivot[:, None])[:, None, :]
-        rest = np.concatenate([others, within])
+        pivot, column, others = np.maximum(rest[..., 0, 0], least), rest[..., 1:, 0], rest[..., 1:, 1:]
+        logs = np.concatenate([logs, logs + np.log(pivot)], axis=-1)
+        within = others - column[..., None] * (column / pivot[..., None])[..., None, :]
+        rest = np.concatenate([others, within], axis=-3)
     return logs

@@ -271,6 +271,7 @@ def extract(
     if reason is not None:  # before the video is read
         raise UsageError(f"extractor {method.name!r}, budget={asked.budget}: {reason}")
     video = as_video(path, fps, times)
+    asked.check_length(video)
     read = read_pass(video, asked.requests, progress=progress)
     found, k = asked.answer(read, seed)
     trained_on = method.has_seen(read.info.sha256) if isinstance(method, Trainable) else None

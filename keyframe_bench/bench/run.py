@@ -254,8 +254,13 @@ class _Video:
                 store = FeatureStore(features_folder(), self.job.cache_bytes)
             except UsageError as error:  # no place for them
                 self.notes = (str(error),)
-        facts: dict[str, Any] = {"name": item.id, "sha256": self.job.sha256, "progress": progress}
-        read = read_pass(item.path, requests_of(self.job.cells), store=store, keep=True, **facts)
+        facts: dict[str, Any] = {"name": item.id, "sha256": self.job.sha256, "store": store}
+        for cell in self.job.cells:
+            extractor = build_extractor(cell)
+            if extractor is not None and not cell.untrained:
+                start = cell.part[0] if cell.part else 0
+                Asked.of(extractor, cell.budget, cell.run_sampling).check_length(item.path, start, **facts)
+        read = read_pass(item.path, requests_of(self.job.cells), keep=True, progress=progress, **facts)
         if store is not None:
             self.notes = tuple(store.problems)
         return read

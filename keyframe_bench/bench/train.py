@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -157,7 +157,8 @@ def train(
         record = folder.read(identity)
         method.check_options(training.options)
         start = _start(training)
-        parts = read_parts(training.data, method.train_needs(training.options), say)
+        fits = partial(method.check_length, training.options)
+        parts = read_parts(training.data, method.train_needs(training.options), say, fits)
         session = _session(training, folder, parts, start, report)
         if record is None or record["finished"]:
             folder.state.unlink(missing_ok=True)  # not of this training, or a checkpoint was removed

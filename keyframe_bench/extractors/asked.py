@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,10 @@ from ..core.seeding import rng_for
 from ..metrics.distances import GRAY, GRAY_THRESHOLD, gray_distance
 from ..selection.peaks import smallest_covering
 from .base import Extractor, Knee, run_extractor
+from .trainable import Trainable
 
 if TYPE_CHECKING:  # it decodes, and `list` imports every file of this folder
+    from ..video.frame_folder import VideoPath
     from ..video.onepass import Pass
 
 COVERAGE = 0.95
@@ -59,6 +61,19 @@ class Asked:
     def requests(self) -> dict[str, tuple[Feature, ...]]:
         """What `keyframe_bench.video.onepass.read_pass` must be asked for."""
         return {self.run_sampling: (), self.sampling: self.features}
+
+    def check_length(self, path: VideoPath, start: int = 0, **known: Any) -> None:
+        """Raise `UsageError` where a video is too long for the method, before features are computed of it.
+
+        ``start`` is the ordinal from which on it is looked at, ``known`` what `read_pass` is told of the video.
+        """
+        method = self.extractor
+        if isinstance(method, Trainable) and type(method).check_length is not Trainable.check_length:
+            from ..video.onepass import read_pass
+
+            read = read_pass(path, {self.sampling: ()}, **known)
+            ordinals = read.grid(self.sampling)
+            method.check_length(method.trained_options(), read.info.name, read.times[ordinals[ordinals >= start]])
 
     def clip(self, read: Pass, annotation: Annotation | None = None) -> Clip:
         """Return the frames that the method sees of a pass."""

@@ -10,6 +10,9 @@ from functools import lru_cache
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.checkpoint import Checkpoint, checkpoint_file, checkpoint_id, read_checkpoint, read_record, why_missing
 from ..core.errors import ContractError, KeyframeBenchError, UsageError
 from ..core.feature import Feature
@@ -61,6 +64,19 @@ class Trainable(Extractor):
 
     def check_options(self, options: TrainerOptions) -> None:
         """Raise where it could not learn with these options, or a package is missing: before any data is read."""
+
+    def check_length(self, options: TrainerOptions, name: str, times: NDArray[np.float64]) -> None:
+        """Raise `UsageError` where a clip is too long for it, before features are computed.
+
+        Parameters
+        ----------
+        options : TrainerOptions
+            Of the training.
+        name : str
+            Of the video.
+        times : float64 [N]
+            PTS of the sampled frames, in seconds.
+        """
 
     @abstractmethod
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:

@@ -66,12 +66,20 @@ class Parts:
         return found
 
 
-def read_parts(data: TrainingData, features: Sequence[Feature], report: Say) -> Parts:
+CheckLength = Callable[[str, NDArray[np.float64]], None]
+"""Raises where a video, of this name and sampled frames at these times, is too long."""
+
+
+def read_parts(
+    data: TrainingData, features: Sequence[Feature], report: Say, check_length: CheckLength = lambda *_: None
+) -> Parts:
     """Return the clips of both parts with the rows of ``features``, after decoding what is not stored.
 
-    Raises `UsageError` if a part would be empty.
+    Raises `UsageError` if a part would be empty; what ``check_length`` raises of annotated videos, before that.
     """
-    return _DataReader(data, features, report).parts()
+    reader = _DataReader(data, features, report)
+    reader.check_annotated(check_length)
+    return reader.parts()
 
 
 class _DataReader:
@@ -97,7 +105,6 @@ class _DataReader:
     def parts(self) -> Parts:
         """Decode what is not stored, and return both parts."""
         data = self.data
-        self._align_annotations()
         self._announce_size()
         counts = self._read_videos()
         for problem in self.store.problems if self.store else ():
@@ -130,12 +137,20 @@ class _DataReader:
         known = None if shown is None else shown.aligned(read.times, item.id)
         return read.clip(self.data.sampling, self.features, known)
 
-    def _align_annotations(self) -> None:
-        """Raise `UsageError` for an annotation that does not fit its video before any feature is computed."""
-        for item in self.data.items if self.data.annotated else ():
+    def check_annotated(self, check_length: CheckLength) -> None:
+        """Raise for an annotation that does not fit its video, or one that is too long: before features are computed.
+
+        Where frames are divided or thinned out, clips are shorter than videos: `fit` will judge them.
+        """
+        data = self.data
+        whole = not data.split.by_frames and (data.until, data.limit, data.limit_validation) == (None, None, None)
+        for item in data.items if data.annotated else ():
             with suppress(VideoError):  # reported when it is decoded
+                read = self._pass(item, ())
                 if item.annotation is not None:
-                    item.annotation.aligned(self._pass(item, ()).times, item.id)
+                    item.annotation.aligned(read.times, item.id)
+                if whole:
+                    check_length(item.id, read.times[read.grid(data.sampling)])
 
     def _announce_size(self) -> None:
         """Say how much disk the rows that are not stored yet will take, where that is much."""

@@ -1,6 +1,7 @@
 """MaxEnt IOC: its numbers against brute force, annotators with a known rule, what it refuses."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -242,3 +243,44 @@ def test_what_cannot_be_learned_from_is_refused_before_training(tmp_path, monkey
     monkeypatch.setattr("keyframe_bench.extractors.maxent_ioc.MAX_PAIRS", 100)
     with pytest.raises(kb.UsageError, match=r"'v' has \d+ sampled frames, .* trainer.max_gap_s"):
         run_extractor(method, clip_of(images), 4, rng=rng_for(0))
+
+
+@pytest.fixture
+def counted(own_registry):
+    """A feature, registered under this name, and how often it was computed."""
+    computed = []
+
+    class Counted(kb.Gray):
+        """Small images in grey."""
+
+        def compute(self, frames):
+            computed.append(len(frames))
+            return super().compute(frames)
+
+    kb.register("counted")(Counted)
+    return computed
+
+
+def test_too_long_videos_are_refused_before_features_are_computed(cli, counted, folder, tmp_path, monkeypatch):
+    told = {"users": {"u1": {"frames": [3]}, "u2": {"frames": [14]}}}
+    document = {"format": "keyframe_bench/annotations@1", "videos": dict.fromkeys(["cuts.mp4", "mixed.mp4"], told)}
+    (folder / "annotations.json").write_text(json.dumps(document))
+    data = ("dataset=folder", f"dataset.root={folder}", "cache_gb=0")
+
+    def train(out, *words):
+        words = ("extractor=maxent_ioc", "trainer.feature=counted", "split=videos:0.5", *words)
+        return cli("train", *data, *words, f"out={tmp_path / out}")
+
+    assert train("short", "trainer.max_iter=2")[0] == 0 and counted
+    counted.clear()
+    monkeypatch.setattr("keyframe_bench.extractors.maxent_ioc.MAX_PAIRS", 50)  # of 3 s there are 30, of 4 s 56
+    status, _, err = train("long", "trainer.max_iter=3")
+    assert (status, counted) == (2, []) and "'mixed.mp4' has 8 sampled frames, 56 pairs" in err
+    best = tmp_path / "short" / "best.safetensors"
+    with pytest.raises(kb.UsageError, match="sample fewer frames"):
+        kb.extract(folder / "mixed.mp4", METHOD(checkpoint=str(best)))
+    assert counted == []
+    words = ("extractors=[uniform,maxent_ioc]", f"grid.maxent_ioc.checkpoint=[{best}]", "budget=2", "leak=allow")
+    status, text, err = cli("run", *data, *words, f"out={tmp_path / 'run'}")
+    assert counted == [6, 4]  # the other two videos
+    assert "56 pairs" in text + err

@@ -16,6 +16,7 @@ from ...core.feature import Feature
 from ...core.registry import Range, register
 from ...metrics.base import Column
 from ...training.clips import Clips
+from ...training.options import TrainerOptions
 from ...training.session import Session
 from .._learned_rows import RowLearner, RowOptions, minimised, projected, projection
 from .policy import (
@@ -79,8 +80,9 @@ class MaxentIoc(RowLearner):
     selects a frame, whatever the budget.
 
     All N (N - 1) / 2 pairs of a video's frames are weighed, described in blocks of 1 MB. A video of more than
-    25,000,000 pairs within ``max_gap_s`` (5,000 frames where any gap is allowed) is refused before training begins. How
-    likely a frame is selected depends on how many there are: train with the ``sampling`` of the runs to come.
+    25,000,000 pairs within ``max_gap_s`` (5,000 frames where any gap is allowed) is refused before its features are
+    computed. How likely a frame is selected depends on how many there are: train with the ``sampling`` of the runs to
+    come.
     """
 
     reference = "ziebart2008maxent"
@@ -102,6 +104,11 @@ class MaxentIoc(RowLearner):
     def stochastic(self) -> bool:  # type: ignore[override]  # depends on a parameter here
         """True where the path is drawn."""
         return self.decode == "sample"
+
+    def check_length(self, options: TrainerOptions, name: str, times: Vector) -> None:
+        """Refuse a clip of too many pairs."""
+        assert isinstance(options, MaxentIocOptions)
+        _require_few_pairs(name, Scene(np.zeros((len(times), 0)), times, options.max_gap_s or np.inf))
 
     def fit(self, train: Clips, validation: Clips, session: Session) -> Checkpoint:
         """Maximise the likelihood of the annotators' paths less the penalty, by L-BFGS."""
@@ -184,6 +191,14 @@ def _annotated(
     return found
 
 
+def _require_few_pairs(name: str, scene: Scene) -> None:
+    if (pairs := len(scene) * scene.width) > MAX_PAIRS:
+        raise UsageError(
+            f"{name!r} has {len(scene):,} sampled frames, {pairs:,} pairs for maxent_ioc, which weighs {MAX_PAIRS:,} "
+            "at most; sample fewer frames per second, or train with a lower trainer.max_gap_s"
+        )
+
+
 def _scene(
     clip: Clip,
     feature: Feature,
@@ -195,11 +210,7 @@ def _scene(
     """Return what the process knows of a clip; `UsageError` where that is too much, or no path of an annotator."""
     unit, longest = numbers["gap_s"], options.max_gap_s or np.inf
     scene = Scene(projected(clip, feature, tensors), clip.times / unit, longest / unit, tuple(paths))
-    if (pairs := len(scene) * scene.width) > MAX_PAIRS:
-        raise UsageError(
-            f"{clip.video.name!r} has {len(scene):,} sampled frames, {pairs:,} pairs for maxent_ioc, which weighs "
-            f"{MAX_PAIRS:,} at most; sample fewer frames per second, or train with a lower trainer.max_gap_s"
-        )
+    _require_few_pairs(clip.video.name, scene)
     possible = scene.possible()
     for path in paths:
         steps = np.diff(path) - 1

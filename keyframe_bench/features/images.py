@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.feature import Feature, FrameView, Height, Width
-from ..core.registry import register
+from ..core.registry import Range, register
 from ..video.image_files import fit
 
 
@@ -64,17 +64,36 @@ class Rgb(Feature):
         Size in pixels; by default the input of ``ae_final`` (Chen et al. 2021).
     resize : {"stretch", "letterbox", "crop"}
         All of the image with another aspect ratio, all of it between black bars, or its middle.
+    short_side : int
+        Pixels of the shorter side of the whole image with its own aspect ratio, that of the video's first frame; 0:
+        the size is ``height`` and ``width``.
     """
 
     summary = "uint8 [height, width, 3], red, green, blue, 0 to 255"
 
     def __init__(
-        self, height: Height = 96, width: Width = 192, resize: Literal["stretch", "letterbox", "crop"] = "stretch"
+        self,
+        height: Height = 96,
+        width: Width = 192,
+        resize: Literal["stretch", "letterbox", "crop"] = "stretch",
+        short_side: Annotated[int, Range(0, 4320)] = 0,
     ) -> None:
-        self.height, self.width, self.resize = height, width, resize
+        self.height, self.width, self.resize, self.short_side = height, width, resize, short_side
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def key_params(self) -> Mapping[str, Any]:
+        """The parameters that have a meaning."""
+        without = ("height", "width", "resize") if self.short_side else ("short_side",)
+        return {name: value for name, value in self.params.items() if name not in without}
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
         """Return uint8 [B, height, width, 3]."""
+        if self.short_side:
+            high, wide = frames[0].height, frames[0].width
+            scale = self.short_side / min(high, wide)
+            self._size = self._size or (round(high * scale), round(wide * scale))
+            return np.stack([frame.rgb(*self._size) for frame in frames])
         if self.resize == "stretch":
             return np.stack([frame.rgb(self.height, self.width) for frame in frames])
         return np.stack([fit(f.rgb(f.height, f.width), self.height, self.width, self.resize) for f in frames])

@@ -56,6 +56,6 @@ def _check_dataset(found: Arguments) -> int:
         print(visible(f"{dataset.name}: {line}"))
     told = not lines or not dataset.page or dataset.page in lines[0]
     source = "" if told else f"; files: {dataset.layout}; get them at {dataset.page}"
-    found_wrong = f"{len(lines)} problem{'s' * (len(lines) > 1)}" if lines else "all is there and fits"
+    found_wrong = f"{len(lines)} problem{'s' * (len(lines) > 1)}" if lines else dataset.fits
     print(f"{dataset.name}: {found_wrong}{source}")
     return 1 if lines else 0

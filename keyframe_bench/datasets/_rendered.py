@@ -5,8 +5,9 @@ Beside the videos lie their annotation file and a record, JSON that says with wh
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,7 +30,15 @@ class RenderedSet(Dataset):
     """
 
     root: str | None = None
+    _makes: bool = field(default=True, init=False, repr=False)  # whether `make` makes what is missing
     record: ClassVar[str]
+    fits = "what is made so far fits; the rest is made when it is first asked for"
+
+    def verify(self) -> list[str]:
+        """Return what does not fit in the videos that were made before; none is made."""
+        looking = copy.copy(self)
+        looking._makes = False
+        return super(RenderedSet, looking).verify()
 
     def place(self, revision: str) -> Path:
         """Return the folder for the files: the root, or one in the user's cache."""
@@ -37,6 +46,8 @@ class RenderedSet(Dataset):
 
     def make(self, items: list[VideoItem], entries: Entries, render: Callable[[str, Path], object]) -> list[VideoItem]:
         """Make the folder of ``items`` hold exactly these videos and their annotation file; do nothing if it does.
+
+        Where nothing is to be made, return those that are there.
 
         Two processes may do so at once: files are renamed into place complete, and equal parameters give equal files.
 
@@ -62,6 +73,8 @@ class RenderedSet(Dataset):
         for name, entry in entries.items():
             if (root / name).is_file() and held.get(name) == {**entry, "bytes": (root / name).stat().st_size}:
                 ready[name] = held[name]
+        if not self._makes:
+            return [item for item in items if item.id in ready]
         if len(ready) == len(entries) == len(held) and notes.is_file() and notes.read_bytes() == text.encode():
             return items
         try:

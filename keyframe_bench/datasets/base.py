@@ -83,6 +83,8 @@ class Dataset(Configurable, ABC):
         Address where a user gets it, if there is one.
     usual_split : str
         How a training divides it when nothing is asked for.
+    fits : str
+        What ``check`` says where `verify` finds nothing.
     """
 
     registry: ClassVar[Registry[Dataset]] = Registry(
@@ -98,6 +100,7 @@ class Dataset(Configurable, ABC):
     layout: ClassVar[str] = ""
     page: ClassVar[str] = ""
     usual_split: ClassVar[str] = "videos:0.8"
+    fits: ClassVar[str] = "all is there and fits"
 
     @property
     def caption(self) -> str:

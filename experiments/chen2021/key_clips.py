@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,12 +24,11 @@ from keyframe_bench.core.version import PASS_VERSION
 from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.metrics.distances import GRAY
+from keyframe_bench.report.drawing import encoded_frames
 from keyframe_bench.selection.key_clips import ClipRules, KeyClips, key_clips
 from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.clips import write_clips
-from keyframe_bench.video.fetch import fetch_frames
-from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
 
 from .camera_video import FilmedVideo, busy_frames, filmed_video, spans_of
@@ -186,13 +184,10 @@ class KeyframesPlan:
         return record
 
     def _pictures(self, found: KeyFrames, read: Pass) -> dict[str, Any]:
-        pictures = fetch_frames(self.video.path, some(found.frames, _SHOWN).tolist(), read)
-        shown = [
-            (frame.time - read.times[0], frame.rgb(*fit_width(frame.height, frame.width, _WIDTH))) for frame in pictures
-        ]
+        frames = some(found.frames, _SHOWN)
         return {
-            "keyframes": [base64.b64encode(encode_image(one, ".jpg")).decode("ascii") for _, one in shown],
-            "times": [round(float(time), 2) for time, _ in shown],
+            "keyframes": encoded_frames(self.video.path, frames.tolist(), read, _WIDTH),
+            "times": [round(float(time), 2) for time in read.times[frames] - read.times[0]],
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from keyframe_bench.core.checkpoint import Checkpoint
 from keyframe_bench.core.registry import register
 from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
-from keyframe_bench.report.drawing import decoded, new_figure, png_bytes, show_picture
+from keyframe_bench.report.drawing import decoded, encoded, new_figure, png_bytes, show_picture
 from keyframe_bench.selection.spacing import evenly_spaced
 from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.training.clips import Clips
-from keyframe_bench.video.image_files import encode_image
 
 _PANEL = 2.9  # inches, width
 _SHOWN = 3  # images
@@ -79,7 +77,7 @@ class Reconstructions(Figure):
 
 
 def _encoded(pictures: NDArray[np.uint8]) -> list[str]:
-    return [base64.b64encode(encode_image(np.ascontiguousarray(one), ".png")).decode("ascii") for one in pictures]
+    return [encoded(np.ascontiguousarray(one), ".png") for one in pictures]
 
 
 def reconstructed(checkpoint: Checkpoint, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

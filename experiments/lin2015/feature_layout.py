@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,17 +11,14 @@ from numpy.typing import NDArray
 from keyframe_bench.bench.cell_records import build_extractor
 from keyframe_bench.bench.record_table import VideoTable
 from keyframe_bench.core.cells import FORMAT, Cell
-from keyframe_bench.core.clip import Clip
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.files import digest
 from keyframe_bench.core.registry import register
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.metrics.base import Column
-from keyframe_bench.report.drawing import decoded, new_figure, png_bytes
+from keyframe_bench.report.drawing import decoded, encoded_frames, new_figure, png_bytes, tsne_layout
 from keyframe_bench.tables.figure import Figure
-from keyframe_bench.video.fetch import fetch_frames
-from keyframe_bench.video.image_files import encode_image, fit_width
-from keyframe_bench.video.onepass import Pass, read_pass
+from keyframe_bench.video.onepass import read_pass
 
 METHOD = "deep_metric"
 NEIGHBOURS = 5
@@ -73,8 +69,8 @@ def _layouts(item: VideoItem, cells: Sequence[Cell], *, drawn: bool) -> list[dic
             points = network.embedded(rows)
             record = _record(item, cell, name, points, labels)
             if drawn and number == 0:
-                record |= {"layout": _tsne(points, cell.seed).round(2).tolist(), "labels": labels.tolist()}
-                record |= {"pictures": _pictures(item, clip, read)}
+                record |= {"layout": tsne_layout(points, cell.seed).round(2).tolist(), "labels": labels.tolist()}
+                record |= {"pictures": encoded_frames(item.path, clip.ordinals.tolist(), read, _WIDTH)}
             records.append(record)
     return records
 
@@ -108,26 +104,6 @@ def silhouette(points: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
 
     n_labels = len(np.unique(labels))
     return float(silhouette_score(points, labels)) if 1 < n_labels < len(labels) else 0.0
-
-
-def _tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """Return t-SNE of rows [N, D]; on a line for fewer than 5 rows, of which it makes nothing."""
-    n = len(points)
-    if n < 5:
-        return np.stack([np.arange(n, dtype=np.float64), np.zeros(n)], axis=1)
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-
-    with threadpool_limits(limits=1):  # sums of several threads come in any order
-        found = TSNE(2, perplexity=min(30.0, (n - 1) / 3), init="random", random_state=seed).fit_transform(points)
-    return np.asarray(found, dtype=np.float64)
-
-
-def _pictures(item: VideoItem, clip: Clip, read: Pass) -> list[str]:
-    """Return a small JPEG of every sampled frame, base64."""
-    frames = fetch_frames(item.path, clip.ordinals.tolist(), read)
-    small = (frame.rgb(*fit_width(frame.height, frame.width, _WIDTH)) for frame in frames)
-    return [base64.b64encode(encode_image(image, ".jpg")).decode("ascii") for image in small]
 
 
 def _drawn(cells: Sequence[Mapping[str, Any]]) -> bytes:

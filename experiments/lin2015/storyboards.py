@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,13 +19,11 @@ from keyframe_bench.core.registry import register
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.metrics.base import Metric
-from keyframe_bench.report.drawing import decoded, new_figure, png_bytes, show_picture
+from keyframe_bench.report.drawing import decoded, encoded_frames, new_figure, png_bytes, show_picture
 from keyframe_bench.selection.spacing import evenly_spaced
 from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.tables.format import clock
-from keyframe_bench.video.fetch import fetch_frames
-from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import Pass, read_pass
 
 _METRICS = [Metric.registry.build(name) for name in ("cus", "redundancy_gray")]
@@ -100,10 +97,7 @@ def _cell(item: VideoItem, read: Pass, found: KeyFrames, known: Annotation, abou
         applies = metric.applies(known)
         values |= metric.compute(found, clip, known) if applies else dict.fromkeys(metric.columns)
     shown = found.frames[evenly_spaced(len(found), min(_SHOWN, len(found)))]
-    pictures = [
-        base64.b64encode(encode_image(frame.rgb(*fit_width(frame.height, frame.width, _WIDTH)), ".jpg")).decode("ascii")
-        for frame in fetch_frames(item.path, shown.tolist(), read)
-    ]
+    pictures = encoded_frames(item.path, shown.tolist(), read, _WIDTH)
     record = {
         **{"params": {}, "version": 1, "seed": 0, **about},
         "format": FORMAT,

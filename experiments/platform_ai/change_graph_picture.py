@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyframe_bench.core.errors import UnavailableError, UsageError
+from keyframe_bench.report.drawing import decoded
 from keyframe_bench.tables.format import clock
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def change_graph_png(records: Sequence[Mapping[str, Any]]) -> bytes:
     mine = [r for r in records if r["video"] == first["video"] and r.get("layout")]
     layouts = {bool(r["params"]["time"]): r for r in mine}
     data = first["figure"]
-    pictures = [_decoded(text) for text in data["pictures"]]
+    pictures = [decoded(text) for text in data["pictures"]]
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(4, 3, height_ratios=(2.2, 1.0, 4.0, 0.12))
@@ -78,16 +78,6 @@ def _png(figure: Figure) -> bytes:
     figure.savefig(drawn, format="png")
     Image.open(drawn).convert("RGB").quantize(256).save(small, format="png", optimize=True)
     return small.getvalue()
-
-
-def _decoded(text: str) -> NDArray[np.uint8]:
-    """Return uint8 [H, W, 3], RGB (the article's own figures have red and blue swapped)."""
-    import cv2
-
-    found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
-    if found is None:
-        raise UsageError("an image in these results is damaged; run the same command again without --from")
-    return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _draw_change(axes: Axes, data: Mapping[str, Any], n_keyframes: int, name: str) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,12 @@ from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.change import PixelDifference
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
+from keyframe_bench.report.drawing import encoded_frames, tsne_layout
 from keyframe_bench.tables.figure import Figure
-from keyframe_bench.video.fetch import fetch_frames
-from keyframe_bench.video.frame_folder import VideoPath
-from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import read_pass
 
 from .change_graph_picture import change_graph_png
-from .layout import neighbours_kept, time_gradient, time_order, tsne_layout, with_time
+from .layout import neighbours_kept, scaled, time_gradient, time_order, with_time
 
 _PICTURE_WIDTH = 64
 
@@ -80,7 +77,7 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
     for time in (False, True):
         points = with_time(rows, clip.times) if time else rows
         for seed in seeds:
-            layout = tsne_layout(points, seed)
+            layout = tsne_layout(scaled(points), seed)
             record = {
                 "format": FORMAT,
                 "status": "ok",
@@ -105,7 +102,8 @@ def change_graph(item: VideoItem, dataset: str, sampling: str, seeds: Sequence[i
                 "layout": np.round(layout, 2).tolist() if seed == seeds[0] else None,
             }
             records.append({**record, "key": digest([item.id, read.info.sha256, time, seed, sampling])})
-    records[0]["figure"] = _figure(clip, method, found) | {"pictures": _pictures(item.path, clip, read)}
+    pictures = encoded_frames(item.path, clip.ordinals.tolist(), read, _PICTURE_WIDTH)
+    records[0]["figure"] = _figure(clip, method, found) | {"pictures": pictures}
     return records
 
 
@@ -119,10 +117,3 @@ def _figure(clip: Clip, method: Extractor, found: KeyFrames) -> dict[str, Any]:
         "segments": found.segments.tolist(),
         "rule": method.budget_rule,
     }
-
-
-def _pictures(path: VideoPath, clip: Clip, read: Any) -> list[str]:
-    """Return a small JPEG of every sampled frame, base64."""
-    frames: Iterable[Any] = fetch_frames(path, clip.ordinals.tolist(), read)
-    small = (frame.rgb(*fit_width(frame.height, frame.width, _PICTURE_WIDTH)) for frame in frames)
-    return [base64.b64encode(encode_image(picture, ".jpg")).decode("ascii") for picture in small]

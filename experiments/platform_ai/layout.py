@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 TIME_SHARE = 0.25
 """Share of the variance that time gets when it is added as a feature."""
 
-_COMPONENTS = 50
 _NEIGHBOURS = 5
 
 
@@ -31,7 +30,7 @@ def with_time(rows: ArrayLike, times: ArrayLike, share: float = TIME_SHARE) -> N
     -------
     float64 [N, D + 1]
     """
-    points = _scaled(rows)
+    points = scaled(rows)
     clock = np.asarray(times, dtype=np.float64)
     deviation = float(clock.std())
     if deviation == 0:
@@ -41,44 +40,14 @@ def with_time(rows: ArrayLike, times: ArrayLike, share: float = TIME_SHARE) -> N
     return np.concatenate([points, column[:, None]], axis=1)
 
 
-def _scaled(rows: ArrayLike) -> NDArray[np.float64]:
-    """Return centred rows of root mean square length 1."""
+def scaled(rows: ArrayLike) -> NDArray[np.float64]:
+    """Return rows [N, D] centred, and divided by one number so that their mean squared length is 1."""
     points = np.asarray(rows, dtype=np.float64)
     points = points.reshape(len(points), -1)
     points = points - points.mean(axis=0)
     length = float(np.sqrt(np.square(points).sum(axis=1).mean()))
     scaled: NDArray[np.float64] = points / length if length > 0 else points
     return scaled
-
-
-def tsne_layout(rows: ArrayLike, seed: int) -> NDArray[np.float64]:
-    """Return t-SNE of the rows: at most 50 principal components first, perplexity min(30, (N - 1) / 3).
-
-    Parameters
-    ----------
-    rows : float [N, D]
-    seed : int
-        Of t-SNE. Layouts of different seeds or rows cannot be laid over each other.
-
-    Returns
-    -------
-    float64 [N, 2]
-        On a line for fewer than 5 rows, of which t-SNE makes nothing.
-    """
-    points = _scaled(rows)
-    n = len(points)
-    if n < 5:
-        return np.stack([np.arange(n, dtype=np.float64), np.zeros(n)], axis=1)
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-
-    with threadpool_limits(limits=1):  # sums of several threads come in any order
-        if points.shape[1] > _COMPONENTS and n > _COMPONENTS:
-            points = PCA(_COMPONENTS, random_state=seed).fit_transform(points)
-        perplexity = min(30.0, (n - 1) / 3)
-        found = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(points)
-    return np.asarray(found, dtype=np.float64)
 
 
 def time_order(layout: ArrayLike, times: ArrayLike) -> float:
@@ -123,7 +92,7 @@ def neighbours_kept(rows: ArrayLike, layout: ArrayLike) -> float:
 
     Fewer neighbours are asked for where there are fewer than 11 rows; 1 for fewer than 4.
     """
-    points = _scaled(rows)
+    points = scaled(rows)
     n = len(points)
     if n < 4:
         return 1.0

@@ -9,10 +9,11 @@ from keyframe_bench.experiments.platform_ai.layout import (
     neighbours_kept,
     time_gradient,
     time_order,
-    tsne_layout,
     with_time,
 )
 from scipy.stats import spearmanr
+
+from keyframe_bench.report.drawing import tsne_layout
 
 ROWS = np.random.default_rng(0).normal(size=(60, 40))
 

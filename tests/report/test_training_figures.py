@@ -11,9 +11,12 @@ import pytest
 from keyframe_bench.experiments.chen2021.network_diagram import network_diagram_png
 
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.features.images import Rgb
 from keyframe_bench.models.base import Network
 from keyframe_bench.models.networks import ConvolutionalNetwork
+from keyframe_bench.report.drawing import decoded, encoded_frames
 from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.onepass import read_pass
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 
@@ -37,6 +40,16 @@ def drawn(png):
 
 def share(picture, colour, tolerance=12):
     return float((np.abs(picture - np.array(colour)) <= tolerance).all(axis=-1).mean())
+
+
+def test_frames_are_stored_as_small_images_in_order(video):
+    feature = Rgb(height=24, width=32)
+    read = read_pass(video, {"every": [feature]})
+    pictures = [decoded(text) for text in encoded_frames(video, [2, 20], read, 32)]
+    assert [picture.shape for picture in pictures] == [(24, 32, 3)] * 2
+    wanted = read.clip("every", [feature])[feature][[2, 20]]
+    apart = [np.abs(np.subtract(one, other, dtype=float)).mean() for one in pictures for other in wanted]
+    assert max(apart[0], apart[3]) < min(apart[1], apart[2]) / 4  # what JPEG changes, against another scene
 
 
 def test_reconstructions_stand_beside_their_inputs():

@@ -81,7 +81,8 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
     """Return a warning for every feature that ``extractor`` (or the budget) selects on and metrics judge by."""
     # What a black box looks at is not known; its needs only find its answer among the frames.
     name = extractor.name
-    own = {feature.name: name for feature in extractor.needs if not opens_file(extractor.needs)}
+    needs = (*extractor.needs, *(extractor.free_needs if budget.kind == "free" else ()))
+    own = {feature.name: name for feature in needs if not opens_file(needs)}
     if budget.needs_support in extractor.supports:
         own = {feature.name: f"{name} at budget={budget}" for feature in budget_features(budget)} | own
     judges: dict[str, list[str]] = defaultdict(list)

@@ -16,7 +16,7 @@ from ..core.grammar import Budget
 from ..core.processes import garbage_kept
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
-from ..extractors.asked import budget_features
+from ..extractors.asked import features_read
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
@@ -259,8 +259,8 @@ class _Row:
         """Return the keys of what is read; of a method that could not be trained nothing is known."""
         if self.learned is not None and self.learned.untrained:
             return ()
-        features = dict.fromkeys([*self.method.needs, *budget_features(budget)])
-        return (*(f.key + source_digest(type(f)) for f in features), *self.method.depends_on)
+        features = (f.key + source_digest(type(f)) for f in features_read(self.method, budget))
+        return (*features, *self.method.depends_on)
 
 
 def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Division | None) -> Iterator[Cell]:

@@ -234,7 +234,8 @@ def _obstacle(variant: Variant, spec: RunSpec, *, asked_for: bool) -> str | None
     if (reason := extractor.must_download()) is not None:
         if not asked_for:
             return reason
-        for feature in extractor.needs:  # fetched before planning: the weights' hash is part of every cell's key
+        # Fetched before planning: the weights' hash is part of every cell's key.
+        for feature in (*extractor.needs, *extractor.free_needs):
             feature.prepare()
     if opens_file(extractor.needs):
         if not asked_for:

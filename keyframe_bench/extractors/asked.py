@@ -55,7 +55,7 @@ class Asked:
     @property
     def features(self) -> tuple[Feature, ...]:
         """What the method reads, and what its budget is inferred from."""
-        return tuple(dict.fromkeys([*self.extractor.needs, *budget_features(self.budget)]))
+        return features_read(self.extractor, self.budget)
 
     @property
     def requests(self) -> dict[str, tuple[Feature, ...]]:
@@ -112,6 +112,12 @@ def budget_features(budget: Budget) -> tuple[Feature, ...]:
     return (GRAY,) if budget.kind == "inferred-coverage" else ()
 
 
+def features_read(extractor: Extractor, budget: Budget) -> tuple[Feature, ...]:
+    """Return all features that answering at a budget takes, each once."""
+    free = extractor.free_needs if budget.kind == "free" else ()
+    return tuple(dict.fromkeys([*extractor.needs, *free, *budget_features(budget)]))
+
+
 def unsupported(extractor: Extractor, budget: Budget) -> str | None:
     """Return why ``extractor`` takes no such budget and which extractors do, or None."""
     kind = budget.needs_support
@@ -131,7 +137,7 @@ def run_at_budget(
 ) -> tuple[KeyFrames, int | None]:
     """Resolve ``budget`` for ``clip`` and run ``extractor`` (`run_extractor`).
 
-    ``clip``: with the features of ``extractor.needs`` and of `budget_features`; ``n_run``: frames at the run's
+    ``clip``: with the features of `features_read`; ``n_run``: frames at the run's
     sampling, of which a share is taken. Raises `UsageError` if the extractor does not support this kind of budget.
 
     Returns

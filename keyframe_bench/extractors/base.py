@@ -91,6 +91,11 @@ class Extractor(Configurable, ABC):
         return ()
 
     @property
+    def free_needs(self) -> tuple[Feature, ...]:
+        """Features that it reads besides where no k is given."""
+        return ()
+
+    @property
     def depends_on(self) -> tuple[str, ...]:
         """What the selection depends on beside code, parameters and features, as text: results are kept by it too.
 
@@ -266,7 +271,7 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
     ----------
     extractor : Extractor
     clip : Clip
-        Made with the features of ``extractor.needs``.
+        Made with the features of ``extractor.needs``, and without k of ``extractor.free_needs``.
     k : int or None
         Key frames wanted, at least 1; None lets the method decide.
     rng : numpy.random.Generator
@@ -289,7 +294,8 @@ def run_extractor(extractor: Extractor, clip: Clip, k: int | None, *, rng: np.ra
         raise UsageError(f"extractor {extractor.name!r} does not support a {wanted} budget; {way}")
     if len(clip) == 0:
         raise ContractError("a clip without frames has no key frames")
-    view = clip.restricted(extractor.needs, annotation=extractor.privileged)
+    needs = (*extractor.needs, *(extractor.free_needs if k is None else ()))
+    view = clip.restricted(needs, annotation=extractor.privileged)
     extractor.prepare()
     with watched(extractor, view):
         start = time.perf_counter()

@@ -10,7 +10,11 @@ import pytest
 
 pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]")
 import keyframe_bench as kb
-from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.bench.cell_records import shared_features
+from keyframe_bench.core.grammar import Budget
+from keyframe_bench.extractors.asked import Asked
+from keyframe_bench.extractors.base import Extractor, run_extractor
+from keyframe_bench.metrics.base import Metric
 from keyframe_bench.training.clips import Clips
 
 SMALL: dict[str, Any] = {"backbone": "timm:test_resnet.r160_in1k", "weights": "random", "threads": 1}
@@ -152,6 +156,18 @@ def test_the_number_of_key_frames_of_a_free_budget(tmp_path):
     assert trained.learned().numbers["keys_per_min"] == pytest.approx(4 / (8 / 60))
     assert len(usual.needs) == 1 and len(usual.select(clip, rng=rng)) == 4
     assert len(usual.select(clip.taken(np.arange(2)), rng=rng)) == 1
+
+
+def test_the_histograms_of_vsumm_are_read_for_a_free_budget_alone(tmp_path):
+    trained, _ = trained_on_images(tmp_path)
+    read = {
+        budget: [feature.name for feature in Asked.of(trained, budget, "2fps").features] for budget in ("4", "free")
+    }
+    assert read == {"4": ["embedding"], "free": ["embedding", "hue_histogram", "gray_std"]}
+    assert len(run_extractor(trained, shown(trained.needs), 4, rng=np.random.default_rng(0))) == 4
+    cus = [Metric.registry.build("cus")]
+    assert shared_features(trained, cus, Budget.parse("4")) == []
+    assert "hue_histogram" in shared_features(trained, cus, Budget.parse("free"))[0]
 
 
 def test_a_free_budget_of_a_clip_that_begins_late(tmp_path):

@@ -57,7 +57,8 @@ EXTREME = ("one frame", "two frames", "a static image", "a black image", "consta
 
 def clip_of(extractor: Extractor, kind: str) -> Clip:
     """Return a fresh copy of the clip ``kind`` as the runner would show it to ``extractor``, read-only."""
-    clip = clip_with(tuple(extractor.needs), kind, every_frame=str(extractor.sampling or "").startswith("every"))
+    needs = (*extractor.needs, *extractor.free_needs)
+    clip = clip_with(needs, kind, every_frame=str(extractor.sampling or "").startswith("every"))
     return clip if extractor.privileged else replace(clip, annotation=None)
 
 

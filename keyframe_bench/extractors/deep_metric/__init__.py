@@ -80,10 +80,14 @@ class DeepMetric(Trainable):
 
     @property
     def needs(self) -> tuple[Feature, ...]:
-        """What enters the last two layers, or what a network that was tuned as a whole makes of a frame; VSUMM's."""
+        """What enters the last two layers, or what a network that was tuned as a whole makes of a frame."""
         options: DeepMetricOptions = self.trained_options()
-        learned = options.input if options.trunk == "frozen" else MetricEmbedding(checkpoint=self.checkpoint)
-        return (learned, *(Vsumm.needs if self.k_rule == "vsumm_estimate" else ()))
+        return (options.input if options.trunk == "frozen" else MetricEmbedding(checkpoint=self.checkpoint),)
+
+    @property
+    def free_needs(self) -> tuple[Feature, ...]:
+        """What VSUMM's estimate reads."""
+        return Vsumm.needs if self.k_rule == "vsumm_estimate" else ()
 
     def train_needs(self, options: TrainerOptions) -> tuple[Feature, ...]:
         """Return what enters the last two layers, or the images."""

@@ -21,7 +21,7 @@ from ..training.splits import Fold, folds_of, grouped, n_training, refuse_parted
 from ..video.onepass import read_pass
 from .failures import UntrainedError, described, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant
-from .train import Training, finished, train
+from .train import Training, after_first_stage, finished, train
 
 INNER = 0.8
 """Share of what an outer fold trains on that trains; the rest chooses the epoch."""
@@ -249,7 +249,10 @@ def _learned(
     label = f"{name}, fold {fold + 1} of {n_folds}" + ("" if seed is None else f", seed {seed}")
     learned = partial(Learned, options=options.identity, seed=seed, fold=fold)
     try:
-        training = Training(extractor=name, options=options, data=data(), out=spec.trainings, seed=seed or 0)
+        asked = Training(extractor=name, options=options, data=data(), out=spec.trainings, seed=seed or 0)
+        training = after_first_stage(asked, spec.trainings, only_found=begun is None, say=begun or (lambda _: None))
+        if training is None:
+            return learned(untrained=f"{label}: what it builds on is not trained yet")
         training = replace(training, out=spec.trainings / file_name(training.label))
         trained = finished(training)
         if trained is None and begun is not None:

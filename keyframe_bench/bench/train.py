@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from ..core.checkpoint import Checkpoint, checkpoint_id, read_checkpoint
 from ..core.errors import ContractError, UsageError
-from ..core.files import canonical_json, digest, locked, make_folder, remove_leftovers
+from ..core.files import canonical_json, digest, file_name, locked, make_folder, remove_leftovers
 from ..core.registry import Parameter, Range
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
@@ -176,6 +176,30 @@ def train(
         final = finished(training)  # as a later call will find it
         assert final is not None
         return replace(final, epochs_now=session.epochs_now, computed=True)
+
+
+def after_first_stage(
+    training: Training, folder: Path, *, only_found: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Training | None:
+    """Return the training with the checkpoint of its first stage (`Trainable.first_stage`), which is trained or found.
+
+    It is kept in a folder of its own name below ``folder``. None with ``only_found`` where it is not there yet; errors
+    as `train`.
+    """
+    stage = training.method.first_stage(training.options)
+    if stage is None:
+        return training
+    options = trainable(stage.extractor).Options.build(stage.options)
+    first = Training(extractor=stage.extractor, options=options, data=training.data, out=folder)
+    first = replace(first, out=folder / file_name(first.label))
+    found = finished(first)
+    if found is None and not only_found:
+        say(f"training {stage.extractor} first, in {str(first.out)!r}")
+        found = train(first, say=say)
+    if found is None:
+        return None
+    given = {**training.options.params, stage.option: str(found.best)}
+    return replace(training, options=training.method.Options.build(given))
 
 
 def finished(training: Training) -> Trained | None:

@@ -30,6 +30,7 @@ from .train import (
     Numbers,
     Trained,
     Training,
+    after_first_stage,
     check_warm_start,
     finite,
     history_numbers,
@@ -154,6 +155,7 @@ class TrainingTable:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the cells, in the order of the runs; every cell is on disk as soon as it is there."""
+        self.runs = [self._after_first_stage(run) for run in self.runs]
         for run in self.runs:  # what is wrong with the data is reported before anything is trained
             for name in run.sets:
                 self.parts(name, run.options)
@@ -169,6 +171,14 @@ class TrainingTable:
             self.sources = list(dict.fromkeys(cell["source"] for cell in made if cell.get("source")))
             cells += made
         return cells
+
+    def _after_first_stage(self, run: Run) -> Run:
+        """Return a run with the checkpoint that its trainings build on, the same for all seeds."""
+        data, folder = self.sets[run.data].data, self.options.trainings
+        training = Training(extractor=self.method.name, options=run.options, data=data, out=folder)
+        ready = after_first_stage(training, folder, say=self.report)
+        assert ready is not None
+        return replace(run, options=ready.options)
 
     def _cells(self, run: Run, seed: int) -> list[dict[str, Any]]:
         """Return the cells of one training; where it or its evaluation fails, all of them say so."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..bench.train import Trained, Training, train, trainable
+from ..bench.train import Trained, Training, after_first_stage, train, trainable
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
 from ..core.grammar import Split
@@ -26,7 +26,7 @@ def run(found: Arguments) -> int:
     if "-m" in found.values:
         return _sweep(found)
     config = configured(found)
-    training = make_training(config)
+    training = _staged(make_training(config))
     training = training if "out" in config else _placed(training)
     with training_progress() as report:
         trained = train(training, report=report, say=say)
@@ -62,6 +62,13 @@ def make_training(config: Mapping[str, Any]) -> Training:
         logger=logger,  # type: ignore[arg-type]  # Training checks it
         **{f"{logger}_{option}": value for option, value in own.items()},
     )
+
+
+def _staged(training: Training) -> Training:
+    """Train what comes first."""
+    found = after_first_stage(training, training.out, say=say)
+    assert found is not None
+    return found
 
 
 def _placed(training: Training) -> Training:
@@ -134,7 +141,7 @@ def _sweep(found: Arguments) -> int:
 
 def _trained(config: dict[str, Any], at: Callable[[str], None]) -> Trained:
     """Do one job of a sweep."""
-    training = _placed(make_training(config))
+    training = _placed(_staged(make_training(config)))
     at(path_text(training.out))
     return train(training, report=epoch_report(MinuteLines()))
 

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ from ..training.clips import Clips
 from ..training.options import TrainerOptions
 from ..training.session import Session
 from .base import Extractor
+
+
+class Stage(NamedTuple):
+    """A training that comes before another one, on the same data; see `Trainable.first_stage`."""
+
+    option: str  # of the later training, which names its checkpoint
+    extractor: str  # the method that is trained first
+    options: Mapping[str, Any]
 
 
 class Trainable(Extractor):
@@ -87,6 +95,15 @@ class Trainable(Extractor):
         the best, its checkpoint goes into ``session.last``.
         """
 
+    def first_stage(self, options: TrainerOptions) -> Stage | None:  # noqa: ARG002 - interface
+        """Return the training that must come first with these options, None where there is none.
+
+        Its checkpoint is what `train_needs` and `fit` read with the option set; they are not called without it. It is
+        trained once, with seed 0, for all seeds. What was learned is kept in the later checkpoint, with its
+        ``trained_on``: `train_needs` of a trained instance reads it there.
+        """
+        return None
+
     def described(self, options: TrainerOptions) -> str:  # noqa: ARG002 - interface
         """Return in one line what is trained with these options, for tables; by default nothing."""
         return ""
@@ -112,8 +129,9 @@ class Trainable(Extractor):
     def trained_record(self) -> Mapping[str, Any]:
         """Return the record of the checkpoint, without reading its tensors; errors as `learned`."""
         path = checkpoint_file(self.checkpoint, self.name)
-        given = json.dumps({name: value for name, value in self.params.items() if name != "checkpoint"})
-        return _checked_record(type(self), given, str(path), checkpoint_id(self.checkpoint, self.name))
+        return _checked_record(
+            type(self), json.dumps(self.params), str(path), checkpoint_id(self.checkpoint, self.name)
+        )
 
     @property
     def other_code(self) -> bool:

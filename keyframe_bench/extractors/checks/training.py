@@ -46,7 +46,11 @@ class Trial(NamedTuple):
 def tiny_options(method: Trainable) -> TrainerOptions:
     """Return the options of these trainings: one epoch, and what the class says in ``tiny``."""
     epochs = _ONE_EPOCH if issubclass(method.Options, ModuleOptions) else {}
-    return method.Options.build({**epochs, **method.tiny})
+    options = method.Options.build({**epochs, **method.tiny})
+    if (stage := method.first_stage(options)) is None:
+        return options
+    first = cast(Trainable, ready(Extractor.registry.build(stage.extractor)))
+    return method.Options.build({**options.params, stage.option: first.checkpoint})
 
 
 def trial_clips(method: Trainable) -> list[Clip]:

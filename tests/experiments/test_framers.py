@@ -1,0 +1,27 @@
+"""Table 1 of Fu et al. 2023 at scale=smoke: one FrameMAE, four selectors."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
+
+
+def test_table_1_trains_one_frame_mae_and_every_selector_on_its_labels(cli, tmp_path):
+    words = ["table", "framers/table1", "scale=smoke", f"out={tmp_path / 'o'}", f"trainings={tmp_path / 't'}"]
+    status, said, err = cli(*words)
+    assert status == 0, err
+    cells = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
+    assert len(cells) == 4 and {cell["status"] for cell in cells} == {"ok"}
+    records = [json.loads(path.read_text("utf-8")) for path in (tmp_path / "t").glob("*/training.json")]
+    assert sorted(record["extractor"] for record in records) == ["frame_mae_oracle", *["frame_rs"] * 4]
+    assert len({cell["params"]["frame_mae"] for cell in cells}) == 1
+    constant = {name: {cell["metrics"][name] for cell in cells} for name in ("majority_top1", "pair_2_5_regret")}
+    assert all(len(values) == 1 for values in constant.values())
+    for cell in cells:
+        assert 0 <= cell["metrics"]["top1"] <= cell["metrics"]["top5"] <= 1 and cell["metrics"]["regret"] >= 0
+    assert "3 blocks, dropout 0.1" in said and "0.271" in said
+    assert cli(*words)[0] == 0  # nothing is trained again
+    assert len(list((tmp_path / "t").iterdir())) == 5

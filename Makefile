@@ -71,7 +71,7 @@ tables: $(STAMP)
 	    $(BIN)/keyframe-bench table chen2021/$$name --from experiments/results/chen2021_$$name.jsonl \
 	        --into experiments/chen2021/README.md || exit 1; \
 	done
-	for name in table_cus figure7 figure8 figure9 figure10; do \
+	for name in table_cus learning figure7 figure8 figure9 figure10; do \
 	    $(BIN)/keyframe-bench table lin2015/$$name --from experiments/results/lin2015_$$name.jsonl \
 	        --into experiments/lin2015/README.md || exit 1; \
 	done

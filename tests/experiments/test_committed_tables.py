@@ -26,7 +26,7 @@ PAGES = {
     "platform_ai/change_graph": "experiments/platform_ai/README.md",
     **{
         f"lin2015/{name}": "experiments/lin2015/README.md"
-        for name in ("table_cus", "figure7", "figure8", "figure9", "figure10")
+        for name in ("table_cus", "learning", "figure7", "figure8", "figure9", "figure10")
     },
     **{f"chen2021/table{i}": "experiments/chen2021/README.md" for i in range(1, 7)},
     **{f"chen2021/figure{i}": "experiments/chen2021/README.md" for i in ("1", "2", "3", "4a", "4b")},

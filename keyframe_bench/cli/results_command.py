@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import one_line
 from ..metrics.facts import Cost
-from ..tables.diff import ColumnChange, Difference, diff_results
+from ..tables.diff import diff_results
 from ..tables.load import read_cells
 from .commands import Arguments, counted
 
@@ -39,29 +39,26 @@ def run(found: Arguments) -> int:
             raise UsageError(f"{path!r} holds no cells to compare; give the out= folder of a run that has finished")
     difference = diff_results(first.values(), second.values(), tolerance=tolerance, costs=Cost.columns)
     if "--json" in found.values:
-        print(json.dumps({"first": paths[0], "second": paths[1], "equal": difference.equal, **asdict(difference)}))
+        print(json.dumps({"first": paths[0], "second": paths[1], **difference}))
     else:
         print("\n".join(one_line(line) if line[:1] != " " else f"  {one_line(line)}" for line in _lines(difference)))
-    return 0 if difference.equal else 1
+    return 0 if difference["equal"] else 1
 
 
-def _lines(found: Difference) -> list[str]:
-    counts = f"{found.n_first} cells against {found.n_second}, {found.n_common} of them in both"
-    lines = [f"{counts}: {'no differences' if found.equal else f'{found.n_changed} changed'}"]
-    for name, sides in found.apart.items():
-        few = [", ".join([*values[:3], *(["..."] if len(values) > 3 else [])]) for values in sides]
-        lines.append(f"no cell is in both: {name} is {few[0]} in the first, {few[1]} in the second")
-    for side, extractors in (("first", found.only_first), ("second", found.only_second)):
-        lines += [f"only in the {side}: {_counts(extractors)}"] if extractors else []
-    lines += [f"other key frames: {_counts(found.keyframes)}"] if found.keyframes else []
-    lines += _some([f"{s.cell}: {s.first} -> {s.second}" for s in found.statuses], "statuses")
-    for extractor, changes in groupby(found.columns, key=lambda change: change.extractor):
-        ordered = sorted(changes, key=lambda change: -math.inf if change.max is None else change.max, reverse=True)
+def _lines(found: Mapping[str, Any]) -> list[str]:
+    counts = f"{found['n_first']} cells against {found['n_second']}, {found['n_common']} of them in both"
+    lines = [f"{counts}: {'no differences' if found['equal'] else str(found['n_changed']) + ' changed'}"]
+    for side in ("first", "second"):
+        lines += [f"only in the {side}: {_counts(found[f'only_{side}'])}"] if found[f"only_{side}"] else []
+    lines += [f"other key frames: {_counts(found['keyframes'])}"] if found["keyframes"] else []
+    lines += _some([f"{s['cell']}: {s['first']} -> {s['second']}" for s in found["statuses"]], "statuses")
+    for extractor, changes in groupby(found["columns"], key=lambda change: change["extractor"]):
+        ordered = sorted(changes, key=lambda change: change["max"] or -math.inf, reverse=True)
         lines += _some([_change(change) for change in ordered], f"numbers of {extractor}")
-    lines += _some(
-        [f"{v.name}: {v.first} -> {v.second} ({counted(v.n_cells, 'cell')})" for v in found.versions], "versions"
-    )
-    return lines
+    versions = [
+        f"{v['name']}: {v['first']} -> {v['second']} ({counted(v['n_cells'], 'cell')})" for v in found["versions"]
+    ]
+    return lines + _some(versions, "versions")
 
 
 def _counts(extractors: Mapping[str, int]) -> str:
@@ -73,12 +70,12 @@ def _some(lines: list[str], what: str) -> list[str]:
     return [f"{what}:", *(f"  {line}" for line in lines[:_SHOWN]), *more] if lines else []
 
 
-def _change(change: ColumnChange) -> str:
-    parts = [counted(change.n_changed, "cell")]
-    if change.mean is not None and change.max is not None:
-        parts.append(f"by {change.mean:.3g} on average, {change.max:.3g} at most")
-    if change.shift is not None:
-        parts.append(f"mean over all {change.shift:+.3g}")
-    if change.n_one_sided:
-        parts.append(f"{change.n_one_sided} on one side only")
-    return f"{change.column}: {', '.join(parts)}"
+def _change(change: Mapping[str, Any]) -> str:
+    parts = [counted(change["n_changed"], "cell")]
+    if change["max"] is not None:
+        parts.append(f"by {change['mean']:.3g} on average, {change['max']:.3g} at most")
+    if change["shift"] is not None:
+        parts.append(f"mean over all {change['shift']:+.3g}")
+    if change["n_one_sided"]:
+        parts.append(f"{change['n_one_sided']} on one side only")
+    return f"{change['column']}: {', '.join(parts)}"

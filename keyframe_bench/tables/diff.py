@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.cells import PLACE
@@ -16,66 +15,9 @@ Record = Mapping[str, Any]
 _EXPORTED = 1e-5  # relative: small files keep six digits
 
 
-@dataclass(frozen=True)
-class ColumnChange:
-    """How one number of one extractor changed."""
-
-    extractor: str
-    column: str
-    n_changed: int  # cells in which it differs by more than the tolerance, or exists on one side only
-    n_one_sided: int  # those of them in which it exists on one side only
-    mean: float | None  # absolute difference over the changed cells that have both numbers; None if there is none
-    max: float | None
-    # Mean of second minus first over all common cells that have both: what the table's mean moves by
-    shift: float | None
-
-
-@dataclass(frozen=True)
-class StatusChange:
-    """A cell that is now "ok", "failed" or "skipped" and was another."""
-
-    cell: str
-    first: str
-    second: str
-
-
-@dataclass(frozen=True)
-class VersionChange:
-    """Something that results depend on (``name``) and how many common cells it changed in."""
-
-    name: str
-    first: str
-    second: str
-    n_cells: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What `diff_results` found."""
-
-    n_first: int  # cells; changed are common cells with another status, other key frames or another number
-    n_second: int
-    n_common: int
-    n_changed: int
-    only_first: Mapping[str, int]  # extractor to the number of its cells that only one side has
-    only_second: Mapping[str, int]
-    statuses: tuple[StatusChange, ...]
-    keyframes: Mapping[str, int]  # extractor to the number of cells with other key frames (ordinals or times)
-    columns: tuple[ColumnChange, ...]
-    versions: tuple[VersionChange, ...]  # reasons, not changes: results that are equal under other versions are equal
-    # Where no cell is in both: the fields (budget, seed ...) of which the sides have no value in common, with the
-    # values of each
-    apart: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
-
-    @property
-    def equal(self) -> bool:
-        """Whether both sides have the same cells with the same statuses, key frames and numbers."""
-        return not (self.only_first or self.only_second or self.n_changed)
-
-
 def diff_results(
     first: Iterable[Record], second: Iterable[Record], *, tolerance: float = 0.0, costs: Collection[str] = ()
-) -> Difference:
+) -> dict[str, Any]:
     """Compare two sets of cells.
 
     Cells are matched by what they are about (data set, video, extractor, parameters, budget, sampling, seed), never by
@@ -83,35 +25,58 @@ def diff_results(
     ``second`` (iterable of mapping): cells as stored (`tables.load.read_cells`); ``tolerance``: absolute difference of
     a number, or of a key frame's time, that does not count; ``costs``: columns left out: seconds and memory differ in
     every run.
+
+    Returns
+    -------
+    dict
+        Plain data: ``equal``; numbers of cells ``n_first``, ``n_second``, ``n_common`` and, with another status, other
+        key frames or another number, ``n_changed``; ``only_first``, ``only_second`` and ``keyframes`` (ordinals or
+        times differ), cells by extractor; ``statuses`` (``cell``, ``first``, ``second``); ``columns`` (``extractor``,
+        ``column``, ``n_changed``, of them ``n_one_sided``, ``mean`` and ``max`` of the absolute differences above the
+        tolerance, ``shift``, what the mean over all cells with both numbers moves by); ``versions`` (``name``,
+        ``first``, ``second``, ``n_cells``), reasons and no changes.
     """
     before, after = _by_place(first), _by_place(second)
-    common = [(before[place], after[place]) for place in before if place in after]
-    statuses = [(a, b) for a, b in common if a["status"] != b["status"]]
-    keyframes = [(a, b) for a, b in common if not _same_frames(a, b, tolerance)]
-    columns, moved = _columns(common, tolerance, frozenset(costs))
-    changed = {id(b) for pairs in (statuses, keyframes, moved) for _, b in pairs}
-    return Difference(
-        n_first=len(before),
-        n_second=len(after),
-        n_common=len(common),
-        n_changed=len(changed),
-        only_first=_count(before[place] for place in before if place not in after),
-        only_second=_count(after[place] for place in after if place not in before),
-        statuses=tuple(StatusChange(_name(b), a["status"], b["status"]) for a, b in statuses),
-        keyframes=_count(b for _, b in keyframes),
-        columns=tuple(columns),
-        versions=tuple(_versions(common)),
-        apart={} if common else _apart(list(before.values()), list(after.values())),
-    )
+    pairs = {place: (before[place], after[place]) for place in before if place in after}
+    statuses, keyframes, versions, changed = [], Counter[str](), Counter[tuple[str, str, str]](), set()
+    shifts: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+    for place, (a, b) in pairs.items():
+        extractor, numbers = str(b["extractor"]), _shifts(a, b, costs)
+        versions.update(_versions(a, b))
+        for column, shift in numbers.items():
+            shifts[extractor, column].append(shift)
+        other_status, other_frames = a["status"] != b["status"], not _same_frames(a, b, tolerance)
+        if other_status:
+            statuses.append({"cell": _name(b), "first": a["status"], "second": b["status"]})
+        keyframes[extractor] += other_frames
+        if other_status or other_frames or any(s is None or abs(s) > tolerance for s in numbers.values()):
+            changed.add(place)
+    only = [Counter(str(cell["extractor"]) for p, cell in side.items() if p not in pairs) for side in (before, after)]
+    return {
+        "equal": not (changed or any(only)),
+        **{"n_first": len(before), "n_second": len(after), "n_common": len(pairs), "n_changed": len(changed)},
+        **{
+            f"only_{side}": dict(sorted(counts.items())) for side, counts in zip(("first", "second"), only, strict=True)
+        },
+        "statuses": statuses,
+        "keyframes": dict(sorted((+keyframes).items())),
+        "columns": list(_columns(shifts, tolerance)),
+        "versions": [
+            {"name": name, "first": one, "second": other, "n_cells": n}
+            for (name, one, other), n in sorted(versions.items())
+        ],
+    }
 
 
-def _apart(first: Collection[Record], second: Collection[Record]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    found = {}
-    for name in PLACE:
-        a, b = ({canonical_json(cell.get(name)).strip('"') for cell in cells} for cells in (first, second))
-        if a and b and not a & b:
-            found[name] = (tuple(sorted(a)), tuple(sorted(b)))
-    return found
+def _columns(shifts: Mapping[tuple[str, str], list[float | None]], tolerance: float) -> Iterator[dict[str, Any]]:
+    for (extractor, column), found in sorted(shifts.items()):
+        both = [shift for shift in found if shift is not None]
+        sizes, one_sided = [abs(shift) for shift in both if abs(shift) > tolerance], len(found) - len(both)
+        if one_sided or sizes:
+            mean, shift = (math.fsum(values) / len(values) if values else None for values in (sizes, both))
+            counts = {"n_changed": len(sizes) + one_sided, "n_one_sided": one_sided}
+            about = {"mean": mean, "max": max(sizes, default=None), "shift": shift}
+            yield {"extractor": extractor, "column": column, **counts, **about}
 
 
 def _by_place(cells: Iterable[Record]) -> dict[tuple[str, ...], Record]:
@@ -124,10 +89,6 @@ def _object(cell: Record, name: str) -> dict[str, Any]:
     """Return a field that holds an object; what is missing or is something else holds nothing."""
     found = cell.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def _count(cells: Iterable[Record]) -> dict[str, int]:
-    return dict(sorted(Counter(str(cell["extractor"]) for cell in cells).items()))
 
 
 def _name(cell: Record) -> str:
@@ -151,29 +112,6 @@ def _is_exported(first: Record, second: Record) -> bool:
     return bool(first.get("exported") or second.get("exported"))
 
 
-def _columns(
-    common: Iterable[tuple[Record, Record]], tolerance: float, costs: Collection[str]
-) -> tuple[list[ColumnChange], list[tuple[Record, Record]]]:
-    """Return the changes by extractor and column, and the pairs of cells that they are in."""
-    shifts: dict[tuple[str, str], list[float | None]] = defaultdict(list)
-    changes, moved = [], []
-    for pair in common:
-        found = _shifts(*pair, costs)
-        for column, shift in found.items():
-            shifts[str(pair[1]["extractor"]), column].append(shift)
-        if any(shift is None or abs(shift) > tolerance for shift in found.values()):
-            moved.append(pair)
-    for where, all_shifts in sorted(shifts.items()):
-        both = [shift for shift in all_shifts if shift is not None]
-        sizes = [abs(shift) for shift in both if abs(shift) > tolerance]
-        one_sided = len(all_shifts) - len(both)
-        if one_sided or sizes:
-            mean, shift = (math.fsum(found) / len(found) if found else None for found in (sizes, both))
-            counts = len(sizes) + one_sided, one_sided
-            changes.append(ColumnChange(*where, *counts, mean, max(sizes, default=None), shift))
-    return changes, moved
-
-
 def _shifts(first: Record, second: Record, costs: Collection[str]) -> dict[str, float | None]:
     """Return second minus first of every column that a cell has; None where it is on one side only."""
     a, b = (_object(cell, "metrics") for cell in (first, second))
@@ -189,22 +127,16 @@ def _shifts(first: Record, second: Record, costs: Collection[str]) -> dict[str, 
     return found
 
 
-def _versions(common: Iterable[tuple[Record, Record]]) -> list[VersionChange]:
-    found: Counter[tuple[str, str, str]] = Counter()
-    for a, b in common:
-        first, second = _facts(a), _facts(b)
-        values = ((name, first.get(name, "none"), second.get(name, "none")) for name in first | second)
-        found.update(one for one in values if one[1] != one[2])
-    return [VersionChange(*change, n_cells=count) for change, count in sorted(found.items())]
+def _versions(first: Record, second: Record) -> set[tuple[str, str, str]]:
+    a, b = _facts(first), _facts(second)
+    return {(name, a.get(name, "none"), b.get(name, "none")) for name in a | b if a.get(name) != b.get(name)}
 
 
 def _facts(cell: Record) -> dict[str, str]:
-    """Return what a result depends on, by name."""
+    """Return what a result depends on, by name; nothing of what it does not say."""
     extractor, features = cell["extractor"], cell.get("features") or ()
-    versions = _object(cell, "versions") | {
-        f"metric {name}": version for name, version in _object(cell, "metric_versions").items()
-    }
+    metrics = {f"metric {name}": version for name, version in _object(cell, "metric_versions").items()}
     named = {f"{name} of {extractor}": cell.get(name) for name in ("version", "source", "label", "draws")}
     named |= {f"{name} of {cell['video']}": cell.get(name) for name in ("video_sha256", "annotation")}
     named |= {f"features of {extractor}": ", ".join(map(str, features)), "pass_version": cell.get("pass_version")}
-    return {name: str(one) for name, one in versions.items()} | {name: str(v or "none") for name, v in named.items()}
+    return {name: str(one) for name, one in {**_object(cell, "versions"), **metrics, **named}.items() if one}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,60 +77,41 @@ def _found(address: str) -> str:
         raise UnavailableError(f"no Ray cluster answers at {asked}{reason}; {way_out}") from error
 
 
-def compute_on_cluster(
-    work: Callable[[VideoJob], JobResult],
-    jobs: Sequence[VideoJob],
-    *,
-    n_cpus: int,
-    at_once: int | None,
-    last: Callable[..., JobResult],
-) -> Iterator[JobResult]:
-    """Compute ``jobs`` as tasks of the cluster that is connected, with ``n_cpus`` cores each, as they are finished.
+class Tasks:
+    """Tasks of the cluster that is connected, with ``n_cpus`` cores each: called with a job, it waits for its result.
 
-    A video whose worker process is lost does not stop the others: when they are done, ``last`` computes it, given the
-    job and ``attempt`` (`bench.run.run_apart`). At most ``at_once`` videos run at a time; None leaves it to Ray, which
-    is always given some more than it has room for. Raises `KeyframeBenchError` when a worker's machine lacks a path.
+    None when the worker process is lost; `KeyframeBenchError` when its machine lacks a path. ``room``: twice the tasks
+    that the cluster can run now, as joblib does: no machine waits, and a cluster that grows does.
     """
-    ray = _ray()
-    task = ray.remote(num_cpus=n_cpus, max_retries=0)(_run)
 
-    def result_of(reference: Any) -> JobResult | None:
+    def __init__(self, work: Callable[[VideoJob], JobResult], n_cpus: int) -> None:
+        self._ray, self._running = _ray(), set[Any]()
+        self._task = self._ray.remote(num_cpus=n_cpus, max_retries=0)(_run)
+        self._work = self._ray.put(work)
+        self.room = max(2, 2 * int(self._ray.cluster_resources().get("CPU", 0) // n_cpus))
+
+    def __call__(self, job: VideoJob) -> JobResult | None:
+        """Return the result of ``job``."""
+        reference = self._task.remote(self._work, job)
+        self._running.add(reference)
         try:
-            found: JobResult = ray.get(reference)
+            found: JobResult = self._ray.get(reference)
             return found
-        except ray.exceptions.RayTaskError as error:  # what the task itself raised
+        except self._ray.exceptions.RayTaskError as error:  # what the task itself raised
             raise error.cause from error
-        except ray.exceptions.RayError:
+        except self._ray.exceptions.RayError:
             return None
+        finally:
+            self._running.discard(reference)
 
-    waiting, lost = iter(jobs), []
-    running: dict[Any, VideoJob] = {}
-    try:
-        while True:
-            room = (at_once or _room(ray, n_cpus)) - len(running)
-            running |= {task.remote(work, job): job for job in itertools.islice(waiting, max(0, room))}
-            if not running:
-                break
-            (ready, *_), _ = ray.wait(list(running))
-            job, result = running.pop(ready), result_of(ready)
-            if result is None:
-                lost.append(job)
-            else:
-                yield result
-    finally:
-        for left in running:
-            ray.cancel(left, force=True)
-    for job in lost:
-        yield last(job, attempt=lambda part: result_of(task.remote(work, part)))
+    def stop(self) -> None:
+        """Cancel what is running."""
+        for reference in list(self._running):
+            self._ray.cancel(reference, force=True)
 
 
 def _run(work: Callable[[VideoJob], JobResult], job: VideoJob) -> JobResult:
     return work(job)
-
-
-def _room(ray: Any, n_cpus: int) -> int:
-    """Twice the tasks that the cluster can run now, as joblib does: no machine waits, and a cluster that grows does."""
-    return max(2, 2 * int(ray.cluster_resources().get("CPU", 0) // n_cpus))
 
 
 @dataclass(frozen=True)

@@ -107,10 +107,10 @@ def _run_missing(job: VideoJob, out: Path, on_error: OnError, progress: Progress
 def run_apart(
     job: VideoJob, out: Path, on_error: OnError, attempt: Callable[[VideoJob], JobResult | None]
 ) -> JobResult:
-    """Compute a video whose process has died: once more, then every method by itself, so that one's fault is its own.
+    """Compute a video; where its process dies, every method by itself, so that one's fault is its own.
 
-    ``attempt`` computes a job in a process that nothing else runs in, and returns None when that process dies. Raises
-    `WorkerDiedError` with ``on_error="raise"``.
+    ``attempt`` computes a job in another process, and returns None when that dies. Raises `WorkerDiedError` with
+    ``on_error="raise"``.
     """
     result = attempt(job)
     if result is not None:

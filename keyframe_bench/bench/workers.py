@@ -11,7 +11,8 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from ..core.registry import load_plugins, plugin_files
 from ..video.decode import decoder_threads, set_decoder_threads
-from .cluster import Start, check_shared, compute_on_cluster, connected
+from .cluster import Start, Tasks, check_shared, connected
 from .failures import error_record
 from .plan import VideoJob
 from .run import JobResult, run_apart, run_video
@@ -46,8 +47,7 @@ def map_videos(spec: RunSpec, jobs: Sequence[VideoJob], report: VideoReport | No
     if spec.backend == "serial" or not jobs:
         yield from _in_this_process(spec, jobs, report)
         return
-    results = _on_cluster(spec, jobs) if spec.backend == "ray" else _on_this_machine(spec, jobs)
-    for done, result in enumerate(results, start=1):
+    for done, result in enumerate(_apart(spec, jobs), start=1):
         if report is not None:
             report(done, len(jobs), result.video, None)
         yield result
@@ -63,88 +63,68 @@ def _in_this_process(spec: RunSpec, jobs: Sequence[VideoJob], report: VideoRepor
                 report(done + 1, total, job.item.id, None)
 
 
-def _on_this_machine(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
-    from joblib import cpu_count
+class Processes:
+    """Worker processes of this machine, one a thread: called with a job, it waits for its result; None if it dies."""
 
-    assert spec.n_jobs is not None  # RunSpec: only a cluster has no number of its own
-    waiting = {job.item.id: job for job in jobs}
-    n_workers = min(spec.n_jobs, len(jobs))  # loky would start all of them
-    work = _work(spec, spec.threads or max(1, cpu_count() // n_workers))
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._pools: dict[int, Any] = {}  # by thread
 
-    while waiting:
-        with _Pool(work, n_workers) as pool:
-            for result in pool.results(list(waiting.values())):
-                del waiting[result.video]
-                yield result
-        # A worker that dies takes the pool with it; jobs begin in order, so that it had one of the first that are left.
-        with _Pool(work, 1) as alone:
-            for name in list(waiting)[:n_workers]:
-                yield run_apart(waiting.pop(name), spec.out, spec.on_error, alone.result)
-
-
-class _Pool:
-    """Worker processes of their own; when one has died, all are started again for the next jobs."""
-
-    def __init__(self, work: Work, n_workers: int) -> None:
-        self.work, self.n_workers = work, n_workers
-        self._pool: Any = None
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(kill_workers=True)
-        self._pool = None
-
-    def results(self, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
-        """Compute ``jobs``; where a worker dies, results of the unfinished do not come."""
-        from concurrent.futures import as_completed
-
+    def __call__(self, job: VideoJob) -> JobResult | None:
+        """Return the result of ``job``."""
         from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.n_workers, env=dict.fromkeys(_VARIABLES, str(self.work.threads)))
-        futures = []
-        with _children_deaf_to_interrupts(), suppress(BrokenProcessPool):  # one may die before all are handed over
-            for job in jobs:
-                futures.append(self._pool.submit(self.work, job))
-        n_lost = len(jobs) - len(futures)
-        for future in as_completed(futures):
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                n_lost += 1
-                continue
-            yield result
-        if n_lost:
-            self.__exit__()
+        thread = threading.get_ident()
+        if thread not in self._pools:
+            variables = dict.fromkeys(_VARIABLES, str(self.work.threads))
+            # Ctrl-C, which a terminal sends workers too, is this process's to answer.
+            deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+            self._pools[thread] = ProcessPoolExecutor(1, env=variables, **deaf)
+        try:
+            found: JobResult = self._pools[thread].submit(self.work, job).result()
+            return found
+        except BrokenProcessPool:
+            del self._pools[thread]
+            return None
 
-    def result(self, job: VideoJob) -> JobResult | None:
-        """Compute one job; None when its process dies."""
-        return next(iter(list(self.results([job]))), None)
+    def stop(self) -> None:
+        """End the processes, and what they have started."""
+        from joblib.externals.loky.backend.utils import kill_process_tree
+
+        # Not shutdown(kill_workers=True): loky then trips over a job that is being handed over.
+        for pool in list(self._pools.values()):
+            for process in list((pool._processes or {}).values()):
+                kill_process_tree(process)
 
 
-@contextmanager
-def _children_deaf_to_interrupts() -> Iterator[None]:
-    """Let processes started inside the ``with`` block ignore Ctrl-C, which a terminal sends them too.
+def _apart(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
+    """Compute ``jobs`` in other processes, as many at a time as there is room for; one may die (`run_apart`)."""
+    attempt: Tasks | Processes
+    if spec.backend == "ray":
+        work = replace(_work(spec, spec.threads or 1), start=Start.here())
+        attempt = Tasks(work, work.threads)
+        n_workers = spec.n_jobs or attempt.room
+    else:
+        from joblib import cpu_count
 
-    This process ends them; each would print a traceback first.
-    """
-    if threading.current_thread() is not threading.main_thread():  # where nobody may say how signals are handled
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        assert spec.n_jobs is not None  # RunSpec: only a cluster has no number of its own
+        n_workers = min(spec.n_jobs, len(jobs))
+        attempt = Processes(_work(spec, spec.threads or max(1, cpu_count() // n_workers)))
+    stopped, threads = threading.Event(), ThreadPoolExecutor(n_workers)
+
+    def computed(job: VideoJob) -> JobResult | None:
+        if stopped.is_set():
+            raise CancelledError
+        return attempt(job)
+
     try:
-        yield
+        running = [threads.submit(run_apart, job, spec.out, spec.on_error, computed) for job in jobs]
+        for future in as_completed(running):
+            yield future.result()
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _on_cluster(spec: RunSpec, jobs: Sequence[VideoJob]) -> Iterator[JobResult]:
-    work = replace(_work(spec, spec.threads or 1), start=Start.here())
-    last = partial(run_apart, out=spec.out, on_error=spec.on_error)
-    return compute_on_cluster(work, jobs, n_cpus=work.threads, at_once=spec.n_jobs, last=last)
+        stopped.set()
+        threads.shutdown(wait=False, cancel_futures=True)
+        attempt.stop()
 
 
 def _work(spec: RunSpec, threads: int) -> Work:

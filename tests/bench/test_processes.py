@@ -13,7 +13,7 @@ import joblib
 import pytest
 
 from keyframe_bench.bench.cluster import Start
-from keyframe_bench.bench.workers import Work, _Pool
+from keyframe_bench.bench.workers import Work
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.files import locked
 from keyframe_bench.datasets.base import VideoItem
@@ -175,24 +175,6 @@ def test_worker_on_a_machine_without_the_paths(tmp_path, monkeypatch, missing):
         work(job)
     named = tmp_path / "out" if missing == "out" else paths[missing]
     assert socket.gethostname() in str(caught.value) and f"'{named}'" in str(caught.value)
-
-
-def test_worker_that_dies_before_all_jobs_are_handed_over(tmp_path):
-    """No result comes, nothing is raised, and the next job gets a process again."""
-    (tmp_path / "dies.py").write_text("import os\nos._exit(0)\n")
-
-    class Slow(list):
-        def __iter__(self):
-            yield 1
-            wait_for(lambda: pool._pool._flags.broken, 60)
-            yield 2
-
-    with _Pool(Work(tmp_path, "warn", (str(tmp_path / "dies.py"),), 1), 1) as pool:
-        assert list(pool.results(Slow([1, 2]))) == []
-        assert pool.result(3) is None
-        pool.work = Work(tmp_path, "warn", (str(tmp_path / "no.py"),), 1)
-        with pytest.raises(UsageError):
-            pool.result(3)
 
 
 def test_workers_report_failures_and_broken_files(cli, words, folder, tmp_path):

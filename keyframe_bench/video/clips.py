@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -19,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OutputError, VideoError, raise_out_of_memory
-from ..core.files import make_hidden_folder
+from ..core.files import make_folder
 from .container import READ_ERRORS, open_stream, refuse_memory_error
 from .encode import transcode, write_error_text
 from .fetch import fetch_frames
@@ -49,14 +45,13 @@ class ClipFile:
 def write_clips(
     path: VideoPath, spans: Sequence[tuple[int, int]], folder: str | Path, read: Pass, *, snap_s: float
 ) -> tuple[list[ClipFile], int]:
-    """Write parts of a video to files in ``folder``: all of them, or none when anything fails (but a kill).
+    """Write parts of a video to files in ``folder``, in which some may be left when anything fails.
 
     Each file holds exactly the frames promised, at the distances in time that they have in the source, with the
     source's rotation, mirroring, pixel shape and colour description, and the video stream alone: no sound. Frames that
     cannot be copied are encoded as H.264 in MP4 (`transcode`); times that repeat or step back are then moved to one
     unit of time after the frame before. One image is held at a time. Raises `VideoError` when the file changed since it
-    was read, or cannot be read any more; `OutputError` when the folder cannot be written; it is then left as it was
-    before.
+    was read, or cannot be read any more; `OutputError` when the folder cannot be written.
 
     Parameters
     ----------
@@ -64,7 +59,7 @@ def write_clips(
     spans : sequence of (int, int)
         Half-open ranges of ordinals, none empty, in order, without overlap.
     folder : str or Path
-        It is made; files of the same names in it are replaced.
+        It is made; there must be no files of these names in it.
     read : Pass
         The pass over the same file.
     snap_s : float
@@ -82,21 +77,11 @@ def write_clips(
     points = _cut_points(path, read)
     planned = _plan(spans, points, read.times, snap_s)
     target = Path(folder)
-    is_new = not target.exists()
-    hidden = make_hidden_folder(target)
-    try:
-        files = _write_copies(path, planned, spans, points, read, hidden)
-        _write_encoded(path, files, points, read, hidden)
-        files = [replace(file, bytes=(hidden / file.name).stat().st_size) for file in files]
-        _publish([file.name for file in files], hidden, target)
-    except OSError as error:
-        raise OutputError(target, write_error_text(error)) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):  # it is not empty
-                target.rmdir()
-    return files, points.video_bytes
+    if spans:
+        make_folder(target)
+    files = _write_copies(path, planned, spans, points, read, target)
+    _write_encoded(path, files, points, read, target)
+    return [replace(file, bytes=(target / file.name).stat().st_size) for file in files], points.video_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,26 +161,6 @@ def _cut(
     begins = f"begins {earlier_s:.2f} s earlier, at a key picture" if start < first else "begins at a key picture"
     ends = f"ends {later_s:.2f} s later, where packets can be cut" if stop > end else "ends where packets can be cut"
     return start, stop, True, f"{begins}, {ends}"
-
-
-def _publish(names: Sequence[str], hidden: Path, target: Path) -> None:
-    """Move files from ``hidden`` to ``target``; when one cannot be moved, what was there before is put back."""
-    for name in names:
-        if (target / name).is_dir():
-            raise IsADirectoryError(errno.EISDIR, f"there is a folder {name!r} in it")
-    moved = []
-    try:
-        for name in names:
-            with suppress(FileNotFoundError):
-                (target / name).rename(hidden / f"before_{name}")
-            moved.append(name)
-            os.replace(hidden / name, target / name)
-    except BaseException:
-        for name in moved:
-            with suppress(OSError):
-                (target / name).unlink(missing_ok=True)
-                (hidden / f"before_{name}").rename(target / name)
-        raise
 
 
 def _write_copies(
@@ -288,4 +253,4 @@ def _write(path: Path, container: str, fill: Callable[[Any], None]) -> None:
         with open(path, "xb") as file, av.open(file, "w", format=container) as out:
             fill(out)
     except (OSError, av.error.FFmpegError) as error:
-        raise OutputError(path.parent.parent, write_error_text(error)) from error
+        raise OutputError(path.parent, write_error_text(error)) from error

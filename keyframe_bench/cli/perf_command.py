@@ -12,12 +12,13 @@ from typing import Any
 from ..bench.perf import FORMAT, PerfSpec, perf
 from ..core.errors import OutputError, UsageError, os_reason
 from ..core.files import one_line, read_json, write_atomic
-from ..report.perf import perf_markdown, print_perf
+from ..report.perf import perf_markdown
 from ..tables.load import read_text
 from .commands import Arguments
 from .run_command import listed
 from .table_command import replaced, write_into
 
+_WIDTH = 160  # where the output is no terminal
 _WRITTEN = ("--save", "--markdown", "--into")
 
 
@@ -43,7 +44,13 @@ def run(found: Arguments) -> int:
     if "--json" in found.values:
         print(json.dumps(record, indent=1, allow_nan=False))
     else:
-        print_perf(record)
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        console = Console()
+        if not console.is_terminal:
+            console.width = _WIDTH
+        console.print(Markdown(page))
     return 1 if record["failures"] and "--from" not in found.values else 0
 
 

@@ -1,20 +1,15 @@
-"""What `keyframe-bench perf` measured, for the terminal and as Markdown; the same lines in both."""
+"""What `keyframe-bench perf` measured, as Markdown, which a terminal shows too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..tables.format import one_line
 from .markdown import escape, line_of
 from .paper import number
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 Record = Mapping[str, Any]
 _HEADS = ("", "wall s", "x decode", "lowest to highest", "CPU x decode", "process s", "peak MB", "ours / it")
-_PLAIN_WIDTH = 150
 _SHORT_S = 0.1  # below it opening the file and starting threads is no small part
 _LEGEND = (
     "wall s: the work alone, from opening the file to the selection; of programs the whole process",
@@ -34,25 +29,6 @@ def perf_markdown(record: Record) -> str:
     if record.get("command"):
         lines.append(f"- command: `{str(record['command']).replace('`', '')}`")
     return "\n".join([*lines, f"- {escape(_made(record))}"]) + "\n"
-
-
-def print_perf(record: Record, console: Console | None = None) -> None:
-    """Print the same; 150 columns where the output is no terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = console or Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, _PLAIN_WIDTH)
-    table = Table(title=Text(one_line(_title(record))), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for place, head in enumerate(_HEADS):
-        table.add_column(Text(head), justify="right" if place else "left", overflow="fold", min_width=6)
-    for place, row in enumerate(_rows(record)):
-        table.add_row(*(Text(one_line(text)) for text in row), style="" if place else "bold")
-    console.print(table)
-    for sentence in (*_sentences(record), *_LEGEND, _made(record)):
-        console.print(Text(one_line(sentence)), soft_wrap=True)
 
 
 def _title(record: Record) -> str:

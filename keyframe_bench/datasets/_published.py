@@ -67,7 +67,7 @@ class PublishedSet(Dataset):
         if not found:
             what = f"none of its {len(listed)} videos is below {self.root!r}"
             raise UsageError(f"data set {self.name!r}: {what}; {self._way_out}")
-        if self.annotations and not any(item.annotation for item in found):
+        if self.annotations and not any(item.annotation or item.part for item in found):
             what = f"annotations={self.annotations!r} hold those of none of its videos"
             raise UsageError(f"data set {self.name!r}: {what}; {self._way_out}")
         return found

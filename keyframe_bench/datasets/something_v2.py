@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from ..core.errors import UsageError
 from ..core.registry import Range, register
-from ..selection.spacing import evenly_spaced
 from ._published import PublishedSet
 from .base import Published
 
@@ -54,9 +53,9 @@ class SomethingV2(PublishedSet):
                 continue
             with self.reading(path):
                 listed = [(str(entry["id"]), str(entry["label"])) for entry in json.loads(path.read_bytes())]
-            wanted = self.n_train if part == "train" else self.n_validation
-            taken = evenly_spaced(len(listed), wanted or len(listed)).tolist()
-            found |= {listed[i][0]: Published(title=listed[i][1], part=part) for i in taken}
+            n = min((self.n_train if part == "train" else self.n_validation) or len(listed), len(listed))
+            taken = (listed[(2 * i + 1) * len(listed) // (2 * n)] for i in range(n))
+            found |= {name: Published(title=label, part=part) for name, label in taken}
         if not found:
             raise UsageError(f"data set {self.name!r}: there is no train.json or validation.json; {self._way_out}")
         return found

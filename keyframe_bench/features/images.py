@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from ..core.feature import Feature, FrameView, Height, Width
 from ..core.registry import Range, register
-from ..video.image_files import fit
+from ..video.image_files import encode_image, fit
+
+_QUALITIES = (92, 84, 76, 64, 50, 35, 20, 10, 1)  # of JPEG, until an image is small enough
 
 
 @register("gray")
@@ -97,6 +99,41 @@ class Rgb(Feature):
         if self.resize == "stretch":
             return np.stack([frame.rgb(self.height, self.width) for frame in frames])
         return np.stack([fit(f.rgb(f.height, f.width), self.height, self.width, self.resize) for f in frames])
+
+
+@register("rgb_jpeg")
+class RgbJpeg(Feature):
+    """The whole upright image with its own aspect ratio as a JPEG file in an eighth of the bytes: for large trainings.
+
+    Parameters
+    ----------
+    short_side : int
+        As of `Rgb`.
+    """
+
+    summary = "uint8 [height * width * 3 / 8], a JPEG file, and zeros after it"
+
+    def __init__(self, short_side: Annotated[int, Range(64, 4320)] = 252) -> None:
+        self.short_side = short_side
+
+    def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:
+        """Return uint8 [B, height * width * 3 / 8]."""
+        if not hasattr(self, "_images"):
+            self._images = Rgb(short_side=self.short_side)  # of one video: it remembers the size
+        images = self._images.compute(frames)
+        rows = np.zeros((len(images), images[0].size // 8), np.uint8)
+        for row, image in zip(rows, images, strict=True):
+            data = next(data for quality in _QUALITIES if len(data := encode_image(image, ".jpg", quality)) <= len(row))
+            row[: len(data)] = np.frombuffer(data, np.uint8)
+        return rows
+
+    @staticmethod
+    def images(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the images, uint8 [n, height, width, 3], of rows [n, ...]."""
+        import cv2
+
+        read: Any = [cv2.imdecode(row, cv2.IMREAD_COLOR) for row in rows]  # [h, w, 3] each, blue first
+        return np.stack(read)[..., ::-1]
 
 
 @register("picture_id")

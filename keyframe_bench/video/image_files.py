@@ -168,14 +168,14 @@ def resized(picture: Image, height: int, width: int) -> Image:
     return picture
 
 
-def encode_image(picture: Image, suffix: str) -> bytes:
-    """Return ``picture`` (uint8 [H, W, 3], RGB) as the bytes of a ``.jpg`` or ``.png`` file.
+def encode_image(picture: Image, suffix: str, quality: int = 92) -> bytes:
+    """Return ``picture`` (uint8 [H, W, 3], RGB) as the bytes of a ``.jpg`` (``quality``: 0 to 100) or ``.png`` file.
 
     Raises `KeyframeBenchError` if the image cannot be stored in that format (a JPEG side is at most 65500 pixels).
     """
     import cv2
 
-    options = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
     done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise KeyframeBenchError(f"a {suffix} file cannot hold {picture.shape[1]} x {picture.shape[0]} pixels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 
 import keyframe_bench as kb
 from keyframe_bench.features.frame_mae import FrameMaeErrors, FrameMaeTokens
-from keyframe_bench.features.images import Rgb
+from keyframe_bench.features.images import Rgb, RgbJpeg
 from keyframe_bench.models.frame_mae_weights import PAIRS, embedded, load_frame_mae
 from keyframe_bench.models.frame_masks import pair_errors
 
@@ -142,6 +143,60 @@ def test_weights_of_another_network_are_refused_before_anything_is_read(tmp_path
     for file, said in ((tmp_path / "other.safetensors", "does not fit preset=tiny"), (tmp_path / "none", "is no file")):
         with pytest.raises(kb.UsageError, match=said):
             method().check_options(method().Options.build({"videomae": str(file)}))
+
+
+def test_frames_kept_as_jpeg_are_nearly_the_same_in_an_eighth_of_the_bytes():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 72, 96, 3), dtype=np.uint8)
+    for images, far in ((film(3), 10.0), (noise, 80.0)):
+        feature = RgbJpeg(short_side=72)
+        rows = kb.clip_from_images(images, [feature])[feature]
+        assert rows.shape == (3, 72 * 96 * 3 // 8)
+        assert np.abs(RgbJpeg.images(rows).astype(int) - images).mean() < far
+
+
+def test_a_training_reads_either_kind_of_stored_frames(tmp_path):
+    given = {"target": "pixels", "epochs": 1}
+    first, second = (trained(tmp_path / kind, film(32), stored=kind, **given) for kind in ("bytes", "jpeg"))
+    one, other = (t.learned().record["history"][-1]["validation_loss"] for t in (first, second))
+    assert one != other and one == pytest.approx(other, rel=0.05)
+
+
+def test_a_change_of_size_within_a_video_is_taken_as_its_first_size():
+    frames = [np.full((72, 96, 3), 9, np.uint8), np.full((50, 120, 3), 9, np.uint8)]
+    for feature in (Rgb(short_side=64), RgbJpeg(short_side=64)):
+        rows = kb.clip_from_images(frames, [feature])[feature]
+        assert rows.shape == ((2, 64, 85, 3) if isinstance(feature, Rgb) else (2, 64 * 85 * 3 // 8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [{"precision": "bf16"}, {"compile": True}])
+def test_mixed_precision_and_a_compiled_network_train_alike(tmp_path, given):
+    if given.get("compile") and shutil.which("c++") is None:
+        pytest.skip("torch.compile needs a C++ compiler here")
+    first, second = (trained(tmp_path / str(len(more)), film(64), **more) for more in ({}, given))
+    one, other = (t.learned().record["history"] for t in (first, second))
+    for a, b in zip(one, other, strict=True):
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-2 if "precision" in given else 1e-4)
+
+
+@pytest.mark.slow
+def test_the_oracle_keeps_the_one_frame_pair_that_is_unlike_the_others(tmp_path):
+    """After a training on such clips: nothing else tells what that pair shows, and all others are alike."""
+    rng = np.random.default_rng(0)
+
+    def odd(token: int) -> np.ndarray:
+        usual, other = (rng.integers(0, 256, (3, 3, 3), dtype=np.uint8).repeat(24, 0).repeat(24, 1) for _ in range(2))
+        images = np.stack([usual] * 16)
+        images[2 * token : 2 * token + 2] = other
+        return images
+
+    options = {"epochs": 60, "batch": 8, "lr": 3e-3, "target": "pixels", "n_masked": 6, "crop": False, "warmup": 3.0}
+    oracle = trained(tmp_path, *(odd(i % 8) for i in range(32)), **options)
+    found = []
+    for token in range(8):
+        clip = kb.clip_from_images(odd(token), oracle.needs)
+        found.append(token in {frame // 2 for frame in oracle.select(clip, rng=rng).frames.tolist()})
+    assert sum(found) >= 7  # by chance 2
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(72, 96, (36, 48)), (96, 72, (48, 36)), (20, 20, (36, 36))])

@@ -14,6 +14,7 @@ from torch import Tensor
 from ...core.checkpoint import Checkpoint
 from ...core.feature import Feature
 from ...core.seeding import rng_for
+from ...features.images import RgbJpeg
 from ...models.frame_mae import FrameMAE
 from ...models.frame_mae_weights import N_FRAMES, PAIRS, built, frame_mae_of, load_videomae, weights_id
 from ...models.frame_masks import draw_kept, pair_errors
@@ -79,7 +80,8 @@ class ClipBatches:
         """Return a clip, uint8 [16, side, side, 3]: one cut for all of its frames."""
         rows = self.clips[int(self.videos[index])][self.feature]
         positions = np.minimum(start + np.arange(N_FRAMES), len(rows) - 1)
-        frames, side = np.take(rows, positions, axis=0), self.options.size.side  # [16, h, w, 3], a copy
+        frames, side = np.take(rows, positions, axis=0), self.options.size.side  # [16, h, w, 3], or files; a copy
+        frames = RgbJpeg.images(frames) if self.options.stored == "jpeg" else frames  # [16, h, w, 3]
         if rng is None:
             return np.stack([fit(frame, side, side, "crop") for frame in frames])
         short, first = min(frames.shape[1:3]), rng.integers(len(_SCALES))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from ...core.files import remembered_sha256
 from ...core.registry import Range
-from ...features.images import Rgb
+from ...features.images import Rgb, RgbJpeg
 from ...models.frame_mae_weights import N_FRAMES, PRESETS, Size
 from ...training.options import ModuleOptions
 
@@ -32,6 +32,8 @@ class FrameMaeOptions(ModuleOptions):
     crop : bool
         Whether clips are cut at random: height and width 1, .875, .75 or .66 of the shorter side, not more than a step
         apart. Otherwise, and for validation, the middle.
+    stored : {"bytes", "jpeg"}
+        How frames are kept on disk: as they are, or as JPEG files in an eighth of the bytes.
     warmup : float
         Epochs in which the learning rate rises to ``lr``; afterwards half a cosine leads to ``lr_end``.
     lr_end : float
@@ -49,6 +51,7 @@ class FrameMaeOptions(ModuleOptions):
     target: Literal["normalised", "pixels"] = "normalised"
     std_floor: Annotated[float, Range(0, 1)] = 0.0
     crop: bool = True
+    stored: Literal["bytes", "jpeg"] = "bytes"
     warmup: Annotated[float, Range(0)] = 2.0
     lr_end: Annotated[float, Range(0)] = 1e-5
     weight_decay: Annotated[float, Range(0)] = 0.05
@@ -67,9 +70,10 @@ class FrameMaeOptions(ModuleOptions):
         return PRESETS[self.preset]
 
     @property
-    def pictures(self) -> Rgb:
+    def pictures(self) -> Rgb | RgbJpeg:
         """What a training reads: whole frames."""
-        return Rgb(short_side=self.size.stored_side)
+        kind = RgbJpeg if self.stored == "jpeg" else Rgb
+        return kind(short_side=self.size.stored_side)
 
     @property
     def summary(self) -> str:

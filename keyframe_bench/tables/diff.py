@@ -12,7 +12,7 @@ from ..core.files import canonical_json
 
 Record = Mapping[str, Any]
 
-_EXPORTED = 1e-5  # relative: small files keep six digits
+_EXPORTED = 1e-5  # relative: small files once kept six digits, now nine
 
 
 def diff_results(
@@ -108,7 +108,7 @@ def _same_frames(first: Record, second: Record, tolerance: float) -> bool:
 
 
 def _is_exported(first: Record, second: Record) -> bool:
-    """Say whether one of the cells is a small one (of `exported`): without times, with some numbers of six digits."""
+    """Say whether one of the cells is a small one (of `exported`): without times, with some numbers rounded."""
     return bool(first.get("exported") or second.get("exported"))
 
 

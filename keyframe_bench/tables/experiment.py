@@ -15,7 +15,7 @@ from .caveats import NOTED
 from .experiment_schema import Kind, check_experiment
 from .measure import DERIVED
 
-_DIGITS = 6
+_DIGITS = 9  # fewer, and a number that is shown with three may be rounded twice
 _FIELDS = (
     *("format", "key", "status", "extractor", "version", "params", "label", "reference", "budget_rule"),
     *("known_defects", "privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling"),
@@ -87,7 +87,7 @@ def parse_experiment(name: str, data: Any) -> Experiment:
 
 
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:
-    """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of six digits.
+    """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of nine digits.
 
     Ordinals of the key frames, costs and the curves of trainings stay; times, scores, versions, images and other
     metrics do not. `load_results` reads it, and the table from it is that of the whole results. ``cells``: of

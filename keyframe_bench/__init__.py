@@ -16,6 +16,7 @@ from .core.version import VERSION
 if TYPE_CHECKING:
     from .api import Extraction, extract
     from .comparison import sweep
+    from .compression import Compression, compress
     from .core.annotation import Annotation, UserSummary
     from .core.checkpoint import Checkpoint
     from .core.clip import Clip, KeyFrames, VideoInfo
@@ -48,6 +49,7 @@ __version__ = VERSION
 _NAMES = {
     ".api": "Extraction extract",
     ".comparison": "sweep",
+    ".compression": "Compression compress",
     ".core.annotation": "Annotation UserSummary",
     ".core.checkpoint": "Checkpoint",
     ".core.clip": "Clip KeyFrames VideoInfo",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +22,7 @@ _SWS_BT601 = 5  # the same in libswscale
 _LIMITED, _FULL = 1, 2  # AVColorRange
 # One thread: how x264 splits its rate control depends on the number of cores, and with it every byte. cpu-independent:
 # without it, assembly of its macroblock tree gave other bytes at every second call (seen with PyAV 18.1).
-_RENDERED = {"preset": "veryfast", "crf": "21", "threads": "1", "x264-params": "cpu-independent=1"}
+_RENDERED = {"preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1"}
 # About the bytes of the packets it replaces: 0.9 to 1.5 times, 40 to 46 dB, on four surveillance videos.
 _TRANSCODED = {**_RENDERED, "crf": "23"}
 # One thread: images of several sizes have an encoder each, and none may lag behind. More compression takes three
@@ -30,7 +30,7 @@ _TRANSCODED = {**_RENDERED, "crf": "23"}
 _PNG = {"threads": "1", "compression_level": "1", "pred": "mixed"}
 
 
-def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
+def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25, *, crf: float = 21) -> int:
     """Encode ``frames`` as H.264 (yuv420p, BT.601 tagged so, B-frames and GOP as x264 chooses) in MP4; return how many.
 
     The file appears under its name only when it is complete; one image is held at a time. The same images give the same
@@ -38,9 +38,9 @@ def write_h264(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25
     sizes are odd or differ; `OutputError` if the file cannot be written. ``path``: ends in ``.mp4``. Missing folders
     are made, an existing file is replaced; ``frames`` (iterable of uint8 [H, W, 3]): RGB images of one size, height and
     width even; ``fps``: frames per second; 29.97 and the like become the nearest fraction with a denominator up to
-    1001.
+    1001; ``crf``: x264's constant rate factor, 0 (best) to 51.
     """
-    return _write(path, ".mp4", frames, fps)
+    return _write(path, ".mp4", frames, fps, {**_RENDERED, "crf": str(crf)})
 
 
 def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float = 25) -> int:
@@ -50,10 +50,12 @@ def write_lossless(path: str | Path, frames: Iterable[NDArray[Any]], fps: float 
     ``.mov``; ``frames`` (iterable of uint8 [H, W, 3]): RGB images. Raises `UsageError` if the name does not end in
     ``.mov``, or there is no image; `OutputError` if the file cannot be written.
     """
-    return _write(path, ".mov", frames, fps)
+    return _write(path, ".mov", frames, fps, _PNG)
 
 
-def _write(path: str | Path, suffix: str, frames: Iterable[NDArray[Any]], fps: float) -> int:
+def _write(
+    path: str | Path, suffix: str, frames: Iterable[NDArray[Any]], fps: float, options: Mapping[str, str]
+) -> int:
     import av
 
     target = Path(path)
@@ -65,7 +67,7 @@ def _write(path: str | Path, suffix: str, frames: Iterable[NDArray[Any]], fps: f
         # A file object keeps FFmpeg from reading protocols into names such as "a:b.mp4".
         with open(temporary, "xb") as file:
             with av.open(file, "w", format=suffix[1:]) as container:
-                count = _encode(container, suffix == ".mov", frames, Fraction(fps).limit_denominator(1001))
+                count = _encode(container, frames, Fraction(fps).limit_denominator(1001), options)
                 if not count:
                     raise UsageError("a video needs at least one image")
             file.flush()
@@ -86,11 +88,12 @@ def write_error_text(error: BaseException) -> str:
     return os_reason(error)
 
 
-def _encode(container: Any, lossless: bool, frames: Iterable[NDArray[Any]], rate: Fraction) -> int:
+def _encode(container: Any, frames: Iterable[NDArray[Any]], rate: Fraction, options: Mapping[str, str]) -> int:
     """Encode RGB pictures as H.264 of one size, or as PNG, where each size has an encoder of its own."""
     import av
     import cv2
 
+    lossless = options is _PNG
     stream: Any = container.add_stream("png" if lossless else "libx264", rate=rate)
     encoders: dict[tuple[int, ...], Any] = {}
     count = 0
@@ -101,7 +104,7 @@ def _encode(container: Any, lossless: bool, frames: Iterable[NDArray[Any]], rate
                 raise UsageError(f"image {count - 1} has size {size}, the first has {next(iter(encoders))}")
             context: Any = av.CodecContext.create("png", "w") if encoders else stream.codec_context
             context.height, context.width = size
-            context.time_base, context.options = 1 / rate, dict(_PNG if lossless else _RENDERED)
+            context.time_base, context.options = 1 / rate, dict(options)
             context.pix_fmt = "rgb24" if lossless else "yuv420p"
             if not lossless:
                 _check_even(*size)

@@ -15,6 +15,7 @@ PROMISED = {
     "list": "--json",
     "extract": "extractor extractor.PARAMETER budget sampling fps clips clips.quiet_s out",
     "explain": "frame time extractor --json",
+    "compress": "checkpoint statistics limit extractor budget out --json",
     "run": (
         "dataset dataset.root dataset.annotations extractors budget seeds weights limit cache_gb "
         "grid.EXTRACTOR.PARAMETER executor executor.n_jobs executor.threads executor.address split split_seed "

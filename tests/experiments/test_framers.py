@@ -25,3 +25,20 @@ def test_table_1_trains_one_frame_mae_and_every_selector_on_its_labels(cli, tmp_
     assert "3 blocks, dropout 0.1" in said and "0.271" in said
     assert cli(*words)[0] == 0  # nothing is trained again
     assert len(list((tmp_path / "t").iterdir())) == 5
+
+
+def test_nothing_reconstructs_better_than_the_oracle_and_the_strip_is_drawn(cli, tmp_path):
+    out = tmp_path / "o"
+    status, _, err = cli("table", "framers/figure3", "scale=smoke", f"out={out}", f"trainings={tmp_path / 't'}")
+    assert status == 0, err
+    assert (out / "figure3.png").read_bytes().startswith(b"\x89PNG")
+    cells = [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+    by_video = {}
+    for cell in cells:
+        by_video.setdefault(cell["video"], {})[cell["label"]] = cell["metrics"]
+    assert len(by_video) == 2
+    for found in by_video.values():
+        assert set(found) == {"selector", "uniform pair", "random pair", "VSUMM", "pixel distance", "oracle"}
+        assert found["oracle"]["regret"] == 0 and all(m["error"] >= found["oracle"]["error"] for m in found.values())
+        assert found["oracle"]["ms_per_window"] > 0 and found["selector"]["ms_per_window"] > 0
+        assert all(0 < m["psnr_network"] < 60 and 0 < m["psnr_blend"] < 60 for m in found.values())

@@ -1,0 +1,195 @@
+"""How well a FrameMAE reconstructs videos from the frames that each method keeps: figure 3 of Fu et al. 2023."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyframe_bench.bench.cell_records import build_extractor
+from keyframe_bench.bench.record_table import VideoTable
+from keyframe_bench.compression import UNIFORM, psnr, qualities, strip
+from keyframe_bench.core.cells import FORMAT, Cell
+from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.files import digest
+from keyframe_bench.core.registry import register
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.datasets.base import VideoItem
+from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.features.frame_mae import FrameMaeErrors
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.models.frame_filling import by_blending, by_network, size_of
+from keyframe_bench.models.frame_mae_weights import N_FRAMES, PAIRS, load_frame_mae
+from keyframe_bench.tables.figure import Figure
+from keyframe_bench.video.fetch import fetch_frames
+from keyframe_bench.video.image_files import encode_image
+from keyframe_bench.video.onepass import Pass, read_pass
+
+METHOD = "frame_rs"
+RIVALS = {"VSUMM": "vsumm", "pixel distance": "pixel_distance"}
+_PLACES = {pair: place for place, pair in enumerate(PAIRS)}
+_MOST_WINDOWS = 40  # of a video whose images are compared, evenly taken
+
+Pairs = NDArray[np.int64]  # [W], places in `PAIRS`
+
+
+@register("framers/reconstruction")
+class Reconstruction(Figure):
+    """Errors of the frames left out, for the pair of tokens that each method keeps of every window of 16 frames.
+
+    The network is the one that the selector was trained on. Methods that choose frames are asked for as many in each
+    window as name two tokens. The first video is drawn.
+    """
+
+    columns = {  # noqa: RUF012 - never changed
+        "error": Column("lower", "1", "mean squared error of the masked tokens, in units of the network's target"),
+        "regret": Column("lower", "1", "error above the best pair's, over the mean of all pairs above the best's"),
+        "psnr_network": Column("higher", "dB", "PSNR of the frames left out, as the network makes them"),
+        "psnr_blend": Column("higher", "dB", "PSNR of the frames left out, as blends of those kept around them"),
+        "ms_per_window": Column("lower", "ms", "features and selection, decoding apart"),
+    }
+
+    def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - interface
+        """Yield a cell for every method and training seed, of each video that is scored."""
+        table.items = [item for item in table.items if item.id in table.planned]
+        drawn = table.items[0].id if table.items else ""
+        yield from table.each(lambda item: _compared(item, table.planned[item.id], drawn=item.id == drawn))
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
+        """Return the strip; small files hold nothing to draw."""
+        found = next((cell["strip"] for cell in cells if cell.get("strip")), None)
+        return None if found is None else base64.b64decode(found)
+
+
+def _compared(item: VideoItem, cells: Sequence[Cell], *, drawn: bool) -> list[dict[str, Any]]:
+    """Return the cells of one video; none where it has no whole window."""
+    records: list[dict[str, Any]] = []
+    for number, cell in enumerate(c for c in cells if c.extractor == METHOD and not c.untrained):
+        method: Any = build_extractor(cell)
+        rivals = {name: Extractor.registry.build(rival) for name, rival in RIVALS.items()}
+        errors = _errors_of(cell, method)
+        needs = [errors, *method.needs, *(need for rival in rivals.values() for need in rival.needs)]
+        read = read_pass(item.path, {cell.sampling: needs}, name=item.id)
+        clip = read.clip(cell.sampling, needs)
+        windows = [w for w in clip.windows(errors).tolist() if w[0] % N_FRAMES == 0 and w[1] - w[0] == N_FRAMES]
+        if not windows:
+            continue
+        table = clip[errors][: len(windows)].astype(np.float64)
+        chosen = _choices(cell, method, rivals, read, clip, windows, table)
+        records += [_record(item, cell, name, table, pairs, ms) for name, (pairs, ms) in chosen.items()]
+        _add_images(records[-len(chosen) :], cell, read, clip, chosen, drawn=drawn and number == 0)
+    return records
+
+
+def _errors_of(cell: Cell, method: Any) -> FrameMaeErrors:
+    """Return the errors of all pairs, of the windows as the selector sees them."""
+    looks = {name: method.needs[0].params[name] for name in ("resize", "precision")}
+    return FrameMaeErrors(checkpoint=cell.path, trained_by=METHOD, **looks)
+
+
+def _choices(
+    cell: Cell,
+    method: Any,
+    rivals: Mapping[str, Extractor],
+    read: Pass,
+    clip: Clip,
+    windows: list[list[int]],
+    table: NDArray[np.float64],
+) -> dict[str, tuple[Pairs, float]]:
+    """Return the pair that each method keeps of every window, and what it took, ms a window."""
+    n = len(windows)
+    parts = [np.arange(*window) for window in windows]
+    rng = rng_for(cell.seed, read.info.sha256, "reconstruction")
+
+    def timed(needs: Sequence[Any], choose: Callable[[], Pairs]) -> tuple[Pairs, float]:
+        start = time.perf_counter()
+        found = choose()
+        spent = time.perf_counter() - start + read.cost(cell.sampling, needs)["features_s"]
+        return found, 1000 * spent / n
+
+    method.prepare()
+    found = {"selector": timed(method.needs, lambda: _pairs_of(method, clip, parts, rng))}
+    found["uniform pair"] = np.full(n, _PLACES[UNIFORM]), 0.0
+    found["random pair"] = rng.integers(len(PAIRS), size=n), 0.0
+    for name, rival in rivals.items():
+        found[name] = timed(rival.needs, lambda rival=rival: _pairs_of(rival, clip, parts, rng))  # type: ignore[misc]
+    found["oracle"] = timed([_errors_of(cell, method)], lambda: table.argmin(axis=1))
+    return found
+
+
+def _pairs_of(method: Extractor, clip: Clip, parts: Sequence[NDArray[np.int64]], rng: np.random.Generator) -> Pairs:
+    """Return the pair that a method's key frames name in every window: the first two tokens that it takes."""
+    found = []
+    for part in parts:
+        window = clip.taken(part).restricted(method.needs, annotation=False)
+        tokens: list[int] = []
+        for k in range(2, N_FRAMES + 1):
+            keyframes = method.select(window, k, rng=rng)
+            places = np.searchsorted(window.ordinals, keyframes.frames)
+            tokens = list(dict.fromkeys((places // 2).tolist()))
+            if len(tokens) >= 2 or len(keyframes) < k:
+                break
+        tokens += [token for token in UNIFORM if token not in tokens]
+        first, second = sorted(tokens[:2])
+        found.append(_PLACES[first, second])
+    return np.array(found, dtype=np.int64)
+
+
+def _record(
+    item: VideoItem, cell: Cell, name: str, table: NDArray[np.float64], pairs: Pairs, ms: float
+) -> dict[str, Any]:
+    kept = ("extractor", "version", "dataset", "checkpoint", "training", "split", "fold", "training_seed", "seed")
+    errors = table[np.arange(len(table)), pairs]  # [W]
+    best, mean = table.min(axis=1), table.mean(axis=1)
+    regret = np.divide(errors - best, mean - best, out=np.zeros_like(best), where=mean > best)
+    return {
+        **{field: getattr(cell, field) for field in kept},
+        "params": {**cell.params, "kept by": name},
+        "label": name,
+        "video": item.id,
+        "video_sha256": cell.video_sha256,
+        "budget": "free",
+        "sampling": cell.sampling,
+        "run_sampling": cell.run_sampling,
+        "key": digest([cell.key, name]),
+        "format": FORMAT,
+        "status": "ok",
+        "n_sampled": len(table) * N_FRAMES,
+        "metrics": {"error": float(errors.mean()), "regret": float(regret.mean()), "ms_per_window": ms},
+    }
+
+
+def _add_images(
+    records: Sequence[dict[str, Any]],
+    cell: Cell,
+    read: Pass,
+    clip: Clip,
+    chosen: Mapping[str, tuple[Pairs, float]],
+    *,
+    drawn: bool,
+) -> None:
+    """Add what the images of the frames that are left out look like, and to the first record the strip."""
+    model = load_frame_mae(cell.path, METHOD)
+    n = len(next(iter(chosen.values()))[0])
+    some = np.unique(np.linspace(0, n - 1, min(n, _MOST_WINDOWS)).round().astype(int))
+    frames = (some[:, None] * N_FRAMES + np.arange(N_FRAMES)).reshape(-1)
+    size = size_of(read.info.height, read.info.width, model.size.side)
+    images = np.stack([frame.rgb(*size) for frame in fetch_frames(read.path, clip.ordinals[frames].tolist(), read)])
+    made: dict[str, dict[str, NDArray[np.uint8]]] = {}
+    for record, (name, (pairs, _)) in zip(records, chosen.items(), strict=True):
+        tokens = np.zeros((len(some), N_FRAMES // 2), dtype=bool)
+        tokens[np.arange(len(some))[:, None], np.array(PAIRS)[pairs[some]]] = True
+        kept = np.repeat(tokens.reshape(-1), 2)
+        made[name] = {"network": by_network(model, images, kept), "blend": by_blending(images, kept)}
+        for way, shown in made[name].items():
+            record["metrics"][f"psnr_{way}"] = psnr(qualities(images, shown)[0][~kept])
+        if name == "selector":
+            first = kept
+    if drawn:
+        rows = {"network": made["selector"]["network"], "linear blend": made["selector"]["blend"]}
+        rows["network, from a uniform pair"] = made["uniform pair"]["network"]
+        records[0]["strip"] = base64.b64encode(encode_image(strip(images, first, rows), ".png")).decode("ascii")

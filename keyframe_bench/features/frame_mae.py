@@ -17,6 +17,7 @@ from ..models.frame_mae_weights import (
     TrainedBy,
     frame_mae_told,
     load_frame_mae,
+    positions_of,
     why_unavailable,
 )
 from ..video.image_files import fit
@@ -52,7 +53,9 @@ class FrameMaeFeature(Feature):
         """A hash of the weights stands in for the checkpoint: it is the same in one that embeds them."""
         told = frame_mae_told(self.checkpoint, self.trained_by)
         own = {name: value for name, value in self.params.items() if name not in ("checkpoint", "trained_by")}
-        return {"weights": told["weights"], **{name: told["options"][name] for name in ("target", "std_floor")}, **own}
+        options = told["options"]
+        kind = {"positions": positions} if (positions := positions_of(options)) != "flattened" else {}
+        return {"weights": told["weights"], **{n: options[n] for n in ("target", "std_floor")}, **kind, **own}
 
     def unavailable(self) -> str | None:
         """Return why the network cannot run here, or None."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..core.errors import UsageError
-from .frame_mae_weights import N_FRAMES, N_TOKENS, Size
+from .frame_mae_weights import N_FRAMES, N_TOKENS, Positions, Size
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B
 _EPS = 1e-6
@@ -24,6 +24,15 @@ def sinusoids(n: int, dim: int) -> Tensor:
     rates = 10000.0 ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)  # [dim / 2]
     angles = torch.arange(n, dtype=torch.float64)[:, None] * rates  # [n, dim / 2]
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).float()  # [n, dim]
+
+
+def separable_sinusoids(n_patches: int, dim: int) -> Tensor:
+    """Return positions of token, line and column, float [8, n_patches, dim]: sinusoids in a half and two quarters."""
+    side = math.isqrt(n_patches)
+    time, place = sinusoids(N_TOKENS, dim // 2), sinusoids(side, dim // 4)  # [T, dim / 2], [h, dim / 4]
+    lines, columns = place.repeat_interleave(side, dim=0), place.repeat(side, 1)  # [S, dim / 4]
+    spaces = torch.cat([lines, columns], dim=1)  # [S, dim / 2]
+    return torch.cat([time[:, None].expand(-1, n_patches, -1), spaces.expand(N_TOKENS, -1, -1)], dim=2)  # [T, S, dim]
 
 
 def complement(kept: Tensor) -> Tensor:
@@ -90,7 +99,9 @@ class FrameMAE(nn.Module):
     positions: Tensor
     decoder_positions: Tensor
 
-    def __init__(self, size: Size, *, normalised: bool = True, std_floor: float = 0.0) -> None:
+    def __init__(
+        self, size: Size, *, normalised: bool = True, std_floor: float = 0.0, positions: Positions = "flattened"
+    ) -> None:
         super().__init__()
         self.size, self.normalised, self.std_floor = size, normalised, std_floor
         cube = (2, size.patch, size.patch)
@@ -100,10 +111,10 @@ class FrameMAE(nn.Module):
         head = nn.Linear(size.decoder_dim, size.patch_values)
         self.decoder = _Stack(size.decoder_dim, size.decoder_depth, size.decoder_heads, head=head)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, size.decoder_dim))
-        shape = (N_TOKENS, size.n_patches)
         constants = {"mean": torch.tensor(_MEAN), "std": torch.tensor(_STD)}  # [3]
-        constants["positions"] = sinusoids(math.prod(shape), size.dim).view(*shape, -1)  # [T, S, D]
-        constants["decoder_positions"] = sinusoids(math.prod(shape), size.decoder_dim).view(*shape, -1)  # [T, S, d]
+        for name, width in (("positions", size.dim), ("decoder_positions", size.decoder_dim)):
+            flat = sinusoids(N_TOKENS * size.n_patches, width).view(N_TOKENS, -1, width)  # [T, S, D or d]
+            constants[name] = separable_sinusoids(size.n_patches, width) if positions == "separable" else flat
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
         nn.init.trunc_normal_(self.mask_token, std=0.02)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .frame_mae import FrameMAE
 
 TrainedBy = Literal["frame_mae_oracle", "frame_rs"]
+Positions = Literal["flattened", "separable"]
 METHOD: TrainedBy = "frame_mae_oracle"
 """The extractor that trains a FrameMAE; checkpoints of ``frame_rs`` embed one."""
 
@@ -146,12 +147,25 @@ def frame_mae_tensors(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(_PREFIX): tensor for name, tensor in own if name.startswith(_PREFIX)}
 
 
+def positions_of(options: Mapping[str, Any]) -> Positions:
+    """Return the kind of positions that the options of a training mean; those of an older version had but one."""
+    asked = options.get("positions", "flattened")
+    if asked == "auto":
+        return "separable" if options["preset"] == "tiny" else "flattened"
+    return "separable" if asked == "separable" else "flattened"
+
+
 def built(options: Mapping[str, Any]) -> FrameMAE:
     """Return a FrameMAE with initial weights, drawn from torch's own generator, as the options of a training say."""
     from .frame_mae import FrameMAE
 
     normalised = options["target"] == "normalised"
-    return FrameMAE(PRESETS[options["preset"]], normalised=normalised, std_floor=options["std_floor"])
+    return FrameMAE(
+        PRESETS[options["preset"]],
+        normalised=normalised,
+        std_floor=options["std_floor"],
+        positions=positions_of(options),
+    )
 
 
 def frame_mae_of(

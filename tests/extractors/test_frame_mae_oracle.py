@@ -173,30 +173,11 @@ def test_a_change_of_size_within_a_video_is_taken_as_its_first_size():
 def test_mixed_precision_and_a_compiled_network_train_alike(tmp_path, given):
     if given.get("compile") and shutil.which("c++") is None:
         pytest.skip("torch.compile needs a C++ compiler here")
-    first, second = (trained(tmp_path / str(len(more)), film(64), **more) for more in ({}, given))
+    # Without a least deviation the target of a flat patch is rounding, multiplied by a million.
+    first, second = (trained(tmp_path / str(len(m)), film(64), std_floor=0.004, **m) for m in ({}, given))
     one, other = (t.learned().record["history"] for t in (first, second))
     for a, b in zip(one, other, strict=True):
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-2 if "precision" in given else 1e-4)
-
-
-@pytest.mark.slow
-def test_the_oracle_keeps_the_one_frame_pair_that_is_unlike_the_others(tmp_path):
-    """After a training on such clips: nothing else tells what that pair shows, and all others are alike."""
-    rng = np.random.default_rng(0)
-
-    def odd(token: int) -> np.ndarray:
-        usual, other = (rng.integers(0, 256, (3, 3, 3), dtype=np.uint8).repeat(24, 0).repeat(24, 1) for _ in range(2))
-        images = np.stack([usual] * 16)
-        images[2 * token : 2 * token + 2] = other
-        return images
-
-    options = {"epochs": 60, "batch": 8, "lr": 3e-3, "target": "pixels", "n_masked": 6, "crop": False, "warmup": 3.0}
-    oracle = trained(tmp_path, *(odd(i % 8) for i in range(32)), **options)
-    found = []
-    for token in range(8):
-        clip = kb.clip_from_images(odd(token), oracle.needs)
-        found.append(token in {frame // 2 for frame in oracle.select(clip, rng=rng).frames.tolist()})
-    assert sum(found) >= 7  # by chance 2
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(72, 96, (36, 48)), (96, 72, (48, 36)), (20, 20, (36, 36))])

@@ -120,6 +120,14 @@ def loop_position(place: int, dim: int) -> np.ndarray:
     return np.array([math.cos(a) if j % 2 else math.sin(a) for j, a in enumerate(angles)])
 
 
+def test_separable_positions_tell_frame_line_and_column():
+    dim, side = SMALL.decoder_dim, SMALL.side // SMALL.patch
+    found = network(positions="separable").decoder_positions
+    for t, y, x in itertools.product(range(8), range(side), range(side)):
+        parts = [loop_position(t, dim // 2), loop_position(y, dim // 4), loop_position(x, dim // 4)]
+        np.testing.assert_allclose(found[t, y * side + x], np.concatenate(parts), atol=1e-6)
+
+
 def loop_reconstruct(model: FrameMAE, clip: np.ndarray, kept: list[int]) -> np.ndarray:
     """Predictions of the masked tokens, [M, S, P], from the definition."""
     w = {name: value.double().numpy() for name, value in model.state_dict().items()}
@@ -239,6 +247,31 @@ def test_wrong_clips_are_refused_in_words(wrong, said):
     for call in calls:
         with pytest.raises(UsageError, match=said):
             call()
+
+
+@pytest.mark.slow
+def test_the_best_pair_lies_on_both_sides_of_a_cut():
+    """In a clip of two flat colours a trained network needs one frame of either; 1 of 2 pairs has one."""
+    size = Size(side=8, patch=8, dim=32, depth=2, heads=2, decoder_dim=32, decoder_depth=2, decoder_heads=2)
+    rng, model, n_steps = np.random.default_rng(0), FrameMAE(size, normalised=False), 600
+
+    def cut(n: int) -> tuple[Any, np.ndarray]:
+        tokens, (first, second) = rng.integers(2, 7, n), rng.random((2, n, 3, 1))
+        colours = np.where(np.arange(16) < 2 * tokens[:, None, None], first, second)  # [n, 3, 16]
+        return torch.tensor(colours[..., None, None].repeat(8, 3).repeat(8, 4), dtype=torch.float32), tokens
+
+    descent = torch.optim.AdamW(model.parameters(), lr=5e-3, betas=(0.9, 0.95))
+    rates = torch.optim.lr_scheduler.OneCycleLR(descent, 5e-3, total_steps=n_steps, pct_start=0.1)
+    with torch.enable_grad():
+        for _ in range(n_steps):
+            loss = model(cut(16)[0], torch.from_numpy(draw_kept(16, 6, rng))).mean()
+            descent.zero_grad()
+            loss.backward()
+            descent.step()
+            rates.step()
+    shown, tokens = cut(100)
+    best = np.array(PAIRS)[pair_errors(model.eval(), shown).argmin(dim=1)]
+    assert ((best[:, 0] < tokens) & (tokens <= best[:, 1])).mean() > 0.75
 
 
 # Names and shapes of the authors' pre-training checkpoint, with D the width and H the numbers of the MLP

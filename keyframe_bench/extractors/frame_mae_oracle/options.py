@@ -29,6 +29,9 @@ class FrameMaeOptions(ModuleOptions):
         What is predicted: each channel of a patch less its mean over its standard deviation, or the pixels.
     std_floor : float
         Least standard deviation, in units of the range 0 to 1; VideoMAE has none.
+    positions : {"auto", "flattened", "separable"}
+        As of `keyframe_bench.models.frame_mae.FrameMAE`; "auto": separable for tiny, which with VideoMAE's flattened
+        ones would learn too slowly for a CPU.
     crop : bool
         Whether clips are cut at random: height and width 1, .875, .75 or .66 of the shorter side, not more than a step
         apart. Otherwise, and for validation, the middle.
@@ -50,6 +53,7 @@ class FrameMaeOptions(ModuleOptions):
     n_masked: Literal[3, 6, "uniform"] = 3
     target: Literal["normalised", "pixels"] = "normalised"
     std_floor: Annotated[float, Range(0, 1)] = 0.0
+    positions: Literal["auto", "flattened", "separable"] = "auto"
     crop: bool = True
     stored: Literal["bytes", "jpeg"] = "bytes"
     warmup: Annotated[float, Range(0)] = 2.0

@@ -179,7 +179,12 @@ def train(
 
 
 def after_first_stage(
-    training: Training, folder: Path, *, only_found: bool = False, say: Callable[[str], None] = lambda _: None
+    training: Training,
+    folder: Path,
+    *,
+    only_found: bool = False,
+    report: EpochReport | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Training | None:
     """Return the training with the checkpoint of its first stage (`Trainable.first_stage`), which is trained or found.
 
@@ -195,7 +200,7 @@ def after_first_stage(
     found = finished(first)
     if found is None and not only_found:
         say(f"training {stage.extractor} first, in {str(first.out)!r}")
-        found = train(first, say=say)
+        found = train(first, report=report, say=say)
     if found is None:
         return None
     given = {**training.options.params, stage.option: str(found.best)}

@@ -176,7 +176,7 @@ class TrainingTable:
         """Return a run with the checkpoint that its trainings build on, the same for all seeds."""
         data, folder = self.sets[run.data].data, self.options.trainings
         training = Training(extractor=self.method.name, options=run.options, data=data, out=folder)
-        ready = after_first_stage(training, folder, say=self.report)
+        ready = after_first_stage(training, folder, report=self.progress, say=self.report)
         assert ready is not None
         return replace(run, options=ready.options)
 

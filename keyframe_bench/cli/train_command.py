@@ -15,6 +15,7 @@ from ..core.grammar import Split
 from ..datasets.base import Dataset
 from ..training.data import TrainingData
 from ..training.defects import defects
+from ..training.session import EpochReport
 from .commands import COMMANDS, Arguments, path_text
 from .compose import configured, jobs_of, named
 from .progress import MinuteLines, epoch_report, say, training_progress
@@ -26,9 +27,9 @@ def run(found: Arguments) -> int:
     if "-m" in found.values:
         return _sweep(found)
     config = configured(found)
-    training = _staged(make_training(config))
-    training = training if "out" in config else _placed(training)
     with training_progress() as report:
+        training = _staged(make_training(config), report)
+        training = training if "out" in config else _placed(training)
         trained = train(training, report=report, say=say)
     print("\n".join(one_line(line) for line in _summary(trained, training)))
     if trained.problem:
@@ -64,9 +65,9 @@ def make_training(config: Mapping[str, Any]) -> Training:
     )
 
 
-def _staged(training: Training) -> Training:
+def _staged(training: Training, report: EpochReport | None) -> Training:
     """Train what comes first."""
-    found = after_first_stage(training, training.out, say=say)
+    found = after_first_stage(training, training.out, report=report, say=say)
     assert found is not None
     return found
 
@@ -141,9 +142,10 @@ def _sweep(found: Arguments) -> int:
 
 def _trained(config: dict[str, Any], at: Callable[[str], None]) -> Trained:
     """Do one job of a sweep."""
-    training = _placed(_staged(make_training(config)))
+    report = epoch_report(MinuteLines())
+    training = _placed(_staged(make_training(config), report))
     at(path_text(training.out))
-    return train(training, report=epoch_report(MinuteLines()))
+    return train(training, report=report)
 
 
 def _print_sweep(trainings: Sequence[Trained], out: Path) -> None:

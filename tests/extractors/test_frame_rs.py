@@ -18,7 +18,7 @@ from keyframe_bench.extractors.frame_rs.learning import judged
 from keyframe_bench.features.frame_mae import FrameMaeTokens
 from keyframe_bench.models.frame_mae_weights import PAIRS
 
-QUICK = {"lr": 0.02, "momentum": 0.9, "epochs": 12, "threads": 1, "dropout": 0.0}
+QUICK = {"lr": 0.02, "momentum": 0.9, "epochs": 10, "threads": 1, "dropout": 0.0}
 
 
 def pictures(n: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def planted(frame_mae: str, n_clips: int, seed: int, n_windows: int = 20) -> lis
 def trained(frame_mae, tmp_path_factory) -> tuple[FrameRs, str]:
     """A selector that has learned the planted pairs, and the checkpoint of its FrameMAE."""
     mae, out = frame_mae(), tmp_path_factory.mktemp("selector")
-    train, validation = planted(mae, 60, seed=1), planted(mae, 10, seed=2)
+    train, validation = planted(mae, 40, seed=1), planted(mae, 5, seed=2)
     return kb.fit_clips(FrameRs(), train, out, validation=validation, options={"frame_mae": mae, **QUICK}), mae
 
 

@@ -201,12 +201,46 @@ def _load(checkpoint: str, method: str, identity: str) -> FrameMAE:  # noqa: ARG
     return model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def load_videomae(model: FrameMAE, path: str | Path, preset: str) -> None:
-    """Put the weights of a pre-trained VideoMAE into ``model``; its authors' names are those of the network here.
+_OF_TRANSFORMERS = {  # parts of names of Hugging Face's transformers, in the order in which they are replaced
+    "videomae.embeddings.patch_embeddings.projection": "encoder.patch_embed.proj",
+    "videomae.encoder.layer": "encoder.blocks",
+    "videomae.layernorm": "encoder.norm",
+    "decoder.decoder_layers": "decoder.blocks",
+    "attention.output.dense": "attn.proj",
+    "attention.attention": "attn",
+    "layernorm_before": "norm1",
+    "layernorm_after": "norm2",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+}
 
-    ``path``: a safetensors file of the state dict: what the authors' ``.pth`` holds under "model". Raises `UsageError`
-    if it is pickled, damaged, or of another size than ``preset``.
+
+def load_videomae(model: FrameMAE, path: str | Path, preset: str) -> None:
+    """Put the weights of a pre-trained VideoMAE into ``model``.
+
+    ``path``: a safetensors file with the authors' names, which are those of the network here (what their ``.pth`` holds
+    under "model"), or with those of Hugging Face's transformers (``VideoMAEForPreTraining``). Raises `UsageError` if it
+    is pickled, damaged, or of another size than ``preset``.
     """
     way_out = f"give VideoMAE's pre-training checkpoint of the size {preset}, or another trainer.preset"
     tensors, _ = read_tensors(path, "trainer.videomae", way_out, framework="pt")
+    if any(name.startswith("videomae.") for name in tensors):
+        tensors = _renamed(tensors)
     load_strictly(model, tensors, f"trainer.videomae={str(path)!r} does not fit preset={preset}", way_out)
+
+
+def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tensors of transformers under the authors' names: theirs has query, key and value in one matrix."""
+    import torch
+
+    found = {}
+    for theirs, tensor in tensors.items():
+        name = theirs
+        for part, own in _OF_TRANSFORMERS.items():
+            name = name.replace(part, own)
+        found[name] = tensor
+    for name in [name for name in found if name.endswith("attn.query.weight")]:
+        block = name.removesuffix("query.weight")
+        parts = [found.pop(f"{block}{part}.weight", None) for part in ("query", "key", "value")]
+        found[f"{block}qkv.weight"] = torch.cat([part for part in parts if part is not None])
+    return found

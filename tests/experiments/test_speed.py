@@ -48,6 +48,19 @@ def test_encoding_is_timed_beside_the_matrix_rate(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_labels_of_a_frame_mae_are_five_times_as_fast_as_the_authors_way(tmp_path: Path) -> None:
+    from keyframe_bench.rendering.films import render_video
+
+    render_video(tmp_path / "film.mp4", "mixed", 0, height=480, width=640, fps=25, duration_s=2)
+    out = printed("frame_mae", tmp_path / "film.mp4", "--threads", 1, "--clock", "cpu", "--rounds", 3)
+    labels, arithmetic = re.findall(r"([\d.]+) x", out)
+    assert float(labels) >= 5 and float(arithmetic) >= 1
+    assert float(re.search(r"largest difference of an error (\S+)", out)[1]) <= 1e-5  # type: ignore[index]
+    seconds = [float(s) for s in re.findall(r"GMAC +([\d.]+) +[\d.]+ s", out)]
+    assert len(seconds) == 4 and seconds == sorted(seconds) and seconds[0] < 0.4 * seconds[3]  # a tenth is visible
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "most"),
     [

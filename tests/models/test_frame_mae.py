@@ -305,17 +305,43 @@ def videomae_file(path: Path, dim: int, decoder_dim: int) -> Path:
     return path
 
 
+def as_in_transformers(tensors: dict[str, Any]) -> dict[str, Any]:
+    """The same under the names of Hugging Face's VideoMAEForPreTraining."""
+    found = {}
+    for name, tensor in tensors.items():
+        head, _, rest = name.partition(".blocks.")
+        block, _, part = rest.partition(".")
+        if not rest:
+            patches = name.replace("encoder.patch_embed.proj", "videomae.embeddings.patch_embeddings.projection")
+            found[patches.replace("encoder.norm", "videomae.layernorm")] = tensor
+            continue
+        layer = f"videomae.encoder.layer.{block}." if head == "encoder" else f"decoder.decoder_layers.{block}."
+        if part == "attn.qkv.weight":
+            for which, third in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                found[f"{layer}attention.attention.{which}.weight"] = third.contiguous()
+            continue
+        inside = {"attn.proj": "attention.output.dense", "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+        inside |= {"norm1": "layernorm_before", "norm2": "layernorm_after", "attn": "attention.attention"}
+        module, _, kind = part.rpartition(".")
+        found[f"{layer}{inside[module]}.{kind}"] = tensor
+    return found
+
+
 def test_weights_of_videomae_are_loaded_and_those_of_another_size_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
     file = videomae_file(tmp_path / "small.safetensors", 384, 192)
     model = FrameMAE(PRESETS["small"])
     load_videomae(model, file, "small")
-    from safetensors.torch import load_file
-
     tensors = load_file(file)
     assert tensors.keys() == model.state_dict().keys()
     assert all(torch.equal(value, tensors[name]) for name, value in model.state_dict().items())
     with pytest.raises(UsageError, match="does not fit preset=tiny"):
         load_videomae(FrameMAE(PRESETS["tiny"]), file, "tiny")
+    save_file(as_in_transformers(tensors), tmp_path / "hub.safetensors")
+    other = FrameMAE(PRESETS["small"])
+    load_videomae(other, tmp_path / "hub.safetensors", "small")
+    assert all(torch.equal(value, tensors[name]) for name, value in other.state_dict().items())
     torch.save({"model": tensors}, tmp_path / "small.pth")
     with pytest.raises(UsageError, match="pickled"):
         load_videomae(model, tmp_path / "small.pth", "small")

@@ -43,7 +43,7 @@ class FrameMaeOptions(ModuleOptions):
     weight_decay : float
         Of AdamW, for weights; biases, normalisations and the mask token have none.
     videomae : str
-        A safetensors file of VideoMAE's pre-trained weights to start from; empty: random weights.
+        A safetensors file of VideoMAE's pre-trained weights to start from; empty: random ones.
     compile : bool
         Whether torch.compile is used: faster on a GPU after a minute, equal up to rounding.
     """

@@ -87,6 +87,9 @@ class FrameMAE(nn.Module):
     std_floor : float
         Least standard deviation, in units of the range 0 to 1. Without one, noise of the codec in flat patches weighs
         as much as edges; 1/255 lets it count as a level.
+    positions : {"flattened", "separable"}
+        Sinusoids of the place among all patches in the order t, h, w, as in VideoMAE; or of t, h and w, side by side,
+        which tell the same place in another frame.
 
     Notes
     -----

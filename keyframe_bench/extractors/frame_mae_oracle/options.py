@@ -30,8 +30,7 @@ class FrameMaeOptions(ModuleOptions):
     std_floor : float
         Least standard deviation, in units of the range 0 to 1; VideoMAE has none.
     positions : {"auto", "flattened", "separable"}
-        As of `keyframe_bench.models.frame_mae.FrameMAE`; "auto": separable for tiny, which with VideoMAE's flattened
-        ones would learn too slowly for a CPU.
+        As of `keyframe_bench.models.frame_mae.FrameMAE`; "auto": separable for tiny, flattened for VideoMAE's sizes.
     crop : bool
         Whether clips are cut at random: height and width 1, .875, .75 or .66 of the shorter side, not more than a step
         apart. Otherwise, and for validation, the middle.

@@ -142,9 +142,9 @@ def answer(task: Record, found: Record) -> None:
 
 
 def classical() -> list[str]:
-    """Names of the extractors that need no network and no annotation and are not third-party tools."""
+    """Names of the extractors that need no network, training or annotation and are not third-party tools."""
     built = [Extractor.registry.build(name) for name in Extractor.registry.names()]
-    built = [method for method in built if not any(feature.elsewhere for feature in method.needs)]
+    built = [one for one in built if one.unavailable() is None and not any(need.elsewhere for need in one.needs)]
     return [one.name for one in built if not (one.privileged or opens_file(one.needs))]
 
 

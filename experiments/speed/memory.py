@@ -30,8 +30,9 @@ def measured(arguments: list[str], log: Path) -> Finished:
 
 
 def classical() -> list[str]:
-    """Names of the extractors that need no network and are not third-party tools."""
-    needs = {name: Extractor.registry.build(name).needs for name in Extractor.registry.names()}
+    """Names of the extractors that need no network and no training and are not third-party tools."""
+    built = [Extractor.registry.build(name) for name in Extractor.registry.names()]
+    needs = {method.name: method.needs for method in built if method.unavailable() is None}
     return [name for name, found in needs.items() if not opens_file(found) and not any(f.elsewhere for f in found)]
 
 

@@ -191,8 +191,9 @@ def _groups_with(parameter: str, config: str) -> list[str]:
     """Return ``<group>.<parameter>`` for the groups of a command of which a class has the parameter."""
     classes = {group: [registry.get(n) for n in registry.names()] for group, registry in _REGISTRIES.items()}
     classes["trainer"] = [cls.Options for cls in classes["extractor"] if issubclass(cls, Trainable)]
-    groups = [group for group in _GROUPS[config] if any(parameter in parameters_of(c) for c in classes.get(group, ()))]
-    return [f"{group}.{parameter}" for group in groups]
+    groups = [group for group in _GROUPS[config] if (config, group) not in _NOT_HERE]
+    known = [group for group in groups if any(parameter in parameters_of(c) for c in classes.get(group, ()))]
+    return [f"{group}.{parameter}" for group in known]
 
 
 def named(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,12 @@ from numpy.typing import NDArray
 
 from .core.clip import KeyFrames, VideoInfo
 from .core.errors import OutputError, UnavailableError, UsageError
-from .core.files import make_hidden_folder, printable, remove_leftovers
+from .core.files import printable
 from .core.registry import Parameter, Range
 from .extractors.asked import Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
-from .report.key_clips import clips_of, replace_files, write_key_clips
+from .report.key_clips import clips_of, replaced, write_key_clips
 from .selection.key_clips import ClipRules, KeyClips
 from .video.fetch import fetch_frames
 from .video.frame_folder import FrameFolder, Video, VideoPath, as_video
@@ -167,11 +166,9 @@ class Extraction:
         from .report.storyboard import storyboard
 
         target = Path(folder)
-        is_new = not target.exists()
-        if isinstance(self.path, FrameFolder) and not is_new and target.samefile(self.path):
+        if isinstance(self.path, FrameFolder) and target.exists() and target.samefile(self.path):
             raise OutputError(target, "it is the folder of the video's images, and what is written would become some")
-        staging = make_hidden_folder(target)
-        try:
+        with replaced(target) as staging:
             names, small = [], []
             for ordinal, picture in zip(self.frames.tolist(), self.pictures(), strict=True):
                 names.append(f"frame_{ordinal:06d}.jpg")
@@ -182,16 +179,6 @@ class Extraction:
             (staging / "keyframes.json").write_text(json.dumps(record, indent=1, allow_nan=False), "utf-8")
             if clips is not None:
                 write_key_clips(self.path, self.frames, self.source, clips, staging)
-            replace_files(staging, target)
-        except OutputError as error:
-            raise OutputError(error.path.replace(str(staging), str(target)), error.reason) from error
-        except OSError as error:
-            raise OutputError(target, error) from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            if is_new and not any(target.iterdir()):
-                target.rmdir()
-        remove_leftovers(target)
         return target
 
 

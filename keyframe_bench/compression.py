@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,11 +15,10 @@ from numpy.typing import NDArray
 
 from .api import Extraction, extract
 from .core.errors import UsageError
-from .core.files import make_hidden_folder
 from .core.registry import Parameter, Range
 from .metrics.visual import ROUNDING
 from .models.frame_mae_weights import N_FRAMES
-from .report.key_clips import replace_files
+from .report.key_clips import replaced
 from .video.decode import VideoReader
 from .video.encode import write_h264
 from .video.fetch import fetch_frames
@@ -153,15 +151,9 @@ def compress(
     params = {**(params or {}), **{name: given for name, given in own.items() if not (params or {}).get(name)}}
     asked = {"budget": budget, "sampling": sampling, "params": params, "seed": seed, "fps": fps, "times": times}
     found = extract(path, extractor, **asked, progress=progress)  # type: ignore[arg-type]  # by name
-    target = Path(out)
-    staging = make_hidden_folder(target)
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            result = _compared(found, model, statistics, limit, staging, Path(scratch))
+    with replaced(Path(out)) as staging, tempfile.TemporaryDirectory() as scratch:
+        result = _compared(found, model, statistics, limit, staging, Path(scratch))
         (staging / "compress.json").write_text(json.dumps(result.to_json(), indent=1, allow_nan=False), "utf-8")
-        replace_files(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return result
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import OutputError
-from ..core.files import printable, read_json
+from ..core.files import make_hidden_folder, printable, read_json, remove_leftovers
 from ..selection.key_clips import ClipRules, KeyClips, key_clips
 from ..video.clips import ClipFile, write_clips
 from ..video.frame_folder import Video
@@ -90,7 +92,29 @@ def _earlier_clips(folder: Path) -> set[str]:
     return {CLIPS_RECORD, *filter(_OURS.fullmatch, names)}
 
 
-def replace_files(staging: Path, target: Path) -> None:
+@contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """Yield a hidden folder whose files take the place of earlier ones in ``target`` if the ``with`` block ends well.
+
+    Otherwise ``target`` stays as it was. Raises `OutputError` where it cannot be written.
+    """
+    is_new = not target.exists()
+    staging = make_hidden_folder(target)
+    try:
+        yield staging
+        _replace_files(staging, target)
+    except OutputError as error:
+        raise OutputError(error.path.replace(str(staging), str(target)), error.reason) from error
+    except OSError as error:
+        raise OutputError(target, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if is_new and not any(target.iterdir()):
+            target.rmdir()
+    remove_leftovers(target)
+
+
+def _replace_files(staging: Path, target: Path) -> None:
     """Move every file below ``staging`` to the same place below ``target``, then remove what was of an earlier one.
 
     Raises `OutputError` when a folder stands where a file must go, or a file where a folder must; nothing was moved

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keyframe_bench.bench.cell_records import build_extractor
-from keyframe_bench.bench.record_table import VideoTable
+from keyframe_bench.bench.record_table import VideoTable, row_of
 from keyframe_bench.compression import UNIFORM, psnr, qualities, strip
-from keyframe_bench.core.cells import FORMAT, Cell
+from keyframe_bench.core.cells import Cell
 from keyframe_bench.core.clip import Clip
-from keyframe_bench.core.files import digest
 from keyframe_bench.core.registry import register
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets.base import VideoItem
@@ -112,11 +112,11 @@ def _choices(
         return found, 1000 * spent / n
 
     method.prepare()
-    found = {"selector": timed(method.needs, lambda: _pairs_of(method, clip, parts, rng))}
+    found = {"selector": timed(method.needs, partial(_pairs_of, method, clip, parts, rng))}
     found["uniform pair"] = np.full(n, _PLACES[UNIFORM]), 0.0
     found["random pair"] = rng.integers(len(PAIRS), size=n), 0.0
     for name, rival in rivals.items():
-        found[name] = timed(rival.needs, lambda rival=rival: _pairs_of(rival, clip, parts, rng))  # type: ignore[misc]
+        found[name] = timed(rival.needs, partial(_pairs_of, rival, clip, parts, rng))
     found["oracle"] = timed([_errors_of(cell, method)], lambda: table.argmin(axis=1))
     return found
 
@@ -142,25 +142,11 @@ def _pairs_of(method: Extractor, clip: Clip, parts: Sequence[NDArray[np.int64]],
 def _record(
     item: VideoItem, cell: Cell, name: str, table: NDArray[np.float64], pairs: Pairs, ms: float
 ) -> dict[str, Any]:
-    kept = ("extractor", "version", "dataset", "checkpoint", "training", "split", "fold", "training_seed", "seed")
     errors = table[np.arange(len(table)), pairs]  # [W]
     best, mean = table.min(axis=1), table.mean(axis=1)
     regret = np.divide(errors - best, mean - best, out=np.zeros_like(best), where=mean > best)
-    return {
-        **{field: getattr(cell, field) for field in kept},
-        "params": {**cell.params, "kept by": name},
-        "label": name,
-        "video": item.id,
-        "video_sha256": cell.video_sha256,
-        "budget": "free",
-        "sampling": cell.sampling,
-        "run_sampling": cell.run_sampling,
-        "key": digest([cell.key, name]),
-        "format": FORMAT,
-        "status": "ok",
-        "n_sampled": len(table) * N_FRAMES,
-        "metrics": {"error": float(errors.mean()), "regret": float(regret.mean()), "ms_per_window": ms},
-    }
+    metrics = {"error": float(errors.mean()), "regret": float(regret.mean()), "ms_per_window": ms}
+    return row_of(cell, item, name, {"kept by": name}, n_sampled=len(table) * N_FRAMES, metrics=metrics)
 
 
 def _add_images(

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keyframe_bench.bench.cell_records import build_extractor
-from keyframe_bench.bench.record_table import VideoTable
-from keyframe_bench.core.cells import FORMAT, Cell
+from keyframe_bench.bench.record_table import VideoTable, row_of
+from keyframe_bench.core.cells import Cell
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.core.files import digest
 from keyframe_bench.core.registry import register
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.metrics.base import Column
@@ -80,22 +79,8 @@ def _record(
 ) -> dict[str, Any]:
     from keyframe_bench.extractors.deep_metric.learning import purities
 
-    kept = ("extractor", "version", "dataset", "checkpoint", "training", "split", "fold", "training_seed", "seed")
-    return {
-        **{field: getattr(cell, field) for field in kept},
-        "params": {**cell.params, "features": name},
-        "label": name,
-        "video": item.id,
-        "video_sha256": cell.video_sha256,
-        "budget": "free",
-        "sampling": cell.sampling,
-        "run_sampling": cell.run_sampling,
-        "key": digest([cell.key, name]),
-        "format": FORMAT,
-        "status": "ok",
-        "n_sampled": len(points),
-        "metrics": {"silhouette": silhouette(points, labels), "purity": float(purities(points, labels).mean())},
-    }
+    metrics = {"silhouette": silhouette(points, labels), "purity": float(purities(points, labels).mean())}
+    return row_of(cell, item, name, {"features": name}, n_sampled=len(points), metrics=metrics)
 
 
 def silhouette(points: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

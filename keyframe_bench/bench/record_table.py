@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..core.cells import Cell
+from ..core.cells import FORMAT, Cell
 from ..core.errors import UsageError, VideoError
-from ..core.files import canonical_json, write_atomic
+from ..core.files import canonical_json, digest, write_atomic
 from ..datasets.base import VideoItem
 from ..tables.experiment import Experiment
 from ..tables.figure import Figure
@@ -55,6 +55,25 @@ class VideoTable:
                 if self.spec.on_error == "raise":
                     raise
                 self.skipped.append({"video": item.id, "reason": error.reason})
+
+
+def row_of(cell: Cell, item: VideoItem, label: str, params: Mapping[str, Any], **found: Any) -> dict[str, Any]:
+    """Return the record of one of several rows that are made of a cell of a run, told apart by ``label``.
+
+    ``params``: besides those of the method; ``found``: ``n_sampled``, ``metrics`` and the like.
+    """
+    kept = ("extractor", "version", "dataset", "checkpoint", "training", "split", "fold", "training_seed", "seed")
+    return {
+        **{field: getattr(cell, field) for field in (*kept, "video_sha256", "sampling", "run_sampling")},
+        "params": {**cell.params, **params},
+        "label": label,
+        "video": item.id,
+        "budget": "free",
+        "key": digest([cell.key, label]),
+        "format": FORMAT,
+        "status": "ok",
+        **found,
+    }
 
 
 def run_records(

@@ -95,7 +95,7 @@ class DeepClusterEmbedding(Feature):
         """Import torch and scikit-learn, and load the network."""
         import sklearn.cluster  # noqa: F401 - importing it takes a second that is not training
 
-        from ..models import deep_clustering  # noqa: F401
+        from ..models import deep_clustering  # noqa: F401 - importing torch takes seconds that are not training
 
         self.images.prepare()
 

@@ -100,7 +100,7 @@ class DeepClustering:
             loss = nn.functional.cross_entropy(head(network(batch)), torch.from_numpy(labels[rows]).to(device))
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch types no `backward`
             for optimizer in optimizers:
                 optimizer.step()
 

@@ -66,12 +66,12 @@ class FrameSelector(nn.Module):
             x = tokens.amax(dim=3).flatten(1)  # [B, 8 dim]
             for layer in self.hidden:
                 x = self.dropout(layer(x).relu())  # [B, 512]
-            return self.head(x)  # type: ignore[no-any-return]  # [B, 28]
+            return self.head(x)  # type: ignore[no-any-return]  # [B, 28]; torch types no calls
         x = self.places(self.norm(tokens)).squeeze(3)  # [B, dim, 8]
         for first, second in self.blocks:
             y = self.dropout(self.times[first](x)).relu()  # [B, dim, 8]
             x = (x + self.dropout(self.times[second](y))).relu()  # [B, dim, 8]
-        return self.head(x.flatten(1))  # type: ignore[no-any-return]  # [B, 28]
+        return self.head(x.flatten(1))  # type: ignore[no-any-return]  # [B, 28]; torch types no calls
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load what is its own of a checkpoint, which holds a FrameMAE as well."""

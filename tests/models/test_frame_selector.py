@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F  # noqa: N812 - torch's own habit
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.models.frame_selector import FrameSelector
@@ -52,7 +52,7 @@ def test_the_mlp_sees_the_maximum_over_a_frame() -> None:
 def test_dropout_works_while_it_learns() -> None:
     tokens = torch.randn(4, 8, 8, 4)
     for arch in ("cnn", "mlp"):
-        network = FrameSelector(8, arch=arch, dropout=0.5).train()  # type: ignore[arg-type]
+        network = FrameSelector(8, arch=arch, dropout=0.5).train()  # type: ignore[arg-type]  # a parameter of the test
         assert not torch.equal(network(tokens), network(tokens))
         assert sum(isinstance(part, nn.Dropout) for part in network.modules()) == 1
 

@@ -135,7 +135,7 @@ class FrameMaeOracle(Trainable):
         assert isinstance(options, FrameMaeOptions)
         return f"{options.preset}: {options.summary}"
 
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002 - interface
         """Return the frames of the best pairs; ``scores``: how much the choice matters in their window."""
         (feature,) = self.needs
         errors, windows = clip[feature], clip.windows(feature)

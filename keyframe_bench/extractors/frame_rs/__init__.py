@@ -154,7 +154,7 @@ class FrameRs(Trainable):
 
         load_selector(self.checkpoint)
 
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002 - interface
         """Return frames of probable pairs; a score is the probability that the frame's token is in the best pair."""
         from .learning import load_selector, probabilities
 

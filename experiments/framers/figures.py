@@ -1,5 +1,5 @@
 """What the tables of this folder draw and measure besides their runs, by name."""
 
-from . import reconstruction
+from . import kinds, reconstruction
 
-__all__ = ["reconstruction"]
+__all__ = ["kinds", "reconstruction"]

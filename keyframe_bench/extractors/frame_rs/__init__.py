@@ -67,6 +67,7 @@ class FrameRs(Trainable):
             "lower", "1", "error of the chosen pair less the best, over the mean of all less the best", headline=True
         ),
         "cross_entropy": Column("lower", "1", "of the best pair, in nats; 3.33 without knowledge"),
+        "windows": Column("none", "1", "windows that these numbers are of"),
         **{
             f"train_{name}": Column("none", "1", f"{name} on the training windows")
             for name in ("top1", "top5", "regret")
@@ -124,7 +125,7 @@ class FrameRs(Trainable):
         assert isinstance(options, FrameRsOptions)
         if options.frame_mae:
             return None
-        given = {name: getattr(options, f"mae_{name}") for name in ("epochs", "batch", "lr")}
+        given = {name: getattr(options, f"mae_{name}") for name in ("target", "epochs", "batch", "lr")}
         given |= {"preset": options.preset, "n_masked": options.n_masked, "threads": options.threads}
         return Stage("frame_mae", "frame_mae_oracle", given)
 

@@ -195,6 +195,7 @@ def evaluate(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
     }
     told = judged(found, windows.errors)
     told["cross_entropy"] = float(-np.log(np.maximum(best, 1e-30)).mean())
+    told["windows"] = float(len(found))
     told |= {f"train_{name}": float(value) for name, value in numbers["train"].items()}
     for which, scores in others.items():
         constant = judged(scores, windows.errors)

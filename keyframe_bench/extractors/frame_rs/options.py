@@ -32,8 +32,9 @@ class FrameRsOptions(ModuleOptions):
         Of the selector, see `keyframe_bench.models.frame_selector.FrameSelector`.
     momentum : float
         Of stochastic gradient descent.
-    preset, n_masked, mae_epochs, mae_batch, mae_lr
-        Of a FrameMAE that is trained first: ``preset``, ``n_masked``, ``epochs``, ``batch`` and ``lr`` there.
+    preset, n_masked, mae_target, mae_epochs, mae_batch, mae_lr
+        Of a FrameMAE that is trained first: ``preset``, ``n_masked``, ``target``, ``epochs``, ``batch`` and ``lr``
+        there.
     """
 
     epochs: Annotated[int, Range(1)] = 200
@@ -49,6 +50,7 @@ class FrameRsOptions(ModuleOptions):
     momentum: Annotated[float, Range(0, 1)] = 0.0
     preset: Literal["tiny", "small", "base"] = "tiny"
     n_masked: Literal[3, 6, "uniform"] = 3
+    mae_target: Literal["normalised", "pixels"] = "normalised"
     mae_epochs: Annotated[int, Range(1)] = 40
     mae_batch: Annotated[int, Range(1)] = 16
     mae_lr: Annotated[float, Range(0)] = 1e-3

@@ -67,11 +67,11 @@ def read_annotations(path: str | Path, names: Collection[str] | None = None) -> 
         picks = _read_picks(read_annotation_file(path), where)
         _check_names(picks, names, where)
         return picks
-    document = _parse(read_annotation_file(path), where)
-    _check_object(document, {"format", "videos"}, where)
+    document = parse_document(read_annotation_file(path), where)
+    check_object(document, {"format", "videos"}, where)
     videos = document.get("videos")
     if document.get("format") != FORMAT or not isinstance(videos, dict):
-        found = f"{_show(document.get('format'))} and {_show(videos)}"
+        found = f"{shown(document.get('format'))} and {shown(videos)}"
         raise UsageError(f'{where}: "format" and "videos" are {found}, not "{FORMAT}" and an object of videos by name')
     _check_names(videos, names, where)
     return {name: _read_video(entry, f"{where}, video {name!r}") for name, entry in videos.items()}
@@ -107,7 +107,7 @@ def _read_picks(data: bytes, where: str) -> dict[str, Annotation]:
                 picks.append(read(row[2]))
             except ValueError:
                 picks.append(row[2])
-            _read_numbers(picks[-1:], at, times=key == "times")
+            read_numbers(picks[-1:], at, times=key == "times")
     return {
         video: Annotation(tuple(UserSummary(user, **{key: np.unique(n)}) for user, n in users.items()))
         for video, users in chosen.items()
@@ -148,7 +148,9 @@ def read_annotation_file(path: str | Path) -> bytes:
         raise UsageError(f"annotation file {str(path)!r} cannot be read: {reason}; give another one") from error
 
 
-def _parse(data: bytes, where: str) -> Any:
+def parse_document(data: bytes, where: str) -> Any:
+    """Return what JSON text says; `UsageError` where it is no JSON, or a name appears twice in an object."""
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
@@ -164,7 +166,7 @@ def _parse(data: bytes, where: str) -> Any:
 
 
 def _read_video(entry: Any, where: str) -> Annotation:
-    _check_object(entry, {"shots", "events", "users"}, where)
+    check_object(entry, {"shots", "events", "users"}, where)
     spans: dict[str, Any] = {
         key: _read_spans(entry[key], f'{where}: "{key}"') for key in ("shots", "events") if key in entry
     }
@@ -174,55 +176,58 @@ def _read_video(entry: Any, where: str) -> Annotation:
             one, two = found[late.argmax() :][:2].tolist()
             raise UsageError(f'{where}: "{key}" {one} and {two} {"overlap or " * (key == "shots")}are not in order')
     users = entry.get("users", {})
-    _check_object(users, users, f'{where}: "users"')
+    check_object(users, users, f'{where}: "users"')
     return Annotation(tuple(_read_user(name, user, where) for name, user in users.items()), **spans)
 
 
 def _read_user(name: str, entry: Any, where: str) -> UserSummary:
     where = f"{where}, user {name!r}"
-    _check_object(entry, {"frames", "times"}, where)
+    check_object(entry, {"frames", "times"}, where)
     if not name.strip() or len(entry) != 1:
         raise UsageError(f'{where}: a user has a name and either "frames" or "times"')
     ((key, values),) = entry.items()
-    found = _read_numbers(values, f'{where}: "{key}"', times=key == "times")
+    found = read_numbers(values, f'{where}: "{key}"', times=key == "times")
     if np.any(found[1:] <= found[:-1]):
         raise UsageError(f'{where}: "{key}" are not increasing')
     return UserSummary(name, **{key: found})
 
 
 def _read_spans(values: Any, where: str) -> NDArray[np.int64]:
-    _check_list(values, where)
+    check_list(values, where)
     for pair in values:
-        if not isinstance(pair, list) or len(_read_numbers(pair, where)) != 2 or pair[1] <= pair[0]:
+        if not isinstance(pair, list) or len(read_numbers(pair, where)) != 2 or pair[1] <= pair[0]:
             why = "is not a pair [first, end], or empty: the end is the frame after the last one"
-            raise UsageError(f"{where} has {_show(pair)}, which {why}")
+            raise UsageError(f"{where} has {shown(pair)}, which {why}")
     return np.array(values, dtype=np.int64).reshape(-1, 2)
 
 
-def _read_numbers(values: Any, where: str, *, times: bool = False) -> NDArray[Any]:
+def read_numbers(values: Any, where: str, *, times: bool = False) -> NDArray[Any]:
     """Return a list of times in seconds as float64, or of ordinals as int64."""
-    _check_list(values, where)
+    check_list(values, where)
     for value in values:
         number = isinstance(value, (int, float) if times else int) and not isinstance(value, bool)
         if not number or not 0 <= value <= (_LATEST_S if times else 2**63 - 1):
             what = "a time in seconds from 0 to 1e12" if times else "a frame number (a whole number of at least 0)"
-            raise UsageError(f"{where} has {_show(value)}, which is not {what}")
+            raise UsageError(f"{where} has {shown(value)}, which is not {what}")
     return np.array(values, dtype=np.float64 if times else np.int64)
 
 
-def _check_list(values: Any, where: str) -> None:
+def check_list(values: Any, where: str) -> None:
+    """Raise `UsageError` unless ``values`` is a list."""
     if not isinstance(values, list):
-        raise UsageError(f"{where} has {_show(values)}, not a list")
+        raise UsageError(f"{where} has {shown(values)}, not a list")
 
 
-def _check_object(entry: Any, known: Collection[str], where: str) -> None:
+def check_object(entry: Any, known: Collection[str], where: str) -> None:
+    """Raise `UsageError` unless ``entry`` is an object whose names are all ``known``."""
     if not isinstance(entry, dict):
-        raise UsageError(f"{where} is {_show(entry)}, not an object")
+        raise UsageError(f"{where} is {shown(entry)}, not an object")
     for key in entry:
         if key not in known:
             raise UsageError(f"{where}: unknown key {key!r}; {suggestion(key, sorted(known))}")
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as JSON, shortened, for messages."""
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .api import Extraction, extract
+from .core.checkpoint import BUNDLED
 from .core.errors import UsageError
 from .core.registry import Parameter, Range
 from .metrics.visual import ROUNDING
@@ -101,7 +102,7 @@ def compress(
     extractor: str = "frame_rs",
     *,
     out: str | Path,
-    checkpoint: str,
+    checkpoint: str = BUNDLED,
     budget: str | int = "free",
     sampling: str = "every",
     params: Mapping[str, Any] | None = None,
@@ -125,11 +126,11 @@ def compress(
         Folder for ``reconstructed.mp4``, ``kept.mp4``, ``h264.mp4`` (all frames in as many bytes as the kept ones),
         ``strip.png`` and ``compress.json``.
     checkpoint : str
-        Of the FrameMAE that makes frames, a file that ``train extractor=frame_rs`` wrote; and of `frame_rs`, where no
-        other is among ``params``.
+        Of the FrameMAE that makes frames: "bundled", or a file that ``train extractor=frame_rs`` wrote; and of
+        `frame_rs`, where no other is among ``params``.
     statistics : {"blended", "target"}
         Where mean and deviation of a patch come from: the kept frames, or the frame that was left out. The latter is
-        what papers show, and cannot be had from the kept frames.
+        what papers show, and cannot be had from the kept frames. The bundled network predicts pixels and needs neither.
     limit : int
         Frames from the start of the video that are kept or made.
 
@@ -140,13 +141,18 @@ def compress(
     Raises
     ------
     UsageError, UnavailableError, VideoError, OutputError
-        As `extract`, and if nothing is left out.
+        As `extract`, if nothing is left out, and for ``statistics="target"`` with a network that predicts pixels.
     """
     from .models.frame_mae_weights import load_frame_mae
 
     Parameter("statistics", (), choices=("blended", "target")).check(statistics, "compress")
     Parameter("limit", (int,), range=Range(1)).check(limit, "compress")
     model = load_frame_mae(checkpoint, "frame_rs")
+    if statistics == "target" and not model.normalised:
+        raise UsageError(
+            f"statistics=target: the FrameMAE of checkpoint={checkpoint!r} predicts pixels, and lacks no mean and "
+            "contrast of a patch; leave it out, or give a checkpoint trained with trainer.mae_target=normalised"
+        )
     own = {"checkpoint": checkpoint} if extractor == "frame_rs" else {}
     params = {**(params or {}), **{name: given for name, given in own.items() if not (params or {}).get(name)}}
     asked = {"budget": budget, "sampling": sampling, "params": params, "seed": seed, "fps": fps, "times": times}

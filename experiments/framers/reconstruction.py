@@ -29,6 +29,8 @@ from keyframe_bench.video.fetch import fetch_frames
 from keyframe_bench.video.image_files import encode_image
 from keyframe_bench.video.onepass import Pass, read_pass
 
+from .kinds import kind_of
+
 METHOD = "frame_rs"
 RIVALS = {"VSUMM": "vsumm", "pixel distance": "pixel_distance"}
 _PLACES = {pair: place for place, pair in enumerate(PAIRS)}
@@ -146,7 +148,8 @@ def _record(
     best, mean = table.min(axis=1), table.mean(axis=1)
     regret = np.divide(errors - best, mean - best, out=np.zeros_like(best), where=mean > best)
     metrics = {"error": float(errors.mean()), "regret": float(regret.mean()), "ms_per_window": ms}
-    return row_of(cell, item, name, {"kept by": name}, n_sampled=len(table) * N_FRAMES, metrics=metrics)
+    about = {"kept by": name, "kind": kind_of(item.id)}
+    return row_of(cell, item, name, about, n_sampled=len(table) * N_FRAMES, metrics=metrics)
 
 
 def _add_images(

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 
 from ..compression import Compression, compress
-from ..core.errors import UsageError
 from ..core.files import file_name, one_line
 from .commands import Arguments, counted, path_text
 from .extract_command import extraction_options
@@ -16,8 +15,6 @@ from .progress import video_progress
 def run(found: Arguments) -> int:
     """Compress, write and print."""
     video = found.video()
-    if "checkpoint" not in found.values:
-        raise UsageError("compress needs checkpoint=FILE, which keyframe-bench train extractor=frame_rs writes")
     name, options = extraction_options(found)
     given = {key: found.values[key] for key in ("checkpoint", "statistics", "limit") if key in found.values}
     out = found.get("out") or file_name(f"{video.stem}_compressed")

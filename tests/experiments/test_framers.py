@@ -6,15 +6,29 @@ import json
 
 import pytest
 
+from keyframe_bench.rendering.films import render_video
+
 pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
 
 
 def test_table_1_trains_one_frame_mae_and_every_selector_on_its_labels(cli, tmp_path):
-    words = ["table", "framers/table1", "scale=smoke", f"out={tmp_path / 'o'}", f"trainings={tmp_path / 't'}"]
+    for n in range(10):
+        where = tmp_path / "clips" / ("action" if n < 8 else "strips") / f"{n}.mp4"
+        where.parent.mkdir(parents=True, exist_ok=True)
+        render_video(where, "mixed", n, height=48, width=64, fps=10, duration_s=4)
+    words = ["table", "framers/table1", "scale=smoke", f"data.clips={tmp_path / 'clips'}"]
+    words += [f"out={tmp_path / 'o'}", f"trainings={tmp_path / 't'}"]
     status, said, err = cli(*words)
     assert status == 0, err
     cells = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
-    assert len(cells) == 4 and {cell["status"] for cell in cells} == {"ok"}
+    assert {cell["status"] for cell in cells} == {"ok"}
+    kinds = {cell["label"]: cell["metrics"] for cell in cells[4:]}
+    assert set(kinds) == {"action", "strips"}  # one held-out film of each
+    whole, n = cells[0]["metrics"], sum(kind["windows"] for kind in kinds.values())
+    assert whole["windows"] == n
+    for name in ("top1", "regret", "pair_2_5_regret"):
+        assert sum(kind[name] * kind["windows"] for kind in kinds.values()) == pytest.approx(n * whole[name])
+    cells = cells[:4]
     records = [json.loads(path.read_text("utf-8")) for path in (tmp_path / "t").glob("*/training.json")]
     assert sorted(record["extractor"] for record in records) == ["frame_mae_oracle", *["frame_rs"] * 4]
     assert len({cell["params"]["frame_mae"] for cell in cells}) == 1

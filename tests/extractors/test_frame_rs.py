@@ -173,3 +173,23 @@ def test_both_stages_are_trained_on_the_same_side(cli, folder, tmp_path) -> None
     assert sorted(map(len, seen)) == [2, 2, 2]  # of three films, one is scored
     for path in second:
         assert {part["video"] for part in read_checkpoint(path, "frame_rs").record["trained_on"]} in seen
+
+
+def test_the_bundled_network_is_small_and_makes_frames_of_a_film_that_it_has_not_seen(tmp_path, cli) -> None:
+    """Its labels must say something: the choice of frames matters, and the best choice is good."""
+    from keyframe_bench.core.checkpoint import checkpoint_file
+    from keyframe_bench.rendering.films import render_video
+    from keyframe_bench.video.onepass import read_pass
+
+    assert checkpoint_file("bundled", "frame_rs").stat().st_size <= 6_000_000
+    render_video(film := tmp_path / "pan.mp4", "pans", 991, height=120, width=160, fps=25, duration_s=8)
+    method = FrameRs()
+    assert method.unavailable() is None
+    errors, _ = method.train_needs(method.trained_options())
+    read = read_pass(film, {"every2": [errors]})
+    found = read.clip("every2", [errors])[errors]  # [W, 28], mean squared errors of pixels
+    assert found.shape == (7, 28)  # the last window overlaps
+    assert found.min(axis=1).mean() < 0.8 * found.mean()
+    assert found.min(axis=1).mean() < 0.03
+    status, said, err = cli("extract", film, "extractor=frame_rs", "budget=6", f"out={tmp_path / 'found'}")
+    assert status == 0 and "6 key frames" in said, err

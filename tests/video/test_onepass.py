@@ -24,7 +24,7 @@ from keyframe_bench.video.cost_meter import CostMeter
 from keyframe_bench.video.frame import Frame
 from keyframe_bench.video.onepass import read_pass
 
-NETWORKS = {"deep_cluster", "embedding_kmeans"}
+NETWORKS = {"deep_cluster", "embedding_kmeans", "frame_rs"}
 
 
 class Since(Feature):

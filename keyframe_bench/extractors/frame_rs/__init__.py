@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.checkpoint import Checkpoint
+from ...core.checkpoint import BUNDLED, Checkpoint
 from ...core.clip import Clip, KeyFrames
 from ...core.errors import UsageError
 from ...core.feature import Feature
@@ -38,7 +38,8 @@ class FrameRs(Trainable):
     Parameters
     ----------
     checkpoint : str
-        The path of ``best.safetensors``, which ``keyframe-bench train extractor=frame_rs`` writes.
+        "bundled" (a tiny FrameMAE and its selector, trained on rendered films), or the path of a safetensors file that
+        ``keyframe-bench train extractor=frame_rs`` wrote.
     rate : {"run", "every2"}
         Sampling: every other frame, as in the paper, or that of the run.
     precision : {"fp32", "bf16"}
@@ -87,7 +88,7 @@ class FrameRs(Trainable):
     def __init__(
         self,
         *,
-        checkpoint: str = "",
+        checkpoint: str = BUNDLED,
         rate: Literal["run", "every2"] = "every2",
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:

@@ -34,7 +34,7 @@ from .kinds import kind_of
 METHOD = "frame_rs"
 RIVALS = {"VSUMM": "vsumm", "pixel distance": "pixel_distance"}
 _PLACES = {pair: place for place, pair in enumerate(PAIRS)}
-_MOST_WINDOWS = 40  # of a video whose images are compared, evenly taken
+_MOST_WINDOWS = 16  # of a video whose images are compared, evenly taken
 
 Pairs = NDArray[np.int64]  # [W], places in `PAIRS`
 
@@ -70,12 +70,17 @@ class Reconstruction(Figure):
 def _compared(item: VideoItem, cells: Sequence[Cell], *, drawn: bool) -> list[dict[str, Any]]:
     """Return the cells of one video; none where it has no whole window."""
     records: list[dict[str, Any]] = []
+    passes: dict[tuple[str, ...], Pass] = {}  # seeds of a selector share a FrameMAE, and so what is read
+    known: dict[tuple[str, bytes], dict[str, float]] = {}  # quality of images by the pairs that are kept
     for number, cell in enumerate(c for c in cells if c.extractor == METHOD and not c.untrained):
         method: Any = build_extractor(cell)
         rivals = {name: Extractor.registry.build(rival) for name, rival in RIVALS.items()}
         errors = _errors_of(cell, method)
         needs = [errors, *method.needs, *(need for rival in rivals.values() for need in rival.needs)]
-        read = read_pass(item.path, {cell.sampling: needs}, name=item.id)
+        key = (cell.sampling, *(need.key for need in needs))
+        if key not in passes:
+            passes[key] = read_pass(item.path, {cell.sampling: needs}, name=item.id)
+        read = passes[key]
         clip = read.clip(cell.sampling, needs)
         windows = [w for w in clip.windows(errors).tolist() if w[0] % N_FRAMES == 0 and w[1] - w[0] == N_FRAMES]
         if not windows:
@@ -83,7 +88,8 @@ def _compared(item: VideoItem, cells: Sequence[Cell], *, drawn: bool) -> list[di
         table = clip[errors][: len(windows)].astype(np.float64)
         chosen = _choices(cell, method, rivals, read, clip, windows, table)
         records += [_record(item, cell, name, table, pairs, ms) for name, (pairs, ms) in chosen.items()]
-        _add_images(records[-len(chosen) :], cell, read, clip, chosen, drawn=drawn and number == 0)
+        mine, pairs = records[-len(chosen) :], {name: pairs for name, (pairs, _) in chosen.items()}
+        _add_images(mine, cell, read, clip, pairs, known, errors.key, drawn=drawn and number == 0)
     return records
 
 
@@ -157,28 +163,38 @@ def _add_images(
     cell: Cell,
     read: Pass,
     clip: Clip,
-    chosen: Mapping[str, tuple[Pairs, float]],
+    chosen: Mapping[str, Pairs],
+    known: dict[tuple[str, bytes], dict[str, float]],
+    network: str,
     *,
     drawn: bool,
 ) -> None:
-    """Add what the images of the frames that are left out look like, and to the first record the strip."""
+    """Add what the images of the frames that are left out look like, and to the first record the strip.
+
+    What is ``known`` of the same pairs and ``network`` is not made again.
+    """
     model = load_frame_mae(cell.path, METHOD)
-    n = len(next(iter(chosen.values()))[0])
+    n = len(next(iter(chosen.values())))
     some = np.unique(np.linspace(0, n - 1, min(n, _MOST_WINDOWS)).round().astype(int))
     frames = (some[:, None] * N_FRAMES + np.arange(N_FRAMES)).reshape(-1)
     size = size_of(read.info.height, read.info.width, model.size.side)
     images = np.stack([frame.rgb(*size) for frame in fetch_frames(read.path, clip.ordinals[frames].tolist(), read)])
-    made: dict[str, dict[str, NDArray[np.uint8]]] = {}
-    for record, (name, (pairs, _)) in zip(records, chosen.items(), strict=True):
-        tokens = np.zeros((len(some), N_FRAMES // 2), dtype=bool)
-        tokens[np.arange(len(some))[:, None], np.array(PAIRS)[pairs[some]]] = True
-        kept = np.repeat(tokens.reshape(-1), 2)
-        made[name] = {"network": by_network(model, images, kept), "blend": by_blending(images, kept)}
-        for way, shown in made[name].items():
-            record["metrics"][f"psnr_{way}"] = psnr(qualities(images, shown)[0][~kept])
-        if name == "selector":
-            first = kept
+    for record, pairs in zip(records, chosen.values(), strict=True):
+        key = (network, pairs[some].tobytes())
+        if key not in known:
+            kept = _kept(pairs[some])
+            made = {"network": by_network(model, images, kept), "blend": by_blending(images, kept)}
+            known[key] = {f"psnr_{way}": psnr(qualities(images, shown)[0][~kept]) for way, shown in made.items()}
+        record["metrics"] |= known[key]
     if drawn:
-        rows = {"network": made["selector"]["network"], "linear blend": made["selector"]["blend"]}
-        rows["network, from a uniform pair"] = made["uniform pair"]["network"]
+        first, even = (_kept(chosen[name][some]) for name in ("selector", "uniform pair"))
+        rows = {"network": by_network(model, images, first), "linear blend": by_blending(images, first)}
+        rows["network, from a uniform pair"] = by_network(model, images, even)
         records[0]["strip"] = base64.b64encode(encode_image(strip(images, first, rows), ".png")).decode("ascii")
+
+
+def _kept(pairs: Pairs) -> NDArray[np.bool_]:
+    """Return which frames are kept, [W * 16], of the pairs of W windows."""
+    tokens = np.zeros((len(pairs), N_FRAMES // 2), dtype=bool)
+    tokens[np.arange(len(pairs))[:, None], np.array(PAIRS)[pairs]] = True
+    return np.repeat(tokens.reshape(-1), 2)

@@ -32,6 +32,7 @@ from keyframe_bench.video.onepass import Pass, read_pass
 from .kinds import kind_of
 
 METHOD = "frame_rs"
+EVEN = {"uniform pair": UNIFORM, "outer pair": (1, 6)}
 RIVALS = {"VSUMM": "vsumm", "pixel distance": "pixel_distance"}
 _PLACES = {pair: place for place, pair in enumerate(PAIRS)}
 _MOST_WINDOWS = 16  # of a video whose images are compared, evenly taken
@@ -121,7 +122,7 @@ def _choices(
 
     method.prepare()
     found = {"selector": timed(method.needs, partial(_pairs_of, method, clip, parts, rng))}
-    found["uniform pair"] = np.full(n, _PLACES[UNIFORM]), 0.0
+    found |= {name: (np.full(n, _PLACES[pair]), 0.0) for name, pair in EVEN.items()}
     found["random pair"] = rng.integers(len(PAIRS), size=n), 0.0
     for name, rival in rivals.items():
         found[name] = timed(rival.needs, partial(_pairs_of, rival, clip, parts, rng))

@@ -52,7 +52,15 @@ def test_nothing_reconstructs_better_than_the_oracle_and_the_strip_is_drawn(cli,
         by_video.setdefault(cell["video"], {})[cell["label"]] = cell["metrics"]
     assert len(by_video) == 2
     for found in by_video.values():
-        assert set(found) == {"selector", "uniform pair", "random pair", "VSUMM", "pixel distance", "oracle"}
+        assert set(found) == {
+            "selector",
+            "uniform pair",
+            "outer pair",
+            "random pair",
+            "VSUMM",
+            "pixel distance",
+            "oracle",
+        }
         assert found["oracle"]["regret"] == 0 and all(m["error"] >= found["oracle"]["error"] for m in found.values())
         assert found["oracle"]["ms_per_window"] > 0 and found["selector"]["ms_per_window"] > 0
         assert all(0 < m["psnr_network"] < 60 and 0 < m["psnr_blend"] < 60 for m in found.values())

@@ -29,6 +29,7 @@ from .run_command import make_spec, print_problems
 
 # What the table itself decides; everything else of `run` may be given.
 _FIXED = ("extractors", "budget", "sampling")
+_BY_EXTRACTOR = ("grid", "trainer")
 
 
 def run(found: Arguments) -> int:
@@ -145,7 +146,9 @@ def specs_of(experiment: Experiment, scale: str, found: Arguments) -> list[RunSp
     config = configured(replace(found, overrides=overrides))
     if "cache_gb" not in keys:
         config["cache_gb"] = 0  # a paper's table states costs: they are measured, not remembered
+    given = {option: config[option] for option in _BY_EXTRACTOR}
     config |= {k: v for k, v in options.items() if k not in (*keys, "dataset")}
+    config |= {option: _merged(options.get(option, {}), mine) for option, mine in given.items()}
     return [_spec(config, run, keys) for run in experiment.runs_at(scale)]
 
 
@@ -156,11 +159,15 @@ def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str]) ->
     everything = names in ("all", ["all"])
     if not everything and not any("weights" in parameters_of(Extractor.registry.get(name)) for name in names):
         mine.pop("weights", None)
-    for option in ("grid", "trainer"):
-        given, own = config[option], run.get(option, {})
-        chosen = [name for name in {**given, **own} if everything or name in names]
-        mine[option] = {name: {**own.get(name, {}), **given.get(name, {})} for name in chosen}
+    for option in _BY_EXTRACTOR:
+        found = _merged(run.get(option, {}), config[option])
+        mine[option] = {name: options for name, options in found.items() if everything or name in names}
     return make_spec(mine)
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the options of every extractor, the second's before the first's."""
+    return {name: {**first.get(name, {}), **second.get(name, {})} for name in {**first, **second}}
 
 
 def _train(experiment: Experiment, found: Arguments) -> int:

@@ -64,3 +64,10 @@ def test_nothing_reconstructs_better_than_the_oracle_and_the_strip_is_drawn(cli,
         assert found["oracle"]["regret"] == 0 and all(m["error"] >= found["oracle"]["error"] for m in found.values())
         assert found["oracle"]["ms_per_window"] > 0 and found["selector"]["ms_per_window"] > 0
         assert all(0 < m["psnr_network"] < 60 and 0 < m["psnr_blend"] < 60 for m in found.values())
+
+
+def test_an_option_of_the_training_replaces_the_scales(cli, tmp_path):
+    words = ["table", "framers/table_reconstruction", "scale=smoke", f"out={tmp_path / 'o'}"]
+    status, _, err = cli(*words, "trainer.frame_rs.frame_mae=nowhere.safetensors", f"trainings={tmp_path / 't'}")
+    assert status == 2 and "nowhere.safetensors" in err
+    assert not (tmp_path / "t").exists()

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.cells import FORMAT, HUMAN, Cell
-from ..core.errors import KeyframeBenchError
+from ..core.errors import ContractError, KeyframeBenchError
 from ..core.feature import opens_file
 from ..core.files import make_folder, remove_leftovers, write_together
 from ..core.grammar import Budget
+from ..extractors._external import External
 from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..features.change import PixelDifference
@@ -67,6 +68,11 @@ def build_extractor(cell: Cell) -> Extractor | None:
     """Return the method of a cell; None for the choices of human annotators."""
     if cell.extractor == HUMAN:
         return None
+    if cell.path and cell.extractor not in Extractor.registry.entries():
+        external = External.of(cell.extractor, cell.path)
+        if external.params != cell.params:
+            raise ContractError(f"{cell.path!r} was changed during the run; run the same command again")
+        return external
     variant = Variant(cell.extractor, cell.params)
     return (variant if cell.training is None else variant.with_checkpoint(cell.path)).build()
 

@@ -15,7 +15,6 @@ from typing import Any
 from ..core.errors import KeyframeBenchError
 from ..core.files import locked, make_folder, parse_json, read_file, remove_leftovers, write_atomic
 from ..core.registry import load_plugins
-from ..extractors.base import Extractor
 from ..metrics.base import Metric
 from ..training.reading import Say
 from ..video.onepass import read_pass
@@ -178,9 +177,9 @@ _ABOUT = ("reference", "budget_rule", "known_defects")
 
 def _run_record(plan: Plan) -> dict[str, Any]:
     spec = plan.spec
-    classes = {v.name: Extractor.registry.get(v.name) for v in plan.variants}
     metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
     measured = [m for m in metrics if any(m.applies(job.item.annotation) for job in plan.jobs)]
+    methods = {v.name: v.build() for v in plan.variants}
     trained = [v.build() for v in plan.variants if v.options is None or v.params[CHECKPOINT]]
     warnings = [text for e in trained for budget in spec.budgets for text in shared_features(e, measured, budget)]
     return {
@@ -191,7 +190,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         "seeds": list(spec.seeds),
         **({} if plan.division is None else {"split": plan.division.name, "folds": len(plan.division.folds)}),
         "columns": metric_columns(),
-        "extractors": {n: {name: getattr(c, name) for name in _ABOUT} for n, c in classes.items()},
+        "extractors": {n: {name: str(getattr(m, name)) for name in _ABOUT} for n, m in methods.items()},
         "warnings": list(dict.fromkeys(warnings)),
     }
 

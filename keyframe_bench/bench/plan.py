@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -10,18 +11,27 @@ from typing import Any
 
 from ..core.annotation import Annotation, annotation_json
 from ..core.cells import HUMAN, Cell, read_cell, read_video_record
-from ..core.errors import KeyframeBenchError, UnavailableError, UsageError, VideoError, raise_out_of_memory
+from ..core.errors import (
+    KeyframeBenchError,
+    UnavailableError,
+    UsageError,
+    VideoError,
+    raise_out_of_memory,
+    suggestion,
+)
 from ..core.files import digest
 from ..core.grammar import Budget
 from ..core.processes import garbage_kept
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
-from ..extractors.asked import features_read
+from ..extractors._external import External
+from ..extractors.asked import Asked, features_read
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
 from ..training.reading import Say
 from ..video.frame_folder import check_video, sha256_of_video
+from ..video.onepass import read_pass
 from .learned import Division, Learned, divide, given, leak_of, learn
 from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
 
@@ -167,12 +177,16 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     learned from; `VideoError` when ``on_error=raise`` and a file cannot be read.
     """
     chosen, not_run = variants(spec)
-    items = spec.dataset.videos()[: spec.limit]
+    items = spec.dataset.videos()
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
+    _check_items(spec, chosen, items)
+    items = [item for item in items if spec.items is None or item.id in spec.items][: spec.limit]
     chosen = _kept(spec, chosen, partial(_blind, spec, items), not_run)
     jobs = [_job(spec, item) for item in items]
     chosen = _kept(spec, chosen, partial(leak_of, spec, shas={job.item.id: job.sha256 for job in jobs}), not_run)
+    for job in jobs:
+        _check_picks(spec, chosen, job)
     division, learned = None, {}
     if spec.split is not None:
         division = divide(spec, spec.split, [job.item for job in jobs], [job.sha256 for job in jobs])
@@ -186,7 +200,7 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
         method, several = variant.build(), learned.get(number, [])
         if variant.options is None:
             ready.append(variant)
-            rows.append(_Row(method, given(method) if isinstance(method, Trainable) else None))
+            rows.append(_Row(method, given(method) if isinstance(method, Trainable) else None, variant.picks))
         else:
             ready.append(variant.with_checkpoint(next((one.path for one in several if one.path), "")))
             rows += [_Row(variant.with_checkpoint(one.path).build(), one) for one in several]
@@ -221,10 +235,36 @@ def _blind(spec: RunSpec, items: Sequence[VideoItem], variant: Variant) -> Keyfr
     what = ""
     if by_users and not any(item.annotation is not None and item.annotation.choosers for item in items):
         what = "learns from human annotators"
-    elif method.privileged and not any(_known(item.annotation) for item in items):
+    elif method.privileged and not any(is_annotated(item.annotation) for item in items):
         what = "requires annotations"
     reason = f"{_cannot_run(variant)}it {what}, and data set {spec.dataset.name!r} has none"
     return UnavailableError(reason) if what else None
+
+
+def _check_items(spec: RunSpec, chosen: Sequence[Variant], items: Sequence[VideoItem]) -> None:
+    """Raise `UsageError` where a file has picks of videos that the data set does not have."""
+    known = {item.id for item in items}
+    for variant in chosen:
+        method = variant.build()
+        if isinstance(method, External) and (unknown := [name for name in method.picks.items if name not in known]):
+            raise UsageError(
+                f"picks file {variant.picks!r}: data set {spec.dataset.name!r} has no {unknown[0]!r}; "
+                f"{suggestion(unknown[0], known, f'it has {min(known)!r} and the like')}"
+            )
+
+
+def _check_picks(spec: RunSpec, chosen: Sequence[Variant], job: VideoJob) -> None:
+    """Raise `UsageError` where picks do not fit a video, or a budget: before anything is computed or written."""
+    methods = [method for variant in chosen if isinstance(method := variant.build(), External)]
+    mine = [method for method in methods if len(method.picks.items.get(job.item.id, ()))]
+    asked = [Asked.of(method, budget, spec.sampling) for method in mine for budget in spec.budgets]
+    if not asked or job.unreadable:
+        return
+    requests = {sampling: () for one in asked for sampling in one.requests}
+    with suppress(VideoError):  # the run says so, as on_error has it
+        read = read_pass(job.item.path, requests, name=job.item.id, sha256=job.sha256)
+        for one in asked:
+            one.answer(read, 0)
 
 
 def _cannot_run(variant: Variant) -> str:
@@ -247,8 +287,8 @@ def _job(spec: RunSpec, item: VideoItem) -> VideoJob:
 class _Row:
     """A method as a row of the table has it, and what it has learned if it does."""
 
-    def __init__(self, method: Extractor, learned: Learned | None) -> None:
-        self.method, self.learned = method, learned
+    def __init__(self, method: Extractor, learned: Learned | None, path: str = "") -> None:
+        self.method, self.learned, self.path = method, learned, path
         self.params = {name: value for name, value in method.params.items() if name != CHECKPOINT}
         if not isinstance(method, Trainable):  # of others it may be any parameter
             self.params = method.params
@@ -279,8 +319,11 @@ def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Divisio
     }
     split = None if part is None or division is None else division.name
     for row in rows:
-        method, one, fields, seeds = row.method, row.learned, {**common, "split": split}, spec.seeds
-        if method.privileged and not _known(item.annotation):
+        method, one, seeds = row.method, row.learned, spec.seeds
+        fields = {**common, "split": split, "path": row.path}
+        if method.privileged and not is_annotated(item.annotation):
+            continue
+        if isinstance(method, External) and item.id not in method.picks.items:
             continue
         own_seed = one is not None and one.seed is not None and division is not None  # of its training
         if one is not None:
@@ -309,7 +352,8 @@ def _cells(spec: RunSpec, job: VideoJob, rows: Sequence[_Row], division: Divisio
         yield Cell(HUMAN, 1, {}, (), budget="free", sampling="every", seed=0, split=split, **common)
 
 
-def _known(annotation: Annotation | None) -> bool:
+def is_annotated(annotation: Annotation | None) -> bool:
+    """Say whether there is what `oracle` can reach for: key frames of annotators, or shots."""
     if annotation is None:
         return False
     return bool(annotation.choosers) or (annotation.shots is not None and len(annotation.shots) > 0)

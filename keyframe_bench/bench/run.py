@@ -307,9 +307,12 @@ class _Video:
         }
         # Scores and thresholds of all frames are too much for a table's file.
         kept = replace(draws[0], **said, frame_scores=None, thresholds=None)
+        measured = mean_of(values)
+        if not extractor.timed:
+            kept, measured = replace(kept, cost={}), measured | self.untimed
         warnings = shared_features(extractor, self.metrics, asked.budget)
         return self._record(
-            cell, mean_of(values), len(clip), whole, len(values), k=k, keyframes=kept.to_json(), warnings=warnings
+            cell, measured, len(clip), whole, len(values), k=k, keyframes=kept.to_json(), warnings=warnings
         )
 
     def _record(
@@ -318,6 +321,11 @@ class _Video:
         """Return the record of a cell that was computed."""
         numbers = {"n_sampled": n_sampled, "n_frames": clip.video.n_frames, "draws": draws}
         return cell_record(cell, "ok", **numbers, metrics=metrics, metric_versions=self.metric_versions, **found)
+
+    @property
+    def untimed(self) -> dict[str, Any]:
+        """Columns of cost without a number: of what was chosen elsewhere."""
+        return dict.fromkeys(column for metric in self.metrics if metric.measures_cost for column in metric.columns)
 
     @cached_property
     def packets_s(self) -> float | None:
@@ -336,9 +344,9 @@ class _Video:
             scored = None if user.importance is None else np.arange(len(user.importance))
             chosen = KeyFrames(user.frames, user.times, frame_scores=user.importance, scored=scored)
             values.append(self._measured(chosen, whole, annotation.without_user(index), {}))
-        untimed = dict.fromkeys(column for metric in self.metrics if metric.measures_cost for column in metric.columns)
         nobody = dict.fromkeys(column for metric in self.metrics for column in metric.columns)  # in a part of the video
-        return self._record(cell, (mean_of(values) if values else nobody) | untimed, len(whole), whole, len(values))
+        measured = (mean_of(values) if values else nobody) | self.untimed
+        return self._record(cell, measured, len(whole), whole, len(values))
 
     def _measured(
         self, result: KeyFrames, whole: Clip, annotation: Annotation | None, judged: dict[bytes, dict[str, Any]]

@@ -13,6 +13,7 @@ from ..core.feature import opens_file
 from ..core.grammar import Budget, Sampling, Split
 from ..core.registry import Parameter, Range
 from ..datasets.base import Dataset
+from ..extractors._external import External
 from ..extractors.asked import unsupported
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
@@ -46,8 +47,11 @@ CONTROLS = ("random", "uniform")
 class RunSpec:
     """One run: data set x extractors (with grids) x budgets x seeds, on one sampling, into one folder.
 
-    ``limit`` keeps the data set's first videos only. ``cache_gb`` gigabytes (10^9 bytes) of features, of all data sets
-    together, are kept on disk and used by the next run; 0 keeps none and uses none.
+    ``external`` maps the names of further rows to files of picks that other tools made (`datasets._picks`). ``items``
+    are the ids of the only videos that are looked at (None: all), ``limit`` keeps the first of them only.
+
+    ``cache_gb`` gigabytes (10^9 bytes) of features, of all data sets together, are kept on disk and used by the next
+    run; 0 keeps none and uses none.
 
     ``split`` (`core.grammar.Split`; empty: none) trains every extractor that learns on the training videos of each
     fold, once per seed, with options that ``trainer`` names as ``grid`` names parameters; checkpoints are kept in
@@ -80,6 +84,8 @@ class RunSpec:
     trainings: Path = Path("outputs/trainings")
     trainer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     leak: Leak = "refuse"
+    external: Mapping[str, str] = field(default_factory=dict)
+    items: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         for name, given, such in (
@@ -131,14 +137,20 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Variant:
-    """An extractor with one setting of its parameters; where a run trains it, with options of that."""
+    """An extractor with one setting of its parameters; where a run trains it, with options of that.
+
+    ``picks`` is the file that has the picks of a method from elsewhere, which is not registered.
+    """
 
     name: str
     params: dict[str, Any]
     options: TrainerOptions | None = None
+    picks: str = ""
 
     def build(self) -> Extractor:
         """Return a fresh instance."""
+        if self.picks:
+            return External.of(self.name, self.picks)
         return Extractor.registry.build(self.name, self.params)
 
     def with_checkpoint(self, path: str) -> Variant:
@@ -198,7 +210,29 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
         options = variant.options.params if variant.options else {}
         settings = [(n, v, v is True or v is False) for n, v in [*variant.params.items(), *options.items()]]
         once.setdefault((variant.name, *settings), variant)
-    return list(once.values()), list(dict.fromkeys(left_out))  # a method's settings lack the same
+    rows = [*once.values(), *_external(spec)]
+    return rows, list(dict.fromkeys(left_out))  # a method's settings lack the same
+
+
+def _external(spec: RunSpec) -> list[Variant]:
+    """Return the rows of picks that were made elsewhere; `UsageError` for a name that is taken, or a wrong file."""
+    found = [Variant(name, {}, picks=file) for name, file in spec.external.items()]
+    for variant in found:
+        if variant.name in Extractor.registry.entries() or variant.name in Extractor.registry.reserved:
+            raise UsageError(
+                f"external={variant.name}={variant.picks}: {variant.name!r} is the name of an extractor of this "
+                "package; give the row another name"
+            )
+        if spec.in_time:
+            raise UsageError(
+                f"external={variant.name}={variant.picks}: the picks are of whole videos, and split={spec.split} "
+                "scores a part of each; leave one of them out"
+            )
+        method = variant.build()
+        for refusal in (unsupported(method, budget) for budget in spec.budgets):
+            if refusal is not None:
+                raise UsageError(f"external={variant.name}={variant.picks}: {refusal}")
+    return found
 
 
 def _trainings(spec: RunSpec, name: str, cls: type[Extractor]) -> list[TrainerOptions | None]:

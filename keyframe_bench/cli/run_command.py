@@ -36,9 +36,14 @@ def run(found: Arguments) -> int:
     if "--dry-run" in found.values:
         _print_dry_run(dry_run(spec))
         return 0
+    return compute(spec, found.line, columns)
+
+
+def compute(spec: RunSpec, line: str, columns: Sequence[str]) -> int:
+    """Compute a run that was typed as ``line``, write and print its table; return 1 when cells failed."""
     stored = StoredCells(spec.out)
     with run_progress() as report:
-        summary = run_benchmark(spec, command=found.line, report=report, say=say, stored=stored)
+        summary = run_benchmark(spec, command=line, report=report, say=say, stored=stored)
     return _finish(summary, spec.on_error, columns, stored.lines)
 
 
@@ -61,9 +66,25 @@ def make_spec(config: Mapping[str, Any]) -> RunSpec:
         trainings=Path(config["trainings"]),
         backend=backend,  # type: ignore[arg-type]  # RunSpec checks it
         plugins=plugin_files(),
+        external=_external(config.get("external")),
         **{name: config[name] for name in ("on_error", "limit", "cache_gb", "split_seed", "trainer", "leak")},
         **options,
     )
+
+
+def _external(given: str | None) -> dict[str, str]:
+    """Return file by name of ``external=``, which is ``NAME=FILE`` or a list of these in brackets."""
+    if given is None:
+        return {}
+    found = {}
+    for one in given[1:-1].split(",") if given[0] == "[" and given[-1] == "]" else [given]:
+        name, _, file = one.strip().partition("=")
+        if not name or not file:
+            raise UsageError(f"external={given}: {one.strip()!r} is not NAME=FILE, such as external=aks=aks_32.json")
+        if name in found:
+            raise UsageError(f"external={given}: {name!r} is there twice; give each file another name")
+        found[name] = file
+    return found
 
 
 def listed(value: Any) -> list[Any]:

@@ -85,7 +85,10 @@ class Annotation:
             )
         users = []
         for user in self.users:
-            chosen = _nearest(times, user, video, self.tolerance) if user.frames is None else user.frames
+            chosen = user.frames
+            if chosen is None:
+                about = f"annotation of {video!r}: key frames of user {user.name!r}"
+                chosen = nearest_frames(times, np.asarray(user.times, dtype=np.float64), about, self.tolerance)
             frames = np.unique(np.asarray(chosen, dtype=np.int64))
             _check_inside(frames, n, more, f"key frames of user {user.name!r}", video)
             frames = np.unique(np.minimum(frames, n - 1))
@@ -172,9 +175,14 @@ def _clipped(spans: NDArray[np.int64] | None, start: int, end: int) -> NDArray[n
     return found[found[:, 0] < found[:, 1]]
 
 
-def _nearest(times: NDArray[np.float64], user: UserSummary, video: str, tolerance: float) -> NDArray[np.int64]:
-    """Return the frames nearest to the user's times; `UsageError` for a time outside the video."""
-    wanted = np.asarray(user.times, dtype=np.float64)
+def nearest_frames(
+    times: NDArray[np.float64], wanted: NDArray[np.float64], about: str, tolerance: float = 0.0
+) -> NDArray[np.int64]:
+    """Return the ordinals of the frames nearest to the times ``wanted``, int64 [K]; of two as near the earlier.
+
+    ``times``: PTS of every decoded frame, float64 [N]; ``tolerance``: share of the duration by which a time may lie
+    beyond the end. Raises `UsageError`, which begins with ``about``, for a time outside the video.
+    """
     order = np.argsort(times, kind="stable")
     clock = times[order]
     step = float(np.median(np.abs(np.diff(times)))) if len(times) > 1 else 1.0
@@ -182,8 +190,7 @@ def _nearest(times: NDArray[np.float64], user: UserSummary, video: str, toleranc
     outside = wanted[(wanted < clock[0] - step) | (wanted > last)]
     if outside.size:
         raise UsageError(
-            f"annotation of {video!r}: key frames of user {user.name!r} name {outside[0]:g} s, "
-            f"but the video lasts from {clock[0]:g} to {clock[-1] + step:g} s"
+            f"{about} name {outside[0]:g} s, but the video lasts from {clock[0]:g} to {clock[-1] + step:g} s"
         )
     right = np.minimum(np.searchsorted(clock, wanted), len(clock) - 1)
     left = np.maximum(right - 1, 0)

@@ -58,8 +58,8 @@ class Picks:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Hash of unit and picks: the same whatever the file's name, layout and order of items."""
-        return digest([self.unit, {name: found.tolist() for name, found in self.items.items()}])
+        """Hash of unit and picks, 12 hex digits: the same whatever the file's name, layout and order of items."""
+        return digest([self.unit, {name: found.tolist() for name, found in self.items.items()}])[:12]
 
 
 def read_picks(path: str | Path) -> Picks:

@@ -54,6 +54,8 @@ class Extractor(Configurable, ABC):
         True when the selection of a prefix is the prefix of the selection.
     privileged : bool
         True only for methods that see the annotation: printed as a ceiling, never ranked.
+    timed : bool
+        False where the selection was made elsewhere: columns of cost stay empty.
     by_score : bool
         True when the frames of highest ``frame_scores`` are chosen, or start the segments.
     known_defects : str
@@ -79,6 +81,7 @@ class Extractor(Configurable, ABC):
     stochastic: ClassVar[bool] = True
     online: ClassVar[bool] = False
     privileged: ClassVar[bool] = False
+    timed: ClassVar[bool] = True
     by_score: ClassVar[bool] = False
     known_defects: ClassVar[str] = ""
     without_network: ClassVar[dict[str, object]] = {}

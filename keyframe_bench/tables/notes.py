@@ -137,7 +137,7 @@ def _denominators(table: Table) -> list[str]:
         ranked = [row for row in table.rows if row.role != "ceiling"]
         counts = [row.values[column.name].n if column.name in row.values else 0 for row in ranked]
         for row, count in zip(ranked, counts, strict=True):
-            if count < max(counts):
+            if count < max(counts) and (count or not row.n_videos):  # none at all: it has no such number
                 columns_of.setdefault(row.label, {})[column.name] = column
     notes = []
     for label, columns in columns_of.items():

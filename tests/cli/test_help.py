@@ -18,9 +18,11 @@ PROMISED = {
     "compress": "checkpoint statistics limit extractor budget out --json",
     "run": (
         "dataset dataset.root dataset.annotations extractors budget seeds weights limit cache_gb "
-        "grid.EXTRACTOR.PARAMETER executor executor.n_jobs executor.threads executor.address split split_seed "
+        "external grid.EXTRACTOR.PARAMETER executor executor.n_jobs executor.threads executor.address split split_seed "
         "trainer.EXTRACTOR.OPTION trainings leak on_error columns out --dry-run -m"
     ),
+    "score": "dataset dataset.root budget out columns OPTION",
+    "export": "extractor format out",
     "train": "extractor trainer trainer.epochs trainer.lr init logger limit_validation fold -m",
     "table": "scale data.NAME trainings columns --from --save --into",
     "results": "--tolerance --json",

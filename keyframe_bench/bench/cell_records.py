@@ -107,8 +107,9 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
 
 def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> dict[str, Any]:
     """Return what tables and the report need to know about a video."""
-    clip = read.clip(sampling, (PixelDifference(),))
-    change = np.round(clip[PixelDifference()].astype(float), 3)
+    difference = PixelDifference() if read.columns else None  # a video without pixels has none
+    clip = read.clip(sampling, filter(None, (difference,)))
+    change = np.round(clip[difference].astype(float), 3) if difference else np.zeros(0)
     shots = None
     if annotation is not None and annotation.shots is not None:
         ends = np.append(read.times, read.info.start_s + read.info.duration_s)
@@ -119,7 +120,7 @@ def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> di
         "sha256": read.info.sha256,
         **{n: getattr(read.info, n) for n in ("n_frames", "start_s", "duration_s", "fps", "width", "height")},
         "health": {**read.health.to_json(), "problems": read.health.problems},
-        "change": {"times": clip.times.round(4).tolist(), "values": change.tolist()},
+        "change": {"times": clip.times[: len(change)].round(4).tolist(), "values": change.tolist()},
         "shots_s": shots,
         "users": [{"name": u.name, "times": u.times.tolist(), "frames": u.frames.tolist()} for u in users],  # type: ignore[union-attr]  # aligned users have both
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UnavailableError, UsageError, os_reason
-from ..video.frame_folder import Video
+from ..video.frame_folder import Timeline, Video
 from .plan import VideoJob
 from .run import JobResult
 
@@ -135,11 +135,11 @@ class Start:
             raise _missing(self.folder, os_reason(error)) from error
 
 
-def check_shared(out: Path, video: Video) -> None:
+def check_shared(out: Path, video: Video | Timeline) -> None:
     """Raise `UsageError`, which names this machine, unless the run's folder and the video are there."""
     if not os.access(out / "cells", os.W_OK):
         raise _missing(out.absolute(), "the run's folder")
-    if not os.access(video, os.R_OK):
+    if not isinstance(video, Timeline) and not os.access(video, os.R_OK):
         raise _missing(Path(video).absolute(), "a video")
 
 

@@ -30,7 +30,7 @@ from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
 from ..training.reading import Say
-from ..video.frame_folder import check_video, sha256_of_video
+from ..video.frame_folder import Timeline, check_video, sha256_of_video
 from ..video.onepass import read_pass
 from .learned import Division, Learned, divide, given, leak_of, learn
 from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
@@ -177,7 +177,7 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     learned from; `VideoError` when ``on_error=raise`` and a file cannot be read.
     """
     chosen, not_run = variants(spec)
-    items = spec.dataset.videos()
+    items = spec.dataset.videos() if spec.pixels else _timelines(spec, chosen)
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
     _check_items(spec, chosen, items)
@@ -205,7 +205,10 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
             ready.append(variant.with_checkpoint(next((one.path for one in several if one.path), "")))
             rows += [_Row(variant.with_checkpoint(one.path).build(), one) for one in several]
     jobs = [replace(job, cells=tuple(_cells(spec, job, rows, division))) for job in jobs]
-    revision = f"{spec.dataset.revision()} {source_digest(type(spec.dataset))}".strip()
+    known = [[job.item.id, job.sha256, annotation_digest(job.item.annotation)] for job in jobs]
+    revision = (
+        f"{spec.dataset.revision() if spec.pixels else digest(known)} {source_digest(type(spec.dataset))}".strip()
+    )
     return Plan(spec, jobs, list(dict.fromkeys(not_run)), revision, ready, division, trainings)
 
 
@@ -235,10 +238,29 @@ def _blind(spec: RunSpec, items: Sequence[VideoItem], variant: Variant) -> Keyfr
     what = ""
     if by_users and not any(item.annotation is not None and item.annotation.choosers for item in items):
         what = "learns from human annotators"
+    elif not spec.pixels and any(features_read(method, budget) for budget in spec.budgets):
+        what = "needs pixels"
     elif method.privileged and not any(is_annotated(item.annotation) for item in items):
         what = "requires annotations"
     reason = f"{_cannot_run(variant)}it {what}, and data set {spec.dataset.name!r} has none"
     return UnavailableError(reason) if what else None
+
+
+def _timelines(spec: RunSpec, chosen: Sequence[Variant]) -> list[VideoItem]:
+    """Return the items of which durations alone are known, each with a frame at every time that a file names."""
+    files = [method.picks for variant in chosen if isinstance(method := variant.build(), External)]
+    for picks in files:
+        if picks.unit != "seconds":
+            raise UsageError(
+                f"picks {picks.name!r} are numbers of frames, and the videos of data set {spec.dataset.name!r} are not "
+                'at hand; write times, "unit": "seconds"'
+            )
+    found = []
+    for item in spec.dataset.timelines():
+        assert isinstance(item.path, Timeline)
+        also = {float(time) for picks in files for time in picks.items.get(item.id, ())}
+        found.append(replace(item, path=replace(item.path, also=tuple(sorted(also)))))
+    return found
 
 
 def _check_items(spec: RunSpec, chosen: Sequence[Variant], items: Sequence[VideoItem]) -> None:

@@ -33,6 +33,7 @@ from ..core.sources import source_digest
 from ..extractors.asked import Asked, run_at_budget
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
+from ..video.frame_folder import Timeline
 from ..video.onepass import Pass, Progress, read_pass
 from ..video.packets import trusted_packets
 from ..video.store import FeatureStore, features_folder
@@ -167,6 +168,7 @@ class _Video:
     def __init__(self, job: VideoJob, out: Path, on_error: OnError) -> None:
         self.job, self.out, self.on_error = job, out, on_error
         self.metrics = [Metric.registry.build(name) for name in Metric.registry.names()]
+        self.has_pixels = not isinstance(job.item.path, Timeline)
         # The package's own depend on the frames alone, but for what they have cost.
         self.of_frames = [m for m in self.metrics if not (m.measures_cost or source_digest(type(m)))]
         self.of_draws = [m for m in self.metrics if m not in self.of_frames]
@@ -208,7 +210,9 @@ class _Video:
                         wrote.append(error)
                         read = self._read(None)
                         whole, annotation = self._whole(read)
-            write_thumbnails(self.job.item.path, sorted(shown), read, thumbnails_folder(self.out, self.job.sha256))
+            if self.has_pixels:
+                place = thumbnails_folder(self.out, self.job.sha256)
+                write_thumbnails(self.job.item.path, sorted(shown), read, place)
             about = video_record(read, self.job.cells[0].run_sampling, annotation)
             write_over({record_path(self.out, self.job.cells[0]): canonical_json(about)})
         except KeyboardInterrupt:
@@ -244,7 +248,8 @@ class _Video:
         """Return what metrics look at: every frame, and a copy of what is known about the video."""
         given = copy.deepcopy(self.job.item.annotation)
         annotation = None if given is None else given.aligned(read.times, self.job.item.id)
-        return read.clip(EVERY, dict.fromkeys(f for metric in self.metrics for f in metric.needs)), annotation
+        needs = dict.fromkeys(f for metric in self.metrics for f in metric.needs if self.has_pixels)
+        return read.clip(EVERY, needs), annotation
 
     def _read(self, progress: Progress | None) -> Pass:
         """Return the pass over the video, as far as possible from features that an earlier run has kept."""
@@ -292,7 +297,7 @@ class _Video:
                 )
         cost, own = asked.cost(read), {}
         needs_packets = all(feature.source == "packets" for feature in asked.features)
-        if needs_packets and self.packets_s is not None:  # what it would have spent on them alone
+        if needs_packets and self.has_pixels and self.packets_s is not None:  # what it would have spent on them alone
             own["decode_s"] = self.packets_s
         draws, values, k = [], [], None
         judged: dict[bytes, dict[str, Any]] = {}
@@ -308,7 +313,7 @@ class _Video:
         # Scores and thresholds of all frames are too much for a table's file.
         kept = replace(draws[0], **said, frame_scores=None, thresholds=None)
         measured = mean_of(values)
-        if not extractor.timed:
+        if not (extractor.timed and self.has_pixels):
             kept, measured = replace(kept, cost={}), measured | self.untimed
         warnings = shared_features(extractor, self.metrics, asked.budget)
         return self._record(
@@ -358,14 +363,13 @@ class _Video:
             judged[frames] = self._columns(self.of_frames, result, whole, annotation)
         return judged[frames] | self._columns(self.of_draws, result, whole, annotation)
 
-    @staticmethod
     def _columns(
-        metrics: Sequence[Metric], result: KeyFrames, whole: Clip, annotation: Annotation | None
+        self, metrics: Sequence[Metric], result: KeyFrames, whole: Clip, annotation: Annotation | None
     ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         seen = replace(whole, annotation=annotation) if annotation else whole
         for metric in metrics:
-            if not metric.applies(annotation):
+            if not metric.applies(annotation) or (metric.needs and not self.has_pixels):
                 values |= dict.fromkeys(metric.columns)
                 continue
             with watched(metric, seen, result):

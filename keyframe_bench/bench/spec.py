@@ -48,7 +48,9 @@ class RunSpec:
     """One run: data set x extractors (with grids) x budgets x seeds, on one sampling, into one folder.
 
     ``external`` maps the names of further rows to files of picks that other tools made (`datasets._picks`). ``items``
-    are the ids of the only videos that are looked at (None: all), ``limit`` keeps the first of them only.
+    are the ids of the only videos that are looked at (None: all), ``limit`` keeps the first of them only. Without
+    ``pixels`` they are known by their duration alone (`Dataset.timelines`): methods and metrics that need more have no
+    rows and columns.
 
     ``cache_gb`` gigabytes (10^9 bytes) of features, of all data sets together, are kept on disk and used by the next
     run; 0 keeps none and uses none.
@@ -86,6 +88,7 @@ class RunSpec:
     leak: Leak = "refuse"
     external: Mapping[str, str] = field(default_factory=dict)
     items: frozenset[str] | None = None
+    pixels: bool = True
 
     def __post_init__(self) -> None:
         for name, given, such in (
@@ -210,8 +213,7 @@ def variants(spec: RunSpec) -> tuple[list[Variant], list[NotRun]]:
         options = variant.options.params if variant.options else {}
         settings = [(n, v, v is True or v is False) for n, v in [*variant.params.items(), *options.items()]]
         once.setdefault((variant.name, *settings), variant)
-    rows = [*once.values(), *_external(spec)]
-    return rows, list(dict.fromkeys(left_out))  # a method's settings lack the same
+    return [*once.values(), *_external(spec)], list(dict.fromkeys(left_out))  # a method's settings lack the same
 
 
 def _external(spec: RunSpec) -> list[Variant]:

@@ -80,7 +80,7 @@ def _external(given: str | None) -> dict[str, str]:
     for one in given[1:-1].split(",") if given[0] == "[" and given[-1] == "]" else [given]:
         name, _, file = one.strip().partition("=")
         if not name or not file:
-            raise UsageError(f"external={given}: {one.strip()!r} is not NAME=FILE, such as external=aks=aks_32.json")
+            raise UsageError(f"external={given}: {one.strip()!r} is not NAME=FILE, such as external=mine=picks.json")
         if name in found:
             raise UsageError(f"external={given}: {name!r} is there twice; give each file another name")
         found[name] = file

@@ -9,6 +9,7 @@ from ..bench.plan import is_annotated
 from ..core.errors import UsageError
 from ..core.grammar import Budget
 from ..datasets._picks import Picks, read_picks
+from ..datasets.base import Dataset
 from .commands import Arguments
 from .compose import configured
 from .run_command import compute, make_spec
@@ -23,19 +24,36 @@ def run(found: Arguments) -> int:
     picks = read_picks(file)
     found.values["out"] = found.get("out")
     spec = make_spec(configured(found))
+    if picks.name in spec.external:
+        raise UsageError(f"external={picks.name}={spec.external[picks.name]}: {file!r} has this name; give another one")
     typed = {line.partition("=")[0] for line in found.overrides}
-    annotated = any(is_annotated(item.annotation) for item in spec.dataset.videos() if item.id in picks.items)
+    at_hand = _videos_at_hand(spec.dataset, picks)
+    items = spec.dataset.videos() if at_hand else spec.dataset.timelines()
+    annotated = any(is_annotated(item.annotation) for item in items if item.id in picks.items)
     spec = replace(
         spec,
         external={**spec.external, picks.name: file},
         items=frozenset(picks.items),
+        pixels=at_hand,
         extractors=spec.extractors if "extractors" in typed else ["oracle"] if annotated else ["uniform"],
         budgets=spec.budgets if "budget" in typed else [usual_budget(picks)],
     )
+    if not at_hand:
+        print("the videos are not at hand: only times are scored, without the columns that need pixels")
     return compute(spec, found.line, columns)
+
+
+def _videos_at_hand(dataset: Dataset, picks: Picks) -> bool:
+    """Say whether videos are to be read: not where all durations are published and some video is absent."""
+    if not picks.items.keys() <= {item.id for item in dataset.timelines()}:
+        return True
+    try:
+        return picks.items.keys() <= {item.id for item in dataset.videos()}
+    except UsageError:
+        return False
 
 
 def usual_budget(picks: Picks) -> Budget:
     """Return the number of picks that every item has, or a free budget where numbers differ."""
     counts = {len(found) for found in picks.items.values()}
-    return Budget.parse(counts.pop() if len(counts) == 1 else "free")
+    return Budget.parse(max(counts) if len(counts) == 1 and max(counts) else "free")

@@ -12,7 +12,7 @@ from ..core.annotation import Annotation
 from ..core.errors import UsageError, VideoError
 from ..core.files import printable
 from ..core.registry import Configurable, Registry
-from ..video.frame_folder import FrameFolder
+from ..video.frame_folder import FrameFolder, Timeline
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class VideoItem:
     id : str
         Stable name inside the data set (its path below the root, with forward slashes).
     path : Path or FrameFolder
-        The file, or the folder of images.
+        The file, or the folder of images; a `Timeline` where only picks made elsewhere are scored.
     annotation : Annotation or None
         What is known about it; frames and times not yet aligned with the decoded file.
     group : str
@@ -36,7 +36,7 @@ class VideoItem:
     """
 
     id: str
-    path: Path | FrameFolder
+    path: Path | FrameFolder | Timeline
     annotation: Annotation | None = None
     group: str = ""
     photographs: bool = False
@@ -57,6 +57,10 @@ class Published:
         None where there is none, or its file is absent.
     part : {"", "train", "validation"}
         As `VideoItem.part`.
+    video : str
+        Name of the video where several items, such as questions, are about one; empty: that of the item.
+    duration_s : float
+        0 where it is not known.
     """
 
     n_frames: int = 0
@@ -64,6 +68,8 @@ class Published:
     title: str = ""
     annotation: Annotation | None = None
     part: Literal["", "train", "validation"] = ""
+    video: str = ""
+    duration_s: float = 0.0
 
 
 class Dataset(Configurable, ABC):
@@ -119,6 +125,15 @@ class Dataset(Configurable, ABC):
     def published(self) -> Mapping[str, Published]:
         """Return what is published about every video of the data set, there or not, by `VideoItem.id`."""
         return {}
+
+    def timelines(self) -> list[VideoItem]:
+        """Return the items whose duration is published, as videos without pixels, sorted by id."""
+        known = sorted(self.published().items())
+        return [
+            VideoItem(name, Timeline(name, about.duration_s), about.annotation, group=about.video)
+            for name, about in known
+            if about.duration_s
+        ]
 
     def verify(self) -> list[str]:
         """Return what is missing or does not fit, one line each: videos, annotations, numbers of frames.

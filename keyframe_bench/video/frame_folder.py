@@ -25,6 +25,7 @@ from ..core.registry import Parameter, Range
 from .image_files import is_image_name
 
 DEFAULT_FPS = 25.0
+TIMELINE_FPS = 20  # samplings that divide it see the same times, whatever others there are
 NAMED = 5  # things of a kind that a note names
 
 _FILMS = ".3g2 .3gp .asf .avi .divx .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv .y4m"
@@ -163,6 +164,36 @@ class FrameFolder:
         return state.hexdigest()
 
 
+@dataclass(frozen=True)
+class Timeline:
+    """A video that is not at hand: all that is known is how long it lasts. It has times, and no pixels.
+
+    Attributes
+    ----------
+    name : str
+    duration_s : float
+    also : tuple of float
+        Times in seconds at which there is a frame too, beside `TIMELINE_FPS` a second.
+    """
+
+    name: str
+    duration_s: float
+    also: tuple[float, ...] = ()
+
+    def __fspath__(self) -> str:
+        return self.name
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Time of every frame in seconds, increasing, float64 [N]."""
+        grid = np.arange(max(1, int(self.duration_s * TIMELINE_FPS))) / TIMELINE_FPS
+        return np.union1d(grid, [time for time in self.also if time <= self.duration_s])
+
+    def sha256(self) -> str:
+        """Return a hash of all that is known, in hex."""
+        return hashlib.sha256(repr((self.name, self.duration_s, sorted(self.also))).encode()).hexdigest()
+
+
 Video = Path | FrameFolder
 VideoPath = str | os.PathLike[str]
 
@@ -220,6 +251,8 @@ def check_video(path: VideoPath, features: Iterable[Feature] = ()) -> None:
 
     `UnavailableError` when one of ``features`` opens the file itself and ``path`` is a folder.
     """
+    if isinstance(path, Timeline):
+        return
     video = as_video(path)
     if not isinstance(video, FrameFolder):
         check_file(video)
@@ -234,8 +267,8 @@ def check_video(path: VideoPath, features: Iterable[Feature] = ()) -> None:
 
 def sha256_of_video(path: VideoPath) -> str:
     """Return the sha256 of a file's bytes, or what stands for it of a folder (`FrameFolder.sha256`), in hex."""
-    video = as_video(path)
-    return video.sha256() if isinstance(video, FrameFolder) else sha256_of_file(video)
+    video = path if isinstance(path, Timeline) else as_video(path)
+    return video.sha256() if isinstance(video, FrameFolder | Timeline) else sha256_of_file(video)
 
 
 def file_stamp(path: VideoPath) -> tuple[int, int]:

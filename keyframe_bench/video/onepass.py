@@ -33,7 +33,7 @@ from .feature_pass import (
 from .fingerprint import fingerprint_of, package_fingerprint
 from .folder_reader import open_video
 from .frame import checksum
-from .frame_folder import VideoPath, as_video, check_video, file_stamp, sha256_of_video, video_name
+from .frame_folder import Timeline, VideoPath, as_video, check_video, file_stamp, sha256_of_video, video_name
 from .health import Health
 from .packets import PacketTable, trusted_packets
 from .prefetch import Prefetch
@@ -126,12 +126,14 @@ def read_pass(
     """Decode ``path`` once and compute all features, or only those that ``store`` does not hold yet.
 
     When nothing that was asked for needs pixels and the packets prove frame identity, or nothing is missing in the
-    store, nothing is decoded at all. The decoder runs ahead of the features in a thread of its own, as far as a bounded
-    queue lets it (`Prefetch`). Raises `VideoError` when the file gives no frame, or changes while it is read;
-    `UnavailableError` when a feature opens the file itself, and it is a folder of images; `OutputError` when features
-    must be kept on disk and it is full.
+    store, nothing is decoded at all; of a `Timeline`, no feature has rows. The decoder runs ahead of the features in a
+    thread of its own, as far as a bounded queue lets it (`Prefetch`). Raises `VideoError` when the file gives no frame,
+    or changes while it is read; `UnavailableError` when a feature opens the file itself, and it is a folder of images;
+    `OutputError` when features must be kept on disk and it is full.
     """
     wanted = parse_requests(requests)
+    if isinstance(path, Timeline):
+        return _timed(path, wanted, name or path.name)
     check_video(path, (feature for of_sampling in wanted.values() for feature in of_sampling))
     stamp, sha256 = file_stamp(path), sha256 or sha256_of_video(path)
     name = name or video_name(path)
@@ -156,6 +158,16 @@ def read_pass(
 
 def _needs_pixels(wanted: Requests) -> bool:
     return any(feature.source == "frames" for features in wanted.values() for feature in features)
+
+
+def _timed(video: Timeline, wanted: Requests, name: str) -> Pass:
+    """Return the pass over a video without pixels: times and grids, no rows of features, no cost."""
+    times = video.times
+    info = VideoInfo(name, len(times), 0.0, video.duration_s, sha256=video.sha256())
+    health = Health(decoded_frames=len(times), decoded_duration_s=video.duration_s)
+    order, no_keys, no_sums = np.arange(len(times)), np.zeros(len(times), bool), np.zeros(len(times), np.uint32)
+    grids = {sampling: _grid(sampling, times) for sampling in wanted}
+    return Pass(info, health, times, order, no_keys, False, no_sums, 0.0, 0.0, grids)
 
 
 # ---- computing ----------------------------------------------------------------------------------

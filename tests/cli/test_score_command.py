@@ -135,6 +135,7 @@ def test_times_that_come_to_one_frame_count_once(score, picks):
         (FRAMES, "frames from 0", ("budget=5%", "sampling=every"), ["mine", "cuts.mp4", "budget=3"]),
         (FRAMES, "frames from 0", ("external=vsumm=x.json",), ["vsumm", "another name"]),
         (FRAMES, "frames from 0", ("external=x.json",), ["NAME=FILE"]),
+        (FRAMES, "frames from 0", ("external=mine=x.json",), ["mine", "give another"]),
         (FRAMES, "frames from 0", ("external=other=none.json",), ["none.json"]),
         (FRAMES, "frames from 0", ("split=temporal:0.8",), ["split=temporal:0.8"]),
         (FRAMES, "frames from 0", ("budget=inferred",), ["inferred"]),

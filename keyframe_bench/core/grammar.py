@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from .errors import UsageError
 
@@ -145,6 +145,30 @@ def _plain(value: float) -> str:
 
 
 EVERY = Sampling("every")
+
+
+def with_options(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options of ``NAME?option=value&option=value``; `UsageError` shows the grammar.
+
+    Examples
+    --------
+    >>> with_options("hue_histogram?bins=32")
+    ('hue_histogram', {'bins': 32})
+    """
+    name, mark, query = text.partition("?")
+    pairs = [part.partition("=") for part in query.split("&")] if mark else []
+    if not name or not all(key and value for key, _, value in pairs):
+        raise UsageError(f"{text!r} is not in the form NAME or NAME?option=value&option=value")
+    return name, {key: _typed(value) for key, _, value in pairs}
+
+
+def _typed(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 @dataclass(frozen=True)

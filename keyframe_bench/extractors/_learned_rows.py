@@ -16,6 +16,7 @@ from ..core.feature import Feature
 from ..core.registry import Range, Registry
 from ..training.options import TrainerOptions
 from ..training.session import Progress, Session, best_row
+from ._rows import flat_rows, require_rows
 from .trainable import Trainable
 
 Vector = NDArray[np.float64]
@@ -65,10 +66,7 @@ class RowLearner(Trainable):
     def check_options(self, options: TrainerOptions) -> None:
         """Refuse a feature without a row of numbers per frame, or one that cannot be computed here."""
         feature = self.train_needs(options)[0]
-        if feature.source == "file" or feature.window is not None:
-            raise UsageError(
-                f"trainer.feature={feature.name} has no row of numbers per frame; choose another, such as hue_histogram"
-            )
+        require_rows(feature, "trainer.feature")
         if reason := getattr(feature, "unavailable", lambda: None)():
             raise UnavailableError(f"trainer.feature={feature.name}: {reason}")
 
@@ -90,7 +88,7 @@ def projection(clips: Sequence[Clip], feature: Feature, dims: int) -> dict[str, 
     UsageError
         If rows are not finite, here and in `projected`, or all frames have the same.
     """
-    rows = np.concatenate([_flat(clip, feature) for clip in clips])
+    rows = np.concatenate([flat_rows(clip, feature, "trainer.feature") for clip in clips])
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
     length = float(np.sqrt(np.square(rows).sum(axis=1, dtype=np.float64).mean()))
@@ -107,7 +105,7 @@ def projection(clips: Sequence[Clip], feature: Feature, dims: int) -> dict[str, 
 
 def projected(clip: Clip, feature: Feature, tensors: Mapping[str, NDArray[Any]]) -> Vector:
     """Return the rows of a feature projected as `projection` says, float64 [N, d]."""
-    centred, axes = _flat(clip, feature) - tensors["mean"], tensors["axes"]
+    centred, axes = flat_rows(clip, feature, "trainer.feature") - tensors["mean"], tensors["axes"]
     return np.asarray(centred @ axes if axes.ndim == 2 else centred * axes, dtype=np.float64)
 
 
@@ -177,13 +175,3 @@ def minimised(
     minimize(checked, start, jac=True, method="L-BFGS-B", callback=called, options=limits)
     session.epochs_now = len(history) - 1
     return best, last
-
-
-def _flat(clip: Clip, feature: Feature) -> NDArray[np.float32]:
-    """Return rows as vectors, a new array [N, D]."""
-    rows = np.array(clip[feature], dtype=np.float32).reshape(len(clip), -1)
-    if not np.isfinite(rows).all():
-        raise UsageError(
-            f"feature {feature.key} has rows of {clip.video.name!r} that are not finite; choose another trainer.feature"
-        )
-    return rows

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..core.checkpoint import BUNDLED, read_tensors, write_tensors
 from ..core.errors import OutputError, UnavailableError, UsageError, os_reason, suggestion
 from ..core.files import cache_folder, read_file, remembered_sha256
+from ..core.grammar import with_options
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,12 +53,12 @@ class BackboneName:
         >>> BackboneName.parse("timm:mobilenetv2_100?pad_type=same")
         BackboneName(source='timm', name='mobilenetv2_100', options=(('pad_type', 'same'),))
         """
-        source, colon, rest = text.partition(":")
-        name, _, query = rest.partition("?")
-        pairs = [part.partition("=") for part in query.split("&")] if query else []
-        if source not in ("timm", "torchvision") or not colon or not name or not all(k and v for k, _, v in pairs):
-            raise UsageError(f"backbone={text!r} is not a network name; {GRAMMAR}")
-        return cls(source, name, tuple((key, _value(value)) for key, _, value in pairs))
+        source, _, rest = text.partition(":")
+        with suppress(UsageError):  # its message would not show the source
+            name, options = with_options(rest)
+            if source in ("timm", "torchvision"):
+                return cls(source, name, tuple(options.items()))
+        raise UsageError(f"backbone={text!r} is not a network name; {GRAMMAR}")
 
     @property
     def network(self) -> str:
@@ -66,15 +67,6 @@ class BackboneName:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.name}"
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def known(name: BackboneName, names: list[str]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..core.clip import Clip, KeyFrames
 from ..core.errors import UsageError
 from ..core.feature import Feature
+from ..core.grammar import with_options
 from ..core.registry import Range, register
 from ..features.images import Gray
 from ..selection.clustering import medoids
@@ -33,7 +34,8 @@ class ShotMiddle(Extractor):
     ----------
     change : str
         Any registered feature whose row is a number that is high at a cut, with its parameters after a question mark:
-        ``pixel_difference``, ``histogram_difference?bins=64``, ``scene_score``.
+        ``pixel_difference``, ``histogram_difference?bins=64``, ``scene_score``; or a row of windows with a number for
+        each of their frames, ``transnetv2``, which reads every frame and goes with ``threshold=absolute level=0.5``.
     frame : {"middle", "sharpest", "medoid"}
         Of each part the middle frame; the one whose grey image has the Laplacian of highest variance; or the one
         nearest to the mean of its rows of ``feature``.
@@ -81,7 +83,13 @@ class ShotMiddle(Extractor):
         """The change, and what the frame of a shot is chosen by."""
         by: dict[str, tuple[Feature, ...]] = {"sharpest": (Gray(height=120, width=160),)}
         by["medoid"] = (feature_named(self.feature),) if self.frame == "medoid" else ()
-        return (feature_named(self.change), *by.get(self.frame, ()))
+        change: Feature = Feature.registry.build(*with_options(self.change))
+        return (change, *by.get(self.frame, ()))
+
+    @property
+    def sampling(self) -> str | None:
+        """Every frame where the change is of windows, which are of frames that follow one another."""
+        return None if self.needs[0].window is None else "every"
 
     def unavailable(self) -> str | None:
         """Return why a feature cannot be computed here, or None."""
@@ -95,11 +103,7 @@ class ShotMiddle(Extractor):
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002 - interface
         """Return the key frames in order of time; the score of each is the share of the frames in its part."""
-        change = clip[self.needs[0]]
-        if change.ndim != 1:
-            raise UsageError(
-                f"change={self.change} has more than a number per frame; choose another, such as scene_score"
-            )
+        change = self._change(clip)
         thresholds = change_threshold(
             change, clip.times, self.threshold, factor=self.factor, level=self.level, window_s=self.window_s
         )
@@ -113,6 +117,21 @@ class ShotMiddle(Extractor):
             thresholds=thresholds if k is None else None,
             fallback=NOTHING_ABOVE if k is None and len(shots) == 1 else "",
         )
+
+    def _change(self, clip: Clip) -> NDArray[np.floating]:
+        """Return a number per frame, float [N]; of a frame in several windows that of the one it lies deepest in."""
+        feature = self.needs[0]
+        rows, windows = clip[feature], clip.windows(feature)
+        if rows.ndim == 1 and feature.window is None:
+            return rows
+        if rows.ndim != 2 or feature.window is None or (np.diff(windows)[:, 0] != rows.shape[1]).any():
+            raise UsageError(f"change={self.change} is not a number per frame; choose another, such as scene_score")
+        at = windows[:, :1] + np.arange(rows.shape[1])  # [W, n]
+        depth = np.minimum(np.arange(rows.shape[1]), np.arange(rows.shape[1])[::-1])
+        deepest_last = np.argsort(np.broadcast_to(depth, at.shape), axis=None, kind="stable")
+        found = np.zeros(len(clip), dtype=rows.dtype)
+        found[at.ravel()[deepest_last]] = rows.ravel()[deepest_last]
+        return found
 
     def _frames(self, clip: Clip, parts: Counts) -> Counts:
         """Return a position in each of the parts [P, 2], which do not overlap."""

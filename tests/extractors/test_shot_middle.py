@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from keyframe_bench import Extractor
+from keyframe_bench.core.clip import Clip, VideoInfo
 from keyframe_bench.core.errors import UsageError
+from keyframe_bench.extractors.base import run_extractor
 
 LENGTHS = (12, 3, 7)  # of shots; they begin at 0, 12 and 15
 CUTS = {"threshold": "absolute", "level": 5.0}
@@ -93,5 +95,26 @@ def test_the_change_is_any_feature_of_one_number(result) -> None:
     extractor = Extractor.registry.build("shot_middle", {"change": "histogram_difference?bins=64", "frame": "medoid"})
     assert [feature.name for feature in extractor.needs] == ["histogram_difference", "color_histogram"]
     assert extractor.needs[0].params["bins"] == 64
-    with pytest.raises(UsageError, match="more than a number per frame"):
+    with pytest.raises(UsageError, match="not a number per frame"):
         result(3, change=np.zeros((22, 2), np.float32))
+
+
+def test_windows_without_a_number_per_frame_are_refused(run, clip_of) -> None:
+    extractor = Extractor.registry.build("shot_middle", {"change": "motion_energy"})
+    with pytest.raises(UsageError, match="not a number per frame"):
+        run(extractor, clip_of(extractor, np.zeros(16, np.float32)), 2)
+
+
+def test_a_frame_in_several_windows_takes_the_number_of_the_one_it_lies_deepest_in(monkeypatch) -> None:
+    extractor = Extractor.registry.build("shot_middle", CUTS | {"change": "transnetv2"})
+    monkeypatch.setattr("keyframe_bench.features.transnetv2.TransNetV2.unavailable", lambda _: "not installed")
+    (feature,) = extractor.needs
+    windows = feature.windows(170)  # 0, 50 and 70 to the end
+    rows = np.zeros((len(windows), 100), np.float32)
+    rows[0, [60, 97]] = 9.0  # frame 60, and 97 at the edge of this window, which does not count
+    rows[1, 47] = 1.0  # frame 97 in the middle of this one
+    rows[2, 95] = 9.0  # frame 165
+    clip = Clip(VideoInfo("v", 170, 0.0, 6.8), np.arange(170), np.arange(170) / 25, {feature.key: rows})
+    found = run_extractor(extractor, clip, None, rng=np.random.default_rng(0))
+    assert extractor.sampling == "every"
+    assert found.frames.tolist() == [29, 112, 167]

@@ -1,4 +1,4 @@
-"""A video from its key frames alone: the others made by a network, beside plain ways and H.264 of the same size."""
+"""A video from its key frames alone: a network reconstructs the others, beside blends and H.264 of the same size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from .api import Extraction, extract
 from .core.checkpoint import BUNDLED
-from .core.errors import UsageError
+from .core.errors import UnavailableError, UsageError
 from .core.registry import Parameter, Range
 from .metrics.visual import ROUNDING
-from .models.frame_mae_weights import N_FRAMES
+from .models.frame_mae_weights import N_FRAMES, UNIFORM, why_unavailable
 from .report.key_clips import replaced
 from .video.decode import VideoReader
 from .video.encode import write_h264
@@ -37,7 +37,6 @@ _CRF = 21.0  # of H.264, for what is kept and for the whole video
 _STEPS = 9  # halvings of the quality that gives the same bytes
 _MARGIN = 18  # pixels above a row of the strip
 _OURS, _EVEN = "key frames, network", "tokens 3 and 6 of 8, network"
-UNIFORM = (2, 5)  # tokens of two frames in each window of 16, counted from 0
 
 
 @dataclass(frozen=True)
@@ -108,15 +107,16 @@ def compress(
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     statistics: Literal["blended", "target"] = "blended",
-    limit: int = 3000,
+    limit: int = 1000,
     fps: float | None = None,
     times: str | None = None,
     progress: Progress | None = None,
 ) -> Compression:
-    """Keep the key frames of a video, make the other frames again, and compare with the original.
+    """Keep the key frames of a video, reconstruct the other frames, and compare with the original.
 
     The frames are those that the method looks at, at the size of the network (their shorter side is its side). Those
-    that are kept are stored as H.264, and what is made again is made from what is decoded from there. Sound is dropped.
+    that are kept are stored as H.264, and the others are reconstructed from what is decoded from there. Sound is
+    dropped.
 
     Parameters
     ----------
@@ -126,13 +126,13 @@ def compress(
         Folder for ``reconstructed.mp4``, ``kept.mp4``, ``h264.mp4`` (all frames in as many bytes as the kept ones),
         ``strip.png`` and ``compress.json``.
     checkpoint : str
-        Of the FrameMAE that makes frames: "bundled", or a file that ``train extractor=frame_rs`` wrote; and of
+        Of the FrameMAE that reconstructs: "bundled", or a file that ``train extractor=frame_rs`` wrote; and of
         `frame_rs`, where no other is among ``params``.
     statistics : {"blended", "target"}
         Where mean and deviation of a patch come from: the kept frames, or the frame that was left out. The latter is
         what papers show, and cannot be had from the kept frames. The bundled network predicts pixels and needs neither.
     limit : int
-        Frames from the start of the video that are kept or made.
+        Frames from the start of the video that are kept or reconstructed; the budget is of the whole video.
 
     Returns
     -------
@@ -145,13 +145,15 @@ def compress(
     """
     from .models.frame_mae_weights import load_frame_mae
 
+    if missing := why_unavailable(checkpoint, "frame_rs"):
+        raise UnavailableError(missing)
     Parameter("statistics", (), choices=("blended", "target")).check(statistics, "compress")
     Parameter("limit", (int,), range=Range(1)).check(limit, "compress")
     model = load_frame_mae(checkpoint, "frame_rs")
     if statistics == "target" and not model.normalised:
         raise UsageError(
-            f"statistics=target: the FrameMAE of checkpoint={checkpoint!r} predicts pixels, and lacks no mean and "
-            "contrast of a patch; leave it out, or give a checkpoint trained with trainer.mae_target=normalised"
+            f"statistics=target: the FrameMAE of checkpoint={checkpoint!r} predicts pixels and needs no statistics of "
+            "patches; leave it out, or give a checkpoint trained with trainer.mae_target=normalised"
         )
     own = {"checkpoint": checkpoint} if extractor == "frame_rs" else {}
     params = {**(params or {}), **{name: given for name, given in own.items() if not (params or {}).get(name)}}
@@ -166,26 +168,33 @@ def compress(
 def _compared(
     found: Extraction, model: FrameMAE, statistics: Statistics, limit: int, folder: Path, scratch: Path
 ) -> Compression:
-    from .models.frame_filling import by_blending, by_holding, by_network, whole_tokens
+    from .models.frame_filling import by_blending, by_holding, by_network, same_tokens, whole_tokens
 
     images, chosen, rate = _seen(found, model.size.side, limit)
     kept = whole_tokens(chosen)
     if kept.all():
-        raise UsageError("all frames are kept, and nothing is left to make; give a smaller budget, or a longer video")
-    even = whole_tokens(np.isin(np.arange(len(kept)) % N_FRAMES // 2, UNIFORM))
+        raise UsageError(
+            "all frames are kept, and nothing is left to reconstruct; give a smaller budget, a larger limit or a "
+            "longer video"
+        )
+    even = same_tokens(len(kept), UNIFORM)
     stored, size = _stored(images, kept, rate, folder / "kept.mp4")
     plain, plain_size = _stored(images, even, rate, scratch / "even.mp4")
     everything = np.ones_like(kept)
     whole_size = _stored(images, everything, rate, scratch / "whole.mp4")[1]
     _within(size, images, rate, folder / "h264.mp4")
+    coded_size = (folder / "h264.mp4").stat().st_size
+    plain_coding = f"all frames as H.264 {'of that size' if coded_size <= size else 'of the lowest quality'}"
     coded = _decoded(folder / "h264.mp4", images.copy(), everything)
     shown = {
         _OURS: (by_network(model, stored, kept, statistics), kept, size),
         _EVEN: (by_network(model, plain, even, statistics), even, plain_size),
         "key frames, blended": (by_blending(stored, kept), kept, size),
         "key frames, last one held": (by_holding(stored, kept), kept, size),
-        "all frames as H.264 of that size": (coded, kept, (folder / "h264.mp4").stat().st_size),
+        plain_coding: (coded, kept, coded_size),
     }
+    if len(images) < N_FRAMES:  # there are no such tokens
+        del shown[_EVEN]
     ways = [_way(name, images, one, left, size) for name, (one, left, size) in shown.items()]
     made = {name: one for name, (one, *_) in shown.items() if name != _EVEN}
     write_h264(folder / "reconstructed.mp4", made[_OURS], rate)

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from keyframe_bench.bench.cell_records import build_extractor
 from keyframe_bench.bench.record_table import VideoTable, row_of
-from keyframe_bench.compression import UNIFORM, psnr, qualities, strip
+from keyframe_bench.compression import psnr, qualities, strip
 from keyframe_bench.core.cells import Cell
 from keyframe_bench.core.clip import Clip
 from keyframe_bench.core.registry import register
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets.base import VideoItem
 from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.extractors.frame_rs.learning import regrets
 from keyframe_bench.features.frame_mae import FrameMaeErrors
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.models.frame_filling import by_blending, by_network, size_of
-from keyframe_bench.models.frame_mae_weights import N_FRAMES, PAIRS, load_frame_mae
+from keyframe_bench.models.frame_mae_weights import N_FRAMES, PAIRS, UNIFORM, load_frame_mae
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.fetch import fetch_frames
 from keyframe_bench.video.image_files import encode_image
@@ -152,9 +153,7 @@ def _record(
     item: VideoItem, cell: Cell, name: str, table: NDArray[np.float64], pairs: Pairs, ms: float
 ) -> dict[str, Any]:
     errors = table[np.arange(len(table)), pairs]  # [W]
-    best, mean = table.min(axis=1), table.mean(axis=1)
-    regret = np.divide(errors - best, mean - best, out=np.zeros_like(best), where=mean > best)
-    metrics = {"error": float(errors.mean()), "regret": float(regret.mean()), "ms_per_window": ms}
+    metrics = {"error": float(errors.mean()), "regret": float(regrets(table, pairs).mean()), "ms_per_window": ms}
     about = {"kept by": name, "kind": kind_of(item.id)}
     return row_of(cell, item, name, about, n_sampled=len(table) * N_FRAMES, metrics=metrics)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..compression import Compression, compress
 from ..core.files import file_name, one_line
+from ..models.frame_mae_weights import N_FRAMES
 from .commands import Arguments, counted, path_text
 from .extract_command import extraction_options
 from .progress import video_progress
@@ -28,16 +29,18 @@ def run(found: Arguments) -> int:
 
 
 def _lines(found: Compression) -> Iterator[str]:
-    """Yield what was kept, and one line for each way to show the rest."""
+    """Yield what was kept, and one line for each way to reconstruct the rest."""
     n, extraction = found.n_frames, found.extraction
+    chosen = counted(len(extraction.frames), "key frame")
     yield (
-        f"{one_line(extraction.video.name)}: {found.n_kept} of {n} frames kept by {extraction.extractor} (budget "
-        f"{extraction.budget}, sampling {extraction.sampling}), {found.width}x{found.height}"
+        f"{one_line(extraction.video.name)}: {chosen} by {extraction.extractor} (budget {extraction.budget}, sampling "
+        f"{extraction.sampling}); {found.n_kept} of {n} frames are kept, in twos and at least two in every window of "
+        f"{N_FRAMES}, at {found.width}x{found.height}"
     )
     if len(extraction.source.grid(extraction.sampling)) > n:
         yield f"  the first {counted(n, 'frame')} of a longer video; limit=N takes more"
     if found.statistics == "target":
-        yield "  mean and contrast of patches are those of the frames that were left out: nobody else has them"
+        yield "  mean and contrast of patches are those of the frames left out, which a decoder would not have"
     if extraction.keyframes.fallback:
         yield f"  a fallback, not a result: {one_line(extraction.keyframes.fallback)}"
     width = max(len(way.name) for way in found.ways)

@@ -68,7 +68,7 @@ class Folder(Dataset):
     description = "any folder of videos, annotations.json optional"
     licence = "yours"
     layout = (
-        "one video file, or a folder with the videos of ONE camera, named so that they sort by time "
+        "a video file, or a folder of videos; those of one camera are named so that they sort by time "
         f"(cam_a/2021-03-04.mp4); file names end in {', '.join(sorted(VIDEO_EXTENSIONS))}"
     )
 

@@ -1,4 +1,4 @@
-"""Frames that were left out, made again from those that were kept: by a FrameMAE, a blend, or the last one held."""
+"""Frames that were left out, reconstructed from those that were kept: by a FrameMAE, a blend, or the last one held."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def by_holding(images: Images, kept: NDArray[np.bool_]) -> Images:
 
 
 def by_network(model: FrameMAE, images: Images, kept: NDArray[np.bool_], statistics: Statistics = "blended") -> Images:
-    """Return the frames, of which those not kept are what the FrameMAE makes of the kept ones.
+    """Return the frames, of which those not kept are reconstructed by the FrameMAE from the kept ones.
 
-    Windows of 16 frames lie side by side; the last frame is repeated in the last one. Square tiles cover the longer
-    side, overlapping by at least a quarter, and weigh less towards their edges.
+    Windows are those of `windows_of`; where there are fewer than 16 frames the last one is repeated. Square tiles cover
+    the longer side, overlapping by at least a quarter, and weigh less towards their edges.
 
     Parameters
     ----------
@@ -60,17 +60,17 @@ def by_network(model: FrameMAE, images: Images, kept: NDArray[np.bool_], statist
     images : uint8 [N, H, W, 3]
         RGB, the shorter side as large as the network's.
     kept : bool [N]
-        Frames 2t and 2t + 1 together: a token of the network. At least one in every window of 16.
+        As `whole_tokens` gives them.
     statistics : {"blended", "target"}
         A network with normalised targets predicts patches without mean and deviation. "blended" takes them, linearly
         in time, from the same patch of the kept tokens before and after; "target" takes those of the frame that is left
-        out, which nobody has who gets the kept ones only.
+        out, which a decoder would not have.
     """
     found = images.copy()
     tiles, weights = _tiles(images.shape[1], images.shape[2], model.size.side)
-    for start in range(0, len(images), N_FRAMES):
+    for start, first in windows_of(len(images)):
         rows = np.minimum(np.arange(start, start + N_FRAMES), len(images) - 1)  # [16]
-        visible = kept[np.minimum(np.arange(start, start + N_FRAMES, 2), len(images) - 1)]  # [8], of tokens
+        visible = kept[rows].reshape(N_TOKENS, 2).all(axis=1)  # [8], of tokens
         if visible.all():
             continue
         window = torch.from_numpy(images[rows]).to(model.mean.device).permute(3, 0, 1, 2).float() / 255  # [3, 16, H, W]
@@ -84,7 +84,7 @@ def by_network(model: FrameMAE, images: Images, kept: NDArray[np.bool_], statist
         for y, x in tiles:
             whole[y, x] += weights.to(whole.device)
         pixels = (total / whole * 255).round().byte().permute(1, 2, 3, 0).cpu().numpy()  # [16, H, W, 3]
-        here = np.flatnonzero(~kept[start : start + N_FRAMES])
+        here = first - start + np.flatnonzero(~kept[first : start + N_FRAMES])
         found[start + here] = pixels[here]
     return found
 
@@ -122,20 +122,43 @@ def _filled(model: FrameMAE, clips: Tensor, visible: Tensor, statistics: Statist
     return model.unpatchify(whole)  # [B, 3, 16, side, side]
 
 
-def whole_tokens(kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which frames are kept where a FrameMAE is to make the others, bool [N].
+def windows_of(n: int) -> list[tuple[int, int]]:
+    """Return where the windows of 16 of ``n`` frames start, and the first frame that each of them reconstructs.
+
+    They lie side by side; the last one ends with the video, as that of a selector does, and may overlap the one before.
+    """
+    rest = n - n % N_FRAMES
+    whole = [(start, start) for start in range(0, rest, N_FRAMES)]
+    return whole + ([(max(n - N_FRAMES, 0), rest)] if rest < n else [])
+
+
+def whole_tokens(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which frames are kept where a FrameMAE is to reconstruct the others, bool [N].
 
     Tokens of two frames are kept as a whole, and a window of 16 frames without one keeps its middle token.
 
     Examples
     --------
     >>> np.flatnonzero(whole_tokens(np.isin(np.arange(34), [3, 8]))).tolist()
-    [2, 3, 8, 9, 24, 25, 32, 33]
+    [2, 3, 8, 9, 24, 25]
     """
-    n = len(kept)
-    padded = np.zeros((-(-n // N_FRAMES), N_TOKENS, 2), dtype=bool)
-    padded.reshape(-1)[:n] = kept
-    tokens = padded[..., 0] | padded[..., 1]  # [W, 8]
-    for window in np.flatnonzero(~tokens.any(axis=1)).tolist():
-        tokens[window, min(N_TOKENS // 2, (n - 1 - window * N_FRAMES) // 2)] = True
-    return np.repeat(tokens.reshape(-1), 2)[:n]
+    n = len(chosen)
+    found: NDArray[np.bool_] = np.zeros(n, dtype=bool)
+    for start, first in windows_of(n):
+        frames = np.minimum(np.arange(start, start + N_FRAMES), n - 1).reshape(N_TOKENS, 2)
+        wanted = chosen[frames] & (frames >= first)  # [8, 2]
+        tokens = wanted[:, 0] | wanted[:, 1]  # [8]
+        if not (tokens | found[frames].all(axis=1)).any():
+            own = np.flatnonzero((frames[:, 1] >= first) & (start + 2 * np.arange(N_TOKENS) < n))
+            tokens[own[len(own) // 2]] = True
+        found[frames[tokens]] = True
+    return found
+
+
+def same_tokens(n: int, tokens: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which of ``n`` frames are kept, bool [n], where these tokens of every window are."""
+    found: NDArray[np.bool_] = np.zeros(n, dtype=bool)
+    for start, first in windows_of(n):
+        frames = start + np.array([2 * token + half for token in tokens for half in (0, 1)])
+        found[frames[(frames >= first) & (frames < n)]] = True
+    return whole_tokens(found)

@@ -37,6 +37,8 @@ N_FRAMES = 16  # of a clip
 N_TOKENS = 8  # in time: a patch covers two frames
 PAIRS = tuple(combinations(range(N_TOKENS), 2))
 """The 28 choices of 2 of 8 tokens; the place in it is the class of a selector."""
+UNIFORM = (2, 5)
+"""The evenly spaced pair, tokens 3 and 6 of 8."""
 
 _PREFIX = "frame_mae."  # of tensors in a checkpoint that embeds a FrameMAE
 
@@ -95,11 +97,11 @@ def weights_id(tensors: Mapping[str, NDArray[Any]]) -> str:
 
 
 @lru_cache(maxsize=16)
-def _told(checkpoint: str, method: str, identity: str) -> Mapping[str, Any]:  # noqa: ARG001 - a changed file is read again
-    return told(read_record(checkpoint, method), checkpoint)
+def _told(checkpoint: str, method: str, option: str, identity: str) -> Mapping[str, Any]:  # noqa: ARG001 - a changed file is read again
+    return told(read_record(checkpoint, method, option), checkpoint, option)
 
 
-def told(record: Mapping[str, Any], checkpoint: str = "") -> Mapping[str, Any]:
+def told(record: Mapping[str, Any], checkpoint: str = "", option: str = "checkpoint") -> Mapping[str, Any]:
     """Return what a record says of its FrameMAE: ``options`` of its training, ``weights`` (`weights_id`).
 
     Raises `UsageError` if the training was not finished.
@@ -110,14 +112,18 @@ def told(record: Mapping[str, Any], checkpoint: str = "") -> Mapping[str, Any]:
         found = dict(record["numbers"].get("frame_mae") or {})
     if not found.get("weights"):
         raise UsageError(
-            f"checkpoint={checkpoint!r} holds no finished FrameMAE; run the command that trains it again to resume it"
+            f"{option}={checkpoint!r} holds no finished FrameMAE; run the command that trains it again to resume it"
         )
     return found
 
 
-def frame_mae_told(checkpoint: str, method: TrainedBy = METHOD) -> Mapping[str, Any]:
-    """Return `told` of a checkpoint's file; no tensor is read. Errors as `read_record` and `told`."""
-    return _told(str(checkpoint_file(checkpoint, method)), method, checkpoint_id(checkpoint, method))
+def frame_mae_told(checkpoint: str, method: TrainedBy = METHOD, option: str = "checkpoint") -> Mapping[str, Any]:
+    """Return `told` of a checkpoint's file, which messages call ``option``; no tensor is read.
+
+    Errors as `read_record` and `told`.
+    """
+    identity = checkpoint_id(checkpoint, method, option)
+    return _told(str(checkpoint_file(checkpoint, method, option)), method, option, identity)
 
 
 def why_unavailable(checkpoint: str, method: TrainedBy = METHOD) -> str | None:

@@ -27,6 +27,19 @@ def frames_of_tokens(windows: ArrayLike, tokens: ArrayLike) -> NDArray[np.int64]
     return found
 
 
+def tokens_in(windows: ArrayLike, tokens: ArrayLike) -> NDArray[np.bool_]:
+    """Return whether all of some ``tokens`` [n, m] lie in a window, not in its repeated last frame, bool [W, n].
+
+    Examples
+    --------
+    >>> tokens_in([[0, 16], [16, 19]], [[0, 1], [1, 6]]).tolist()
+    [[True, True], [True, False]]
+    """
+    spans = np.asarray(windows, dtype=np.int64)
+    last: NDArray[np.int64] = 2 * np.asarray(tokens, dtype=np.int64).max(axis=1)  # [n], first frame of the last token
+    return np.asarray(last[None] < (spans[:, 1:] - spans[:, :1]))
+
+
 def shared_out(candidates: ArrayLike, ranks: ArrayLike, k: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return at most ``k`` of the candidates of all windows, without repetition, in the order in which they are taken.
 

@@ -104,6 +104,12 @@ def test_every_budget_is_met(trained, run) -> None:
     assert run(method, clip.prefix(9)).fallback
 
 
+def test_of_a_short_video_no_repeated_frame_is_chosen(trained, run) -> None:
+    method, _ = trained
+    for n in (3, 5, 9):
+        assert 3 <= len(run(method, kb.clip_from_images(pictures(n), method.needs))) <= 4
+
+
 def test_the_checkpoint_holds_the_first_stage(frame_mae, tmp_path) -> None:
     mae = frame_mae(5)
     clips = [kb.clip_from_images(pictures(33), FrameRs().train_needs(FrameRs.Options.build({"frame_mae": mae})))]

@@ -40,13 +40,16 @@ def test_blends_and_held_frames_are_what_plain_loops_give():
         np.testing.assert_array_equal(held[n], shown[before])
 
 
-@pytest.mark.parametrize("n", [1, 15, 16, 34])
-def test_every_window_keeps_a_whole_token(n):
-    kept = kept_of(n, 3)
-    for start in range(0, n, 16):
+@pytest.mark.parametrize("n", [1, 15, 16, 33, 34, 45])
+def test_every_window_keeps_a_whole_token_and_the_last_one_ends_with_the_video(n):
+    kept = kept_of(n, 3, n - 1)
+    for start in [*range(0, n - 15, 16), max(n - 16, 0)]:
         tokens = [kept[t : t + 2] for t in range(start, min(start + 16, n), 2)]
-        assert all(token.all() or not token.any() for token in tokens) and any(token.all() for token in tokens)
-    assert n < 4 or kept[2:4].all()
+        assert any(token.all() for token in tokens)
+    assert kept[n - 1] and (n < 4 or kept[2:4].all())
+    assert kept.sum() <= 2 * (2 + n // 16)
+    if n == 45:
+        assert np.flatnonzero(kept).tolist() == [2, 3, 24, 25, 43, 44]
 
 
 def test_nothing_of_a_frame_that_was_left_out_is_read(network):

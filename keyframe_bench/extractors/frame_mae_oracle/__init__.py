@@ -17,7 +17,7 @@ from ...features.frame_mae import FrameMaeErrors
 from ...metrics.base import Column
 from ...models.frame_mae_weights import PAIRS
 from ...models.weights import missing_package
-from ...selection.ranked_windows import frames_of_tokens, shared_out
+from ...selection.ranked_windows import frames_of_tokens, shared_out, tokens_in
 from ...selection.spacing import evenly_spaced
 from ...training.clips import Clips
 from ...training.fit_module import require_lightning
@@ -141,7 +141,8 @@ class FrameMaeOracle(Trainable):
         errors, windows = clip[feature], clip.windows(feature)
         if not len(errors):
             return clip.pick(evenly_spaced(len(clip), k or 4), fallback="no whole window of 16 frames")
-        frames = frames_of_tokens(windows, np.array(PAIRS)[errors.argmin(axis=1)])
+        known = np.where(tokens_in(windows, PAIRS), errors, np.inf)  # of a short video some tokens are one frame
+        frames = frames_of_tokens(windows, np.array(PAIRS)[known.argmin(axis=1)])
         gains = errors.mean(axis=1) - errors.min(axis=1)
         chosen, owners = shared_out(frames, gains, k)
         return clip.pick(chosen, scores=gains[owners])

@@ -16,7 +16,7 @@ from ...core.feature import Feature
 from ...core.seeding import rng_for
 from ...features.images import RgbJpeg
 from ...models.frame_mae import FrameMAE
-from ...models.frame_mae_weights import N_FRAMES, PAIRS, built, frame_mae_of, load_videomae, weights_id
+from ...models.frame_mae_weights import N_FRAMES, PAIRS, UNIFORM, built, frame_mae_of, load_videomae, weights_id
 from ...models.frame_masks import draw_kept, pair_errors
 from ...training.clips import Clips
 from ...training.fit_module import fit_module
@@ -29,7 +29,7 @@ BETAS = (0.9, 0.95)
 _SCALES = (1.0, 0.875, 0.75, 0.66)
 _WARMUP_START = 1 / 150  # of the learning rate
 _EVALUATED = 8  # clips of which all pairs are scored together
-UNIFORM_PAIR = PAIRS.index((2, 5))
+UNIFORM_PAIR = PAIRS.index(UNIFORM)
 
 
 class ClipBatch(NamedTuple):

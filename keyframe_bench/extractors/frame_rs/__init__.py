@@ -17,7 +17,7 @@ from ...features.frame_mae import FrameMaeErrors, FrameMaeTokens
 from ...metrics.base import Column
 from ...models.frame_mae_weights import N_TOKENS, PAIRS
 from ...selection.clustering import filled
-from ...selection.ranked_windows import frames_of_tokens, shared_out
+from ...selection.ranked_windows import frames_of_tokens, shared_out, tokens_in
 from ...selection.spacing import evenly_spaced
 from ...training.clips import Clips
 from ...training.fit_module import require_lightning
@@ -166,6 +166,7 @@ class FrameRs(Trainable):
             return clip.pick(evenly_spaced(len(clip), k or 4), fallback="no whole window of 16 frames")
         found = probabilities(load_selector(self.checkpoint), tokens)
         pairs = np.array(PAIRS)
+        found = found * tokens_in(windows, pairs)  # of a short video some tokens are its last frame, repeated
         best, order, of_token = pairs[found.argmax(axis=1)], *ranked_tokens(found)
         pair, others = frames_of_tokens(windows, best), frames_of_tokens(windows, order[:, 2:])
         if k is None:

@@ -163,22 +163,27 @@ def probabilities(network: FrameSelector, tokens: Rows | NDArray[np.float32]) ->
     return np.asarray(found.cpu().numpy())
 
 
-def judged(scores: NDArray[np.floating[Any]], errors: NDArray[np.float32]) -> dict[str, float]:
-    """Return ``top1``, ``top5`` and ``regret`` of scores of the pairs, [W, 28] or for all windows [28].
+def regrets(errors: NDArray[np.floating[Any]], chosen: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Return the regret of every window, float64 [W], of the errors of all pairs [W, 28] and the ``chosen`` ones [W].
 
-    Regret is the error of the pair of the highest score less that of the best, over the mean error of all pairs less
-    that of the best: 0 for the oracle, 1 for a pair drawn at random. Windows in which all pairs are equal count as 0.
+    The error of the chosen pair less that of the best, over the mean error of all pairs less that of the best: 0 for
+    the oracle, 1 for a pair drawn at random. Windows in which all pairs are equal count as 0.
     """
-    order = np.argsort(-np.broadcast_to(scores, errors.shape), axis=1, kind="stable")  # [W, 28]
-    exact, rows = errors.astype(np.float64), np.arange(len(errors))
-    hits = order == exact.argmin(axis=1)[:, None]  # [W, 28]
+    exact = errors.astype(np.float64)
     best = exact.min(axis=1)  # [W]
-    lost, spread = exact[rows, order[:, 0]] - best, exact.mean(axis=1) - best  # [W]
-    regret = np.divide(lost, spread, out=np.zeros_like(lost), where=spread > 0)
+    lost, spread = exact[np.arange(len(exact)), chosen] - best, exact.mean(axis=1) - best  # [W]
+    found: NDArray[np.float64] = np.divide(lost, spread, out=np.zeros_like(lost), where=spread > 0)
+    return found
+
+
+def judged(scores: NDArray[np.floating[Any]], errors: NDArray[np.float32]) -> dict[str, float]:
+    """Return ``top1``, ``top5`` and ``regret`` (`regrets`) of scores of the pairs, [W, 28] or for all windows [28]."""
+    order = np.argsort(-np.broadcast_to(scores, errors.shape), axis=1, kind="stable")  # [W, 28]
+    hits = order == errors.argmin(axis=1)[:, None]  # [W, 28]
     return {
         "top1": float(hits[:, 0].mean()),
         "top5": float(hits[:, :5].any(axis=1).mean()),
-        "regret": float(regret.mean()),
+        "regret": float(regrets(errors, order[:, 0]).mean()),
     }
 
 

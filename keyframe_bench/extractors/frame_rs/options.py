@@ -59,5 +59,5 @@ class FrameRsOptions(ModuleOptions):
     def identity(self) -> dict[str, Any]:
         """A hash of the FrameMAE's weights stands in for where it lies."""
         known = self.frame_mae not in ("", EMBEDDED)
-        own = {"frame_mae": frame_mae_told(self.frame_mae)["weights"][:16]} if known else {}
+        own = {"frame_mae": frame_mae_told(self.frame_mae, option="trainer.frame_mae")["weights"][:16]} if known else {}
         return {**super().identity, **own}

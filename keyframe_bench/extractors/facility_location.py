@@ -9,7 +9,6 @@ from ..selection.clustering import SquaredDistances
 from ._rows import Rows, RowSelector
 
 _BLOCK = 64  # gains computed at a time, as one matrix product
-_DIMS = 32  # of the subspace
 
 
 @register("facility_location")

@@ -16,7 +16,7 @@ _RANK = 1e-5  # singular values below this share of the largest are rounding
 
 @register("maxvol")
 class Maxvol(RowSelector):
-    """Frames of which all others are short combinations, and among which none is one.
+    """Frames whose rows span the largest volume, so that all others are short combinations of them.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Maxvol(RowSelector):
     factor 1 + a (S'S)^-1 a'. Copies of a chosen row are left out, ties go to the earlier frame, up to rounding. 8
     singular vectors and a tolerance of 0.3 are MaxInfo's.
 
-    Time grows with N D min(N, D) for the singular vectors of N rows of D numbers, then with N r (r + k).
+    Time grows with N D r for the singular vectors of N rows of D numbers, then with N r (r + k).
     """
 
     reference = "li2025maxinfo"

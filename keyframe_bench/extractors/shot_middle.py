@@ -91,6 +91,11 @@ class ShotMiddle(Extractor):
         """Every frame where the change is of windows, which are of frames that follow one another."""
         return None if self.needs[0].window is None else "every"
 
+    @property
+    def label(self) -> str:
+        """Say so when a feature is of a network that was never trained."""
+        return "random init" if any(getattr(feature, "weights", "") == "random" for feature in self.needs) else ""
+
     def unavailable(self) -> str | None:
         """Return why a feature cannot be computed here, or None."""
         reasons = (getattr(feature, "unavailable", lambda: None)() for feature in self.needs)

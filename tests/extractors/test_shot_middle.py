@@ -99,6 +99,12 @@ def test_the_change_is_any_feature_of_one_number(result) -> None:
         result(3, change=np.zeros((22, 2), np.float32))
 
 
+def test_a_medoid_among_rows_of_an_untrained_network_says_so() -> None:
+    untrained = {"feature": "embedding?weights=random"}
+    assert Extractor.registry.build("shot_middle", untrained).label == ""  # it is not read
+    assert Extractor.registry.build("shot_middle", untrained | {"frame": "medoid"}).label == "random init"
+
+
 def test_windows_without_a_number_per_frame_are_refused(run, clip_of) -> None:
     extractor = Extractor.registry.build("shot_middle", {"change": "motion_energy"})
     with pytest.raises(UsageError, match="not a number per frame"):

@@ -73,8 +73,8 @@ def build_extractor(cell: Cell) -> Extractor | None:
         if external.params != cell.params:
             raise ContractError(f"{cell.path!r} was changed during the run; run the same command again")
         return external
-    variant = Variant(cell.extractor, cell.params)
-    return (variant if cell.training is None else variant.with_checkpoint(cell.path)).build()
+    file = Extractor.registry.get(cell.extractor).file_parameter
+    return Variant(cell.extractor, {**cell.params, **({file: cell.path} if file else {})}).build()
 
 
 def mean_of(values: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -33,7 +33,7 @@ from ..training.reading import Say
 from ..video.frame_folder import Timeline, check_video, sha256_of_video
 from ..video.onepass import read_pass
 from .learned import Division, Learned, divide, given, leak_of, learn
-from .spec import CHECKPOINT, NotRun, RunSpec, Variant, variants
+from .spec import NotRun, RunSpec, Variant, variants
 
 
 @dataclass(frozen=True)
@@ -310,10 +310,9 @@ class _Row:
     """A method as a row of the table has it, and what it has learned if it does."""
 
     def __init__(self, method: Extractor, learned: Learned | None, path: str = "") -> None:
-        self.method, self.learned, self.path = method, learned, path
-        self.params = {name: value for name, value in method.params.items() if name != CHECKPOINT}
-        if not isinstance(method, Trainable):  # of others it may be any parameter
-            self.params = method.params
+        self.method, self.learned = method, learned
+        self.path = path or str(method.params.get(method.file_parameter, ""))
+        self.params = dict(method.key_params)
         self.source = source_digest(type(method))
         self.features = cache(self._features)
 

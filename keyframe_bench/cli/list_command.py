@@ -84,7 +84,7 @@ def _extractor(cls: type[Extractor]) -> dict[str, Any]:
         "supports": sorted(cls.supports),
         "needs": needs,
         "sampling": extractor.sampling,
-        **{word: getattr(cls, word) for word in words},
+        **{word: getattr(extractor, word) for word in words},
         "learns": learner is not None,
         "supervision": learner and learner.supervision,
         "trainer": _trainer(learner) if learner else [],

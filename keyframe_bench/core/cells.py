@@ -69,7 +69,7 @@ class Cell:
     division: str | None = None
     fold: int | None = None
     part: tuple[int, int] | None = None  # Half-open range of ordinals that is scored; None: all
-    # Where the checkpoint, or the file of picks that were made elsewhere, lies now; not part of the identity
+    # Where the checkpoint, or another file that it reads, lies now; not part of the identity
     path: str = ""
     untrained: str = ""  # why there is no checkpoint; not part of the identity
     # Whether training has seen what is scored; follows from the checkpoint, so not part of the identity

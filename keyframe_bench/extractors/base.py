@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from ..core.cells import HUMAN
 from ..core.clip import Clip, KeyFrames, watched
 from ..core.errors import ContractError, UsageError
 from ..core.feature import Feature
+from ..core.files import remembered_sha256
 from ..core.registry import Configurable, Registry
 from ..selection.peaks import knee_threshold, peaks
 
@@ -65,6 +67,8 @@ class Extractor(Configurable, ABC):
         method; its `label` is `keyframe_bench.core.cells.NO_NETWORK`.
     draws : int
         Number of independent draws a table row averages.
+    file_parameter : str
+        Empty, or the parameter that is the path of a file. Results are kept by the content of the file (`key_params`).
     expected_failures : dict
         Contract check name to the reason why this class may fail it.
     """
@@ -86,6 +90,7 @@ class Extractor(Configurable, ABC):
     known_defects: ClassVar[str] = ""
     without_network: ClassVar[dict[str, object]] = {}
     draws: ClassVar[int] = 1
+    file_parameter: ClassVar[str] = ""
     expected_failures: ClassVar[dict[str, str]] = {}
 
     @property
@@ -106,6 +111,12 @@ class Extractor(Configurable, ABC):
         file of numbers, an environment variable, another method) belongs here, with its content or a hash of it.
         """
         return ()
+
+    @property
+    def key_params(self) -> Mapping[str, Any]:
+        """The parameters as keys and tables tell them: a hash of `file_parameter`'s file stands in for its path."""
+        own = self.file_parameter
+        return {**self.params, own: remembered_sha256(self.params[own])[:12]} if own else self.params
 
     @property
     def sampling(self) -> str | None:

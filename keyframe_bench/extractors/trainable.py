@@ -60,6 +60,7 @@ class Trainable(Extractor):
 
     checkpoint: str
     supervision: ClassVar[Literal["none", "users"]] = "none"
+    file_parameter: ClassVar[str] = "checkpoint"
     warm_start: ClassVar[bool] = False
     seeded: ClassVar[bool] = True
     Options: ClassVar[type[TrainerOptions]] = TrainerOptions
@@ -149,6 +150,11 @@ class Trainable(Extractor):
         Errors as `learned`.
         """
         return saw(self.trained_record(), sha256, start_s)
+
+    @property
+    def key_params(self) -> Mapping[str, Any]:
+        """The parameters without the checkpoint, of which a cell has fields of its own."""
+        return {name: value for name, value in self.params.items() if name != self.file_parameter}
 
     @property
     def depends_on(self) -> tuple[str, ...]:

@@ -26,7 +26,6 @@ class VideoTable:
     Attributes
     ----------
     spec : RunSpec
-    items : list of VideoItem
     skipped : list of dict
         Videos that cannot be read, and why.
     say : callable
@@ -35,8 +34,12 @@ class VideoTable:
 
     def __init__(self, spec: RunSpec, say: Say = lambda _: None) -> None:
         self.spec, self.say = spec, say
-        self.items = spec.dataset.videos()[: spec.limit]
         self.skipped: list[dict[str, str]] = []
+
+    @cached_property
+    def items(self) -> list[VideoItem]:
+        """The videos that are there, or what a figure sets in their place, which needs no pixels."""
+        return self.spec.dataset.videos()[: self.spec.limit]
 
     @cached_property
     def planned(self) -> dict[str, tuple[Cell, ...]]:

@@ -1,4 +1,4 @@
-"""Annotations of a video, by human annotators or a renderer: key frames per user, shots, events."""
+"""Annotations of a video, by human annotators or a renderer: key frames per user, shots, events, scenes."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ class Annotation:
         Half-open ranges of ordinals.
     events : int64 [E, 2] or None
         Half-open ranges of ordinals of events before a fixed camera.
+    scenes : tuple of float64 [I, 2], or None
+        Scenes that a question about the video is on, each in one or more intervals of positive length: PTS in seconds,
+        both ends included.
     tolerance : float
         Share of the video's frames, or time, by which the annotation may be longer, or its importance shorter: files of
         one film differ at their ends. What lies beyond the end then counts for the last frame.
@@ -61,14 +64,15 @@ class Annotation:
     users: tuple[UserSummary, ...] = ()
     shots: NDArray[np.int64] | None = None
     events: NDArray[np.int64] | None = None
+    scenes: tuple[NDArray[np.float64], ...] | None = None
     tolerance: float = 0.0
     n_frames: int = 0
 
     def aligned(self, times: NDArray[np.float64], video: str) -> Annotation:
         """Return the annotation with both ordinals and times for every user.
 
-        Raises `UsageError` if a frame, shot or event lies outside the video, or the annotated one has another number of
-        frames, by more than `tolerance`.
+        Raises `UsageError` if a frame, shot or event lies outside the video, a scene begins there, or the annotated one
+        has another number of frames, by more than `tolerance`.
 
         Parameters
         ----------
@@ -100,17 +104,23 @@ class Annotation:
                 _check_inside(found - [0, 1], n, more, name, video)
                 found = _clipped(found, 0, n) if more else found
             spans[name] = found
+        if self.scenes:
+            starts = np.concatenate(self.scenes)[:, 0]
+            nearest_frames(times, starts, f"annotation of {video!r}: scenes", self.tolerance)  # for its error
         return replace(self, users=tuple(users), **spans)
 
     def within(self, start: int, end: int) -> Annotation:
-        """Return the part of an aligned annotation on the frames ``start`` to ``end`` - 1; ordinals do not change."""
+        """Return the part of an aligned annotation on the frames ``start`` to ``end`` - 1; ordinals do not change.
+
+        Scenes, which need not lie in it, are left out.
+        """
         users = []
         for user in self.users:
             assert user.frames is not None and user.times is not None  # aligned
             inside = (user.frames >= start) & (user.frames < end)
             users.append(replace(user, frames=user.frames[inside], times=user.times[inside]))
         shots, events = (_clipped(spans, start, end) for spans in (self.shots, self.events))
-        return replace(self, users=tuple(users), shots=shots, events=events)
+        return replace(self, users=tuple(users), shots=shots, events=events, scenes=None)
 
     def moved(self, by: int) -> Annotation:
         """Return an aligned annotation with every ordinal shifted by ``by``, at most 0; times do not change."""
@@ -150,6 +160,7 @@ def annotation_json(annotation: Annotation | None) -> Any:
         "users": users,
         "shots": plain(annotation.shots),
         "events": plain(annotation.events),
+        **({"scenes": [plain(scene) for scene in annotation.scenes]} if annotation.scenes else {}),
         **(known if any(score is not None for score in scores) else {}),
         **({"tolerance": annotation.tolerance} if annotation.tolerance else {}),
     }

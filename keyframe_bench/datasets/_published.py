@@ -59,11 +59,11 @@ class PublishedSet(Dataset):
         for path in find_frame_folders(root).values():
             there.setdefault(path.name, FrameFolder(path, self.fps or listed.get(path.name, Published()).fps))
         found = []
-        for name in sorted(listed.keys() & there):
+        for name in sorted(name for name, about in listed.items() if (about.video or name) in there):
             about = listed[name]
             known = about.annotation
             notes = known and replace(known, tolerance=self.tolerance, n_frames=about.n_frames)
-            found.append(VideoItem(name, there[name], notes, part=about.part))
+            found.append(VideoItem(name, there[about.video or name], notes, group=about.video, part=about.part))
         if not found:
             what = f"none of its {len(listed)} videos is below {self.root!r}"
             raise UsageError(f"data set {self.name!r}: {what}; {self._way_out}")

@@ -43,7 +43,7 @@ class Metric(Configurable, ABC):
     columns : dict
         Name of each number to its `Column`; every call returns exactly these, or nothing when the annotation lacks
         what ``requires`` names.
-    requires : {"users", "importance", "shots", "events", None}
+    requires : {"users", "importance", "shots", "events", "scenes", None}
         The part of the annotation it is measured against; users without key frames are no part of "users", nor those
         without frame scores of "importance".
     reference : str
@@ -59,7 +59,7 @@ class Metric(Configurable, ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reference: ClassVar[str] = "none"
-    requires: ClassVar[Literal["users", "importance", "shots", "events"] | None] = None
+    requires: ClassVar[Literal["users", "importance", "shots", "events", "scenes"] | None] = None
     columns: ClassVar[dict[str, Column]] = {}
     measures_cost: ClassVar[bool] = False
 
@@ -67,10 +67,10 @@ class Metric(Configurable, ABC):
         super().__init_subclass__()
         if "wants" in vars(cls):
             raise UsageError(f"metric class {cls.__name__} sets `wants`, which is called `requires` now; rename it")
-        if cls.requires not in (None, "users", "importance", "shots", "events"):
+        if cls.requires not in (None, "users", "importance", "shots", "events", "scenes"):
             raise UsageError(
-                f"metric class {cls.__name__}: requires={cls.requires!r} is not users, importance, shots, "
-                "events or None"
+                f"metric class {cls.__name__}: requires={cls.requires!r} is not users, importance, shots, events, "
+                "scenes or None"
             )
 
     @property

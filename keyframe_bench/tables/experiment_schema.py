@@ -65,9 +65,16 @@ def _lead(value: Any, at: str) -> None:
 
 
 _pair = s.listed(s.fields({"value": s.one_or_more(s.text, 2), "where": _where}, ["value"]), 2, 2)
+
+
+def _text_or_pair(value: Any, at: str) -> None:
+    (_pair if isinstance(value, list) else s.text)(value, at)
+
+
 _MEASURE: Mapping[str, Check] = {
     **dict.fromkeys(("mean", "sum", "spread"), s.text),
     **dict.fromkeys(("ratio", "difference"), _pair),
+    "geometric": _text_or_pair,
     "slope": s.listed(s.text, 2, 2),
     "lead": _lead,
     "empty": s.is_a(lambda value: value is True, "true; leave it out"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ Excess = Callable[[float], NDArray[Any]]
 _FACTS = ("n_sampled", "n_frames", "k")
 _WORK = ("features_s", "select_s")
 DERIVED = {"ms_per_frame": (*_WORK, "decode_s"), "work_ms_per_frame": _WORK, "work_s": _WORK}  # and what they add up
-KINDS = ("mean", "sum", "ratio", "difference", "slope", "spread", "lead", "empty")
+KINDS = ("mean", "geometric", "sum", "ratio", "difference", "slope", "spread", "lead", "empty")
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,8 @@ def estimate(
         One of the kinds below, as `keyframe_bench.tables.experiment_schema` checks, with ``where`` (see `chosen`):
 
         ``mean: x`` and ``sum: x``, over videos;
+        ``geometric: x``, their geometric mean, or ``geometric: [{value, where}, {value, where}]``, the ratio of two,
+        paired over videos; None where a number is not above 0;
         ``ratio: [{value, where}, {value, where}]``, of the totals; over seeds the geometric mean of the ratios;
         ``difference: [...]``, of the means, paired over videos (a ``value`` may be a list, see `number`);
         ``slope: [y, x]``, mean over videos of the slope of log y against log x: the exponent of growth;
@@ -150,6 +152,8 @@ def estimate(
     what = measure[kind]
     if kind == "empty":
         return None
+    if kind == "geometric":
+        return _geometric(cells, part, what if isinstance(what, list) else [{"value": what}], unit)
     if kind in ("mean", "sum"):
         values = _per_video(chosen(cells, part), what).to_numpy()[:, None]
         values = values * len(values) if kind == "sum" else values
@@ -163,6 +167,29 @@ def estimate(
         slope = _spread if kind == "spread" else _slope
         values = _finite([slope(video, what) for _, video in chosen(cells, part).groupby("video_id")])
     return _over_videos(values) if unit == "video" else _over_seeds(values, unit)
+
+
+def _geometric(
+    cells: pd.DataFrame, where: Mapping[str, Any], of: list[Mapping[str, Any]], unit: str
+) -> Estimate | None:
+    """Return the geometric mean of one number of ``of``, or the ratio of those of two: through their logarithms."""
+    import pandas as pd
+
+    columns = [_per_video(chosen(cells, {**where, **(one.get("where") or {})}), one["value"]) for one in of]
+    numbers = pd.concat(columns, axis=1, join="inner").to_numpy(dtype=float)
+    if not (numbers > 0).all():
+        return None
+    logs = np.log(numbers[:, :1]) - np.log(numbers[:, 1:]).sum(axis=1, keepdims=True)
+    found = _over_videos(logs) if unit == "video" else _over_seeds(logs, unit)
+    if found is None:
+        return None
+    low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
+
+    def excess(limit: float) -> NDArray[Any]:
+        beyond: NDArray[Any] = logs[:, 0] - (math.log(limit) if limit > 0 else -math.inf)
+        return beyond
+
+    return replace(found, value=math.exp(found.value), low=low, high=high, excess=excess if found.excess else None)
 
 
 def _finite(found: ArrayLike) -> NDArray[np.float64]:

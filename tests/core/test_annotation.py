@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyframe_bench.core.annotation import Annotation, UserSummary
+from keyframe_bench.core.annotation import Annotation, UserSummary, annotation_json
 from keyframe_bench.core.errors import UsageError
 
 TIMES = 10 + np.arange(50) / 25
@@ -52,6 +52,7 @@ def test_times_become_the_nearest_frame(times: list[float], wanted: list[float])
         (Annotation(shots=spans((0, 51))), "shots name frame 50"),
         (Annotation(shots=spans((-2, 10))), "shots name frame -2"),
         (Annotation(events=spans((3, 60))), "events name frame 59"),
+        (Annotation(scenes=(TIMES[None, :2], np.array([[99.0, 99.5]]))), "scenes name 99 s"),
     ],
 )
 def test_what_lies_outside_the_video_is_refused(annotation: Annotation, says: str) -> None:
@@ -63,6 +64,14 @@ def test_what_lies_outside_the_video_is_refused(annotation: Annotation, says: st
 def test_ranges_may_end_with_the_video() -> None:
     whole = Annotation(shots=spans((0, 25), (25, 50)), events=spans())
     assert whole.aligned(TIMES, "v").shots is whole.shots
+
+
+def test_scenes_may_end_after_the_video_and_are_left_out_of_a_part() -> None:
+    scenes = (np.array([TIMES[:2], [TIMES[-1], TIMES[-1] + 5]]),)
+    whole = Annotation(scenes=scenes).aligned(TIMES, "v")
+    assert whole.scenes is scenes and whole.within(0, 10).scenes is None
+    known = [annotation_json(Annotation(scenes=given)) for given in (scenes, (scenes[0][:1],), None)]
+    assert known[0] != known[1] != known[2]
 
 
 def test_leaving_one_person_out() -> None:

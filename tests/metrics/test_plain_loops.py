@@ -1,5 +1,6 @@
 """Every number of every metric against plain loops written from the definitions alone, on random videos."""
 
+import json
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -10,8 +11,10 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from keyframe_bench.core.clip import KeyFrames
+from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.metrics.base import Metric
 from keyframe_bench.metrics.distances import GRAY, HUE
+from keyframe_bench.metrics.scenes import scene_scores
 
 CASES = 40
 TAUS = {"0_5s": 0.5, "1s": 1.0, "2s": 2.0, "5s": 5.0}
@@ -235,6 +238,35 @@ def zeros(name):
     return dict.fromkeys(Metric.registry.get(name).columns, 0.0)
 
 
+def scenes(summary, clip, annotation):
+    return scene_loops(summary.times.tolist(), [scene.tolist() for scene in annotation.scenes])
+
+
+def scene_loops(times, scenes):
+    """KFS-Bench's numbers of key frames at ``times``, one question."""
+
+    def lies_in(t, scene):
+        return any(start <= t <= end for start, end in scene)
+
+    hits = sum(any(lies_in(t, scene) for scene in scenes) for t in times)
+    c = [sum(lies_in(t, scene) for t in times) for scene in scenes]
+    length = [sum(end - start for start, end in scene) for scene in scenes]
+    due = [max(1, math.floor(min(its / sum(length) * hits, hits / len(scenes)))) for its in length]
+    recall, similarity = fmean(a >= b for a, b in zip(c, due, strict=True)), 0.0
+    for tenth in range(11):
+        w = [its ** (tenth / 10) for its in length]
+        if hits:
+            similarity = max(similarity, sum(map(math.prod, zip(c, w, strict=True))) / math.hypot(*c) / math.hypot(*w))
+    rate = hits / len(times) if times else 0.0
+    return {
+        "key_frame_rate": rate,
+        "scene_hit_rate": fmean(a > 0 for a in c),
+        "scene_recall": recall,
+        "scene_similarity": similarity,
+        "ukss": max((rate * recall * similarity) ** (1 / 3), 0.01),
+    }
+
+
 def annotators(summary, clip, annotation):
     n = len(with_key_frames(annotation.users))
     return {"n_users": n, "n_users_empty": len(annotation.users) - n}
@@ -314,6 +346,7 @@ REFERENCES = {
     "repetition": repetition,
     "representativeness_gray": representativeness("gray"),
     "representativeness_hue": representativeness("hue"),
+    "scenes": scenes,
     "shots": shots,
     "srd": srd,
     "temporal": temporal,
@@ -335,6 +368,15 @@ def random_video(rng, make_clip):
     return make_clip(n, hue=hue, gray=gray.astype(np.uint8), times=7.0 + np.cumsum(steps))
 
 
+def random_scenes(rng, times):
+    """Scenes of one to three intervals, some of which overlap, end on a frame or hold none."""
+    found = []
+    for _ in range(int(rng.integers(1, 5))):
+        starts = rng.choice(times, int(rng.integers(1, 4))) + rng.choice([0.0, -0.5, 0.02])
+        found.append(np.stack([starts, starts + rng.choice([0.5, 1.0, 4.0], len(starts))], axis=1))
+    return tuple(found)
+
+
 def random_case(seed, make_clip, annotated):
     rng = np.random.default_rng(seed)
     clip = random_video(rng, make_clip)
@@ -348,7 +390,7 @@ def random_case(seed, make_clip, annotated):
     starts = rng.integers(0, n, int(rng.integers(1, 6)))
     shots = [[s, min(n, s + int(rng.integers(1, 20)))] for s in starts.tolist()]
     cost = dict(zip(("decode_s", "features_s", "select_s", "peak_mb"), rng.random(4).tolist(), strict=True))
-    about = replace(annotated(clip, *users, shots=shots), events=np.array(shots))
+    about = replace(annotated(clip, *users, shots=shots), events=np.array(shots), scenes=random_scenes(rng, clip.times))
     return KeyFrames(frames, clip.times[frames], cost=cost), clip, about
 
 
@@ -363,3 +405,15 @@ def test_agrees_with_plain_loops(name, make_clip, annotated):
     for seed in range(CASES):
         case = random_case(seed, make_clip, annotated)
         assert metric.compute(*case) == pytest.approx(REFERENCES[name](*case), abs=1e-6), f"case {seed}"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["aks_32", "aks_64", "kfs_authors_64"])
+def test_scenes_agree_with_plain_loops_on_published_picks(name, data_root):
+    known = Dataset.registry.build("kfs_bench", {"root": str(data_root / "kfs_bench")}).published()
+    picks = json.loads((data_root / "kfs_bench" / "picks" / f"{name}.json").read_bytes())
+    for entry in (entry for entry in picks if known[entry["id"]].annotation is not None):
+        scenes, times = known[entry["id"]].annotation.scenes, entry["frame_timestamps"]
+        wanted = scene_loops(times, [scene.tolist() for scene in scenes])
+        found = {name: float(value) for name, value in scene_scores(np.array(times), scenes).items()}
+        assert found == pytest.approx(wanted, abs=1e-6)

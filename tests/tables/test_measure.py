@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import gmean
 
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.tables.measure import chosen, estimate
+from keyframe_bench.tables.stats import bootstrap_interval
 
 from .conftest import frame, measured
 
@@ -88,6 +90,22 @@ def test_ratio_is_that_of_the_totals_and_its_interval_holds_it():
     some = frame(measured("a", "x", q=1.0, r=0.0), measured("b", "x", q=1.0, r=2.0))
     found = estimate(some, {"ratio": pair("q", "r")})
     assert (found.value, found.low) == (1.0, None)
+
+
+def test_geometric_means_and_their_ratio():
+    values = {"x": MANY / 200, "y": FEW / 200}
+    rows = [measured(f"v{i}", name, q=q) for name, found in values.items() for i, q in enumerate(found.tolist())]
+    cells, mean = frame(*rows), {name: gmean(found) for name, found in values.items()}
+    found = estimate(cells, {"geometric": "q", "where": {"extractor": "x"}})
+    assert found.value == pytest.approx(mean["x"]) and found.low < found.value < found.high and found.n == 30
+    ratio = estimate(cells, {"geometric": of("x", "y")})
+    assert ratio.value == pytest.approx(mean["x"] / mean["y"])
+    ends = np.exp(bootstrap_interval(np.log(MANY / FEW)))  # paired
+    assert [ratio.low, ratio.high] == pytest.approx(ends.tolist(), rel=0.02)
+    assert ratio.excess(ratio.value).mean() == pytest.approx(0, abs=1e-12) and ratio.excess(0.0).mean() == np.inf
+    over_seeds = frame(*({**row, "unit": "seed"} for row in rows[:3]))
+    assert estimate(over_seeds, {"geometric": "q"}).value == pytest.approx(gmean(values["x"][:3]))
+    assert estimate(frame(*rows, measured("v", "x", q=0.0)), {"geometric": "q"}) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from keyframe_bench import Dataset
 from keyframe_bench.datasets._picks import read_picks
 from keyframe_bench.metrics.scenes import scene_scores
 
+PAGE = Path(__file__).parents[2] / "experiments" / "kfs_bench" / "README.md"
 # Of the official script, with the last decimals that it prints: UKSS, KFR, SHR.
 OFFICIAL = {
     "uniform, 32": (0.1000, 0.1254, 0.5563),
@@ -53,7 +56,7 @@ def test_the_table_is_made_without_videos(tmp_path, cli):
 
 
 @pytest.mark.data
-def test_the_figures_of_the_official_script(data_root):
+def test_the_figures_of_the_official_script_and_of_the_page(data_root):
     root = data_root / "kfs_bench"
     every = Dataset.registry.build("kfs_bench", {"root": str(root)}).published()
     known = {name: about for name, about in every.items() if about.annotation is not None}
@@ -63,8 +66,12 @@ def test_the_figures_of_the_official_script(data_root):
         middles = (np.arange(k) + 0.5) / k
         picks[f"uniform, {k}"] = {name: about.duration_s * middles for name, about in known.items()}
     picks["AKS, 64, read as index / int(fps)"] = misread(root / "picks" / "aks_64_frame_indices.json")
+    text = PAGE.read_text("utf-8")
     for row, times in picks.items():
         scores = [scene_scores(times[name], about.annotation.scenes) for name, about in known.items()]
         columns = {name: np.array([one[name] for one in scores]) for name in scores[0]}
         found = (gmean(columns["ukss"]), columns["key_frame_rate"].mean(), columns["scene_hit_rate"].mean())
         assert tuple(round(float(value), 4) for value in found) == OFFICIAL[row], row
+        printed = re.findall(r"(\d\.\d+) \\\[", text.partition(f"| {row} |")[2].partition("\n")[0])
+        found = (*found, columns["scene_recall"].mean(), columns["scene_similarity"].mean())
+        assert printed[:5] == [f"{value:.3f}" for value in found], row

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keyframe_bench.selection.relevance import adaptive, inverse_transform, watershed
 from keyframe_bench.selection.spacing import evenly_spaced
 
-drawn = settings(deadline=None, max_examples=60)
 curves = st.builds(
     lambda n, seed: np.random.default_rng(seed).integers(0, 13, n) / 4, st.integers(1, 70), st.integers(0, 2**32 - 1)
 )
@@ -23,7 +22,6 @@ def unit(scores: np.ndarray) -> list[float]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@drawn
 @given(scores=curves, k=st.integers(1, 80))
 def test_exactly_k_different_frames(rule, scores, k):
     found = RULES[rule](scores, k)
@@ -33,7 +31,6 @@ def test_exactly_k_different_frames(rule, scores, k):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("scale", [4.0, 0.125])
-@drawn
 @given(scores=curves, k=st.integers(1, 20))
 def test_unit_and_zero_of_the_scores_do_not_matter(rule, scale, scores, k):
     assert RULES[rule](scores * scale - 2, k).tolist() == RULES[rule](scores, k).tolist()
@@ -66,7 +63,6 @@ def recursive(scores: list[float], start: int, k: int, threshold: float, depth: 
     )
 
 
-@drawn
 @given(curves, st.integers(1, 70), st.sampled_from([0.0, 0.3, 0.55, 0.8]), st.integers(0, 6))
 def test_aks_is_the_plain_recursion(scores, k, threshold, depth):
     expected = sorted(recursive(unit(scores), 0, min(k, len(scores)), threshold + 1e-9, depth))
@@ -114,13 +110,11 @@ def looped(scores: np.ndarray, k: int, power: int) -> list[int]:
     return sorted(chosen)
 
 
-@drawn
 @given(curves, st.integers(1, 70), st.sampled_from([1, 2, 3]))
 def test_inverse_transform_is_the_plain_loop(scores, k, power):
     assert inverse_transform(scores, k, power=power).tolist() == looped(scores, k, power)
 
 
-@drawn
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_equal_scores_are_evenly_spaced(n, k):
     assert inverse_transform(np.full(n, 0.3), k).tolist() == evenly_spaced(n, k).tolist()
@@ -163,7 +157,6 @@ def stands_out(scores: np.ndarray, at: int) -> float:
     return scores[at] - max(passes) if passes else np.inf
 
 
-@drawn
 @given(curves, st.integers(1, 70))
 def test_watershed_ranks_peaks_by_their_height_above_the_pass(scores, k):
     order = sorted(range(len(scores)), key=lambda i: (-stands_out(scores, i), -scores[i], i))

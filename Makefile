@@ -75,6 +75,10 @@ tables: $(STAMP)
 	    $(BIN)/keyframe-bench table lin2015/$$name --from experiments/results/lin2015_$$name.jsonl \
 	        --into experiments/lin2015/README.md || exit 1; \
 	done
+	for name in table1; do \
+	    $(BIN)/keyframe-bench table framers/$$name --from experiments/results/framers_$$name.jsonl \
+	        --into experiments/framers/README.md || exit 1; \
+	done
 	for film in film480p film1080p one_by_one_person; do \
 	    $(BIN)/keyframe-bench perf --from experiments/speed/$$film.json --into experiments/speed/README.md >/dev/null || exit 1; \
 	done

@@ -75,7 +75,7 @@ tables: $(STAMP)
 	    $(BIN)/keyframe-bench table lin2015/$$name --from experiments/results/lin2015_$$name.jsonl \
 	        --into experiments/lin2015/README.md || exit 1; \
 	done
-	for name in table1 figure3; do \
+	for name in table1 figure3 table_reconstruction; do \
 	    $(BIN)/keyframe-bench table framers/$$name --from experiments/results/framers_$$name.jsonl \
 	        --into experiments/framers/README.md || exit 1; \
 	done

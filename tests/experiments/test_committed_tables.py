@@ -28,7 +28,7 @@ PAGES = {
         f"lin2015/{name}": "experiments/lin2015/README.md"
         for name in ("table_cus", "learning", "figure7", "figure8", "figure9", "figure10")
     },
-    **{f"framers/{name}": "experiments/framers/README.md" for name in ("table1", "figure3")},
+    **{f"framers/{name}": "experiments/framers/README.md" for name in ("table1", "figure3", "table_reconstruction")},
     **{f"chen2021/table{i}": "experiments/chen2021/README.md" for i in range(1, 7)},
     **{f"chen2021/figure{i}": "experiments/chen2021/README.md" for i in ("1", "2", "3", "4a", "4b")},
 }

@@ -166,7 +166,7 @@ def test_all_leaves_out_what_cannot_run_here_with_the_reason():
     reasons = {n.extractor: n.reason for n in left_out}
     assert "annotations" in reasons["oracle"]
     assert "--peers" in reasons["katna"] and "--peers" in reasons["pyscenedetect"]
-    bundled = {"autoencoder", "deep_cluster", "embedding_kmeans"}  # weights at hand, or learned from the video
+    bundled = {"autoencoder", "deep_cluster", "embedding_kmeans", "frame_rs"}  # weights at hand, or of the video
     assert {method.extractor.name for method in methods if uses_network(method)} <= bundled
     assert [m.extractor.name for m in methods if not needs_pixels(m)] == ["coded_frames", "random", "uniform"]
 

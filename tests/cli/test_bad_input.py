@@ -108,7 +108,7 @@ SAID = [
     ("run RUN --dryrun", "did you mean --dry-run\n"),
     ("extract VIDEO --extractors vsumm", "did you mean extractor=\n"),
     ("frobnicate", "commands are list, extract, explain"),
-    ("extrct VIDEO", "did you mean extract\n"),
+    ("extrct VIDEO", "did you mean extract, export\n"),
     ("list unifrm", "did you mean uniform"),
     ("list uniform vsumm", "'vsumm'"),
     ("check", "needs a name"),

@@ -43,9 +43,15 @@ def test_blends_and_held_frames_are_what_plain_loops_give():
 @pytest.mark.parametrize("n", [1, 15, 16, 33, 34, 45])
 def test_every_window_keeps_a_whole_token_and_the_last_one_ends_with_the_video(n):
     kept = kept_of(n, 3, n - 1)
-    for start in [*range(0, n - 15, 16), max(n - 16, 0)]:
+    last = max(n - 16, 0)
+    for start in [*range(0, n - 15, 16), last]:
         tokens = [kept[t : t + 2] for t in range(start, min(start + 16, n), 2)]
         assert any(token.all() for token in tokens)
+        apart = [token for t, token in zip(range(start, n, 2), tokens, strict=False) if t + 2 <= last]
+        assert all(token.all() or not token.any() for token in apart)  # where no other window lies above
+    own = n - n % 16  # from here on frames belong to the last window alone
+    tokens = [kept[t : t + 2] for t in range(last, n, 2) if t >= own]
+    assert all(token.all() or not token.any() for token in tokens)
     assert kept[n - 1] and (n < 4 or kept[2:4].all())
     assert kept.sum() <= 2 * (2 + n // 16)
     if n == 45:

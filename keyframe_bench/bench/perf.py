@@ -69,7 +69,8 @@ class PerfSpec:
         names = self.extractors
         if not names or (names != "all" and (isinstance(names, str) or not all(isinstance(n, str) for n in names))):
             raise UsageError(f"extractors={names!r} is not all or a list of names such as '[uniform,vsumm]'")
-        object.__setattr__(self, "budget", Budget.parse(self.budget))
+        object.__setattr__(self, "budget", budget := Budget.parse(self.budget))
+        budget.check(None, "a single video")
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         # The measuring processes have another current folder.
         object.__setattr__(self, "video", as_video(self.video).absolute())

@@ -264,7 +264,10 @@ def _timelines(spec: RunSpec, chosen: Sequence[Variant]) -> list[VideoItem]:
 
 
 def _check_items(spec: RunSpec, chosen: Sequence[Variant], items: Sequence[VideoItem]) -> None:
-    """Raise `UsageError` where a file has picks of videos that the data set does not have."""
+    """Raise `UsageError` where no video has what a budget counts, and where a file has picks of unknown videos."""
+    for budget in spec.budgets:
+        if not any(budget.fits(item.annotation) for item in items):
+            budget.check(None, f"data set {spec.dataset.name!r}")
     known = {item.id for item in items}
     for variant in chosen:
         method = variant.build()
@@ -285,8 +288,13 @@ def _check_picks(spec: RunSpec, chosen: Sequence[Variant], job: VideoJob) -> Non
     requests = {sampling: () for one in asked for sampling in one.requests}
     with suppress(VideoError):  # the run says so, as on_error has it
         read = read_pass(job.item.path, requests, name=job.item.id, sha256=job.sha256)
+        annotation = job.item.annotation
+        try:
+            annotation = annotation and annotation.aligned(read.times, job.item.id)
+        except UsageError:  # the run says so too
+            return
         for one in asked:
-            one.answer(read, 0)
+            one.answer(read, 0, annotation)
 
 
 def _cannot_run(variant: Variant) -> str:
@@ -297,7 +305,9 @@ def _job(spec: RunSpec, item: VideoItem) -> VideoJob:
     try:
         check_video(item.path)
         sha = sha256_of_video(item.path)
-    except (VideoError, OSError) as error:
+        for budget in spec.budgets:
+            budget.check(item.annotation, f"video {item.id!r}")
+    except (VideoError, OSError, UsageError) as error:
         raise_out_of_memory(error)
         if spec.on_error == "raise":
             raise

@@ -140,6 +140,15 @@ class Annotation:
         """Users with at least one key frame; agreement with others is not defined."""
         return tuple(user for user in self.users if len(user))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many shots there are, and how many key frames `choosers` have on average (``users``), halves up."""
+        n = len(self.choosers)
+        return {
+            "shots": 0 if self.shots is None else len(self.shots),
+            "users": (2 * sum(map(len, self.choosers)) + n) // (2 * n) if n else 0,
+        }
+
     def without_user(self, index: int) -> Annotation:
         """Return the annotation of all other users (human leave-one-out)."""
         return replace(self, users=self.users[:index] + self.users[index + 1 :])

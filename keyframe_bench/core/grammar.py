@@ -7,16 +7,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import UsageError
 
+if TYPE_CHECKING:
+    from .annotation import Annotation
+
 _BUDGET_HELP = (
-    "use a whole number of key frames from 1 (8), a share of the frames (15%), so many per minute (4/min), inferred, "
-    "inferred-coverage, or free for the method's own rule"
+    "use a whole number of key frames from 1 (8), a share of the frames (15%), so many per minute (4/min), as many as "
+    "there are annotated shots (shots) or as annotators chose on average (users), inferred, inferred-coverage, or free "
+    "for the method's own rule"
 )
 _LARGEST = 1e9
 _NUMBERS = {"count": r"(\d+)", "share": r"(\d+(?:\.\d+)?)%", "per_minute": r"(\d+(?:\.\d+)?)/min"}
+_ANNOTATED = {"shots": "annotated shots", "users": "annotators with key frames"}
 _WORDS = ("free", "inferred", "inferred-coverage")
 _SAMPLING_HELP = "use every, every3 (every third frame) or 2fps"
 _SPLIT_HELP = "use temporal:0.8, videos:0.8, frames:0.8, kfold:5, given, or the path of a FILE.json"
@@ -27,9 +32,10 @@ _MOST_FOLDS = 1000
 class Budget:
     """How many key frames a method may return.
 
-    "free" leaves the number to the method's own rule. The inferred budgets find k on the video's frames and then ask
-    for k key frames: "inferred" at the knee of the sorted scores, "inferred-coverage" as the smallest k whose key
-    frames look like at least 95 % of the sampled frames (`keyframe_bench.selection.peaks`).
+    "shots" and "users" are known of annotated videos alone (`Annotation.counts`): a method is told the number, not the
+    annotation. "free" leaves the number to the method's own rule. The inferred budgets find k on the video's frames and
+    then ask for k key frames: "inferred" at the knee of the sorted scores, "inferred-coverage" as the smallest k whose
+    key frames look like at least 95 % of the sampled frames (`keyframe_bench.selection.peaks`).
 
     Examples
     --------
@@ -41,16 +47,16 @@ class Budget:
     True
     """
 
-    kind: Literal["count", "share", "per_minute", "free", "inferred", "inferred-coverage"]
+    kind: Literal["count", "share", "per_minute", "shots", "users", "free", "inferred", "inferred-coverage"]
     value: float = 0.0
 
     @classmethod
     def parse(cls, text: str | int | Budget) -> Budget:
-        """Read ``8``, ``15%``, ``4/min``, ``inferred``, ``inferred-coverage`` or ``free``; else raise `UsageError`."""
+        """Read ``8``, ``15%``, ``4/min`` or a word, such as ``shots`` or ``free``; else raise `UsageError`."""
         if isinstance(text, Budget):
             return text
         word = str(text).strip()
-        if word in _WORDS:
+        if word in _WORDS or word in _ANNOTATED:
             return cls(word)  # type: ignore[arg-type]  # one of the kinds
         for kind, pattern in _NUMBERS.items():
             match = re.fullmatch(pattern, word)
@@ -58,16 +64,33 @@ class Budget:
                 return cls(kind, float(match[1]))  # type: ignore[arg-type]
         raise UsageError(f"budget={word} is not a budget; {_BUDGET_HELP}")
 
-    def resolve(self, n_sampled: int, duration_s: float) -> int | None:
+    def resolve(self, n_sampled: int, duration_s: float, annotation: Annotation | None = None) -> int | None:
         """Return k for a clip of ``n_sampled`` frames and ``duration_s`` seconds, at least 1.
 
-        None for "free", and for the inferred budgets, which need the frames themselves.
+        None for "free", and for the inferred budgets, which need the frames themselves. Raises `UsageError` where
+        "shots" and "users" are not annotated.
         """
         if self.kind in _WORDS:
             return None
+        if self.kind in _ANNOTATED:
+            self.check(annotation, "the video")
+            assert annotation is not None  # as checked
+            return annotation.counts[self.kind]
         share, rate = self.value / 100 * n_sampled, self.value * duration_s / 60
         wanted = {"count": self.value, "share": share, "per_minute": rate}[self.kind]
         return max(1, math.floor(min(wanted, _LARGEST) + 0.5))
+
+    def fits(self, annotation: Annotation | None) -> bool:
+        """Say whether there is what the budget counts: always, unless that is annotated."""
+        return self.kind not in _ANNOTATED or (annotation is not None and annotation.counts[self.kind] > 0)
+
+    def check(self, annotation: Annotation | None, what: str) -> None:
+        """Raise `UsageError` unless the annotation of ``what`` has what the budget counts."""
+        if not self.fits(annotation):
+            raise UsageError(
+                f"budget={self}: {what} has no {_ANNOTATED[self.kind]}; give a number, such as budget=8, or run on a "
+                "data set that has them"
+            )
 
     def __str__(self) -> str:
         number = _plain(self.value)

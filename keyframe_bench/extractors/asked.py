@@ -87,13 +87,16 @@ class Asked:
         """Return the generator from which the method draws on this video."""
         return rng_for(seed, read.info.sha256, self.extractor.name, draw)
 
-    def answer(self, read: Pass, seed: int) -> tuple[KeyFrames, int | None]:
+    def answer(self, read: Pass, seed: int, annotation: Annotation | None = None) -> tuple[KeyFrames, int | None]:
         """Return the key frames, with their whole cost, and the budget as a number (None: the method's own).
+
+        ``annotation``: aligned; for budgets that count what is annotated.
 
         Raises `UsageError`, `ContractError` as `keyframe_bench.extractors.base.run_extractor`.
         """
         n_run = len(read.grid(self.run_sampling))
-        found, k = run_at_budget(self.extractor, self.clip(read), self.budget, n_run, rng=self.rng(read, seed))
+        clip = self.clip(read, annotation)
+        found, k = run_at_budget(self.extractor, clip, self.budget, n_run, rng=self.rng(read, seed))
         return replace(found, cost={**self.cost(read), **found.cost}), k
 
 
@@ -137,8 +140,9 @@ def run_at_budget(
 ) -> tuple[KeyFrames, int | None]:
     """Resolve ``budget`` for ``clip`` and run ``extractor`` (`run_extractor`).
 
-    ``clip``: with the features of `features_read`; ``n_run``: frames at the run's
-    sampling, of which a share is taken. Raises `UsageError` if the extractor does not support this kind of budget.
+    ``clip``: with the features of `features_read`, and what is annotated; ``n_run``: frames at the run's sampling, of
+    which a share is taken. Raises `UsageError` if the extractor does not support this kind of budget, or if it counts
+    what is not annotated.
 
     Returns
     -------
@@ -168,7 +172,7 @@ def run_at_budget(
         k = smallest_covering(lambda n: _covered(extractor, clip, n, rng), len(clip), COVERAGE)
         seconds = time.perf_counter() - start
     else:
-        k = budget.resolve(n_run, clip.video.duration_s)
+        k = budget.resolve(n_run, clip.video.duration_s, clip.annotation)
     found = run_extractor(extractor, clip, k, rng=rng)
     if not (seconds or fallback):
         return found, k

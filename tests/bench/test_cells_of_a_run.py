@@ -9,7 +9,7 @@ from keyframe_bench.bench import run as run_module
 from keyframe_bench.bench.execute import dry_run
 from keyframe_bench.bench.spec import RunSpec, variants
 from keyframe_bench.core.cells import NO_NETWORK
-from keyframe_bench.core.errors import UnavailableError
+from keyframe_bench.core.errors import UnavailableError, UsageError
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.tables.load import load_results
@@ -96,6 +96,28 @@ def test_annotators_and_oracle_only_where_there_are_annotations(benchmark, folde
     assert human["metrics"]["f1_0_5s"] == pytest.approx(0.5) and human["metrics"]["f1_1s"] == pytest.approx(1.0)
     text = (tmp_path / "annotated" / "results.jsonl").read_text()
     assert "NaN" not in text and "Infinity" not in text  # every number is finite or missing
+
+
+def test_budgets_that_are_annotated(benchmark, folder, tmp_path, cells, annotate):
+    """Three shots; five and two frames, hence four. Two of the three videos are not annotated."""
+    annotate(folder, anna=(1, 7, 18, 25, 28), ben=(5, 26))
+    summary = benchmark(folder, ["vsumm", "oracle"], budgets=["shots", "users", "2"], on_error="skip")
+    assert set(summary.skipped) == {"mixed.mp4", "static.mp4"}
+    assert all("no annotated shots" in reason for reason in summary.skipped.values())
+    found = cells(tmp_path / "out")
+    assert {(r["video"], r["budget"], r["k"]) for r in found.values() if r["extractor"] != "human"} == {
+        ("cuts.mp4", "shots", 3), ("cuts.mp4", "users", 4), ("cuts.mp4", "2", 2)
+    }  # fmt: skip
+    assert {r["extractor"] for r in found.values()} == {"random", "uniform", "vsumm", "oracle", "human"}
+    assert all(len(r["keyframes"]["frames"]) == r["k"] for r in of(found, "uniform"))
+    with pytest.raises(UsageError, match=r"video 'mixed.mp4' has no annotated shots"):
+        benchmark(folder, ["uniform"], budgets=["shots"], out=tmp_path / "raised")
+    annotate(folder, anna=(7,), ben=(5, 26))  # other annotations, other cells
+    assert benchmark(folder, ["uniform"], budgets=["users"], on_error="skip").n_computed > 0
+    assert {r["k"] for r in of(cells(tmp_path / "out"), "uniform") if r["budget"] == "users"} == {2, 4}
+    annotate(folder, anna=(), ben=())
+    with pytest.raises(UsageError, match="data set 'folder' has no annotators with key frames"):
+        benchmark(folder, ["uniform"], budgets=["users"], on_error="skip")
 
 
 def test_grid_is_swept_on_one_decode(benchmark, rendered, tmp_path, cells, monkeypatch):

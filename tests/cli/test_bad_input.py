@@ -21,9 +21,10 @@ NAMED = {
         "extractor.threshold=median extractor.factor=abc extractor.factor=-1 extractor.factor=true extractor.level=256 "
         "extractor.window_s=nan extractor.window_s=[1] extractor.factor.x=1 weights=nowhere.safetensors +foo=1 ++foo=1 "
         "+budget=8 ~budget a.b.c=1 extractor@x=uniform --foo -m --json other.mp4 dataset.root=x --plugin key==x =x "
-        "out= clips=maybe clips.quiet_s=-3 clips.quiet_s=soon clips.quiet_s=1,2 clips.quiet_s= fps=fast"
+        "out= clips=maybe clips.quiet_s=-3 clips.quiet_s=soon clips.quiet_s=1,2 clips.quiet_s= fps=fast "
+        "budget=shots budget=users"
     ),
-    "explain VIDEO frame=3": "frame=abc frame=1.5 frame= frame=-1 budget=none out=x rate=2",
+    "explain VIDEO frame=3": "frame=abc frame=1.5 frame= frame=-1 budget=none budget=users out=x rate=2",
     "explain VIDEO": "time=soon time=inf",
     "run dataset=folder dataset.root=VIDEOS out=result": (
         "extractors=[] extractors=null extractors=[1] extractors={a:1} extractors=[uniform, "
@@ -36,7 +37,7 @@ NAMED = {
         "grid.pixel_distance.factor=[] grid.pixel_distance.factor=[1,abc] grid.pixel_distance.factor={a:1} "
         "grid.pixel_distance.factor=[1, grid.pixel_distance.factor.x=1 grid.pixel_distance=1 grid=1 "
         "weights=nowhere.safetensors extractor.weights=x extractor=uniform extractor.threshold=mean key==x foo=1 "
-        "hydra/launcher=joblib clip.mp4 --foo"
+        "hydra/launcher=joblib clip.mp4 --foo budget=[4,shots] budget=users"
     ),
     "run -m dataset=folder dataset.root=VIDEOS out=result": (  # told before the first job starts
         "budget=4,0 budget=range(0,3) budget=[1, seeds=0,-1 grid.pixel_distance.factor=1,abc "
@@ -49,7 +50,7 @@ NAMED = {
     "results diff VIDEOS": "--tolerance --verbose budget=8",
     "perf VIDEO": (
         "repeats=0 repeats=2 repeats=3.5 repeats=abc repeats=3,4 extractors=[] extractors=[1] budget=0 sampling=0fps "
-        "seeds=[0] out=here +repeats=3 --peer --into=page.md"
+        "seeds=[0] out=here +repeats=3 --peer --into=page.md budget=shots"
     ),
     "train extractor=autoencoder dataset=folder dataset.root=VIDEO dataset.camera=true out=result": (
         "trainer.geometry=0.33 trainer.loss=[l2,mix] trainer.resize=squash dataset.m=2 dataset.root= trainer=fast "

@@ -53,6 +53,15 @@ def test_a_file_is_a_row_beside_the_controls(score, picks):
     assert "mine (from a file)" in text and "covers fewer videos" not in text
 
 
+def test_picks_at_an_annotated_budget(score, picks, cli, folder):
+    """Three shots; two key frames an annotator."""
+    file = picks({"cuts.mp4": [4, 17, 25]})
+    cells, _ = score(file, "budget=shots")
+    assert {cells[name, "cuts.mp4"]["k"] for name in ("mine", "uniform", "random", "oracle")} == {3}
+    status, _, err = cli("score", file, "dataset=folder", f"dataset.root={folder}", "budget=users")
+    assert status == 2 and "more than the 2 of the budget" in err
+
+
 @pytest.mark.parametrize(
     ("unit", "number"),
     [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyframe_bench.core.annotation import Annotation, UserSummary
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.grammar import Budget, Sampling
 
@@ -33,8 +35,33 @@ def test_what_is_no_budget_is_one_sentence(text: str) -> None:
     assert "\n" not in str(caught.value) and "is not a budget; use a whole number" in str(caught.value)
 
 
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(0, 9))
+def test_as_many_as_are_annotated(chosen: list[int], n_shots: int) -> None:
+    """Annotators who chose nothing do not count; half a frame is rounded up."""
+    users = tuple(UserSummary("", np.arange(n) if n % 2 else None, np.arange(n) / 2) for n in chosen)
+    annotation = Annotation(users, shots=np.arange(2 * n_shots).reshape(-1, 2) if n_shots else None)
+    some = [n for n in chosen if n]
+    expected = {"shots": n_shots, "users": round(sum(some) / len(some) + 1e-9) if some else 0}
+    for text, k in expected.items():
+        budget = Budget.parse(text)
+        assert str(budget) == text and budget.fits(annotation) == (k > 0)
+        if k:
+            assert budget.resolve(1, 90.0, annotation) == k
+        for known in (Annotation(), None) if k else (annotation,):
+            with pytest.raises(UsageError, match=f"budget={text}: .* has no .*; give a number, such as budget=8"):
+                budget.resolve(200, 90.0, known)
+
+
 def test_what_a_budget_asks_of_an_extractor() -> None:
-    texts = {"8": "fixed", "15%": "fixed", "4/min": "fixed", "free": "free", "inferred-coverage": "inferred"}
+    texts = {
+        "8": "fixed",
+        "15%": "fixed",
+        "4/min": "fixed",
+        "shots": "fixed",
+        "users": "fixed",
+        "free": "free",
+        "inferred-coverage": "inferred",
+    }
     assert {text: Budget.parse(text).needs_support for text in texts} == texts
 
 

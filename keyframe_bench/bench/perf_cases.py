@@ -20,15 +20,15 @@ from ..core.feature import opens_file
 from ..core.grammar import Budget
 from ..core.processes import Finished, run_watched
 from ..core.registry import parameters_of, plugin_files
-from ..extractors._peers import absence, ask, ffmpeg_program, run_tool, time_limit, version_of, workplace
+from ..extractors._peers import Peer, absence, ask, ffmpeg_program, run_tool, time_limit, workplace
 from ..extractors.asked import Asked, unsupported
 from ..extractors.base import Extractor
 from ..extractors.ffmpeg_scene import FfmpegScene
 from ..extractors.ffmpeg_thumbnail import FfmpegThumbnail
 from ..extractors.katna import Katna
-from ..extractors.pyscenedetect import PySceneDetect
+from ..extractors.pyscenedetect import Detector, PySceneDetect
 from ..extractors.trainable import Trainable
-from ..features.images import Gray
+from ..extractors.video_sampler import VideoSampler
 from ..video.container import open_container, video_stream
 from ..video.frame_folder import FrameFolder, Video
 from ..video.onepass import read_pass
@@ -40,7 +40,7 @@ WITH_METRICS = "all classical and metrics, one pass"
 HASH = "sha256 of the file"
 _HELD_BYTES = 1_000_000_000  # images that the filter `thumbnail` holds while it compares them
 # PySceneDetect's detectors, and the method of this package that looks at the same.
-_DETECTORS = {
+_DETECTORS: dict[Detector, str] = {
     "content": "pixel_distance",
     "adaptive": "pixel_distance",
     "hash": "pixel_distance",
@@ -263,43 +263,37 @@ def peer_cases(video: Video, facts: Facts, budget: Budget) -> tuple[list[Case], 
     if isinstance(video, FrameFolder):
         raise UnavailableError(f"--peers cannot run: {str(video)!r} is a folder of images, and they open video files")
     limit_s = time_limit(facts.duration_s)
-    script = partial(_script_case, video, limit_s)
+    k = budget.resolve(facts.frames, facts.duration_s) or 10  # Katna requires a number
+    tools: list[tuple[str, str, Peer, str]] = [
+        *((f"PySceneDetect {kind}", like, PySceneDetect(detector=kind), "n_read") for kind, like in _DETECTORS.items()),
+        (f"Katna k={k}", ONE_PASS, Katna(), "n_pictures"),
+        ("video_sampler", "coded_frames", VideoSampler(), "n_read"),
+    ]
     found: list[Case] = []
     versions: dict[str, str | None] = {}
-    left_out = []
-    if reason := PySceneDetect().unavailable():
-        left_out.append(NotRun("PySceneDetect", reason))
-    else:
-        versions["PySceneDetect"] = version_of("scenedetect-headless", "scenedetect")
-        for detector, like in _DETECTORS.items():
-            question = {"detector": detector, "threshold": PySceneDetect().threshold}
-            found.append(script(f"PySceneDetect {detector}", like, "_peer_pyscenedetect.py", question, "n_read"))
-    program = ffmpeg_program()
-    if program is None:
-        left_out.append(NotRun("ffmpeg", str(absence("ffmpeg"))))
+    absent: dict[str, str] = {}
+    for name, like, peer, count in tools:
+        if reason := peer.unavailable():
+            absent[peer.tool] = reason
+        else:
+            versions[peer.tool] = peer.tool_version
+            found.append(_script_case(video, limit_s, k, name, like, peer, count))
+    if (program := ffmpeg_program()) is None:
+        absent["ffmpeg"] = str(absence("ffmpeg"))
     else:
         versions["ffmpeg"] = program[1]
         found += _ffmpeg_cases(program[0], video, facts, budget, limit_s)
-    if reason := Katna().unavailable():
-        left_out.append(NotRun("Katna", reason))
-    else:
-        versions["Katna"] = version_of("katna")
-        k = budget.resolve(facts.frames, facts.duration_s) or 10  # it requires a number
-        gray = next(feature for feature in Katna().needs if isinstance(feature, Gray))
-        question = {"k": k, "height": gray.height, "width": gray.width}
-        found.append(script(f"Katna k={k}", ONE_PASS, "_peer_katna.py", question, "n_pictures"))
+    left_out = [NotRun(tool, reason) for tool, reason in absent.items()]
     if not found:
         raise UnavailableError(f"--peers cannot run: {left_out[0].reason}")
     return found, left_out, {name: version for name, version in versions.items() if version}
 
 
-def _script_case(
-    video: Path, limit_s: float, name: str, like: str, script: str, question: Mapping[str, Any], count: str
-) -> Case:
+def _script_case(video: Path, limit_s: float, k: int, name: str, like: str, peer: Peer, count: str) -> Case:
     """Return a script beside the extractors, which asks a library of the peers' environment."""
 
     def measure() -> Measured:
-        answer = ask(name, script, str(video), question, limit_s=limit_s)
+        answer = ask(name, peer.script, str(video), peer.question(k), limit_s=limit_s)
         if not answer.data[count]:
             raise ContractError(f"{name} found nothing ({count} is 0)")
         return _whole_process(answer.finished)

@@ -8,30 +8,29 @@ import os
 import re
 import subprocess
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.clip import Clip
 from ..core.errors import ContractError
+from ..core.feature import Feature
 from ..core.processes import Finished, run_watched
+from ..features.container import SourceFile
+from .base import Extractor
 
 VARIABLE = "KEYFRAME_BENCH_PEERS"
 _FOLDER = ".venv-peers"
 _ASK_VERSIONS = """
-import json, sys
-from importlib.metadata import PackageNotFoundError, version
-found = {}
-for name in sys.argv[1:]:
-    try:
-        found[name] = version(name)
-    except PackageNotFoundError:
-        pass
-print(json.dumps(found))
+import json, re
+from importlib.metadata import distributions
+print(json.dumps({re.sub("[-_.]+", "-", found.name or "").lower(): found.version for found in distributions()}))
 """
 _ASK_FFMPEG = """
 import json, subprocess
@@ -40,8 +39,6 @@ program = get_ffmpeg_exe()
 said = subprocess.run([program, "-version"], capture_output=True, text=True, check=True).stdout
 print(json.dumps({"ffmpeg": program, "version": said.split()[2]}))
 """
-_DISTRIBUTIONS = ("scenedetect-headless", "scenedetect", "katna")
-
 _BASE_S, _PER_VIDEO_SECOND = 600.0, 30.0  # Katna was seen to take 3 s for a second of 1080p: a tool that hangs is ended
 _PRINTED = "printed.txt"
 _CHUNK = 1024  # frames held as float64 at a time (39 MB)
@@ -62,7 +59,7 @@ def interpreter() -> Path | None:
 
 
 def version_of(*distributions: str) -> str | None:
-    """Return the version of the first of ``distributions`` that the peers' environment has, or None."""
+    """Return the version of the first of ``distributions`` (lower case, with hyphens) that is there, or None."""
     python = interpreter()
     versions = {} if python is None else _versions(str(python), python.stat().st_mtime_ns)
     return next((versions[name] for name in distributions if name in versions), None)
@@ -87,7 +84,7 @@ def ffmpeg_program() -> tuple[str, str] | None:
 
 @functools.lru_cache(maxsize=8)
 def _versions(python: str, changed_ns: int) -> dict[str, str]:  # noqa: ARG001 - another interpreter is asked again
-    return _printed_json([python, "-I", "-c", _ASK_VERSIONS, *_DISTRIBUTIONS])
+    return _printed_json([python, "-I", "-c", _ASK_VERSIONS])
 
 
 def _printed_json(command: list[str]) -> dict[str, str]:
@@ -139,6 +136,49 @@ def ask(tool: str, script: str, video: str, question: Mapping[str, Any], *, limi
             last = _last_line(folder / _PRINTED)
             raise ContractError(f"{tool} gave no answer that can be read ({error}); its last line: {last}") from error
     return Answer(data, arrays, finished)
+
+
+class Peer(Extractor):
+    """A tool that opens the video itself, in an environment of its own, and whose answer becomes key frames.
+
+    Attributes
+    ----------
+    tool : str
+        Its name.
+    distributions : tuple of str
+        What it may be installed as, in lower case, with hyphens.
+    script : str
+        File beside this one that asks it, see `ask`.
+    """
+
+    tool: ClassVar[str]
+    distributions: ClassVar[tuple[str, ...]]
+    script: ClassVar[str]
+    sampling = "every"
+    stochastic = False
+
+    @property
+    def tool_version(self) -> str | None:
+        """The version that is installed, or None."""
+        return version_of(*self.distributions)
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """The file; another version of the tool is another feature, hence another row."""
+        return (SourceFile(tool=f"{self.tool} {self.tool_version or ''}".strip()),)
+
+    def unavailable(self) -> str | None:
+        """Return that the peers' environment is missing."""
+        return absence(self.tool, *self.distributions)
+
+    @abstractmethod
+    def question(self, k: int | None) -> dict[str, Any]:
+        """Return what the script is asked, besides the video."""
+
+    def answer(self, clip: Clip, k: int | None) -> Answer:
+        """Return what the tool gives for the file of ``clip``."""
+        video, limit_s = str(clip[self.needs[0]][0]), time_limit(clip.video.duration_s)
+        return ask(self.tool, self.script, video, self.question(k), limit_s=limit_s)
 
 
 @contextmanager

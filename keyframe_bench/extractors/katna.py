@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +11,14 @@ from ..core.clip import Clip, KeyFrames
 from ..core.errors import ContractError
 from ..core.feature import Feature
 from ..core.registry import register
-from ..features.container import SourceFile
 from ..features.images import Gray
-from ._peers import absence, ask, nearest_images, time_limit, version_of
-from .base import Extractor
+from ._peers import Peer, nearest_images
 
 _GRAY = Gray(60, 80)
 
 
 @register("katna")
-class Katna(Extractor):
+class Katna(Peer):
     """The k "best" frames of Katna, run as it is: peaks of the colour difference, filtered, one a histogram cluster.
 
     The tool opens the file itself, in an environment of its own (``make peers``). It returns images without index or
@@ -32,8 +31,10 @@ class Katna(Extractor):
     processes as there are cores.
     """
 
+    tool = "Katna"
+    distributions = ("katna",)
+    script = "_peer_katna.py"
     reference = "katna"
-    sampling = "every"
     budget_rule = "asked for k frames"
     may_return_fewer = "it returns fewer where it has too few candidates, and two of its images can be one frame"
     known_defects = (
@@ -42,22 +43,19 @@ class Katna(Extractor):
         "loses the difference at the first frame of each chunk it cuts the file into; fails where histograms repeat, "
         "and on files whose suffix it does not know, such as .ts"
     )
-    stochastic = False
 
     @property
     def needs(self) -> tuple[Feature, ...]:
         """The file, and every frame small and grey, to find the tool's images again."""
-        return (SourceFile(tool=f"Katna {version_of('katna') or ''}".strip()), _GRAY)
+        return (*super().needs, _GRAY)
 
-    def unavailable(self) -> str | None:
-        """Return that the peers' environment is missing."""
-        return absence("Katna", "katna")
+    def question(self, k: int | None) -> dict[str, Any]:
+        """Return the number of images and their size."""
+        return {"k": k, "height": _GRAY.height, "width": _GRAY.width}
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the frames; ``scores``: minus the RMS distance of the tool's image from its frame, grey levels."""
-        question = {"k": k, "height": _GRAY.height, "width": _GRAY.width}
-        video = str(clip[self.needs[0]][0])
-        answer = ask("Katna", "_peer_katna.py", video, question, limit_s=time_limit(clip.video.duration_s))
+        answer = self.answer(clip, k)
         images = answer.arrays["pictures"]
         if len(images) == 0:
             raise ContractError(f"Katna returned no frame for {k} asked for: a known defect where little moves")

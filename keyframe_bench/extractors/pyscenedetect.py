@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from ..core.clip import Clip, KeyFrames
 from ..core.errors import ContractError
-from ..core.feature import Feature
 from ..core.registry import Range, register
-from ..features.container import SourceFile
 from ..selection.spacing import nearest_times
-from ._peers import absence, ask, time_limit, version_of
-from .base import Extractor
+from ._peers import Peer
 
-_DISTRIBUTIONS = ("scenedetect-headless", "scenedetect")
+Detector = Literal["adaptive", "content", "hist", "hash"]
 
 
 @register("pyscenedetect")
-class PySceneDetect(Extractor):
+class PySceneDetect(Peer):
     """The middle frame of each scene that PySceneDetect, run as it is, cuts a video into.
 
     The tool opens the file itself, in an environment of its own (``make peers``), with its OpenCV backend. The video
@@ -40,8 +37,10 @@ class PySceneDetect(Extractor):
     ``select_s`` is the time of the whole process, start of Python included.
     """
 
+    tool = "PySceneDetect"
+    distributions = ("scenedetect-headless", "scenedetect")
+    script = "_peer_pyscenedetect.py"
     reference = "pyscenedetect"
-    sampling = "every"
     supports = frozenset({"fixed", "free"})
     budget_rule = "one middle frame a scene, of the k longest scenes; free: of all"
     may_return_fewer = "as many as there are scenes"
@@ -49,32 +48,23 @@ class PySceneDetect(Extractor):
         "finds cuts, not key frames: a video of one shot gives one frame; its frame numbers are approximate where the "
         "frame rate varies and depend on its backend (times are used here); frames lost to decoding go unreported"
     )
-    stochastic = False
 
     def __init__(
         self,
         *,
-        detector: Literal["adaptive", "content", "hist", "hash"] = "adaptive",
+        detector: Detector = "adaptive",
         threshold: Annotated[float, Range(0, 255)] | None = None,
     ) -> None:
         self.detector = detector
         self.threshold = threshold
 
-    @property
-    def needs(self) -> tuple[Feature, ...]:
-        """The file."""
-        return (SourceFile(tool=f"PySceneDetect {version_of(*_DISTRIBUTIONS) or ''}".strip()),)
-
-    def unavailable(self) -> str | None:
-        """Return that the peers' environment is missing."""
-        return absence("PySceneDetect", *_DISTRIBUTIONS)
+    def question(self, k: int | None) -> dict[str, Any]:  # noqa: ARG002 - it finds all scenes
+        """Return detector and threshold."""
+        return {"detector": self.detector, "threshold": self.threshold}
 
     def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
         """Return the middle frames; ``scores``: seconds of their scenes; ``segments``: the scenes, if all are kept."""
-        question = {"detector": self.detector, "threshold": self.threshold}
-        video = str(clip[self.needs[0]][0])
-        limit_s = time_limit(clip.video.duration_s)
-        answer = ask("PySceneDetect", "_peer_pyscenedetect.py", video, question, limit_s=limit_s)
+        answer = self.answer(clip, k)
         starts_s = np.array([start for start, _ in answer.data["scenes_s"]], dtype=np.float64)
         if len(starts_s) == 0 or answer.data["n_read"] == 0:
             raise ContractError("PySceneDetect read no frame of the file, and did not say so")

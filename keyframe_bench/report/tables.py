@@ -13,6 +13,7 @@ from ..tables.experiment import Experiment
 from ..tables.figure import Figure
 from ..tables.load import cells_frame
 from ..tables.paper import paper_table
+from ..tables.quality import areas
 from .bibliography import bibliography
 from .latex import paper_latex, to_latex
 from .markdown import to_markdown
@@ -52,11 +53,14 @@ def rendered(
         unknown = [name for name in names if name not in run["columns"]]
         if unknown:
             raise UsageError(f"table {experiment.name}: these results have no column {unknown[0]!r}")
-        columns = {
+        shown: dict[str, Mapping[str, Any]] = {
             name: {**run["columns"][name], **({"headline": True} if experiment.headline or name in chosen else {})}
             for name in names
         }
-        table = narrowed(comparison(cells, columns), chosen, cells)
+        if experiment.curves:
+            cells, shown = areas(cells, shown, experiment.curves)
+            chosen = [f"{name} area" for name in chosen]
+        table = narrowed(comparison(cells, shown), chosen, cells)
         lines = [to_markdown(table), *provenance(paper, run)]
         markdown = "\n".join(lines) + "\n"
         latex = to_latex(table, sentence=paper.coverage, label=experiment.name)

@@ -54,6 +54,9 @@ class Experiment:
     # ``beside`` are measures by name that are printed and decide nothing
     claims: Sequence[Mapping[str, Any]] = ()
     headline: tuple[str, ...] = ()  # for a comparison: its columns; empty for the usual ones
+    # For a comparison: those of them that are shown at every budget too; what is compared are areas under the curves of
+    # all of them against K (`keyframe_bench.tables.quality.areas`)
+    curves: tuple[str, ...] = ()
     notes: Sequence[str] = ()
     # ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and its settings
     figure: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +86,7 @@ def parse_experiment(name: str, data: Any) -> Experiment:
     Raises `UsageError`, naming the file, the place in it, and what is wrong there.
     """
     check_experiment(name, data)
-    return Experiment(name, **{**data, "headline": tuple(data.get("headline", ()))})
+    return Experiment(name, **{**data, **{key: tuple(data.get(key, ())) for key in ("headline", "curves")}})
 
 
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:

@@ -85,6 +85,13 @@ def latest(results: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates(["group", "video", "seed", "fold", "training_seed"], keep="last").sort_index()
 
 
+def at_budget(group: str, budget: str) -> str:
+    """Return a ``group`` of `load_results` with another budget."""
+    names = parse_json(group)
+    names[_GROUP.index("budget")] = budget
+    return canonical_json(names)
+
+
 def per_video(cells: pd.DataFrame, name: str) -> pd.Series[float]:
     """Return the mean of number ``name`` over seeds and copies of each video by (group, video_id), where there is one.
 

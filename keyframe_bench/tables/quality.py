@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .load import per_video
+import numpy as np
+
+from ..core.errors import UsageError
+from .caveats import EMPTY_USERS
+from .load import at_budget, latest, per_video
 from .ranking import BASELINE, COST, COUNT, by_place, candidates, in_places, like, with_all_videos
 from .spec import ColumnSpec, Role, Row, Table
 
@@ -101,6 +105,51 @@ def budget_curves(table: Table) -> list[BudgetCurves]:
                 ordered = (tuple(sorted(points, key=lambda p: p.x or 0.0)) for points in curves.values())
                 found.append(BudgetCurves(column, dataset, tuple(ordered)))
     return found
+
+
+def areas(
+    results: pd.DataFrame, columns: Mapping[str, Mapping[str, Any]], drawn: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, Mapping[str, Any]]]:
+    """Return cells and columns of the curves of quality against K: one cell for all budgets of a method on a video.
+
+    Every column becomes ``<name> area``: by trapezoids against log2 K, over the width in log2 K, so that it is the mean
+    height of the curve in the column's own unit. One of ``drawn`` is also ``<name> at <K>``. K is what was asked for,
+    the same for all methods; one without a number at some K has no area there. Cells of budgets that are no numbers,
+    those of the human annotators too, are left out.
+
+    ``results``: of `load_results`; ``columns``: as of `comparison`. Raises `UsageError` for fewer than two budgets.
+    """
+    import pandas as pd
+
+    cells = latest(results)
+    cells = cells[cells["budget"].str.isdecimal()]
+    k = cells["budget"].astype(int)
+    ks = sorted(set(k))
+    if len(ks) < 2:
+        raise UsageError(
+            "curves need results at two or more budgets that are numbers; run budget='[2,4,8]' or the like"
+        )
+    span = f"{ks[0]} to {ks[-1]}"
+    kept = f"metric.{EMPTY_USERS}"
+    facts = [name for name in map(str, cells) if name == kept or not name.startswith(("metric.", "cost."))]
+    lines = cells[facts].assign(budget=span, group=[at_budget(group, span) for group in cells["group"]])
+    curve_of = lines.groupby(["group", "video", "seed", "fold", "training_seed"], dropna=False, sort=False).ngroup()
+    by_status = lines.assign(curve=curve_of).sort_values("status", key=lambda status: status != "ok", kind="stable")
+    found = by_status.drop_duplicates("curve", keep="last").set_index("curve")  # one that failed speaks for all
+    for fact, kind in {"k": "mean", "n_keyframes": "mean", "fallback": "max", "shortfall": "max"}.items():
+        found[fact] = lines[fact].groupby(curve_of).agg(kind)
+    heights = cells[[f"metric.{name}" for name in columns]].set_index([curve_of, k]).unstack()
+    numbers: dict[str, Any] = {}
+    specs: dict[str, Mapping[str, Any]] = {}
+    for name, about in columns.items():
+        curve = heights[f"metric.{name}"][ks]
+        for one in ks if name in drawn else ():
+            numbers[f"metric.{name} at {one}"] = curve[one]
+            specs[f"{name} at {one}"] = {**about, "about": f"{about['about']}, K = {one}"}
+        area = np.trapezoid(curve, np.log2(ks), axis=1) / np.log2(ks[-1] / ks[0])
+        numbers[f"metric.{name} area"] = area.round(8)  # as many decimals as small results have
+        specs[f"{name} area"] = {**about, "about": f"area under {name} against log2 K, K = {span}, over its width"}
+    return pd.concat([found, pd.DataFrame(numbers, index=heights.index)], axis=1), specs
 
 
 def _point(names: Mapping[str, str], row: Row, column: str, x: str) -> Point:

@@ -42,6 +42,22 @@ def share(picture, colour, tolerance=12):
     return float((np.abs(picture - np.array(colour)) <= tolerance).all(axis=-1).mean())
 
 
+def test_curves_of_methods_against_the_number_of_key_frames():
+    about = {"status": "ok", "dataset": "d", "video": "v", "video_sha256": "s", "sampling": "2fps", "finished": "t"}
+    lines = {"uniform": (0.2, 0.5), "mine": (0.4, 0.9), "human": (0.8, None)}
+    cells = [
+        {"key": f"{name} {k}", "extractor": name, "budget": str(k), "k": k, "metrics": {"f": y, "top": 1.0}, **about}
+        for name, ys in lines.items()
+        for k, y in zip((2, 8), ys, strict=True)
+    ]
+    picture = drawn(figure_png("budget_curves", cells, metric="f", bound="top"))
+    assert share(picture, (31, 78, 121)) > 0.0005  # the method's line
+    assert share(picture, (209, 105, 28)) == 0  # there is no second
+    assert figure_png("budget_curves", [one for one in cells if one["k"] == 2], metric="f") is None
+    with pytest.raises(UsageError, match="metric"):
+        Figure.registry.build("budget_curves").check({"draw": "budget_curves"}, "table mine: figure")
+
+
 def test_frames_are_stored_as_small_images_in_order(video):
     feature = Rgb(height=24, width=32)
     read = read_pass(video, {"every": [feature]})

@@ -132,7 +132,7 @@ MISTAKES = {
     "colums": [[]],
     "title": [GONE, None, 2024, " "],
     "notes": [None, "n"],
-    "headline": [["q"]],
+    **{key: [["q"]] for key in ("headline", "curves")},
     "extractor": ["uniform"],
     "data_sets": [{}],
     "records": [{"make": "convergence"}, "convergence", {"draw": "convergence"}, {"make": "convergense"}],
@@ -267,7 +267,9 @@ def test_the_sentence_names_the_way_out(place, value, sentence):
 def test_a_headline_is_read_without_rows():
     data = {**changed("rows", GONE), "headline": ["q"]}
     del data["columns"]
-    assert parse_experiment("mine", data).headline == ("q",)
+    assert parse_experiment("mine", {**data, "curves": ["q"]}).headline == ("q",)
+    with pytest.raises(UsageError, match="curves, of the headline: 'p' is unknown"):
+        parse_experiment("mine", {**data, "curves": ["p"]})
 
 
 def test_a_table_without_trainings_needs_records_and_no_extractor():

@@ -5,11 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
+from keyframe_bench.core.errors import UsageError
 from keyframe_bench.tables import ColumnSpec, Row, Table, Value, comparison
 from keyframe_bench.tables.load import latest
-from keyframe_bench.tables.quality import budget_curves, failure_cases, row_names, tradeoffs
+from keyframe_bench.tables.quality import areas, budget_curves, failure_cases, row_names, tradeoffs
 
-from .conftest import COLUMNS, cell, cells_of, frame
+from .conftest import COLUMNS, FAILED, cell, cells_of, frame
 
 UP, DOWN = ColumnSpec("f1", "higher"), ColumnSpec("redundancy", "lower")
 COST, COUNT = ColumnSpec("total_s", "lower", "s"), ColumnSpec("n_keyframes")
@@ -87,6 +88,74 @@ def test_curves_run_over_the_key_frames_that_were_returned():
     assert (found.curves[0][0].low, found.curves[0][0].high) == pytest.approx((0.4, 0.6))
     one = (_row("a", f1=0.6, n_keyframes=4), _row("a", budget="free", f1=0.6, n_keyframes=9))
     assert budget_curves(_table(*one)) == []  # one fixed budget is no curve
+
+
+def at_budgets(name, numbers, *, video="a", seed=0, **fields):
+    """A cell for each budget, of as many key frames, but never more than five."""
+    return [
+        cell(name, video, seed=seed, budget=str(k), k=k, keyframes={"frames": list(range(min(k, 5)))}, **fields)
+        | (FAILED if y is None else {"metrics": {"cus_a": y, "total_s": 1.0}})
+        for k, y in numbers.items()
+    ]
+
+
+def table_of_areas(*cells):
+    results, columns = areas(frame(*cells), {"cus_a": COLUMNS["cus_a"]}, ["cus_a"])
+    return comparison(results, columns)
+
+
+def test_the_area_is_the_mean_height_over_doublings_of_the_number_asked_for():
+    """From 2 to 16 there are three doublings: one at .3 in the mean, two at .5."""
+    human = cell("human", budget="free", metrics={"cus_a": 0.9})
+    table = table_of_areas(*at_budgets("m", {16: 0.6, 2: 0.2, 4: 0.4}), human, *at_budgets("n", {2: 0.1, 16: 0.1}))
+    m, n = table.rows
+    assert {name: value.mean for name, value in m.values.items()} == pytest.approx(
+        {"cus_a at 2": 0.2, "cus_a at 4": 0.4, "cus_a at 16": 0.6, "cus_a area": (0.3 + 2 * 0.5) / 3}
+    )
+    assert (m.budget, m.n_asked, m.n_returned) == ("2 to 16", pytest.approx(22 / 3), pytest.approx(11 / 3))
+    assert set(n.values) == {"cus_a at 2", "cus_a at 16"}  # no number at 4, no area
+    with pytest.raises(UsageError, match="two or more budgets"):
+        areas(frame(*at_budgets("m", {2: 0.2}), human), COLUMNS, [])
+
+
+def test_areas_are_means_over_seeds_and_videos_of_plain_loops():
+    rng, ks = np.random.default_rng(0), (1, 3, 7, 20)
+    numbers = rng.uniform(0, 1, (2, 4, 3, len(ks)))  # method, video, seed, K
+    numbers[1, 2, 0, 1] = np.nan
+    cells, expected = [], {}
+    for name, of_method in zip("ab", numbers, strict=True):
+        areas_of_videos = []
+        for video, of_video in enumerate(of_method):
+            found = []
+            for seed, ys in enumerate(of_video):
+                values = {k: None if np.isnan(y) else float(y) for k, y in zip(ks, ys, strict=True)}
+                cells += at_budgets(name, values, video=f"v{video}", seed=seed)
+                steps = [(a, b) for a, b in itertools.pairwise(range(len(ks))) if None not in values.values()]
+                if steps:
+                    parts = [(ys[a] + ys[b]) / 2 * np.log2(ks[b] / ks[a]) for a, b in steps]
+                    found.append(sum(parts) / np.log2(20))
+            areas_of_videos.append(np.mean(found))
+        expected[name] = np.mean(areas_of_videos)
+    table = table_of_areas(*(cells[i] for i in rng.permutation(len(cells))))
+    assert {r.label: r.values["cus_a area"].mean for r in table.rows} == pytest.approx(expected)
+    assert {r.label: r.n_failed for r in table.rows} == {"a": 0, "b": 1}
+
+
+def test_areas_are_compared_with_uniform_like_any_column():
+    rng = np.random.default_rng(0)
+    base = rng.uniform(0.3, 0.5, (20, 2))
+    rows = {"uniform": base, "better": base + 0.1, "other": base[::-1]}
+    cells = [
+        one
+        for name, values in rows.items()
+        for i, (low, high) in enumerate(values.tolist())
+        for one in at_budgets(name, {2: low, 8: high}, video=f"v{i}")
+    ]
+    table = table_of_areas(*cells)
+    told = {(c.label, c.column): c.verdict for c in table.comparisons if c.rival_label == "uniform"}
+    assert {told["better", column] for column in ("cus_a at 2", "cus_a at 8", "cus_a area")} == {"better"}
+    assert told["other", "cus_a area"] == "undecided"
+    assert "at budget" not in " ".join(table.notes)  # one place
 
 
 def test_names_tell_rows_apart_and_facts_and_costs_are_no_quality():

@@ -1,27 +1,45 @@
-"""Pages of experiments/ in the site: their files, and links to and from them, which work in the repository as well."""
+"""What the site has besides docs/: pages of experiments/, links as the repository has them too, the leaderboard."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from keyframe_bench.cli.main import main
+
 ROOT = Path(__file__).parents[1]
+LEADERBOARD = ROOT / "outputs" / "leaderboard"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the pages and figures of experiments/."""
+    """Add the pages and figures of experiments/, and the leaderboard as CSV and JSON."""
     for path in sorted([*ROOT.glob("experiments/*/*"), *ROOT.glob("experiments/*.md")]):
         if path.suffix in (".md", ".png"):
             files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        if main(["results", "leaderboard", str(ROOT / "experiments" / "results"), f"out={LEADERBOARD}"]):
+            raise PluginError(said.getvalue())
+    for end in ("csv", "json"):
+        file = LEADERBOARD / f"leaderboard.{end}"
+        files.append(File.generated(config, file.name, abs_src_path=str(file)))
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Return the page with links as they are where docs/ is the root."""
+    """Return the page with the leaderboard, and with links as they are where docs/ is the root."""
+    if page.file.src_uri == "leaderboard.md":
+        table = (LEADERBOARD / "leaderboard.md").read_text("utf-8")
+        markdown = markdown.replace(
+            "<!-- leaderboard -->", f"[CSV](leaderboard.csv), [JSON](leaderboard.json)\n\n{table}"
+        )
     if page.file.src_uri.startswith("experiments/"):
         return markdown.replace("](../../docs/", "](../../")
     return re.sub(r"\]\(\.\./((?:\.\./)*)experiments/", r"](\1experiments/", markdown)

@@ -21,6 +21,7 @@ from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
+from ..tables.caveats import favour
 from ..video.fetch import fetch_frames
 from ..video.frame_folder import VideoPath
 from ..video.image_files import encode_image, fit_width
@@ -97,12 +98,7 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
         usual = [key for key in ranked if metric.columns[key].headline]
         for feature in metric.needs:
             judges[feature.name] += usual[-1:] or ranked[:1]  # one stands for all of a metric
-    return [
-        f"columns such as {', '.join(judges[feature])} judge by {feature}, which {whose} selects on: "
-        f"they may favour {name}"
-        for feature, whose in own.items()
-        if judges[feature]
-    ]
+    return [favour(judges[feature], feature, whose, name) for feature, whose in own.items() if judges[feature]]
 
 
 def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -74,7 +75,8 @@ class Command:
     summary: str
     options: tuple[Option, ...]
     examples: tuple[str, ...]
-    takes: str = ""  # names and paths it takes, in the order in which they are typed, such as "VIDEO"
+    # Names and paths it takes, in the order in which they are typed, such as "VIDEO"; "..." at the end: and any more
+    takes: str = ""
     # Where the defaults of options are: ``module:callable``, or a file of ``conf/`` without its suffix
     source: str = ""
     # The configuration that Hydra composes, and checks what is not among ``options`` with; empty: there is none
@@ -181,7 +183,8 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
     every word is. Raises `UsageError` for an option that there is not, a wrong value, too many names, or what is
     neither.
     """
-    found, rest, n_positional = Arguments(command, words), list(words), len(command.takes.split())
+    found, rest = Arguments(command, words), list(words)
+    n_positional = math.inf if command.takes.endswith("...") else len(command.takes.split())
 
     def following(word: str) -> str:
         if "=" in word:
@@ -215,7 +218,7 @@ def read(command: Command, words: Sequence[str]) -> Arguments:
         else:
             raise UsageError(f"argument {word!r} is not key=value; for instance budget=8")
     if len(found.positional) > n_positional:
-        raise UsageError(f"argument {found.positional[n_positional]!r} is one too many")
+        raise UsageError(f"argument {found.positional[int(n_positional)]!r} is one too many")
     return found
 
 

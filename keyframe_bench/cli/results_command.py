@@ -1,4 +1,4 @@
-"""``keyframe-bench results diff``: what changed between two sets of results."""
+"""``keyframe-bench results``: what changed between two, the leaderboard of many, whether one can be contributed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,90 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from ..core.errors import UsageError
-from ..core.files import one_line
+from ..bench.execute import metric_columns
+from ..core.errors import UsageError, suggestion
+from ..core.files import make_folder, one_line, write_atomic
+from ..datasets.base import Dataset
+from ..extractors.base import Extractor
 from ..metrics.facts import Cost
+from ..report.markdown import leaderboard_markdown
 from ..tables.diff import diff_results
-from ..tables.load import read_cells
-from .commands import Arguments, counted
+from ..tables.leaderboard import leaderboard
+from ..tables.load import read_cells, read_text
+from ..tables.validate import Problem, is_comparison, problems_of
+from .commands import Arguments, counted, path_text
+from .table_command import run_record_of
 
 _USE = "keyframe-bench results diff A B, where A and B are out= folders or results.jsonl files"
 _SHOWN = 8  # lines of one kind; --json has all
 
 
 def run(found: Arguments) -> int:
+    """Do what the first word says; return 1 for results that differ or cannot be contributed."""
+    name = found.positional[0] if found.positional else "diff"
+    if name not in _ACTIONS:
+        hint = suggestion(name, _ACTIONS, f"choose from {', '.join(_ACTIONS)}")
+        raise UsageError(f"unknown subcommand {name!r}; {hint}")
+    return _ACTIONS[name](found)
+
+
+def _files(found: Arguments) -> dict[str, Path]:
+    """Return the files that are named, or lie in folders that are, by a name for each."""
+    paths = [Path(path) for path in found.positional[1:]]
+    if not paths:
+        what = "the out= folder of a run, FILE.jsonl with its FILE.run.json, or a folder of such files"
+        raise UsageError(f"results {found.positional[0]} needs results: {what}")
+    files: dict[str, Path] = {}
+    for path in paths:
+        here = [path]
+        if path.is_dir():
+            here = [path / "results.jsonl"] if (path / "results.jsonl").exists() else sorted(path.glob("*.jsonl"))
+        if not here:
+            raise UsageError(f"{str(path)!r} holds no results; give the out= folder of a run, or FILE.jsonl")
+        for file in here:
+            name = file.parent.absolute().name if file.name == "results.jsonl" else file.stem
+            files[name if name not in files else str(file)] = file
+    return files
+
+
+def _leaderboard(found: Arguments) -> int:
+    results = {name: (read_cells(file), run_record_of(file)) for name, file in _files(found).items()}
+    versions = {name: Extractor.registry.get(name).version for name in Extractor.registry.names()}
+    board = leaderboard(results, versions)
+    data = json.dumps(board.to_json(), indent=1, allow_nan=False) + "\n"
+    page = leaderboard_markdown(board)
+    if "out" in found.values:
+        out = make_folder(Path(found.values["out"]))
+        table = board.frame.to_csv(index=False, lineterminator="\n")
+        written = {out / f"leaderboard.{end}": text for end, text in (("md", page), ("csv", table), ("json", data))}
+        for file, text in written.items():
+            write_atomic(file, text)
+        print("written:", ", ".join(map(path_text, written)))
+    else:
+        print(data if "--json" in found.values else page, end="")
+    return 0
+
+
+def _validate(found: Arguments) -> int:
+    columns, datasets, lines, told = metric_columns(), Dataset.registry.names(), [], []
+    for file in _files(found).values():
+        try:
+            text, record = read_text(file), run_record_of(file)
+            problems = problems_of(text, record, columns, datasets)
+        except UsageError as error:
+            record, problems = {}, [Problem(0, str(error))]
+        about = "valid" if is_comparison(record) else "valid; no comparison of methods, so it stands on no board"
+        lines += [f"{path_text(file)}: {about}"] if not problems else []
+        lines += [f"{path_text(file)}:{f'{n}:' * (n > 0)} {one_line(text)}" for n, text in problems]
+        told.append({"file": str(file), "problems": [problem._asdict() for problem in problems]})
+    print(json.dumps(told) if "--json" in found.values else "\n".join(lines))
+    return 1 if any(one["problems"] for one in told) else 0
+
+
+def _diff(found: Arguments) -> int:
     """Print the differences of two results; return 0 if there is none, else 1."""
     text = found.get("--tolerance")
     try:
@@ -28,8 +98,6 @@ def run(found: Arguments) -> int:
         tolerance = math.nan
     if not 0 <= tolerance < math.inf:
         raise UsageError(f"--tolerance {text!r} is not a number of 0 or more; for instance --tolerance 0.001")
-    if found.positional[:1] not in ([], ["diff"]):
-        raise UsageError(f"unknown subcommand {found.positional[0]!r}; did you mean {_USE}")
     if len(found.positional) != 3:
         raise UsageError(f"results diff compares two results: {_USE}")
     paths = found.positional[1:]
@@ -43,6 +111,9 @@ def run(found: Arguments) -> int:
     else:
         print("\n".join(one_line(line) if line[:1] != " " else f"  {one_line(line)}" for line in _lines(difference)))
     return 0 if difference["equal"] else 1
+
+
+_ACTIONS = {"diff": _diff, "leaderboard": _leaderboard, "validate": _validate}
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,22 @@ _CHOSEN = {
     "last": "the last epoch",
     "only": "training has no epochs to choose from",
 }
+
+
+_FAVOURS = re.compile(r"columns such as (.+) judge by \S+, which .+ selects on: they may favour (.+)")
+
+
+def favour(columns: Sequence[str], feature: str, whose: str, name: str) -> str:
+    """Return the warning that ``columns`` judge by a feature that ``name`` selects on, as `favoured` reads it."""
+    return f"columns such as {', '.join(columns)} judge by {feature}, which {whose} selects on: they may favour {name}"
+
+
+def favoured(run: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return of each method the columns that judge by its own features, from the warnings in the record of a run."""
+    found: dict[str, set[str]] = {}
+    for columns, name in (m.groups() for text in run.get("warnings") or () if (m := _FAVOURS.fullmatch(str(text)))):
+        found.setdefault(name, set()).update(columns.split(", "))
+    return found
 
 
 def listed(parts: Sequence[str], limit: int = _LISTED) -> str:

@@ -25,7 +25,7 @@ PROMISED = {
     "export": "extractor format out",
     "train": "extractor trainer trainer.epochs trainer.lr init logger limit_validation fold -m",
     "table": "scale data.NAME trainings columns --from --save --into",
-    "results": "--tolerance --json",
+    "results": "out --tolerance --json",
     "perf": "extractors repeats --peers --from --markdown",
     "cache": "--json",
     "check": "extractor.PARAMETER",

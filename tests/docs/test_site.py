@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import functools
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import keyframe_bench as kb
+from keyframe_bench.report.markdown import leaderboard_markdown
+from keyframe_bench.tables.leaderboard import Leaderboard, Section, Standing
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,3 +56,90 @@ def test_every_decision_is_listed():
     index = (ROOT / "docs" / "decisions" / "index.md").read_text("utf-8")
     listed = set(re.findall(r"\]\((.+?)\.md\)", index))
     assert listed == {path.stem for path in ROOT.glob("docs/decisions/*.md")} - {"index"}
+
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files of a folder, without a line for each."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def leaderboard_page(site, browser):
+    """The leaderboard in a browser, with a section whose methods have hostile names; complaints fail the test."""
+    markdown = pytest.importorskip("markdown")
+    rows = [
+        Standing(f"{HOSTILE} {i}", "method", (HOSTILE,), (), beaten, beaten, beaten, 0.0, 0.0, 0.0, cost, {})
+        for i, (beaten, cost) in enumerate([(0.09, None), (0.1, 2.0), (0.5, 10.0)])
+    ]
+    more = markdown.markdown(
+        leaderboard_markdown(Leaderboard((), (Section((), tuple(rows)),), (HOSTILE,))), extensions=["tables"]
+    )
+    page = (site / "leaderboard.html").read_text("utf-8")
+    (site / "hostile.html").write_text(
+        page.replace('<script src="leaderboard.js"', f'{more}<script src="leaderboard.js"')
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address, complaints, asked = f"http://127.0.0.1:{server.server_port}/", [], []
+    tab = browser.new_page(viewport={"width": 1400, "height": 900})
+    tab.set_default_timeout(5000)
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"{address}hostile.html")
+    yield tab
+    tab.close()
+    server.shutdown()
+    assert complaints == [] and [url for url in asked if not url.startswith((address, "data:"))] == []
+
+
+def cells(table, column):
+    return [cell.strip() for cell in table.locator(f"tbody td:nth-child({column})").all_inner_texts()]
+
+
+def test_the_leaderboard_sorts_by_click_and_keyboard(leaderboard_page):
+    table = leaderboard_page.locator("article table").first
+    head, before = table.locator("th").nth(1), cells(table, 2)
+    numbers = [int(cell.split("\xa0")[0]) for cell in before]
+    assert len(before) > 5 and numbers == sorted(numbers)
+    head.get_by_role("button").click()
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert [int(cell.split("\xa0")[0]) for cell in cells(table, 2)] == numbers[::-1]
+    name = table.locator("th").first
+    leaderboard_page.keyboard.press("Shift+Tab")
+    assert name.get_by_role("button").evaluate("button => button === document.activeElement")
+    leaderboard_page.keyboard.press("Enter")
+    assert name.get_attribute("aria-sort") == "ascending" and head.get_attribute("aria-sort") is None
+    assert cells(table, 1) == sorted(cells(table, 1), key=str.casefold)
+
+
+def test_hostile_names_stay_text_and_empty_cells_come_last(leaderboard_page):
+    table = leaderboard_page.locator("article table", has_text=HOSTILE)
+    assert all(cell.startswith(HOSTILE) for cell in cells(table, 1)) and len(cells(table, 1)) == 3
+    button = table.locator("th").nth(3).get_by_role("button")
+    for expected in (["2.00", "10.00", ""], ["10.00", "2.00", ""]):
+        button.click()
+        assert cells(table, 4) == expected
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+def test_the_leaderboard_fits_the_screen(leaderboard_page, width):
+    leaderboard_page.set_viewport_size({"width": width, "height": 900})
+    assert leaderboard_page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_leaderboard_can_be_downloaded(site):
+    page = (site / "leaderboard.html").read_text("utf-8")
+    data = json.loads((site / "leaderboard.json").read_text("utf-8"))
+    assert 'href="leaderboard.json"' in page and 'href="leaderboard.csv"' in page
+    with open(site / "leaderboard.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == sum(len(section["rows"]) for section in data["sections"]) > 20
+    assert all(source in page for board in data["boards"] for source in board["sources"])

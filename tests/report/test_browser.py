@@ -2,27 +2,10 @@
 
 import json
 import math
-import os
-import shutil
 
 import pytest
 
 from keyframe_bench.report.html import render_report
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = ["--no-sandbox", "--disable-gpu"] if getattr(os, "geteuid", lambda: 1)() == 0 else ["--disable-gpu"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    reason = "Playwright is not installed (pip install keyframe_bench[dev])"
-    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ def _spec(config: Mapping[str, Any], run: Mapping[str, Any], keys: list[str]) ->
     """One run; grids and weights of extractors that it does not name are of no concern to it."""
     mine = {**config, **{k: v for k, v in run.items() if k not in keys}}
     names = mine["extractors"]
-    everything = names in ("all", ["all"])
+    everything = "all" in names
     if not everything and not any("weights" in parameters_of(Extractor.registry.get(name)) for name in names):
         mine.pop("weights", None)
     for option in _BY_EXTRACTOR:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.annotation import Annotation
 from ..core.clip import Clip, KeyFrames
@@ -12,13 +13,35 @@ from ..core.registry import register
 from .base import Column, Metric
 
 
+def most_in_shots(frames: NDArray[np.int64], shots: NDArray[np.int64]) -> int:
+    """Return the size of a largest one-to-one matching of key frames and the shots that they lie in.
+
+    Giving every shot, from the first to end to the last, its first free key frame is one of the largest matchings:
+    whoever took that key frame instead, a shot that ends no earlier, can have the later one.
+
+    Parameters
+    ----------
+    frames : int64 [K]
+        Ordinals, increasing.
+    shots : int64 [n, 2]
+        Half-open ranges of ordinals, in any order; they may overlap.
+    """
+    free = np.ones(len(frames), dtype=bool)
+    for first, end in np.searchsorted(frames, shots[np.argsort(shots[:, 1], kind="stable")]).tolist():
+        inside = np.flatnonzero(free[first:end])
+        free[first + inside[:1]] = False
+    return len(frames) - int(free.sum())
+
+
 @register("shots")
 class Shots(Metric):
     """Which of the annotated shots have a key frame. With fewer key frames than shots the recall cannot reach 1."""
 
+    version = 2
     requires = "shots"
     columns: ClassVar[dict[str, Column]] = {
         "shot_recall": Column("higher", "1", "share of the shots with at least one key frame", headline=True),
+        "shot_f1": Column("higher", "1", "F1 of key frames and shots, each key frame inside a shot of its own"),
         "keyframes_per_shot": Column("none", "1", "key frames inside shots, per shot"),
     }
 
@@ -28,7 +51,12 @@ class Shots(Metric):
             return dict.fromkeys(self.columns, 0.0)
         inside = np.searchsorted(keyframes.frames, annotation.shots)
         counts = inside[:, 1] - inside[:, 0]
-        return {"shot_recall": float((counts > 0).mean()), "keyframes_per_shot": float(counts.mean())}
+        matched = most_in_shots(keyframes.frames, annotation.shots)
+        return {
+            "shot_recall": float((counts > 0).mean()),
+            "shot_f1": 2 * matched / (len(keyframes) + len(annotation.shots)),
+            "keyframes_per_shot": float(counts.mean()),
+        }
 
 
 @register("repetition")

@@ -60,7 +60,7 @@ def rendered(
         if experiment.curves:
             cells, shown = areas(cells, shown, experiment.curves)
             chosen = [f"{name} area" for name in chosen]
-        table = narrowed(comparison(cells, shown), chosen, cells)
+        table = narrowed(comparison(cells, shown, rivals=experiment.rivals), chosen, cells)
         lines = [to_markdown(table), *provenance(paper, run)]
         markdown = "\n".join(lines) + "\n"
         latex = to_latex(table, sentence=paper.coverage, label=experiment.name)

@@ -27,7 +27,11 @@ _ORDER: dict[Role, int] = {"control": 0, "method": 1, "ceiling": 2}
 
 
 def comparison(
-    results: pd.DataFrame, columns: Mapping[str, Mapping[str, Any] | ColumnSpec], *, title: str = ""
+    results: pd.DataFrame,
+    columns: Mapping[str, Mapping[str, Any] | ColumnSpec],
+    *,
+    title: str = "",
+    rivals: Sequence[str] = (),
 ) -> Table:
     """Return one row per extractor as it was run.
 
@@ -41,7 +45,8 @@ def comparison(
     alone). Ceilings are not ranked, neither are rows whose mean covers fewer videos than the others' means: they may
     lack the hard ones. Controls are ranked. Intervals and comparisons are over videos too. ``results``: of
     `load_results`; ``columns``: column name to its ``run.json`` entry (direction, unit, about, headline, metric) or
-    `ColumnSpec`; ``title``: default: data set, budget and sampling where all rows share them.
+    `ColumnSpec`; ``title``: default: data set, budget and sampling where all rows share them; ``rivals``: extractors
+    with which all methods are compared, as they are with `uniform`.
     """
     specs = [c if isinstance(c, ColumnSpec) else ColumnSpec.parse(name, c) for name, c in columns.items()]
     cells = latest(results)
@@ -57,7 +62,8 @@ def comparison(
         title or _title(rows),
         used,
         tuple(rows),
-        comparisons=compare_rows(rows, ranked, numbers),
+        comparisons=compare_rows(rows, ranked, numbers, rivals),
+        rivals=tuple(rivals),
         discriminability=discriminability(rows, ranked, numbers),
     )
     return replace(table, notes=notes_for(table, cells))

@@ -54,8 +54,9 @@ class Experiment:
     # ``beside`` are measures by name that are printed and decide nothing
     claims: Sequence[Mapping[str, Any]] = ()
     headline: tuple[str, ...] = ()  # for a comparison: its columns; empty for the usual ones
-    # For a comparison: those of them that are shown at every budget too; what is compared are areas under the curves of
-    # all of them against K (`keyframe_bench.tables.quality.areas`)
+    rivals: tuple[str, ...] = ()  # for a comparison: extractors with which all are compared, as with `uniform`
+    # For a comparison: those of its columns that are shown at every budget too; what is compared are areas under the
+    # curves of all of them against K (`keyframe_bench.tables.quality.areas`)
     curves: tuple[str, ...] = ()
     notes: Sequence[str] = ()
     # ``draw``, the name of a `keyframe_bench.tables.figure.Figure`, and its settings
@@ -86,7 +87,7 @@ def parse_experiment(name: str, data: Any) -> Experiment:
     Raises `UsageError`, naming the file, the place in it, and what is wrong there.
     """
     check_experiment(name, data)
-    return Experiment(name, **{**data, **{key: tuple(data.get(key, ())) for key in ("headline", "curves")}})
+    return Experiment(name, **{**data, **{key: tuple(data.get(key, ())) for key in ("headline", "curves", "rivals")}})
 
 
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:

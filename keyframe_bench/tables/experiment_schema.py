@@ -180,7 +180,7 @@ _COMMON: Mapping[str, Check] = {
 _comparison = s.fields(
     {
         **_COMMON,
-        **dict.fromkeys(("headline", "curves"), s.listed(s.text)),
+        **dict.fromkeys(("headline", "curves", "rivals"), s.listed(s.text)),
         "scales": s.named(s.fields(_OPTIONS, ["dataset"], null=["limit"]), 1),
         "runs": s.listed(s.fields({**_RUN, **_OPTIONS}, ["extractors", "budget"], null=["limit"])),
     },
@@ -268,13 +268,13 @@ def _check_columns(data: Mapping[str, Any], at: str) -> None:
 
 
 def _check_comparison(data: Mapping[str, Any], at: str) -> None:
-    useless, how = (("headline", "curves"), "beside") if data.get("rows") else (("columns",), "without")
+    useless, how = (("headline", "curves", "rivals"), "beside") if data.get("rows") else (("columns",), "without")
     for name in (name for name in useless if name in data):
         raise wrong(at, f"{name} is not read {how} rows; leave it out")
     for name in data.get("curves", []):
         s.one_of(data.get("headline", []))(name, f"{at}: curves, of the headline")
     for i, run in enumerate(data["runs"], start=1):
-        if run["extractors"] not in ("all", ["all"]):
+        if "all" not in run["extractors"]:
             for option in ("grid", "trainer"):
                 for name in run.get(option, {}):
                     s.one_of(run["extractors"])(name, f"{at}: runs {i}: {option}")

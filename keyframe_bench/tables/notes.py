@@ -169,18 +169,19 @@ def _intervals(table: Table) -> list[str]:
 
 
 def _significance(table: Table) -> list[str]:
-    """Say per place which methods differ from `uniform`, or that none does, or that none could."""
+    """Say per place which methods differ from `uniform` and the others named, or that none does, or that none could."""
     notes = []
-    baselines = {row.label for row in table.rows if row.extractor == BASELINE}
-    found: dict[Place, list[Comparison]] = {}
-    for one in table.comparisons:
-        if one.rival_label in baselines:
-            found.setdefault((one.dataset, one.budget), []).append(one)
-    for place, here in found.items():
-        notes += _impossible(here, table.where(place))
-        if any(c.verdict != "impossible" for c in here):
-            tested = f"against {BASELINE}{table.where(place)}, paired over videos (Wilcoxon, Holm, p < .05)"
-            notes.append(f"{tested}: {_differences(here) or 'no method differs in any column'}")
+    for baseline in (BASELINE, *table.rivals):
+        groups = {row.group for row in table.rows if row.extractor == baseline}
+        found: dict[Place, list[Comparison]] = {}
+        for one in table.comparisons:
+            if one.rival_group in groups and one.group not in groups:
+                found.setdefault((one.dataset, one.budget), []).append(one)
+        for place, here in found.items():
+            notes += _impossible(here, table.where(place)) if baseline == BASELINE else []
+            if any(c.verdict != "impossible" for c in here):
+                tested = f"against {baseline}{table.where(place)}, paired over videos (Wilcoxon, Holm, p < .05)"
+                notes.append(f"{tested}: {_differences(here) or 'no method differs in any column'}")
     return notes
 
 

@@ -98,26 +98,28 @@ def mark_best(rows: Sequence[Row], columns: Iterable[ColumnSpec]) -> None:
             row.values[column.name] = replace(value, best=shown(value.mean, scale) == best)
 
 
-def compare_rows(rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo) -> tuple[Comparison, ...]:
+def compare_rows(
+    rows: Sequence[Row], columns: Iterable[ColumnSpec], numbers: PerVideo, rivals: Sequence[str] = ()
+) -> tuple[Comparison, ...]:
     """Return the paired comparisons of every column (that is ranked), data set and budget.
 
-    Three families, each corrected by Holm on its own: every method against `uniform`; methods with a network against
-    the same without it; and, unless `uniform` is the best row itself, every other method against the best row. The best
-    row was chosen on these same videos, so that the last family errs towards differences: what it does not tell from
-    the best may be as good, what it calls worse is a lead to follow. Not compared are ceilings, rows with fewer than
-    two common videos, and rows with fewer key frames in columns that reward that; rows over fewer videos are compared
-    over the common ones, but never as the best row.
+    Families, each corrected by Holm on its own: every method against `uniform`, and against each extractor of
+    ``rivals``; methods with a network against the same without it; and every other method against the best row, unless
+    all are compared with that already. The best row was chosen on these same videos, so that the last family errs
+    towards differences: what it does not tell from the best may be as good, what it calls worse is a lead to follow.
+    Not compared are ceilings, rows with fewer than two common videos, and rows with fewer key frames in columns that
+    reward that; rows over fewer videos are compared over the common ones, but never as the best row.
     """
     found: list[Comparison] = []
     for column, _, of_place in in_places(rows, columns):
         here = candidates(of_place, column)
         methods = [row for row in here if row.role == "method"]
-        uniform = [row for row in here if row.extractor == BASELINE]
+        baselines = [[row for row in here if row.extractor == name] for name in (BASELINE, *rivals)]
         best = best_row(with_all_videos(here, column), column)
-        if best is not None and best.extractor == BASELINE:
+        if best is not None and best.extractor in (BASELINE, *rivals):
             best = None
         for pairs in (
-            [(row, like(row, uniform)) for row in methods],
+            *([(row, like(row, base)) for row in methods if row not in base] for base in baselines),
             [(row, without_network(row, methods)) for row in methods],
             [(row, best) for row in methods if row is not best],
         ):

@@ -188,8 +188,9 @@ class Table:
     columns: tuple[ColumnSpec, ...]  # headline columns for which at least one row has a value
     rows: tuple[Row, ...]  # controls first, ceilings last
     notes: tuple[str, ...] = ()  # sentences a reader needs to judge the numbers
-    # Every method against `uniform`, and every ranked row against the best one
+    # Every method against `uniform` and all ``rivals``, and every ranked row against the best one
     comparisons: tuple[Comparison, ...] = ()
+    rivals: tuple[str, ...] = ()
     # One per ranked column, data set and budget where `random` was run
     discriminability: tuple[Discriminability, ...] = ()
 

@@ -20,10 +20,13 @@ def events(*spans):
 @pytest.mark.parametrize(
     ("name", "shots", "frames", "expected"),
     [
-        ("shots", TENS, [0, 9, 20], [0.5, 0.75]),
-        ("shots", TENS, [10], [0.25, 0.25]),  # ends are outside
-        ("shots", TENS, [9, 19, 29, 39], [1, 1]),
-        ("shots", TENS, [], [0, 0]),
+        ("shots", TENS, [0, 9, 20], [0.5, 4 / 7, 0.75]),
+        ("shots", TENS, [10], [0.25, 0.4, 0.25]),  # ends are outside
+        ("shots", TENS, [9, 19, 29, 39], [1, 1, 1]),
+        ("shots", TENS, [], [0, 0, 0]),
+        ("shots", WITH_A_GAP, [21, 22], [0, 0, 0]),
+        # A key frame in two shots hits both, and is the match of one.
+        ("shots", [[0, 20], [10, 30]], [12], [1, 2 / 3, 1]),
         ("repetition", WITH_A_GAP, [0, 9, 10, 39], [0.25, 4 / 3]),
         ("repetition", WITH_A_GAP, [9, 10], [0, 1]),
         ("repetition", WITH_A_GAP, [1, 2], [0.5, 2]),

@@ -21,6 +21,7 @@ scales:
 runs:
   - {extractors: all, budget: [4, 15%], sampling: 2fps, grid: {spectral: {s: [1, null]}}, scales: [cpu], limit: null}
   - {extractors: [uniform], budget: free, grid: {uniform: {a: 1}}, on_error: skip, executor: {name: loky, n_jobs: 2}}
+  - {extractors: [all, uniform], budget: 3, grid: {spectral: {s: 1}}}
 rows:
   - {name: one, where: {extractor: uniform, k: [4, 8], params: {a: [1], b: null}}, paper: {frames: 4}, note: n}
   - {name: two, measures: {frames: {sum: n_sampled, where: {budget: 4}, over: [k]}, growth: {empty: true}}}

@@ -9,9 +9,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyframe_bench.tables import stats
+from keyframe_bench.tables import comparison, stats
 
-from .conftest import cell, cells_of, notes, table_of, values_of
+from .conftest import COLUMNS, cell, cells_of, frame, notes, table_of, values_of
 
 BASE = np.linspace(0.3, 0.6, 12)
 
@@ -94,6 +94,20 @@ BEHIND = [("net", "uniform", "worse"), ("vsumm", "uniform", "worse")]
 def test_against_the_best_row_unless_that_is_uniform(values, expected):
     table = values_of({"random": BASE - 0.1, "uniform": BASE, "oracle": BASE + 0.3, **values})
     assert [(c.label, c.rival_label, c.verdict) for c in table.comparisons] == expected
+
+
+def test_rivals_are_compared_with_as_uniform_is():
+    """In a family of its own, once, also where the rival is the best row."""
+    cells = cells_of({"uniform": BASE, "net": BASE + 0.2, "vsumm": BASE + 0.1, "pixel": BASE + 0.3})
+    table = comparison(frame(*cells), COLUMNS, rivals=["net"])
+    (said,) = notes(table, "against net")
+    assert said.endswith("better pixel in cus_a; worse vsumm in cus_a")
+    pairs = [(c.label, c.rival_label) for c in table.comparisons]
+    assert len(set(pairs)) == len(pairs) and ("net", "pixel") in pairs
+    family = [c for c in table.comparisons if c.rival_label == "net"]
+    assert [c.p_holm for c in family] == pytest.approx(stats.holm([c.p for c in family]))
+    top = comparison(frame(*cells), COLUMNS, rivals=["pixel"]).comparisons
+    assert sorted(c.label for c in top if c.rival_label == "pixel") == ["net", "vsumm"]
 
 
 def test_the_family_is_one_column_data_set_and_budget():

@@ -36,6 +36,7 @@ def sweep(
     trainer: Mapping[str, Mapping[str, Any]] | None = None,
     trainings: str | Path = "outputs/trainings",
     leak: str = "refuse",
+    external: Mapping[str, str | Path] | None = None,
 ) -> pd.DataFrame:
     """Compare extractors on videos, one decode a video, and return one row per cell.
 
@@ -70,6 +71,8 @@ def sweep(
         Folder of the checkpoints; what is there is not trained again.
     leak : {"refuse", "allow"}
         Whether what learned from human annotators may be scored on videos that it has seen.
+    external : mapping, optional
+        ``{"mine": "picks.json"}``: rows of picks that other tools made, by name.
 
     Returns
     -------
@@ -106,6 +109,7 @@ def sweep(
             trainer=trainer or {},
             trainings=Path(trainings),
             leak=leak,  # type: ignore[arg-type]  # RunSpec checks it
+            external={name: str(file) for name, file in (external or {}).items()},
         )
         summary = run_benchmark(spec, command="keyframe_bench.sweep(...)")
         for note in summary.notes:

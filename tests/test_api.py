@@ -175,6 +175,13 @@ def test_sweep_returns_a_row_per_cell(rendered, video):
     assert (one["extractor"] == "uniform").sum() == (one["extractor"] == "random").sum() == 2
 
 
+def test_sweep_has_rows_of_picks_made_elsewhere(video, tmp_path):
+    document = {"format": "keyframe_bench/picks@1", "unit": "frames from 0", "items": {video.name: [3, 20]}}
+    (tmp_path / "picks.json").write_text(json.dumps(document), "utf-8")
+    table = kb.sweep([video], ["uniform"], budget=2, external={"mine": tmp_path / "picks.json"})
+    assert set(table["extractor"]) == {"random", "uniform", "mine"}
+
+
 def test_sweep_completes_a_folder_and_tells_equal_names_apart(folder, rendered, tmp_path, numbers):
     kb.sweep([rendered / "cuts.mp4"], ["uniform"], out=tmp_path / "out")
     first = numbers(tmp_path / "out")
@@ -197,6 +204,7 @@ def test_sweep_completes_a_folder_and_tells_equal_names_apart(folder, rendered, 
         (None, {"grid": {"uniform": {"phase": ["end"]}}}, "phase='end'"),
         (None, {"n_jobs": 0}, "n_jobs=0"),
         (None, {"cache_gb": -1}, "cache_gb=-1"),
+        (None, {"external": {"mine": "nowhere.json"}}, "nowhere.json"),
     ],
 )
 def test_sweep_refuses(video, videos, arguments, says):

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import UsageError
 
 if TYPE_CHECKING:
@@ -155,6 +158,16 @@ class Sampling:
             return True
 
         return keep
+
+    def ordinals(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return which of all frames `keeper` keeps, int64 [K]; ``seconds`` since the first frame, float64 [N]."""
+        if self.kind == "every":
+            return np.arange(0, len(seconds), int(self.value))
+        ticks = np.floor(seconds * self.value + 1e-6)
+        if (ticks[1:] >= ticks[:-1]).all():
+            return np.flatnonzero(np.diff(ticks, prepend=-1))
+        keep = self.keeper()  # stamps that go back
+        return np.flatnonzero([keep(n, s) for n, s in enumerate(seconds.tolist())])
 
     def __str__(self) -> str:
         if self.kind == "fps":

@@ -35,9 +35,8 @@ Frames = NDArray[np.int64]
 
 def ticks(times: NDArray[np.float64], sampling: str, most: int) -> Frames:
     """Return the positions that ``sampling`` keeps of frames at ``times``; every second, third, ... above ``most``."""
-    keep = Sampling.parse(sampling).keeper()
-    kept = [i for i, seconds in enumerate((times - times[0]).tolist()) if keep(i, seconds)]
-    return np.array(kept[:: -(-len(kept) // most)], dtype=np.int64)
+    kept = Sampling.parse(sampling).ordinals(times - times[0])
+    return kept[:: -(-len(kept) // most)]
 
 
 def means(scores: NDArray[np.floating], starts: Frames) -> Frames:

@@ -130,6 +130,7 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         record = read_video_record(out / "videos" / f"{file}.json", str(name), sha, []) if known else None
         record = record or {}  # a run names what is no record
         folder = thumbnails_folder(out, sha) if known else None
+        folder = folder if folder is not None and folder.is_dir() else None  # a video without pixels has none
         view = VideoView(index, str(name), record, _extent(record, part, keyframes), folder)
         of_row: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)
         for one in sorted(part, key=lambda one: int(one["seed"])):

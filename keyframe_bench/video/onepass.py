@@ -166,7 +166,7 @@ def _timed(video: Timeline, wanted: Requests, name: str) -> Pass:
     info = VideoInfo(name, len(times), 0.0, video.duration_s, sha256=video.sha256())
     health = Health(decoded_frames=len(times), decoded_duration_s=video.duration_s)
     order, no_keys, no_sums = np.arange(len(times)), np.zeros(len(times), bool), np.zeros(len(times), np.uint32)
-    grids = {sampling: _grid(sampling, times) for sampling in wanted}
+    grids = {sampling: sampling.ordinals(times - times[0]) for sampling in wanted}
     return Pass(info, health, times, order, no_keys, False, no_sums, 0.0, 0.0, grids)
 
 
@@ -240,7 +240,7 @@ def _completed(
         done = compute(wanted)
         return done, {key: _entry_of(done)} | _entries(columns, done)
     done = _restored(entry, name, key.video)
-    done.grids = {sampling: _grid(sampling, done.times) for sampling in wanted}
+    done.grids = {sampling: sampling.ordinals(done.times - done.times[0]) for sampling in wanted}
     missing = {id_: column for id_, column in columns.items() if not _restore(store, id_, column, done)}
     if not missing:
         return done, {}
@@ -259,13 +259,6 @@ def _keys(column: RequestedColumn, sha256: str) -> list[EntryKey]:
     every = [] if column.feature.depends_on_sampling else [str(EVERY)]
     coverages = dict.fromkeys([*every, column.coverage])
     return [] if code is None else [EntryKey(sha256, column.feature.key, coverage, code) for coverage in coverages]
-
-
-def _grid(sampling: Sampling, times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the ordinals of ``sampling`` as a pass finds them."""
-    keep = sampling.keeper()
-    since = (times - times[0]).tolist()
-    return np.array([ordinal for ordinal, seconds in enumerate(since) if keep(ordinal, seconds)], dtype=np.int64)
 
 
 def _restore(store: FeatureStore, id_: ColumnId, column: RequestedColumn, done: Pass) -> bool:

@@ -75,7 +75,17 @@ def test_at_least_one_frame_and_never_more_with_less(n: int, seconds: float, sha
 
 def kept(text: str, times: list[float]) -> list[int]:
     keep = Sampling.parse(text).keeper()
-    return [n for n, t in enumerate(times) if keep(n, t)]
+    found = [n for n, t in enumerate(times) if keep(n, t)]
+    assert Sampling.parse(text).ordinals(np.array(times)).tolist() == found
+    return found
+
+
+@given(st.lists(st.floats(-2, 3), max_size=60), st.sampled_from(["2fps", "7.5fps", "every", "every3"]))
+def test_all_at_once_are_those_one_after_another_even_where_time_goes_back(steps: list[float], text: str) -> None:
+    times = [0.0]
+    for step in steps:
+        times.append(times[-1] + step)
+    assert kept(text, times)[0] == 0
 
 
 def test_samplings_of_a_regular_video() -> None:

@@ -13,7 +13,9 @@ from scipy.stats import gmean
 
 from keyframe_bench import Dataset
 from keyframe_bench.datasets._picks import read_picks
+from keyframe_bench.datasets.kfs_bench import KFSBench
 from keyframe_bench.metrics.scenes import scene_scores
+from keyframe_bench.tables.load import load_results
 
 PAGE = Path(__file__).parents[2] / "experiments" / "kfs_bench" / "README.md"
 # Of the official script, with the last decimals that it prints: UKSS, KFR, SHR.
@@ -53,6 +55,23 @@ def test_the_table_is_made_without_videos(tmp_path, cli):
     (tmp_path / "aks_32.json").unlink()
     status, _, err = cli(*words, f"out={tmp_path / 'again'}")
     assert status == 2 and "aks_32.json" in err
+
+
+@pytest.mark.data
+def test_a_published_file_is_scored_as_it_is(data_root, cli, tmp_path):
+    root = data_root / "kfs_bench"
+    file = root / "picks" / "aks_32.json"
+    status, said, err = cli("score", file, "dataset=kfs_bench", f"dataset.root={root}", "limit=40", f"out={tmp_path}")
+    assert (status, err) == (0, "") and "the videos are not at hand" in said
+    scenes = {
+        name: about.annotation.scenes for name, about in KFSBench(str(root)).published().items() if about.annotation
+    }
+    times, found = read_picks(file).items, load_results(tmp_path)
+    mine = found[found["extractor"] == "aks_32"].set_index("video")
+    assert len(mine) == 40
+    for name, row in mine.iterrows():
+        for column, value in scene_scores(times[name], scenes[name]).items() if name in scenes else ():
+            assert row[f"metric.{column}"] == pytest.approx(value), (name, column)
 
 
 @pytest.mark.data

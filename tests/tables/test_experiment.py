@@ -94,7 +94,7 @@ def changed(place, value, good=GOOD):
 
 def test_every_form_of_the_grammar_is_read():
     experiment = parse_experiment("mine", yaml.safe_load(GOOD))
-    assert [len(experiment.runs_at(scale)) for scale in ("smoke", "cpu")] == [1, 2]
+    assert [len(experiment.runs_at(scale)) for scale in ("smoke", "cpu")] == [2, 3]
     assert (len(experiment.rows), len(experiment.columns), len(experiment.claims)) == (3, 3, 2)
     experiment = parse_experiment("mine", yaml.safe_load(TRAININGS))
     assert [len(experiment.runs_at(scale)) for scale in ("smoke", "paper")] == [2, 1]

@@ -146,7 +146,7 @@ def _percent(share: float, sign: str = "") -> str:
 
 
 def _ends(low: float, high: float) -> str:
-    return "" if low == high else f"&nbsp;[{_percent(low)},&nbsp;{_percent(high)}]"
+    return "" if low == high else f" [{_percent(low)}, {_percent(high)}]".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _entities(text: str) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.files import digest
-from ..extractors._external import External
 from .boards import Place, Results, places_of, row_id
 from .build import comparison
 from .caveats import listed
@@ -274,8 +273,6 @@ def _marks(row: Row, group: str, places: Sequence[Place], versions: Mapping[str,
     version = json.loads(group)[1]
     if row.role != "method":
         yield {"control": "control", "ceiling": "ceiling, sees the annotation"}[row.role]
-    if row.note.startswith(External.label):
-        yield "picks made elsewhere"
     if row.known_defects:
         yield "another tool, as it is"
     if (now := versions.get(row.extractor, version)) != version:

@@ -101,7 +101,7 @@ def _section(section: Section, found: Leaderboard) -> list[str]:
     budgets: dict[str, list[str]] = {}
     for board in boards:
         budgets.setdefault(board.dataset, []).append(board.budget)
-    where = "; ".join(f"{dataset} at budget {', '.join(dict.fromkeys(some))}" for dataset, some in budgets.items())
+    where = "; ".join(f"{dataset} at budget {', '.join(some)}" for dataset, some in budgets.items())
     datasets = list(budgets) if len(budgets) > 1 else []
     short = {row.label: _cut(row.label) for row in section.rows}
     if len({*short.values()}) < len(short):

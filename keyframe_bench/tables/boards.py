@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,18 +60,19 @@ class Place:
 
 
 def places_of(results: Results) -> tuple[list[Place], list[str]]:
-    """Return every place, and a sentence about results that are no comparison: their record names no budget.
+    """Return every place, and sentences about results that are at none: their record names no budget, or columns lack.
 
-    Results share a place when they have its columns. Those of most methods come first, so that a few more columns, or a
-    file about a few of them, change nothing of it. Of a row that several files have the one finished last counts.
+    The results of most methods say which columns a place has, so that a file about one or two of them changes nothing
+    of it. Of a row that several files have the one finished last counts.
     """
-    places: list[Place] = []
+    places: dict[tuple[Any, ...], Place] = {}
     others = [name for name, (_, run) in sorted(results.items()) if not run.get("budget")]
+    notes = [f"no comparison of methods at a budget: {listed(others, 99)}"] if others else []
     found = [_Source(name, *results[name]) for name in sorted(results) if name not in others]
     for source in sorted(found, key=lambda one: (-one.frame["extractor"].nunique(), -len(one.columns))):
-        source.add_to(places)
-    places.sort(key=lambda place: (place.dataset, -len(place.videos), place.videos, natural(place.budget)))
-    return places, [f"no comparison of methods at a budget: {listed(others, 99)}"] if others else []
+        notes += source.add_to(places)
+    order = sorted(places.values(), key=lambda p: (p.dataset, -len(p.videos), p.videos, natural(p.budget)))
+    return order, notes
 
 
 def row_id(group: str) -> str:
@@ -94,8 +95,11 @@ class _Source:
                 usual[spec.metric or spec.name] = spec  # the last one stands for all of a metric
         self.columns = list(usual.values())
 
-    def add_to(self, places: list[Place]) -> None:
-        """Add every row to the places where it stands; human annotators, who have no budget, stand at each."""
+    def add_to(self, places: dict[tuple[Any, ...], Place]) -> Iterator[str]:
+        """Add every row to the places where it stands, and say where it cannot.
+
+        Human annotators, who have no budget, stand at each.
+        """
         methods = self.frame[(self.frame["extractor"] != HUMAN) & (self.frame["status"] != "skipped")]
         for (dataset, budget), part in methods.groupby(["dataset", "budget"], sort=False):
             of_dataset = self.frame[self.frame["dataset"] == dataset]
@@ -103,25 +107,20 @@ class _Source:
             series = {spec.name: spec.sign * per_video(here, spec.name) for spec in self.columns}
             numbers = {name: one.unstack(level=0) for name, one in series.items() if len(one)}
             videos = tuple(sorted(part["video_id"].unique()))
-            place = _joined(places, Place(str(dataset), videos, str(budget), tuple(numbers)))
+            new = Place(str(dataset), videos, str(budget), tuple(numbers))
+            place = places.setdefault((new.dataset, new.videos, new.budget), new) if numbers else new
+            if not numbers or (lost := [name for name in place.columns if name not in numbers]):
+                what = f"{listed(lost)}, which others have" if numbers else "a column to rank by"
+                yield f"no board: {new.about} at budget {budget} ({self.name}): without {what}"
+                continue
             costs, failed = _cost_ratios(here), here[here["status"] == "failed"].groupby("group")["video_id"].nunique()
             for row, finished in here.groupby("group", sort=False)["finished"].max().items():
                 wide = [numbers[name].reindex(index=list(videos), columns=[row]) for name in place.columns]
-                values = np.concatenate([np.zeros((len(videos), 0)), *wide], axis=1)
+                values = np.concatenate(wide, axis=1)
                 own = self.favoured.get(json.loads(str(row))[0], set()) & set(place.columns)
-                new = Entry(self.name, finished, values, costs.get(str(row)), own, int(failed.get(row, 0)))
-                if new.finished >= place.entries.get(str(row), new).finished:
-                    place.entries[str(row)] = new
-
-
-def _joined(places: list[Place], new: Place) -> Place:
-    """Return the place of these videos at this budget whose columns ``new`` has all, else ``new``, which is added."""
-    for place in places:
-        same = (place.dataset, place.videos, place.budget) == (new.dataset, new.videos, new.budget)
-        if same and place.columns and set(place.columns) <= set(new.columns):
-            return place
-    places.append(new)
-    return new
+                entry = Entry(self.name, finished, values, costs.get(str(row)), own, int(failed.get(row, 0)))
+                if entry.finished >= place.entries.get(str(row), entry).finished:
+                    place.entries[str(row)] = entry
 
 
 def _cost_ratios(here: pd.DataFrame) -> dict[str, float]:

@@ -30,7 +30,7 @@ _DIGITS = "%.4e"  # small files keep six digits or nine: what is equal in five i
 
 @dataclass(frozen=True)
 class Board:
-    """One data set (the same videos, by their bytes) at one budget, judged by the same columns."""
+    """One data set (the same videos, by their bytes) at one budget."""
 
     name: str
     dataset: str
@@ -259,8 +259,6 @@ def _boards(
         several = len(of_name[place.about]) > 1
         dataset = f"{place.about}, {of_name[place.about][place.videos]}" if several else place.about
         name = f"{dataset}, budget {place.budget}"
-        if name in [board.name for board in found]:
-            name += f" ({', '.join(place.columns)})"
         n = sum(rows[row].role != "ceiling" for row in share)
         ranks = {
             rows[r].label: 1 + float(np.nanmean(one)) * (n - (rows[r].role != "ceiling")) for r, one in share.items()

@@ -172,6 +172,13 @@ def test_files_about_the_same_bytes_share_a_board_and_the_newest_row_counts():
     assert rows(section)["mine"].beaten == pytest.approx(by_loops(merged)["mine"].mean())
 
 
+def test_results_without_a_column_of_the_board_are_left_out_and_named():
+    more, fewer = drawn(0, (*METHODS, "d")), drawn(1, (*METHODS[:4], "e"), columns=("shot_recall",))
+    board = leaderboard({"most": results(more), "few": results(fewer)})
+    assert [(one.sources, one.n_ranked) for one in board.boards] == [(("most",), 6)]
+    assert any("few" in note and "srd_db" in note for note in board.notes)
+
+
 def test_settings_of_a_sweep_on_one_board_are_no_rivals():
     params = {"a2": {"gamma": 2.0}}
     both = {"one": results(drawn(0) | {"a2": drawn(9)["a"]}, params=params, extractor={"a2": "a"})}

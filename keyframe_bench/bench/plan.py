@@ -180,6 +180,8 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     items = spec.dataset.videos() if spec.pixels else _timelines(spec, chosen)
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
+    if Budget("picks") in spec.budgets:
+        items = _counted(chosen, items)
     _check_items(spec, chosen, items)
     items = [item for item in items if spec.items is None or item.id in spec.items][: spec.limit]
     chosen = _kept(spec, chosen, partial(_blind, spec, items), not_run)
@@ -261,6 +263,18 @@ def _timelines(spec: RunSpec, chosen: Sequence[Variant]) -> list[VideoItem]:
         also = {float(time) for picks in files for time in picks.items.get(item.id, ())}
         found.append(replace(item, path=replace(item.path, also=tuple(sorted(also)))))
     return found
+
+
+def _counted(chosen: Sequence[Variant], items: Sequence[VideoItem]) -> list[VideoItem]:
+    """Return the items with the number of picks that the only file has of each."""
+    files = [method for variant in chosen if isinstance(method := variant.build(), External)]
+    if len(files) != 1:
+        raise UsageError(f"budget=picks takes the numbers of one file of picks, and there are {len(files)}; give one")
+    counts = {name: len(picks) for name, picks in files[0].picks.items.items()}
+    return [
+        replace(item, annotation=replace(item.annotation or Annotation(), n_picks=counts.get(item.id, 0)))
+        for item in items
+    ]
 
 
 def _check_items(spec: RunSpec, chosen: Sequence[Variant], items: Sequence[VideoItem]) -> None:

@@ -36,7 +36,7 @@ def run(found: Arguments) -> int:
         items=frozenset(picks.items),
         pixels=at_hand,
         extractors=spec.extractors if "extractors" in typed else ["oracle"] if annotated else ["uniform"],
-        budgets=spec.budgets if "budget" in typed else [usual_budget(picks)],
+        budgets=spec.budgets if "budget" in typed else [_usual_budget(picks, not spec.external)],
     )
     if not at_hand:
         print("the videos are not at hand: only times are scored, without the columns that need pixels")
@@ -53,7 +53,10 @@ def _videos_at_hand(dataset: Dataset, picks: Picks) -> bool:
         return False
 
 
-def usual_budget(picks: Picks) -> Budget:
-    """Return the number of picks that every item has, or a free budget where numbers differ."""
+def _usual_budget(picks: Picks, alone: bool) -> Budget:
+    """Return the number of picks that every item has; where numbers differ, each item's own.
+
+    Free where they differ and the file is not ``alone``: others have other numbers.
+    """
     counts = {len(found) for found in picks.items.values()}
-    return Budget.parse(max(counts) if len(counts) == 1 and max(counts) else "free")
+    return Budget.parse(max(counts) if len(counts) == 1 else "picks" if alone else "free")

@@ -59,6 +59,8 @@ class Annotation:
         one film differ at their ends. What lies beyond the end then counts for the last frame.
     n_frames : int
         How many frames the annotated video has; 0 where it is not known.
+    n_picks : int
+        How many key frames another tool chose, where its number is the budget of all (``budget=picks``); else 0.
     """
 
     users: tuple[UserSummary, ...] = ()
@@ -67,6 +69,7 @@ class Annotation:
     scenes: tuple[NDArray[np.float64], ...] | None = None
     tolerance: float = 0.0
     n_frames: int = 0
+    n_picks: int = 0
 
     def aligned(self, times: NDArray[np.float64], video: str) -> Annotation:
         """Return the annotation with both ordinals and times for every user.
@@ -142,11 +145,12 @@ class Annotation:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many shots there are, and how many key frames `choosers` have on average (``users``), halves up."""
+        """How many shots there are, key frames of `choosers` on average (``users``), halves up, and ``picks``."""
         n = len(self.choosers)
         return {
             "shots": 0 if self.shots is None else len(self.shots),
             "users": (2 * sum(map(len, self.choosers)) + n) // (2 * n) if n else 0,
+            "picks": self.n_picks,
         }
 
     def without_user(self, index: int) -> Annotation:
@@ -172,6 +176,7 @@ def annotation_json(annotation: Annotation | None) -> Any:
         **({"scenes": [plain(scene) for scene in annotation.scenes]} if annotation.scenes else {}),
         **(known if any(score is not None for score in scores) else {}),
         **({"tolerance": annotation.tolerance} if annotation.tolerance else {}),
+        **({"picks": annotation.n_picks} if annotation.n_picks else {}),
     }
 
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _BUDGET_HELP = (
     "use a whole number of key frames from 1 (8), a share of the frames (15%), so many per minute (4/min), as many as "
-    "there are annotated shots (shots) or as annotators chose on average (users), inferred, inferred-coverage, or free "
-    "for the method's own rule"
+    "there are annotated shots (shots), as annotators chose on average (users) or as one file of picks has (picks), "
+    "inferred, inferred-coverage, or free for the method's own rule"
 )
 _LARGEST = 1e9
 _NUMBERS = {"count": r"(\d+)", "share": r"(\d+(?:\.\d+)?)%", "per_minute": r"(\d+(?:\.\d+)?)/min"}
-_ANNOTATED = {"shots": "annotated shots", "users": "annotators with key frames"}
+_ANNOTATED = {"shots": "annotated shots", "users": "annotators with key frames", "picks": "picks made elsewhere"}
 _WORDS = ("free", "inferred", "inferred-coverage")
 _SAMPLING_HELP = "use every, every3 (every third frame) or 2fps"
 _SPLIT_HELP = "use temporal:0.8, videos:0.8, frames:0.8, kfold:5, given, or the path of a FILE.json"
@@ -35,10 +35,11 @@ _MOST_FOLDS = 1000
 class Budget:
     """How many key frames a method may return.
 
-    "shots" and "users" are known of annotated videos alone (`Annotation.counts`): a method is told the number, not the
-    annotation. "free" leaves the number to the method's own rule. The inferred budgets find k on the video's frames and
-    then ask for k key frames: "inferred" at the knee of the sorted scores, "inferred-coverage" as the smallest k whose
-    key frames look like at least 95 % of the sampled frames (`keyframe_bench.selection.peaks`).
+    "shots" and "users" are known of annotated videos alone, "picks" beside one file of picks (`Annotation.counts`): a
+    method is told the number, not the annotation. "free" leaves the number to the method's own rule. The inferred
+    budgets find k on the video's frames and then ask for k key frames: "inferred" at the knee of the sorted scores,
+    "inferred-coverage" as the smallest k whose key frames look like at least 95 % of the sampled frames
+    (`keyframe_bench.selection.peaks`).
 
     Examples
     --------
@@ -50,7 +51,7 @@ class Budget:
     True
     """
 
-    kind: Literal["count", "share", "per_minute", "shots", "users", "free", "inferred", "inferred-coverage"]
+    kind: Literal["count", "share", "per_minute", "shots", "users", "picks", "free", "inferred", "inferred-coverage"]
     value: float = 0.0
 
     @classmethod

@@ -122,10 +122,28 @@ def test_results_are_kept_by_what_the_file_says(score, picks, cells, tmp_path):
     assert str(tmp_path) not in json.dumps(mine)  # where the file lies is nobody's concern
 
 
-def test_picks_of_differing_number_are_scored_at_a_free_budget(score, picks):
-    cells, _ = score(picks({"cuts.mp4": [4], "mixed.mp4": [0, 20]}))
+def test_controls_have_as_many_key_frames_as_the_file_has_of_each_item(score, picks):
+    file = picks({"cuts.mp4": [4], "mixed.mp4": [0, 20]})
+    cells, _ = score(file)
+    for name in ("mine", "random", "uniform"):
+        assert [cells[name, video]["k"] for video in FRAMES] == [1, 2]
+        assert cells[name, "cuts.mp4"]["budget"] == "picks"
+    words = (f"external=mine={file}", "extractors=[uniform]", "budget=picks", "on_error=skip")
+    again, _ = score("", *words, command="run", out="run")  # static.mp4 is not in the file
+    assert again["uniform", "mixed.mp4"]["keyframes"]["frames"] == cells["uniform", "mixed.mp4"]["keyframes"]["frames"]
+
+
+def test_beside_another_file_picks_of_differing_number_are_scored_at_a_free_budget(score, picks):
+    file, other = picks({"cuts.mp4": [4], "mixed.mp4": [0, 20]}), picks({"cuts.mp4": [1]}, file="other.json")
+    cells, _ = score(file, f"external=other={other}")
     assert {cell["budget"] for cell in cells.values()} == {"free"}
     assert [len(cells["mine", video]["keyframes"]["frames"]) for video in FRAMES] == [1, 2]
+
+
+def test_the_numbers_of_two_files_are_no_budget(cli, picks, folder):
+    two = f"external=[one={picks()},two={picks(file='other.json')}]"
+    status, _, err = cli("run", "dataset=folder", f"dataset.root={folder}", two, "budget=picks")
+    assert status == 2 and "one file of picks" in err
 
 
 def test_times_that_come_to_one_frame_count_once(score, picks):

@@ -9,19 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ..bench.execute import metric_columns
 from ..core.errors import UsageError, suggestion
 from ..core.files import make_folder, one_line, write_atomic
-from ..datasets.base import Dataset
-from ..extractors.base import Extractor
 from ..metrics.facts import Cost
-from ..report.markdown import leaderboard_markdown
 from ..tables.diff import diff_results
-from ..tables.leaderboard import leaderboard
-from ..tables.load import read_cells, read_text
-from ..tables.validate import Problem, is_comparison, problems_of
+from ..tables.load import read_cells, read_text, run_record_of
 from .commands import Arguments, counted, path_text
-from .table_command import run_record_of
 
 _USE = "keyframe-bench results diff A B, where A and B are out= folders or results.jsonl files"
 _SHOWN = 8  # lines of one kind; --json has all
@@ -56,6 +49,10 @@ def _files(found: Arguments) -> dict[str, Path]:
 
 
 def _leaderboard(found: Arguments) -> int:
+    from ..extractors.base import Extractor
+    from ..report.markdown import leaderboard_markdown
+    from ..tables.leaderboard import leaderboard
+
     results = {name: (read_cells(file), run_record_of(file)) for name, file in _files(found).items()}
     versions = {name: Extractor.registry.get(name).version for name in Extractor.registry.names()}
     board = leaderboard(results, versions)
@@ -74,6 +71,10 @@ def _leaderboard(found: Arguments) -> int:
 
 
 def _validate(found: Arguments) -> int:
+    from ..bench.execute import metric_columns
+    from ..datasets.base import Dataset
+    from ..tables.validate import Problem, is_comparison, problems_of
+
     columns, datasets, lines, told = metric_columns(), Dataset.registry.names(), [], []
     for file in _files(found).values():
         try:

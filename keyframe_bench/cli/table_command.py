@@ -20,7 +20,7 @@ from ..core.registry import parameters_of
 from ..extractors.base import Extractor
 from ..report.tables import RenderedTable, rendered
 from ..tables.experiment import Experiment, exported, numbers_of
-from ..tables.load import read_cells, read_object, read_text
+from ..tables.load import read_cells, read_text, run_record_of
 from .commands import Arguments, one_value, path_text
 from .compose import configured, named
 from .experiments import load_experiment, names_of_experiments
@@ -62,14 +62,6 @@ def run(found: Arguments) -> int:
     if page.failure:
         print(f"failed: {one_line(page.failure)}", file=sys.stderr)
     return 1 if page.failure else status
-
-
-def run_record_of(source: Path) -> dict[str, Any]:
-    """Return the record of the run whose results are ``source`` (a folder, or a file), {} when there is none beside."""
-    beside = source / "run.json" if source.is_dir() else source.with_suffix(".run.json")
-    if source.name == "results.jsonl":
-        beside = source.with_name("run.json")
-    return read_object(beside) if beside.is_file() else {}
 
 
 def save(experiment: Experiment, source: Path, file: Path) -> None:

@@ -109,6 +109,14 @@ def load_run(out: str | Path) -> dict[str, Any]:
     return read_object(Path(out) / "run.json")
 
 
+def run_record_of(source: Path) -> dict[str, Any]:
+    """Return the record of the run whose results are ``source`` (a folder, or a file), {} when there is none beside."""
+    beside = source / "run.json" if source.is_dir() else source.with_suffix(".run.json")
+    if source.name == "results.jsonl":
+        beside = source.with_name("run.json")
+    return read_object(beside) if beside.is_file() else {}
+
+
 def read_object(file: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object; `UsageError` names the file and what is wrong with it."""
     text = read_text(file)

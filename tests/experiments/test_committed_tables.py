@@ -9,10 +9,10 @@ import pytest
 
 from keyframe_bench.bench.execute import metric_columns
 from keyframe_bench.cli.experiments import load_experiment
-from keyframe_bench.cli.table_command import replaced, run_record_of
+from keyframe_bench.cli.table_command import replaced
 from keyframe_bench.report.perf import perf_markdown
 from keyframe_bench.report.tables import rendered
-from keyframe_bench.tables.load import read_cells
+from keyframe_bench.tables.load import read_cells, run_record_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"

@@ -11,11 +11,10 @@ import pytest
 
 from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.main import main
-from keyframe_bench.cli.table_command import run_record_of
 from keyframe_bench.report.latex import environment, escape, to_latex
 from keyframe_bench.report.outputs import write_outputs
 from keyframe_bench.report.tables import rendered
-from keyframe_bench.tables.load import read_cells
+from keyframe_bench.tables.load import read_cells, run_record_of
 
 RESULTS = Path(__file__).parents[2] / "experiments" / "results"
 HOSTILE = 'a_b & 50% #1 $x$ {y} ~z ^n \\input{/etc/passwd} <i> "q" `b\' [o] *s -- --- µ±× é ß שלום 漢字 🎬 \u202e'

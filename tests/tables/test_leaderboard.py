@@ -65,7 +65,8 @@ def rows(section):
 
 def test_shares_and_ranks_are_those_of_plain_loops():
     values = drawn(0, (*METHODS, "d", "e"), n=9)
-    board = leaderboard({"one": results(values)})
+    more = {name: values[name] | {"redundancy_gray": [i] * 9, "total_s": [i] * 9} for i, name in enumerate(values)}
+    board = leaderboard({"one": results(more)})
     (section,) = board.sections
     for name, expected in by_loops(values).items():
         row = rows(section)[name]
@@ -83,6 +84,15 @@ def test_it_depends_on_no_order():
     first, second = results(drawn(0)), results(drawn(1, n=4), dataset="other")
     shuffled = dict(reversed(first[0].items())), first[1]
     assert leaderboard({"x": first, "y": second}) == leaderboard({"y": second, "x": shuffled})
+
+
+def test_videos_of_different_data_sets_are_drawn_apart():
+    values = drawn(0, n=9)
+    ((one,), (both,)) = (
+        leaderboard({name: results(values, dataset=name) for name in names}).sections for names in ("x", "xy")
+    )
+    widths = [rows(section)["a"].high - rows(section)["a"].low for section in (one, both)]
+    assert 0.6 < widths[1] / widths[0] < 0.85  # 1 / sqrt(2)
 
 
 def test_all_equal_is_a_tie_of_all():
@@ -191,12 +201,15 @@ def test_settings_of_a_sweep_on_one_board_are_no_rivals():
 
 def test_cost_is_a_ratio_within_one_run():
     def run_of(scale, **values):
-        seconds = {"random": 0.1, "uniform": 0.1, "a": 1.0, "b": 3.0, "c": 1.5}
+        decoding = {"random": 0.05, "uniform": 0.05, "a": 1.0, "b": 1.4, "c": 0.05}  # some read packets alone
+        spent = {"random": 0.05, "uniform": 0.05, "a": 0.0, "b": 1.6, "c": 1.45}
         costs = {
-            name: {"frames": [0], "cost": {"decode_s": (0.05 if s < 1 else 1) * scale, "features_s": 0.0,
-                                           "select_s": (s - (0.05 if s < 1 else 1)) * scale, "peak_mb": 1}}
-            for name, s in seconds.items()
-        }  # fmt: skip
+            name: {
+                "frames": [0],
+                "cost": {"decode_s": decoding[name] * scale, "features_s": 0.0, "select_s": spent[name] * scale},
+            }
+            for name in METHODS
+        }
         return results(drawn(0, n=3), keyframes=costs, **values)
 
     (section,) = leaderboard({"fast": run_of(1), "slow": run_of(100, dataset="other")}).sections

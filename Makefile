@@ -59,7 +59,7 @@ $(PEERS)/.installed: requirements-peers.txt
 
 # The tables of docs/results.md and of the pages in experiments/ from the results in experiments/results/.
 tables: $(STAMP)
-	for name in main peers surveillance; do \
+	for name in main curves peers surveillance; do \
 	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into docs/results.md || exit 1; \
 	done
 	$(BIN)/keyframe-bench table backbones --from experiments/results/backbones.jsonl --into experiments/backbones.md

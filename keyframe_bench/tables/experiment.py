@@ -93,12 +93,14 @@ def parse_experiment(name: str, data: Any) -> Experiment:
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:
     """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of nine digits.
 
-    Ordinals of the key frames, costs and the curves of trainings stay; times, scores, versions, images and other
-    metrics do not. `load_results` reads it, and the table from it is that of the whole results. ``cells``: of
-    `read_cells`.
+    Ordinals of the key frames, costs (of which areas under curves need none) and the curves of trainings stay; times,
+    scores, versions, images, budget rules that no column shows, and other metrics do not. `load_results` reads it, and
+    the table from it is that of the whole results. ``cells``: of `read_cells`.
     """
     names = numbers_of(experiment)
-    return "".join(canonical_json(_small(cell, names)) + "\n" for cell in cells.values())
+    fields = [name for name in _FIELDS if name != "budget_rule" or name in names]
+    costs = not experiment.curves
+    return "".join(canonical_json(_small(cell, fields, names, costs)) + "\n" for cell in cells.values())
 
 
 def numbers_of(experiment: Experiment) -> set[str]:
@@ -115,13 +117,13 @@ def _words(part: Any) -> Iterator[str]:
             yield from _words(value)
 
 
-def _small(cell: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    small = {n: cell[n] for n in _FIELDS if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
+def _small(cell: Mapping[str, Any], fields: Sequence[str], names: set[str], costs: bool) -> dict[str, Any]:
+    small = {n: cell[n] for n in fields if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
     small["metrics"] = {name: _rounded(v) for name, v in (cell.get("metrics") or {}).items() if name in names}
     found = cell.get("keyframes") or {}
     small["exported"] = True
     if found:
-        cost = {name: _rounded(v) for name, v in (found.get("cost") or {}).items()}
+        cost = {name: _rounded(v) for name, v in (found.get("cost") or {}).items() if costs}
         marks = {name: found[name] for name in ("fallback", "shortfall") if found.get(name)}
         small["keyframes"] = {"frames": found.get("frames") or [], "cost": cost, **marks}
     return small

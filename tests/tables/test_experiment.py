@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import keyframe_bench.experiments.chen2021.figures  # noqa: F401 - registers
 import pytest
 import yaml
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.tables.experiment import parse_experiment
+from keyframe_bench.tables.experiment import exported, parse_experiment
 
 GOOD = """
 title: t
@@ -271,6 +272,16 @@ def test_a_headline_is_read_without_rows():
     assert parse_experiment("mine", {**data, "curves": ["q"]}).headline == ("q",)
     with pytest.raises(UsageError, match="curves, of the headline: 'p' is unknown"):
         parse_experiment("mine", {**data, "curves": ["p"]})
+
+
+def test_small_results_have_what_the_table_shows():
+    cell = {"key": "a", "budget_rule": "the best", "keyframes": {"frames": [1], "cost": {"select_s": 0.123456789012}}}
+    plain = {name: value for name, value in yaml.safe_load(GOOD).items() if name not in ("rows", "columns", "claims")}
+    of_areas = {**plain, "headline": ["q"], "curves": ["q"]}
+    for data, rule, cost in ((yaml.safe_load(GOOD), True, True), (plain, False, True), (of_areas, False, False)):
+        small = json.loads(exported({"a": cell}, parse_experiment("mine", data)))
+        assert ("budget_rule" in small) == rule
+        assert small["keyframes"] == {"frames": [1], "cost": {"select_s": 0.123456789} if cost else {}}
 
 
 def test_a_table_without_trainings_needs_records_and_no_extractor():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .core.version import VERSION
 
 if TYPE_CHECKING:
-    from .api import Extraction, extract
+    from .api import Extraction, extract, map_videos
     from .comparison import sweep
     from .compression import Compression, compress
     from .core.annotation import Annotation, UserSummary
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .metrics.base import Column, Metric
     from .models.base import Loss, Network
     from .rendering.films import demo_annotation, demo_video
+    from .report.map import VideoMap
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
     from .tables.figure import Figure
@@ -47,7 +48,7 @@ __version__ = VERSION
 
 # Imported on first use, so that `import keyframe_bench` costs nothing.
 _NAMES = {
-    ".api": "Extraction extract",
+    ".api": "Extraction extract map_videos",
     ".comparison": "sweep",
     ".compression": "Compression compress",
     ".core.annotation": "Annotation UserSummary",
@@ -67,6 +68,7 @@ _NAMES = {
     ".metrics.base": "Column Metric",
     ".models.base": "Loss Network",
     ".rendering.films": "demo_annotation demo_video",
+    ".report.map": "VideoMap",
     ".report.storyboard": "storyboard",
     ".selection.key_clips": "ClipRules",
     ".tables.figure": "Figure",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 
 from .core.clip import KeyFrames, VideoInfo
 from .core.errors import OutputError, UnavailableError, UsageError
+from .core.feature import Feature
 from .core.files import printable
 from .core.registry import Parameter, Range
+from .extractors._rows import FEATURE, feature_named
 from .extractors.asked import Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
 from .report.key_clips import clips_of, replaced, write_key_clips
+from .report.map import Mapped, VideoMap, check_place, write_map
 from .selection.key_clips import ClipRules, KeyClips
 from .video.fetch import fetch_frames
-from .video.frame_folder import FrameFolder, Video, VideoPath, as_video
+from .video.frame_folder import FrameFolder, Video, VideoPath, as_video, check_video
 from .video.image_files import encode_image, fit_width
 from .video.onepass import Pass, Progress, read_pass
 
@@ -111,6 +114,11 @@ class Extraction:
         for frame in fetch_frames(self.path, self.frames.tolist(), self.source):
             yield frame.full_rgb() if width is None else frame.rgb(*fit_width(frame.height, frame.width, width))
 
+    def rows(self, feature: Feature) -> NDArray[Any]:
+        """Return the key frames' rows of a feature that `extract` was asked for, [K, ...]."""
+        clip = self.source.clip(self.sampling, (feature,))
+        return clip[feature][np.searchsorted(clip.ordinals, self.frames)]
+
     def clips(self, rules: ClipRules | None = None) -> KeyClips:
         """Return the stretches of the video that its key frames say are worth keeping; `save` writes them.
 
@@ -199,6 +207,7 @@ def extract(
     sampling: str = "2fps",
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
+    features: Sequence[Feature] = (),
     progress: Progress | None = None,
 ) -> Extraction:
     """Extract the key frames of one video.
@@ -223,6 +232,9 @@ def extract(
         Parameters of a named extractor.
     seed : int
         For methods that draw at random.
+    features : sequence of Feature
+        Computed in the same pass, of the frames that the method sees, whether it reads them or not; see
+        `Extraction.rows`.
     progress : callable, optional
         Called with the PTS reached, in seconds.
 
@@ -260,7 +272,8 @@ def extract(
         raise UsageError(f"extractor {method.name!r}, budget={asked.budget}: {reason}")
     video = as_video(path, fps, times)
     asked.check_length(video)
-    read = read_pass(video, asked.requests, progress=progress)
+    requests = {**asked.requests, asked.sampling: tuple(dict.fromkeys([*asked.features, *features]))}
+    read = read_pass(video, requests, progress=progress)
     found, k = asked.answer(read, seed)
     trained_on = method.has_seen(read.info.sha256) if isinstance(method, Trainable) else None
     return Extraction(
@@ -278,3 +291,62 @@ def extract(
         trained_on_this_video=trained_on,
         trained_by_other_code=isinstance(method, Trainable) and method.other_code,
     )
+
+
+def map_videos(
+    paths: Sequence[VideoPath],
+    extractor: str = "pixel_distance",
+    *,
+    out: str | Path,
+    feature: str = FEATURE,
+    budget: str | int = "free",
+    sampling: str = "2fps",
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    fps: float | None = None,
+    times: str | None = None,
+    progress: Progress | None = None,
+) -> VideoMap:
+    """Lay out the key frames of videos by t-SNE of a feature, alike ones near each other, on a page to look around in.
+
+    Parameters
+    ----------
+    paths : sequence of str, Path or FrameFolder
+        The videos, each once.
+    extractor, budget, sampling, params, fps, times, progress
+        As of `extract`.
+    out : str or Path
+        The page, ``NAME.html``, which needs no other file, unless full-size frames and previews take more than 20 MB:
+        they are then in the folder ``NAME_files`` beside it.
+    feature : str
+        Any feature with a row of numbers per frame, with its parameters after a question mark
+        (``hue_histogram?bins=32``).
+    seed : int
+        Of t-SNE, and for methods that draw at random.
+
+    Returns
+    -------
+    VideoMap
+
+    Raises
+    ------
+    UsageError, UnavailableError, VideoError, OutputError
+        As `extract` and `keyframe_bench.report.map.write_map`; nothing is written then.
+    """
+    check_place(Path(out))
+    looked_at = feature_named(feature)
+    if reason := getattr(looked_at, "unavailable", lambda: None)():
+        raise UnavailableError(f"feature={feature}: {reason}")
+    videos = [as_video(path, fps, times) for path in paths]
+    if twice := next((v for i, v in enumerate(videos) if v in videos[:i]), None):
+        raise UsageError(f"{printable(str(twice))!r} is named twice; name every video once")
+    for video in videos:
+        check_video(video)
+    options: dict[str, Any] = {"budget": budget, "sampling": sampling, "params": params, "seed": seed}
+    mapped = []
+    for video in videos:
+        found = extract(video, extractor, **options, features=(looked_at,), progress=progress)
+        label = f" ({found.label})" if found.label else ""
+        method = f"{extractor}{label}, budget {found.budget}, sampling {found.sampling}"
+        mapped.append(Mapped(video, found.keyframes, found.source, found.rows(looked_at), method))
+    return write_map(mapped, Path(out), feature=feature, seed=seed)

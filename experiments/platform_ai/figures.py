@@ -18,12 +18,19 @@ from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.features.change import PixelDifference
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.metrics.distances import GRAY
-from keyframe_bench.report.drawing import encoded_frames, tsne_layout
+from keyframe_bench.report.drawing import (
+    encoded_frames,
+    neighbours_kept,
+    scaled,
+    time_gradient,
+    time_order,
+    tsne_layout,
+    with_time,
+)
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.onepass import read_pass
 
 from .change_graph_picture import change_graph_png
-from .layout import neighbours_kept, scaled, time_gradient, time_order, with_time
 
 _PICTURE_WIDTH = 64
 

@@ -153,12 +153,17 @@ class Arguments:
 
     def video(self) -> Video:
         """Return the video, which may be a folder of images with ``fps=`` and ``times=``; `UsageError` if none."""
+        return self.videos()[0]
+
+    def videos(self) -> list[Video]:
+        """Return all videos, at least one, as `video` does."""
         from ..video.frame_folder import as_video
 
         if not self.positional:
             hint = " (a name with = in it must be that of an existing file)" if self.overrides else ""
             raise UsageError(f"{self.command.name} needs a video{hint}: {self.command.examples[0]}")
-        return as_video(self.positional[0], **{k: self.values[k] for k in ("fps", "times") if k in self.values})
+        options = {k: self.values[k] for k in ("fps", "times") if k in self.values}
+        return [as_video(path, **options) for path in self.positional]
 
     def add(self, word: str, sign: str, key: str, text: str) -> None:
         """Take ``word``, which is ``key=text`` after a ``sign`` of Hydra's grammar."""

@@ -26,6 +26,7 @@ _REGISTRIES: dict[str, Registry[Any]] = {"extractor": Extractor.registry, "datas
 _GROUPS = {
     "extract": ("extractor",),
     "explain": ("extractor",),
+    "map": ("extractor",),
     "compress": ("extractor",),
     "run": ("dataset", "executor"),
     "train": ("extractor", "dataset", "trainer", "logger"),
@@ -115,7 +116,7 @@ def hydra_ready() -> Iterator[None]:
         for name in registry.names():
             defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
             store.store(group=group, name=name, node={"name": name, **defaults})
-    for name in ("extract", "explain", "compress"):
+    for name in ("extract", "explain", "map", "compress"):
         given = dict(COMMANDS[name].defaults)
         store.store(name=name, node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):

@@ -57,27 +57,15 @@ def render_report(found: str | Path | RunResults) -> str:
 
     HTML with inline style, script and images. Its content security policy forbids other resources and scripts.
     """
-    import jinja2
-    from markupsafe import Markup
-
     found = found if isinstance(found, RunResults) else RunResults(found)
     run, results, table = _RUN | found.run, found.frame, found.table
     cells = latest(results)
     methods: dict[str, Row] = {}
     for row in table.rows:
         methods.setdefault(row.extractor, row)
-    style = read_text(_TEMPLATES / "report.css")
-    script = read_text(_TEMPLATES / "report.js")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,  # Markup is our own
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     videos = video_views(found.out, cells, {key: cell.get("keyframes") for key, cell in found.stored.items()}, table)
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report",
         run=run,
         table=table,
         sentence=coverage_sentence(results, run, limit=5),
@@ -94,9 +82,31 @@ def render_report(found: str | Path | RunResults) -> str:
         shown=shown,
         failures=_failures(cells),
         versions=", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items()),
-        style=Markup(style),  # ours, from the package
+    )
+
+
+def page(name: str, **values: Any) -> str:
+    """Return the page of the template ``name``, with the style of all pages and its own script inline.
+
+    Values are text, whatever they hold; `Markup` is ours.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    script = read_text(_TEMPLATES / f"{name}.js")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(f"{name}.html.j2").render(
+        style=Markup(read_text(_TEMPLATES / "report.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **values,
     )
 
 

@@ -1,15 +1,60 @@
-"""A contact sheet of key frames."""
+"""Contact sheets of key frames: to look at, and thumbnails for a page to cut from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..tables.format import clock
+from ..video.image_files import encode_image
 
 _PAPER, _INK, _BLANK = (250, 250, 249), (40, 38, 36), (228, 226, 223)
+_SHEET_SIDE, _SHEET_QUALITY = 2048, 82
+
+
+@dataclass
+class Sheets:
+    """Thumbnails in cells of large images: a browser decodes and draws those faster than thousands of small ones.
+
+    ``height`` and ``width`` of a cell in pixels; ``pages`` are JPEG files, complete after `close`; ``n`` were added.
+    """
+
+    height: int
+    width: int
+    pages: list[bytes] = field(default_factory=list)
+    n: int = 0
+    _sheet: NDArray[np.uint8] | None = None
+
+    @property
+    def across(self) -> int:
+        """Cells in a row."""
+        return _SHEET_SIDE // self.width
+
+    @property
+    def per_page(self) -> int:
+        """Cells of a sheet."""
+        return self.across * (_SHEET_SIDE // self.height)
+
+    def add(self, thumb: NDArray[np.uint8]) -> None:
+        """Put an image, uint8 [h, w, 3], RGB, no larger than a cell, in the next cell, in its upper left corner."""
+        row, column = divmod(self.n % self.per_page, self.across)
+        if self._sheet is None:
+            self._sheet = np.zeros((self.per_page // self.across * self.height, _SHEET_SIDE, 3), np.uint8)
+        top, left = row * self.height, column * self.width
+        self._sheet[top : top + thumb.shape[0], left : left + thumb.shape[1]] = thumb
+        self.n += 1
+        if self.n % self.per_page == 0:
+            self.close()
+
+    def close(self) -> None:
+        """Finish the last sheet, which is only as high as it must be."""
+        if self._sheet is not None:
+            rows = -(-((self.n - 1) % self.per_page + 1) // self.across)
+            self.pages.append(encode_image(self._sheet[: rows * self.height], ".jpg", _SHEET_QUALITY))
+            self._sheet = None
 
 
 def storyboard(

@@ -15,6 +15,7 @@ PROMISED = {
     "list": "--json",
     "extract": "extractor extractor.PARAMETER budget sampling fps clips clips.quiet_s out",
     "explain": "frame time extractor --json",
+    "map": "extractor extractor.PARAMETER feature budget sampling seed fps out",
     "compress": "checkpoint statistics limit extractor budget out --json",
     "run": (
         "dataset dataset.root dataset.annotations extractors budget seeds weights limit cache_gb "

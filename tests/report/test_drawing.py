@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keyframe_bench.experiments.platform_ai.layout import (
+from scipy.stats import spearmanr
+
+from keyframe_bench.report.drawing import (
     TIME_SHARE,
     neighbours_kept,
     time_gradient,
     time_order,
+    tsne_layout,
     with_time,
 )
-from scipy.stats import spearmanr
-
-from keyframe_bench.report.drawing import tsne_layout
 
 ROWS = np.random.default_rng(0).normal(size=(60, 40))
 

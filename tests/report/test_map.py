@@ -1,0 +1,303 @@
+"""The map in a real Chromium: thumbnails, previews, full size, time, lasso, labels, files; by pointer and keys."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import keyframe_bench as kb
+from keyframe_bench.report import map as map_module
+
+HOSTILE = '"><script>alert(1)<|script>.mp4'  # no file name may hold a slash
+BOX = """i => {
+  const [x, y, w, h] = box(i), r = map.getBoundingClientRect();
+  return [r.x + x + w / 2, r.y + y + h / 2];
+}"""
+
+
+@pytest.fixture(scope="module")
+def films(rendered, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    for source, name in (("cuts.mp4", HOSTILE), ("mixed.mp4", "mixed.mp4")):
+        shutil.copy(rendered / source, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(films):
+    return kb.map_videos([films / HOSTILE], "uniform", out=films / "one.html", budget=12, sampling="every")
+
+
+@pytest.fixture(scope="module")
+def two(films):
+    paths = [films / HOSTILE, films / "mixed.mp4"]
+    return kb.map_videos(paths, "uniform", out=films / "two.html", budget=10, sampling="every")
+
+
+@pytest.fixture
+def open_map(browser):
+    """Open a map; whatever it complains about, or loads from elsewhere than itself and ``beside``, fails the test."""
+    complaints, asked, contexts, own = [], [], [], []
+
+    def open_map(found, width=1400, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **options)
+        contexts.append(context)
+        own.append(found.out.as_uri())
+        if found.beside:
+            own.append(f"{found.beside.as_uri()}/")
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(found.out.as_uri())
+        until(page, "!!document.documentElement.dataset.ready")
+        return page
+
+    yield open_map
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    elsewhere = [url for url in asked if not url.startswith(("data:", "blob:", *own))]
+    assert elsewhere == []
+
+
+def centre(page, i):
+    return page.evaluate(BOX, i)
+
+
+def pixels(page, x, y, width, height):
+    import cv2
+
+    shot = page.screenshot(clip={"x": x, "y": y, "width": width, "height": height})
+    return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)
+
+
+def drawn(page):
+    return pixels(page, *page.locator("#map").bounding_box().values())
+
+
+def saved(page, button):
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button).click()
+    return download.value.path().read_text("utf-8")
+
+
+def until(page, test):
+    """Wait until an expression is true; Playwright's own way is `eval`, which the page forbids."""
+    for _ in range(200):
+        if page.evaluate(test):
+            return
+        page.wait_for_timeout(40)
+    raise AssertionError(test)
+
+
+def playing(page):
+    page.locator("#media video.on").wait_for()
+    until(page, "!document.querySelector('#media video.on').paused")
+    return page.evaluate("document.querySelector('#media video.on').currentTime")
+
+
+def test_thumbnails_are_drawn_where_they_lie_and_scripts_in_names_do_not_run(open_map, one):
+    page = open_map(one)
+    assert HOSTILE in page.locator("h1").inner_text()
+    for i in (0, 11):
+        x, y = centre(page, i)
+        assert len(np.unique(pixels(page, x - 15, y - 10, 30, 20))) > 5
+    assert page.evaluate("document.scripts.length") == 2
+
+
+def test_hover_plays_the_part_of_the_video_and_says_its_time(open_map, one):
+    page = open_map(one)
+    i = 5
+    page.mouse.move(*centre(page, i))
+    assert page.locator("#hover").is_visible()
+    first, last = page.evaluate("i => data.previews[i]", i)
+    seen = {playing(page)}
+    for _ in range(20):
+        page.wait_for_timeout(60)
+        seen.add(page.evaluate("document.querySelector('#media video.on').currentTime"))
+    assert len(seen) > 3 and min(seen) >= first - 0.01 and max(seen) <= last + 0.1
+    frame, time = page.evaluate("i => [data.frames[i], data.times[i]]", i)
+    told = page.locator("#told").inner_text()
+    assert f"frame {frame};" in told and f"{time:.2f}" in told
+    page.mouse.move(3, 3)
+    assert page.locator("#hover").is_hidden()
+
+
+def test_the_preview_shows_the_frames_of_its_segment(one, films, tmp_path):
+    """The middle of each preview resembles the key frame more than any other key frame of another shot."""
+    import base64
+
+    from keyframe_bench.video.decode import VideoReader
+
+    page = one.out.read_text("utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    (tmp_path / "film.mp4").write_bytes(base64.b64decode(data["videos"][0]["film"].partition(",")[2]))
+    with VideoReader(tmp_path / "film.mp4") as reader:
+        shown = np.stack([frame.rgb(24, 32) for frame in reader]).astype(float)
+    with VideoReader(films / HOSTILE) as reader:
+        source = np.stack([frame.rgb(24, 32) for frame in reader]).astype(float)
+    assert round(data["previews"][-1][1] * 10) == len(shown)
+    for frame, (first, last) in zip(data["frames"], data["previews"], strict=True):
+        part = shown[round(first * 10) : round(last * 10)]
+        nearest = np.abs(part[:, None] - source[None]).mean(axis=(2, 3, 4)).argmin(axis=1)
+        assert np.abs(nearest - frame).max() <= 10 and (np.abs(part - source[frame]).mean(axis=(1, 2, 3)) < 12).any()
+
+
+def test_a_click_opens_the_frame_at_full_size_and_arrows_go_on(open_map, one):
+    page = open_map(one)
+    page.mouse.click(*centre(page, 4))
+    image = page.locator("#picture")
+    image.evaluate("image => image.decode()")
+    assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [64, 48]
+    before = page.locator("#caption").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#caption").inner_text() != before
+    page.keyboard.press("Escape")
+    assert page.locator("#full").is_hidden()
+
+
+def test_a_lasso_chooses_labels_and_saves(open_map, two):
+    page = open_map(two)
+    page.get_by_role("button", name="lasso").click()
+    places = [centre(page, i) for i in range(20)]
+    edge = [max(p[0] for p in places) + 60, max(p[1] for p in places) + 60]
+    low = [min(p[0] for p in places) - 60, min(p[1] for p in places) - 60]
+    middle = sorted(p[0] for p in places)[8] + 0.5
+    corners = [(low[0], low[1]), (middle, low[1]), (middle, edge[1]), (low[0], edge[1])]
+    box = page.locator("#map").bounding_box()
+    inside = [(max(x, box["x"] + 1), min(max(y, box["y"] + 1), box["y"] + box["height"] - 1)) for x, y in corners]
+    page.mouse.move(*inside[0])
+    page.mouse.down()
+    for x, y in inside[1:]:
+        page.mouse.move(x, y, steps=4)
+    page.mouse.up()
+    expected = {i for i, (x, _) in enumerate(places) if x <= middle}
+    assert set(page.evaluate("[...chosen]")) == expected and len(expected) == 9
+    page.get_by_label("label of the selected frames").fill('sitting, "left"')
+    page.get_by_role("button", name="label them").click()
+    told = json.loads(saved(page, "save JSON"))["frames"]
+    assert {one["label"] for one in told} == {'sitting, "left"'} and len(told) == 9
+    rows = list(csv.DictReader(saved(page, "save CSV").splitlines()))
+    assert [(r["video"], int(r["frame"]), r["label"]) for r in rows] == [
+        (one["video"], one["frame"], one["label"]) for one in told
+    ]
+    assert {one["video"] for one in told} <= {HOSTILE, "mixed.mp4"} and all(len(r["video_sha256"]) == 64 for r in told)
+
+
+def test_the_keyboard_reaches_everything(open_map, two):
+    page = open_map(two)
+    reached = set()
+    for _ in range(24):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    enabled = page.eval_on_selector_all(
+        "main button:enabled, main input, summary, #map", "all => all.map(e => e.id || e.tagName)"
+    )
+    assert set(enabled) <= reached and {"map", "time", "lines", "lasso", "view", "SUMMARY"} <= reached
+    page.locator("#map").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert "frame" in page.locator("#told").inner_text() and page.locator("#hover").is_visible()
+    playing(page)
+    page.keyboard.press(" ")
+    assert page.evaluate("[...chosen]") == [1]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Enter")
+    assert page.locator("#full").is_visible()
+    page.keyboard.press("Escape")
+    for key, larger in (("+", True), ("-", False)):
+        zoom = page.evaluate("view.zoom")
+        page.keyboard.press(key)
+        assert (page.evaluate("view.zoom") > zoom) == larger
+    page.keyboard.press("0")
+    page.locator("#view").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("chosen.size") == 20
+
+
+def test_time_moves_the_frames_and_lines_are_off_until_asked_for(open_map, one):
+    page = open_map(one)
+    before = centre(page, 0), drawn(page)
+    page.locator("#lines").check()
+    page.wait_for_timeout(100)
+    assert not np.array_equal(drawn(page), before[1])
+    page.locator("#time").focus()
+    page.keyboard.press("End")
+    until(page, "document.documentElement.dataset.layout === '4'")
+    xs = [centre(page, i)[0] for i in range(12)]
+    assert centre(page, 0) != before[0] and "75 %" in page.locator("#time-is").inner_text()
+    assert abs(np.corrcoef(np.argsort(np.argsort(xs)), range(12))[0, 1]) > 0.5
+
+
+def test_dragging_moves_and_the_wheel_zooms_about_the_pointer(open_map, one):
+    page = open_map(one)
+    x, y = centre(page, 3)
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(50)
+    assert page.evaluate("view.zoom") > 1.5
+    assert centre(page, 3) == pytest.approx([x, y], abs=1.5)
+    page.mouse.down()
+    page.mouse.move(x + 80, y + 30, steps=3)
+    page.mouse.up()
+    assert centre(page, 3) == pytest.approx([x + 80, y + 30], abs=6)
+    page.get_by_role("button", name="fit").click()
+    assert page.evaluate("view.zoom") == 1
+
+
+@pytest.mark.parametrize("width", [500, 800, 1400])
+def test_it_fits_the_screen_in_light_and_dark(open_map, two, width):
+    for scheme in ("light", "dark"):
+        page = open_map(two, width, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        paper = np.median(drawn(page))
+        assert (paper > 128) == (scheme == "light")
+
+
+def test_what_is_too_much_for_the_page_lies_beside_it_and_is_replaced(open_map, films, monkeypatch):
+    monkeypatch.setattr(map_module, "INSIDE_BYTES", 1000)
+    out = films / "large é.html"
+    found = kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=6)
+    assert found.beside == films / "large é_files" and found.size == out.stat().st_size
+    page = open_map(found)
+    page.mouse.move(*centre(page, 2))
+    playing(page)
+    page.mouse.click(*centre(page, 2))
+    page.locator("#picture").evaluate("image => image.decode()")
+    page.close()
+    again = kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=3)
+    assert len(list(again.beside.glob("*.jpg"))) == 3
+    monkeypatch.undo()
+    assert kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=3).beside is None
+    assert not found.beside.exists()
+
+
+@pytest.mark.parametrize("budget", [1, 2, 4, 5])
+def test_few_key_frames(open_map, films, budget):
+    found = kb.map_videos([films / "mixed.mp4"], "uniform", out=films / "few.html", budget=budget)
+    assert len(found.layouts) == (5 if budget == 5 else 1) and found.n_keyframes == budget
+    page = open_map(found)
+    page.locator("#map").focus()
+    page.keyboard.press("End")
+    assert page.locator("#hover").is_visible()
+    xs = [centre(page, i)[0] for i in range(budget)]
+    if budget < 5:
+        assert xs == sorted(set(xs)) and page.locator("#time").count() == 0
+
+
+def test_a_map_without_a_key_frame(open_map, tmp_path):
+    found = map_module.write_map([], tmp_path / "none.html", feature="gray", seed=0)
+    page = open_map(found)
+    assert "0 key frames" in page.locator("h1").inner_text()
+    page.locator("#map").focus()
+    for key in ("End", "Enter", " ", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.get_by_role("button", name="save CSV").is_disabled()

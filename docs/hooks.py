@@ -22,7 +22,7 @@ LEADERBOARD = ROOT / "outputs" / "leaderboard"
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Add the pages and figures of experiments/, and the leaderboard as CSV and JSON."""
     for path in sorted([*ROOT.glob("experiments/*/*"), *ROOT.glob("experiments/*.md")]):
-        if path.suffix in (".md", ".png"):
+        if path.suffix in (".md", ".png", ".jpg"):
             files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):

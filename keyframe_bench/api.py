@@ -260,7 +260,7 @@ def extract(
     """
     method = Extractor.registry.build(extractor, params) if isinstance(extractor, str) else extractor
     asked = Asked.of(method, budget, sampling)
-    asked.budget.check(None, "a single video")
+    asked.budget.check(None, "a video by itself")
     Parameter("seed", (int,), range=Range(0)).check(seed, "extract")
     reason = method.unavailable()
     if reason is None and method.privileged:

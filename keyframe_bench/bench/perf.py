@@ -70,7 +70,7 @@ class PerfSpec:
         if not names or (names != "all" and (isinstance(names, str) or not all(isinstance(n, str) for n in names))):
             raise UsageError(f"extractors={names!r} is not all or a list of names such as '[uniform,vsumm]'")
         object.__setattr__(self, "budget", budget := Budget.parse(self.budget))
-        budget.check(None, "a single video")
+        budget.check(None, "a video by itself")
         object.__setattr__(self, "sampling", str(Sampling.parse(self.sampling)))
         # The measuring processes have another current folder.
         object.__setattr__(self, "video", as_video(self.video).absolute())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +16,6 @@ from ..core.errors import (
     UsageError,
     VideoError,
     raise_out_of_memory,
-    suggestion,
 )
 from ..core.files import digest
 from ..core.grammar import Budget
@@ -25,14 +23,14 @@ from ..core.processes import garbage_kept
 from ..core.sources import source_digest
 from ..datasets.base import VideoItem
 from ..extractors._external import External
-from ..extractors.asked import Asked, features_read
+from ..extractors.asked import features_read
 from ..extractors.base import Extractor
 from ..extractors.trainable import Trainable
 from ..metrics.base import Metric
 from ..training.reading import Say
-from ..video.frame_folder import Timeline, check_video, sha256_of_video
-from ..video.onepass import read_pass
+from ..video.frame_folder import check_video, sha256_of_video
 from .learned import Division, Learned, divide, given, leak_of, learn
+from .picks import check_items, counted, external, timelines
 from .spec import NotRun, RunSpec, Variant, variants
 
 
@@ -177,18 +175,19 @@ def make_plan(spec: RunSpec, *, only_found: bool = False, say: Say = lambda _: N
     learned from; `VideoError` when ``on_error=raise`` and a file cannot be read.
     """
     chosen, not_run = variants(spec)
-    items = spec.dataset.videos() if spec.pixels else _timelines(spec, chosen)
+    picks = external(spec, chosen)
+    items = spec.dataset.videos() if spec.pixels else timelines(spec, picks)
     if not items:
         raise UsageError(f"data set {spec.dataset.name!r} has no videos; check dataset.root")
-    if Budget("picks") in spec.budgets:
-        items = _counted(chosen, items)
-    _check_items(spec, chosen, items)
+    check_items(spec, picks, items)
+    for budget in spec.budgets:
+        if budget.kind != "picks" and not any(budget.fits(item.annotation) for item in items):
+            budget.check(None, f"data set {spec.dataset.name!r}")
     items = [item for item in items if spec.items is None or item.id in spec.items][: spec.limit]
     chosen = _kept(spec, chosen, partial(_blind, spec, items), not_run)
     jobs = [_job(spec, item) for item in items]
     chosen = _kept(spec, chosen, partial(leak_of, spec, shas={job.item.id: job.sha256 for job in jobs}), not_run)
-    for job in jobs:
-        _check_picks(spec, chosen, job)
+    jobs = [_fitting(spec, replace(job, item=counted(spec, picks, job.item, job.sha256))) for job in jobs]
     division, learned = None, {}
     if spec.split is not None:
         division = divide(spec, spec.split, [job.item for job in jobs], [job.sha256 for job in jobs])
@@ -248,69 +247,6 @@ def _blind(spec: RunSpec, items: Sequence[VideoItem], variant: Variant) -> Keyfr
     return UnavailableError(reason) if what else None
 
 
-def _timelines(spec: RunSpec, chosen: Sequence[Variant]) -> list[VideoItem]:
-    """Return the items of which durations alone are known, each with a frame at every time that a file names."""
-    files = [method.picks for variant in chosen if isinstance(method := variant.build(), External)]
-    for picks in files:
-        if picks.unit != "seconds":
-            raise UsageError(
-                f"picks {picks.name!r} are numbers of frames, and the videos of data set {spec.dataset.name!r} are not "
-                'at hand; write times, "unit": "seconds"'
-            )
-    found = []
-    for item in spec.dataset.timelines():
-        assert isinstance(item.path, Timeline)
-        also = {float(time) for picks in files for time in picks.items.get(item.id, ())}
-        found.append(replace(item, path=replace(item.path, also=tuple(sorted(also)))))
-    return found
-
-
-def _counted(chosen: Sequence[Variant], items: Sequence[VideoItem]) -> list[VideoItem]:
-    """Return the items with the number of picks that the only file has of each."""
-    files = [method for variant in chosen if isinstance(method := variant.build(), External)]
-    if len(files) != 1:
-        raise UsageError(f"budget=picks takes the numbers of one file of picks, and there are {len(files)}; give one")
-    counts = {name: len(picks) for name, picks in files[0].picks.items.items()}
-    return [
-        replace(item, annotation=replace(item.annotation or Annotation(), n_picks=counts.get(item.id, 0)))
-        for item in items
-    ]
-
-
-def _check_items(spec: RunSpec, chosen: Sequence[Variant], items: Sequence[VideoItem]) -> None:
-    """Raise `UsageError` where no video has what a budget counts, and where a file has picks of unknown videos."""
-    for budget in spec.budgets:
-        if not any(budget.fits(item.annotation) for item in items):
-            budget.check(None, f"data set {spec.dataset.name!r}")
-    known = {item.id for item in items}
-    for variant in chosen:
-        method = variant.build()
-        if isinstance(method, External) and (unknown := [name for name in method.picks.items if name not in known]):
-            raise UsageError(
-                f"picks file {variant.picks!r}: data set {spec.dataset.name!r} has no {unknown[0]!r}; "
-                f"{suggestion(unknown[0], known, f'it has {min(known)!r} and the like')}"
-            )
-
-
-def _check_picks(spec: RunSpec, chosen: Sequence[Variant], job: VideoJob) -> None:
-    """Raise `UsageError` where picks do not fit a video, or a budget: before anything is computed or written."""
-    methods = [method for variant in chosen if isinstance(method := variant.build(), External)]
-    mine = [method for method in methods if len(method.picks.items.get(job.item.id, ()))]
-    asked = [Asked.of(method, budget, spec.sampling) for method in mine for budget in spec.budgets]
-    if not asked or job.unreadable:
-        return
-    requests = {sampling: () for one in asked for sampling in one.requests}
-    with suppress(VideoError):  # the run says so, as on_error has it
-        read = read_pass(job.item.path, requests, name=job.item.id, sha256=job.sha256)
-        annotation = job.item.annotation
-        try:
-            annotation = annotation and annotation.aligned(read.times, job.item.id)
-        except UsageError:  # the run says so too
-            return
-        for one in asked:
-            one.answer(read, 0, annotation)
-
-
 def _cannot_run(variant: Variant) -> str:
     return f"extractor {variant.name!r} cannot run: "
 
@@ -319,15 +255,25 @@ def _job(spec: RunSpec, item: VideoItem) -> VideoJob:
     try:
         check_video(item.path)
         sha = sha256_of_video(item.path)
-        for budget in spec.budgets:
-            budget.check(item.annotation, f"video {item.id!r}")
-    except (VideoError, OSError, UsageError) as error:
+    except (VideoError, OSError) as error:
         raise_out_of_memory(error)
         if spec.on_error == "raise":
             raise
         reason = error.reason if isinstance(error, VideoError) else str(error)
         return VideoJob(item, "", (), reason)
     return VideoJob(item, sha, (), cache_bytes=round(spec.cache_gb * 1e9))
+
+
+def _fitting(spec: RunSpec, job: VideoJob) -> VideoJob:
+    """Return the job; as one that cannot be read where its video has nothing that a budget counts."""
+    try:
+        for budget in () if job.unreadable else spec.budgets:
+            budget.check(job.item.annotation, f"video {job.item.id!r}")
+    except UsageError as error:
+        if spec.on_error == "raise":
+            raise
+        return VideoJob(job.item, "", (), str(error))
+    return job
 
 
 class _Row:

@@ -60,7 +60,8 @@ class Annotation:
     n_frames : int
         How many frames the annotated video has; 0 where it is not known.
     n_picks : int
-        How many key frames another tool chose, where its number is the budget of all (``budget=picks``); else 0.
+        Key frames that the file of picks has of the video, where that is the budget (``budget=picks``); else 0. The
+        one number here that is not annotated: like `counts` of others, it says how many, and is part of a cell's key.
     """
 
     users: tuple[UserSummary, ...] = ()

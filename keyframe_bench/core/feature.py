@@ -71,6 +71,8 @@ class Feature(Configurable, ABC):
         Sampled frames that a row covers, at least 1; None: there is a row for every frame.
     hop : int or None
         Sampled frames from the start of a window to the start of the next, at least 1; None: ``window``.
+    opaque : bool
+        True when rows are no measurements (a hash, a file, a code), so that the distance of two says nothing.
     summary : str
         What a row is: shape, unit, range.
     """
@@ -81,6 +83,7 @@ class Feature(Configurable, ABC):
     source: ClassVar[Literal["frames", "packets", "file"]] = "frames"
     elsewhere: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
+    opaque: ClassVar[bool] = False
     window: int | None = None
     hop: int | None = None
     summary: ClassVar[str] = ""

@@ -91,6 +91,8 @@ class Budget:
     def check(self, annotation: Annotation | None, what: str) -> None:
         """Raise `UsageError` unless the annotation of ``what`` has what the budget counts."""
         if not self.fits(annotation):
+            if self.kind == "picks":
+                raise UsageError(f"budget=picks: no file has picks of {what}; give a number, such as budget=8")
             raise UsageError(
                 f"budget={self}: {what} has no {_ANNOTATED[self.kind]}; give a number, such as budget=8, or run on a "
                 "data set that has them"

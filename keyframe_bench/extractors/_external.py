@@ -71,20 +71,20 @@ class External(Extractor):
         found, about = picks.items[video], f"picks {self.name!r} of {video!r}"
         if not len(found):
             raise UsageError(f"{about} are none; leave the item out of the file where it was not tried")
-        if k is not None and len(found) > k:
-            raise UsageError(
-                f"{about} are {len(found)}, more than the {k} of the budget; give budget={len(found)}, or budget=free "
-                "for as many as there are"
-            )
         if picks.unit == "seconds":
             try:
-                return clip.pick(nearest_frames(clip.times, found, about))
+                found = np.unique(nearest_frames(clip.times, found, about))
             except UsageError as error:
                 raise UsageError(f"{error}; write times of this very file, in seconds") from None
-        if found.max() >= len(clip):
+        elif found.max() >= len(clip):
             raise UsageError(
                 f"{about} name frame {found.max()} counted from 0, but the video has frames 0 to {len(clip) - 1}; "
                 'write frames of this very file, or times with "unit": "seconds"'
+            )
+        if k is not None and len(found) > k:
+            raise UsageError(
+                f"{about} are {len(found)}, more than the {k} of the budget; give a larger number, or budget=picks, as "
+                "many as one file has of each video"
             )
         return clip.pick(found)
 

@@ -110,10 +110,11 @@ def feature_named(text: str) -> Feature:
 
 
 def require_rows(feature: Feature, option: str) -> None:
-    """Refuse a feature without a row of numbers per frame; ``option`` is what it was chosen by."""
-    if feature.source == "file" or feature.window is not None:
+    """Refuse a feature without a row of measurements per frame; ``option`` is what it was chosen by."""
+    if feature.source == "file" or feature.window is not None or feature.opaque:
         raise UsageError(
-            f"{option}={feature.name} has no row of numbers per frame; choose another, such as hue_histogram"
+            f"{option}={feature.name} has no row of numbers per frame that tells frames apart; choose another, "
+            "such as hue_histogram"
         )
 
 

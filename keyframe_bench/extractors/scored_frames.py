@@ -150,11 +150,12 @@ def _at_frames(known: Mapping[str, _Scores], clip: Clip, where: str) -> NDArray[
     base, at, scores = known[video.name]
     frames = clip.times if base is None else clip.ordinals
     step = float(np.median(np.diff(at))) if len(at) > 1 else 1.0
+    slack = min(step, video.duration_s)
 
     def told(moment: float) -> str:
         return f"{moment:g} s" if base is None else f"frame {moment + base:.0f}"
 
-    first, last = video.start_s - step, video.start_s + video.duration_s + step
+    first, last = video.start_s - slack, video.start_s + video.duration_s + slack
     if base is not None:
         first, last = 0.0, video.n_frames - 1.0
     outside = at[((at < first) & (video.first == 0)) | (at > last)]  # a later part of a video has scores before it
@@ -171,9 +172,10 @@ def _at_frames(known: Mapping[str, _Scores], clip: Clip, where: str) -> NDArray[
     # Half a step is usual between two scores, and up to one after the last.
     far = np.flatnonzero(away > np.where(between, 0.75, 1.0) * step + TIME_TOLERANCE_S)
     if far.size:
+        apart = f"scores lie {step:g} {'s' if base is None else 'frames'} apart" if len(at) > 1 else "it has one score"
         raise UsageError(
             f"{where} has no score of {video.name!r} near {told(float(frames[far[0]]))}, where a frame is sampled "
-            f"(scores lie {step:g} {'s' if base is None else 'frames'} apart); give scores of the whole video"
+            f"({apart}); give scores of the whole video"
         )
     return np.interp(frames, at, scores)
 

@@ -28,6 +28,7 @@ class CodedPicture(Feature):
         True leaves the picture type 0, so that packets can be enough; the type needs decoding.
     """
 
+    opaque = True
     summary = "uint8 [2]: key flag 0 or 1; picture type 1 I, 2 P, 3 B, 0 other or not asked for"
 
     def __init__(self, *, key_only: bool = False) -> None:

@@ -111,6 +111,7 @@ class RgbJpeg(Feature):
         As of `Rgb`.
     """
 
+    opaque = True
     summary = "uint8 [height * width * 3 / 8], a JPEG file, and zeros after it"
 
     def __init__(self, short_side: Annotated[int, Range(64, 4320)] = 252) -> None:
@@ -143,6 +144,7 @@ class PictureId(Feature):
     Copies of a photograph are found by it, whatever their files are, so that none is in training and in validation.
     """
 
+    opaque = True
     summary = "uint8 [32]: SHA-256 of the pixels"
 
     def compute(self, frames: Sequence[FrameView]) -> NDArray[np.uint8]:

@@ -194,6 +194,7 @@ def test_the_feature_is_named_with_its_parameters(name: str) -> None:
         ("hue_histogram?bins=0", "between 1 and 360"),
         ("hue_histogram?", r"NAME\?option=value"),
         ("motion_energy", "no row of numbers per frame"),
+        *((opaque, "no row of numbers") for opaque in ("picture_id", "rgb_jpeg", "coded_picture", "source_file")),
     ],
 )
 def test_what_is_no_feature_of_frames_is_refused(feature: str, message: str) -> None:

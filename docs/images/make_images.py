@@ -1,4 +1,4 @@
-"""Make the images of README and docs: a storyboard and a report, of rendered videos. Usage: ``make images``."""
+"""Make the images of README and docs: a storyboard, a report and a map, of rendered videos. Usage: ``make images``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from keyframe_bench.cli.main import main
 
 HERE = Path(__file__).parent
 OUT = Path("outputs/images")
+MAPPED = ("000-cuts", "001-dissolves", "007-mixed")
 METHODS = "extractors=[pixel_distance,spectral,vsumm]"
 
 
 def make() -> None:
-    """Run the two commands and photograph the report in Chromium."""
+    """Run the commands and photograph the pages in Chromium."""
     videos = OUT / "videos"
     commands = (
         ["run", "dataset=synthetic", f"dataset.root={videos}", METHODS, "budget=6", f"out={OUT}/run"],
+        ["map", *(f"{videos}/{name}.mp4" for name in MAPPED), "extractor=uniform", "budget=40", f"out={OUT}/map.html"],
         ["extract", f"{videos}/000-cuts.mp4", "extractor=pixel_distance", "budget=5", f"out={OUT}/story"],
     )
     for command in commands:
@@ -34,6 +36,11 @@ def make() -> None:
         page.goto((OUT / "run" / "report.html").resolve().as_uri())
         page.screenshot(path=HERE / "report.jpg", type="jpeg", quality=80)
         page.locator("details.video").first.screenshot(path=HERE / "timeline.jpg", type="jpeg", quality=80)
+        page.goto((OUT / "map.html").resolve().as_uri())
+        page.locator("#lines").check()
+        page.locator("#map").press("Home")
+        page.wait_for_timeout(1000)  # until its preview plays
+        page.screenshot(path=HERE / "map.jpg", type="jpeg", quality=80)
 
 
 if __name__ == "__main__":

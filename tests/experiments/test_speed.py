@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_losses_are_timed_beside_the_network(words: list[object], most: float) -
     assert {"l2", "ssim", "mix, pyramid", "mix of prepared frames"} <= set(re.findall(r"^(\S.*?)  +\d", out, re.M))
     found = {name: float(x) for name, x in re.findall(r"^mix / network, (\S+): ([\d.]+),", out, flags=re.MULTILINE)}
     assert "fp32" in found and max(found.values()) < most
+
+
+@pytest.mark.slow
+def test_a_map_is_timed_in_a_browser() -> None:
+    pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install keyframe_bench[dev])")
+    if not shutil.which("chromium"):
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    out = printed("map", "--frames", 60, "--rounds", 1)
+    rows = {
+        name: (float(ms), int(n)) for name, ms, n in re.findall(r"^(\S.*?) +median +([\d.]+) ms.*n=(\d+)$", out, re.M)
+    }
+    assert {"first paint", "all thumbnails drawn", "hover, card", "hover, preview"} <= rows.keys()
+    assert all(ms > 0 for ms, _ in rows.values()) and rows["hover, preview"][1] > 20
 
 
 def metric_timings(*arguments: object) -> dict[str, float]:

@@ -50,10 +50,17 @@ function draw() {
     if (labels.has(i)) { base.fillStyle = tint(labels.get(i)); base.fillRect(x, y + h - 5, w, 5); }
     const ring = chosen.has(i) ? theme.accent : many ? hue(data.video[i]) : "";
     if (ring) { base.strokeStyle = ring; base.lineWidth = chosen.has(i) ? 3 : scale > 0.2 ? 2 : 1; base.strokeRect(x, y, w, h); }
-    if (timed) { base.font = "11px system-ui, sans-serif"; const text = clock(data.times[i]); const long = base.measureText(text).width; base.fillStyle = "#000a"; base.fillRect(x, y, long + 8, 15); base.fillStyle = "#fff"; base.fillText(text, x + 4, y + 11); }
+    if (timed) tag(clock(data.times[i]), x, y);
   }
   if ($("lines").checked) lines();
   overlay();
+}
+function tag(text, x, y) {
+  base.font = "11px system-ui, sans-serif";
+  base.fillStyle = "#000a";
+  base.fillRect(x, y, base.measureText(text).width + 8, 15);
+  base.fillStyle = "#fff";
+  base.fillText(text, x + 4, y + 11);
 }
 function lines() {
   base.lineWidth = 1.3;

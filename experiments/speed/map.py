@@ -50,6 +50,7 @@ DRAW = """() => Array.from({length: 10}, () => {
   base.getImageData(0, 0, 1, 1);  // until it is drawn
   return performance.now() - began;
 })"""
+MOVE = DRAW.replace("draw();", "pan(k % 2 ? 9 : -9, 4);").replace("() => {", "(_, k) => {")
 
 
 def made(folder: Path, frames: int) -> Path:
@@ -74,6 +75,7 @@ def measured(browser: Any, page: Path) -> dict[str, list[float]]:
         "first paint": [tab.evaluate("performance.getEntriesByType('paint')[0].startTime")],
         "all thumbnails drawn": [float(tab.evaluate("document.documentElement.dataset.ready"))],
         "drawing, whole map": tab.evaluate(DRAW),
+        "moving, whole map": tab.evaluate(MOVE),
     }
     tab.evaluate(LISTEN)
     for k in range(HOVERS):

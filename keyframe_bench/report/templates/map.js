@@ -35,14 +35,18 @@ const seen = (i) => { const [x, y] = place(i); return x > 0 && y > 0 && x < size
 
 // ---- drawing
 const hue = (k) => (k < 8 ? theme["c" + k] : `hsl(${(k * 137.5) % 360} 60% ${dark.matches ? 65 : 42}%)`);
+let busy = 0; // thumbnails in view
+const last = { image: document.createElement("canvas"), view, timer: 0 };
 function draw() {
   asked = false;
+  busy = 0;
   base.fillStyle = theme.card;
   base.fillRect(0, 0, size.w, size.h);
   const many = data.videos.length > 1, timed = side() >= 64, scale = side() / Math.max(...data.cell);
   for (let i = 0; i < n; i++) {
     const [x, y, w, h] = box(i), [height, width] = thumbOf(i);
     if (x > size.w || y > size.h || x + w < 0 || y + h < 0) continue;
+    busy++;
     const sheet = sheets[Math.floor(i / data.per_sheet)], cell = i % data.per_sheet;
     const [left, above] = [(cell % data.across) * data.cell[1], Math.floor(cell / data.across) * data.cell[0]];
     if (sheet) base.drawImage(sheet, left, above, width, height, x, y, w, h);
@@ -53,6 +57,11 @@ function draw() {
     if (timed) tag(clock(data.times[i]), x, y);
   }
   if ($("lines").checked) lines();
+  if (busy > 800) {
+    Object.assign(last.image, { width: map.width, height: map.height });
+    last.image.getContext("2d").drawImage(map, 0, 0);
+    last.view = { ...view };
+  }
   overlay();
 }
 function tag(text, x, y) {
@@ -90,6 +99,16 @@ function overlay() {
   top2d.stroke();
 }
 function redraw() { if (!asked) { asked = true; requestAnimationFrame(draw); } }
+function moved() { // thousands take a tenth of a second to draw: while the map moves, its last image does
+  hide();
+  if (busy <= 800) return redraw();
+  const by = view.zoom / last.view.zoom;
+  base.fillStyle = theme.card;
+  base.fillRect(0, 0, size.w, size.h);
+  base.drawImage(last.image, size.w / 2 + view.x - (size.w / 2 + last.view.x) * by, size.h / 2 + view.y - (size.h / 2 + last.view.y) * by, size.w * by, size.h * by);
+  clearTimeout(last.timer);
+  last.timer = setTimeout(redraw, 120);
+}
 function resize() {
   const box = stage.getBoundingClientRect(), dots = devicePixelRatio || 1;
   size = { w: box.width, h: box.height };
@@ -120,11 +139,10 @@ function chip(tag, colour, text, kind) {
 function go(x, y, zoom = view.zoom) { // zoom about a point of the stage
   const to = clamp(zoom, 0.5, 200), by = to / view.zoom, [cx, cy] = [x - size.w / 2, y - size.h / 2];
   view = { zoom: to, x: cx - (cx - view.x) * by, y: cy - (cy - view.y) * by };
-  hide();
-  redraw();
+  moved();
 }
 const zoom = (by) => go(size.w / 2, size.h / 2, view.zoom * by);
-function pan(x, y) { view.x += x; view.y += y; hide(); redraw(); }
+function pan(x, y) { view.x += x; view.y += y; moved(); }
 function fit() { view = { zoom: 1, x: 0, y: 0 }; measure(); hide(); redraw(); }
 let leg = 0;
 function weigh() { // go over to the layout of the slider
@@ -358,9 +376,7 @@ new ResizeObserver(resize).observe(stage);
 dress();
 resize();
 Promise.all(data.sheets.map(async (text, k) => {
-  const image = new Image();
-  image.src = "data:image/jpeg;base64," + text;
-  await image.decode();
-  sheets[k] = await createImageBitmap(image);
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  sheets[k] = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
   redraw();
 })).then(() => { draw(); document.documentElement.dataset.ready = Math.round(performance.now()); });

@@ -86,6 +86,15 @@ def mean_of(values: list[dict[str, Any]]) -> dict[str, float | None]:
 
 def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> list[str]:
     """Return a warning for every feature that ``extractor`` (or the budget) selects on and metrics judge by."""
+    found = shared_columns(extractor, metrics, budget)
+    return [favour(columns, feature, whose, extractor.name) for (feature, whose), columns in found.items()]
+
+
+def shared_columns(extractor: Extractor, metrics: Iterable[Metric], budget: Budget) -> dict[tuple[str, str], list[str]]:
+    """Return of every feature that ``extractor`` or the budget selects on, with which of them, columns judging by it.
+
+    One column stands for all of a metric, the usual one.
+    """
     # What a black box looks at is not known; its needs only find its answer among the frames.
     name = extractor.name
     needs = (*extractor.needs, *(extractor.free_needs if budget.kind == "free" else ()))
@@ -97,8 +106,8 @@ def shared_features(extractor: Extractor, metrics: Iterable[Metric], budget: Bud
         ranked = [key for key, column in metric.columns.items() if column.direction != "none"]
         usual = [key for key in ranked if metric.columns[key].headline]
         for feature in metric.needs:
-            judges[feature.name] += usual[-1:] or ranked[:1]  # one stands for all of a metric
-    return [favour(judges[feature], feature, whose, name) for feature, whose in own.items() if judges[feature]]
+            judges[feature.name] += usual[-1:] or ranked[:1]
+    return {(feature, whose): judges[feature] for feature, whose in own.items() if judges[feature]}
 
 
 def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import operator
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from ..core.errors import KeyframeBenchError
 from ..core.files import locked, make_folder, parse_json, read_file, remove_leftovers, write_atomic
 from ..core.registry import load_plugins
 from ..metrics.base import Metric
+from ..tables.caveats import favoured
 from ..training.reading import Say
 from ..video.onepass import read_pass
-from .cell_records import shared_features
+from .cell_records import shared_columns, shared_features
 from .plan import Plan, Scope, StoredCells, VideoJob, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results
@@ -116,6 +117,7 @@ def finish_sweep(summaries: Sequence[RunSummary], facts: Mapping[str, Any] | Non
         "seeds": sorted({seed for r in records for seed in r["seeds"]}),
         "extractors": {name: about for r in records for name, about in r["extractors"].items()},
         "warnings": list(dict.fromkeys(text for r in records for text in r["warnings"])),
+        "own_columns": _merged(r["own_columns"] for r in records),
     }
     total = RunSummary(
         out=summaries[0].out,
@@ -151,6 +153,8 @@ def _written(summary: RunSummary, stored: StoredCells) -> RunSummary:
         record["warnings"] = list(dict.fromkeys([*record["warnings"], *others]))
         known = {name: about for name, about in earlier["extractors"].items() if name in found}
         record["extractors"] = known | record["extractors"]
+        own = {name: columns for name, columns in earlier["own_columns"].items() if name in found}
+        record["own_columns"] = own | record["own_columns"]
         if any(r["key"] not in summary.scope.keys for r in records):
             commands = map(str, [*earlier["earlier_commands"], *earlier["command"]])
             record["earlier_commands"] = [text for text in dict.fromkeys(commands) if text != record["command"]]
@@ -165,11 +169,12 @@ def _earlier_record(file: Path) -> dict[str, Any]:
         earlier = parse_json(read_file(file).decode())
         return {
             "extractors": dict(earlier["extractors"]),
+            "own_columns": {name: sorted(columns) for name, columns in favoured(earlier).items()},
             "earlier_commands": list(earlier.get("earlier_commands", [])),
             "command": [earlier["command"]],
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {"extractors": {}, "earlier_commands": [], "command": []}
+        return {"extractors": {}, "own_columns": {}, "earlier_commands": [], "command": []}
 
 
 _ABOUT = ("reference", "budget_rule", "known_defects")
@@ -181,7 +186,8 @@ def _run_record(plan: Plan) -> dict[str, Any]:
     measured = [m for m in metrics if any(m.applies(job.item.annotation) for job in plan.jobs)]
     methods = {v.name: v.build() for v in plan.variants}
     trained = [v.build() for v in plan.variants if v.options is None or v.params[CHECKPOINT]]
-    warnings = [text for e in trained for budget in spec.budgets for text in shared_features(e, measured, budget)]
+    asked = [(e, budget) for e in trained for budget in spec.budgets]
+    own = [{e.name: column} for e, budget in asked for column in shared_columns(e, measured, budget).values()]
     return {
         "dataset": spec.dataset.name,
         "revision": plan.revision,
@@ -191,8 +197,17 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         **({} if plan.division is None else {"split": plan.division.name, "folds": len(plan.division.folds)}),
         "columns": metric_columns(),
         "extractors": {n: {name: str(getattr(m, name)) for name in _ABOUT} for n, m in methods.items()},
-        "warnings": list(dict.fromkeys(warnings)),
+        "warnings": list(dict.fromkeys(text for e, budget in asked for text in shared_features(e, measured, budget))),
+        "own_columns": _merged(own),
     }
+
+
+def _merged(parts: Iterable[Mapping[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """Return all columns of each extractor."""
+    found: dict[str, set[str]] = {}
+    for name, columns in (item for part in parts for item in part.items()):
+        found.setdefault(name, set()).update(columns)
+    return {name: sorted(columns) for name, columns in found.items()}
 
 
 def metric_columns() -> dict[str, dict[str, Any]]:

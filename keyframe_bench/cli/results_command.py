@@ -73,7 +73,7 @@ def _leaderboard(found: Arguments) -> int:
 def _validate(found: Arguments) -> int:
     from ..bench.execute import metric_columns
     from ..datasets.base import Dataset
-    from ..tables.validate import Problem, is_comparison, problems_of
+    from ..tables.validate import Problem, problems_of, remarks_of
 
     columns, datasets, lines, told = metric_columns(), Dataset.registry.names(), [], []
     for file in _files(found).values():
@@ -81,9 +81,9 @@ def _validate(found: Arguments) -> int:
             text, record = read_text(file), run_record_of(file)
             problems = problems_of(text, record, columns, datasets)
         except UsageError as error:
-            record, problems = {}, [Problem(0, str(error))]
-        about = "valid" if is_comparison(record) else "valid; no comparison of methods, so it stands on no board"
-        lines += [f"{path_text(file)}: {about}"] if not problems else []
+            problems = [Problem(0, str(error))]
+        if not problems:
+            lines.append("; ".join(filter(None, (f"{path_text(file)}: valid", remarks_of(text, record)))))
         lines += [f"{path_text(file)}:{f'{n}:' * (n > 0)} {one_line(text)}" for n, text in problems]
         told.append({"file": str(file), "problems": [problem._asdict() for problem in problems]})
     print(json.dumps(told) if "--json" in found.values else "\n".join(lines))

@@ -98,9 +98,11 @@ class Cell:
 
 
 _FIELDS = tuple(field for field in fields(Cell) if field.name not in NO_IDENTITY)
-_IDENTITY = tuple(field.name for field in _FIELDS if field.default is not None)
+IDENTITY = tuple(field.name for field in _FIELDS if field.default is not None)
+"""What a stored cell must have for its key to be checked."""
+
 _LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
-_STORED = (*_IDENTITY, "metric_versions", "warnings")  # what a run's own cells have
+_STORED = (*IDENTITY, "metric_versions", "warnings")  # what a run's own cells have
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 # A form is a type, [form] for a list, {name: form} for an object ("" stands for every other name), or (form,) where
@@ -144,7 +146,8 @@ _VIDEO: dict[str, Any] = {
 def parse_cell(text: str) -> dict[str, Any]:
     """Return the cell that a line of ``results.jsonl`` holds; `ValueError` says what is wrong with it.
 
-    Lines without the full identity (small results, trainings) are valid; if it is complete, the key must be its hash.
+    Lines without the full `IDENTITY` (older small results, trainings) are valid; if it is complete, the key must be its
+    hash.
     Unknown fields are kept.
     """
     cell = parse_json(text)
@@ -161,7 +164,8 @@ def parse_cell(text: str) -> dict[str, Any]:
     if any(found.get(name) is not None and len(found[name]) != len(frames) for name in ("times", "scores")):
         raise ValueError("its key frames have other times or scores than frames")
     identity = {field.name: cell[field.name] for field in _FIELDS if cell.get(field.name) is not None}
-    if identity.keys() >= set(_IDENTITY) and not Cell(**identity).to_json().items() <= cell.items():
+    made = Cell(**identity).to_json() if identity.keys() >= set(IDENTITY) else {}
+    if any(cell.get(name, value) != value for name, value in made.items()):
         raise ValueError("its key is not the hash of what it says it is about")
     return cell
 

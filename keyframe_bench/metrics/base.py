@@ -27,12 +27,15 @@ class Column:
         Shown in the comparison table; the others are in the results only.
     about : str
         One phrase.
+    signed : bool
+        It may be below 0, as a correlation is.
     """
 
     direction: Literal["higher", "lower", "none"]
     unit: str
     about: str
     headline: bool = False
+    signed: bool = False
 
 
 class Metric(Configurable, ABC):

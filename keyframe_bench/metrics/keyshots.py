@@ -243,8 +243,12 @@ class RankCorrelation(_OfImportance):
 
     reference = "otani2019rethinking"
     columns: ClassVar[dict[str, Column]] = {
-        "rank_tau": Column("higher", "1", "Kendall's tau-b of frame scores and importance, mean of the users'"),
-        "rank_rho": Column("higher", "1", "Spearman's rho of frame scores and importance, mean of the users'"),
+        "rank_tau": Column(
+            "higher", "1", "Kendall's tau-b of frame scores and importance, mean of the users'", signed=True
+        ),
+        "rank_rho": Column(
+            "higher", "1", "Spearman's rho of frame scores and importance, mean of the users'", signed=True
+        ),
         "rank_constant": Column("none", "1", "1 where all frames score the same: tau and rho then count as 0"),
     }
 

@@ -12,7 +12,6 @@ from ..tables.spec import ColumnSpec, Row, Table
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~$#])")
 _OUTER_UNDERSCORE = re.compile(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")  # inside words it means nothing in this flavour
 _NOT_EVERYWHERE = re.compile(r"\\([<|~$])")  # the documentation's Markdown shows the backslash
-_LONGEST_LABEL = 60  # in the leaderboard, where it tells the rows of a section apart
 _ANGLE = re.compile(r"([<>])")
 
 
@@ -83,8 +82,8 @@ _FIRST = """**Beaten by** is the share of a method's rivals that beat it, in %: 
 alone, in the same run. **Own feature** names columns that judge by a feature that the method itself selects on, which
 may favour it. Brackets: 95 % interval (bootstrap over videos).
 
-Each section is about boards of its own and lists every method that stands on **all** of them: nothing is compared over
-other boards than its rivals, and numbers of different sections do not compare."""
+Each section lists the methods that stand on **all** of its boards, and compares them on these boards alone. Numbers of
+different sections do not compare."""
 
 _ABOUT = f"""A board is one data set (the same videos, by their bytes) at one budget, with `random`, `uniform` and at
 least {ENOUGH_METHODS} methods. On every video, in every column, a method is compared with each other method of the
@@ -103,9 +102,6 @@ def _section(section: Section, found: Leaderboard) -> list[str]:
         budgets.setdefault(board.dataset, []).append(board.budget)
     where = "; ".join(f"{dataset} at budget {', '.join(some)}" for dataset, some in budgets.items())
     datasets = list(budgets) if len(budgets) > 1 else []
-    short = {row.label: _cut(row.label) for row in section.rows}
-    if len({*short.values()}) < len(short):
-        short = {label: label for label in short}
     head = ["method", "beaten by, %", "ahead of uniform", "cost", "own feature", *map(escape, datasets)]
     title = f"{len(boards)} board{'s' * (len(boards) != 1)}: {where}"
     lines = [
@@ -115,7 +111,7 @@ def _section(section: Section, found: Leaderboard) -> list[str]:
         line_of([":--", "--:", "--:", "--:", ":--", *["--:"] * len(datasets)]),
     ]
     ranked = [row for row in section.rows if row.role != "ceiling"]
-    lines += [line_of(_standing(row, short[row.label], datasets)) for row in ranked]
+    lines += [line_of(_standing(row, datasets)) for row in ranked]
     ceilings = [f"{_entities(row.label)} {_share(row)}" for row in section.rows if row.role == "ceiling"]
     if ceilings:
         lines += [
@@ -125,16 +121,12 @@ def _section(section: Section, found: Leaderboard) -> list[str]:
     return lines
 
 
-def _cut(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
-
-
-def _standing(row: Standing, label: str, datasets: Iterable[str]) -> list[str]:
+def _standing(row: Standing, datasets: Iterable[str]) -> list[str]:
     marks = f" ({_entities('; '.join(row.marks))})" if row.marks else ""
     lead = "" if row.label == "uniform" else f"{_percent(row.lead, '+')}{_ends(row.lead_low, row.lead_high)}"
     cost = "" if row.cost is None else f"{row.cost:.2f}"
     numbers = [_percent(row.by_dataset[name]) for name in datasets]
-    return [_entities(label) + marks, _share(row), lead, cost, _entities(", ".join(row.own)), *numbers]
+    return [_entities(row.label) + marks, _share(row), lead, cost, _entities(", ".join(row.own)), *numbers]
 
 
 def _share(row: Standing) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Results = Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Any]]]
 """Name to cells (`tables.load.read_cells`) and the record of the run (``run.json``)."""
 
-_COSTS = ("decode_s", "features_s", "select_s")
+COSTS = ("decode_s", "features_s", "select_s")
 
 
 @dataclass
@@ -125,7 +125,7 @@ class _Source:
 
 def _cost_ratios(here: pd.DataFrame) -> dict[str, float]:
     """Return the time of each row over that of decoding alone: the median decoding of the methods, on each video."""
-    names = [f"cost.{name}" for name in _COSTS]
+    names = [f"cost.{name}" for name in COSTS]
     if not set(names) <= set(here):
         return {}
     timed = here.dropna(subset=names)

@@ -20,7 +20,7 @@ EMPTY_USERS, BOUND = "n_users_empty", "cus_f_bound"
 NOTED = (EMPTY_USERS, BOUND)
 """Numbers that the notes need, whatever columns a table shows."""
 
-_BOUNDED = ("cus_f", "f1_1s")  # F of one-to-one matchings with users: one bound
+BOUNDED = ("cus_f", "f1_1s")  # F of one-to-one matchings with users: one bound
 _REACHED = 0.99  # random is a mean of draws: within 1 % of the bound is on it
 _LISTED = 8
 ENOUGH_SEEDS = 3  # below, nobody knows how much the seed of a training matters
@@ -31,18 +31,23 @@ _CHOSEN = {
 }
 
 
-_FAVOURS = re.compile(r"columns such as (.+) judge by \S+, which .+ selects on: they may favour (.+)")
+_OLD_FAVOUR = re.compile(r"columns such as (.+) judge by \S+, which .+ selects on: they may favour (.+)")
 
 
 def favour(columns: Sequence[str], feature: str, whose: str, name: str) -> str:
-    """Return the warning that ``columns`` judge by a feature that ``name`` selects on, as `favoured` reads it."""
+    """Return the warning that ``columns`` judge by a feature that ``name`` selects on."""
     return f"columns such as {', '.join(columns)} judge by {feature}, which {whose} selects on: they may favour {name}"
 
 
 def favoured(run: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return of each method the columns that judge by its own features, from the warnings in the record of a run."""
+    """Return of each method the columns that judge by its own features, from the record of a run: ``own_columns``.
+
+    Older records have them in their warnings only.
+    """
+    if isinstance(known := run.get("own_columns"), Mapping):
+        return {name: set(map(str, columns)) for name, columns in known.items() if isinstance(columns, list)}
     found: dict[str, set[str]] = {}
-    for columns, name in (m.groups() for text in run.get("warnings") or () if (m := _FAVOURS.fullmatch(str(text)))):
+    for columns, name in (m.groups() for text in run.get("warnings") or () if (m := _OLD_FAVOUR.fullmatch(str(text)))):
         found.setdefault(name, set()).update(columns.split(", "))
     return found
 
@@ -99,7 +104,7 @@ def bounds_reached(table: Table, cells: pd.DataFrame) -> list[str]:
         return []
     bound, notes = per_video(cells, BOUND), []
     for column in table.columns:
-        if column.name not in _BOUNDED:
+        if column.name not in BOUNDED:
             continue
         value = per_video(cells, column.name)
         on_it = (value >= _REACHED * bound.reindex(value.index)).groupby(level=0)

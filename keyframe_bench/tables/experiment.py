@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.cells import IDENTITY
 from ..core.errors import UsageError
 from ..core.files import canonical_json
 from .caveats import NOTED
@@ -20,6 +21,7 @@ _FIELDS = (
     *("format", "key", "status", "extractor", "version", "params", "label", "reference", "budget_rule"),
     *("known_defects", "privileged", "control", "dataset", "video", "video_sha256", "budget", "sampling"),
     *("run_sampling", "seed", "k", "n_sampled", "n_frames", "draws", "error", "finished"),
+    *("features", "annotation", "pass_version", "source", "checkpoint"),  # the rest of what the key is the hash of
     *("split", "division", "fold", "training", "training_seed", "part", "trained_on_this_video"),
     *("unit", "structure", "layers", "history", "step_losses", "timeline"),  # of trainings; their images are left out
 )
@@ -93,9 +95,9 @@ def parse_experiment(name: str, data: Any) -> Experiment:
 def exported(cells: Mapping[str, Mapping[str, Any]], experiment: Experiment) -> str:
     """Return the lines of a small ``results.jsonl``: what the table of ``experiment`` needs, numbers of nine digits.
 
-    Ordinals of the key frames, costs (of which areas under curves need none) and the curves of trainings stay; times,
-    scores, versions, images, budget rules that no column shows, and other metrics do not. `load_results` reads it, and
-    the table from it is that of the whole results. ``cells``: of `read_cells`.
+    What keys are the hashes of, ordinals of the key frames, costs (of which areas under curves need none) and the
+    curves of trainings stay; times, scores, versions, images, budget rules that no column shows, and other metrics do
+    not. `load_results` reads it, and the table from it is that of the whole results. ``cells``: of `read_cells`.
     """
     names = numbers_of(experiment)
     fields = [name for name in _FIELDS if name != "budget_rule" or name in names]
@@ -118,7 +120,8 @@ def _words(part: Any) -> Iterator[str]:
 
 
 def _small(cell: Mapping[str, Any], fields: Sequence[str], names: set[str], costs: bool) -> dict[str, Any]:
-    small = {n: cell[n] for n in fields if not (cell.get(n) is None or cell[n] is False or cell[n] == "")}
+    stored = {n: cell[n] for n in fields if cell.get(n) is not None}
+    small = {n: value for n, value in stored.items() if n in IDENTITY or not (value is False or value == "")}
     small["metrics"] = {name: _rounded(v) for name, v in (cell.get("metrics") or {}).items() if name in names}
     found = cell.get("keyframes") or {}
     small["exported"] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENOUGH_METHODS = 3  # with fewer, results are about one method and no comparison
+_FOLDERS = re.compile(r"(?<==)[^,\s:]*/(?=[^,\s/]*\.\w)")  # of a file among parameters; its name says enough
 _DIGITS = "%.4e"  # small files keep six digits or nine: what is equal in five is a tie
 
 
@@ -89,7 +91,8 @@ class Leaderboard:
         for number, section in enumerate(self.sections, start=1):
             for row in section.rows:
                 facts = asdict(row) | {"marks": "; ".join(row.marks), "own": ", ".join(row.own)}
-                lines.append({"section": number, "n_boards": len(section.boards), **facts, **facts.pop("by_dataset")})
+                of_datasets = facts.pop("by_dataset")
+                lines.append({"section": number, "n_boards": len(section.boards), **facts, **of_datasets})
         return pd.DataFrame(lines)
 
 
@@ -101,8 +104,8 @@ def leaderboard(results: Results, versions: Mapping[str, int] | None = None) -> 
     of each metric that has a better side, without those that leaving key frames out makes better. Of a method that was
     run with several settings, those that stand on more boards count, so that a sweep does not fill a board.
 
-    A section is about the boards that some method stands on, and holds every row that stands on all of them: none is
-    compared over other boards than its rivals. Budgets are averaged within a data set, then data sets.
+    A section is about the boards that some method stands on, and holds every row that stands on all of them, so that
+    all its rows are compared on the same boards. Budgets are averaged within a data set, then data sets.
 
     ``results``: name to cells and record; ``versions``: the version that each extractor has now: rows of others are
     marked.
@@ -148,6 +151,9 @@ def _rows(places: Sequence[Place], results: Results) -> dict[str, Row]:
     frame = frame.assign(group=frame["group"].map(row_id))
     there = {row for place in places for row in place.entries}
     found = comparison(frame[frame["group"].isin(there)], {}).rows
+    short = [replace(row, params=_FOLDERS.sub("", row.params)) for row in found]
+    alike = Counter(row.label for row in short)
+    found = tuple(row if alike[new.label] > 1 else new for row, new in zip(found, short, strict=True))
     alike = Counter(row.label for row in found)
     notes = {row.group: f"{row.note}, {row.sampling}".lstrip(", ") for row in found if alike[row.label] > 1}
     return {row.group: replace(row, note=notes.get(row.group, row.note)) for row in found}

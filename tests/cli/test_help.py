@@ -48,7 +48,7 @@ def test_a_command_has_a_page_of_its_own(cli, name):
     assert (status, err) == (0, "") and text.startswith(f"usage: keyframe-bench {name}")
     told = {word for line in re.findall(r"^  (\S.*)", text, re.M) for word in re.findall(r"^[\w./-]+", line)}
     assert told >= {*PROMISED[name].split(), "--plugin"}
-    assert text.partition("examples:")[2].count("keyframe-bench") == 2
+    assert text.partition("examples:")[2].count("keyframe-bench") == (3 if name == "results" else 2)  # one of each
     assert cli(name, "-h", "anything") == (0, text, "")
 
 
@@ -67,6 +67,11 @@ def test_a_command_has_a_page_of_its_own(cli, name):
 )
 def test_defaults_and_choices_are_read_from_where_they_are(cli, name, line):
     assert re.search(line, cli(name, "--help")[1])
+
+
+@pytest.mark.parametrize("word", ["diff", "leaderboard", "validate"])
+def test_help_of_results_has_an_example_of_each(cli, word):
+    assert f"keyframe-bench results {word} " in cli("results", word, "--help")[1].partition("examples:")[2]
 
 
 @pytest.mark.parametrize("name", ["run", "train"])

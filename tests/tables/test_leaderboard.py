@@ -199,6 +199,27 @@ def test_settings_of_a_sweep_on_one_board_are_no_rivals():
     assert len(alone.rows) == 6
 
 
+@pytest.mark.parametrize(
+    ("weights", "labels"),
+    [
+        (("../mine/one.pt", "../mine/two.pt"), {"a (weights=one.pt)", "a (weights=two.pt)"}),
+        (("../one/a.pt", "../two/a.pt"), {"a (weights=../one/a.pt)", "a (weights=../two/a.pt)"}),
+        (("hub:own/net.a", "hub:own/net.b"), {"a (weights=hub:own/net.a)", "a (weights=hub:own/net.b)"}),
+    ],
+)
+def test_a_label_has_the_name_of_a_file_where_that_tells_rows_apart(weights, labels):
+    params = {name: {"weights": file} for name, file in zip(("a", "a2"), weights, strict=True)}
+    board = leaderboard({"one": results(drawn(0) | {"a2": drawn(9)["a"]}, params=params, extractor={"a2": "a"})})
+    assert {row.label for row in board.sections[0].rows if row.label.startswith("a ")} == labels
+
+
+def test_long_labels_are_told_apart_in_the_page():
+    params = {name: {"weights": "x" * 99 + name} for name in ("a", "a2")}
+    board = leaderboard({"one": results(drawn(0) | {"a2": drawn(9)["a"]}, params=params, extractor={"a2": "a"})})
+    page = leaderboard_markdown(board)
+    assert all("x" * 99 + name in page for name in ("a)", "a2)"))
+
+
 def test_cost_is_a_ratio_within_one_run():
     def run_of(scale, **values):
         decoding = {"random": 0.05, "uniform": 0.05, "a": 1.0, "b": 1.4, "c": 0.05}  # some read packets alone

@@ -87,8 +87,10 @@ def problems_of(
             found += [Problem(number, said) for said in _of_cell(cell, declared, named)]
     if not text.strip():
         found.append(Problem(0, "it holds no cells; send results.jsonl of a run that has finished"))
-    if cells and is_comparison(run) and not any(problem.line for problem in found):
-        found += [*_of_videos(cells), *_of_rows(cells), *_of_leaks(cells, run)]
+    if cells and is_comparison(run):
+        found += _of_videos(cells)
+        if not any(problem.line for problem in found):
+            found += [*_of_rows(cells), *_of_leaks(cells, run)]
     return sorted(found)
 
 
@@ -217,7 +219,7 @@ def _of_videos(cells: Mapping[int, Cell]) -> Iterator[Problem]:
     named = {
         n: (cell["dataset"], cell["video"], cell["video_sha256"])
         for n, cell in cells.items()
-        if cell["status"] != "skipped"
+        if cell.get("dataset") and cell.get("video_sha256")
     }
     for dataset, video, sha in named.values():
         seen.setdefault((dataset, video), Counter())[sha] += 1

@@ -216,6 +216,15 @@ def test_what_table_saves_can_be_checked_as_a_run_can(cli, made, tmp_path):
     assert status == 1 and f"{file}:1:" in out and "hash" in out
 
 
+def test_a_wrong_line_does_not_hide_another(cli, sent):
+    def change(cells, run):
+        older(video_sha256="0" * 64)(cells, run)
+        cells[-1]["metrics"]["coverage_gray"] = 2.0
+
+    _, out, _ = cli("results", "validate", sent(change))
+    assert len(out.splitlines()) == 2 and "video_sha256" in out and "coverage_gray" in out
+
+
 def test_keys_that_cannot_be_checked_are_counted(cli, sent):
     status, out, _ = cli("results", "validate", sent(older()))
     assert status == 0 and "1 of " in out

@@ -63,6 +63,7 @@ tables: $(STAMP)
 	    $(BIN)/keyframe-bench table $$name --from experiments/results/$$name.jsonl --into docs/results.md || exit 1; \
 	done
 	$(BIN)/keyframe-bench table backbones --from experiments/results/backbones.jsonl --into experiments/backbones.md
+	$(BIN)/keyframe-bench table strips --from experiments/results/strips.jsonl --into experiments/strips.md
 	for name in counts comparison change_graph; do \
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
 	        --into experiments/platform_ai/README.md || exit 1; \

@@ -98,8 +98,8 @@ def read_picks(path: str | Path) -> Picks:
         raise UsageError(f'{where} {said}; write "unit": "{_UNITS[0]}", "{_UNITS[1]}" or "{_UNITS[2]}"')
     if not isinstance(items, dict) or not items:
         raise UsageError(f"{where} has no items; {_WAY_OUT}")
-    if not isinstance(name, str) or not name.strip():
-        raise UsageError(f'{where}: "name" is {shown(name)}, not a text; name the tool, or leave it out')
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise UsageError(f'{where}: "name" is {shown(name)}, not a text on one line; name the tool, or leave it out')
     read = {item: _read_item(numbers, unit, f"{where}, item {item!r}") for item, numbers in items.items()}
     return Picks(name, "seconds" if unit == "seconds" else "frames", read)
 

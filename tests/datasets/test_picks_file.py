@@ -79,6 +79,7 @@ def test_what_is_written_reads_back(read, unit):
         (GOOD | {"unit": "frames from 1", "items": {"a.mp4": [4, 0]}}, ["a.mp4", "frame 0", "frames from 0"]),
         (GOOD | {"author": "me"}, ["author"]),
         (GOOD | {"name": 3}, ["name"]),
+        (GOOD | {"name": "two\nlines"}, ["name"]),
         (json.dumps(GOOD).replace("1.5", "NaN"), ["a.mp4", "NaN"]),
         (json.dumps(GOOD).replace("1.5", "1e999"), ["a.mp4", "Infinity"]),
         ('{"format": "keyframe_bench/picks@1", "unit": "seconds", "items": {"a": [1], "a": [2]}}', ["'a'", "twice"]),

@@ -21,6 +21,7 @@ PAGES = {
     "peers": "docs/results.md",
     "surveillance": "docs/results.md",
     "backbones": "experiments/backbones.md",
+    "strips": "experiments/strips.md",
     "platform_ai/counts": "experiments/platform_ai/README.md",
     "platform_ai/comparison": "experiments/platform_ai/README.md",
     "platform_ai/change_graph": "experiments/platform_ai/README.md",
@@ -72,3 +73,19 @@ def test_who_returns_fewer_key_frames_is_not_ranked_where_that_helps():
     """The people's row has no budget; it must not hide that."""
     text = (ROOT / "docs" / "results.md").read_text("utf-8").replace("\\", "")
     assert "fewer key frames alone lower redundancy_gray: not ranked there are vsumm (" in text
+
+
+def test_the_real_cuts_of_the_readme_are_those_of_their_table():
+    """Every row of the README by name, its numbers at the budgets in the head."""
+    cut = [line for line in (ROOT / PAGES["strips"]).read_text("utf-8").splitlines() if line.startswith("| ")]
+    cells = [line.strip("| ").replace("**", "").replace("\\", "").split(" | ") for line in cut]
+    head = next(row for row in cells if row[0] == "method")
+    measured = {(row[0], row[1]): row for row in cells if len(row) == len(head)}
+    part = (ROOT / "README.md").read_text("utf-8").partition("<!-- strips -->")[2].partition("<!-- /strips -->")[0]
+    top, _, *rows = [line.strip("| ").split(" | ") for line in part.strip().splitlines()]
+    assert len(rows) > 5
+    for name, *numbers in rows:
+        for column, number in zip(top[1:], numbers, strict=True):
+            metric, _, budget = column.partition(" at ")
+            found = measured[name, budget][[word.split(" ")[0] for word in head].index(metric)]
+            assert found.split(" ")[0] == number, (name, column)

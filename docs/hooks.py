@@ -41,5 +41,5 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
             "<!-- leaderboard -->", f"[CSV](leaderboard.csv), [JSON](leaderboard.json)\n\n{table}"
         )
     if page.file.src_uri.startswith("experiments/"):
-        return markdown.replace("](../../docs/", "](../../")
+        return re.sub(r"\]\(((?:\.\./)+)docs/", r"](\1", markdown)
     return re.sub(r"\]\(\.\./((?:\.\./)*)experiments/", r"](\1experiments/", markdown)

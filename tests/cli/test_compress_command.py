@@ -89,6 +89,7 @@ def test_any_method_chooses_what_is_kept_and_the_same_command_gives_the_same(cli
     assert (tmp_path / "a" / "reconstructed.mp4").read_bytes() == (tmp_path / "b" / "reconstructed.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_statistics_of_the_frames_left_out_flatter_a_network_with_normalised_patches(cli, film, tmp_path):
     pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
     words = ["dataset=synthetic", "dataset.n_videos=2", "dataset.duration_s=4", "split=videos:0.5", "trainer.epochs=1"]

@@ -11,6 +11,7 @@ from keyframe_bench.rendering.films import render_video
 pytest.importorskip("pytorch_lightning", reason="training needs pytorch-lightning")
 
 
+@pytest.mark.slow
 def test_table_1_trains_one_frame_mae_and_every_selector_on_its_labels(cli, tmp_path):
     for n in range(10):
         where = tmp_path / "clips" / ("action" if n < 8 else "strips") / f"{n}.mp4"
@@ -41,6 +42,7 @@ def test_table_1_trains_one_frame_mae_and_every_selector_on_its_labels(cli, tmp_
     assert len(list((tmp_path / "t").iterdir())) == 5
 
 
+@pytest.mark.slow
 def test_nothing_reconstructs_better_than_the_oracle_and_the_strip_is_drawn(cli, tmp_path):
     out = tmp_path / "o"
     status, _, err = cli("table", "framers/figure3", "scale=smoke", f"out={out}", f"trainings={tmp_path / 't'}")

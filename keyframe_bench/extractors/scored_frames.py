@@ -112,7 +112,7 @@ class ScoredFrames(Extractor):
             return str(error)
         return None
 
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002 - it draws nothing
         """Return the frames that the rule chooses.
 
         Raises

@@ -77,7 +77,7 @@ class VideoSampler(Peer):
         """Return all parameters."""
         return dict(self.params)
 
-    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002
+    def select(self, clip: Clip, k: int | None = None, *, rng: np.random.Generator) -> KeyFrames:  # noqa: ARG002 - it draws nothing
         """Return the frames."""
         answer = self.answer(clip, k)
         if not answer.data["times_s"]:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from .core.checkpoint import Checkpoint
     from .core.clip import Clip, KeyFrames, VideoInfo
     from .core.errors import KeyframeBenchError, OutOfMemoryError, UnavailableError, UsageError, VideoError
-    from .core.feature import Feature
-    from .core.registry import Range, register
+    from .core.feature import Feature, FrameView
+    from .core.registry import Range, load_plugins, register
     from .datasets.base import Dataset
     from .explanation import Explanation, explain
     from .extractors.base import Extractor, ScoreExtractor
-    from .extractors.checks import run_checks
+    from .extractors.checks import CHECKS, run_checks
     from .extractors.in_memory import fit_clips
     from .extractors.trainable import Trainable
     from .features.histograms import HueHistogram
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .report.storyboard import storyboard
     from .selection.key_clips import ClipRules
     from .tables.figure import Figure
+    from .tables.load import load_results
     from .training.clips import Clips
     from .training.options import NetworkOptions, TrainerOptions
     from .training.session import Session
@@ -55,12 +56,12 @@ _NAMES = {
     ".core.checkpoint": "Checkpoint",
     ".core.clip": "Clip KeyFrames VideoInfo",
     ".core.errors": "KeyframeBenchError OutOfMemoryError UnavailableError UsageError VideoError",
-    ".core.feature": "Feature",
-    ".core.registry": "Range register",
+    ".core.feature": "Feature FrameView",
+    ".core.registry": "Range load_plugins register",
     ".datasets.base": "Dataset",
     ".explanation": "Explanation explain",
     ".extractors.base": "Extractor ScoreExtractor",
-    ".extractors.checks": "run_checks",
+    ".extractors.checks": "CHECKS run_checks",
     ".extractors.in_memory": "fit_clips",
     ".extractors.trainable": "Trainable",
     ".features.histograms": "HueHistogram",
@@ -72,6 +73,7 @@ _NAMES = {
     ".report.storyboard": "storyboard",
     ".selection.key_clips": "ClipRules",
     ".tables.figure": "Figure",
+    ".tables.load": "load_results",
     ".training.clips": "Clips",
     ".training.options": "NetworkOptions TrainerOptions",
     ".training.session": "Session",

@@ -165,9 +165,7 @@ from pathlib import Path
 
 ${cv2}import numpy as np
 import pytest
-${gap}from keyframe_bench import $names
-from keyframe_bench.core.registry import load_plugins
-from keyframe_bench.extractors.checks import CHECKS
+${gap}from keyframe_bench import CHECKS, $names, load_plugins
 
 load_plugins([str(Path(__file__).with_name("$name.py"))])
 

@@ -26,20 +26,40 @@ _FACTS: dict[str, Any] = {
 
 
 def load_results(path: str | Path) -> pd.DataFrame:
-    """Read ``results.jsonl``.
+    """Read the results of a run into a table with one row per cell: a method, its parameters, a video, a budget, a seed.
 
-    ``path``: the file, or the output folder that holds it. Raises `UsageError` if the file cannot be read, or a line is
-    not a cell; the message names the line.
+    Parameters
+    ----------
+    path : str or Path
+        The ``out=`` folder of the run, or its ``results.jsonl``.
 
     Returns
     -------
     pandas.DataFrame
-        One line a cell, in the file's order; of several lines with one key the last counts. The cell's own fields
-        keep their names, ``params`` is canonical JSON, ``n_keyframes`` the number of key frames returned,
-        ``error_type`` and ``error_message`` text. Numbers are ``metric.<name>`` and ``cost.<name>``, NaN where not
-        measurable. ``video_id`` tells videos apart: the name in the data set, of videos of equal bytes the first one's.
-        ``training`` is canonical JSON of what tells trainings apart but their seeds: ``trainer.<option>`` and the like.
-    ``group`` tells the rows of a table apart, ``fallback`` and ``shortfall`` are reasons (`KeyFrames`) or "".
+        In the file's order; of several lines with one key the last counts. The cell's own fields keep their names
+        (``extractor``, ``video``, ``budget``, ``seed``, ``status`` ...), ``params`` is canonical JSON, ``n_keyframes``
+        the number of key frames returned, ``error_type`` and ``error_message`` text. Numbers are ``metric.<name>`` and
+        ``cost.<name>``, NaN where not measurable. ``video_id`` tells videos apart: the name in the data set, of videos
+        of equal bytes the first one's. ``training`` is canonical JSON of what tells trainings apart but their seeds:
+        ``trainer.<option>`` and the like. ``group`` tells the rows of a table apart, ``fallback`` and ``shortfall`` are
+        reasons (`KeyFrames`) or "".
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, or a line is not a cell; the message names the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import keyframe_bench as kb
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     _ = kb.sweep(kb.demo_video(), ["pixel_distance"], budget=4, out=out)
+    ...     results = kb.load_results(out)
+    >>> results.query("extractor == 'pixel_distance'")[["status", "n_keyframes"]].values.tolist()
+    [['ok', 4]]
+    >>> results.groupby("extractor")["metric.represent_hue"].mean().idxmax()
+    'uniform'
     """
     return cells_frame(read_cells(path))
 

@@ -2,7 +2,7 @@
 
 Authors of plug-ins call them in their own tests::
 
-    from keyframe_bench.extractors.checks import CHECKS
+    from keyframe_bench import CHECKS
 
     @pytest.mark.parametrize("rule", CHECKS)
     def test_contract(rule):

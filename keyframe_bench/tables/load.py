@@ -26,7 +26,7 @@ _FACTS: dict[str, Any] = {
 
 
 def load_results(path: str | Path) -> pd.DataFrame:
-    """Read the results of a run into a table with one row per cell: a method, its parameters, a video, a budget, a seed.
+    """Read the results of a run into a table: a row per extractor, parameters, video, budget and seed.
 
     Parameters
     ----------

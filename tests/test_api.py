@@ -147,7 +147,7 @@ def test_full_disk_leaves_all_as_it_was(cli, video, small_disk, snapshot):
     for target in (out, small_disk / "new"):
         status, _, err = cli("extract", video, "extractor=uniform", "sampling=every", "budget=30", f"out={target}")
         assert status == 2 and err.count("\n") == 1
-        assert f"cannot write {str(target)!r}: No space left on device" in err and "out=DIR" in err
+        assert f"cannot write {str(target)!r}: No space left on device" in err and "out=PATH" in err
         assert snapshot(small_disk) == before
 
 
@@ -157,7 +157,7 @@ def test_full_disk_of_a_run(cli, rendered, small_disk, cells):
     ballast.write_bytes(bytes(4096 * 10))
     words = ["run", "dataset=folder", f"dataset.root={rendered}", "extractors=[vsumm]", f"out={small_disk}/out"]
     status, _, err = cli(*words)
-    assert status == 2 and "No space left on device; choose another folder" in err and err.count("\n") == 1
+    assert status == 2 and "No space left on device; choose another place" in err and err.count("\n") == 1
     assert all(record["status"] == "ok" for record in cells(small_disk / "out").values())
     assert not list(small_disk.rglob(".tmp-*"))
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)

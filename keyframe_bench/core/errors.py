@@ -74,7 +74,7 @@ class OutputError(_FileError):
 
     def __str__(self) -> str:
         room = " or make room" if self.reason.startswith(_FULL) else ""
-        return f"cannot write {self.path!r}: {self.reason}; choose another folder with out=DIR{room}"
+        return f"cannot write {self.path!r}: {self.reason}; choose another place with out=PATH{room}"
 
 
 def os_reason(error: BaseException) -> str:

@@ -78,7 +78,7 @@ def test_unwritable_places_are_named(tmp_path: Path) -> None:
     for target in (tmp_path / "file" / "x.json", tmp_path / ("n" * 300)):
         with pytest.raises(OutputError) as caught:
             write_atomic(target, "data")
-        assert str(target) in str(caught.value) and "out=DIR" in str(caught.value)
+        assert str(target) in str(caught.value) and "out=PATH" in str(caught.value)
     with pytest.raises(OutputError, match="cannot write"):
         make_folder(tmp_path / "file")
     assert make_folder(tmp_path / "new" / "folder").is_dir()

@@ -253,6 +253,45 @@ def test_dragging_moves_and_the_wheel_zooms_about_the_pointer(open_map, one):
     assert page.evaluate("view.zoom") == 1
 
 
+def test_two_fingers_zoom_about_what_is_between_them(open_map, one):
+    page = open_map(one, has_touch=True)
+    x, y = centre(page, 3)
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind, *points):
+        points = [{"x": px, "y": py, "id": k} for k, (px, py) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", (x - 20, y), (x + 20, y))
+    for far in (30, 45, 60):
+        fingers("touchMove", (x - far, y), (x + far, y))
+    fingers("touchMove", (x - 60 + 40, y + 10), (x + 60 + 40, y + 10))
+    fingers("touchEnd")
+    until(page, "view.zoom > 2.9 && touches.size === 0")
+    assert page.evaluate("view.zoom") == pytest.approx(3, abs=0.01)
+    assert centre(page, 3) == pytest.approx([x + 40, y + 10], abs=1.5)
+    assert page.locator("#full").is_hidden()
+
+
+@pytest.mark.slow
+def test_the_moving_image_of_a_thousand_frames_lies_where_they_are_drawn(open_map, films):
+    """While more than 800 thumbnails move, their last image does; it must look as what is drawn afterwards."""
+    paths = [shutil.copy(films / "mixed.mp4", films / f"{k}.mp4") for k in range(24)]
+    found = kb.map_videos(paths, "uniform", out=films / "many.html", budget=40, sampling="every")
+    assert found.n_keyframes > 800
+    page = open_map(found)
+    page.evaluate("() => { window.setTimeout = () => 0; pan(30, 12); }")  # what follows the move is not drawn yet
+    moving = drawn(page)
+    page.evaluate("draw()")
+    assert np.abs(drawn(page)[80:-80, 80:-80].astype(int) - moving[80:-80, 80:-80]).mean() < 3
+    page.evaluate("() => { pan(-30, -12); draw(); zoom(1.1); }")
+    moving = drawn(page)
+    page.evaluate("draw()")
+    after = drawn(page)
+    near = np.abs(after[80:-80, 80:-80].astype(int) - moving[80:-80, 80:-80]).mean()
+    assert near < np.abs(after[80:-80, 80:-80].astype(int) - np.roll(moving, 12, axis=1)[80:-80, 80:-80]).mean() / 1.5
+
+
 @pytest.mark.parametrize("width", [500, 800, 1400])
 def test_it_fits_the_screen_in_light_and_dark(open_map, two, width):
     for scheme in ("light", "dark"):

@@ -292,22 +292,37 @@ function saveCsv() {
 
 // ---- pointer and keys
 let drag = null;
+const touches = new Map(); // pointers that are down
 const spot = (event) => { const box = map.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
 map.addEventListener("pointerdown", (event) => {
   if (event.button) return;
   const [x, y] = spot(event);
   map.setPointerCapture(event.pointerId);
+  touches.set(event.pointerId, [x, y]);
+  if (touches.size > 1) { drag = loop = null; return; }
   drag = { x, y, moved: false, more: event.shiftKey };
   if (event.shiftKey || $("lasso").getAttribute("aria-pressed") === "true") loop = [[x, y]];
 });
 map.addEventListener("pointermove", (event) => {
   const [x, y] = spot(event);
-  if (!drag) return show(under(x, y));
+  if (touches.size > 1) return pinch(event.pointerId, [x, y]);
+  if (!drag) return touches.size || show(under(x, y)); // of two fingers, one is left
   if (Math.hypot(x - drag.x, y - drag.y) > 4) drag.moved = true;
   if (loop) { hide(); loop.push([x, y]); overlay(); }
   else if (drag.moved) { pan(x - drag.x, y - drag.y); [drag.x, drag.y] = [x, y]; }
 });
+function pinch(id, to) { // two fingers: what was between them stays between them
+  if (!touches.has(id)) return;
+  const ends = () => [...touches.values()].slice(0, 2), far = ([a, b]) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
+  const before = ends();
+  touches.set(id, to);
+  const [a, b] = ends(), [x, y] = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+  view.x += x - (before[0][0] + before[1][0]) / 2;
+  view.y += y - (before[0][1] + before[1][1]) / 2;
+  go(x, y, view.zoom * far([a, b]) / far(before));
+}
 function drop(event) {
+  touches.delete(event.pointerId);
   if (!drag) return;
   const [x, y] = spot(event), line = loop, { moved, more } = drag;
   drag = loop = null;

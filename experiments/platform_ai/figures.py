@@ -30,7 +30,10 @@ from keyframe_bench.report.drawing import (
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.video.onepass import read_pass
 
+from . import labelling
 from .change_graph_picture import change_graph_png
+
+__all__ = ["ChangeGraph", "change_graph", "labelling"]
 
 _PICTURE_WIDTH = 64
 

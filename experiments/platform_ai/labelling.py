@@ -1,0 +1,359 @@
+"""Accuracy after n labels: frames of each method are labelled in rounds, and a classifier learns them (D19)."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keyframe_bench.bench.record_table import VideoTable
+from keyframe_bench.bench.spec import variants
+from keyframe_bench.core.cells import FORMAT
+from keyframe_bench.core.clip import Clip
+from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.feature import Feature
+from keyframe_bench.core.files import digest, read_json
+from keyframe_bench.core.registry import register
+from keyframe_bench.core.seeding import rng_for
+from keyframe_bench.datasets.base import VideoItem
+from keyframe_bench.extractors.asked import Asked
+from keyframe_bench.extractors.base import Extractor
+from keyframe_bench.metrics.base import Column
+from keyframe_bench.report.drawing import COLOURS, new_figure, png_bytes
+from keyframe_bench.tables import schema as s
+from keyframe_bench.tables.figure import Figure
+from keyframe_bench.tables.stats import bootstrap_interval
+from keyframe_bench.video.compose import FPS
+from keyframe_bench.video.onepass import read_pass
+
+ORDERS = ("margin", "random")
+LABELS_FILE = "labels.csv"
+_FOLDS = 5
+_HELD, _GAP_S = 0.3, 1.0  # of each clip that several videos show: share that is tested on; between this and the rest
+_DIMENSIONS = 64
+_POOL = s.fields(
+    {**dict.fromkeys(("name", "extractor", "as_many_as"), s.text), "budget": s.anything, "params": s.parameters},
+    ["name", "extractor"],
+    one=("budget", "as_many_as"),
+)
+
+
+@register("platform_ai/labelling")
+class Labelling(Figure):
+    """Accuracy of a classifier on held-out videos after every round of labelling, for the frames of each method.
+
+    Every pool of ``pools`` is what an ``extractor`` at a ``budget``, or with as many frames of each video as another
+    pool (``as_many_as``), chooses of the training videos. ``rounds`` times ``batch`` of its frames are labelled: drawn
+    at random, or those of which the classifier is least certain (smallest difference of its two largest probabilities).
+    The classifier is a logistic regression on the feature of the run's extractor. It is tested on the sampled frames of
+    the held-out videos, the same for all pools. ``reached`` is the accuracy whose labels are counted.
+    """
+
+    options = ("pools", "rounds", "batch", "reached", "early")
+    columns = {  # noqa: RUF012 - never changed
+        "frames": Column("none", "1", "frames of the video that the method chose"),
+        "early": Column("higher", "1", "accuracy after a few labels"),
+        "final": Column("higher", "1", "accuracy after the last round"),
+        "area": Column("higher", "1", "mean accuracy over the rounds"),
+        "labels": Column("lower", "1", "labels until the accuracy is reached"),
+        "classes": Column("higher", "1", "share of the video's classes among the first few labels"),
+        "diversity": Column("higher", "1", "mean of 1 - cos over pairs of the video's chosen frames"),
+    }
+
+    def check(self, settings: Mapping[str, Any], at: str) -> None:
+        """Raise `UsageError` where a pool, or a number, is wrong."""
+        s.require(settings, self.options if "make" in settings else (), at)
+        s.listed(_POOL)(settings.get("pools", []), f"{at}: pools")
+
+    def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a cell for every pool and order of labelling of every held-out video."""
+        sees = next(v for v in variants(table.spec)[0] if v.name in table.spec.named).build().needs[0]
+        videos = [found["video"] for found in table.each(lambda item: [{"video": _read(item, table, settings, sees)}])]
+        if len(videos) < 2:
+            raise UsageError(f"labelling needs two or more videos that can be read, and there are {len(videos)}")
+        seeds, folds = table.spec.seeds, _folds(videos, table.spec.split_seed)
+        for number, held_out in enumerate(folds):
+            table.say(f"labelling: part {number + 1} of {len(folds)}")
+            yield from _part(videos, held_out, settings, seeds, number, table.spec.dataset.name)
+
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+        """Return accuracy against labels, a panel an order, with intervals over videos."""
+        return _drawn(cells) if any(cell.get("history") for cell in cells) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Video:
+    """Sampled frames of a video: what the classifier sees, what they show, which of them each pool holds."""
+
+    item: VideoItem
+    sha256: str
+    sampling: str
+    rows: NDArray[np.float32]  # [N, D]
+    labels: NDArray[np.object_]  # [N], text, "" where there is none
+    moments: NDArray[np.float64]  # [N], seconds in the clip that is shown; NaN where no other video shows it
+    clear: NDArray[np.bool_]  # [N], shows one class only
+    methods: dict[str, Extractor]
+    chosen: dict[str, list[NDArray[np.int64]]]  # by pool, for each seed
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        return np.asarray(self.labels != "", dtype=bool)
+
+
+def _read(item: VideoItem, table: VideoTable, settings: Mapping[str, Any], sees: Feature) -> _Video:
+    sampling = table.spec.sampling
+    methods = {p["name"]: Extractor.registry.build(p["extractor"], p.get("params", {})) for p in settings["pools"]}
+    needs = [f for m in methods.values() for f in (*m.needs, *m.free_needs)]
+    read = read_pass(item.path, {sampling: (sees, *dict.fromkeys(needs))}, name=item.id)
+    clip = read.clip(sampling, (sees,))
+    chosen: dict[str, list[NDArray[np.int64]]] = {}
+    for pool in settings["pools"]:
+        chosen[pool["name"]] = []
+        for i, seed in enumerate(table.spec.seeds):
+            other = chosen.get(pool.get("as_many_as", ""))
+            budget = len(other[i]) if other else pool.get("budget", "free")
+            found, _ = Asked.of(methods[pool["name"]], budget, sampling).answer(read, seed)
+            chosen[pool["name"]].append(np.searchsorted(clip.ordinals, found.frames))
+    rows = np.asarray(clip[sees], dtype=np.float32).reshape(len(clip), -1)
+    return _Video(item, read.info.sha256, sampling, rows, *shown_labels(item, clip), methods, chosen)
+
+
+def shown_labels(item: VideoItem, clip: Clip) -> tuple[NDArray[np.object_], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return what each sampled frame of a video shows, where in a clip of other videos that is, and if it is clear.
+
+    The labels are those of ``labels.csv`` in the root of the data set (``file,label`` or ``file,label,start_s,end_s``,
+    one line a range); without it, of an edited video the clips it is made of, of a rendered film its kind; else the
+    name of the first folder below the root: ``CLASS/video.mp4``.
+
+    Raises
+    ------
+    UsageError
+        If nothing of these says what the video shows, or the file is wrong.
+    """
+    root = Path(item.path).parents[item.id.count("/")]
+    labels, moments = np.full(len(clip), "", dtype=object), np.full(len(clip), np.nan)
+    clear = np.ones(len(clip), dtype=bool)
+    if (root / LABELS_FILE).is_file():
+        for label, start, end in _listed_ranges(root / LABELS_FILE, item.id):
+            labels[(clip.times >= start) & (clip.times < end)] = label
+    elif (root / "composed.json").is_file():
+        made = read_json(root / "composed.json")["videos"][item.id]
+        for shot in made["shots"]:
+            inside = (clip.ordinals >= shot["frames"][0]) & (clip.ordinals < shot["frames"][1])
+            labels[inside] = shot["clip"]
+            moments[inside] = shot["clip_s"][0] + (clip.ordinals[inside] - shot["frames"][0]) / FPS
+        for first, end in made["dissolves"]:
+            clear[(clip.ordinals >= first) & (clip.ordinals < end)] = False
+    elif (root / "rendered.json").is_file():
+        labels[:] = read_json(root / "rendered.json")["videos"][item.id]["kind"]
+    elif "/" in item.id:
+        labels[:] = item.id.partition("/")[0]
+    else:
+        raise UsageError(
+            f"nothing says what {item.id!r} shows: put it into a folder named by its class, or write "
+            f"{str(root / LABELS_FILE)!r} with the columns file,label (and start_s,end_s)"
+        )
+    return labels, moments, clear
+
+
+def _listed_ranges(file: Path, video: str) -> list[tuple[str, float, float]]:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        rows = list(csv.DictReader(lines))
+    try:
+        mine = [row for row in rows if row["file"] == video]
+        return [(r["label"], float(r.get("start_s") or "-inf"), float(r.get("end_s") or "inf")) for r in mine]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{str(file)!r} is not file,label or file,label,start_s,end_s: {error}") from None
+
+
+def _folds(videos: Sequence[_Video], seed: int) -> list[list[int]]:
+    """Return the held-out videos of each part; every video is held out once, and classes are spread over the parts."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    whose = np.repeat(np.arange(len(videos)), [video.labelled.sum() for video in videos])
+    labels = np.concatenate([video.labels[video.labelled] for video in videos]).astype(str)
+    least = min(_FOLDS, len(np.unique(whose)), np.unique(labels, return_counts=True)[1].min(initial=_FOLDS))
+    if least < 2:
+        raise UsageError("labelling needs two or more labelled videos, and two or more frames of every class")
+    split = StratifiedGroupKFold(int(least), shuffle=True, random_state=seed).split(labels, labels, whose)
+    return [np.unique(whose[test]).tolist() for _, test in split]
+
+
+def divided(videos: Sequence[_Video], held_out: Sequence[int], rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+    """Return which frames of each video may be labelled, or, of a held-out video, are tested on.
+
+    Where several videos show parts of one clip, one end of it is tested on and the rest is labelled, with a gap between
+    them: no classifier has seen a moment that it is tested on.
+    """
+    use = [v.labelled & (v.clear | (i not in held_out)) for i, v in enumerate(videos)]
+    spans: dict[str, list[float]] = {}
+    for video in videos:
+        for label, moment in zip(video.labels, video.moments, strict=True):
+            if np.isfinite(moment):
+                spans.setdefault(label, []).append(moment)
+    for label, moments in sorted(spans.items()):
+        low, high, at_start = min(moments), max(moments), rng.random() < 0.5
+        edge = low + _HELD * (high - low) if at_start else high - _HELD * (high - low)
+        for i, video in enumerate(videos):
+            past = (edge - video.moments if at_start else video.moments - edge) * (1 if i in held_out else -1)
+            use[i] &= (video.labels != label) | (past > (0 if i in held_out else _GAP_S))
+    return use
+
+
+def _part(
+    videos: Sequence[_Video],
+    held_out: Sequence[int],
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    number: int,
+    dataset: str,
+) -> Iterator[dict[str, Any]]:
+    """Yield the cells of the held-out videos of one part, means over the seeds."""
+    use = divided(videos, held_out, rng_for(0, "labelling", number))
+    trains = [i for i in range(len(videos)) if i not in held_out]
+    tests = [i for i in held_out if use[i].any()]
+    if not tests:
+        return
+    if not any(use[i].any() for i in trains):
+        raise UsageError(f"no frame of other videos than {videos[held_out[0]].item.id!r} is labelled; label more")
+    project = _projection(np.concatenate([videos[i].rows[use[i]] for i in trains]))
+    rows = [project(video.rows) for video in videos]
+    sizes = [settings["batch"] * (i + 1) for i in range(settings["rounds"])]
+    seen = np.concatenate([rows[i][use[i]] for i in tests])
+    truth = np.concatenate([videos[i].labels[use[i]] for i in tests]).astype(str)
+    ends = np.cumsum([use[i].sum() for i in tests])[:-1]
+    for pool in settings["pools"]:
+        for order in ORDERS:
+            curves, classes = np.zeros((len(tests), len(sizes))), np.zeros(len(tests))
+            for n, seed in enumerate(seeds):
+                picked = [(i, p[use[i][p]]) for i in trains for p in [videos[i].chosen[pool["name"]][n]]]
+                points = np.concatenate([rows[i][p] for i, p in picked])
+                if not len(points):
+                    raise UsageError(f"pool {pool['name']!r} holds no labelled frame to train on; label longer ranges")
+                labels = np.concatenate([videos[i].labels[p] for i, p in picked]).astype(str)
+                rng = rng_for(seed, "labelling", number, "order")
+                right, first = _learned(points, labels, seen, truth, sizes, order, rng, settings["early"])
+                curves += [part.mean(axis=1) / len(seeds) for part in np.split(right, ends, axis=1)]
+                classes += [np.isin(np.unique(t), first).mean() / len(seeds) for t in np.split(truth, ends)]
+            for i, curve, share in zip(tests, curves, classes, strict=True):
+                yield _cell(videos[i], pool, order, sizes, curve, share, settings, len(seeds), dataset)
+
+
+def _projection(rows: NDArray[np.float32]) -> Any:
+    """Return the map onto the principal components of ``rows`` [N, D], scaled to a mean square of 1."""
+    from sklearn.decomposition import PCA
+
+    found = PCA(min(_DIMENSIONS, *rows.shape), svd_solver="full").fit(rows)
+    size = float(np.sqrt(np.square(found.transform(rows)).mean())) or 1.0
+    return lambda those: found.transform(those) / size
+
+
+def _learned(
+    points: NDArray[Any],
+    labels: NDArray[Any],
+    seen: NDArray[Any],
+    truth: NDArray[Any],
+    sizes: Sequence[int],
+    order: str,
+    rng: np.random.Generator,
+    early: int,
+) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return which of ``seen`` [T, D] are classified as ``truth`` after every round [R, T], and the first labels."""
+    line = rng.permutation(len(points))
+    done, right, chances = line[:0], [], np.ones((len(points), 2))
+    for size in sizes:
+        rest = line[~np.isin(line, done)]
+        margins = np.ptp(np.sort(chances[rest], axis=1)[:, -2:], axis=1)
+        done = np.concatenate([done, rest[np.argsort(margins, kind="stable")][: size - len(done)]])
+        if len(rest):  # else all frames are labelled
+            names, told = _classified(points[done], labels[done], points, seen)
+            chances = told if order == "margin" else chances  # equal margins leave the random order
+        right.append(names == truth)
+    return np.array(right), labels[done[:early]]
+
+
+def _classified(
+    points: NDArray[Any], labels: NDArray[Any], pool: NDArray[Any], seen: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the labels of ``seen`` and the probabilities [P, classes] of ``pool`` after learning ``points``."""
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(labels)) < 2:
+        return np.full(len(seen), labels[0]), np.ones((len(pool), 2)) / 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # after a few labels most classes have one
+        model = LogisticRegression(max_iter=200).fit(points, labels)
+    return model.predict(seen), model.predict_proba(pool)
+
+
+def _cell(
+    video: _Video,
+    pool: Mapping[str, Any],
+    order: str,
+    sizes: Sequence[int],
+    curve: NDArray[np.float64],
+    classes: float,
+    settings: Mapping[str, Any],
+    draws: int,
+    dataset: str,
+) -> dict[str, Any]:
+    name, method = pool["name"], video.methods[pool["name"]]
+    chosen = video.chosen[name][0]
+    metrics = {
+        "frames": float(np.mean([len(one) for one in video.chosen[name]])),
+        "early": float(np.interp(settings["early"], sizes, curve)),
+        "final": float(curve[-1]),
+        "area": float(curve.mean()),
+        "labels": labels_until(settings["reached"], sizes, curve),
+        "classes": float(classes),
+        "diversity": diversity(video.rows[chosen]),
+    }
+    return {
+        **{"format": FORMAT, "status": "ok", "dataset": dataset, "video": video.item.id, "draws": draws, "seed": 0},
+        **{"video_sha256": video.sha256, "n_sampled": len(video.rows), "label": name, "metrics": metrics},
+        **{"extractor": method.name, "params": {**method.params, "order": order}, "reference": method.reference},
+        **{"budget": "free", "sampling": video.sampling, "run_sampling": video.sampling},
+        "history": [{"labels": n, "accuracy": round(float(a), 4)} for n, a in zip(sizes, curve, strict=True)],
+        "key": digest([video.item.id, video.sha256, name, method.params, order, video.sampling]),
+    }
+
+
+def labels_until(reached: float, sizes: Sequence[int], curve: NDArray[np.float64]) -> float:
+    """Return after how many labels the accuracy is ``reached``, interpolated; the last number where it never is."""
+    above = np.flatnonzero(curve >= reached)
+    if not len(above) or above[0] == 0:
+        return float(sizes[above[0]] if len(above) else sizes[-1])
+    return float(np.interp(reached, curve[above[0] - 1 : above[0] + 1], sizes[above[0] - 1 : above[0] + 1]))
+
+
+def diversity(rows: NDArray[np.float32]) -> float:
+    """Return the mean of 1 - cos over pairs of rows [K, D]; 0 for fewer than two."""
+    n, units = len(rows), rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return float(1 - (np.square(units.sum(axis=0)).sum() - n) / (n * (n - 1))) if n > 1 else 0.0
+
+
+def _drawn(cells: Sequence[Mapping[str, Any]]) -> bytes:
+    page = new_figure(height=4.8, width=12.5)
+    names = dict.fromkeys(str(cell["label"]) for cell in cells)
+    colours = dict(zip(names, ("black", *COLOURS), strict=False))
+    panels = page.subplots(1, len(ORDERS), sharey=True)
+    for panel, order in zip(panels, ORDERS, strict=True):
+        for name, colour in colours.items():
+            mine = [cell["history"] for cell in cells if (cell["label"], cell["params"]["order"]) == (name, order)]
+            values = np.array([[step["accuracy"] for step in history] for history in mine])
+            labels = [step["labels"] for step in mine[0]]
+            panel.plot(labels, values.mean(axis=0), color=colour, linewidth=1.6, label=name)
+            panel.fill_between(labels, *zip(*map(bootstrap_interval, values.T), strict=True), color=colour, alpha=0.1)
+        panel.set_title({"margin": "the least certain frames next", "random": "frames in random order"}[order])
+        panel.set_xlabel("labelled frames")
+        panel.grid(visible=True, color="#dddddd", linewidth=0.6)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("accuracy on frames of held-out videos")
+    page.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return png_bytes(page)

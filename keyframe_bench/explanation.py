@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .api import Extraction, extract
-from .core.clip import Clip, KeyFrames, watched
+from .core.clip import Clip, KeyFrames, quantiles_of, share_below, watched
 from .core.errors import UsageError
 from .core.registry import Parameter, Range
 from .extractors.asked import Asked, Inferred, what_decided
@@ -61,6 +61,10 @@ class Explanation:
         which those that k was counted from lie above.
     rank : int or None
         1 for the highest score of all sampled frames; None where frames are not chosen by their scores.
+    above : float or None
+        Share of the sampled frames whose score is lower.
+    quantiles : tuple of float
+        Of the scores of all sampled frames: median, 0.9, 0.99 and the highest. They say whether a score is large.
     lowest_chosen : float or None
         With k: the smallest score that was enough to be chosen, or to start a segment.
     coverage, coverage_below : float or None
@@ -93,6 +97,8 @@ class Explanation:
     score: float | None
     threshold: float | None
     rank: int | None
+    above: float | None
+    quantiles: tuple[float, ...]
     lowest_chosen: float | None
     coverage: float | None
     coverage_below: float | None
@@ -223,6 +229,8 @@ def _explained(method: Extractor, done: Extraction, clip: Clip, ordinal: int, in
         score=None if scores is None else float(scores[position]),
         threshold=None if thresholds is None else float(thresholds[position]),
         rank=None if scores is None or not method.by_score else rank_of(scores, position),
+        above=None if scores is None else float(share_below(scores, scores[position])),
+        quantiles=() if scores is None else quantiles_of(scores),
         lowest_chosen=None if done.k is None else method.lowest_chosen(result),
         coverage=inferred.coverage,
         coverage_below=inferred.coverage_below,

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from keyframe_bench.core.checkpoint import Checkpoint
 from keyframe_bench.core.registry import register
-from keyframe_bench.extractors.autoencoder.options import AutoencoderOptions
+from keyframe_bench.extractors.autoencoder.evaluation import reconstructions
 from keyframe_bench.report.drawing import decoded, encoded, new_figure, png_bytes, show_picture
-from keyframe_bench.selection.spacing import evenly_spaced
 from keyframe_bench.tables import schema
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.training.clips import Clips
@@ -38,10 +37,8 @@ class Reconstructions(Figure):
 
     def stored(self, checkpoint: Checkpoint, clips: Clips, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return held-out images, evenly spaced, and what the network leaves of them: PNG files as base64."""
-        options = AutoencoderOptions.build(checkpoint.record["options"])
-        rows = clips.rows(options.pictures)
-        chosen = rows.take(evenly_spaced(len(rows), int(settings.get("number", _SHOWN))))
-        return {"pictures": {"input": _encoded(chosen), "output": _encoded(reconstructed(checkpoint, chosen))}}
+        inputs, outputs = reconstructions(checkpoint, clips, int(settings.get("number", _SHOWN)))
+        return {"pictures": {"input": _encoded(inputs), "output": _encoded(outputs)}}
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:
         """Return the image of cells that hold ``pictures``; see `Figure.draw`.
@@ -78,21 +75,6 @@ class Reconstructions(Figure):
 
 def _encoded(pictures: NDArray[np.uint8]) -> list[str]:
     return [encoded(np.ascontiguousarray(one), ".png") for one in pictures]
-
-
-def reconstructed(checkpoint: Checkpoint, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what the network of a checkpoint makes of images, uint8 [N, H, W, 3] both."""
-    import torch
-
-    from keyframe_bench.models.checkpoint import with_weights
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = with_weights(checkpoint).eval().to(device)
-    with torch.inference_mode():
-        source = torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255  # [N, 3, H, W]
-        output = model(source).float().clamp(0, 1).mul(255).round().byte()
-    found: NDArray[np.uint8] = output.permute(0, 2, 3, 1).cpu().numpy()
-    return found
 
 
 def _measured(metrics: Mapping[str, Any]) -> str:

@@ -9,9 +9,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from ..core.checkpoint import Checkpoint, checkpoint_id, read_checkpoint
 from ..core.errors import ContractError, UsageError
-from ..core.files import canonical_json, digest, file_name, locked, make_folder, remove_leftovers
+from ..core.files import canonical_json, digest, file_name, locked, make_folder, remove_leftovers, write_atomic
 from ..core.registry import Parameter, Range
 from ..core.sources import source_digest
 from ..extractors.base import Extractor
@@ -21,12 +23,15 @@ from ..training.clips import Clips
 from ..training.data import TrainingData
 from ..training.folder import TrainingFolder
 from ..training.options import ModuleOptions, TrainerOptions
+from ..training.pictures import curves, errors, strip
 from ..training.reading import Parts, read_parts
 from ..training.session import EpochReport, Logger, Session, WandbMode
+from ..video.image_files import encode_image
 from .failures import described, raise_interrupt
 from .provenance import package_versions
 from .spec import CHECKPOINT
 
+_SHOWN = 64  # images whose reconstruction is looked at, at most
 VERSION = 2  # of training itself: raised when the same options give other weights
 
 
@@ -171,6 +176,7 @@ def train(
         _check_plain(training.extractor, "session.facts", session.facts)
         best.write(folder.best)
         last.write(folder.last)
+        session.facts |= _pictures(method, best, parts, session)
         session.write(finished=True)
         folder.state.unlink(missing_ok=True)
         final = finished(training)  # as a later call will find it
@@ -249,6 +255,31 @@ def _evaluation(method: Trainable, checkpoint: Checkpoint, clips: Clips) -> dict
     except Exception as error:  # noqa: BLE001 - code of a plug-in
         raise_interrupt(error)
         return {"evaluation_failed": described(error)}
+
+
+def _pictures(method: Trainable, checkpoint: Checkpoint, parts: Parts, session: Session) -> dict[str, Any]:
+    """Leave the pictures of a training in its folder, and return what ``training.json`` says of them.
+
+    It has the errors of what was reconstructed, sorted. A mistake here must not lose a training.
+    """
+    folder = session.folder
+    try:
+        pictures = {folder.curves: curves(session.history), folder.strip: None}
+        both = {"validation": parts.validation, "train": parts.train}
+        shown = {name: method.reconstructions(checkpoint, clips, _SHOWN) for name, clips in both.items()}
+        pairs = {name: pair for name, pair in shown.items() if pair is not None}
+        found = {name: np.sort(errors(*pair)).tolist() for name, pair in pairs.items()}
+        if pairs:
+            part, pair = next(iter(pairs.items()))
+            pictures[folder.strip] = strip(part, *pair, found)
+        for path, picture in pictures.items():
+            path.unlink(missing_ok=True)
+            if picture is not None:
+                write_atomic(path, encode_image(picture, ".png"))
+        return {"reconstruction_errors": found} if found else {}
+    except Exception as error:  # noqa: BLE001 - code of a plug-in
+        raise_interrupt(error)
+        return {"pictures_failed": described(error)}
 
 
 def _check_plain(name: str, what: str, value: object) -> None:

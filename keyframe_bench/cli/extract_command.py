@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..api import Extraction, extract
-from ..core.clip import KeyFrames
+from ..core.clip import KeyFrames, quantiles_of, quantiles_told, share_below
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
 from ..core.registry import check_params
@@ -58,8 +59,20 @@ def _lines(result: Extraction) -> Iterator[str]:
     info, keyframes, n = result.video, result.keyframes, len(result.frames)
     yield f"{one_line(info.name)}  {info.width}x{info.height}, {info.n_frames} frames, {info.duration_s:.2f} s"
     yield from (f"  health: {one_line(problem)}" for problem in result.source.health.problems)
-    scores = [""] * n if keyframes.scores is None else [f"{score:.4g}" for score in keyframes.scores]
-    yield f"{'#':<4} {'frame':<8} {'time (s)':<9} {'score' if keyframes.scores is not None else ''}".rstrip()
+    scores, shares = (
+        [""] * n if keyframes.scores is None else [f"{s:.4g}" for s in keyframes.scores],
+        _shares(keyframes),
+    )
+    if shares is not None:
+        scores = [f"{score:<9} (above {share:.0%})" for score, share in zip(scores, shares, strict=True)]
+    heads = (
+        ""
+        if keyframes.scores is None
+        else "score"
+        if shares is None
+        else "score (above which share of the frames seen)"
+    )
+    yield f"{'#':<4} {'frame':<8} {'time (s)':<9} {heads}".rstrip()
     for i, (frame, time, score) in enumerate(zip(result.frames, result.times, scores, strict=True), start=1):
         yield f"{i:<4} {frame:<8} {f'{time:.3f}':<9} {score}".rstrip()
     label = f" ({result.label})" if result.label else ""
@@ -79,25 +92,32 @@ def _lines(result: Extraction) -> Iterator[str]:
     if keyframes.shortfall:
         yield f"  {n} of {result.k}: {one_line(keyframes.shortfall)}"
     if line := _scores_and_threshold(keyframes):
-        yield line if result.k is None else f"{line} (found for k={result.k})"
+        found_for = result.k is not None and keyframes.thresholds is not None
+        yield f"{line} (found for k={result.k})" if found_for else line
 
 
 def _scores_and_threshold(keyframes: KeyFrames) -> str:
-    """Say how the scores of all frames lie beside the threshold; empty where there is none.
+    """Say how the scores of all frames lie, beside the threshold if there is one; empty where frames have no scores.
 
     ``scores of 698 frames: half below 0.0041, 90 % below 0.0193, 99 % below 0.0412, highest 0.0703; threshold 0.0298``.
     """
     scores, thresholds = keyframes.frame_scores, keyframes.thresholds
-    known = np.array([]) if scores is None else scores[np.isfinite(scores)]
-    if scores is None or thresholds is None or not len(known):
+    if scores is None or not (quantiles := quantiles_of(scores)):
         return ""
-    half, most, nearly = (f"{value:.4g}" for value in np.quantile(known, (0.5, 0.9, 0.99)))
+    line = f"scores of {np.isfinite(scores).sum()} frames: {quantiles_told(quantiles)}"
+    if thresholds is None:
+        return line
     threshold = " to ".join(dict.fromkeys(f"{value:.4g}" for value in (thresholds.min(), thresholds.max())))
     nothing = "" if (scores > thresholds).any() else ": no score is above it"
-    return (
-        f"scores of {len(known)} frames: half below {half}, 90 % below {most}, 99 % below {nearly}, "
-        f"highest {known.max():.4g}; threshold {threshold}{nothing}"
-    )
+    return f"{line}; threshold {threshold}{nothing}"
+
+
+def _shares(keyframes: KeyFrames) -> NDArray[np.float64] | None:
+    """Return the share of frames with a lower score than each key frame; None where it has not the score of a frame."""
+    scores, of_frames = keyframes.scores, keyframes.frame_scores
+    if scores is None or of_frames is None or not np.isin(scores.astype(of_frames.dtype), of_frames).all():
+        return None
+    return share_below(of_frames, scores.astype(of_frames.dtype))
 
 
 def _clip_lines(record: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from ..core.grammar import Split
 from ..datasets.base import Dataset
 from ..training.data import TrainingData
 from ..training.defects import defects
+from ..training.folder import TrainingFolder
+from ..training.pictures import errors_told
 from ..training.session import EpochReport
 from .commands import COMMANDS, Arguments, path_text
 from .compose import configured, jobs_of, named
@@ -88,8 +90,14 @@ def _summary(trained: Trained, training: Training) -> Iterator[str]:
         yield f"{name}: {training.options.summary}"
     yield from _losses(record)
     yield from filter(None, [_judged(record)])
+    for part, values in record.get("reconstruction_errors", {}).items():
+        yield f"reconstructions: {errors_told(part, values)} (mean absolute difference, in levels of 255)"
+    if "pictures_failed" in record:
+        yield f"pictures of the training could not be made, all else is well: {record['pictures_failed']}"
     yield _computed(trained)
-    yield f"written to {path_text(training.out)}: best.safetensors, last.safetensors, training.json, history.csv"
+    folder = TrainingFolder(training.out)
+    files = [folder.best, folder.last, folder.record, folder.history, folder.curves, folder.strip]
+    yield f"written to {path_text(training.out)}: {', '.join(file.name for file in files if file.is_file())}"
 
 
 def _losses(record: Mapping[str, Any]) -> Iterator[str]:

@@ -309,6 +309,28 @@ class Clip:
         )
 
 
+def share_below(scores: NDArray[Any], value: ArrayLike) -> NDArray[np.float64]:
+    """Return the share of finite scores that lie below each value, which says whether it is large; float64 [...]."""
+    known = np.sort(scores[np.isfinite(scores)])
+    shares: NDArray[np.float64] = np.searchsorted(known, value) / max(1, len(known))
+    return shares
+
+
+def quantiles_of(scores: NDArray[Any]) -> tuple[float, ...]:
+    """Return median, 0.9 and 0.99 quantile and maximum of the finite scores; nothing where there are none."""
+    known = scores[np.isfinite(scores)]
+    return tuple(np.quantile(known, (0.5, 0.9, 0.99, 1)).tolist()) if len(known) else ()
+
+
+def quantiles_told(quantiles: Sequence[float]) -> str:
+    """Return in words what `quantiles_of` gives.
+
+    >>> quantiles_told(quantiles_of(np.arange(101)))
+    'half below 50, 90 % below 90, 99 % below 99, highest 100'
+    """
+    return "half below {:.4g}, 90 % below {:.4g}, 99 % below {:.4g}, highest {:.4g}".format(*quantiles)
+
+
 @contextmanager
 def watched(owner: Any, clip: Clip, result: KeyFrames | None = None, *, own: bool = False) -> Iterator[None]:
     """Raise an error that names ``owner``, a method or metric, if the block modifies ``clip`` or ``result``.

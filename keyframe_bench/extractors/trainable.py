@@ -23,6 +23,8 @@ from ..training.options import TrainerOptions
 from ..training.session import Session
 from .base import Extractor
 
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
 
 class Stage(NamedTuple):
     """A training that comes before another one, on the same data; see `Trainable.first_stage`."""
@@ -112,6 +114,13 @@ class Trainable(Extractor):
     def evaluate(self, checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:  # noqa: ARG002 - interface
         """Return what the trained method is judged by on ``clips``: `numbers`, all finite; by default nothing."""
         return {}
+
+    def reconstructions(self, checkpoint: Checkpoint, clips: Clips, n: int) -> Pair | None:  # noqa: ARG002 - interface
+        """Return at most ``n`` images of ``clips`` and what the trained method makes of them, uint8 [m, H, W, 3] each.
+
+        They are shown beside each other where a training is shown; None where it reconstructs no images.
+        """
+        return None
 
     def learned(self) -> Checkpoint:
         """Return what the checkpoint of this instance holds; a process reads a file once.

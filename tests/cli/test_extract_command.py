@@ -159,6 +159,20 @@ def test_leftovers_of_a_killed_extraction_are_removed(cli, video, tmp_path):
     assert not old.exists() and young.exists()  # another process may be writing the young one
 
 
+def test_scores_stand_beside_what_says_whether_they_are_large(cli, video, tmp_path):
+    words = ("extract", video, "extractor=pixel_distance", "sampling=every", "budget=3", f"out={tmp_path}/out")
+    text = cli(*words)[1]
+    scores = kb.extract(video, "pixel_distance", budget=3, sampling="every").keyframes.frame_scores
+    shown = re.findall(r"^\d+ +\d+ +[\d.]+ +([\d.]+) +\(above (\d+)%\)$", text, re.MULTILINE)
+    assert len(shown) == 3
+    for score, share in shown:
+        below = sum(1 for other in scores if other < float(score) * (1 - 1e-3))
+        assert int(share) == pytest.approx(100 * below / len(scores), abs=0.51)
+    half, most = (f"{q:.4g}" for q in np.quantile(scores, (0.5, 0.9)))
+    assert f"scores of 30 frames: half below {half}, 90 % below {most}, " in text and "threshold" not in text
+    assert "above" not in cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/none")[1]
+
+
 def test_a_threshold_that_nothing_exceeds_is_told(cli, video, tmp_path):
     words = ["extractor=ffmpeg_scene", "extractor.threshold=1", "budget=free", f"out={tmp_path}/out"]
     status, out, err = cli("extract", video, *words)

@@ -98,7 +98,7 @@ def test_any_extractor_that_learns_trains_and_is_used(train, cli, plugin, video,
     assert (status, err) == (0, "")
     assert "9 frames for training, 3 for validation" in text and "epochs 2, rate 0.25" in text and "trained now" in text
     assert sorted(p.name for p in out.iterdir() if p.name[0] != ".") == [
-        *("best.safetensors", "history.csv", "last.safetensors", "training.json")
+        *("best.safetensors", "curves.png", "history.csv", "last.safetensors", "training.json")
     ]
     chosen, used = f"--plugin={plugin}", (f"extractor.checkpoint={out}/best.safetensors", "extractor=usual_histogram")
     assert cli("extract", chosen, video, *used, "budget=2", f"out={tmp_path}/frames")[0] == 0

@@ -106,7 +106,14 @@ def test_what_a_training_leaves(training, blocks):
     assert json.loads((made.out / "training.json").read_text())["history"] == history
     with (made.out / "history.csv").open() as file:
         assert [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)] == history
-    files = {"best.safetensors", "last.safetensors", "training.json", "history.csv"}
+    files = {
+        "best.safetensors",
+        "last.safetensors",
+        "training.json",
+        "history.csv",
+        "curves.png",
+        "reconstructions.png",
+    }
     assert {p.name for p in made.out.iterdir() if not p.name.startswith(".")} == files
     for path, chosen in ((trained.best, "best_validation_loss"), (trained.last, "last_validation_loss")):
         assert record[chosen] == mean_loss(path, blocks()[N_TRAIN:])

@@ -22,7 +22,7 @@ from ...training.fit_module import require_lightning
 from ...training.options import TrainerOptions
 from ...training.session import Session
 from ..base import NOTHING_ABOVE
-from ..trainable import Trainable
+from ..trainable import Pair, Trainable
 from .evaluation import COLUMNS
 from .options import AutoencoderOptions
 
@@ -187,6 +187,12 @@ class Autoencoder(Trainable):
         from .evaluation import evaluate_checkpoint
 
         return evaluate_checkpoint(checkpoint, clips)
+
+    def reconstructions(self, checkpoint: Checkpoint, clips: Clips, n: int) -> Pair:
+        """Return evenly spaced images, of the network's size, and what it leaves of them."""
+        from .evaluation import reconstructions
+
+        return reconstructions(checkpoint, clips, n)
 
     def prepare(self) -> None:
         """Import torch."""

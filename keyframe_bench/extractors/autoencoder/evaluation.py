@@ -13,7 +13,9 @@ from ...core.checkpoint import Checkpoint
 from ...core.errors import UsageError
 from ...metrics.base import Column
 from ...models.base import Loss
+from ...selection.spacing import evenly_spaced
 from ...training.clips import Clips, Rows
+from ..trainable import Pair
 from .options import AutoencoderOptions
 
 if TYPE_CHECKING:
@@ -40,14 +42,30 @@ _PSNR_FLOOR = 1e-10  # mean squared error: equal images count as 100 dB
 _TINY = 1e-8  # keeps ratios finite where the input has no edge or no colour at all
 
 
-def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
-    """Return the `COLUMNS` of the network of ``checkpoint`` on all images of ``clips``."""
+def _model(checkpoint: Checkpoint) -> nn.Module:
     import torch
 
     from ...models.checkpoint import with_weights
 
-    options = AutoencoderOptions.build(checkpoint.record["options"])
-    model = with_weights(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return with_weights(checkpoint).eval().to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def reconstructions(checkpoint: Checkpoint, clips: Clips, n: int) -> Pair:
+    """Return ``n`` evenly spaced images, fewer where there are fewer, and what the network makes of them."""
+    import torch
+
+    rows = clips.rows(AutoencoderOptions.build(checkpoint.record["options"]).pictures)
+    inputs, model = rows.take(evenly_spaced(len(rows), n)), _model(checkpoint)
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        made = [model(_floats(part).to(device)) for part in np.array_split(inputs, -(-len(inputs) // BATCH))]
+        outputs = torch.cat(made).float().clamp(0, 1).mul(255).round().byte()  # [n, 3, H, W]
+    return inputs, outputs.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def evaluate_checkpoint(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
+    """Return the `COLUMNS` of the network of ``checkpoint`` on all images of ``clips``."""
+    options, model = AutoencoderOptions.build(checkpoint.record["options"]), _model(checkpoint)
     common = None if options.common_pictures == options.pictures else clips.rows(options.common_pictures)
     return evaluate(model, clips.rows(options.pictures), options.built_loss, common)
 

@@ -23,7 +23,7 @@ from ...training.clips import Clips
 from ...training.fit_module import require_lightning
 from ...training.options import TrainerOptions
 from ...training.session import Session
-from ..trainable import Trainable
+from ..trainable import Pair, Trainable
 from .options import FrameMaeOptions
 
 
@@ -129,6 +129,15 @@ class FrameMaeOracle(Trainable):
         from .learning import evaluate
 
         return evaluate(checkpoint, clips)
+
+    def reconstructions(self, checkpoint: Checkpoint, clips: Clips, n: int) -> Pair:
+        """Return a frame of each of ``n`` clips, and what is reconstructed of it from tokens 3 and 6 of 8.
+
+        Mean and contrast of patches are those of the frame, as in the training.
+        """
+        from .learning import reconstructions
+
+        return reconstructions(checkpoint, clips, n)
 
     def described(self, options: TrainerOptions) -> str:
         """Return the preset and its size."""

@@ -15,14 +15,17 @@ from ...core.checkpoint import Checkpoint
 from ...core.feature import Feature
 from ...core.seeding import rng_for
 from ...features.images import RgbJpeg
+from ...models.frame_filling import by_network, same_tokens
 from ...models.frame_mae import FrameMAE
 from ...models.frame_mae_weights import N_FRAMES, PAIRS, UNIFORM, built, frame_mae_of, load_videomae, weights_id
 from ...models.frame_masks import draw_kept, pair_errors
+from ...selection.spacing import evenly_spaced
 from ...training.clips import Clips
 from ...training.fit_module import fit_module
 from ...training.module import LossModule
 from ...training.session import Batches, Session
 from ...video.image_files import fit, resized
+from ..trainable import Pair
 from .options import FrameMaeOptions
 
 BETAS = (0.9, 0.95)
@@ -75,6 +78,10 @@ class ClipBatches:
             clips = np.stack([self._cut(i, starts[i], rng if random and self.options.crop else None) for i in indices])
             kept = draw_kept(len(indices), self.options.n_masked, rng)
             yield ClipBatch(torch.from_numpy(clips), torch.from_numpy(kept), indices)
+
+    def middle(self, index: int) -> NDArray[np.uint8]:
+        """Return a clip as validation sees it, uint8 [16, side, side, 3]."""
+        return self._cut(index, self.starts[index], None)
 
     def _cut(self, index: int, start: int, rng: np.random.Generator | None) -> NDArray[np.uint8]:
         """Return a clip, uint8 [16, side, side, 3]: one cut for all of its frames."""
@@ -178,3 +185,16 @@ def evaluate(checkpoint: Checkpoint, clips: Clips) -> dict[str, float]:
         "pair_mean": float(pairs.mean()),
         "pair_uniform": float(pairs[:, UNIFORM_PAIR].mean()),
     }
+
+
+def reconstructions(checkpoint: Checkpoint, clips: Clips, n: int) -> Pair:
+    """Return images and their reconstructions; see `FrameMaeOracle`. Which masked frame is shown differs by clip."""
+    model = frame_mae_of(checkpoint).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    batches = ClipBatches(clips, FrameMaeOptions.build(checkpoint.record["options"]))
+    kept = same_tokens(N_FRAMES, UNIFORM)
+    masked, shown = np.flatnonzero(~kept), []
+    for place, index in enumerate(evenly_spaced(len(batches.videos), n).tolist()):
+        frames, which = batches.middle(index), masked[place % len(masked)]  # [16, side, side, 3]
+        shown.append((frames[which], by_network(model, frames, kept, "target")[which]))
+    inputs, outputs = zip(*shown, strict=True)
+    return np.stack(inputs), np.stack(outputs)

@@ -20,6 +20,7 @@ from .extractors._rows import FEATURE, feature_named
 from .extractors.asked import Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
+from .report.exports import PICTURED, Exported, Marks, checked, exported
 from .report.key_clips import clips_of, replaced, write_key_clips
 from .report.map import Mapped, VideoMap, check_place, write_map
 from .selection.key_clips import ClipRules, KeyClips
@@ -129,6 +130,36 @@ class Extraction:
         """
         return clips_of(self.frames, self.source, rules or ClipRules())
 
+    def exports(self, *formats: str) -> list[Exported]:
+        """Return the key frames, and the segments they stand for, as files for other programs.
+
+        Where the method gives no segments, each lasts until the next key frame.
+
+        Parameters
+        ----------
+        *formats : {"csv", "otio", "edl", "fcpxml", "webvtt", "ffmetadata", "storyboard"}
+
+        Returns
+        -------
+        list of Exported
+            ``(name, data, note)``: file name, bytes, and what a format cannot hold exactly, "" if nothing.
+
+        Raises
+        ------
+        UsageError
+            Unknown format, or one that the video does not fit.
+
+        Examples
+        --------
+        >>> import keyframe_bench as kb
+        >>> (table,) = kb.extract(kb.demo_video(), "uniform", budget=1).exports("csv")
+        >>> print(table.data.decode().splitlines()[1])
+        demo-seed0-renderer2.mp4,uniform,150,76800,1/12800,6.0,,150,300,76800,153600
+        """
+        wanted = checked(formats, self.path)
+        pictures = list(self.pictures(STORYBOARD_WIDTH)) if PICTURED & set(wanted) else []
+        return exported(Marks.of(self.path, self.keyframes, self.source, self.extractor, pictures), wanted)
+
     def to_json(self) -> dict[str, Any]:
         """Return what ``keyframes.json`` holds."""
         from .bench.provenance import package_versions
@@ -150,7 +181,7 @@ class Extraction:
             "versions": package_versions(),
         }
 
-    def save(self, folder: str | Path, *, clips: ClipRules | None = None) -> Path:
+    def save(self, folder: str | Path, *, clips: ClipRules | None = None, export: Sequence[str] = ()) -> Path:
         """Write ``keyframes.json``, one full-resolution JPEG a key frame and ``storyboard.jpg`` into ``folder``.
 
         Files of an earlier extraction in the same folder are replaced; when anything fails, the folder stays as it was.
@@ -160,6 +191,8 @@ class Extraction:
         folder : str or Path
         clips : ClipRules, optional
             Write the key clips of these rules too: ``clips/clip_001.mp4`` ... and ``clips.json``.
+        export : sequence of str
+            Formats of `exports` to write too.
 
         Returns
         -------
@@ -183,7 +216,10 @@ class Extraction:
                 (staging / names[-1]).write_bytes(encode_image(picture, ".jpg"))
                 small.append(_shrunk(picture))
             (staging / "storyboard.jpg").write_bytes(encode_image(storyboard(small, self.times.tolist()), ".jpg"))
-            record = {**self.to_json(), "images": names}
+            files = self.exports(*export)
+            for file in files:
+                (staging / file.name).write_bytes(file.data)
+            record = {**self.to_json(), "images": names, "exports": {file.name: file.note for file in files}}
             (staging / "keyframes.json").write_text(json.dumps(record, indent=1, allow_nan=False), "utf-8")
             if clips is not None:
                 write_key_clips(self.path, self.frames, self.source, clips, staging)

@@ -267,6 +267,11 @@ def one_value(word: str) -> Any:
     return override.value()
 
 
+def listed(value: Any) -> list[Any]:
+    """Return a list as it is, and anything else as the only item of one."""
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
 def path_text(path: str | Path) -> str:
     """Return ``path`` as one would type it in a shell; what a terminal cannot show is spelled out."""
     text = printable(shlex.quote(str(path)))

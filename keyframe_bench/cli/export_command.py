@@ -2,62 +2,125 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..api import Extraction
 from ..core.cells import HUMAN
+from ..core.clip import KeyFrames
 from ..core.errors import UsageError, suggestion
-from ..core.files import file_name, write_together
+from ..core.files import file_name, one_line, write_together
+from ..core.grammar import EVERY
 from ..datasets._picks import Picks, picks_text
-from ..tables.load import read_cells
-from .commands import Arguments, counted, path_text
+from ..datasets.base import Dataset
+from ..report.exports import Format, checked
+from ..tables.load import read_cells, run_record_of
+from ..video.frame_folder import sha256_of_video
+from ..video.onepass import read_pass
+from .commands import COMMANDS, Arguments, counted, listed, path_text, read
+from .compose import configured, named
 
-Form = Literal["picks"]
+Form = Literal["picks", Format]
 
 
 def run(found: Arguments) -> int:
-    """Write a file for every row; print how many."""
+    """Write the files of every row; print how many."""
     if not found.positional:
         raise UsageError(f"export needs the results of a run: {found.command.examples[0]}")
-    if found.get("format") not in get_args(Form):
-        raise UsageError(f"format={found.get('format')} is not {' or '.join(get_args(Form))}")
+    forms = listed(found.get("format"))
+    formats = checked([form for form in forms if form != "picks"], known=get_args(Form))
     source, folder = found.positional[0], Path(found.get("out"))
     chosen = [cell for cell in read_cells(source).values() if cell["status"] == "ok" and cell["extractor"] != HUMAN]
     names, only = sorted({cell["extractor"] for cell in chosen}), found.get("extractor")
     if only is not None and only not in names:
         raise UsageError(f"{source!r} has no row of {only!r}; {suggestion(only, names)}")
     chosen = [cell for cell in chosen if only in (None, cell["extractor"])]
-    files = {
-        name: Picks(name, "frames", items) for name, items in _rows([c for c in chosen if c["draws"] == 1]).items()
-    }
-    if not files:
+    rows = _rows([c for c in chosen if c["draws"] == 1])
+    if not rows:
         raise UsageError(
             f"{source!r} has no row that can be exported; give the out= folder of a run with other methods"
         )
-    write_together({folder / f"{file_name(name)}.json": picks_text(picks) for name, picks in files.items()})
-    for name in sorted({cell["extractor"] for cell in chosen if cell["draws"] > 1}):
-        print(f"left out: {name}, whose numbers are means over many draws, of which one is kept")
-    print(f"{counted(len(files), 'file')} written to {path_text(folder)}")
+    n_files, told = (
+        0,
+        [
+            f"left out: {name}, whose numbers are means over many draws, of which one is kept"
+            for name in sorted({cell["extractor"] for cell in chosen if cell["draws"] > 1})
+        ],
+    )
+    if "picks" in forms:
+        write_together({folder / f"{file_name(name)}.json": _picks(name, cells) for name, cells in rows.items()})
+        n_files += len(rows)
+    if formats:
+        n_new, notes = _write_exports(rows, _videos(found, source), formats, folder)
+        n_files, told = n_files + n_new, told + notes
+    print("\n".join([*told, f"{counted(n_files, 'file')} written to {path_text(folder)}"]))
     return 0
 
 
-def _rows(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Return the frames of every row by item; rows are called by method, budget, and what else tells them apart."""
+def _picks(name: str, cells: Mapping[str, Mapping[str, Any]]) -> str:
+    frames = {video: np.array(cell["keyframes"]["frames"], dtype=np.int64) for video, cell in cells.items()}
+    return picks_text(Picks(name, "frames", frames))
+
+
+def _write_exports(
+    rows: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: Mapping[str, Any], formats: Sequence[Format], out: Path
+) -> tuple[int, list[str]]:
+    """Write ``out/ROW/VIDEO/`` of every row and video, each video read once; return the number of files, and notes."""
+    n_files, absent, notes = 0, list[str](), defaultdict[str, list[str]](list)
+    for video in dict.fromkeys(video for cells in rows.values() for video in cells):
+        its = {row: cells[video] for row, cells in rows.items() if video in cells}
+        path = videos.get(video)
+        if path is None or sha256_of_video(path) != next(iter(its.values()))["video_sha256"]:
+            absent.append(one_line(video))
+            continue
+        read = read_pass(path, {EVERY: ()})
+        for row, cell in its.items():
+            told = ("extractor", "params", "budget", "k", "sampling", "run_sampling", "label", "seed")
+            about: dict[str, Any] = {name: cell[name] for name in told}
+            files = Extraction(path, KeyFrames.from_json(cell["keyframes"]), source=read, **about).exports(*formats)
+            folder = out / file_name(row) / file_name(video.replace("/", "-"))
+            write_together({folder / file.name: file.data for file in files})
+            n_files += len(files)
+            for file in files:
+                notes[file.name] += [f"{one_line(video)}: {file.note}"] * bool(file.note)
+    if not n_files:
+        raise UsageError("no video of these results is where it was, with the same bytes; give dataset.root=DIR")
+    lines = [f"left out: {video}, whose file is not there, or has other bytes; see dataset.root=" for video in absent]
+    counts = {name: f" ({len(told)} files have such a note)" if len(told) > 1 else "" for name, told in notes.items()}
+    return n_files, lines + [f"{name} of {told[0]}{counts[name]}" for name, told in notes.items() if told]
+
+
+def _videos(found: Arguments, source: str) -> dict[str, Any]:
+    """Return the videos of a run by their names: the data set of its command, or at ``dataset.root``."""
+    _, _, line = str(run_record_of(Path(source)).get("command", "")).partition("keyframe-bench ")
+    name, *words = shlex.split(line) or [""]
+    root = found.get("dataset.root")
+    if name in COMMANDS and COMMANDS[name].config == "run":
+        dataset, params = named(configured(read(COMMANDS[name], words))["dataset"])
+    elif root is None:
+        raise UsageError(f"{source!r} does not say where its videos are; give dataset.root=DIR")
+    else:
+        dataset, params = "folder", {}
+    items = Dataset.registry.build(dataset, params | ({} if root is None else {"root": root})).videos()
+    return {item.id: item.path for item in items}
+
+
+def _rows(cells: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return the cells of every row by item; rows are called by method, budget, and what else tells them apart."""
     values: dict[Any, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     told = [(cell, (cell["extractor"], cell["budget"]), _settings(cell)) for cell in cells]
     for _, about, settings in told:
         for name, value in settings.items():
             values[about][name].add(value)
-    rows: dict[str, dict[str, NDArray[np.int64]]] = defaultdict(dict)
+    rows: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for cell, about, settings in told:
         apart = [f"{name}={value}" for name, value in settings.items() if len(values[about][name]) > 1]
-        row = "_".join([*about, *apart]).replace("/", "-")
-        rows[row][cell["video"]] = np.array(cell["keyframes"]["frames"], dtype=np.int64)
+        rows["_".join([*about, *apart]).replace("/", "-")][cell["video"]] = cell
     return rows
 
 

@@ -15,9 +15,10 @@ from ..core.errors import UsageError
 from ..core.files import file_name, one_line
 from ..core.registry import check_params
 from ..extractors.base import Extractor
+from ..report.exports import checked
 from ..report.key_clips import CLIPS_RECORD
 from ..selection.key_clips import ClipRules
-from .commands import Arguments, counted, path_text
+from .commands import Arguments, counted, listed, path_text
 from .compose import configured, named
 from .progress import video_progress
 
@@ -25,15 +26,18 @@ from .progress import video_progress
 def run(found: Arguments) -> int:
     """Extract, write and print."""
     video, rules = found.video(), _clip_rules(found)
+    formats = checked(listed(found.get("export") or ()), video)
     name, options = extraction_options(found)
     chosen_budget = any(line.startswith("budget=") for line in found.overrides)
     if rules is not None and not chosen_budget and "free" in Extractor.registry.get(name).supports:
         options["budget"] = "free"  # what happens decides how many clips there are
     with video_progress(video.name) as progress:
         result = extract(video, name, **options, progress=progress)
-    folder = result.save(found.get("out") or file_name(f"{video.stem}_{name}"), clips=rules)
+    folder = result.save(found.get("out") or file_name(f"{video.stem}_{name}"), clips=rules, export=formats)
     clips = [] if rules is None else _clip_lines(json.loads((folder / CLIPS_RECORD).read_text("utf-8")))
-    print("\n".join([*_lines(result), *clips, f"written to {path_text(folder)}"]))
+    exports = json.loads((folder / "keyframes.json").read_text("utf-8"))["exports"]
+    notes = [f"{file}: {note}" for file, note in exports.items() if note]
+    print("\n".join([*_lines(result), *clips, *notes, f"written to {path_text(folder)}"]))
     return 0
 
 

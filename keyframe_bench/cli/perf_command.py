@@ -14,8 +14,7 @@ from ..core.errors import OutputError, UsageError, os_reason
 from ..core.files import one_line, read_json, write_atomic
 from ..report.perf import perf_markdown
 from ..tables.load import read_text
-from .commands import Arguments
-from .run_command import listed
+from .commands import Arguments, listed
 from .table_command import replaced, write_into
 
 _WIDTH = 160  # where the output is no terminal

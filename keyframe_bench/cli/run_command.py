@@ -18,7 +18,7 @@ from ..core.registry import parameters_of, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..report.outputs import print_comparison, write_outputs
-from .commands import Arguments, counted, path_text
+from .commands import Arguments, counted, listed, path_text
 from .compose import configured, jobs_of, named
 from .progress import run_progress, say
 from .sweep import print_failed, swept
@@ -85,11 +85,6 @@ def _external(given: str | None) -> dict[str, str]:
             raise UsageError(f"external={given}: {name!r} is there twice; give each file another name")
         found[name] = file
     return found
-
-
-def listed(value: Any) -> list[Any]:
-    """Return a list as it is, and anything else as the only item of one."""
-    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _grid(grid: Mapping[str, Any], names: Sequence[str], weights: str | None) -> dict[str, dict[str, Any]]:

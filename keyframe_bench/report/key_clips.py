@@ -23,6 +23,7 @@ from ..video.onepass import Pass
 
 CLIPS_FOLDER, CLIPS_RECORD = "clips", "clips.json"
 _OURS = re.compile(r"clips/clip_\d+\.(mp4|webm)")
+_EXPORTS = re.compile(r"keyframes\.(csv|otio|edl|fcpxml)|chapters\.(vtt|ffmetadata)|thumbnails(_\d+\.jpg|\.vtt)")
 
 
 def clips_of(keyframes: NDArray[np.int64], read: Pass, rules: ClipRules) -> KeyClips:
@@ -141,8 +142,11 @@ def _replace_files(staging: Path, target: Path) -> None:
 
 
 def _earlier_pictures(target: Path) -> set[str]:
+    """Return names of the images and exports that an earlier extraction left there."""
     try:
-        names = set(map(str, read_json(target / "keyframes.json")["images"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        record = read_json(target / "keyframes.json")
+        names, exports = set(map(str, record["images"])), set(map(str, record.get("exports", ())))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
-    return {name for name in names if name.startswith("frame_") and Path(name).name == name}
+    pictures = {name for name in names if name.startswith("frame_") and Path(name).name == name}
+    return {*pictures, *filter(_EXPORTS.fullmatch, exports)}

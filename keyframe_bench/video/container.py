@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, cast
 
 import av
@@ -29,6 +30,7 @@ _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.
 # Formats whose header states when the last stream ends, counted from zero and not from the first frame.
 _STATE_ENDS = ("matroska", "nut", "asf")
 _ROUNDING_S = 0.5
+_MICRO = 1_000_000
 
 
 def open_container(path: str | os.PathLike[str]) -> av.container.InputContainer:
@@ -103,6 +105,21 @@ def frame_seconds(stream: av.VideoStream) -> float:
     """Return the nominal duration of one frame in seconds."""
     rate = stream.average_rate or stream.guessed_rate
     return float(1 / rate) if rate else 0.04
+
+
+def clock_of(path: Any) -> tuple[Fraction, int]:
+    """Return the seconds per unit of PTS of a video, and the PTS at which its file begins, where players count from 0.
+
+    A file begins with the earliest of its streams, such as sound. ``path``: as of `open_container`, or a `FrameFolder`.
+    """
+    if (base := getattr(path, "time_base", None)) is not None:
+        return base, 0
+    container, stream = open_stream(path)
+    with container:
+        base, start = Fraction(stream.time_base or 1), Fraction(container.start_time or 0, _MICRO)
+        own = stream.start_time
+        rounded = own is not None and abs(own * base - start) < Fraction(1, _MICRO)  # FFmpeg keeps microseconds
+        return base, own if own is not None and rounded else round(start / base)
 
 
 def is_empty(packet: Any) -> bool:

@@ -191,7 +191,7 @@ def test_export_of_what_is_not_there(cli, score, tmp_path):
         ((tmp_path / "none",), "none"),
         ((tmp_path / "out", "extractor=unifrom"), "uniform"),
         ((tmp_path / "out", "extractor=random"), "no row that can be exported"),
-        ((tmp_path / "out", "format=csv"), "format=csv"),
+        ((tmp_path / "out", "format=scv"), "did you mean csv"),
     ):
         status, _, err = cli("export", *words)
         assert status == 2 and named in err and err.count("\n") == 1

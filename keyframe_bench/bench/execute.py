@@ -20,6 +20,7 @@ from ..tables.caveats import favoured
 from ..training.reading import Say
 from ..video.onepass import read_pass
 from .cell_records import shared_columns, shared_features
+from .learned import keep_shown
 from .plan import Plan, Scope, StoredCells, VideoJob, make_plan
 from .provenance import ended_record, started_record
 from .results import collect_results
@@ -91,6 +92,7 @@ def run_benchmark(
             remove_leftovers(make_folder(spec.out / folder))
         if plan.division is not None:
             write_atomic(spec.out / "split.json", json.dumps(plan.division.document, indent=1) + "\n")
+        keep_shown(spec.out, plan.cells)
         results = list(map_videos(spec, plan.missing(stored), report))
     unreadable = {job.item.id: job.unreadable for job in plan.jobs if job.unreadable}
     summary = RunSummary(

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from ..core.checkpoint import checkpoint_id, read_record
+from ..core.cells import Cell
+from ..core.checkpoint import checkpoint_file, checkpoint_id, read_record, shown_file
 from ..core.errors import OutputError, UsageError, VideoError
-from ..core.files import digest, file_name
+from ..core.files import canonical_json, digest, file_name, make_folder, read_file, write_atomic
 from ..core.grammar import Split
 from ..datasets.base import VideoItem
 from ..extractors.trainable import Trainable, saw
 from ..training.data import TrainingData
+from ..training.folder import TrainingFolder
+from ..training.pictures import curves
 from ..training.reading import Say
 from ..training.splits import Fold, folds_of, grouped, n_training, refuse_parted, split_document, split_name
+from ..video.image_files import encode_image
 from ..video.onepass import read_pass
 from .failures import UntrainedError, described, raise_interrupt, raise_plain
 from .spec import RunSpec, Variant
@@ -165,6 +171,7 @@ class Learned:
         return saw(self.record, sha256, None if self.record["supervision"] == "users" else start_s)
 
 
+_SHOWN = ("extractor", "options", "split", "chosen", "history")
 _OF_DATA = ("sampling", "limit", "limit_validation", "split_seed", "data_digest")
 """Facts of training data that distinguish given checkpoints of one data set."""
 
@@ -269,6 +276,25 @@ def _learned(
         if spec.on_error == "raise":
             raise_plain(error)
         return learned(untrained=f"training of {label} failed: {described(error)}")
+
+
+def keep_shown(out: Path, cells: Iterable[Cell]) -> None:
+    """Keep beside the results of ``out`` what the report shows of the checkpoints of cells; `OutputError`.
+
+    Of each its record, without the lists of videos, and what `bench.train` has drawn, as base64.
+    """
+    for sha256, cell in {cell.checkpoint: cell for cell in cells if cell.checkpoint}.items():
+        file = shown_file(out, sha256)
+        if file.is_file():
+            continue
+        record, path = read_record(cell.path, cell.extractor), checkpoint_file(cell.path, cell.extractor)
+        folder, picture = TrainingFolder(path.parent), curves(record["history"])
+        shown = {"curves": "" if picture is None else b64encode(encode_image(picture, ".png")).decode()}
+        with suppress(OSError):  # older trainings have none
+            strip = read_file(folder.strip) if path == folder.best else b""
+            shown["reconstructions"] = b64encode(strip).decode()
+        make_folder(file.parent)
+        write_atomic(file, canonical_json({name: record.get(name) for name in _SHOWN} | shown))
 
 
 def _usable(spec: RunSpec, variant: Variant, one: Learned) -> Learned:

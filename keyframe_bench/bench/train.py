@@ -275,7 +275,7 @@ def _pictures(method: Trainable, checkpoint: Checkpoint, parts: Parts, session: 
         for path, picture in pictures.items():
             path.unlink(missing_ok=True)
             if picture is not None:
-                write_atomic(path, encode_image(picture, ".png"))
+                write_atomic(path, encode_image(picture, path.suffix))
         return {"reconstruction_errors": found} if found else {}
     except Exception as error:  # noqa: BLE001 - code of a plug-in
         raise_interrupt(error)

@@ -88,6 +88,11 @@ def checkpoint_file(checkpoint: str | Path, method: str, option: str = "checkpoi
     return file
 
 
+def shown_file(out: Path, sha256: str) -> Path:
+    """Return where a run in ``out`` keeps what its report shows of the checkpoint with this hash."""
+    return out / "learned" / f"{sha256}.json"
+
+
 def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str:
     """Return the sha256 of the file: what identifies a checkpoint in keys; `UnavailableError` if it cannot be read."""
     path = checkpoint_file(checkpoint, method, option)

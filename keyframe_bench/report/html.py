@@ -18,6 +18,7 @@ from ..tables.spec import Row, Table
 from .grid import bodies, doubts, interval, place_text
 from .health import health_rows
 from .quality import quality
+from .trainings import trainings
 from .view import video_views
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def render_report(found: str | Path | RunResults) -> str:
         interval=interval,
         place_text=place_text,
         shown=shown,
+        trainings=trainings(found.out, table, results, found.stored),
         failures=_failures(cells),
         versions=", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items()),
     )

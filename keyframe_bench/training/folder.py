@@ -29,7 +29,7 @@ class TrainingFolder:
         self.last = path / "last.safetensors"
         self.record = path / "training.json"
         self.history = path / "history.csv"
-        self.curves, self.strip = path / "curves.png", path / "reconstructions.png"  # not of every method
+        self.curves, self.strip = path / "curves.png", path / "reconstructions.jpg"  # not of every method
         self.state = path / "state.safetensors"  # what an interrupted training goes on from
 
     def read(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:

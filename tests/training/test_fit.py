@@ -112,7 +112,7 @@ def test_what_a_training_leaves(training, blocks):
         "training.json",
         "history.csv",
         "curves.png",
-        "reconstructions.png",
+        "reconstructions.jpg",
     }
     assert {p.name for p in made.out.iterdir() if not p.name.startswith(".")} == files
     for path, chosen in ((trained.best, "best_validation_loss"), (trained.last, "last_validation_loss")):

@@ -49,7 +49,7 @@ def test_an_auto_encoder_leaves_curves_and_reconstructions(training):
             outputs.append((model(x)[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255).round())
         wanted.append(float(np.abs(outputs[-1] - picture).mean()))
     assert told["validation"] == pytest.approx(sorted(wanted), abs=0.02) and len(told["train"]) == 10
-    page = read(made.out / "reconstructions.png")
+    page = read(made.out / "reconstructions.jpg")
     left, _, _ = (116 + i * 182 for i in range(3))  # three validation frames, the best one first
     best = int(np.argmin(wanted))
     tops = [22 * 3 + 6 + row * (88 + 6) for row in range(2)]
@@ -74,7 +74,7 @@ def test_a_picture_that_fails_loses_no_training_and_changes_no_checkpoint(cli, f
     for name in ("best.safetensors", "last.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
     assert json.loads((tmp_path / "broken" / "training.json").read_text())["finished"]
-    assert not (tmp_path / "broken" / "reconstructions.png").exists()
+    assert not (tmp_path / "broken" / "reconstructions.jpg").exists()
 
 
 def test_a_frame_mae_shows_a_masked_frame_of_every_clip(tmp_path):

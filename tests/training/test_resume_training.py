@@ -250,7 +250,7 @@ def test_killed_training_ends_like_one_that_was_not(photographs, film, tmp_path,
     base = tmp_path / "trainings"
     base.mkdir()
     subprocess.run([sys.executable, "-c", KILLS, str(base), str(every), *words], check=True, stdout=subprocess.DEVNULL)
-    killed, strip = sorted(base.glob("killed*/")), {"reconstructions.png"} if method == "autoencoder" else set()
+    killed, strip = sorted(base.glob("killed*/")), {"reconstructions.jpg"} if method == "autoencoder" else set()
     assert len(killed) >= (10 if every == 1 else 2)
     for folder in killed:
         exact = ["history.csv"] if method == "usual_histogram" else []  # the other one has a column of seconds

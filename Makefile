@@ -64,7 +64,7 @@ tables: $(STAMP)
 	done
 	$(BIN)/keyframe-bench table backbones --from experiments/results/backbones.jsonl --into experiments/backbones.md
 	$(BIN)/keyframe-bench table strips --from experiments/results/strips.jsonl --into experiments/strips.md
-	for name in counts comparison change_graph; do \
+	for name in counts comparison change_graph labelling; do \
 	    $(BIN)/keyframe-bench table platform_ai/$$name --from experiments/results/platform_ai_$$name.jsonl \
 	        --into experiments/platform_ai/README.md || exit 1; \
 	done

@@ -25,6 +25,7 @@ PAGES = {
     "platform_ai/counts": "experiments/platform_ai/README.md",
     "platform_ai/comparison": "experiments/platform_ai/README.md",
     "platform_ai/change_graph": "experiments/platform_ai/README.md",
+    "platform_ai/labelling": "experiments/platform_ai/README.md",
     **{
         f"lin2015/{name}": "experiments/lin2015/README.md"
         for name in ("table_cus", "learning", "figure7", "figure8", "figure9", "figure10")
@@ -35,7 +36,10 @@ PAGES = {
 }
 
 
-DRAWN = {"curves", "lin2015/figure7", "chen2021/figure3", "chen2021/figure4a", "chen2021/figure4b"}
+DRAWN = {
+    *("curves", "platform_ai/labelling", "lin2015/figure7"),
+    *("chen2021/figure3", "chen2021/figure4a", "chen2021/figure4b"),
+}
 
 
 @pytest.mark.parametrize("name", PAGES)

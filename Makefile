@@ -8,9 +8,8 @@ CONSTRAINTS := constraints.txt
 LINT := lint
 # A process a core, up to four: each takes files of tests one after the other.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-NOTEBOOKS := notebooks/01_quickstart.ipynb notebooks/02_add_an_extractor.ipynb notebooks/03_a_learned_extractor.ipynb
 
-.PHONY: demo test coverage test-slow test-slurm tables docs images lint install peers clean
+.PHONY: demo test coverage test-slow test-slurm tables notebooks docs images lint install peers clean
 
 $(STAMP): setup.cfg $(CONSTRAINTS) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
@@ -31,11 +30,11 @@ demo: $(STAMP)
 	    budget=6 out=outputs/demo
 
 test: $(STAMP) $(LINT)
-	$(BIN)/python -m pytest -q $(PARALLEL) --nbmake tests keyframe_bench $(NOTEBOOKS)
+	$(BIN)/python -m pytest -q $(PARALLEL) --nbmake tests keyframe_bench notebooks
 
 # The same with the lines that no test reaches; it takes half as long again.
 coverage: $(STAMP)
-	$(BIN)/python -m pytest -q --cov=keyframe_bench --cov-report=term:skip-covered --nbmake tests keyframe_bench $(NOTEBOOKS)
+	$(BIN)/python -m pytest -q --cov=keyframe_bench --cov-report=term:skip-covered --nbmake tests keyframe_bench notebooks
 
 # Everything that is too heavy for every run.
 test-slow: $(STAMP)
@@ -83,6 +82,11 @@ tables: $(STAMP)
 	for film in film480p film1080p one_by_one_person; do \
 	    $(BIN)/keyframe-bench perf --from experiments/speed/$$film.json --into experiments/speed/README.md >/dev/null || exit 1; \
 	done
+
+# The notebooks with new outputs, which are committed; they run here and in `make test`.
+notebooks: $(STAMP)
+	$(BIN)/python -m pytest -q --nbmake --overwrite notebooks
+	$(BIN)/nbstripout --keep-id --keep-count --extra-keys metadata.language_info.version notebooks/*.ipynb
 
 # The site into outputs/site; a warning is an error.
 docs: $(STAMP)

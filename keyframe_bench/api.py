@@ -79,6 +79,13 @@ class Extraction:
     def __repr__(self) -> str:
         return f"Extraction({printable(self.path.name)!r}, {self.extractor!r}, frames={self.frames.tolist()})"
 
+    def _repr_jpeg_(self) -> bytes:
+        """Return the key frames as a storyboard: what a notebook shows of an extraction."""
+        from .report.storyboard import storyboard
+
+        sheet = storyboard(list(self.pictures(STORYBOARD_WIDTH)), self.times.tolist(), height=120, width=960)
+        return encode_image(sheet, ".jpg", 80)
+
     @property
     def frames(self) -> NDArray[np.int64]:
         """Decoder ordinals of the key frames, int64 [K]."""

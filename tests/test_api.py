@@ -31,6 +31,14 @@ def test_extract_says_where_and_when(video):
     assert seen[-1] == 0.0  # every 32 frames
 
 
+def test_a_notebook_shows_a_storyboard(video):
+    import cv2
+
+    found = kb.extract(video, "uniform", budget=3)
+    sheet = cv2.imdecode(np.frombuffer(found._repr_jpeg_(), np.uint8), cv2.IMREAD_COLOR)
+    assert sheet.shape[1] > 3 * 120 and sheet.std() > 10
+
+
 def test_path_may_be_text_and_extractor_an_instance(video):
     named = kb.extract(str(video), "uniform", budget="50%", params={"phase": "start"})
     made = kb.extract(video, Uniform(phase="start"), budget="50%")

@@ -96,7 +96,7 @@ def cells_frame(cells: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     fixed += ["error_type", "error_message", "video_id", "group", "training", "chosen", "inner", "learned_from"]
     numbers = sorted({name for line in lines for name in line} - set(fixed))
     frame = pd.DataFrame(lines, columns=[*fixed, *numbers])
-    return frame.astype(dict.fromkeys(numbers, "float64"))
+    return frame.astype(dict.fromkeys(numbers, "float64")).copy()  # of one piece: adding a column gives no warning
 
 
 def latest(results: pd.DataFrame) -> pd.DataFrame:

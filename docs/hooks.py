@@ -1,4 +1,4 @@
-"""What the site has besides docs/: pages of experiments/, links as the repository has them too, the leaderboard."""
+"""What the site has besides docs/: pages of experiments/ and their links, the leaderboard, pages of extractors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from methods import Methods  # docs/methods.py: mkdocs looks beside its hooks
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -17,6 +18,7 @@ from keyframe_bench.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 LEADERBOARD = ROOT / "outputs" / "leaderboard"
+GALLERY = "reference/extractors.md"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
@@ -31,15 +33,22 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for end in ("csv", "json"):
         file = LEADERBOARD / f"leaderboard.{end}"
         files.append(File.generated(config, file.name, abs_src_path=str(file)))
+    methods = Methods(LEADERBOARD / "leaderboard.json")
+    pages = {f"reference/extractors/{one.name}.md": methods.page(one) for one in methods.shown}
+    for name, content in {**pages, **methods.pictures}.items():
+        files.append(File.generated(config, name, content=content))
+    config.extra["gallery"] = methods.gallery()
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Return the page with the leaderboard, and with links as they are where docs/ is the root."""
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+    """Return the page with the leaderboard or the gallery, and with links as they are where docs/ is the root."""
     if page.file.src_uri == "leaderboard.md":
         table = (LEADERBOARD / "leaderboard.md").read_text("utf-8")
         markdown = markdown.replace(
             "<!-- leaderboard -->", f"[CSV](leaderboard.csv), [JSON](leaderboard.json)\n\n{table}"
         )
+    if page.file.src_uri == GALLERY:
+        markdown = markdown.replace("<!-- gallery -->", config.extra["gallery"])
     if page.file.src_uri.startswith("experiments/"):
         return re.sub(r"\]\(((?:\.\./)+)docs/", r"](\1", markdown)
     return re.sub(r"\]\(\.\./((?:\.\./)*)experiments/", r"](\1experiments/", markdown)

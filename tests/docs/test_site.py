@@ -44,12 +44,48 @@ def test_generated_tables_and_figures_are_in_the_site(site):
 
 @pytest.mark.parametrize("kind", ["Dataset", "Extractor", "Feature", "Metric", "Loss"])
 def test_everything_registered_is_in_the_reference(site, kind):
-    text = "".join(path.read_text("utf-8") for path in (site / "reference").glob("*.html"))
+    text = "".join(path.read_text("utf-8") for path in (site / "reference").rglob("*.html"))
     registry = getattr(kb, kind).registry
     classes = [registry.get(name) for name in registry.names()]
     own = [f"{cls.__module__}.{cls.__qualname__}" for cls in classes if cls.__module__.startswith("keyframe_bench.")]
     assert own
     assert [name for name in own if f'id="{name}"' not in text] == []
+
+
+def test_every_extractor_has_a_page_that_the_gallery_links(site):
+    gallery = (site / "reference" / "extractors.html").read_text("utf-8")
+    for name in kb.Extractor.registry.names():
+        assert f'href="extractors/{name}.html"' in gallery
+        page = (site / "reference" / "extractors" / f"{name}.html").read_text("utf-8")
+        pictures = re.findall(r'src="(\d+\.jpg)"', page)
+        assert all((site / "reference" / "extractors" / picture).is_file() for picture in pictures)
+        method = kb.Extractor.registry.build(name)
+        assert bool(pictures) == ((method.unavailable() or method.must_download()) is None), name
+        assert pictures or "Not drawn here: " in page
+        assert (f"keyframe-bench train extractor={name} " in re.sub("<[^>]+>", "", page)) == hasattr(method, "fit")
+
+
+def test_the_page_of_an_extractor_shows_its_picks_and_score(site):
+    page = (site / "reference" / "extractors" / "pixel_distance.html").read_text("utf-8")
+    found = kb.extract(kb.demo_video(), "pixel_distance", budget=6)
+    own = re.findall(r'src="(\d+)\.jpg"', page)[:6]
+    assert [int(ordinal) for ordinal in own] == found.frames.tolist()
+    (points,) = re.findall(r'class="score" points="([^"]+)"', page)
+    scores = [-float(point.partition(",")[2]) for point in points.split()]
+    assert len(scores) == len(found.keyframes.frame_scores)
+    assert max(range(len(scores)), key=scores.__getitem__) == found.keyframes.frame_scores.argmax()
+    assert "ms (<a" in page  # what it costs, of the leaderboard
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+@pytest.mark.parametrize("page", ["extractors", "extractors/autoencoder", "extractors/katna"])
+def test_pages_of_extractors_fit_the_screen(site, browser, width, page):
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto((site / "reference" / f"{page}.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    broken = "images => images.filter(image => image.complete && !image.naturalWidth).length"
+    assert tab.locator(".strip img").evaluate_all(broken) == 0
+    tab.close()
 
 
 def test_every_decision_is_listed():

@@ -1,0 +1,238 @@
+"""A page for every extractor, and the gallery that links them: made with the site, of what the registry finds.
+
+The pictures are of one rendered video, decoded once; nothing of them is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import keyframe_bench as kb
+from keyframe_bench.cli.main import main
+from keyframe_bench.core.errors import KeyframeBenchError
+from keyframe_bench.extractors.asked import Asked
+from keyframe_bench.extractors.trainable import Trainable
+from keyframe_bench.report.bibliography import bibliography
+from keyframe_bench.tables.format import clock
+from keyframe_bench.video.fetch import fetch_frames
+from keyframe_bench.video.image_files import encode_image, fit_width
+from keyframe_bench.video.onepass import read_pass
+
+BUDGET, SAMPLING, BASELINE = "6", "2fps", "uniform"
+_THUMB, _WIDTH, _HEIGHT = 160, 640, 90  # pixels of a thumbnail; units of the curve
+# Of mkdocstrings: what the page says itself is left out.
+_HIDDEN = ("show_root_heading", "show_docstring_description", "show_signature", "show_bases", "members")
+_ONLY_OPTIONS = "\n".join(f"      {option}: false" for option in _HIDDEN)
+
+
+@dataclass
+class Shown:
+    """What an extractor chose of the video, or why it is not here."""
+
+    name: str
+    cls: type[kb.Extractor]
+    facts: dict[str, Any]  # of `keyframe-bench list --json`
+    found: kb.KeyFrames | None = None
+    times: Any = None  # of the sampled frames that it saw
+    missing: str = ""
+
+
+class Methods:
+    """Every registered extractor on the rendered video."""
+
+    def __init__(self, leaderboard: Path) -> None:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            main(["list", "--json"])
+        self.facts = {row["name"]: row for row in json.loads(said.getvalue())["extractors"]}
+        entries = kb.Extractor.registry.entries().items()
+        self.shown = [Shown(name, e.cls, self.facts[name]) for name, e in entries if e.cls is not None]
+        sections = json.loads(leaderboard.read_text("utf-8"))["sections"]
+        self.costs = {row["label"]: row["cost"] for section in sections for row in section["rows"] if row["cost"]}
+        asked: list[tuple[Shown, Asked]] = []
+        requests: dict[str, dict[kb.Feature, None]] = {}
+        for one in self.shown:
+            method = one.cls()
+            one.missing = method.unavailable() or method.must_download() or ""
+            if not one.missing:
+                asked.append((one, Asked.of(method, BUDGET, SAMPLING)))
+                for sampling, features in asked[-1][1].requests.items():
+                    requests.setdefault(sampling, {}).update(dict.fromkeys(features))
+        path = kb.demo_video()
+        self.read = read_pass(path, {sampling: tuple(features) for sampling, features in requests.items()})
+        self.annotation = kb.demo_annotation().aligned(self.read.times, "demo")
+        for one, ask in asked:
+            try:
+                one.found, _ = ask.answer(self.read, 0, self.annotation)
+                one.times = ask.clip(self.read, self.annotation).times
+            except KeyframeBenchError as error:
+                one.missing = str(error)
+        ordinals = sorted({n for one in self.shown if one.found is not None for n in one.found.frames.tolist()})
+        frames = fetch_frames(path, ordinals, self.read)
+        small = (frame.rgb(*fit_width(frame.height, frame.width, _THUMB)) for frame in frames)
+        self.pictures = {
+            f"reference/extractors/{n}.jpg": encode_image(image, ".jpg")
+            for n, image in zip(ordinals, small, strict=True)
+        }
+
+    @property
+    def baseline(self) -> Shown:
+        """Evenly spaced frames."""
+        return next(one for one in self.shown if one.name == BASELINE)
+
+    def gallery(self) -> str:
+        """Return a card for every extractor, which leads to its page; those that are not here come last."""
+        cards = []
+        for one in sorted(self.shown, key=lambda one: (one.found is None, one.name)):
+            inside = _strip(one.found, "extractors/") if one.found is not None else f"<p>{_plain(one.missing)}</p>"
+            head = f"<b>{escape(one.name)}</b><span>{escape(one.facts['about'])}</span>"
+            cards.append(f'<a class="method" href="extractors/{one.name}.html">{head}{inside}</a>')
+        return f'<div class="methods">{"".join(cards)}</div>'
+
+    def page(self, one: Shown) -> str:
+        """Return the page of an extractor, Markdown."""
+        path = f"{one.cls.__module__}.{one.cls.__qualname__}"
+        parts = [f"# {one.name}", one.facts["about"], *one.facts["details"].split("\n"), *self._pictures(one)]
+        parts += [_table(self._facts(one), ("in short", "")), "## Commands", *_commands(one)]
+        own = path.startswith("keyframe_bench.")
+        parts += ["## Options"] + ["It has none."] * (not one.facts["parameters"])
+        parts += [f"::: {path}\n    options:\n{_ONLY_OPTIONS}"] if own else []  # of a plug-in, griffe knows no source
+        for title, stem, options in (
+            ("", "extractor", [] if own else one.facts["parameters"]),
+            ("### Options of its training", "trainer", one.facts["trainer"]),
+        ):
+            rows = [(f"`{stem}.{p['name']}`", f"`{p['default']}`", p["about"] or p["expects"]) for p in options]
+            parts += [title, _table(rows, ("option", "default", "what it does"))] if rows else []
+        if one.cls.reference != "none":
+            parts += ["## Source", f"```bibtex\n{bibliography([one.cls.reference]).strip()}\n```"]
+        return "\n\n".join(parts) + "\n"
+
+    def _pictures(self, one: Shown) -> Iterator[str]:
+        if one.found is None:
+            yield f"Not drawn here: {_plain(one.missing)}."
+            return
+        others = [(BASELINE, self.baseline)] if one.name != BASELINE else []
+        for title, other in ((one.name, one), *others):
+            if other.found is not None:
+                yield f'<p class="strip-title">{escape(title)}</p>{_strip(other.found, "")}'
+        yield self._curve(one)
+        scores = " Its score is drawn over time" if one.found.frame_scores is not None else " It gives frames no score"
+        dashed = ", with its threshold dashed" if one.found.thresholds is not None else ""
+        yield (
+            "Six key frames of a rendered video of 12 seconds (`kb.demo_video()`), with those of "
+            f"`{BASELINE}` to compare.{scores}{dashed}; grey lines are cuts and dissolves, dots are key frames."
+        )
+
+    def _curve(self, one: Shown) -> str:
+        """Return scores over time as an inline image: it has the colours of the page."""
+        end = self.read.info.start_s + self.read.info.duration_s
+        scale, scores, thresholds = _WIDTH / end, one.found.frame_scores, one.found.thresholds
+        rows = [(one.name, one)] + ([(BASELINE, self.baseline)] if one.name != BASELINE else [])
+        height = 0 if scores is None else _HEIGHT
+        bottom = height + 6 + 16 * len(rows)
+        drawn = [
+            f'<line class="cut" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}"/>'
+            for x in self.read.times[self.annotation.shots[1:, 0]] * scale
+        ]
+        if scores is not None:
+            top = max(float(np.max(scores)), 0.0 if thresholds is None else float(np.max(thresholds)))
+            low = min(float(np.min(scores)), 0.0)
+            for kind, values in (("score", scores), ("threshold", thresholds)):
+                if values is not None:
+                    ys = _HEIGHT - 4 - (np.asarray(values) - low) / ((top - low) or 1) * (_HEIGHT - 8)
+                    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(one.times * scale, ys, strict=True))
+                    drawn.append(f'<polyline class="{kind}" points="{points}"/>')
+        for i, (name, other) in enumerate(rows):
+            y = height + 14 + 16 * i
+            drawn.append(f'<text x="{_WIDTH + 6}" y="{y + 4}">{escape(name)}</text>')
+            drawn += [f'<circle class="key" cx="{t * scale:.1f}" cy="{y}" r="4"/>' for t in other.found.times]
+        for second in range(0, int(end) + 1, 2):
+            drawn.append(f'<text x="{second * scale:.1f}" y="{bottom + 12}">{second} s</text>')
+        size = f"-6 -2 {_WIDTH + 150} {bottom + 20}"
+        title = f"<title>{escape(one.name)}: scores and key frames over time</title>"
+        return f'<svg class="scores" viewBox="{size}" role="img">{title}{"".join(drawn)}</svg>'
+
+    def _facts(self, one: Shown) -> list[tuple[str, str]]:
+        cls, facts = one.cls, one.facts
+        nothing = "what its training read" if one.missing and facts["learns"] else "no feature of the frames"
+        rows = [("looks at", "<br>".join(_feature(name) for name in facts["needs"]) or nothing)]
+        rows += [("number of key frames", f"{facts['budget_rule']} (budgets: {', '.join(facts['supports'])})")]
+        rows += [("may return fewer", facts["may_return_fewer"])] if facts["may_return_fewer"] else []
+        rows += [("frames it sees", f"its own: {facts['sampling']}")] if facts["sampling"] else []
+        words = {
+            "online": "decides as frames come",
+            "stochastic": "draws at random",
+            "privileged": "sees annotations",
+        }
+        rows += [("besides", ", ".join(word for name, word in words.items() if getattr(cls, name)))]
+        mine = ((label.removeprefix(one.name), cost) for label, cost in self.costs.items() if _is(label, one.name))
+        costs = [f"{cost:.3g} ms{setting}" for setting, cost in mine]
+        told = f"{'<br>'.join(map(escape, costs))} ([leaderboard](../../leaderboard.md): decoding, features, selection)"
+        rows += [("cost per frame", told if costs else "not measured")]
+        rows += [("known defects", facts["known_defects"])] if facts["known_defects"] else []
+        return [row for row in rows if row[1]]
+
+
+def _is(label: str, name: str) -> bool:
+    return label == name or label.startswith(f"{name} (")
+
+
+def _feature(name: str) -> str:
+    cls = kb.Feature.registry.get(name)
+    path = f"{cls.__module__}.{cls.__qualname__}"
+    linked = f"[`{name}`][{path}]" if path.startswith("keyframe_bench.") else f"`{name}`"
+    return f"{linked}: {cls.summary}" if cls.summary else linked
+
+
+def _commands(one: Shown) -> Iterator[str]:
+    """Yield how it is run, and first, where it learns, how it is trained."""
+    extract, explain = (
+        f"keyframe-bench {word} film.mp4 extractor={one.name} budget=6{more}"
+        for word, more in (("extract", ""), ("explain", " time=5"))
+    )
+    option = f" \\\n    extractor.{one.cls.file_parameter}=FILE" if one.cls.file_parameter else ""
+    if issubclass(one.cls, Trainable):
+        users, bundled = one.cls.supervision == "users", one.cls().checkpoint == "bundled"
+        what = "A small network comes with the package. To train your own" if bundled else "It must be trained"
+        guide = "[what people chose](../../guides/annotators.md)" if users else "[videos](../../guides/learned.md)"
+        train = f"keyframe-bench train extractor={one.name} dataset=folder dataset.root=DIR"
+        option = f" \\\n    extractor.checkpoint=outputs/{one.name}/best.safetensors"
+        yield f"{what}, on {guide}:"
+        more = "" if bundled else f"{explain}{option}\n"
+        yield f"```sh\n{train} \\\n    out=outputs/{one.name}\n{extract}{option}\n{more}```"
+        if not bundled:
+            return
+        option = ""
+    if one.cls.privileged:
+        yield "It sees the annotation, so that it runs on data sets that have one:"
+        yield f"```sh\nkeyframe-bench run dataset=synthetic extractors='[{BASELINE},{one.name}]' budget=6\n```"
+    else:
+        yield f"```sh\n{extract}{option}\n{explain}{option}\n```"
+
+
+def _strip(found: kb.KeyFrames, folder: str) -> str:
+    """Return key frames in a row, with their times."""
+    cells = "".join(
+        f'<figure><img src="{folder}{n}.jpg" alt="frame {n}" loading="lazy">'
+        f"<figcaption>{clock(t)}</figcaption></figure>"
+        for n, t in zip(found.frames.tolist(), found.times.tolist(), strict=True)
+    )
+    return f'<div class="strip">{cells}</div>'
+
+
+def _table(rows: Sequence[Sequence[str]], head: Sequence[str] = ("", "")) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    return escape(text.strip().rstrip("."))

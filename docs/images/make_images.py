@@ -34,8 +34,13 @@ def make() -> None:
             viewport={"width": 1320, "height": 720}
         )
         page.goto((OUT / "run" / "report.html").resolve().as_uri())
+        page.locator("#viewer .timeline").wait_for()
         page.screenshot(path=HERE / "report.jpg", type="jpeg", quality=80)
-        page.locator("details.video").first.screenshot(path=HERE / "timeline.jpg", type="jpeg", quality=80)
+        page.set_viewport_size({"width": 1320, "height": 1400})  # else the navigation lies over it
+        page.select_option("#video", "0")
+        page.locator("#viewer .name", has_text="000").wait_for()
+        page.locator("#viewer").screenshot(path=HERE / "timeline.jpg", type="jpeg", quality=80)
+        page.set_viewport_size({"width": 1320, "height": 720})
         page.goto((OUT / "map.html").resolve().as_uri())
         page.locator("#lines").check()
         page.locator("#map").press("Home")

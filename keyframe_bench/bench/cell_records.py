@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 
 from ..core.annotation import Annotation
-from ..core.cells import FORMAT, HUMAN, Cell
+from ..core.cells import FORMAT, HUMAN, Cell, choices_path, read_choices
+from ..core.clip import Clip, KeyFrames
 from ..core.errors import ContractError, KeyframeBenchError
 from ..core.feature import opens_file
-from ..core.files import make_folder, remove_leftovers, write_together
+from ..core.files import canonical_json, digest, locked, make_folder, remove_leftovers, write_over, write_together
 from ..core.grammar import Budget
 from ..extractors._external import External
 from ..extractors.asked import budget_features
 from ..extractors.base import Extractor
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
+from ..selection.peaks import highest_of_bins
 from ..tables.caveats import favour
 from ..video.fetch import fetch_frames
 from ..video.frame_folder import VideoPath
@@ -30,7 +34,8 @@ from .failures import message_of
 from .provenance import package_versions
 from .spec import CONTROLS, Variant
 
-_THUMBNAIL_WIDTH = 160
+_THUMBNAIL_WIDTH = 240
+_CURVE = 160  # points of a stored score curve
 _EMPTY: dict[str, Any] = {
     "label": "", "reference": "none", "budget_rule": "", "known_defects": "", "privileged": False, "control": False,
     "k": None, "n_sampled": 0, "n_frames": 0, "draws": 0, "keyframes": None, "metrics": {}, "metric_versions": {},
@@ -110,6 +115,53 @@ def shared_columns(extractor: Extractor, metrics: Iterable[Metric], budget: Budg
     return {(feature, whose): judges[feature] for feature, whose in own.items() if judges[feature]}
 
 
+def choice_record(extractor: Extractor, clip: Clip, found: KeyFrames, read: Pass) -> dict[str, Any]:
+    """Return what the report shows of a choice and no table needs.
+
+    ``segments_s`` [K, 2] in seconds; of methods that choose by scores the ``ranks`` [K] of their key frames' scores
+    among those of all sampled frames, 1 for the highest, and the ``lowest`` that was enough; ``curve``: ``times``,
+    ``scores`` and ``thresholds`` (one for all, or none) of the sampled frames, of many the highest of each bin. What
+    the method does not give is left out.
+    """
+    about: dict[str, Any] = {}
+    if found.segments is not None:
+        ends = np.append(np.maximum.accumulate(read.times), read.info.start_s + read.info.duration_s)
+        about["segments_s"] = ends[found.segments].round(3).tolist()
+    scores, limits = found.frame_scores, found.thresholds
+    if scores is not None:
+        at = highest_of_bins(scores, _CURVE)
+        alike = limits is not None and len(set(limits[1:].tolist())) == 1  # no change comes before the first frame
+        kept = [] if limits is None else limits[-1:].tolist() if alike else limits[at].tolist()
+        numbers = {"scores": scores[at].tolist(), "thresholds": kept}
+        short = {name: [float(f"{value:.5g}") for value in values] for name, values in numbers.items()}
+        about["curve"] = {"times": clip.times[at].round(3).tolist(), **short}
+        if extractor.by_score and found.scores is not None:
+            lowest, own = extractor.lowest_chosen(found), found.scores.astype(scores.dtype)
+            about |= {} if lowest is None else {"lowest": float(f"{lowest:.5g}")}
+            about["ranks"] = (1 + (scores > own[:, None]).sum(axis=1)).tolist()
+    return about
+
+
+def write_choices(record: Path, path: VideoPath, out: Path, choices: Mapping[str, Any]) -> None:
+    """Write what the report in ``out`` shows of the video with this record: ``choices`` by key, and those of before.
+
+    Curves that are equal, as those of several budgets are, are kept once. ``address``: where the report finds the file,
+    relative to it and percent-encoded; "" if it is no single file.
+    """
+    file = choices_path(record)
+    with locked(make_folder(file.parent)):
+        earlier = read_choices(record)
+        curves, told = dict(earlier.get("curves") or {}), dict(earlier.get("choices") or {})
+        for key, choice in choices.items():
+            told[key] = dict(choice)
+            if "curve" in choice:
+                told[key]["curve"] = name = digest(choice["curve"])
+                curves[name] = choice["curve"]
+        address = quote(os.fsencode(os.path.relpath(path, out))) if isinstance(path, (str, Path)) else ""
+        found = {"address": address, "curves": curves, "choices": told}
+        write_over({file: canonical_json(found)})
+
+
 def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> dict[str, Any]:
     """Return what tables and the report need to know about a video."""
     difference = PixelDifference() if read.columns else None  # a video without pixels has none
@@ -132,7 +184,7 @@ def video_record(read: Pass, sampling: str, annotation: Annotation | None) -> di
 
 
 def write_thumbnails(path: VideoPath, ordinals: Iterable[int], read: Pass, folder: Path) -> None:
-    """Write ``<ordinal>.jpg`` (160 pixels wide, upright) for each frame that has none yet.
+    """Write ``<ordinal>.jpg`` (240 pixels wide, upright) for each frame that has none yet.
 
     This is the run's second, short pass: it decodes only what leads to the wanted frames.
     """
@@ -143,7 +195,7 @@ def write_thumbnails(path: VideoPath, ordinals: Iterable[int], read: Pass, folde
     try:
         files = {
             folder / f"{frame.ordinal}.jpg": encode_image(
-                frame.rgb(*fit_width(frame.height, frame.width, _THUMBNAIL_WIDTH)), ".jpg"
+                frame.rgb(*fit_width(frame.height, frame.width, _THUMBNAIL_WIDTH)), ".jpg", 82
             )
             for frame in fetch_frames(path, missing, read)
         }

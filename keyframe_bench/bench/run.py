@@ -40,10 +40,12 @@ from ..video.store import FeatureStore, features_folder
 from .cell_records import (
     build_extractor,
     cell_record,
+    choice_record,
     failure_line,
     mean_of,
     shared_features,
     video_record,
+    write_choices,
     write_thumbnails,
 )
 from .failures import UntrainedError, WorkerDiedError, error_record, raise_interrupt, raise_plain
@@ -176,6 +178,7 @@ class _Video:
         self.records: dict[str, str] = {}  # texts by key
         self.statuses: dict[str, str] = {}
         self.failures: dict[str, str] = {}
+        self.choices: dict[str, dict[str, Any]] = {}  # `choice_record` by key
         self.notes: tuple[str, ...] = ()
 
     def run(self, progress: Progress | None) -> JobResult:
@@ -214,7 +217,9 @@ class _Video:
                 place = thumbnails_folder(self.out, self.job.sha256)
                 write_thumbnails(self.job.item.path, sorted(shown), read, place)
             about = video_record(read, self.job.cells[0].run_sampling, annotation)
-            write_over({record_path(self.out, self.job.cells[0]): canonical_json(about)})
+            place = record_path(self.out, self.job.cells[0])
+            write_over({place: canonical_json(about)})
+            write_choices(place, self.job.item.path, self.out, self.choices)
         except KeyboardInterrupt:
             self._written()  # what is finished need not be computed again
             raise
@@ -311,6 +316,7 @@ class _Video:
             name: next(filter(None, (getattr(d, name) for d in draws)), "") for name in ("fallback", "shortfall")
         }
         # Scores and thresholds of all frames are too much for a table's file.
+        self.choices[cell.key] = choice_record(extractor, clip, draws[0], read)
         kept = replace(draws[0], **said, frame_scores=None, thresholds=None)
         measured = mean_of(values)
         if not (extractor.timed and self.has_pixels):

@@ -141,6 +141,11 @@ _VIDEO: dict[str, Any] = {
     "shots_s": ([[float]],),
     "users": [{"name": str, "times": [float], "frames": [int]}],
 }
+_CHOICES: dict[str, Any] = {
+    "address": str,
+    "curves": {"": {"times": [float], "scores": [float], "thresholds": [float]}},
+    "choices": {"": {"segments_s": [[float]], "ranks": [int], "lowest": float, "curve": str}},
+}
 
 
 def parse_cell(text: str) -> dict[str, Any]:
@@ -200,6 +205,23 @@ def read_video_record(path: Path, video: str, sha256: str, problems: list[str]) 
         return dict(record)
 
     return _read(path, parse, problems)
+
+
+def choices_path(record: Path) -> Path:
+    """Return where a run keeps what only its report shows of the choices on the video with this record."""
+    return record.parent.parent / "choices" / record.name
+
+
+def read_choices(record: Path) -> dict[str, Any]:
+    """Return what `choices_path` holds; nothing where that cannot be read."""
+
+    def parse(text: str) -> dict[str, Any]:
+        found = parse_json(text)
+        _check(found, _CHOICES, "it")
+        _need(found, tuple(_CHOICES))
+        return dict(found)
+
+    return _read(choices_path(record), parse, []) or {}
 
 
 def _read(path: Path, parse: Any, problems: list[str]) -> dict[str, Any] | None:

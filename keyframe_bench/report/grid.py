@@ -26,22 +26,12 @@ class HtmlCell:
     verdict: str = ""
 
 
-Body = tuple[str, list[tuple[Row, list[HtmlCell]]]]
-
-
-def bodies(table: Table) -> list[Body]:
-    """Return ranked rows and ceilings apart, so that sorting never mixes them."""
+def table_rows(table: Table) -> list[tuple[Row, list[HtmlCell]]]:
+    """Return every row with its cells, in the table's order."""
     groups = {row.group for row in table.rows if row.extractor == BASELINE}
     against = {(c.group, c.column): c for c in table.comparisons if c.rival_group in groups}
-    found = []
-    for name, ceiling in (("ranked", False), ("ceilings", True)):
-        rows = [row for row in table.rows if (row.role == "ceiling") == ceiling]
-        if rows:
-            cells = [
-                [_cell(row, c, table.scale(c), table.denominator(c), against) for c in table.columns] for row in rows
-            ]
-            found.append((name, list(zip(rows, cells, strict=True))))
-    return found
+    columns = [(column, table.scale(column), table.denominator(column)) for column in table.columns]
+    return [(row, [_cell(row, *column, against) for column in columns]) for row in table.rows]
 
 
 def place_text(thing: Discriminability | Row, table: Table) -> str:

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, safe for any file name."""
+"""The report: an HTML file that needs nothing else, or of many videos a folder beside it; safe for any file name."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.files import visible
+from ..core.files import digest, visible
 from ..tables.build import comparison
 from ..tables.caveats import coverage_sentence
 from ..tables.format import shown
 from ..tables.load import cells_frame, latest, load_run, read_cells, read_text
 from ..tables.spec import Row, Table
-from .grid import bodies, doubts, interval, place_text
+from .grid import doubts, interval, place_text, table_rows
 from .health import health_rows
-from .quality import quality
+from .latex import latex_rows, to_latex
+from .quality import quality, telling
 from .trainings import trainings
-from .view import video_views
+from .view import as_json, video_views
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _RUN = {"command": "", "started": "", "ended": "", "seeds": [], "warnings": [], "skipped": [], "not_run": []}
+BESIDE = "report"
+"""Folder beside the page for what it does not hold."""
+
+INSIDE_BYTES = 4_000_000
+"""Up to which the data of all videos, with their images, are part of the page."""
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -49,15 +56,19 @@ class RunResults:
         return comparison(self.frame, self.run.get("columns") or {})
 
 
-def render_report(found: str | Path | RunResults) -> str:
-    """Return the page for the output folder of a run.
+def render_report(found: str | Path | RunResults) -> dict[str, str]:
+    """Return the report of the output folder of a run: texts by file name, ``report.html`` and perhaps more beside it.
 
     ``found``: the folder, or what was read of it. It holds ``results.jsonl``, ``run.json``, ``videos/<sha256>.json``
     and ``thumbs/<sha256>-<pass version>/<ordinal>.jpg``; the last two may lack files. Raises `UsageError` if
     ``results.jsonl`` or ``run.json`` cannot be read.
 
-    HTML with inline style, script and images. Its content security policy forbids other resources and scripts.
+    HTML with inline style and script. What is shown of each video is in the page up to `INSIDE_BYTES`; else in scripts
+    ``report/<digest>.js``, which it loads when a video is opened, and its images are the thumbnails. Its content
+    security policy forbids everything else but films, which it plays where they lie.
     """
+    from markupsafe import Markup
+
     found = found if isinstance(found, RunResults) else RunResults(found)
     run, results, table = _RUN | found.run, found.frame, found.table
     cells = latest(results)
@@ -65,19 +76,45 @@ def render_report(found: str | Path | RunResults) -> str:
     for row in table.rows:
         methods.setdefault(row.extractor, row)
     videos = video_views(found.out, cells, {key: cell.get("keyframes") for key, cell in found.stored.items()}, table)
-    return page(
+    plots = quality(table, cells, videos)
+    texts = [view.text(inside=False) for view in videos]
+    inside = sum(map(len, texts)) + sum(view.image_bytes() for view in videos) <= INSIDE_BYTES
+    files = (
+        {} if inside else {f"{BESIDE}/{digest(f'{i} {text}')}.js": f"kb({i},{text})\n" for i, text in enumerate(texts)}
+    )
+    ranked = plots["columns"] or table.ranked_columns
+    headline = ranked[0] if ranked else None
+    glance = telling(table, cells, headline, plots["places"][plots["start"]]) if table.rows else {"rows": [], "why": ""}
+    named = dict(zip(cells["video_id"], cells["video"], strict=True))
+    index = {view.name: view.index for view in videos}
+    data = {
+        "rows": [_row(row, number) for row, number in zip(table.rows, plots["numbers"], strict=True)],
+        "videos": [[v.name, *([] if inside else [name])] for v, name in zip(videos, files or texts, strict=True)],
+        "columns": [f"{c.name} ({c.unit})" if c.unit != "1" else c.name for c in table.columns],
+        "headline": table.columns.index(headline) if headline else None,
+        "places": plots["places"],
+        "start": plots["start"],
+        "glance": glance | {"video": index.get(named.get(glance.get("video"), ""), 0)},
+        "csv": table.to_csv().split("\n", 1)[0],
+        "csv_rows": _csv_rows(table),
+        "tex": to_latex(table, sentence=coverage_sentence(results, run)),
+        "tex_rows": latex_rows(table),
+    }
+    html = page(
         "report",
         run=run,
         table=table,
         sentence=coverage_sentence(results, run, limit=5),
         doubts=doubts(table),
-        bodies=bodies(table),
+        rows=table_rows(table),
         methods=methods.values(),
         defects={row.extractor: row.known_defects for row in table.rows if row.known_defects},
         uneven=len({(row.n_videos, row.n_failed, row.n_skipped) for row in table.rows}) > 1,
-        quality=quality(table, cells, videos),
+        quality=plots,
         health=health_rows(videos, cells, run["skipped"]),
-        videos=videos,
+        inside=inside,
+        data=Markup(as_json(data)),
+        videos=[Markup(view.text(inside=True)) for view in videos] if inside else [""] * len(videos),
         interval=interval,
         place_text=place_text,
         shown=shown,
@@ -85,6 +122,19 @@ def render_report(found: str | Path | RunResults) -> str:
         failures=_failures(cells),
         versions=", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items()),
     )
+    return {**files, "report.html": html}
+
+
+def _row(row: Row, number: int) -> dict[str, Any]:
+    """Return what the script must know of a row; ``n`` is its number in the plots."""
+    names = ("extractor", "label", "role", "dataset", "budget", "sampling")
+    return {**{name: getattr(row, name) for name in names}, "rule": row.budget_rule, "n": number}
+
+
+def _csv_rows(table: Table) -> list[str]:
+    """Return the rows of `Table.to_csv` one by one: a text in them may hold line breaks."""
+    frame = table.frame
+    return [frame[i : i + 1].to_csv(index=False, header=False, lineterminator="\n") for i in range(len(frame))]
 
 
 def page(name: str, **values: Any) -> str:

@@ -80,6 +80,11 @@ def to_latex(table: Table, *, sentence: str = "", label: str = "") -> str:
     return comments(table.title, sentence, *table.notes) + made
 
 
+def latex_rows(table: Table) -> list[str]:
+    """Return the line of each row in `to_latex`, in the table's order."""
+    return [_line(_cells(row, table, list(table.settings))) for row in table.rows]
+
+
 def _below(table: Table) -> str:
     """Return what stands in print below a table some of whose numbers are of a fallback, or of fewer key frames."""
     said = [escape(text) for text in unlike_asked(table)]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.files import locked, write_atomic
+from ..core.files import locked, withdraw, write_atomic, write_together
 from ..core.processes import garbage_kept
 from ..tables.build import comparison, narrowed
 from ..tables.caveats import coverage_sentence
 from ..tables.ranking import comparisons_frame
 from ..tables.spec import Table
 from .bibliography import bibliography
-from .html import RunResults, render_report
+from .html import BESIDE, RunResults, render_report
 from .latex import to_latex
 from .markdown import to_markdown
 from .terminal import terminal_table, to_text
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH = 120
+_OURS = re.compile(r"[0-9a-f]{20}\.js")  # of `html.render_report`
 
 
 class Outputs(NamedTuple):
@@ -56,11 +59,23 @@ def write_outputs(out: str | Path, columns: Sequence[str] = (), known: Mapping[s
             "table.tex": to_latex(shown, sentence=sentence),
             "table.bib": bibliography(sorted({row.reference for row in table.rows} - {"none", ""})),
             "stats.csv": comparisons_frame(table.comparisons).to_csv(index=False, lineterminator="\n"),
-            "report.html": render_report(found),
         }
+        report = render_report(found)  # the page comes last: it names the files beside it
+        write_together({out / name: text for name, text in report.items() if name != "report.html"})
+        texts["report.html"] = report["report.html"]
         for name, text in texts.items():
             write_atomic(out / name, text)
+        _remove_stale(out / BESIDE, report)
     return Outputs([out / name for name in texts], shown, sentence)
+
+
+def _remove_stale(folder: Path, report: Mapping[str, str]) -> None:
+    """Delete what earlier reports left in ``folder``, and the folder if it is empty then."""
+    for path in folder.glob("*.js"):
+        if _OURS.fullmatch(path.name) and f"{BESIDE}/{path.name}" not in report:
+            withdraw(path)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def print_comparison(found: Outputs, console: Console | None = None) -> None:

@@ -13,17 +13,20 @@ from ..tables.format import shown
 from ..tables.quality import BudgetCurves, Point, Tradeoff
 from ..tables.spec import ColumnSpec, Role
 from .grid import interval
-from .layout import place_labels, stacked
+from .layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, stacked
 
-LEFT, RIGHT, TOP, BOTTOM = 58, 604, 14, 356  # of the area between the axes, in a view box of 640 x 400
+WIDTH, LEFT, RIGHT, TOP = 960, 58, 940, 14  # of the view box, and of the area between the axes
+NAMES = 210  # width of the names beside lines
 COLOURS = 8  # the style sheet has as many for lines
+_LONGEST = 28  # characters of a name
 XY = tuple[float, float]
 
 
 class Mark(NamedTuple):
-    """A point, by its number in the legend; ``leader``: whether its label needs a line to it."""
+    """A point; rows have the same number in all plots; ``leader``: whether its label needs a line to it."""
 
     number: int
+    name: str
     role: Role
     title: str
     x: float
@@ -36,9 +39,10 @@ class Mark(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A row over budgets, or a level, by its number in the legend."""
+    """A row over budgets, or a level."""
 
     number: int
+    name: str
     colour: int  # in the style sheet
     role: Role
     title: str
@@ -54,6 +58,7 @@ class Plot:
     """What the template draws."""
 
     column: ColumnSpec
+    bottom: int  # lower end of the area between the axes
     x_name: str
     x_ticks: list[tuple[float, str]]  # place and text
     y_ticks: list[tuple[float, str]]
@@ -69,14 +74,16 @@ def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:
     costs = [p.x for p in points if p.x is not None]
     room = max(1.25, (max(costs) / min(costs)) ** 0.06)
     low, high = min(costs) / room, max(costs) * room
+    bottom = _bottom(len(data.points))
     x_axis = _Scale(math.log10(low), math.log10(high), LEFT, RIGHT)
-    y_axis = _y_axis(data.points)
+    y_axis = _y_axis(data.points, bottom)
     xs = [x_axis.at(math.log10(p.x or low)) for p in points]
     lines = _levels(levels, y_axis, data.column, numbers)
-    marks = _marks(points, xs, y_axis, data, numbers)
+    marks = _marks(points, xs, y_axis, data, numbers, lines)
     unit = "seconds" if data.cost.unit == "s" else data.cost.unit
     return Plot(
         data.column,
+        bottom,
         f"{data.cost.name}: {unit} per video, logarithmic",
         [(round(x_axis.at(math.log10(t)), 1), _tick(t)) for t in _log_ticks(low, high)],
         y_axis.ticks(),
@@ -91,22 +98,36 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
     everything = [p for curve in data.curves for p in curve]
     counts = [p.x for p in everything if p.x is not None]
     pad = 0.04 * (max(counts) - min(counts)) or 0.5
-    x_axis = _Scale(min(counts) - pad, max(counts) + pad, LEFT, RIGHT - 40)
-    y_axis = _y_axis([p for p in everything if p.role == "ceiling" or p.name == "random"], [p.y for p in everything])
+    bottom = _bottom(len(data.curves))
+    x_axis = _Scale(min(counts) - pad, max(counts) + pad, LEFT, RIGHT - NAMES)
+    banded = [p for p in everything if p.role == "ceiling" or p.name == "random"]
+    y_axis = _y_axis(banded, bottom, [p.y for p in everything])
     scale = max((abs(p.y) for p in everything), default=0.0)
     ends = [(x_axis.at(curve[-1].x or 0.0), y_axis.at(curve[-1].y)) for curve in data.curves]
-    labels = stacked(np.array(ends), RIGHT - 20, TOP, BOTTOM)
+    heights = stacked(np.array([y for _, y in ends]), TOP, bottom).tolist()
     lines = []
-    for curve, end, label in zip(data.curves, ends, labels, strict=True):
+    for curve, end, height in zip(data.curves, ends, heights, strict=True):
         first = curve[0]
         places = [(round(x_axis.at(p.x or 0.0), 1), round(y_axis.at(p.y), 1)) for p in curve]
         told = [_told(p, data.column, scale, f"{p.x or 0.0:.3g} key frames") for p in curve]
         marks = [(x, y, text) for (x, y), text in zip(places, told, strict=True)]
         area = _band(curve, x_axis, y_axis) if first.name == "random" else ""
-        at = _rounded((label[0], label[1]))
+        at = _rounded((RIGHT - NAMES + 22, height))
         lines.append(_line(first, numbers, first.name, _path(places), at, _rounded(end), area=area, marks=marks))
     ticks = [(round(x_axis.at(t), 1), f"{t:g}") for t in _nice(min(counts), max(counts), 8, whole=True)]
-    return Plot(data.column, "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
+    return Plot(data.column, bottom, "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
+
+
+def _bottom(n: int) -> int:
+    """The lower end of a plot that has room for ``n`` names."""
+    return max(360, TOP + math.ceil(n * LABEL_HEIGHT))
+
+
+def _short(name: str) -> str:
+    """The name, or its two ends: rows of one method differ in what comes last."""
+    return (
+        name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}\N{HORIZONTAL ELLIPSIS}{name[-_LONGEST // 2 + 1 :]}"
+    )
 
 
 @dataclass
@@ -128,51 +149,60 @@ class _Scale:
         return [(round(self.at(v), 1), f"{v:.{decimals}f}") for v in values]
 
 
-def _y_axis(points: Sequence[Point], more: Sequence[float] = ()) -> _Scale:
+def _y_axis(points: Sequence[Point], bottom: int, more: Sequence[float] = ()) -> _Scale:
     values = [v for p in points for v in (p.y, p.low, p.high) if v is not None] + list(more)
     low, high = min(values), max(values)
     span = high - low if high - low > 1e-9 * max(abs(low), abs(high)) else 0.0  # equal but for rounding
     pad = 0.06 * span or 0.05 * abs(high) or 0.05
-    return _Scale(low - pad, high + pad, BOTTOM, TOP)
+    return _Scale(low - pad, high + pad, bottom, TOP)
 
 
 def _marks(
-    points: Sequence[Point], xs: Sequence[float], axis: _Scale, data: Tradeoff, numbers: Mapping[str, int]
+    points: Sequence[Point],
+    xs: Sequence[float],
+    axis: _Scale,
+    data: Tradeoff,
+    numbers: Mapping[str, int],
+    lines: Sequence[Line],
 ) -> list[Mark]:
     ys = [axis.at(p.y) for p in points]
     ends = [(x, p.low, p.high) for p, x in zip(points, xs, strict=True)]
-    bars = [
+    taken = [
         (x - 1, axis.at(high), x + 1, axis.at(low)) for x, low, high in ends if low is not None and high is not None
     ]
-    texts = [str(numbers[p.name]) for p in points]
-    labels = place_labels(np.column_stack([xs, ys]), texts, np.array(bars), (LEFT, TOP, RIGHT, BOTTOM))
+    half = LABEL_HEIGHT / 2
+    taken += [(x, y - half, x + len(one.name) * CHAR_WIDTH, y + half) for one in lines for x, y in [one.label]]
+    texts = [_short(p.name) for p in points]
+    labels = place_labels(np.column_stack([xs, ys]), texts, np.array(taken), (LEFT, TOP, RIGHT, axis.start))
     scale = max(abs(p.y) for p in data.points)
     marks = []
     for p, x, y, at in zip(points, xs, ys, labels, strict=True):
         title = _told(p, data.column, scale, f"{data.cost.name} {_tick(p.x or 0.0)} {data.cost.unit}")
-        label, leader = _rounded((at[0], at[1])), math.hypot(at[0] - x, at[1] - y) > 20
+        aside = max(0.0, abs(at[0] - x) - len(_short(p.name)) * CHAR_WIDTH / 2)
+        label, leader = _rounded((at[0], at[1])), math.hypot(aside, at[1] - y) > 20
         low, high = (None if end is None else round(axis.at(end), 1) for end in (p.low, p.high))
         place = round(x, 1), round(y, 1)
-        marks.append(Mark(numbers[p.name], p.role, title, *place, label, leader, p.front, low, high))
+        marks.append(Mark(numbers[p.name], _short(p.name), p.role, title, *place, label, leader, p.front, low, high))
     return marks
 
 
 def _levels(levels: Sequence[Point], axis: _Scale, column: ColumnSpec, numbers: Mapping[str, int]) -> list[Line]:
     if not levels:
         return []
-    ends = [(float(RIGHT), axis.at(p.y)) for p in levels]
-    labels = stacked(np.array(ends), RIGHT + 16, TOP, BOTTOM)
+    ends = [axis.at(p.y) for p in levels]
+    heights = stacked(np.array(ends) - LABEL_HEIGHT / 2, TOP, axis.start).tolist()
     scale = max(abs(p.y) for p in levels)
     lines = []
-    for p, (x, y), at in zip(levels, ends, labels, strict=True):
+    for p, y, height in zip(levels, ends, heights, strict=True):
         title = _told(p, column, scale, "ceiling" if p.role == "ceiling" else "cost not measured")
-        lines.append(_line(p, numbers, title, f"M{LEFT} {y:.1f}H{RIGHT}", _rounded((at[0], at[1])), (x, round(y, 1))))
+        at = _rounded((LEFT + 6, height))
+        lines.append(_line(p, numbers, title, f"M{LEFT} {y:.1f}H{RIGHT}", at, (LEFT, round(y, 1))))
     return lines
 
 
 def _line(point: Point, numbers: Mapping[str, int], title: str, path: str, label: XY, end: XY, **more: Any) -> Line:
     number = numbers[point.name]
-    return Line(number, number % COLOURS, point.role, title, path, label, end, **more)
+    return Line(number, _short(point.name), number % COLOURS, point.role, title, path, label, end, **more)
 
 
 def _told(point: Point, column: ColumnSpec, scale: float, more: str) -> str:

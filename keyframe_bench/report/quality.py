@@ -1,4 +1,4 @@
-"""The plots and the failure cases as panels, of which a reader chooses the column and the place."""
+"""The plots and the failure cases as panels, of which a reader chooses the column and the place; the telling video."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..tables.format import shown
+from ..tables.load import per_video
 from ..tables.quality import FailureCase, budget_curves, failure_cases, row_names, tradeoffs
-from ..tables.ranking import by_place
-from ..tables.spec import ColumnSpec, Role, Table
+from ..tables.ranking import BASELINE, by_place
+from ..tables.spec import ColumnSpec, Table
 from .plots import Plot, budget_plot, cost_plot
 from .view import VideoView
 
@@ -42,14 +43,11 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> d
     To begin with, the first column is chosen, and the place with index ``start``: the first with values in that column.
     Panels of these are shown. ``cells`` are those of `tables.load_results` without repetitions.
 
-    ``columns``, ``places`` and ``start``; ``legend`` of all plots as (number, row name, role); and the panels of
-    ``cost``, ``budget`` and ``failures``.
+    ``columns``, ``places`` (data set and budget), their ``texts`` and ``start``; ``numbers`` of row names in all plots;
+    and the panels of ``cost``, ``budget`` and ``failures``.
     """
     names = row_names(table)
-    roles: dict[str, Role] = {}
-    for row in table.rows:
-        roles.setdefault(names[row.group], row.role)
-    numbers = {name: number for number, name in enumerate(roles, start=1)}
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names[row.group] for row in table.rows))}
     spots = {place: i for i, place in enumerate(by_place(table.rows))}
     cost = [Panel(d.column, (spots[d.dataset, d.budget],), cost_plot(d, numbers)) for d in tradeoffs(table)]
     budget = []
@@ -68,9 +66,35 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> d
     for panel in panels:
         panel.shown = panel.column.name == first and start in panel.places
     texts = [_place(place, table) for place in spots]
-    legend = [(numbers[name], name, role) for name, role in roles.items()]
-    found = {"columns": columns, "places": texts, "start": start, "legend": legend}
+    found = {"columns": columns, "places": list(spots), "texts": texts, "start": start}
+    found["numbers"] = [numbers[names[row.group]] for row in table.rows]
     return found | {"cost": cost, "budget": budget, "failures": failures}
+
+
+def telling(table: Table, cells: pd.DataFrame, column: ColumnSpec | None, place: tuple[str, str]) -> dict[str, Any]:
+    """Return the video on which the methods of a place differ most in ``column``, and which rows show that.
+
+    ``video`` (its ``video_id``, "" without numbers); ``rows``: numbers of the best, of `uniform` and of the worst; and
+    ``why`` as a sentence. Without numbers they are the first rows.
+    """
+    here = [i for i, row in enumerate(table.rows) if row.place == place and row.role != "ceiling"]
+    first = {"video": "", "rows": here[:3], "why": "The first video and the first rows."}
+    if column is None:
+        return first
+    series = per_video(cells, column.name)
+    wide = series[series.index.get_level_values(0).isin([table.rows[i].group for i in here])].unstack(level=0)
+    spread = wide.std(axis=1).dropna()
+    if not len(spread):
+        return first
+    video = str(spread.idxmax())
+    values = {str(group): value for group, value in series.xs(video, level="video_id").to_dict().items()}
+    known = [i for i in here if table.rows[i].group in values]
+    ranked = sorted(known, key=lambda i: (-column.sign * values[table.rows[i].group], table.rows[i].role == "control"))
+    usual = [i for i in known if table.rows[i].extractor == BASELINE]
+    ends = [shown(values[table.rows[i].group], table.scale(column)) for i in (ranked[0], ranked[-1])]
+    why = f"Of {len(wide)} video{'s' if len(wide) > 1 else ''}, methods differ most here in {column.name}: "
+    rows = list(dict.fromkeys([ranked[0], *usual[:1], ranked[-1]]))
+    return {"video": video, "rows": rows, "why": f"{why}{ends[0]} to {ends[1]}."}
 
 
 def _link(bad: FailureCase, indices: Mapping[str, int], scale: float) -> dict[str, Any]:

@@ -1,120 +1,156 @@
-"""What the page shows about each video: its facts, and lanes of key frames on one time axis."""
+"""What the page shows about each video: its facts, and lanes of key frames on one time axis, as data for its script."""
 
 from __future__ import annotations
 
 import base64
+import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.cells import read_video_record, thumbnails_folder
-from ..core.files import read_file
+from ..core.cells import read_choices, read_video_record, thumbnails_folder
+from ..core.files import read_file, visible
+from ..selection.peaks import highest_of_bins
 from ..tables.format import clock, shown
 from ..tables.load import per_video
 from ..tables.spec import Row, Table
 from ..video.health import Health
-from .layout import MAX_ON_AXIS, axis, curve, percent, place
+from .layout import MAX_ON_AXIS, place
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LANE = ["group", "key", "status", "seed", "error_type", "error_message"]
+_LANE = ["group", "key", "status", "seed", "n_sampled", "error_type", "error_message"]
 _HEX = re.compile(r"[0-9a-f]{6,64}")
+_ADDRESS = re.compile(r"(?!/)[A-Za-z0-9_.~/%-]+")
+_POINTS = 600  # of the curve of changes
 
 
 class VideoView:
-    """One video for the template; places on the axis are percentages.
+    """One video: what tables of the page say of it, and ``data`` that the script draws when it is opened.
 
-    It begins with the index of its section, its record (may be empty), start and duration of the axis in seconds, and
-    the folder of its thumbnails. ``lanes`` are of each row with key frames, or with the reason why there are none;
-    ``numbers`` of each row label, role, and a text a column (None: not measurable); ``pictures`` is CSS class to base64
-    of the images shown.
+    It begins with its index among the videos, its records (may be empty), start and duration of the axis in seconds,
+    the folder of the run and that of its thumbnails (None: it has none). ``data`` has ``lanes`` of each row with key
+    frames, or with the reason why there are none, and ``numbers`` of each row with a text a column (None: not
+    measurable); rows are numbers of the table's rows, times are seconds.
     """
 
     def __init__(
-        self, index: int, name: str, record: Mapping[str, Any], extent: tuple[float, float], folder: Path | None
+        self,
+        index: int,
+        name: str,
+        record: Mapping[str, Any],
+        extent: tuple[float, float],
+        out: Path,
+        folder: Path | None,
     ) -> None:
         self.index, self.name, self._folder = index, name, folder
-        self.start, self.duration = extent
         self.health: Mapping[str, Any] = record.get("health") or {}
         self.problems, self.facts = _problems(self.health), list(_facts(record))
-        self.health_texts = [(str(n).replace("_", " "), _plain(v)) for n, v in self.health.items() if n != "notes"]
-        self.aspect = round(float(record.get("width") or 16) / float(record.get("height") or 9), 4)
         self.rate = f"{float(record['fps']):.5g}" if record.get("fps") else ""
-        self.axis = axis(*extent)
-        change = record.get("change") or {}
-        values = np.asarray(change.get("values") or [], dtype=np.float64)
-        top = float(values.max()) if values.size else 0.0
-        self.top, self.path = f"{top:.1f}", curve(self._at(change.get("times") or []), values, top)
-        self.shots = [self._at(shot).tolist() for shot in record.get("shots_s") or []]
-        self.users = []
-        for user in record.get("users") or []:
-            times = [float(t) for t in user.get("times") or []]
-            marks = [*zip(self._at(times).tolist(), map(clock, times), strict=True)]
-            self.users.append((str(user.get("name", "")), marks))
-        self.pictures: dict[str, str] = {}
         self.n_results = 0
-        self.lanes: list[dict[str, Any]] = []
-        self.numbers: list[tuple[str, str, list[str | None]]] = []
+        self._choices, self._curves = (record.get(part) or {} for part in ("choices", "curves"))
+        self._images = _images(folder)
+        self._shown: set[int] = set()  # frames with an image
+        change = {part: np.asarray((record.get("change") or {}).get(part) or []) for part in ("times", "values")}
+        most = highest_of_bins(change["values"], _POINTS)
+        self.data: dict[str, Any] = {
+            "name": name,
+            "facts": self.facts,
+            "problems": self.problems,
+            "start": extent[0],
+            "duration": extent[1],
+            "aspect": round(float(record.get("width") or 16) / float(record.get("height") or 9), 4),
+            "change": {part: values[most].tolist() for part, values in change.items()},
+            "shots": record.get("shots_s") or [],
+            "users": [[str(u.get("name", "")), u.get("times") or []] for u in record.get("users") or []],
+            "health": [(str(n).replace("_", " "), _plain(v)) for n, v in self.health.items() if n != "notes"],
+            "film": _film(out, record.get("address") or ""),
+            "thumbs": "" if folder is None else f"{folder.relative_to(out).as_posix()}/",
+            "curves": {},
+            "lanes": [],
+            "numbers": [],
+        }
 
-    def _at(self, times: Sequence[float]) -> NDArray[np.float64]:
-        return percent(times, self.start, self.duration)
-
-    def add_lane(self, row: Row, cells: Sequence[Mapping[str, Any]], keyframes: Mapping[str, Any]) -> None:
-        """Add the key frames of a row, of its first seed; the annotation lanes show those of human annotators."""
-        lane: dict[str, Any] = {"label": row.label, "role": row.role, "detail": "", "thumbs": [], "error": ""}
-        good = [cell["key"] for cell in cells if cell["status"] == "ok"]
+    def add_lane(self, number: int, row: Row, cells: Sequence[Mapping[str, Any]], stored: Mapping[str, Any]) -> None:
+        """Add the key frames of the row with this number, of its first seed, or why there are none."""
+        good = [cell for cell in cells if cell["status"] == "ok"]
         if not good:
             first = cells[0]
             reason = ": ".join(part for part in (first["error_type"], first["error_message"]) if part)
-            self.lanes.append(lane | {"error": f"{first['status']}: {reason or 'no reason was recorded'}"})
-        elif found := keyframes.get(good[0]):
-            thumbs = self._thumbs(found)
-            detail = [f"{len(thumbs)} frame{'s' if len(thumbs) != 1 else ''}"]
-            detail += [f"{name} {getattr(row, name)}" for name in ("budget", "sampling") if getattr(row, name)]
-            detail += [f"{name}: {found[name]}" for name in ("fallback", "shortfall") if found.get(name)]
-            detail += [f"first of {row.draws} draws"] * (row.draws > 1)
-            detail += [f"first of {len(cells)} seeds"] * (len(cells) > 1)
-            lane |= {"detail": ", ".join(detail), "thumbs": thumbs, "on_axis": 0 < len(thumbs) <= MAX_ON_AXIS}
-            if lane["on_axis"]:
-                lane["width"] = width = min(100 / len(thumbs), 10 * min(1.0, self.aspect))
-                lefts = place(np.array([thumb["at"] for thumb in thumbs]), width).tolist()
-                for thumb, left, edge in zip(thumbs, lefts, [0.0, *(left + width for left in lefts)], strict=False):
-                    thumb |= {"left": left, "gap": max(0.0, left - edge)}
-            self.lanes.append(lane)
+            error = f"{first['status']}: {reason or 'no reason was recorded'}"
+            self.data["lanes"].append({"row": number, "error": error})
+        elif found := stored.get(good[0]["key"]):
+            frames = [int(frame) for frame in found.get("frames") or []]
+            lane = {name: found[name] for name in ("times", "scores", "fallback", "shortfall") if found.get(name)}
+            lane = {"row": number, "frames": frames, "times": [], **lane, **self._chosen(good[0]["key"], len(frames))}
+            of = [("draws", row.draws)] * (row.draws > 1) + [("seeds", len(cells))] * (len(cells) > 1)
+            lane["first_of"] = [f"first of {n} {what}" for what, n in of]
+            if good[0]["n_sampled"] == good[0]["n_sampled"]:  # NaN where it was not stored
+                lane["n_sampled"] = int(good[0]["n_sampled"] or 0)
+            if 0 < len(frames) <= MAX_ON_AXIS:
+                lane["width"] = width = min(100 / len(frames), 10 * min(1.0, self.data["aspect"]))
+                ats = (np.asarray(lane["times"], dtype=float) - self.data["start"]) / self.data["duration"] * 100
+                lane["lefts"] = place(np.clip(ats, 0, 100), width).round(2).tolist()
+            self._shown |= self._images & set(frames)
+            self.data["lanes"].append(lane)
 
-    def _thumbs(self, found: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return key frames with the CSS class of their image (empty: there is none), time and place on the axis."""
-        times = [float(t) for t in found.get("times") or []]
-        scores = found.get("scores") or [None] * len(times)
-        thumbs = []
-        for frame, time, score, at in zip(found.get("frames") or [], times, scores, self._at(times), strict=False):
-            title = f"{clock(time)}, frame {int(frame)}" + ("" if score is None else f", score {float(score):.4g}")
-            thumbs.append({"css": self._picture(int(frame)), "clock": clock(time), "title": title, "at": float(at)})
-        return thumbs
+    def _chosen(self, key: str, n: int) -> dict[str, Any]:
+        """Return what a record says of a choice of ``n`` key frames (`bench.cell_records.choice_record`)."""
+        choice = self._choices.get(key) or {}
+        found = {name: choice[name] for name in ("segments_s", "ranks") if len(choice.get(name) or ()) == n}
+        found |= {"lowest": choice["lowest"]} if "lowest" in choice else {}
+        if choice.get("curve") in self._curves:
+            found["curve"] = choice["curve"]
+            self.data["curves"][choice["curve"]] = self._curves[choice["curve"]]
+        return found
 
-    def _picture(self, frame: int) -> str:
-        """Return the CSS class of a frame's image, read on first use; empty if there is none."""
-        css = f"v{self.index}f{frame}"
-        if css not in self.pictures and self._folder is not None:
-            try:
-                data = read_file(self._folder / f"{frame}.jpg")
-            except OSError:
-                return ""
-            self.pictures[css] = base64.b64encode(data).decode("ascii")
-        return css if css in self.pictures else ""
+    def image_bytes(self) -> int:
+        """Return how long the images of all key frames are in base64."""
+        if self._folder is None:
+            return 0
+        return sum((self._folder / f"{frame}.jpg").stat().st_size * 4 // 3 for frame in self._shown)
+
+    def text(self, *, inside: bool) -> str:
+        """Return `data` as JSON without "<", with the images in it, or with the frames that have one beside the page.
+
+        Text is made safe to display.
+        """
+        images: Any = sorted(self._shown)
+        if inside and self._folder is not None:
+            files = {frame: self._folder / f"{frame}.jpg" for frame in images}
+            images = {frame: base64.b64encode(read_file(file)).decode("ascii") for frame, file in files.items()}
+        return as_json(self.data | {"images": images})
 
 
-def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], table: Table) -> list[VideoView]:
+def as_json(value: Any) -> str:
+    """Return ``value`` as JSON that may stand in a script element; its texts are safe to display."""
+    text = json.dumps(_shown(value), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {key: _shown(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], (int, float)):  # numbers are most of it
+        return [_shown(part) for part in value]
+    return value
+
+
+def video_views(out: Path, cells: pd.DataFrame, stored: Mapping[str, Any], table: Table) -> list[VideoView]:
     """Return one view per video, in order of name.
 
-    ``cells`` are those of `tables.load_results` without repetitions, ``keyframes`` what each stores, by key.
+    ``cells`` are those of `tables.load_results` without repetitions, ``stored`` their key frames by key.
     """
     videos = cells.drop_duplicates("video").sort_values("video", kind="stable")
     numbers = {column.name: per_video(cells, column.name).to_dict() for column in table.columns}
@@ -129,32 +165,47 @@ def video_views(out: Path, cells: pd.DataFrame, keyframes: Mapping[str, Any], ta
         known = bool(_HEX.fullmatch(sha) and _HEX.fullmatch(file))
         record = read_video_record(out / "videos" / f"{file}.json", str(name), sha, []) if known else None
         record = record or {}  # a run names what is no record
+        more = read_choices(out / "videos" / f"{file}.json") if known else {}
         folder = thumbnails_folder(out, sha) if known else None
         folder = folder if folder is not None and folder.is_dir() else None  # a video without pixels has none
-        view = VideoView(index, str(name), record, _extent(record, part, keyframes), folder)
+        view = VideoView(index, str(name), {**record, **more}, _extent(record, part, stored), out, folder)
         of_row: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)
         for one in sorted(part, key=lambda one: int(one["seed"])):
             of_row[one["group"]].append(one)
-        for row in table.rows:
+        for number, row in enumerate(table.rows):
             if row.group in of_row:
-                view.add_lane(row, of_row[row.group], keyframes)
+                view.add_lane(number, row, of_row[row.group], stored)
             values = [numbers[column.name].get((row.group, str(video_id))) for column in table.columns]
             if any(value is not None for value in values):
                 both = zip(values, map(table.scale, table.columns), strict=True)
                 texts = [None if value is None else shown(float(value), scale) for value, scale in both]
-                view.numbers.append((row.label, row.role, texts))
+                view.data["numbers"].append((number, texts))
         view.n_results = sum(cell["status"] == "ok" for cell in part)
         views.append(view)
     return views
 
 
+def _images(folder: Path | None) -> set[int]:
+    """Return the frames of which there is an image."""
+    with suppress(OSError):
+        files = folder.iterdir() if folder is not None else ()
+        return {int(file.stem) for file in files if file.suffix == ".jpg" and file.stem.isdecimal()}
+    return set()
+
+
+def _film(out: Path, address: str) -> str:
+    """Return the address of the video file as the page may use it; "" if no file lies there."""
+    there = _ADDRESS.fullmatch(address) and (out / os.fsdecode(unquote_to_bytes(address))).is_file()
+    return address if there else ""
+
+
 def _extent(
-    record: Mapping[str, Any], part: Sequence[Mapping[str, Any]], keyframes: Mapping[str, Any]
+    record: Mapping[str, Any], part: Sequence[Mapping[str, Any]], stored: Mapping[str, Any]
 ) -> tuple[float, float]:
     start, duration = float(record.get("start_s") or 0.0), float(record.get("duration_s") or 0.0)
     if duration > 0:
         return start, duration
-    times = [t for cell in part for t in (keyframes.get(cell["key"]) or {}).get("times") or []]
+    times = [t for cell in part for t in (stored.get(cell["key"]) or {}).get("times") or []]
     low, high = (min(times), max(times)) if times else (start, start + 1.0)
     return low, max(high - low, 1e-3) * 1.02
 
@@ -170,7 +221,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[str]:
     if record.get("n_frames"):
         yield f"{int(record['n_frames'])} frames"
     if record.get("shots_s"):
-        yield f"{len(record['shots_s'])} shots"
+        yield f"{len(record['shots_s'])} shot{'s' if len(record['shots_s']) > 1 else ''}"
 
 
 def _problems(health: Mapping[str, Any]) -> list[str]:

@@ -50,6 +50,13 @@ def peaks(scores: NDArray[np.floating], k: int, min_gap: int = 1, *, fill: bool 
         gap //= 2
 
 
+def highest_of_bins(scores: NDArray[np.floating], n: int) -> NDArray[np.int64]:
+    """Return the position of the highest score in each of ``n`` bins of equal width, every position of fewer scores."""
+    starts = np.unique(np.linspace(0, len(scores), n + 1).astype(np.int64))[:-1]
+    parts = np.split(scores, starts[1:]) if len(scores) else []
+    return np.array([a + int(np.argmax(part)) for a, part in zip(starts, parts, strict=False)], dtype=np.int64)
+
+
 _FLAT = 1e-9  # a curve this near its chord (of a unit square) is a straight line, or rounding
 
 

@@ -16,7 +16,7 @@ from keyframe_bench.tables.load import load_results
 
 FILES = {
     *("results.jsonl", "table.md", "table.csv", "table.bib", "table.tex", "stats.csv", "report.html", "run.json"),
-    *("cells", "videos", "thumbs"),
+    *("cells", "videos", "thumbs", "choices"),
 }
 
 
@@ -248,3 +248,29 @@ def test_the_row_without_the_network_stands_beside_the_others_once(tmp_path, ext
     found = [v for v in variants(spec)[0] if v.name == "autoencoder"]
     assert {v.params["distance_space"] == "input" for v in found if v.build().label == NO_NETWORK} <= {True}
     assert [(v.params["distance_space"], v.params["threshold"]) for v in found] == expected
+
+
+def test_what_the_report_shows_of_a_choice_is_what_extract_gives(cli, words, rendered, tmp_path, cells):
+    """Curve, threshold, rank and segment; a later run into the folder adds to what was kept."""
+    import keyframe_bench as kb
+
+    for budget in ("free", "3"):
+        assert cli(*words, "extractors=[pixel_distance]", f"budget={budget}")[0] == 0
+    kept = {p.stem: json.loads(p.read_text()) for p in (tmp_path / "out" / "choices").glob("*.json")}
+    for cell in of(cells(tmp_path / "out"), "pixel_distance"):
+        file = kept[cell["video_record"]]
+        assert (tmp_path / "out" / file["address"]).samefile(rendered / cell["video"])
+        choice, done = file["choices"][cell["key"]], kb.extract(rendered / cell["video"], budget=cell["budget"])
+        found = done.keyframes
+        curve = file["curves"][choice["curve"]]
+        assert curve["scores"] == pytest.approx(found.frame_scores.tolist(), rel=1e-4)
+        assert curve["times"] == pytest.approx(done.source.times[found.scored].tolist(), abs=1e-3)
+        limit = [] if cell["budget"] == "3" else [float(found.thresholds[-1])]
+        assert curve["thresholds"] == pytest.approx(limit, rel=1e-4)
+        ranks = [1 + sum(other > score for other in found.frame_scores) for score in found.scores.astype("float32")]
+        assert choice["ranks"] == ranks
+        ends = [*done.source.times.tolist(), done.video.start_s + done.video.duration_s]
+        spans = [end for span in choice["segments_s"] for end in span]
+        assert spans == pytest.approx([ends[i] for i in found.segments.flat], abs=1e-3)
+    asked = [c for c in cells(tmp_path / "out").values() if c["extractor"] != "human"]
+    assert sum(len(file["choices"]) for file in kept.values()) == len(asked)

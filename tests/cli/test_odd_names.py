@@ -103,7 +103,9 @@ def test_run(cli, video, here, cells):
     assert len({record["video"] for record in cells(out).values()}) == len(NAMES)
     page = Tags((out / "report.html").read_text(encoding="utf-8"))
     scripts = [attributes for tag, attributes in page.tags if tag == "script"]
-    assert len(scripts) == 1 and "src" not in scripts[0]
+    assert sum("type" not in attributes for attributes in scripts) == 1  # what runs; the others are data
+    assert {attributes.get("type", "") for attributes in scripts} == {"", "application/json"}
+    assert not any("src" in attributes for attributes in scripts)
     assert any("<script>alert(1)<!--.mp4" in text for text in page.text)
     assert any("<b>\\xe9" in text for text in page.text)  # the command, in which the folder is named
     assert html.escape("<script>alert(1)<!--.mp4") in (out / "report.html").read_text(encoding="utf-8")

@@ -4,14 +4,19 @@ import base64
 import hashlib
 import json
 import re
+import shutil
+import statistics
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
 from keyframe_bench.core.errors import UsageError
-from keyframe_bench.report.grid import bodies
+from keyframe_bench.report import html
+from keyframe_bench.report.grid import table_rows
 from keyframe_bench.report.html import render_report
+from keyframe_bench.report.outputs import write_outputs
 from keyframe_bench.tables.format import shown
 from keyframe_bench.tables.spec import Comparison
 
@@ -55,9 +60,21 @@ class Page(HTMLParser):
         return [e for e in elements if all(fits(e, *one) for one in wanted.items())]
 
 
+def rendered_page(out):
+    """The page of results so few that nothing lies beside it."""
+    (text,) = render_report(out).values()
+    return text
+
+
+def data_of(page):
+    """What the script knows of the table, and of every video."""
+    blocks = [e for e in page.all("script") if e.get("type") == "application/json"]
+    return json.loads(blocks[0]["text"]), [json.loads(e["text"]) for e in blocks[1:]]
+
+
 @pytest.fixture(scope="module")
 def text(fake_out):
-    return render_report(fake_out)
+    return rendered_page(fake_out)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +84,7 @@ def page(text):
 
 @pytest.mark.parametrize("which", ["fake_out", "wide_out"])
 def test_the_page_is_well_formed_and_loads_and_runs_nothing_but_its_own(which, request):
-    text = render_report(request.getfixturevalue(which))
+    text = rendered_page(request.getfixturevalue(which))
     page = Page(text)
     ids = [e["id"] for e in page.elements if "id" in e]
     assert page.stack == [] and len(ids) == len(set(ids))
@@ -75,15 +92,17 @@ def test_the_page_is_well_formed_and_loads_and_runs_nothing_but_its_own(which, r
         assert element.get("href", "#").startswith("#"), element  # links lead to sections of the page
         assert not element.keys() & {"src", "xlink:href", "action", "data", "poster", "srcset"}, element
         assert not any(name.startswith("on") for name in element)
-    assert set(re.findall(r"url\((\w+):", text)) == {"data"}
-    assert not re.search(r"@import|https?://", text)
-    (script,) = page.all("script")
+    assert not re.search(r"@import|url\(", text)
+    assert set(re.findall(r"https?://[^\"\s]+", text)) <= {"http://www.w3.org/2000/svg"}  # a name, not an address
+    (script,) = [e for e in page.all("script") if "type" not in e]
     digest = base64.b64encode(hashlib.sha256(script["text"].encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in page.all("meta", content="'none';")[0]["content"]
+    policy = page.all("meta", content="'none';")[0]["content"].split("; ")
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy and "img-src data:" in policy
 
 
 def test_names_are_shown_as_they_are(page):
-    assert HOSTILE in [e["text"] for e in page.all("span", class_="name")]
+    assert HOSTILE in [name for (name,) in data_of(page)[0]["videos"]]
+    assert HOSTILE in [e["text"] for e in page.all("a")]
     assert not page.all("svg", onload=None)
     missing = [e["text"] for e in page.all("li")]
     assert "<svg onload=alert(2)>.mp4: no video stream" in missing
@@ -106,52 +125,123 @@ def test_the_table_holds_the_numbers_of_the_frame_and_marks_the_best(page, table
 
 
 def test_every_method_has_a_lane_on_every_video(page, table):
-    videos = page.all("details", class_="video")
+    known, videos = data_of(page)
     assert len(videos) == 3
     for video in videos:
-        lanes = [e["data-lane"] for e in page.all("div", data_lane=None) if video in e["parents"]]
-        assert lanes == [row.label for row in table.rows if row.extractor != "human"]  # human has no key frames
+        labels = [known["rows"][lane["row"]]["label"] for lane in video["lanes"]]
+        assert labels == [row.label for row in table.rows if row.extractor != "human"]  # human has no key frames
+
+
+def _lane(page, method, name=HOSTILE):
+    known, videos = data_of(page)
+    video = next(video for video in videos if video["name"] == name)
+    number = next(i for i, row in enumerate(known["rows"]) if row["extractor"] == method)
+    return video, next(lane for lane in video["lanes"] if lane["row"] == number)
 
 
 def test_marks_and_pictures_lie_where_the_times_are(page, fake_out):
     cells = [json.loads(line) for line in (fake_out / "results.jsonl").read_text().splitlines()]
-    lane = page.all("div", data_lane="uniform")[0]
-    video = next(p for p in lane["parents"] if p["tag"] == "details")
-    name = next(e["text"] for e in page.all("span", class_="name") if video in e["parents"])
-    times = next(c for c in cells if c["video"] == name and c["extractor"] == "uniform")["keyframes"]["times"]
-    marks = [float(e["style"][5:-1]) for e in page.all("b") if lane in e["parents"]]
-    assert marks == pytest.approx([(t - 10) / 30 * 100 for t in times], abs=1e-3)
-    boxes = [e for e in page.all("div", class_="th") if lane in e["parents"]]
-    sizes = [list(map(float, re.findall(r"([\d.]+)%", box["style"]))) for box in boxes]
-    assert len(boxes) == 4
-    assert sum(width + gap for width, gap in sizes) <= 100.01
-    many = page.all("div", data_lane="coded_frames")[0]
-    assert [e for e in page.all("div", class_="wrap") if many in e["parents"]]  # they wrap instead of shrinking
-    missing = [e["text"] for e in page.all("div", class_="th") if "no image" in e["text"]]
-    assert missing and all(re.search(r"\d:\d\d\.\d", text) for text in missing)
+    own = next(c for c in cells if c["video"] == HOSTILE and c["extractor"] == "uniform")["keyframes"]
+    video, lane = _lane(page, "uniform")
+    assert (lane["frames"], lane["times"]) == (own["frames"], own["times"])
+    assert (video["start"], video["duration"]) == (10, 30)
+    centres = [left + lane["width"] / 2 for left in lane["lefts"]]
+    assert len(centres) == 4 and all(b - a >= lane["width"] - 0.01 for a, b in pairwise(centres))
+    assert lane["lefts"][0] >= 0 and lane["lefts"][-1] + lane["width"] <= 100.01
+    alone = [abs(c - (t - 10) / 30 * 100) for c, t in zip(centres, own["times"], strict=True)]
+    assert min(alone) < 1
+    assert "width" not in _lane(page, "coded_frames")[1]  # many wrap instead of shrinking
 
 
-def test_each_picture_is_embedded_once(text, fake_out):
-    defined = re.findall(r"\.(v\d+f\d+)\{background-image", text)
-    used = re.findall(r'class="pic (v\d+f\d+)"', text)
-    assert len(defined) == len(set(defined)) > 0
-    assert set(used) == set(defined)
-    assert len(used) > len(defined)
+def test_each_picture_is_embedded_once(page, fake_out):
+    for video in data_of(page)[1]:
+        used = {str(frame) for lane in video["lanes"] for frame in lane.get("frames", ())}
+        there = {file.stem for file in (fake_out / video["thumbs"]).glob("*.jpg")} if video["thumbs"] else set()
+        assert set(video["images"]) == used & there  # a JSON object has a name once
+        for frame, data in dict(video["images"] or {}).items():
+            assert base64.b64decode(data) == (fake_out / video["thumbs"] / f"{frame}.jpg").read_bytes()
 
 
-def test_failures_health_and_denominators_are_told(page, text):
+def test_many_videos_are_files_of_their_own_that_hold_nothing_of_the_others(fake_out, monkeypatch):
+    inside = rendered_page(fake_out)
+    monkeypatch.setattr(html, "INSIDE_BYTES", 1000)
+    files = render_report(fake_out)
+    page = Page(files.pop("report.html"))
+    known, videos = data_of(page)
+    assert videos == [] and [file for _, file in known["videos"]] == list(files)
+    for i, text in enumerate(files.values()):
+        number, data = re.fullmatch(r"kb\((\d+),(.*)\)\n", text, re.DOTALL).groups()
+        assert int(number) == i and "<" not in data
+        video, embedded = json.loads(data), data_of(Page(inside))[1][i]
+        assert sorted(map(str, video.pop("images"))) == sorted(embedded.pop("images"))
+        assert video == embedded
+    policy = page.all("meta", content="'none';")[0]["content"]
+    assert "http" not in policy and "*" not in policy and "'unsafe-inline'" not in policy.partition("script-src")[2]
+
+
+def test_files_of_a_former_report_are_removed(fake_out, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(fake_out, out)
+    monkeypatch.setattr(html, "INSIDE_BYTES", 1000)
+    (out / "report").mkdir()
+    (out / "report" / "mine.txt").write_text("not of a report")
+    write_outputs(out)
+    before = {file.name for file in (out / "report").glob("*.js")}
+    assert len(before) == 3
+    lines = (out / "results.jsonl").read_text().splitlines()
+    (out / "results.jsonl").write_text("".join(line + "\n" for line in lines if "no facts" not in line))
+    write_outputs(out)
+    after = {file.name for file in (out / "report").glob("*.js")}
+    assert len(after) == 2 and not before <= after
+    monkeypatch.undo()
+    write_outputs(out)
+    assert [file.name for file in (out / "report").iterdir()] == ["mine.txt"]
+
+
+def test_the_telling_video_is_the_one_where_methods_differ_most(page, table, fake_out):
+    cells = [json.loads(line) for line in (fake_out / "results.jsonl").read_text().splitlines()]
+    found = {}
+    for cell in cells:
+        if cell["extractor"] not in ("oracle", "human") and "cus_a" in cell["metrics"]:
+            found.setdefault(cell["video"], []).append(cell["metrics"]["cus_a"])
+    spread = {video: statistics.stdev(values) for video, values in found.items()}
+    known = data_of(page)[0]
+    telling = max(spread, key=spread.get)
+    assert known["videos"][known["glance"]["video"]] == [telling]
+    labels = [known["rows"][i]["extractor"] for i in known["glance"]["rows"]]
+    assert "uniform" in labels and 2 <= len(labels) <= 3
+    assert f"{max(found[telling]):.3f} to {min(found[telling]):.3f}" in known["glance"]["why"]
+
+
+def test_failures_health_and_denominators_are_told(page):
     assert "scored 3 of 4 videos; 1 skipped" in page.all("header")[0]["text"]
-    errors = [e["text"] for e in page.all("div", class_="error")]
+    videos = data_of(page)[1]
+    errors = [lane["error"] for video in videos for lane in video["lanes"] if "error" in lane]
     assert errors == ["failed: ValueError: no <b>clusters</b>"]
-    assert "the container declares 725 frames, 720 decode" in [e["text"] for e in page.all("li")]
+    assert "the container declares 725 frames, 720 decode" in videos[0]["problems"]
 
 
-def test_change_curve_and_shots_are_drawn(page):
-    videos = {e["text"]: e["parents"][-2] for e in page.all("span", class_="name")}
+def test_change_curve_shots_and_users_are_those_of_the_record(page, fake_out):
+    videos = {video["name"]: video for video in data_of(page)[1]}
+    record = json.loads((fake_out / "videos" / f"{'1' * 64}.json").read_text())
     shots = videos["sub/two & 'three'.mp4"]
-    assert len([e for e in page.all("path") if shots in e["parents"]]) == 2
-    assert next(e for e in page.all("line", class_="cut") if shots in e["parents"])["x1"] == "333.3"
-    assert not [e for e in page.all("path") if videos["no facts.mp4"] in e["parents"]]
+    assert shots["change"] == record["change"] and shots["shots"] == [[10, 20], [20, 40]]
+    assert shots["users"] == [["<u>1", [11.0, 25.0]]]
+    assert videos["no facts.mp4"]["change"] == {"times": [], "values": []}
+
+
+@pytest.mark.parametrize(
+    "address", ["../x.mp4", "https://x.org/x.mp4", "//x.org/x.mp4", "/x.mp4", "a b.mp4", "gone.mp4"]
+)
+def test_only_a_file_that_lies_there_is_a_film(fake_out, tmp_path, address):
+    out = tmp_path / "here" / "out"
+    shutil.copytree(fake_out, out)
+    (tmp_path / "here" / "x.mp4").write_bytes(b"film")
+    (out / "choices").mkdir()
+    path = out / "choices" / f"{'0' * 64}.json"
+    path.write_text(json.dumps({"address": address, "curves": {}, "choices": {}}))
+    film = data_of(Page(rendered_page(out)))[1][0]["film"]
+    assert film == ("../x.mp4" if address == "../x.mp4" else "")
 
 
 def test_a_sha_that_is_not_one_reads_no_file(fake_out, tmp_path):
@@ -162,7 +252,7 @@ def test_a_sha_that_is_not_one_reads_no_file(fake_out, tmp_path):
     (out / "run.json").write_text("{}")
     cell = '{"key":"k","status":"ok","extractor":"u","video":"v","video_sha256":"../../../secret"}\n'
     (out / "results.jsonl").write_text(cell)
-    assert "1234" not in render_report(out)
+    assert "1234 " not in rendered_page(out)
 
 
 def test_a_run_without_any_cell_still_has_a_page(tmp_path):
@@ -170,14 +260,14 @@ def test_a_run_without_any_cell_still_has_a_page(tmp_path):
         render_report(tmp_path)
     (tmp_path / "run.json").write_text('{"n_videos": 1, "skipped": [{"video": "a", "reason": "empty"}]}')
     (tmp_path / "results.jsonl").write_text("")
-    page = Page(render_report(tmp_path))
+    page = Page(rendered_page(tmp_path))
     assert "scored 0 of 1 video; 1 skipped: a (empty)" in page.all("header")[0]["text"]
     assert page.stack == []
 
 
 @pytest.fixture(scope="module")
 def wide(wide_out):
-    return Page(render_report(wide_out))
+    return Page(rendered_page(wide_out))
 
 
 def _inside(page, tag, **parent):
@@ -246,7 +336,7 @@ def test_a_row_that_differs_from_uniform_is_marked(wide_table):
     uniform = next(r for r in wide_table.rows if r.extractor == "uniform" and r.budget == row.budget)
     numbers = 9, 0.2, 0.1, 0.3, 0.004, 0.02, 1.0
     fact = Comparison("cus_a", row.group, row.label, uniform.group, "uniform", *numbers, "better")
-    (_, rows), _ = bodies(replace(wide_table, comparisons=(fact,)))
+    rows = table_rows(replace(wide_table, comparisons=(fact,)))
     at = [column.name for column in wide_table.columns].index("cus_a")
     cells = {one.group: found[at] for one, found in rows}
     marked = cells[row.group]
@@ -264,8 +354,9 @@ def test_the_first_choice_is_one_that_has_something_to_show(wide_out, tmp_path):
         if cell["budget"] == "4":  # as of a data set without annotation
             cell["metrics"].pop("cus_a", None)
     (out / "results.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
-    page = Page(render_report(out))
+    page = Page(rendered_page(out))
     panels = page.all("figure", data_panel="cost") + page.all("div", data_panel="failure-cases")
     seen = [e for e in panels if "hidden" not in e]
     assert [(e["data-column"], e["data-place"]) for e in seen] == [("cus_a", "1")] * 2
-    assert [e["value"] for e in page.all("option") if "selected" in e] == ["1"]
+    known = data_of(page)[0]
+    assert known["places"][known["start"]] == ["folder", "8"]  # which the script chooses

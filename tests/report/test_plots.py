@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.report.layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, stacked
-from keyframe_bench.report.plots import BOTTOM, LEFT, RIGHT, TOP, budget_plot, cost_plot
+from keyframe_bench.report.plots import LEFT, RIGHT, TOP, budget_plot, cost_plot
 from keyframe_bench.tables.quality import BudgetCurves, Point, Tradeoff
 from keyframe_bench.tables.spec import ColumnSpec
 
@@ -28,7 +28,7 @@ def test_costs_lie_on_a_logarithmic_axis_and_quality_upwards():
     assert plot.front == f"M{xs[0]} {ys[0]}H{xs[1]}V{ys[1]}H{xs[2]}V{ys[2]}H{RIGHT}"
     for mark in plot.marks:
         assert LEFT <= mark.x <= RIGHT
-        assert TOP <= mark.high < mark.y < mark.low <= BOTTOM  # high quality is further up
+        assert TOP <= mark.high < mark.y < mark.low <= plot.bottom  # high quality is further up
 
 
 def test_ceilings_and_rows_without_a_cost_are_levels():
@@ -50,7 +50,7 @@ def test_flat_and_odd_ranges_have_ticks_inside(ys):
     plot = cost_plot(Tradeoff(F1, COST, "", "", points), {"0": 1, "1": 2})
     assert len(plot.y_ticks) >= 2
     assert len({text for _, text in plot.y_ticks}) == len(plot.y_ticks)
-    assert all(TOP <= y <= BOTTOM for y, _ in plot.y_ticks)
+    assert all(TOP <= y <= plot.bottom for y, _ in plot.y_ticks)
     assert len(plot.x_ticks) >= 1
 
 
@@ -89,13 +89,31 @@ def test_labels_are_apart_inside_and_off_the_points(seed):
 
 
 @pytest.mark.parametrize("n", [1, 5, 18, 30, 50])
-def test_end_labels_keep_their_order_and_do_not_touch(n):
-    ends = np.column_stack([np.full(n, 564.0), np.random.default_rng(n).uniform(14, 356, n)])
-    centres = stacked(ends, 584.0, 14, 356)
-    _apart(centres, [2 * CHAR_WIDTH] * n)
-    assert (centres[:, 1] >= 14).all() and (centres[:, 1] <= 356).all()
-    first = centres[:, 0] == 584.0
-    assert (np.argsort(ends[first, 1]) == np.argsort(centres[first, 1])).all()
+def test_names_beside_lines_keep_their_order_and_do_not_touch(n):
+    bottom = 14 + max(342, n * LABEL_HEIGHT)
+    ends = np.random.default_rng(n).uniform(14, bottom, n)
+    heights = stacked(ends, 14, bottom)
+    assert (np.diff(np.sort(heights)) >= LABEL_HEIGHT - 1e-6).all()
+    assert (heights >= 14).all() and (heights <= bottom).all()
+    assert (np.argsort(ends) == np.argsort(heights)).all()
+
+
+def test_a_plot_of_many_rows_is_as_high_as_their_names_need():
+    curves = tuple((_point(f"m{i}", 4.0, 0.5), _point(f"m{i}", 8.0, 0.5)) for i in range(60))
+    plot = budget_plot(BudgetCurves(F1, "", curves), {f"m{i}": i for i in range(60)})
+    heights = sorted(line.label[1] for line in plot.lines)
+    assert min(np.diff(heights)) > LABEL_HEIGHT - 0.2 and heights[-1] <= plot.bottom
+
+
+def test_long_names_keep_both_ends():
+    names = [f"autoencoder (distance_space=latent, network=lin2015, {i})" for i in "12"]
+    points = tuple(_point(name, i + 1.0, 0.5) for i, name in enumerate(names))
+    plot = cost_plot(Tradeoff(F1, COST, "", "4", points), {name: i for i, name in enumerate(names)})
+    assert [mark.name[:11] + mark.name[-3:] for mark in plot.marks] == [
+        "autoencoder 1)"[:11] + " 1)",
+        "autoencoder 2)"[:11] + " 2)",
+    ]
+    assert all(name in mark.title for name, mark in zip(names, plot.marks, strict=True))
 
 
 def test_no_points_have_no_labels():

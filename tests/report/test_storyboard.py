@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keyframe_bench.report.layout import axis, curve, percent, place
+from keyframe_bench.report.layout import place
 from keyframe_bench.report.storyboard import storyboard
 
 
@@ -51,19 +51,3 @@ def test_boxes_keep_order_do_not_overlap_and_stay_near():
     assert np.all(np.diff(left) >= 10 - 1e-9)
     assert left[0] >= 0 and left[-1] <= 90 + 1e-9
     assert left[3] == pytest.approx(45.0)  # room enough: centred on its time
-
-
-def test_axis_marks_are_round_and_inside():
-    marks = axis(10.0, 30.0)
-    assert [text for _, text in marks][:2] == ["0:10", "0:15"]
-    assert all(0 <= at < 100 for at, _ in marks)
-    assert len(axis(0.0, 7200.0)) <= 9
-    assert percent([5.0, 25.0], 10.0, 30.0).tolist() == [0.0, 50.0]
-
-
-def test_a_long_curve_keeps_its_peak():
-    values = np.zeros(100_000)
-    values[54_321] = 7.0
-    path = curve(np.linspace(0, 100, len(values)), values, 7.0)
-    assert path.count("L") < 1000
-    assert "543.2 4.0" in path

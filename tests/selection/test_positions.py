@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from keyframe_bench.selection.peaks import knee_threshold, smallest_covering
+from keyframe_bench.selection.peaks import highest_of_bins, knee_threshold, smallest_covering
 from keyframe_bench.selection.spacing import distinct, every_seconds, first_at_or_after
 
 curves = arrays(np.float64, st.integers(1, 60), elements=st.integers(0, 2000).map(lambda v: v / 8))
@@ -97,3 +97,14 @@ def test_distinct_is_strict_inside_and_leaves_good_input_alone(n: int, data: st.
     assert found.shape == wanted.shape and found.min() >= 0 and found.max() < n and np.all(np.diff(found) > 0)
     good = np.all(np.diff(wanted) > 0, axis=1)
     assert np.array_equal(found[good], wanted[good]) and np.array_equal(distinct(wanted[0], n), found[0])
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 6, 7, 100])
+def test_the_highest_of_every_bin_stays(n):
+    scores = np.random.default_rng(n).random(n)
+    found = highest_of_bins(scores, 6).tolist()
+    assert len(found) == min(n, 6) and found == sorted(found)
+    for i, position in enumerate(found if n > 6 else ()):
+        start, end = int(i * n / 6), int((i + 1) * n / 6)
+        assert position == max(range(start, end), key=scores.__getitem__)
+    assert n > 6 or found == list(range(n))

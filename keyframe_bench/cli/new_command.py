@@ -1,4 +1,4 @@
-"""``keyframe-bench new NAME``: a working extractor, or one that learns, and its test, to be changed by its author."""
+"""``keyframe-bench new NAME``: a working extractor, feature or metric and its test, to be changed by its author."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import keyframe_bench
 
 from ..core.errors import UsageError, os_reason
+from ..core.registry import Registry
 from ..extractors import _template, base
 from .commands import Arguments
 
@@ -23,19 +25,22 @@ _RESERVED = frozenset({"all", "human", "conftest", "false", "free", "inf", "nan"
 
 def run(found: Arguments) -> int:
     """Write the files and print the commands that use them."""
-    if not found.positional:
-        raise UsageError("new needs a name: keyframe-bench new my_method [--learned] [--in-tree]")
-    given = found.values
-    files, commands = new_extractor(found.positional[0], in_tree="--in-tree" in given, learned="--learned" in given)
+    kinds = [flag.removeprefix("--") for flag in found.values if flag != "--in-tree"]
+    if not found.positional or len(kinds) > 1:
+        raise UsageError(
+            "new needs a name: keyframe-bench new my_method [--learned | --feature | --metric] [--in-tree]"
+        )
+    kind = kinds[0] if kinds else "extractor"
+    files, commands = new_files(found.positional[0], kind, in_tree="--in-tree" in found.values)
     print("\n".join(f"wrote {file}" for file in files))
     print("\n  ".join(["try it:", *commands]))
     return 0
 
 
-def new_extractor(
-    name: str, folder: Path = Path(), in_tree: bool = False, learned: bool = False
+def new_files(
+    name: str, kind: str = "extractor", folder: Path = Path(), in_tree: bool = False
 ) -> tuple[list[Path], list[str]]:
-    """Write a working extractor ``name`` and its test.
+    """Write a working extractor, feature or metric ``name`` and its test.
 
     Raises `UsageError` if the name cannot be used, a file exists or cannot be written, or there is no checkout.
 
@@ -43,72 +48,82 @@ def new_extractor(
     ----------
     name : str
         Name on the command line and of the file: lower-case letters, digits and underscores.
+    kind : {"extractor", "learned", "feature", "metric"}
+        "learned" is an extractor that learns from human annotators.
     folder : Path
         Existing folder for ``<name>.py`` and ``test_<name>.py``; not used with ``in_tree``.
     in_tree : bool
-        Write into the checkout this package runs from (``extractors/`` and ``tests/extractors/``), where the extractor
+        Write into the checkout this package runs from (``extractors/`` and ``tests/extractors/`` and so on), where it
         is registered with no other edit.
-    learned : bool
-        Write one that learns from human annotators.
 
     Returns
     -------
     files : list of Path
     commands : list of str
-        Shell commands that check, test, train and run it.
+        Shell commands that check, test, train and use it.
     """
-    _check_name(name)
+    part = _template.PARTS[kind]
+    _check_name(name, getattr(keyframe_bench, part.base).registry)
     package = tests = folder
     if in_tree:
         root = _checkout()
-        package, tests = Path(base.__file__).parent, root / "tests" / "extractors"
+        package, tests = Path(base.__file__).parents[1] / part.room, root / "tests" / part.room
         if taken := next((root / "tests").rglob(f"test_{name}.py"), None):
             raise UsageError(f"a test file {str(taken)!r} exists already; choose another name")
     elif name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None:
         # numpy.py in the working folder would break every program started there.
         raise UsageError(f"{name!r} is the name of an importable module that {name}.py would hide; choose another name")
-    code, body = (_template.LEARNED, _template.TEST_LEARNED) if learned else (_template.EXTRACTOR, _template.TEST)
-    test = (_template.TEST_HEAD_IN_TREE if in_tree else _template.TEST_HEAD) + body
     code_file, test_file = package / f"{name}.py", tests / f"test_{name}.py"
-    here = package.resolve()  # import sorters part a project's own packages from others
-    gap = "\n" if any((parent / "keyframe_bench").is_dir() for parent in (here, *here.parents)) else ""
-    words = {"name": name, "class_name": "".join(part.capitalize() for part in name.split("_")), "gap": gap}
-    words |= {"test_file": test_file.name, "imports": _imports(learned, in_tree, gap)}
-    words |= {"names": _template.TEST_NAMES_LEARNED if learned else _template.TEST_NAMES}
-    words |= {"cv2": "" if learned else "import cv2\n"}
-    _write_all({file: Template(text).substitute(words) for file, text in ((code_file, code), (test_file, test))})
+    words = {"name": name, "class_name": "".join(word.capitalize() for word in name.split("_"))}
+    words |= {"test_file": test_file.name, "gap": _gap(package), "only": f" {name}" if in_tree else ""}
+    words |= {"imports": _imports(part, in_tree, words["gap"])}
+    texts = {code_file: part.code, test_file: _test(part, in_tree)}
+    _write_all({file: Template(text).substitute(words) for file, text in texts.items()})
     plugin = "" if in_tree else f" --plugin {shlex.quote(str(code_file))}"
-    commands = [
-        f"keyframe-bench check{f' {name}' if in_tree else plugin}",
-        f"python -m pytest {shlex.quote(str(test_file))}",
-        *(f"keyframe-bench {line}{plugin}" for line in _uses(name, learned)),
-    ]
+    commands = [f"keyframe-bench {Template(line).substitute(words)}{plugin}" for line in part.uses]
+    commands.insert(int(part.base == "Extractor"), f"python -m pytest {shlex.quote(str(test_file))}")  # after the check
     return [code_file, test_file], commands
 
 
-def _imports(learned: bool, in_tree: bool, gap: str) -> str:
-    """Return the import lines of an extractor, as an import sorter writes them."""
-    names = _template.NAMES_LEARNED if learned else _template.NAMES
+def _gap(package: Path) -> str:
+    """Return a line end where an import sorter parts the project's own packages from others."""
+    here = package.resolve()
+    return "\n" if any((parent / "keyframe_bench").is_dir() for parent in (here, *here.parents)) else ""
+
+
+def _test(part: _template.Part, in_tree: bool) -> str:
+    """Return the template of a test."""
+    names, packages, contract = part.test_names, part.packages, ""
+    if part.base == "Extractor" and not in_tree:
+        names, packages, contract = f"CHECKS, {names}", f"{packages}\nimport pytest", _template.CONTRACT
+    about = _template.TESTED_ELSEWHERE.get(part.room, "")
+    head = _template.TEST_HEAD_IN_TREE if in_tree else _template.TEST_HEAD
+    return Template(head).safe_substitute(names=names, packages=packages, about=about) + contract + part.test
+
+
+def _imports(part: _template.Part, in_tree: bool, gap: str) -> str:
+    """Return the import lines of the code, as an import sorter writes them."""
+    names = part.names.split()
     if in_tree:
         modules: dict[str, list[str]] = defaultdict(list)
         for name in names:
             module = getattr(keyframe_bench, name).__module__.replace("keyframe_bench.", "..")
-            modules[module.replace("..extractors.", ".")].append(name)
+            modules[module.replace(f"..{part.room}.", ".")].append(name)
         return "\n" + "\n".join(sorted(f"from {module} import {', '.join(modules[module])}" for module in modules))
-    listed = "(\n    " + ",\n    ".join(names) + ",\n)" if learned else ", ".join(names)
-    return f"{gap}from keyframe_bench import {listed}"
+    line = f"from keyframe_bench import {', '.join(names)}"
+    return gap + (line if len(line) <= 120 else "from keyframe_bench import (\n    " + ",\n    ".join(names) + ",\n)")
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, registry: Registry[Any]) -> None:
+    kind = f"{'an' if registry.kind[0] in 'aeiou' else 'a'} {registry.kind}"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(
-            f"{name!r} cannot name an extractor; use lower-case letters, digits and underscores, such as my_method"
+            f"{name!r} cannot name {kind}; use lower-case letters, digits and underscores, such as my_method"
         )
     if name in _RESERVED:
         raise UsageError(f"{name!r} is reserved on the command line; choose another name, such as my_{name}")
-    taken = base.Extractor.registry.entries().get(name)
-    if taken is not None:
-        raise UsageError(f"extractor {name!r} exists already, in {taken.origin}; choose another name")
+    if (taken := registry.entries().get(name)) is not None:
+        raise UsageError(f"{registry.kind} {name!r} exists already, in {taken.origin}; choose another name")
 
 
 def _checkout() -> Path:
@@ -136,18 +151,3 @@ def _write_all(texts: dict[Path, str]) -> None:
             raise UsageError(f"{str(path)!r} exists already; choose another name or move it away") from error
         reason = os_reason(error)
         raise UsageError(f"cannot write {str(path)!r}: {reason}; choose an existing folder with room") from error
-
-
-def _uses(name: str, learned: bool) -> list[str]:
-    """Return the commands that use an extractor, without the program's name and its file."""
-    if not learned:
-        return [
-            f"extract VIDEO extractor={name} budget=8 out=outputs/{name}",
-            f"run dataset=synthetic extractors=all budget=6 out=outputs/compare_{name}",
-        ]
-    trained = f"outputs/train_{name}"
-    return [
-        f"train extractor={name} dataset=synthetic split=videos:0.8 out={trained}",
-        f"extract VIDEO extractor={name} extractor.checkpoint={trained}/best.safetensors budget=8 out=outputs/{name}",
-        f"run dataset=synthetic split=kfold:4 extractors='[{name},pixel_distance]' budget=6 out=outputs/compare_{name}",
-    ]

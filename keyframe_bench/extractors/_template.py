@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 EXTRACTOR = '''\
 """Sharpest frames: put your own idea into `score`, the rest is ready to run."""
 
@@ -130,6 +132,77 @@ class $class_name(Trainable, ScoreExtractor):
         return self.logits(self.learned(), clip)
 '''
 
+FEATURE = '''\
+"""Brightness and contrast: put your own numbers into `compute`, the rest is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+$imports
+
+
+@register("$name")
+class $class_name(Feature):
+    """Brightness and contrast of the grey image.
+
+    Parameters
+    ----------
+    height : int
+        Height in pixels of the grey image that is looked at; its width is 4/3 of it.
+    """
+
+    # Part of the key of what is kept: inside the repository, raise it when rows change.
+    version = 1
+    summary = "float32 [2]: mean and standard deviation of grey levels, 0 to 255"
+
+    def __init__(self, height: Annotated[int, Range(3, 480)] = 60) -> None:
+        self.height = height
+
+    def compute(self, frames: Sequence[FrameView]) -> np.ndarray:
+        """Return a row for each frame of a batch, float32 [B, 2]."""
+        images = np.stack([frame.luma(self.height, self.height * 4 // 3) for frame in frames])
+        return np.stack([images.mean(axis=(1, 2)), images.std(axis=(1, 2))], axis=1).astype(np.float32)
+'''
+
+METRIC = '''\
+"""Contrast of the key frames: put your own number into `compute`, the rest is ready to run."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+$imports
+
+
+@register("$name")
+class $class_name(Metric):
+    """How much contrast the key frames have, beside all frames."""
+
+    version = 1  # raise it when numbers change
+    reference = "none"  # BibTeX key of the article, if there is one
+    columns: ClassVar = {"$name": Column("higher", "1", "contrast of key frames over that of all", headline=True)}
+
+    @property
+    def needs(self) -> tuple[Feature, ...]:
+        """Grey images, uint8 [N, height, width]."""
+        return (Gray(height=18, width=32),)
+
+    def compute(
+        self,
+        keyframes: KeyFrames,
+        clip: Clip,
+        annotation: Annotation | None,  # noqa: ARG002 - of people, where `requires` asks for it
+    ) -> dict[str, float]:
+        """Return the number: 0 without key frames, 1 where no frame has any contrast."""
+        contrast = clip[self.needs[0]].std(axis=(1, 2))
+        chosen, mean = contrast[keyframes.frames], np.mean(contrast)
+        return {"$name": float(np.mean(chosen) / mean if mean else 1.0) if len(chosen) else 0.0}
+'''
+
 TEST = """\
 def test_the_sharp_frame_is_chosen():
     rng = np.random.default_rng(0)
@@ -158,18 +231,40 @@ def test_it_learns_what_was_chosen(tmp_path):
     assert np.abs(chosen.frames - clip.annotation.users[0].frames).max() <= 1
 """
 
+TEST_FEATURE = """\
+def test_a_row_is_brightness_and_contrast():
+    feature = Feature.registry.build("$name")
+    images = np.zeros((2, 60, 80, 3), dtype=np.uint8)
+    images[1, :30] = 200  # half of it is bright
+    rows = clip_from_images(images, [feature])[feature]
+    assert rows.dtype == np.float32 and rows.tolist() == [[0, 0], [100, 100]]
+"""
+
+TEST_METRIC = """\
+def test_it_is_what_plain_loops_give():
+    images = np.random.default_rng(0).integers(0, 256, (6, 60, 80, 3), dtype=np.uint8)
+    metric = Metric.registry.build("$name")
+    clip = clip_from_images(images, metric.needs)
+    contrast = [float(np.std(image)) for image in clip[metric.needs[0]]]
+    expected = (contrast[1] + contrast[4]) / 2 / (sum(contrast) / 6)
+    assert np.isclose(metric.compute(clip.pick([1, 4]), clip, None)["$name"], expected)
+    assert metric.compute(clip.pick([]), clip, None) == {"$name": 0.0}
+"""
+
 TEST_HEAD = """\
-\"\"\"Run with: python -m pytest $test_file\"\"\"
+\"""Run with: python -m pytest $test_file\"""
 
 from pathlib import Path
 
-${cv2}import numpy as np
-import pytest
-${gap}from keyframe_bench import CHECKS, $names, load_plugins
+$packages
+${gap}from keyframe_bench import $names, load_plugins
 
 load_plugins([str(Path(__file__).with_name("$name.py"))])
 
 
+"""
+
+CONTRACT = """\
 @pytest.mark.parametrize("rule", CHECKS)
 def test_contract(rule):
     CHECKS[rule](Extractor.registry.build("$name"))
@@ -177,22 +272,66 @@ def test_contract(rule):
 
 """
 
-# The contract tests of files in extractors/ are generated: tests/contract.
+TESTED_ELSEWHERE = {
+    "extractors": " The rules all extractors keep to are tested by tests/contract.",
+    "metrics": " tests/metrics/plain_loops.py needs the same number by plain loops.",
+}
 TEST_HEAD_IN_TREE = """\
-\"\"\"$name: what it does. The rules all extractors keep to are tested by tests/contract.\"\"\"
+\"""$name: what it does.$about\"""
 
-${cv2}import numpy as np
+$packages
 
 from keyframe_bench import $names
 
 
 """
 
-# What they import of the public interface.
-NAMES = ("Clip", "Feature", "Gray", "Range", "ScoreExtractor", "register")
-NAMES_LEARNED = (
-    *("Checkpoint", "Clip", "Clips", "Column", "Feature", "HueHistogram", "Range", "ScoreExtractor", "Session"),
-    *("Trainable", "TrainerOptions", "UsageError", "register"),
-)
-TEST_NAMES = "Extractor, clip_from_images"
-TEST_NAMES_LEARNED = "Annotation, Extractor, UserSummary, clip_from_images, fit_clips"
+
+class Part(NamedTuple):
+    """What ``new`` writes of one kind; imports are of the public interface."""
+
+    room: str
+    base: str
+    code: str
+    names: str
+    test: str
+    test_names: str
+    packages: str  # that the test imports
+    uses: tuple[str, ...]  # commands, without the program's name
+
+
+PARTS = {
+    "extractor": Part(
+        *("extractors", "Extractor", EXTRACTOR, "Clip Feature Gray Range ScoreExtractor register", TEST),
+        *("Extractor, clip_from_images", "import cv2\nimport numpy as np"),
+        (
+            "check$only",
+            "extract VIDEO extractor=$name budget=8 out=outputs/$name",
+            "run dataset=synthetic extractors=all budget=6 out=outputs/compare_$name",
+        ),
+    ),
+    "learned": Part(
+        *("extractors", "Extractor", LEARNED),
+        "Checkpoint Clip Clips Column Feature HueHistogram Range ScoreExtractor Session Trainable TrainerOptions "
+        "UsageError register",
+        *(TEST_LEARNED, "Annotation, Extractor, UserSummary, clip_from_images, fit_clips", "import numpy as np"),
+        (
+            "check$only",
+            "train extractor=$name dataset=synthetic split=videos:0.8 out=outputs/train_$name",
+            "extract VIDEO extractor=$name extractor.checkpoint=outputs/train_$name/best.safetensors budget=8 "
+            "out=outputs/$name",
+            "run dataset=synthetic split=kfold:4 extractors='[$name,pixel_distance]' budget=6 "
+            "out=outputs/compare_$name",
+        ),
+    ),
+    "feature": Part(
+        *("features", "Feature", FEATURE, "Feature FrameView Range register", TEST_FEATURE),
+        *("Feature, clip_from_images", "import numpy as np"),
+        ("extract VIDEO extractor=facility_location extractor.feature=$name budget=8 out=outputs/$name",),
+    ),
+    "metric": Part(
+        *("metrics", "Metric", METRIC, "Annotation Clip Column Feature Gray KeyFrames Metric register", TEST_METRIC),
+        *("Metric, clip_from_images", "import numpy as np"),
+        ("run dataset=synthetic extractors=all budget=6 columns='[$name]' out=outputs/compare_$name",),
+    ),
+}

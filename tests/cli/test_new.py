@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.cli import new_command
-from keyframe_bench.cli.new_command import new_extractor
+from keyframe_bench.cli.new_command import new_files
 from keyframe_bench.core.errors import UsageError
 from keyframe_bench.core.registry import load_plugins
 from keyframe_bench.datasets._annotations import FORMAT
@@ -34,12 +34,13 @@ def python(*arguments, cwd, root=ROOT):
 
 
 both = pytest.mark.parametrize("learned", [False, True], ids=["plain", "learned"])
+every_kind = pytest.mark.parametrize("kind", ["extractor", "learned", "feature", "metric"])
 
 
 @both
 def test_the_written_file_is_a_sound_short_extractor(learned, tmp_path, own_registry):
     name = f"my_method_{2 + learned}"  # a file is loaded once in a process
-    files, _ = new_extractor(name, tmp_path, learned=learned)
+    files, _ = new_files(name, "learned" if learned else "extractor", tmp_path)
     assert [file.name for file in files] == [f"{name}.py", f"test_{name}.py"]
     load_plugins([str(files[0])])
     extractor = Extractor.registry.build(name, {} if learned else {"height": 60})
@@ -65,17 +66,18 @@ def checkout(tmp_path, monkeypatch):
     """A copy of the package in a checkout of its own, into which ``--in-tree`` writes."""
     root = tmp_path / "checkout"
     shutil.copytree(ROOT / "keyframe_bench", root / "keyframe_bench", ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "tests" / "extractors").mkdir(parents=True)
+    for part in ("extractors", "features", "metrics"):
+        (root / "tests" / part).mkdir(parents=True)
     (root / "setup.cfg").write_text("")
     monkeypatch.setattr(new_command.base, "__file__", str(root / "keyframe_bench" / "extractors" / "base.py"))
     return root
 
 
-@both
+@every_kind
 @pytest.mark.parametrize("where", ["own folder", "in a checkout", "in tree"])
-def test_written_code_is_clean(tmp_path, where, learned, checkout):
+def test_written_code_is_clean(tmp_path, where, kind, checkout):
     cwd = tmp_path if where == "own folder" else checkout
-    files = new_extractor("my_method", cwd, in_tree=where == "in tree", learned=learned)[0]
+    files = new_files("my_method", kind, cwd, in_tree=where == "in tree")[0]
     rules = ["--select", "E,F,W,I,B,UP,SIM,C4,N,NPY,PTH,RUF,PL,ARG", "--ignore", "PLR2004,PLC0415"]
     numpydoc = ["--select", "D", "--ignore", "D107", "--config", 'lint.pydocstyle.convention = "numpy"']
     for command in (["check", *rules], ["check", *numpydoc], ["format", "--check"]):
@@ -86,7 +88,7 @@ def test_written_code_is_clean(tmp_path, where, learned, checkout):
 
 @both
 def test_an_in_tree_file_needs_no_other_edit(learned, checkout):
-    files = new_extractor("my_method", in_tree=True, learned=learned)[0]
+    files = new_files("my_method", "learned" if learned else "extractor", in_tree=True)[0]
     assert [str(file.relative_to(checkout)) for file in files] == [
         "keyframe_bench/extractors/my_method.py",
         "tests/extractors/test_my_method.py",
@@ -101,13 +103,48 @@ def test_an_in_tree_file_needs_no_other_edit(learned, checkout):
     python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(files[1]), cwd=checkout, root=checkout)
     (checkout / "tests" / "test_other.py").write_text("")
     with pytest.raises(UsageError, match="exists already"):
-        new_extractor("other", in_tree=True)
+        new_files("other", in_tree=True)
+
+
+@pytest.mark.parametrize("kind", ["feature", "metric"])
+def test_a_feature_and_a_metric_pass_their_own_tests(kind, tmp_path, checkout):
+    for in_tree in (False, True):
+        files = new_files("my_part", kind, tmp_path, in_tree)[0]
+        assert [file.parent for file in files] == (
+            [checkout / "keyframe_bench" / f"{kind}s", checkout / "tests" / f"{kind}s"] if in_tree else [tmp_path] * 2
+        )
+        python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(files[1]), cwd=files[1].parent, root=checkout)
+
+
+def test_a_feature_and_a_metric_are_used_as_the_printed_commands_say(tmp_path, cli, own_registry, monkeypatch, video):
+    monkeypatch.chdir(tmp_path)
+    for name, kind in (("my_rows", "feature"), ("my_number", "metric")):
+        status, out, _ = cli("new", name, f"--{kind}")
+        (line,) = (shlex.split(line)[1:] for line in out.splitlines() if line.startswith("  keyframe-bench"))
+        line = [
+            str(video) if word == "VIDEO" else word.replace("extractors=all", "extractors=[uniform]") for word in line
+        ]
+        small = ["dataset.n_videos=1", "dataset.duration_s=4"] if kind == "metric" else []
+        status, out, err = cli(*line, *small)
+        assert status == 0, err
+    assert "my_number" in (tmp_path / "outputs" / "compare_my_number" / "table.md").read_text()
+    assert (
+        json.loads((tmp_path / "outputs" / "my_rows" / "keyframes.json").read_text())["params"]["feature"] == "my_rows"
+    )
+
+
+def test_only_one_kind_is_written(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = cli("new", "mine", "--feature", "--metric")
+    assert status == 2 and err.count("\n") == 1 and list(tmp_path.iterdir()) == []
+    status, _, err = cli("new", "gray", "--feature")
+    assert status == 2 and "feature 'gray' exists already" in err
 
 
 def test_in_tree_without_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(new_command.base, "__file__", str(tmp_path / "site" / "keyframe_bench" / "extractors" / "b.py"))
     with pytest.raises(UsageError, match="checkout"):
-        new_extractor("my_method", Path(), in_tree=True)
+        new_files("my_method", in_tree=True)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +159,7 @@ def test_in_tree_without_a_checkout(tmp_path, monkeypatch):
 def test_names_that_cannot_be_used(names, says, tmp_path):
     for name in names:
         with pytest.raises(UsageError, match=says):
-            new_extractor(name, tmp_path)
+            new_files(name, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,11 +167,11 @@ def test_names_that_cannot_be_used(names, says, tmp_path):
 def test_nothing_is_overwritten_and_nothing_half_written(existing, tmp_path):
     (tmp_path / existing).write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        new_extractor("my_method", tmp_path)
+        new_files("my_method", folder=tmp_path)
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {existing: "mine"}
     for folder in (tmp_path / existing, tmp_path / "missing"):
         with pytest.raises(UsageError, match="cannot write"):
-            new_extractor("my_method", folder)
+            new_files("my_method", folder=folder)
 
 
 def test_a_folder_that_refuses_the_second_file(tmp_path, monkeypatch):
@@ -146,14 +183,14 @@ def test_a_folder_that_refuses_the_second_file(tmp_path, monkeypatch):
     original = Path.open
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UsageError, match="Permission denied"):
-        new_extractor("my_method", tmp_path)
+        new_files("my_method", folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_commands_quote_paths(tmp_path):
     folder = tmp_path / "my 'odd', folder"
     folder.mkdir()
-    commands = new_extractor("my_method", folder)[1]
+    commands = new_files("my_method", folder=folder)[1]
     assert len(commands) == 4 and shlex.split(commands[0])[3] == str(folder / "my_method.py")
 
 

@@ -265,7 +265,7 @@ def dry_run(spec: RunSpec) -> DryRun:
 
 _PROBE_FRAMES = 60
 _OVERHEAD = 1.5  # selection, metrics and the second pass for thumbnails, on top of decoding and features
-_CELL_BYTES = 4_000 + 6 * 6_000  # with thumbnails: several methods choose the same frame
+_CELL_BYTES = 6_000 + 6 * 8_000  # with score curve and thumbnails: several methods choose the same frame
 
 
 def _estimated_seconds(jobs: Sequence[VideoJob]) -> float:

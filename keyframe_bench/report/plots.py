@@ -15,8 +15,8 @@ from ..tables.spec import ColumnSpec, Role
 from .grid import interval
 from .layout import CHAR_WIDTH, LABEL_HEIGHT, place_labels, stacked
 
-WIDTH, LEFT, RIGHT, TOP = 960, 58, 940, 14  # of the view box, and of the area between the axes
-NAMES = 210  # width of the names beside lines
+WIDTH, LEFT, RIGHT, TOP = 860, 58, 846, 14  # of the view box, and of the area between the axes
+NAMES = 214  # width of the names beside lines
 COLOURS = 8  # the style sheet has as many for lines
 _LONGEST = 28  # characters of a name
 XY = tuple[float, float]
@@ -58,7 +58,8 @@ class Plot:
     """What the template draws."""
 
     column: ColumnSpec
-    bottom: int  # lower end of the area between the axes
+    right: int  # right and lower end of the area between the axes
+    bottom: int
     x_name: str
     x_ticks: list[tuple[float, str]]  # place and text
     y_ticks: list[tuple[float, str]]
@@ -83,6 +84,7 @@ def cost_plot(data: Tradeoff, numbers: Mapping[str, int]) -> Plot:
     unit = "seconds" if data.cost.unit == "s" else data.cost.unit
     return Plot(
         data.column,
+        RIGHT,
         bottom,
         f"{data.cost.name}: {unit} per video, logarithmic",
         [(round(x_axis.at(math.log10(t)), 1), _tick(t)) for t in _log_ticks(low, high)],
@@ -99,7 +101,8 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
     counts = [p.x for p in everything if p.x is not None]
     pad = 0.04 * (max(counts) - min(counts)) or 0.5
     bottom = _bottom(len(data.curves))
-    x_axis = _Scale(min(counts) - pad, max(counts) + pad, LEFT, RIGHT - NAMES)
+    right = RIGHT - NAMES
+    x_axis = _Scale(min(counts) - pad, max(counts) + pad, LEFT, right)
     banded = [p for p in everything if p.role == "ceiling" or p.name == "random"]
     y_axis = _y_axis(banded, bottom, [p.y for p in everything])
     scale = max((abs(p.y) for p in everything), default=0.0)
@@ -112,10 +115,10 @@ def budget_plot(data: BudgetCurves, numbers: Mapping[str, int]) -> Plot:
         told = [_told(p, data.column, scale, f"{p.x or 0.0:.3g} key frames") for p in curve]
         marks = [(x, y, text) for (x, y), text in zip(places, told, strict=True)]
         area = _band(curve, x_axis, y_axis) if first.name == "random" else ""
-        at = _rounded((RIGHT - NAMES + 22, height))
+        at = _rounded((right + 22, height))
         lines.append(_line(first, numbers, first.name, _path(places), at, _rounded(end), area=area, marks=marks))
     ticks = [(round(x_axis.at(t), 1), f"{t:g}") for t in _nice(min(counts), max(counts), 8, whole=True)]
-    return Plot(data.column, bottom, "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
+    return Plot(data.column, right, bottom, "key frames per video, mean", ticks, y_axis.ticks(), [], lines)
 
 
 def _bottom(n: int) -> int:

@@ -111,6 +111,10 @@ def test_it_opens_alone_and_scripts_in_names_do_not_run(open_page):
     for link in page.locator("nav a").all():
         assert page.locator(link.get_attribute("href")).count() == 1
     assert page.locator("#telling .th").first.bounding_box()["y"] < 700
+    ticks = page.locator("#viewer .axis i")  # 30 s from 10 s on
+    assert ticks.all_inner_texts() == ["0:10", "0:15", "0:20", "0:25", "0:30", "0:35"]
+    lefts = [float(re.search(r"left:([\d.]+)%", tick.get_attribute("style"))[1]) for tick in ticks.all()]
+    assert lefts == pytest.approx([i * 100 / 6 for i in range(6)], abs=1e-2)
 
 
 def test_many_videos_lie_beside_and_load_when_they_are_opened(open_page, beside_address):
@@ -197,7 +201,6 @@ def _all_painted(page):
         """async () => {
           const seen = {painted: 0, blank: document.querySelectorAll(".pic.none").length, broken: []};
           for (const pic of document.querySelectorAll("img.pic")) {
-            pic.loading = "eager";
             await pic.decode().catch(() => {});
             const box = pic.getBoundingClientRect();
             if (pic.naturalWidth > 0 && box.width > 8 && box.height > 8) seen.painted += 1;

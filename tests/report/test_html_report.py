@@ -230,6 +230,19 @@ def test_change_curve_shots_and_users_are_those_of_the_record(page, fake_out):
     assert videos["no facts.mp4"]["change"] == {"times": [], "values": []}
 
 
+def test_a_long_curve_keeps_its_peak(fake_out, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(fake_out, out)
+    path = out / "videos" / f"{'0' * 64}.json"
+    values = [0.0] * 100_000
+    values[54_321] = 7.0
+    change = {"times": [i / 10 for i in range(len(values))], "values": values}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"change": change}))
+    kept = data_of(Page(rendered_page(out)))[1][0]["change"]
+    assert len(kept["times"]) == len(kept["values"]) < 1000
+    assert kept["times"][kept["values"].index(7.0)] == 5432.1
+
+
 @pytest.mark.parametrize(
     "address", ["../x.mp4", "https://x.org/x.mp4", "//x.org/x.mp4", "/x.mp4", "a b.mp4", "gone.mp4"]
 )

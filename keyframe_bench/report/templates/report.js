@@ -80,7 +80,8 @@ $("#tex")?.addEventListener("click", () => {
 // ---- plots and failure cases: the panels of the chosen metric and budget, the marks of the rows that are seen
 function choosePanels() {
   const column = $("#choose-column")?.value;
-  const found = page.places.findIndex(([dataset, budget]) => budget && [chosen("dataset"), ""].includes(chosen("dataset") && dataset) && chosen("budget") === budget);
+  const fits = (name, value) => !$(`[data-filter="${name}"]`) || chosen(name) === value;
+  const found = page.places.findIndex(([dataset, budget]) => budget && fits("dataset", dataset) && fits("budget", budget));
   const place = String(found < 0 ? page.start : found), numbers = new Set(shown().map((i) => String(page.rows[i].n)));
   for (const kind of all("div[data-kind]")) {
     let empty = true;
@@ -165,7 +166,7 @@ function board(v, lanes, lane) {
   const thumbs = lane.frames.map((frame, k) => {
     const source = image(v, frame), name = `${clock(lane.times[k])}, frame ${frame}`;
     const gap = w && Math.max(0, lane.lefts[k] - (k ? lane.lefts[k - 1] + w : 0));
-    const picture = source ? make("img", { class: "pic", alt: "", loading: "lazy", src: source }) : make("span", { class: "pic none" }, "no image");
+    const picture = source ? make("img", { class: "pic", alt: "", src: source }) : make("span", { class: "pic none" }, "no image");
     const thumb = make("button", { type: "button", class: "th", title: name, "aria-label": `enlarge ${name}`, style: w ? `width:${w.toFixed(3)}%;margin-left:${gap.toFixed(3)}%` : "" }, picture, clock(lane.times[k]));
     thumb.addEventListener("click", () => enlarge(v, lanes, lane, k));
     return thumb;
@@ -318,7 +319,7 @@ film.addEventListener("timeupdate", () => { if (film.currentTime >= Number(film.
 const videos = $("#video");
 if (videos) {
   videos.append(...page.videos.map(([name], i) => make("option", { value: i }, name)));
-  const names = page.rows.map((row, i) => make("option", { value: i }, [row.label, row.dataset && settings.length > 3 ? row.dataset : "", row.budget && `budget ${row.budget}`, row.sampling].filter(Boolean).join(", ")));
+  const names = page.rows.map((row, i) => make("option", { value: i }, [row.label, $('[data-filter="dataset"]') && row.dataset, row.budget && `budget ${row.budget}`, row.sampling].filter(Boolean).join(", ")));
   $("#compare-a").append(make("option", { value: "" }, "all methods"), ...names);
   $("#compare-b").append(make("option", { value: "" }, "nothing"), ...names.map((name) => name.cloneNode(true)));
   videos.addEventListener("change", () => show(Number(videos.value)));
@@ -342,7 +343,7 @@ function hints() {
   }
 }
 window.addEventListener("resize", hints);
-document.addEventListener("toggle", hints, true);
+for (const event of ["toggle", "contentvisibilityautostatechange"]) document.addEventListener(event, hints, true);
 const theme = $("#theme"), dark = [...document.styleSheets[0].cssRules].find((rule) => rule.media?.mediaText.includes("prefers-color-scheme"));
 function paint() {
   dark.media.mediaText = { dark: "all", light: "not all" }[theme.value] ?? "screen and (prefers-color-scheme: dark)";

@@ -284,6 +284,9 @@ def test_two_methods_side_by_side_with_their_scores_and_thresholds(open_page, ru
     assert curve.locator(".limit").count() == 1
     assert curve.locator(".at").count() == lanes.first.locator(".th").count()
     assert "no score curve" in lanes.nth(1).inner_text()
+    lanes.first.locator(".th").last.click()
+    told = page.locator("dialog").inner_text()
+    assert "the threshold is" in told and "largest differences" not in told  # that is its rule for k key frames
 
 
 def test_the_cost_plot_has_a_point_per_row_where_its_numbers_are(open_page, wide_table):
@@ -388,7 +391,7 @@ def test_nothing_is_wider_than_the_screen(open_page, width, script):
     if script:  # what is cut off says so
         for box in page.locator(".scroll:visible").all():
             cut, hint = box.evaluate(
-                "b => [b.scrollWidth > b.clientWidth + 1, b.nextElementSibling?.className === 'hint']"
+                "b => [b.scrollWidth > b.clientWidth + 1, b.previousElementSibling?.className === 'hint']"
             )
             assert cut == hint
 

@@ -255,7 +255,8 @@ function facts({ v, lane, k }) {
   if (span) found.push(["stands for", `${clock(span[0])} to ${clock(span[1])}`]);
   if (k) found.push(["distance", `${(t - lane.times[k - 1]).toFixed(1)} s after the key frame before`]);
   if (lane.fallback) found.push(["fallback", lane.fallback]);
-  return [...found, ["rule", page.rows[lane.row].rule || "not stated"]];
+  const row = page.rows[lane.row];
+  return row.budget === "free" ? found : [...found, ["rule", row.rule || "not stated"]];  // the rule is about k key frames
 }
 // Its own segment, else halfway to the key frames before and after.
 function part({ v, lane, k }) {
@@ -337,8 +338,8 @@ $("#group")?.addEventListener("change", arrange);
 // What is wider than the screen says so.
 function hints() {
   for (const box of all(".scroll")) {
-    const wide = box.scrollWidth > box.clientWidth + 1, hint = box.nextElementSibling?.classList.contains("hint") ? box.nextElementSibling : null;
-    if (wide && !hint && box.clientWidth) box.after(make("p", { class: "hint" }, "scroll sideways for more →"));
+    const wide = box.scrollWidth > box.clientWidth + 1, hint = box.previousElementSibling?.className === "hint" ? box.previousElementSibling : null;
+    if (wide && !hint && box.clientWidth) box.before(make("p", { class: "hint" }, "scroll sideways for more →"));
     else if (!wide) hint?.remove();
   }
 }

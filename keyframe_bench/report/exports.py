@@ -1,7 +1,7 @@
 """Key frames of a video as files for editors, players and spreadsheets.
 
-Times are whole numbers of the video's time base. The CSV has PTS. Files for editors count from the first frame, those
-for players from the beginning of the video's file, as these programs do; where that is not PTS 0, a note says so.
+Times are whole numbers of the video's time base. CSV and WebVTT have PTS, as browsers do. Files for editors count from
+the first frame, and those for FFmpeg from the beginning of the video's file; where that is not PTS 0, a note says so.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Marks:
     spans: NDArray[np.int64]
     scores: Sequence[float | None]
     pictures: Sequence[NDArray[np.uint8]]
+    sound: bool
     origin: int = 0
 
     @classmethod
@@ -81,7 +82,7 @@ class Marks:
         cls, path: Video, found: KeyFrames, read: Pass, method: str, pictures: Sequence[NDArray[np.uint8]] = ()
     ) -> Marks:
         """Return the key frames ``found`` in the pass ``read``; ``pictures`` are their images, uint8 [H, W, 3], RGB."""
-        (base, file_start), info, frames = clock_of(path), read.info, found.frames
+        (base, file_start, sound), info, frames = clock_of(path), read.info, found.frames
         end = max(round(Fraction(info.start_s + info.duration_s) / base), int(read.pts.max()) + 1)
         edges = np.append(np.maximum.accumulate(read.pts), end)  # times may step back
         ranges = found.segments
@@ -94,7 +95,7 @@ class Marks:
             one_line(printable(path.name)), method, "" if folder else Path(path).absolute().as_uri(), base, file_start,
             int(edges[0]), end, info.fps, info.height, info.width,
             frames, read.pts[frames], edges[frames + 1] - edges[frames], ranges, spans,
-            [None] * len(frames) if found.scores is None else found.scores.tolist(), pictures,
+            [None] * len(frames) if found.scores is None else found.scores.tolist(), pictures, sound,
         )  # fmt: skip
 
     def since(self, clock: str) -> Marks:
@@ -246,7 +247,8 @@ def _fcpxml(marks: Marks) -> Iterator[Exported]:
     root = ET.Element("fcpxml", version="1.10")
     resources = ET.SubElement(root, "resources")
     ET.SubElement(resources, "format", {"id": "r1", "frameDuration": _rational(1 / rate), **size})
-    asset = ET.SubElement(resources, "asset", {"id": "r2", "name": marks.name, "hasVideo": "1", "format": "r1", **span})
+    holds = {"hasVideo": "1"} | ({"hasAudio": "1", "audioSources": "1"} if marks.sound else {})
+    asset = ET.SubElement(resources, "asset", {"id": "r2", "name": marks.name, "format": "r1", **holds, **span})
     ET.SubElement(asset, "media-rep", kind="original-media", src=marks.url)
     project = ET.SubElement(ET.SubElement(root, "event", name="keyframe_bench"), "project", name=_name(marks))
     sequence = ET.SubElement(project, "sequence", format="r1", duration=span["duration"], tcFormat=drop)
@@ -331,7 +333,7 @@ _WRITERS: Mapping[str, tuple[Callable[[Marks], Iterator[Exported]], str]] = {
     "otio": (_otio, "the first frame"),
     "edl": (_edl, "the first frame"),
     "fcpxml": (_fcpxml, "the first frame"),
-    "webvtt": (_webvtt, "the file"),
+    "webvtt": (_webvtt, "PTS 0"),
     "ffmetadata": (_ffmetadata, "the file"),
     "storyboard": (_storyboard, "PTS 0"),
 }

@@ -107,19 +107,19 @@ def frame_seconds(stream: av.VideoStream) -> float:
     return float(1 / rate) if rate else 0.04
 
 
-def clock_of(path: Any) -> tuple[Fraction, int]:
-    """Return the seconds per unit of PTS of a video, and the PTS at which its file begins, where players count from 0.
+def clock_of(path: Any) -> tuple[Fraction, int, bool]:
+    """Return the seconds per unit of PTS of a video, the PTS at which its file begins, and whether the file has sound.
 
-    A file begins with the earliest of its streams, such as sound. ``path``: as of `open_container`, or a `FrameFolder`.
+    A file begins with the earliest of its streams. ``path``: as of `open_container`, or a `FrameFolder`.
     """
     if (base := getattr(path, "time_base", None)) is not None:
-        return base, 0
+        return base, 0, False
     container, stream = open_stream(path)
     with container:
         base, start = Fraction(stream.time_base or 1), Fraction(container.start_time or 0, _MICRO)
-        own = stream.start_time
+        own, sound = stream.start_time, bool(container.streams.audio)
         rounded = own is not None and abs(own * base - start) < Fraction(1, _MICRO)  # FFmpeg keeps microseconds
-        return base, own if own is not None and rounded else round(start / base)
+        return base, own if own is not None and rounded else round(start / base), sound
 
 
 def is_empty(packet: Any) -> bool:

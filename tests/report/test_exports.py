@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -98,7 +99,7 @@ def check_round_trip(path: Path, tmp_path: Path) -> None:
     pts, exact = result.source.pts[result.frames], at(result, result.frames, base_of(path))
     first = int(result.source.pts[0])
     with av.open(str(path), metadata_errors="replace") as container:
-        file_start = Fraction(container.start_time, 1_000_000)
+        file_start, sound = Fraction(container.start_time, 1_000_000), len(container.streams.audio) > 0
 
     rows = list(csv.DictReader(io.StringIO(files["keyframes.csv"][0].decode())))
     assert [(int(r["frame"]), int(r["pts"]), Fraction(r["time_base"])) for r in rows] == [
@@ -121,11 +122,12 @@ def check_round_trip(path: Path, tmp_path: Path) -> None:
 
     root = ET.fromstring(files["keyframes.fcpxml"][0])
     assert [rational(m.get("start")) + first * base for m in root.iter("marker")] == exact
+    assert (root.find("resources/asset").get("hasAudio") == "1") == sound
 
-    spans = [(start, end) for start, end, _ in found]
-    for (start, end, _), true in zip(cues(files["chapters.vtt"][0]), spans, strict=True):
+    rows = [[int(r[f"segment_{edge}_pts"]) * base for edge in ("start", "end")] for r in rows]
+    for (start, end, _), true in zip(cues(files["chapters.vtt"][0]), rows, strict=True):
         assert max(abs(start - true[0]), abs(end - true[1])) <= Fraction(1, 2000)
-    assert ("rounded" in files["chapters.vtt"][1]) == any((1000 * t).denominator > 1 for pair in spans for t in pair)
+    assert ("rounded" in files["chapters.vtt"][1]) == any((1000 * t).denominator > 1 for pair in rows for t in pair)
     check_edl(result, files["keyframes.edl"], base, tmp_path)
 
 
@@ -161,6 +163,46 @@ def test_a_variable_rate_clip_round_trips(tmp_path):
 @pytest.mark.parametrize("name", DATA)
 def test_real_files_round_trip(name, data_root, tmp_path):
     check_round_trip(data_root / "videos" / name, tmp_path)
+
+
+def test_chromium_shows_a_key_frame_at_the_time_of_its_cue(tmp_path, browser):
+    path = tmp_path / "late.webm"
+    with av.open(str(path), "w") as container:  # from PTS 5 s on, brighter with every frame
+        stream = container.add_stream("libvpx", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for n in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * n, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = 50 + n, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    result = kb.extract(path, "uniform", budget=3, sampling="every")
+    bare = replace(result, keyframes=replace(result.keyframes, segments=None))  # cues begin with their key frame
+    track = base64.b64encode(files_of(bare, "webvtt")["chapters.vtt"][0]).decode()
+    film = base64.b64encode(path.read_bytes()).decode()
+    page = browser.new_page()
+    page.set_content(
+        f'<video muted src="data:video/webm;base64,{film}">'
+        f'<track kind="chapters" default src="data:text/vtt;base64,{track}"></video>'
+    )
+    shown = page.evaluate(
+        """async () => {
+            const video = document.querySelector("video"), track = video.textTracks[0];
+            track.mode = "hidden";
+            const until = async (done) => { while (!done()) await new Promise(go => setTimeout(go, 20)); };
+            await until(() => video.readyState >= 2 && track.cues && track.cues.length);
+            const canvas = document.createElement("canvas").getContext("2d"), shown = [];
+            for (const cue of track.cues) {
+                video.currentTime = cue.startTime + 0.001;
+                await until(() => !video.seeking && video.readyState >= 2);
+                canvas.drawImage(video, 0, 0);
+                shown.push([cue.text, canvas.getImageData(9, 9, 1, 1).data[0]]);
+            }
+            return shown;
+        }"""
+    )
+    page.close()
+    assert [text for text, _ in shown] == [f"Key frame {i + 1} (frame {n})" for i, n in enumerate(result.frames)]
+    assert [round(level / 10) for _, level in shown] == result.frames.tolist()
 
 
 def test_segments_are_those_of_the_method_or_last_until_the_next_key_frame(video):

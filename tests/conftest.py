@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads would wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"] if getattr(os, "geteuid", lambda: 1)() == 0 else ["--disable-gpu"]
 
 # On a busy machine an example may take any time.
@@ -27,6 +29,7 @@ def pytest_configure() -> None:
     """Take Ctrl-C as usual: a shell that runs tests in the background has it ignored, by their programs too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.fsync = lambda _: None  # no test cuts the power; waiting for the disk is a good part of the time of many
 
 
 @pytest.fixture(scope="session")

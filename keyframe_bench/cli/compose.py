@@ -31,6 +31,7 @@ _GROUPS = {
     "run": ("dataset", "executor"),
     "train": ("extractor", "dataset", "trainer", "logger"),
 }
+_stored: dict[tuple[str, str], type] = {}  # what Hydra's store holds
 # What Hydra and OmegaConf raise for a wrong value; some versions let a ValueError through.
 _ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 _NOT_HERE = {
@@ -112,10 +113,13 @@ def plain(config: Any) -> dict[str, Any]:
 def hydra_ready() -> Iterator[None]:
     """Open Hydra on the packaged configuration and on every registered class; its errors become one sentence."""
     store = ConfigStore.instance()
+    vars(store)["__deepcopy__"] = lambda _: store  # Hydra copies it for each command, and only reads the copy
     for group, registry in _REGISTRIES.items():
         for name in registry.names():
-            defaults = {p.name: p.default for p in parameters_of(registry.get(name)).values()}
-            store.store(group=group, name=name, node={"name": name, **defaults})
+            if _stored.get((group, name)) is not (cls := registry.get(name)):
+                defaults = {p.name: p.default for p in parameters_of(cls).values()}
+                store.store(group=group, name=name, node={"name": name, **defaults})
+                _stored[group, name] = cls
     for name in ("extract", "explain", "map", "compress"):
         given = dict(COMMANDS[name].defaults)
         store.store(name=name, node={"defaults": ["_self_", {"extractor": given.pop("extractor")}], **given})

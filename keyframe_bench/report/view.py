@@ -100,7 +100,7 @@ class VideoView:
                 lane["width"] = width = min(100 / len(frames), 10 * min(1.0, self.data["aspect"]))
                 ats = (np.asarray(lane["times"], dtype=float) - self.data["start"]) / self.data["duration"] * 100
                 lane["lefts"] = place(np.clip(ats, 0, 100), width).round(2).tolist()
-            self._shown |= self._images & set(frames)
+            self._shown |= self._images.keys() & frames
             self.data["lanes"].append(lane)
 
     def _chosen(self, key: str, n: int) -> dict[str, Any]:
@@ -115,19 +115,20 @@ class VideoView:
 
     def image_bytes(self) -> int:
         """Return how long the images of all key frames are in base64."""
-        if self._folder is None:
-            return 0
-        return sum((self._folder / f"{frame}.jpg").stat().st_size * 4 // 3 for frame in self._shown)
+        return sum(self._images[frame] * 4 // 3 for frame in self._shown)
 
     def text(self, *, inside: bool) -> str:
         """Return `data` as JSON without "<", with the images in it, or with the frames that have one beside the page.
 
         Text is made safe to display.
         """
-        images: Any = sorted(self._shown)
-        if inside and self._folder is not None:
-            files = {frame: self._folder / f"{frame}.jpg" for frame in images}
-            images = {frame: base64.b64encode(read_file(file)).decode("ascii") for frame, file in files.items()}
+        frames = sorted(self._shown)
+        if not inside or self._folder is None:
+            return as_json(self.data | {"images": frames})
+        images = {}
+        for frame in frames:
+            with suppress(OSError):  # it was removed meanwhile
+                images[frame] = base64.b64encode(read_file(self._folder / f"{frame}.jpg")).decode("ascii")
         return as_json(self.data | {"images": images})
 
 
@@ -185,12 +186,14 @@ def video_views(out: Path, cells: pd.DataFrame, stored: Mapping[str, Any], table
     return views
 
 
-def _images(folder: Path | None) -> set[int]:
-    """Return the frames of which there is an image."""
-    with suppress(OSError):
-        files = folder.iterdir() if folder is not None else ()
-        return {int(file.stem) for file in files if file.suffix == ".jpg" and file.stem.isdecimal()}
-    return set()
+def _images(folder: Path | None) -> dict[int, int]:
+    """Return the frames of which there is an image, with its size in bytes."""
+    found = {}
+    for file in folder.iterdir() if folder is not None else ():
+        if file.suffix == ".jpg" and file.stem.isdecimal():
+            with suppress(OSError):  # it was removed meanwhile
+                found[int(file.stem)] = file.stat().st_size
+    return found
 
 
 def _film(out: Path, address: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from ..training.folder import TrainingFolder
 from ..training.options import ModuleOptions, TrainerOptions
 from ..training.pictures import curves, errors, strip
 from ..training.reading import Parts, read_parts
-from ..training.session import EpochReport, Logger, Session, WandbMode
+from ..training.session import EpochReport, Session
+from ..training.wandb_logger import Logger, WandbMode, check_logger, tracked
 from ..video.image_files import encode_image
 from .failures import described, raise_interrupt
 from .provenance import package_versions
@@ -63,8 +64,7 @@ class Training:
 
     def __post_init__(self) -> None:
         Parameter("seed", (int,), range=Range(0)).check(self.seed, "train")
-        Parameter("logger", (), choices=get_args(Logger)).check(self.logger, "train")
-        Parameter("logger.mode", (), choices=get_args(WandbMode)).check(self.wandb_mode, "train")
+        check_logger(self.logger, self.wandb_mode, "train")
         if self.init is not None:
             check_warm_start(self.method, self.init)
         if self.logger != "csv" and not isinstance(self.options, ModuleOptions):
@@ -167,21 +167,30 @@ def train(
         session = _session(training, folder, parts, start, report)
         if record is None or record["finished"]:
             folder.state.unlink(missing_ok=True)  # not of this training, or a checkpoint was removed
-        best, last = fitted(method, parts.train, parts.validation, session)
-        session.facts["numbers"] = best.numbers
-        losses = any("validation_loss" in row for row in session.history)
-        judged = losses and isinstance(training.options, ModuleOptions)  # by the loss that it minimised
-        session.facts |= {} if judged else _evaluation(method, best, parts.validation)
-        _check_plain(training.extractor, "session.history", session.history)
-        _check_plain(training.extractor, "session.facts", session.facts)
-        best.write(folder.best)
-        last.write(folder.last)
-        session.facts |= _pictures(method, best, parts, session)
-        session.write(finished=True)
-        folder.state.unlink(missing_ok=True)
+        with tracked(training.logger, training.wandb_mode, training.label, folder.path, session.about) as session.track:
+            _learned(training, parts, session)
         final = finished(training)  # as a later call will find it
         assert final is not None
         return replace(final, epochs_now=session.epochs_now, computed=True)
+
+
+def _learned(training: Training, parts: Parts, session: Session) -> None:
+    """Train, and leave everything in the folder."""
+    method, folder = training.method, session.folder
+    best, last = fitted(method, parts.train, parts.validation, session)
+    session.facts["numbers"] = best.numbers
+    losses = any("validation_loss" in row for row in session.history)
+    judged = losses and isinstance(training.options, ModuleOptions)  # by the loss that it minimised
+    session.facts |= {} if judged else _evaluation(method, best, parts.validation)
+    _check_plain(training.extractor, "session.history", session.history)
+    _check_plain(training.extractor, "session.facts", session.facts)
+    best.write(folder.best)
+    last.write(folder.last)
+    session.facts |= _pictures(method, best, parts, session)
+    session.write(finished=True)
+    folder.state.unlink(missing_ok=True)
+    session.track.images({one.stem: [("", one)] for one in (folder.curves, folder.strip) if one.is_file()})
+    session.track.artifact(training.label, "checkpoint", folder.path, ["*.safetensors", "training.json", "history.csv"])
 
 
 def after_first_stage(
@@ -323,8 +332,6 @@ def _session(
         label=training.label,
         init=start,
         report=report,
-        logger=training.logger,
-        wandb_mode=training.wandb_mode,
         facts={"data": {**parts.facts, **training.data.told, "split": split}},
     )
 

@@ -28,7 +28,7 @@ _GROUPS = {
     "explain": ("extractor",),
     "map": ("extractor",),
     "compress": ("extractor",),
-    "run": ("dataset", "executor"),
+    "run": ("dataset", "executor", "logger"),
     "train": ("extractor", "dataset", "trainer", "logger"),
 }
 _stored: dict[tuple[str, str], type] = {}  # what Hydra's store holds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from ..core.grammar import Budget, Split
 from ..core.registry import parameters_of, plugin_files
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
-from ..report.outputs import print_comparison, write_outputs
+from ..report.outputs import print_comparison, track_outputs, write_outputs
+from ..training.wandb_logger import Tracker, check_logger, tracked
 from .commands import Arguments, counted, listed, path_text
 from .compose import configured, jobs_of, named
 from .progress import run_progress, say
@@ -32,19 +34,30 @@ def run(found: Arguments) -> int:
         if "--dry-run" in found.values:
             raise UsageError("--dry-run plans one job; leave out -m")
         return _sweep(found, columns)
-    spec = make_spec(configured(found))
+    config = configured(found)
+    spec = make_spec(config)
     if "--dry-run" in found.values:
         _print_dry_run(dry_run(spec))
         return 0
-    return compute(spec, found.line, columns)
+    return compute(spec, found.line, columns, config["logger"])
 
 
-def compute(spec: RunSpec, line: str, columns: Sequence[str]) -> int:
-    """Compute a run that was typed as ``line``, write and print its table; return 1 when cells failed."""
+def compute(spec: RunSpec, line: str, columns: Sequence[str], logger: Mapping[str, Any]) -> int:
+    """Compute a run that was typed as ``line``, write and print its table; return 1 when cells failed.
+
+    ``logger``: the node of the configuration that says where it is logged besides.
+    """
     stored = StoredCells(spec.out)
-    with run_progress() as report:
-        summary = run_benchmark(spec, command=line, report=report, say=say, stored=stored)
-    return _finish(summary, spec.on_error, columns, stored.lines)
+    with _tracked(spec, line, logger) as track:
+        with run_progress() as report:
+            summary = run_benchmark(spec, command=line, report=report, say=say, stored=stored)
+        return _finish(summary, spec.on_error, columns, stored.lines, track)
+
+
+def _tracked(spec: RunSpec, line: str, logger: Mapping[str, Any]) -> AbstractContextManager[Tracker]:
+    name, mode = logger["name"], logger.get("mode", "disabled")
+    check_logger(name, mode, "run")
+    return tracked(name, mode, f"{spec.dataset.name}-{spec.out.resolve().name}", spec.out, {"command": line})
 
 
 def make_spec(config: Mapping[str, Any]) -> RunSpec:
@@ -100,8 +113,11 @@ def _grid(grid: Mapping[str, Any], names: Sequence[str], weights: str | None) ->
     return found
 
 
-def _finish(summary: RunSummary, on_error: str, columns: Sequence[str], known: Mapping[str, Any]) -> int:
+def _finish(
+    summary: RunSummary, on_error: str, columns: Sequence[str], known: Mapping[str, Any], track: Tracker
+) -> int:
     print_comparison(write_outputs(summary.out, columns, known))
+    track_outputs(summary.out, track)
     for warning in summary.record["warnings"]:
         print(f"warning: {one_line(warning)}")
     for left_out in summary.not_run:
@@ -129,7 +145,8 @@ def print_problems(summary: RunSummary) -> int:
 
 def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     """Run one job per combination through the configured Hydra launcher, all into the same folder."""
-    specs = [make_spec(config) for config in jobs_of(found)]
+    configs = jobs_of(found)
+    specs = [make_spec(config) for config in configs]
     for spec in specs:  # a wrong value is reported before the first job starts
         variants(spec)
     work = partial(_ran, command=found.line)
@@ -137,7 +154,8 @@ def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
     if not summaries:
         raise UsageError(jobs[0].return_value.reason)
-    status = _finish(finish_sweep(summaries), specs[0].on_error, columns, {})
+    with _tracked(specs[0], found.line, configs[0]["logger"]) as track:
+        status = _finish(finish_sweep(summaries), specs[0].on_error, columns, {}, track)
     return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 
 

@@ -23,7 +23,8 @@ def run(found: Arguments) -> int:
     file = found.positional[0]
     picks = read_picks(file)
     found.values["out"] = found.get("out")
-    spec = make_spec(configured(found))
+    config = configured(found)
+    spec = make_spec(config)
     if picks.name in spec.external:
         raise UsageError(f"external={picks.name}={spec.external[picks.name]}: {file!r} has this name; give another one")
     typed = {line.partition("=")[0] for line in found.overrides}
@@ -40,7 +41,7 @@ def run(found: Arguments) -> int:
     )
     if not at_hand:
         print("the videos are not at hand: only times are scored, without the columns that need pixels")
-    return compute(spec, found.line, columns)
+    return compute(spec, found.line, columns, config["logger"])
 
 
 def _videos_at_hand(dataset: Dataset, picks: Picks) -> bool:

@@ -8,16 +8,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.cells import thumbnails_folder
 from ..core.files import locked, withdraw, write_atomic, write_together
 from ..core.processes import garbage_kept
 from ..tables.build import comparison, narrowed
 from ..tables.caveats import coverage_sentence
+from ..tables.load import latest
 from ..tables.ranking import comparisons_frame
 from ..tables.spec import Table
+from ..training.wandb_logger import Tracker
+from ..video.image_files import read_rgb
 from .bibliography import bibliography
 from .html import BESIDE, RunResults, render_report
 from .latex import to_latex
 from .markdown import to_markdown
+from .storyboard import storyboard
 from .terminal import terminal_table, to_text
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 120
 _OURS = re.compile(r"[0-9a-f]{20}\.js")  # of `html.render_report`
+_BOARDS = 10
 
 
 class Outputs(NamedTuple):
@@ -76,6 +85,43 @@ def _remove_stale(folder: Path, report: Mapping[str, str]) -> None:
             withdraw(path)
     with suppress(OSError):
         folder.rmdir()
+
+
+def track_outputs(out: Path, track: Tracker) -> None:
+    """Log the comparison, storyboards of the first `_BOARDS` videos by name, and tables and report as an artifact."""
+    if track.run is None:
+        return
+    import pandas as pd
+
+    track.table("comparison", pd.read_csv(out / "table.csv"))
+    track.images(_boards(RunResults(out)))
+    track.artifact(
+        f"report-{out.resolve().name}",
+        "report",
+        out,
+        ["table.*", "stats.csv", "report.html", f"{BESIDE}/*.js", "run.json", "results.jsonl"],
+    )
+
+
+def _boards(found: RunResults) -> dict[str, list[tuple[str, NDArray[np.uint8]]]]:
+    """Return for each video the key frames of every row, of its first seed, with the row's name."""
+    labels = {row.group: row.label for row in found.table.rows}
+    cells = latest(found.frame).sort_values(["video", "seed"], kind="stable").drop_duplicates(["video", "group"])
+    boards: dict[str, list[tuple[str, NDArray[np.uint8]]]] = {}
+    for video, group, key in zip(cells["video"], cells["group"], cells["key"], strict=True):
+        frames = found.stored[key].get("keyframes") or {}
+        if len(boards) == _BOARDS and f"storyboards/{video}" not in boards:
+            break
+        folder = thumbnails_folder(found.out, str(found.stored[key]["video_sha256"]))
+        there = [
+            (folder / f"{n}.jpg", t)
+            for n, t in zip(frames.get("frames") or [], frames.get("times") or [], strict=False)
+        ]
+        shown = [(read_rgb(file), time) for file, time in there if file.is_file()]
+        if shown and group in labels:
+            board = storyboard(*zip(*shown, strict=True), height=120)
+            boards.setdefault(f"storyboards/{video}", []).append((labels[group], board))
+    return boards
 
 
 def print_comparison(found: Outputs, console: Console | None = None) -> None:

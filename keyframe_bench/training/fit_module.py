@@ -49,7 +49,7 @@ def fit_module(
     ContractError
         If the session holds a training already.
     UnavailableError
-        If Lightning is missing, or W&B is missing or refuses.
+        If Lightning is missing, or W&B refuses.
     KeyboardInterrupt, OutputError
         After Ctrl-C, and where a file cannot be written; what is finished is kept.
     """
@@ -96,28 +96,26 @@ def _train(module: LossModule, callback: TrainingCheckpoint, state: str | None) 
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     from .training_checkpoint import StateFile
-    from .wandb_logger import tracked
 
     session, batches = callback.session, callback.batches
-    with tracked(session) as loggers:
-        trainer = pl.Trainer(
-            devices=1,
-            precision="bf16-mixed" if session.facts["precision"] == "bf16" else "32-true",
-            max_epochs=session.options.epochs,
-            callbacks=[callback],
-            logger=loggers or False,
-            # A scheduler's job is one process here, whatever its variables say.
-            plugins=[StateFile(session.folder.state), LightningEnvironment()],
-            default_root_dir=str(session.folder.path),
-            num_sanity_val_steps=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        try:
-            trainer.fit(module, batches.train, batches.validation, ckpt_path=state)
-        except SystemExit as stop:  # Lightning's answer to Ctrl-C
-            raise KeyboardInterrupt from stop
+    trainer = pl.Trainer(
+        devices=1,
+        precision="bf16-mixed" if session.facts["precision"] == "bf16" else "32-true",
+        max_epochs=session.options.epochs,
+        callbacks=[callback],
+        logger=False,  # the callback logs
+        # A scheduler's job is one process here, whatever its variables say.
+        plugins=[StateFile(session.folder.state), LightningEnvironment()],
+        default_root_dir=str(session.folder.path),
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    try:
+        trainer.fit(module, batches.train, batches.validation, ckpt_path=state)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from stop
 
 
 def _finished(session: Session, model: nn.Module, finish: Finish) -> Checkpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..core.checkpoint import Checkpoint
 from ..core.seeding import rng_for
 from .folder import TrainingFolder
+from .wandb_logger import Tracker
 
 if TYPE_CHECKING:
     from .options import ModuleOptions
@@ -45,8 +46,6 @@ class Progress:
 
 
 EpochReport = Callable[[Progress], None]
-Logger = Literal["csv", "wandb"]
-WandbMode = Literal["online", "offline", "disabled"]
 
 
 @dataclass
@@ -69,8 +68,8 @@ class Session:
         What to start from.
     report : callable or None
         Told how far it is, with a `Progress`.
-    logger, wandb_mode : str
-        "csv" or "wandb", and "online", "offline" or "disabled".
+    track : Tracker
+        What is logged besides the files.
     history : list of dict
         Numbers by name, a mapping an epoch; what `fit` has added is in ``history.csv`` and ``training.json``. The best
         epoch is told where rows have an ``epoch`` and a ``validation_loss``.
@@ -90,8 +89,7 @@ class Session:
     label: str = ""
     init: Checkpoint | None = None
     report: EpochReport | None = None
-    logger: Logger = "csv"
-    wandb_mode: WandbMode = "offline"
+    track: Tracker = field(default_factory=Tracker)
     history: list[EpochRow] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     last: Checkpoint | None = None

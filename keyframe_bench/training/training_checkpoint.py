@@ -74,7 +74,7 @@ class TrainingCheckpoint(pl.Callback):
             self.session.history.append(history_row(0, *losses, lr=0.0, seconds=time.perf_counter() - started))
             self.session.write()
         for row in self.session.history:
-            self._log(trainer, row)
+            self._log(row)
 
     def _measured(self, trainer: pl.Trainer, module: LossModule) -> tuple[float, float]:
         """Return the mean loss of the rows that train, and of the held-out ones."""
@@ -136,13 +136,12 @@ class TrainingCheckpoint(pl.Callback):
             session.checkpoint(tensors, chosen="best_val", history=session.history).write(session.folder.best)
         session.checkpoint(tensors, chosen="last", history=session.history).write(session.folder.last)
         session.write()
-        self._log(trainer, row)
+        self._log(row)
         trainer.save_checkpoint(session.folder.state)
         trainer.should_stop = is_over(session.history, session.options)
 
-    def _log(self, trainer: pl.Trainer, row: EpochRow) -> None:
-        for logger in trainer.loggers:
-            logger.log_metrics({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+    def _log(self, row: EpochRow) -> None:
+        self.session.track.numbers({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
 
 
 class StateFile(CheckpointIO):

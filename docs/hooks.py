@@ -1,4 +1,4 @@
-"""What the site has besides docs/: pages of experiments/ and their links, the leaderboard, pages of extractors."""
+"""What the site has besides docs/: experiments/, notebooks/ and their links, the leaderboard, pages of extractors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebook_pages import notebook_page
 
 from keyframe_bench.cli.main import main
 
@@ -33,6 +34,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for end in ("csv", "json"):
         file = LEADERBOARD / f"leaderboard.{end}"
         files.append(File.generated(config, file.name, abs_src_path=str(file)))
+    for path in ROOT.glob("notebooks/*.ipynb"):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=notebook_page(path)))
     methods = Methods(LEADERBOARD / "leaderboard.json")
     pages = {f"reference/extractors/{one.name}.md": methods.page(one) for one in methods.shown}
     for name, content in {**pages, **methods.pictures}.items():
@@ -49,6 +52,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
         )
     if page.file.src_uri == GALLERY:
         markdown = markdown.replace("<!-- gallery -->", config.extra["gallery"])
-    if page.file.src_uri.startswith("experiments/"):
+    if page.file.src_uri.startswith(("experiments/", "notebooks/")):
         return re.sub(r"\]\(((?:\.\./)+)docs/", r"](\1", markdown)
-    return re.sub(r"\]\(\.\./((?:\.\./)*)experiments/", r"](\1experiments/", markdown)
+    markdown = re.sub(r"(\]\((?:\.\./)+notebooks/\w+)\.ipynb", r"\1.md", markdown)
+    return re.sub(r"\]\(\.\./((?:\.\./)*)(experiments|notebooks)/", r"](\1\2/", markdown)

@@ -120,6 +120,26 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
+def compiled(tmp_path: Path) -> Callable[..., str]:
+    """Return the log of pdflatex over tables; booktabs is the only package. Without a TeX the test is skipped."""
+
+    def run(*tables: str) -> str:
+        if (tex := shutil.which("pdflatex")) is None:
+            pytest.skip("pdflatex is not installed")
+        text = "\n".join(tables)
+        page = f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\n\\end{{document}}\n"
+        (tmp_path / "page.tex").write_text(page, "utf-8")
+        command = [tex, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "page.tex"]
+        options: Any = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": 60}
+        done = subprocess.run(command, cwd=tmp_path, check=False, **options)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert (tmp_path / "page.pdf").stat().st_size > 1000
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
 def usual_picture(own_registry: None) -> type:
     """A method that learns the mean image and draws nothing, registered under this name."""
     import numpy as np

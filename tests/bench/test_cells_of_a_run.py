@@ -35,7 +35,8 @@ def test_files_of_a_run(cli, words, tmp_path, cells, monkeypatch):
     monkeypatch.setattr(Extractor.registry.get("autoencoder"), "unavailable", lambda _: "no torch")
     status, text, err = cli(*words, "extractors=all", "budget=3")
     assert (status, err) == (0, "")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | {".lock", ".claims"}  # core.files: locked, claimed
+    beside = {"learned", ".lock", ".claims"}  # pictures of checkpoints; core.files: locked, claimed
+    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES | beside
     lines = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {line["key"]: line for line in lines} == cells(tmp_path / "out")
     assert "scored 3 of 3 videos" in text and "not run: oracle: it requires annotations, and data set 'folder'" in text

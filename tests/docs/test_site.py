@@ -42,6 +42,13 @@ def test_generated_tables_and_figures_are_in_the_site(site):
     assert not [path for path in site.rglob("*") if path.suffix in {".py", ".yaml", ".jsonl"}]
 
 
+def test_notebooks_are_pages_with_their_outputs_and_links(site):
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        page = (site / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+        assert 'src="data:image/' in page and ".ipynb" not in page
+    assert 'href="notebooks/01_quickstart.html"' in (site / "index.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize("kind", ["Dataset", "Extractor", "Feature", "Metric", "Loss"])
 def test_everything_registered_is_in_the_reference(site, kind):
     text = "".join(path.read_text("utf-8") for path in (site / "reference").rglob("*.html"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
 import pytest
 
 from keyframe_bench.bench.execute import metric_columns
-from keyframe_bench.cli.experiments import load_experiment
+from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
 from keyframe_bench.cli.table_command import replaced
 from keyframe_bench.report.perf import perf_markdown
 from keyframe_bench.report.tables import rendered
@@ -36,19 +37,34 @@ PAGES = {
 }
 
 
+MEASURED = [name for name in names_of_experiments() if (RESULTS / f"{name.replace('/', '_')}.jsonl").is_file()]
 DRAWN = {
     *("curves", "platform_ai/labelling", "lin2015/figure7"),
     *("chen2021/figure3", "chen2021/figure4a", "chen2021/figure4b"),
 }
 
 
+@functools.cache
+def committed(name):
+    source = RESULTS / f"{name.replace('/', '_')}.jsonl"
+    record = run_record_of(source)
+    run = record | {"columns": record.get("columns") or metric_columns()}
+    return record, rendered(load_experiment(name), read_cells(source), run)
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_every_table_is_latex(name, compiled):
+    _, page = committed(name)
+    both = bool(page.verdicts) and bool(load_experiment(name).rows)
+    assert page.latex.count(r"\label{tab:" + name.replace("/", "-").replace("_", "-")) == 1 + both
+    compiled(page.latex)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_the_table_in_the_page_is_not_stale_and_says_how_it_was_made(name):
-    source = RESULTS / f"{name.replace('/', '_')}.jsonl"
-    record, page = run_record_of(source), ROOT / PAGES[name]
+    record, found = committed(name)
+    page = ROOT / PAGES[name]
     text = page.read_text("utf-8")
-    run = record | {"columns": record.get("columns") or metric_columns()}
-    found = rendered(load_experiment(name), read_cells(source), run)
     assert replaced(text, name, found.markdown, str(page)) == text, "stale: run `make tables`"
     assert bool(found.pictures) == (name in DRAWN)  # curves are kept, images are not
     assert record["command"].startswith(f"keyframe-bench table {name}") and record["commit"]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from keyframe_bench.cli.experiments import load_experiment, names_of_experiments
+from keyframe_bench.cli.experiments import load_experiment
 from keyframe_bench.cli.main import main
 from keyframe_bench.report.latex import environment, escape, to_latex
 from keyframe_bench.report.outputs import write_outputs
@@ -18,22 +16,6 @@ from keyframe_bench.tables.load import read_cells, run_record_of
 
 RESULTS = Path(__file__).parents[2] / "experiments" / "results"
 HOSTILE = 'a_b & 50% #1 $x$ {y} ~z ^n \\input{/etc/passwd} <i> "q" `b\' [o] *s -- --- µ±× é ß שלום 漢字 🎬 \u202e'
-TEX = shutil.which("pdflatex")
-
-
-def compiled(folder, *tables):
-    """Return the log of pdflatex over ``tables``; booktabs is the only package."""
-    if TEX is None:
-        pytest.skip("pdflatex is not installed")
-    text = "\n".join(tables)
-    page = f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{text}\n\\end{{document}}\n"
-    (folder / "page.tex").write_text(page, "utf-8")
-    command = [TEX, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "page.tex"]
-    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": 60}
-    done = subprocess.run(command, cwd=folder, check=False, **options)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (folder / "page.pdf").stat().st_size > 1000
-    return done.stdout
 
 
 def committed(name, **more):
@@ -41,25 +23,14 @@ def committed(name, **more):
     return rendered(load_experiment(name), read_cells(source), run_record_of(source), **more)
 
 
-def test_any_text_and_hostile_names_compile(wide_out, tmp_path):
+def test_any_text_and_hostile_names_compile(wide_out, compiled):
     write_outputs(wide_out)
     ascii_text = "".join(chr(c) for c in range(32, 127))
     cells = [HOSTILE, ascii_text, "[x", "*", ""]
     rows = [[cell, "1"] for cell in cells]
     odd = environment(escape(HOSTILE), HOSTILE, "lr", ["name", "n"], [rows, rows])
-    log = compiled(tmp_path, odd, (wide_out / "table.tex").read_text("utf-8"))
+    log = compiled(odd, (wide_out / "table.tex").read_text("utf-8"))
     assert "Missing character" not in log
-
-
-MEASURED = [name for name in names_of_experiments() if (RESULTS / f"{name.replace('/', '_')}.jsonl").is_file()]
-
-
-@pytest.mark.parametrize("name", MEASURED)
-def test_every_table_of_the_package_is_latex(name, tmp_path):
-    page = committed(name)
-    both = bool(page.verdicts) and bool(load_experiment(name).rows)
-    assert page.latex.count(r"\label{tab:" + name.replace("/", "-").replace("_", "-")) == 1 + both
-    compiled(tmp_path, page.latex)
 
 
 def test_rules_separate_budgets(wide_table):

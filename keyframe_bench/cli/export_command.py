@@ -45,13 +45,9 @@ def run(found: Arguments) -> int:
         raise UsageError(
             f"{source!r} has no row that can be exported; give the out= folder of a run with other methods"
         )
-    n_files, told = (
-        0,
-        [
-            f"left out: {name}, whose numbers are means over many draws, of which one is kept"
-            for name in sorted({cell["extractor"] for cell in chosen if cell["draws"] > 1})
-        ],
-    )
+    drawn = sorted({cell["extractor"] for cell in chosen if cell["draws"] > 1})
+    told = [f"left out: {name}, whose numbers are means over many draws, of which one is kept" for name in drawn]
+    n_files = 0
     if "picks" in forms:
         write_together({folder / f"{file_name(name)}.json": _picks(name, cells) for name, cells in rows.items()})
         n_files += len(rows)
@@ -71,26 +67,31 @@ def _write_exports(
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: Mapping[str, Any], formats: Sequence[Format], out: Path
 ) -> tuple[int, list[str]]:
     """Write ``out/ROW/VIDEO/`` of every row and video, each video read once; return the number of files, and notes."""
-    n_files, absent, notes = 0, list[str](), defaultdict[str, list[str]](list)
+    n_files, left_out, notes = 0, list[str](), defaultdict[str, list[str]](list)
     for video in dict.fromkeys(video for cells in rows.values() for video in cells):
         its = {row: cells[video] for row, cells in rows.items() if video in cells}
         path = videos.get(video)
         if path is None or sha256_of_video(path) != next(iter(its.values()))["video_sha256"]:
-            absent.append(one_line(video))
+            left_out.append(f"{one_line(video)}, whose file is not there, or has other bytes; see dataset.root=")
             continue
         read = read_pass(path, {EVERY: ()})
         for row, cell in its.items():
             told = ("extractor", "params", "budget", "k", "sampling", "run_sampling", "label", "seed")
             about: dict[str, Any] = {name: cell[name] for name in told}
-            files = Extraction(path, KeyFrames.from_json(cell["keyframes"]), source=read, **about).exports(*formats)
+            chosen = Extraction(path, KeyFrames.from_json(cell["keyframes"]), source=read, **about)
+            try:
+                files = chosen.exports(*formats)
+            except UsageError as error:  # a format that this video does not fit
+                left_out.append(f"{one_line(video)}: {error}")
+                break
             folder = out / file_name(row) / file_name(video.replace("/", "-"))
             write_together({folder / file.name: file.data for file in files})
             n_files += len(files)
             for file in files:
                 notes[file.name] += [f"{one_line(video)}: {file.note}"] * bool(file.note)
     if not n_files:
-        raise UsageError("no video of these results is where it was, with the same bytes; give dataset.root=DIR")
-    lines = [f"left out: {video}, whose file is not there, or has other bytes; see dataset.root=" for video in absent]
+        raise UsageError(f"nothing can be exported: {left_out[0]}")
+    lines = [f"left out: {reason}" for reason in left_out]
     counts = {name: f" ({len(told)} files have such a note)" if len(told) > 1 else "" for name, told in notes.items()}
     return n_files, lines + [f"{name} of {told[0]}{counts[name]}" for name, told in notes.items() if told]
 

@@ -345,3 +345,18 @@ def test_export_of_a_run_is_what_extract_gives(folder, tmp_path, cli, monkeypatc
     kb.sweep([moved / "cuts.mp4"], ["uniform"], budget=2, out="listed")
     status, _, err = cli("export", "listed", "format=csv", "out=more")
     assert status == 2 and "dataset.root=" in err and err.count("\n") == 1
+
+
+def test_a_video_that_a_format_does_not_fit_is_left_out_of_a_run_by_name(video, tmp_path, cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for n in range(6):
+        (tmp_path / "data" / "images").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(f"data/images/{n}.png", np.full((8, 8, 3), 40 * n, np.uint8))
+    (tmp_path / "data" / "film.mp4").write_bytes(video.read_bytes())
+    assert cli("run", "dataset=folder", "dataset.root=data", "extractors=[uniform]", "budget=2", "out=run")[0] == 0
+    status, text, _ = cli("export", "run", "format=[csv,fcpxml]", "out=files")
+    assert status == 0 and "left out: images: fcpxml" in text
+    assert [path.name for path in (tmp_path / "files" / "uniform_2").iterdir()] == ["film.mp4"]
+    (tmp_path / "data" / "film.mp4").unlink()
+    status, _, err = cli("export", "run", "format=fcpxml", "out=none")
+    assert status == 2 and "nothing can be exported" in err and not (tmp_path / "none").exists()

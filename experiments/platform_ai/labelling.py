@@ -16,9 +16,9 @@ from keyframe_bench.bench.record_table import VideoTable
 from keyframe_bench.bench.spec import variants
 from keyframe_bench.core.cells import FORMAT
 from keyframe_bench.core.clip import Clip
-from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.errors import UsageError, os_reason, suggestion
 from keyframe_bench.core.feature import Feature
-from keyframe_bench.core.files import digest, read_json
+from keyframe_bench.core.files import MAX_JSON_BYTES, digest, read_file, read_json
 from keyframe_bench.core.registry import register
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets.base import VideoItem
@@ -34,9 +34,8 @@ from keyframe_bench.video.onepass import read_pass
 
 ORDERS = ("margin", "random")
 LABELS_FILE = "labels.csv"
-_FOLDS = 5
+_FOLDS, _DIMENSIONS = 5, 64
 _HELD, _GAP_S = 0.3, 1.0  # of each clip that several videos show: share that is tested on; between this and the rest
-_DIMENSIONS = 64
 _POOL = s.fields(
     {**dict.fromkeys(("name", "extractor", "as_many_as"), s.text), "budget": s.anything, "params": s.parameters},
     ["name", "extractor"],
@@ -52,7 +51,8 @@ class Labelling(Figure):
     pool (``as_many_as``), chooses of the training videos. ``rounds`` times ``batch`` of its frames are labelled: drawn
     at random, or those of which the classifier is least certain (smallest difference of its two largest probabilities).
     The classifier is a logistic regression on the feature of the run's extractor. It is tested on the sampled frames of
-    the held-out videos, the same for all pools. ``reached`` is the accuracy whose labels are counted.
+    the held-out videos, the same for all pools. ``reached`` is the accuracy whose labels are counted. There is no
+    number after more labels than a pool has frames, and none of the labels where the accuracy is never reached.
     """
 
     options = ("pools", "rounds", "batch", "reached", "early")
@@ -74,13 +74,20 @@ class Labelling(Figure):
     def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield a cell for every pool and order of labelling of every held-out video."""
         sees = next(v for v in variants(table.spec)[0] if v.name in table.spec.named).build().needs[0]
+        _refuse_unknown(table.items)  # before any video is decoded
         videos = [found["video"] for found in table.each(lambda item: [{"video": _read(item, table, settings, sees)}])]
         if len(videos) < 2:
             raise UsageError(f"labelling needs two or more videos that can be read, and there are {len(videos)}")
         seeds, folds = table.spec.seeds, _folds(videos, table.spec.split_seed)
+        tested: set[str] = set()
         for number, held_out in enumerate(folds):
             table.say(f"labelling: part {number + 1} of {len(folds)}")
-            yield from _part(videos, held_out, settings, seeds, number, table.spec.dataset.name)
+            cells = list(_part(videos, held_out, settings, seeds, number, table.spec.dataset.name))
+            tested |= {cell["video"] for cell in cells}
+            yield from cells
+        for video in videos:
+            why = "its frames lie too near labelled ones" if video.labelled.any() else "no frame of it is labelled"
+            table.skipped += [] if video.item.id in tested else [{"video": video.item.id, "reason": why}]
 
     def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
         """Return accuracy against labels, a panel an order, with intervals over videos."""
@@ -136,11 +143,11 @@ def shown_labels(item: VideoItem, clip: Clip) -> tuple[NDArray[np.object_], NDAr
     UsageError
         If nothing of these says what the video shows, or the file is wrong.
     """
-    root = Path(item.path).parents[item.id.count("/")]
+    root = _root(item)
     labels, moments = np.full(len(clip), "", dtype=object), np.full(len(clip), np.nan)
     clear = np.ones(len(clip), dtype=bool)
     if (root / LABELS_FILE).is_file():
-        for label, start, end in _listed_ranges(root / LABELS_FILE, item.id):
+        for label, start, end in _listed(root / LABELS_FILE).get(item.id, ()):
             labels[(clip.times >= start) & (clip.times < end)] = label
     elif (root / "composed.json").is_file():
         made = read_json(root / "composed.json")["videos"][item.id]
@@ -162,14 +169,44 @@ def shown_labels(item: VideoItem, clip: Clip) -> tuple[NDArray[np.object_], NDAr
     return labels, moments, clear
 
 
-def _listed_ranges(file: Path, video: str) -> list[tuple[str, float, float]]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = list(csv.DictReader(lines))
+def _root(item: VideoItem) -> Path:
+    return Path(item.path).parents[item.id.count("/")]
+
+
+def _refuse_unknown(items: Sequence[VideoItem]) -> None:
+    videos = [item.id for item in items]
+    for file in {_root(item) / LABELS_FILE for item in items}:
+        for name in _listed(file) if file.is_file() else ():
+            if name not in videos and not (file.parent / name).exists():
+                hint = suggestion(name, videos, "give its path below the root of the data set")
+                raise UsageError(f"{str(file)!r} labels {name!r}, which is not in the data set; {hint}")
+
+
+def _listed(file: Path) -> dict[str, list[tuple[str, float, float]]]:
+    """Return labels with their start and end, seconds, by video; `UsageError` says what is wrong with the file."""
+    found: dict[str, list[tuple[str, float, float]]] = {}
     try:
-        mine = [row for row in rows if row["file"] == video]
-        return [(r["label"], float(r.get("start_s") or "-inf"), float(r.get("end_s") or "inf")) for r in mine]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{str(file)!r} is not file,label or file,label,start_s,end_s: {error}") from None
+        lines = list(csv.reader(read_file(file, MAX_JSON_BYTES).decode("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{str(file)!r} cannot be read ({os_reason(error)}); save it as CSV in UTF-8") from None
+    header, *rows = lines or [[]]
+    told = f"begins with {','.join(header)!r}" if header else "is empty"
+    if not {"file", "label"} <= set(header) <= {"file", "label", "start_s", "end_s"}:
+        raise UsageError(f"{str(file)!r} {told}; its first line must be file,label or file,label,start_s,end_s")
+    for number, words in [(i, words) for i, words in enumerate(rows, 2) if words]:
+        at, row = f"{str(file)!r}, line {number}", dict(zip(header, words, strict=False))
+        if len(words) != len(header) or not row["file"] or not row["label"]:
+            raise UsageError(f"{at} is {','.join(words)!r}, not {','.join(header)}")
+        try:
+            start, end = float(row.get("start_s") or "-inf"), float(row.get("end_s") or "inf")
+        except ValueError as error:
+            raise UsageError(f"{at}: {error}; give seconds") from None
+        if not start < end:
+            raise UsageError(f"{at}: start_s {start:g} is not before end_s {end:g}")
+        found.setdefault(row["file"], []).append((row["label"], start, end))
+    if not found:
+        raise UsageError(f"{str(file)!r} labels no video; write a line {','.join(header)} for each")
+    return found
 
 
 def _folds(videos: Sequence[_Video], seed: int) -> list[list[int]]:
@@ -178,6 +215,8 @@ def _folds(videos: Sequence[_Video], seed: int) -> list[list[int]]:
 
     whose = np.repeat(np.arange(len(videos)), [video.labelled.sum() for video in videos])
     labels = np.concatenate([video.labels[video.labelled] for video in videos]).astype(str)
+    if len(set(labels)) == 1:
+        raise UsageError(f"every labelled frame shows {str(labels[0])!r}; labelling needs two or more classes")
     least = min(_FOLDS, len(np.unique(whose)), np.unique(labels, return_counts=True)[1].min(initial=_FOLDS))
     if least < 2:
         raise UsageError("labelling needs two or more labelled videos, and two or more frames of every class")
@@ -224,18 +263,21 @@ def _part(
         raise UsageError(f"no frame of other videos than {videos[held_out[0]].item.id!r} is labelled; label more")
     project = _projection(np.concatenate([videos[i].rows[use[i]] for i in trains]))
     rows = [project(video.rows) for video in videos]
-    sizes = [settings["batch"] * (i + 1) for i in range(settings["rounds"])]
+    rounds = [settings["batch"] * (i + 1) for i in range(settings["rounds"])]
     seen = np.concatenate([rows[i][use[i]] for i in tests])
     truth = np.concatenate([videos[i].labels[use[i]] for i in tests]).astype(str)
     ends = np.cumsum([use[i].sum() for i in tests])[:-1]
     for pool in settings["pools"]:
+        name, ns = pool["name"], range(len(seeds))
+        drawn = [[(i, p[use[i][p]]) for i in trains for p in [videos[i].chosen[name][n]]] for n in ns]
+        least = min(sum(len(p) for _, p in picked) for picked in drawn)
+        if not least:
+            raise UsageError(f"pool {name!r} holds no labelled frame to train on; label longer ranges")
+        sizes = [size for size in rounds if size < least] + [min(least, rounds[-1])]
         for order in ORDERS:
             curves, classes = np.zeros((len(tests), len(sizes))), np.zeros(len(tests))
-            for n, seed in enumerate(seeds):
-                picked = [(i, p[use[i][p]]) for i in trains for p in [videos[i].chosen[pool["name"]][n]]]
+            for seed, picked in zip(seeds, drawn, strict=True):
                 points = np.concatenate([rows[i][p] for i, p in picked])
-                if not len(points):
-                    raise UsageError(f"pool {pool['name']!r} holds no labelled frame to train on; label longer ranges")
                 labels = np.concatenate([videos[i].labels[p] for i, p in picked]).astype(str)
                 rng = rng_for(seed, "labelling", number, "order")
                 right, first = _learned(points, labels, seen, truth, sizes, order, rng, settings["early"])
@@ -271,9 +313,8 @@ def _learned(
         rest = line[~np.isin(line, done)]
         margins = np.ptp(np.sort(chances[rest], axis=1)[:, -2:], axis=1)
         done = np.concatenate([done, rest[np.argsort(margins, kind="stable")][: size - len(done)]])
-        if len(rest):  # else all frames are labelled
-            names, told = _classified(points[done], labels[done], points, seen)
-            chances = told if order == "margin" else chances  # equal margins leave the random order
+        names, told = _classified(points[done], labels[done], points, seen)
+        chances = told if order == "margin" else chances  # equal margins leave the random order
         right.append(names == truth)
     return np.array(right), labels[done[:early]]
 
@@ -304,15 +345,15 @@ def _cell(
     dataset: str,
 ) -> dict[str, Any]:
     name, method = pool["name"], video.methods[pool["name"]]
-    chosen = video.chosen[name][0]
+    full = sizes[-1] == settings["rounds"] * settings["batch"]  # else the pool has fewer frames
     metrics = {
         "frames": float(np.mean([len(one) for one in video.chosen[name]])),
-        "early": float(np.interp(settings["early"], sizes, curve)),
-        "final": float(curve[-1]),
-        "area": float(curve.mean()),
+        "early": float(np.interp(settings["early"], sizes, curve)) if settings["early"] <= sizes[-1] else None,
+        "final": float(curve[-1]) if full else None,
+        "area": float(curve.mean()) if full else None,
         "labels": labels_until(settings["reached"], sizes, curve),
-        "classes": float(classes),
-        "diversity": diversity(video.rows[chosen]),
+        "classes": float(classes) if settings["early"] <= sizes[-1] else None,
+        "diversity": diversity(video.rows[video.chosen[name][0]]),
     }
     return {
         **{"format": FORMAT, "status": "ok", "dataset": dataset, "video": video.item.id, "draws": draws, "seed": 0},
@@ -324,12 +365,11 @@ def _cell(
     }
 
 
-def labels_until(reached: float, sizes: Sequence[int], curve: NDArray[np.float64]) -> float:
-    """Return after how many labels the accuracy is ``reached``, interpolated; the last number where it never is."""
-    above = np.flatnonzero(curve >= reached)
-    if not len(above) or above[0] == 0:
-        return float(sizes[above[0]] if len(above) else sizes[-1])
-    return float(np.interp(reached, curve[above[0] - 1 : above[0] + 1], sizes[above[0] - 1 : above[0] + 1]))
+def labels_until(reached: float, sizes: Sequence[int], curve: NDArray[np.float64]) -> float | None:
+    """Return after how many labels the accuracy is ``reached``, interpolated; None where it never is."""
+    first = int(np.argmax(curve >= reached))
+    part = slice(max(first - 1, 0), first + 1)
+    return float(np.interp(reached, curve[part], sizes[part])) if curve[first] >= reached else None
 
 
 def diversity(rows: NDArray[np.float32]) -> float:
@@ -346,8 +386,9 @@ def _drawn(cells: Sequence[Mapping[str, Any]]) -> bytes:
     for panel, order in zip(panels, ORDERS, strict=True):
         for name, colour in colours.items():
             mine = [cell["history"] for cell in cells if (cell["label"], cell["params"]["order"]) == (name, order)]
-            values = np.array([[step["accuracy"] for step in history] for history in mine])
-            labels = [step["labels"] for step in mine[0]]
+            curves = [np.array([[step["labels"], step["accuracy"]] for step in history]).T for history in mine]
+            labels = min((curve[0] for curve in curves), key=max)  # the others have these too: a curve ends with a pool
+            values = np.array([np.interp(labels, *curve) for curve in curves])
             panel.plot(labels, values.mean(axis=0), color=colour, linewidth=1.6, label=name)
             panel.fill_between(labels, *zip(*map(bootstrap_interval, values.T), strict=True), color=colour, alpha=0.1)
         panel.set_title({"margin": "the least certain frames next", "random": "frames in random order"}[order])

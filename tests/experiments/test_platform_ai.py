@@ -36,12 +36,19 @@ def test_classes_of_folders_are_learned_from_the_frames_of_other_videos(cli, tmp
     status, err, cells = labelled(cli, tmp_path / "v", tmp_path / "o")
     assert status == 0, err
     assert len(cells) == 4 * 7 * 2  # videos, pools, orders
-    assert all(cell["metrics"]["final"] == 1 for cell in cells)
+    assert all(cell["history"][-1]["accuracy"] == 1 for cell in cells)
     by_pool = {(c["video"], c["label"]): c["metrics"]["frames"] for c in cells}
     for video in ("red/0.mp4", "green/1.mp4"):
         assert by_pool[video, "uniform, as many"] == by_pool[video, "pixel_distance, mean"]
         assert by_pool[video, "pixel_distance, every 2 s"] == by_pool[video, "uniform, every 2 s"]
     assert (tmp_path / "o" / "labelling.png").is_file()
+    frames = sum(by_pool[video, "uniform, every 2 s"] for video in {c["video"] for c in cells})
+    few = [c for c in cells if c["label"] == "uniform, every 2 s"]
+    assert all(c["history"][-1]["labels"] < frames for c in few)  # a curve ends with its pool
+    numbers = ("early", "final", "area", "classes")
+    assert all(c["metrics"][name] is None for c in few for name in numbers)
+    page = (tmp_path / "o" / "labelling.md").read_text("utf-8")
+    assert page.count("**undecided**") >= 5 and page.count("**fails**") <= 1  # only diversity needs no labels
 
 
 def test_ranges_of_a_list_are_labelled_and_the_rest_is_not(cli, tmp_path):
@@ -53,10 +60,26 @@ def test_ranges_of_a_list_are_labelled_and_the_rest_is_not(cli, tmp_path):
     (tmp_path / "v" / "labels.csv").write_text("\n".join(lines), "utf-8")
     status, err, cells = labelled(cli, tmp_path / "v", tmp_path / "o")
     assert status == 0, err
-    assert all(cell["metrics"]["final"] == 1 and cell["n_sampled"] == 12 for cell in cells)
-    (tmp_path / "v" / "labels.csv").write_text("file,label,start_s\n0.mp4,red,soon\n", "utf-8")
-    status, err, _ = labelled(cli, tmp_path / "v", tmp_path / "p")
-    assert status == 2 and "labels.csv" in err and "soon" in err
+    assert all(cell["history"][-1]["accuracy"] == 1 and cell["n_sampled"] == 12 for cell in cells)
+    (tmp_path / "v" / "labels.csv").write_text("\n".join(lines[:-2]), "utf-8")
+    status, err, cells = labelled(cli, tmp_path / "v", tmp_path / "q")
+    run = json.loads((tmp_path / "q" / "run.json").read_text("utf-8"))
+    assert [one["video"] for one in run["skipped"]] == ["3.mp4"] and "3.mp4" not in {c["video"] for c in cells}
+    for text, *told in (
+        ("file,label,start_s\n0.mp4,red,soon", "line 2", "soon"),
+        ("file,label\n0.mp4,red\nnothere.mp4,red", "nothere.mp4"),
+        ("file,label\n0.mp4,red\n1.mp4,red", "'red'"),
+        ("file,label,start_s,end_s\n0.mp4,red,3,2", "line 2", "3", "2"),
+        ("file,label\n0.mp4", "line 2"),
+        ("film,label\n0.mp4,red", "film,label", "file,label"),
+        ("", "empty", "file,label"),
+        ("file,label\n", "no video"),
+        ("file,label\n0.mp4,\xe4", "UTF-8"),
+    ):
+        (tmp_path / "v" / "labels.csv").write_bytes(text.encode("latin-1"))
+        status, err, _ = labelled(cli, tmp_path / "v", tmp_path / "p")
+        assert status == 2 and all(word in err for word in told), err
+        assert "labels.csv" in err or told == ["'red'"]
     (tmp_path / "v" / "labels.csv").unlink()
     status, err, _ = labelled(cli, tmp_path / "v", tmp_path / "p")
     assert status == 2 and "file,label" in err
@@ -84,10 +107,10 @@ def test_no_moment_is_tested_on_that_lies_near_a_labelled_one():
 
 
 @pytest.mark.parametrize(
-    ("curve", "labels"), [([0.5, 0.7, 0.9], 25), ([0.8, 0.1, 0.1], 10), ([0.1, 0.2, 0.3], 30), ([0.0, 0.8, 0.2], 20)]
+    ("curve", "labels"), [([0.5, 0.7, 0.9], 25), ([0.8, 0.1, 0.1], 10), ([0.1, 0.2, 0.3], None), ([0.0, 0.8, 0.2], 20)]
 )
 def test_labels_are_counted_until_the_accuracy_is_first_reached(curve, labels):
-    assert labels_until(0.8, [10, 20, 30], np.array(curve)) == pytest.approx(labels)
+    assert labels_until(0.8, [10, 20, 30], np.array(curve)) == (labels and pytest.approx(labels))
 
 
 def test_diversity_is_the_mean_over_pairs():

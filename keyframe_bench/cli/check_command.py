@@ -12,7 +12,7 @@ from ..core.sources import source_digest
 from ..datasets.base import Dataset
 from ..extractors.base import Extractor
 from ..extractors.checks import run_checks, uncheckable
-from .commands import Arguments
+from .commands import Arguments, path_text
 from .compose import configured, named
 
 
@@ -23,6 +23,11 @@ def run(found: Arguments) -> int:
     if any(word.startswith("dataset") for word in (*found.overrides, *found.values)):
         return _check_dataset(found)
     names = found.positional or sorted(set(Extractor.registry.names()) - before)
+    if not names and found.plugins:
+        raise UsageError(
+            f"check is for extractors and data sets, and {', '.join(map(path_text, found.plugins))} registers no "
+            "extractor; for a feature or metric run its test with pytest (keyframe-bench new writes one)"
+        )
     if not names:
         raise UsageError(
             "check needs a name, --plugin FILE that registers one, or dataset=NAME: keyframe-bench check uniform"

@@ -26,7 +26,11 @@ _RESERVED = frozenset({"all", "human", "conftest", "false", "free", "inf", "nan"
 def run(found: Arguments) -> int:
     """Write the files and print the commands that use them."""
     kinds = [flag.removeprefix("--") for flag in found.values if flag != "--in-tree"]
-    if not found.positional or len(kinds) > 1:
+    if len(kinds) > 1:
+        raise UsageError(
+            f"new writes one thing at a time: leave out all but one of {', '.join(map('--{}'.format, kinds))}"
+        )
+    if not found.positional:
         raise UsageError(
             "new needs a name: keyframe-bench new my_method [--learned | --feature | --metric] [--in-tree]"
         )

@@ -45,13 +45,13 @@ class MinuteLines:
             return
         self._told = now
         done = share - self._begun
-        about = f", about {_duration((now - self._started) * (1 - share) / done)} left" if done > 0 else ""
-        say(f"{text}{about}")
+        left = f", {_duration((now - self._started) * (1 - share) / done)} left" if done > 0 else ""
+        say(f"{text}{left}")
 
 
 def _duration(seconds: float) -> str:
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "less than a minute"
+    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min" if minutes else "less than a minute"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ..tables.build import comparison, narrowed
 from ..tables.caveats import coverage_sentence
 from ..tables.load import latest
 from ..tables.ranking import comparisons_frame
-from ..tables.spec import Table
+from ..tables.spec import Row, Table
 from ..training.wandb_logger import Tracker
 from ..video.image_files import read_rgb
 from .bibliography import bibliography
@@ -104,8 +104,8 @@ def track_outputs(out: Path, track: Tracker) -> None:
 
 
 def _boards(found: RunResults) -> dict[str, list[tuple[str, NDArray[np.uint8]]]]:
-    """Return for each video the key frames of every row, of its first seed, with the row's name."""
-    labels = {row.group: row.label for row in found.table.rows}
+    """Return for each video, in one size, the key frames of every row, of its first draw and seed, with a caption."""
+    labels = {row.group: _caption(row, found.table) for row in found.table.rows}
     cells = latest(found.frame).sort_values(["video", "seed"], kind="stable").drop_duplicates(["video", "group"])
     boards: dict[str, list[tuple[str, NDArray[np.uint8]]]] = {}
     for video, group, key in zip(cells["video"], cells["group"], cells["key"], strict=True):
@@ -121,7 +121,19 @@ def _boards(found: RunResults) -> dict[str, list[tuple[str, NDArray[np.uint8]]]]
         if shown and group in labels:
             board = storyboard(*zip(*shown, strict=True), height=120)
             boards.setdefault(f"storyboards/{video}", []).append((labels[group], board))
+    for several in boards.values():
+        high, wide = np.max([board.shape[:2] for _, board in several], axis=0)
+        for i, (told, board) in enumerate(several):
+            rest = ((0, high - board.shape[0]), (0, wide - board.shape[1]), (0, 0))
+            several[i] = told, np.pad(board, rest, mode="edge")
     return boards
+
+
+def _caption(row: Row, table: Table) -> str:
+    """Return what tells the row from others of the table, and which of its selections is shown."""
+    parts = [f"{name} {getattr(row, name)}" for name in table.settings]
+    parts += [f"first of {n} {what}" for n, what in ((row.draws, "draws"), (row.n_seeds, "seeds")) if n > 1]
+    return ", ".join([row.label, *parts])
 
 
 def print_comparison(found: Outputs, console: Console | None = None) -> None:

@@ -20,6 +20,8 @@ Logger = Literal["csv", "wandb"]
 WandbMode = Literal["online", "offline", "disabled"]
 
 PROJECT = "keyframe_bench"
+_OFFLINE = {"WANDB_ERROR_REPORTING": "false"}  # read on import: it would use the network
+_ROOMS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")  # of staged artifacts and of logs, else in the user's home
 _WAY_OUT = "logger.mode=offline needs neither network nor key, and all files are written without it as well"
 
 
@@ -76,15 +78,22 @@ class Tracker:
 def tracked(logger: Logger, mode: WandbMode, label: str, folder: Path, config: Mapping[str, Any]) -> Iterator[Tracker]:
     """Start a run of W&B if ``logger`` is "wandb" and ``mode`` not "disabled", yield its tracker, and end the run.
 
-    Offline, everything lies in ``wandb/`` of the folder, for ``wandb sync``. Raises `UnavailableError` when it is not
-    installed, has no key, or refuses; nothing has been computed then.
+    Offline, everything lies in ``wandb/`` of the folder, for ``wandb sync``; W&B names the files of artifacts by their
+    absolute paths. Raises `UnavailableError` when it is not installed, has no key, or refuses; nothing has been
+    computed then.
     """
     if logger != "wandb" or mode == "disabled":
         yield Tracker()
         return
+    below = str(folder.absolute() / "wandb")
+    changed = {} if mode == "online" else _OFFLINE | dict.fromkeys(_ROOMS, below)
+    with _environment(changed), _started(mode, label, folder, config) as run:
+        yield Tracker(run)
+
+
+@contextmanager
+def _started(mode: WandbMode, label: str, folder: Path, config: Mapping[str, Any]) -> Iterator[Any]:
     online = mode == "online"
-    if not online:
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read on import: it would use the network
     try:
         import wandb
     except ImportError as error:
@@ -103,11 +112,25 @@ def tracked(logger: Logger, mode: WandbMode, label: str, folder: Path, config: M
         where = str(make_folder(folder))
         run = wandb.init(project=PROJECT, name=label, dir=where, mode=mode, config=dict(config), settings=quiet)
     try:
-        yield Tracker(run)
+        yield run
     except BaseException:
         run.finish(exit_code=1)
         raise
     run.finish()
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while: W&B has no other setting for these."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager

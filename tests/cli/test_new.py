@@ -133,10 +133,18 @@ def test_a_feature_and_a_metric_are_used_as_the_printed_commands_say(tmp_path, c
     )
 
 
+@pytest.mark.parametrize("kind", ["feature", "metric"])
+def test_check_says_how_features_and_metrics_are_tested(kind, cli, tmp_path, own_registry):
+    files, _ = new_files(f"my_own_{kind}", kind, tmp_path)
+    status, _, err = cli("check", "--plugin", files[0])
+    assert status == 2 and files[0].name in err and "pytest" in err and err.count("\n") == 1
+
+
 def test_only_one_kind_is_written(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, _, err = cli("new", "mine", "--feature", "--metric")
     assert status == 2 and err.count("\n") == 1 and list(tmp_path.iterdir()) == []
+    assert "--feature" in err and "--metric" in err and "needs a name" not in err
     status, _, err = cli("new", "gray", "--feature")
     assert status == 2 and "feature 'gray' exists already" in err
 

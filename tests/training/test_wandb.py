@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,16 +16,19 @@ pytest.importorskip("pytorch_lightning", reason="needs keyframe_bench[training]"
 pytest.importorskip("wandb", reason="needs wandb")
 
 SMALL = ("trainer.width=0.125", "trainer.geometry=0.25", "trainer.loss=l2", "trainer=smoke", "trainer.threads=1")
+ROWS = {"pixel_distance": "", "random": ", first of 100 draws", "uniform": ""}
 BLOCK = 32768  # of LevelDB's log format, in which W&B keeps records
 
 
 @pytest.fixture(autouse=True)
-def without_key(monkeypatch, tmp_path):
-    """Neither a key nor files outside the test's folder."""
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
+def home(monkeypatch, tmp_path):
+    """An empty home, so without a key."""
+    for name in ("API_KEY", "CONFIG_DIR", "CACHE_DIR", "DATA_DIR", "ERROR_REPORTING"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
     for name in ("CONFIG", "CACHE", "DATA"):
-        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / f"wandb_{name}"))
+        monkeypatch.delenv(f"XDG_{name}_HOME", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def records(folder):
@@ -59,10 +64,17 @@ def parsed(data):
 
 
 def read(folder):
-    """History (a mapping a step), name of the run, and artifacts: type to the names of their files."""
+    """History (a mapping a step), name of the run, and artifacts: type to the names of their files.
+
+    Everything lies in the folder, nothing in the home, and the environment is what it was.
+    """
+    assert not list((folder.parent / "home").glob("**/wandb"))
+    assert not {"WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING"} & os.environ.keys()
     found = records(folder)
     history = [{"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in r.history.item} for r in found]
     artifacts = [r.artifact if r.HasField("artifact") else r.request.log_artifact.artifact for r in found]
+    kept = [Path(entry.local_path) for artifact in artifacts for entry in artifact.manifest.contents]
+    assert kept and all(file.is_file() and file.is_relative_to(folder / "wandb") for file in kept)
     return (
         [row for row in history if row],
         next(r.run.display_name for r in found if r.HasField("run")),
@@ -99,8 +111,9 @@ def refuse_network(connect):
     return refused
 
 
-def test_a_run_logs_its_table_storyboards_and_report(cli, rendered, tmp_path):
-    words = ("run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform,pixel_distance]", "budget=2")
+def test_a_run_logs_its_table_storyboards_and_report(cli, rendered, tmp_path, monkeypatch):
+    words = ("run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform,pixel_distance]", "budget=[2,3]")
+    monkeypatch.setattr("keyframe_bench.report.html.INSIDE_BYTES", 0)
     status, text, err = cli(*words, "logger=wandb", f"out={tmp_path}/out")
     assert (status, err) == (0, "") and "report: " in text
     history, name, artifacts = read(tmp_path / "out")
@@ -110,8 +123,11 @@ def test_a_run_logs_its_table_storyboards_and_report(cli, rendered, tmp_path):
     assert {row[kept["columns"].index("extractor")] for row in kept["data"]} == {"random", "uniform", "pixel_distance"}
     boards = {key: value for key, value in history[1].items() if key.endswith("/captions")}
     assert sorted(boards) == [f"storyboards/{name}.mp4/captions" for name in ("cuts", "mixed", "static")]
-    assert all(sorted(labels) == ["pixel_distance", "random", "uniform"] for labels in boards.values())
-    assert {"report.html", "table.csv", "table.tex", "run.json", "results.jsonl"} <= artifacts["report"]
+    rows = [f"{row}, budget {k}{of}" for row, of in ROWS.items() for k in (2, 3)]
+    assert all(sorted(labels) == sorted(rows) for labels in boards.values())
+    beside = {file.relative_to(tmp_path / "out").as_posix() for file in tmp_path.glob("out/report/*")}
+    assert len(beside) == 3
+    assert {"report.html", "table.csv", "table.tex", "run.json", "results.jsonl"} | beside <= artifacts["report"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +15,14 @@ import numpy as np
 
 from ..core.annotation import Annotation
 from ..core.cells import FORMAT, HUMAN, Cell, choices_path, read_choices
-from ..core.clip import Clip, KeyFrames
+from ..core.clip import Clip, KeyFrames, watched
 from ..core.errors import ContractError, KeyframeBenchError
 from ..core.feature import opens_file
 from ..core.files import canonical_json, digest, locked, make_folder, remove_leftovers, write_over, write_together
 from ..core.grammar import Budget
 from ..extractors._external import External
 from ..extractors.asked import budget_features
-from ..extractors.base import Extractor
+from ..extractors.base import Extractor, rank_of
 from ..features.change import PixelDifference
 from ..metrics.base import Metric
 from ..selection.peaks import highest_of_bins
@@ -115,15 +116,16 @@ def shared_columns(extractor: Extractor, metrics: Iterable[Metric], budget: Budg
     return {(feature, whose): judges[feature] for feature, whose in own.items() if judges[feature]}
 
 
-def choice_record(extractor: Extractor, clip: Clip, found: KeyFrames, read: Pass) -> dict[str, Any]:
+def choice_record(extractor: Extractor, clip: Clip, found: KeyFrames, k: int | None, read: Pass) -> dict[str, Any]:
     """Return what the report shows of a choice and no table needs.
 
-    ``segments_s`` [K, 2] in seconds; of methods that choose by scores the ``ranks`` [K] of their key frames' scores
-    among those of all sampled frames, 1 for the highest, and the ``lowest`` that was enough; ``curve``: ``times``,
-    ``scores`` and ``thresholds`` (one for all, or none) of the sampled frames, of many the highest of each bin. What
-    the method does not give is left out.
+    ``segments_s`` [K, 2] in seconds; ``frame_scores`` [K], the key frames' own; of methods that choose by scores their
+    ``ranks`` [K] among those of all sampled frames, 1 for the highest, and the ``lowest`` that was enough; ``why`` [K],
+    sentences of methods that have their own and one draw; ``curve``: ``times``, ``scores`` and ``thresholds`` (one for
+    all, or none) of the sampled frames, of many the highest of each bin. What the method does not give is left out.
     """
     about: dict[str, Any] = {}
+    positions = np.searchsorted(clip.ordinals, found.frames)
     if found.segments is not None:
         ends = np.append(np.maximum.accumulate(read.times), read.info.start_s + read.info.duration_s)
         about["segments_s"] = ends[found.segments].round(3).tolist()
@@ -135,10 +137,15 @@ def choice_record(extractor: Extractor, clip: Clip, found: KeyFrames, read: Pass
         numbers = {"scores": scores[at].tolist(), "thresholds": kept}
         short = {name: [float(f"{value:.5g}") for value in values] for name, values in numbers.items()}
         about["curve"] = {"times": clip.times[at].round(3).tolist(), **short}
-        if extractor.by_score and found.scores is not None:
-            lowest, own = extractor.lowest_chosen(found), found.scores.astype(scores.dtype)
+        about["frame_scores"] = scores[positions].tolist()
+        if extractor.by_score:
+            lowest = extractor.lowest_chosen(found)
             about |= {} if lowest is None else {"lowest": float(f"{lowest:.5g}")}
-            about["ranks"] = (1 + (scores > own[:, None]).sum(axis=1)).tolist()
+            about["ranks"] = [rank_of(scores, position) for position in positions]
+    if type(extractor).why is not Extractor.why and extractor.draws == 1:
+        view = clip.restricted(extractor.needs, annotation=False)
+        with watched(extractor, view), suppress(Exception):  # what cannot be explained is no failure
+            about["why"] = [extractor.why(view, found, int(position), k) for position in positions]
     return about
 
 

@@ -316,7 +316,7 @@ class _Video:
             name: next(filter(None, (getattr(d, name) for d in draws)), "") for name in ("fallback", "shortfall")
         }
         # Scores and thresholds of all frames are too much for a table's file.
-        self.choices[cell.key] = choice_record(extractor, clip, draws[0], read)
+        self.choices[cell.key] = choice_record(extractor, clip, draws[0], k, read)
         kept = replace(draws[0], **said, frame_scores=None, thresholds=None)
         measured = mean_of(values)
         if not (extractor.timed and self.has_pixels):

@@ -255,7 +255,8 @@ class ScoreExtractor(Extractor):
 
     def why(self, clip: Clip, result: KeyFrames, position: int, k: int | None) -> str:
         """Compare the score with the threshold, with the lowest chosen one, and with higher ones nearby."""
-        scores = self._scores(clip)
+        known = result.frame_scores  # those of a heavy method are not computed again
+        scores = self._scores(clip) if known is None else known.astype(np.float64)
         chosen = np.searchsorted(clip.ordinals, result.frames)
         score, rank = scores[position], f"number {rank_of(scores, position)} of {len(scores)}"
         near = chosen[(np.abs(chosen - position) < self.min_gap) & (scores[chosen] >= score)]

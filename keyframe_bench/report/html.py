@@ -93,6 +93,7 @@ def render_report(found: str | Path | RunResults) -> dict[str, str]:
         "columns": [f"{c.name} ({c.unit})" if c.unit != "1" else c.name for c in table.columns],
         "headline": table.columns.index(headline) if headline else None,
         "places": plots["places"],
+        "texts": plots["texts"],
         "start": plots["start"],
         "glance": glance | {"video": index.get(named.get(glance.get("video"), ""), 0)},
         "csv": table.to_csv().split("\n", 1)[0],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..tables.format import shown
 from ..tables.load import per_video
 from ..tables.quality import FailureCase, budget_curves, failure_cases, row_names, tradeoffs
-from ..tables.ranking import BASELINE, by_place
+from ..tables.ranking import BASELINE, best_row, by_place, candidates, with_all_videos
 from ..tables.spec import ColumnSpec, Table
 from .plots import Plot, budget_plot, cost_plot
 from .view import VideoView
@@ -67,6 +67,7 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> d
         panel.shown = panel.column.name == first and start in panel.places
     texts = [_place(place, table) for place in spots]
     found = {"columns": columns, "places": list(spots), "texts": texts, "start": start}
+    found["number"] = numbers
     found["numbers"] = [numbers[names[row.group]] for row in table.rows]
     return found | {"cost": cost, "budget": budget, "failures": failures}
 
@@ -74,27 +75,33 @@ def quality(table: Table, cells: pd.DataFrame, videos: Sequence[VideoView]) -> d
 def telling(table: Table, cells: pd.DataFrame, column: ColumnSpec | None, place: tuple[str, str]) -> dict[str, Any]:
     """Return the video on which the methods of a place differ most in ``column``, and which rows show that.
 
-    ``video`` (its ``video_id``, "" without numbers); ``rows``: numbers of the best, of `uniform` and of the worst; and
-    ``why`` as a sentence. Without numbers they are the first rows.
+    ``video`` (its ``video_id``, "" without numbers); ``rows``: numbers of the row that is best over all videos, of
+    `uniform`, and of the row furthest from the best on this video; ``why`` as a sentence. Left out are ceilings, rows
+    with a fallback or fewer key frames than asked for, and rows over fewer videos. Without numbers: the first rows.
     """
-    here = [i for i, row in enumerate(table.rows) if row.place == place and row.role != "ceiling"]
-    first = {"video": "", "rows": here[:3], "why": "The first video and the first rows."}
+    numbers = {row.group: i for i, row in enumerate(table.rows)}
+    here = [row for row in table.rows if row.place == place and row.role != "ceiling"]
+    first = {"video": "", "rows": [numbers[row.group] for row in here[:3]], "why": "The first video and first rows."}
     if column is None:
         return first
+    whole = with_all_videos(candidates(here, column), column)
+    asked = [row for row in whole if not (row.fallbacks or row.shortfalls)]
     series = per_video(cells, column.name)
-    wide = series[series.index.get_level_values(0).isin([table.rows[i].group for i in here])].unstack(level=0)
-    spread = wide.std(axis=1).dropna()
-    if not len(spread):
+    wide = series[series.index.get_level_values(0).isin([row.group for row in whole])].unstack(level=0)
+    spread = wide[[row.group for row in asked if row.group in wide]].std(axis=1).dropna()
+    best = best_row(whole, column)
+    if not len(spread) or best is None:
         return first
     video = str(spread.idxmax())
-    values = {str(group): value for group, value in series.xs(video, level="video_id").to_dict().items()}
-    known = [i for i in here if table.rows[i].group in values]
-    ranked = sorted(known, key=lambda i: (-column.sign * values[table.rows[i].group], table.rows[i].role == "control"))
-    usual = [i for i in known if table.rows[i].extractor == BASELINE]
-    ends = [shown(values[table.rows[i].group], table.scale(column)) for i in (ranked[0], ranked[-1])]
-    why = f"Of {len(wide)} video{'s' if len(wide) > 1 else ''}, methods differ most here in {column.name}: "
-    rows = list(dict.fromkeys([ranked[0], *usual[:1], ranked[-1]]))
-    return {"video": video, "rows": rows, "why": f"{why}{ends[0]} to {ends[1]}."}
+    values = {str(group): float(value) for group, value in wide.loc[video].dropna().to_dict().items()}
+    if best.group not in values:
+        return first
+    usual = [row for row in asked if row.extractor == BASELINE]
+    far = max((r for r in asked if r.group in values), key=lambda row: abs(values[row.group] - values[best.group]))
+    ends = [shown(values[row.group], table.scale(column)) for row in (best, far)]
+    why = f"{best.label} has the best {column.name} over all videos; here, where methods differ most, it has {ends[0]}"
+    rows = list(dict.fromkeys(numbers[row.group] for row in (best, *usual[:1], far)))
+    return {"video": video, "rows": rows, "why": f"{why}, and {far.label} {ends[1]}."}
 
 
 def _link(bad: FailureCase, indices: Mapping[str, int], scale: float) -> dict[str, Any]:

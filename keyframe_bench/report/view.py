@@ -74,6 +74,7 @@ class VideoView:
             "users": [[str(u.get("name", "")), u.get("times") or []] for u in record.get("users") or []],
             "health": [(str(n).replace("_", " "), _plain(v)) for n, v in self.health.items() if n != "notes"],
             "film": _film(out, record.get("address") or ""),
+            "filmed": bool(record.get("address")),
             "thumbs": "" if folder is None else f"{folder.relative_to(out).as_posix()}/",
             "curves": {},
             "lanes": [],
@@ -106,7 +107,8 @@ class VideoView:
     def _chosen(self, key: str, n: int) -> dict[str, Any]:
         """Return what a record says of a choice of ``n`` key frames (`bench.cell_records.choice_record`)."""
         choice = self._choices.get(key) or {}
-        found = {name: choice[name] for name in ("segments_s", "ranks") if len(choice.get(name) or ()) == n}
+        names = ("segments_s", "frame_scores", "ranks", "why")
+        found = {name: choice[name] for name in names if len(choice.get(name) or ()) == n}
         found |= {"lowest": choice["lowest"]} if "lowest" in choice else {}
         if choice.get("curve") in self._curves:
             found["curve"] = choice["curve"]

@@ -268,8 +268,9 @@ def test_what_the_report_shows_of_a_choice_is_what_extract_gives(cli, words, ren
         assert curve["times"] == pytest.approx(done.source.times[found.scored].tolist(), abs=1e-3)
         limit = [] if cell["budget"] == "3" else [float(found.thresholds[-1])]
         assert curve["thresholds"] == pytest.approx(limit, rel=1e-4)
-        ranks = [1 + sum(other > score for other in found.frame_scores) for score in found.scores.astype("float32")]
-        assert choice["ranks"] == ranks
+        told = [kb.explain(rendered / cell["video"], frame=int(f), budget=cell["budget"]) for f in found.frames]
+        for name, of_frame in (("frame_scores", "score"), ("ranks", "rank"), ("why", "why")):
+            assert choice[name] == [getattr(one, of_frame) for one in told]
         ends = [*done.source.times.tolist(), done.video.start_s + done.video.duration_s]
         spans = [end for span in choice["segments_s"] for end in span]
         assert spans == pytest.approx([ends[i] for i in found.segments.flat], abs=1e-3)

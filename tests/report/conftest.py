@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keyframe_bench.core.cells import thumbnails_folder
+from keyframe_bench.report.html import render_report
 from keyframe_bench.tables import comparison, load_results, load_run
 
 RIGHT_TO_LEFT = "\u202egpj.exe\u2066\udcff ש.mp4"  # turns what follows around; a byte that is no UTF-8
@@ -112,3 +113,49 @@ def wide_out(fake_out, tmp_path_factory):
     facts["health"] |= {"truncated_tail": True, "decoded_duration_s": 9.0, "declared_duration_s": 30.0}
     damaged.write_text(json.dumps(facts))
     return out
+
+
+def _written(out):
+    for name, text in render_report(out).items():
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text(text, encoding="utf-8")
+    return (out / "report.html").as_uri()
+
+
+@pytest.fixture(scope="session")
+def written():
+    """Write the report of a folder, and return its address."""
+    return _written
+
+
+@pytest.fixture(scope="session")
+def address(wide_out):
+    return _written(wide_out)
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Open a page anew; whatever it complains about, or loads from elsewhere than its folder, fails the test."""
+    complaints, asked, contexts, own = [], [], [], []
+
+    def open_page(width=1400, of=address, more=(), **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **options)
+        contexts.append(context)
+        own.extend([of, *more])
+        page = context.new_page()
+        page.set_default_timeout(5000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(of)
+        if options.get("java_script_enabled", True):
+            page.locator("#viewer .timeline").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    elsewhere = {url.split("#")[0] for url in asked if not url.startswith(("data:", "blob:", *own))}
+    assert elsewhere == set()

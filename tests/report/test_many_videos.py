@@ -62,6 +62,7 @@ def made(out, n_videos):
                 file.write(json.dumps(cell) + "\n")
                 spans = [[time, time + 1] for time in chosen]
                 choices[key] = {"curve": f"{i:020x}", "ranks": frames, "segments_s": spans, "lowest": 0.5}
+                choices[key]["frame_scores"] = [0.5] * len(frames)
             record = {"video": name, "sha256": sha, "n_frames": 3000, "start_s": 0.0, "duration_s": 120.0, "fps": 25.0}
             record |= {
                 "width": 640,

@@ -28,6 +28,7 @@ function seen(row) {
   const named = !words.length || words.some((word) => row.label.toLowerCase().includes(word));
   return named && settings.every((name) => !row[name] || !chosen(name) || row[name] === chosen(name));
 }
+const nobody = "No row fits what is chosen at the top.";
 const shown = () => page.rows.map((_, i) => i).filter((i) => seen(page.rows[i]));
 // Stable; ceilings stay below; rows without a value come last in both directions.
 function compared(a, b) {
@@ -47,6 +48,11 @@ function arrange() {
   }
   for (const body of [...table.tBodies]) body.remove();
   const full = [...groups].filter(([, members]) => members.length);
+  if (!rows.length) table.append(make("tbody", {}, make("tr", {}, make("td", { class: "text soft", colspan: table.tHead.rows[0].cells.length }, nobody))));
+  for (const name of settings) {  // what all rows share and the choice says needs no column
+    const column = $(`[data-setting="${name}"]`, table)?.cellIndex ?? -1;
+    if (column >= 0) for (const tr of [table.tHead.rows[0], ...original]) tr.cells[column].hidden = Boolean(chosen(name));
+  }
   for (const [name, members] of full) {
     const head = make("tr", { class: "group" }, make("th", { colspan: members[0].cells.length, scope: "rowgroup", class: "text" }, make("span", {}, `${by} ${name || "none"}`)));
     table.append(make("tbody", {}, ...(by && full.length > 1 ? [head] : []), ...members));
@@ -74,24 +80,29 @@ $("#tex")?.addEventListener("click", () => {
   const kept = new Set(inTable());
   let text = page.tex;
   page.tex_rows.forEach((line, i) => { if (!kept.has(i)) text = text.replace("\n" + line, () => "\n"); });
+  const [here, gone] = [true, false].map((is) => page.rows.filter((_, i) => kept.has(i) === is).map((row) => row.extractor));
+  const about = (line, names) => names.some((name) => line.split(/[^\w.]+/).includes(name));
+  text = text.split("\n").filter((line) => !line.startsWith("% ") || !about(line, gone) || about(line, here)).join("\n");
   save("table.tex", "text/x-tex", text.replace(/(\\midrule\n)+(?=\\(midrule|bottomrule))/g, ""));
 });
 
 // ---- plots and failure cases: the panels of the chosen metric and budget, the marks of the rows that are seen
 function choosePanels() {
-  const column = $("#choose-column")?.value;
-  const fits = (name, value) => !$(`[data-filter="${name}"]`) || chosen(name) === value;
-  const found = page.places.findIndex(([dataset, budget]) => budget && fits("dataset", dataset) && fits("budget", budget));
-  const place = String(found < 0 ? page.start : found), numbers = new Set(shown().map((i) => String(page.rows[i].n)));
+  const column = $("#choose-column")?.value, numbers = new Set(shown().map((i) => String(page.rows[i].n)));
+  const fits = (name, value) => !chosen(name) || !value || chosen(name) === value;
+  const able = page.places.flatMap(([dataset, budget], i) => (fits("dataset", dataset) && fits("budget", budget) ? [i] : []));
+  const place = String(able.includes(page.start) ? page.start : able[0] ?? "");  // of all budgets, that of the beginning
+  if ($("#plots-of")) $("#plots-of").textContent = `Costs and failure cases are those of ${page.texts[place] ?? "no row"}; methods are those chosen at the top.`;
+  for (const mark of all("[data-kind] [data-n]")) mark.classList.toggle("off", !numbers.has(mark.dataset.n));
   for (const kind of all("div[data-kind]")) {
     let empty = true;
     for (const panel of all("[data-panel]", kind)) {
-      panel.hidden = panel.dataset.column !== column || !panel.dataset.place.split(" ").includes(place);
+      panel.hidden = panel.dataset.column !== column || !panel.dataset.place.split(" ").includes(place) || !$("[data-n]:not(.off)", panel);
       empty &&= panel.hidden;
+      $(".front", panel)?.classList.toggle("off", Boolean($(".point.on.off", panel)));  // without a step it is no front
     }
     $(".empty", kind).hidden = !empty;
   }
-  for (const mark of all(".plots [data-n]")) mark.classList.toggle("off", !numbers.has(mark.dataset.n));
 }
 $("#choose-column")?.addEventListener("change", choosePanels);
 for (const plots of all(".plots")) {
@@ -184,7 +195,7 @@ function told(v, lane) {
   return [...parts, ...(lane.first_of ?? [])].join(", ");
 }
 function timeline(v, rows, scored = false) {
-  const lanes = rows.map((i) => v.lanes.find((lane) => lane.row === i)).filter(Boolean), cursor = make("div", { class: "cursor", hidden: "" });
+  const lanes = rows.map((i) => v.lanes.find((lane) => lane.row === i)).filter(Boolean), none = rows.length ? "" : make("p", { class: "soft" }, nobody), cursor = make("div", { class: "cursor", hidden: "" });
   const line = make("div", { class: "timeline", style: `--aspect:${v.aspect}` }, cursor);
   if (!scored) line.append(curve(v, v.change.times, v.change.values, "change", "mean grey difference between sampled frames, 0 to 255" + (v.shots.length ? "; bands are annotated shots" : ""), ""));
   line.append(axis(v));
@@ -193,15 +204,15 @@ function timeline(v, rows, scored = false) {
     line.append(make("div", { class: "line lane truth" }, make("div", { class: "lab" }, make("small", {}, name + " (annotation)")), make("div", { class: "track" }, make("div", { class: "bar" }, ...marks))));
   }
   for (const lane of lanes) {
-    const row = page.rows[lane.row], known = v.curves[lane.curve];
-    const label = make("div", { class: "lab" }, row.label, tag(row.role), make("small", {}, told(v, lane)));
+    const row = page.rows[lane.row], known = v.curves[lane.curve], why = !scored || lane.error || known ? "" : ". There is no score curve: single frames have no score, or none was kept.";
+    const label = make("div", { class: "lab" }, row.label, tag(row.role), make("small", {}, told(v, lane) + why));
     line.append(make("div", { class: "line lane " + row.role, "data-lane": row.label }, label, make("div", { class: "track" }, ...board(v, lanes, lane))));
-    if (!scored || lane.error) continue;
-    if (known) {
+    if (scored && known) {
       const about = known.thresholds.length ? "dashed: its threshold" : limits(v, lane).length ? "dashed: the lowest score that was enough" : "chosen otherwise than by the score alone";
       line.append(curve(v, known.times, known.scores, "score", about, " own " + row.role, [...(lane.segments_s ?? []).slice(1).map(([a]) => vertical(place(v, a), "cut")), ...lane.times.map((t) => vertical(place(v, t), "at"))], limits(v, lane)));
-    } else label.append(make("small", {}, "no score curve: it gives single frames no score, or was run before these were kept"));
+    }
   }
+  line.append(none);
   line.addEventListener("pointermove", (event) => {
     const box = $(".axis .track", line).getBoundingClientRect(), share = (event.clientX - box.left) / box.width;
     cursor.hidden = share < 0 || share > 1;
@@ -246,12 +257,12 @@ async function glance() {
 const dialog = $("#frame"), film = $("video", dialog);
 let at = null;  // {v, lanes, lane, k}
 function facts({ v, lane, k }) {
-  const t = lane.times[k], score = lane.scores?.[k], span = lane.segments_s?.[k], found = [["when", `${clock(t)}, frame ${lane.frames[k]}; key frame ${k + 1} of ${lane.frames.length}`]];
-  if (score != null) {
-    const own = v.curves[lane.curve]?.thresholds ?? [], low = lane.lowest ?? null;
-    const limit = own.length === 1 ? `; the threshold is ${short(own[0])}` : own.length || low === null ? "" : `; the lowest that was enough is ${short(low)}`;
-    found.push(["score", short(score) + (lane.ranks ? `, number ${lane.ranks[k]} of ${lane.n_sampled} sampled frames` : "") + limit]);
-  }
+  const t = lane.times[k], score = lane.frame_scores?.[k], number = lane.scores?.[k], span = lane.segments_s?.[k], found = [["when", `${clock(t)}, frame ${lane.frames[k]}; key frame ${k + 1} of ${lane.frames.length}`]];
+  const own = v.curves[lane.curve]?.thresholds ?? [], low = lane.lowest ?? null, other = number != null && (score == null || short(score) !== short(number));
+  const limit = own.length === 1 ? `; the threshold is ${short(own[0])}` : own.length || low === null ? "" : `; the lowest that was enough is ${short(low)}`;
+  if (score != null) found.push(["score", short(score) + (lane.ranks ? `, number ${lane.ranks[k]} of ${lane.n_sampled} sampled frames` : "") + (other ? "" : limit)]);
+  if (other) found.push(["chosen by", `${short(number)}, the method's number for this choice${limit}`]);
+  if (lane.why) found.push(["why", lane.why[k]]);
   if (span) found.push(["stands for", `${clock(span[0])} to ${clock(span[1])}`]);
   if (k) found.push(["distance", `${(t - lane.times[k - 1]).toFixed(1)} s after the key frame before`]);
   if (lane.fallback) found.push(["fallback", lane.fallback]);
@@ -270,18 +281,26 @@ function still() {
   picture.hidden = !source;
   if (source) picture.src = source;
   $(".none", dialog).hidden = Boolean(source);
+  if (at.v.film) seek(at.lane.times[at.k] - at.v.start + 0.002);  // times are rounded: not to the frame before
+}
+function seek(time, to = "") {
+  const address = new URL(at.v.film, document.baseURI).href;
+  if (film.src !== address) film.src = address;
+  film.dataset.to = to;
+  film.currentTime = time;
 }
 function enlarge(v, lanes, lane, k) {
   const row = page.rows[lane.row];
   at = { v, lanes, lane, k };
-  still();
   $("h3", dialog).textContent = `${row.label}, ${v.name}`;
   $("dl", dialog).replaceChildren(...facts(at).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
   // Not disabled: a button that is and has the focus swallows the arrow keys.
   $('[data-step="-1"]', dialog).ariaDisabled = k === 0;
   $('[data-step="1"]', dialog).ariaDisabled = k === lane.frames.length - 1;
   $("#play").hidden = !v.film;
-  $("#no-film").textContent = v.film ? "" : "its file does not lie where it was";
+  $(".stage", dialog).style = v.film ? `aspect-ratio: ${v.aspect}` : "";  // it does not jump when the film is there
+  $("#no-film").textContent = v.film || !v.filmed ? "" : "the film is no longer there";
+  still();
   if (!dialog.open) dialog.showModal();
 }
 function step(by) {
@@ -306,15 +325,22 @@ dialog.addEventListener("keydown", (event) => {
 });
 dialog.addEventListener("close", () => film.pause());
 $("#play").addEventListener("click", () => {
-  const address = new URL(at.v.film, document.baseURI).href, [from, to] = part(at).map((t) => t - at.v.start);
-  if (film.src !== address) film.src = address;
-  Object.assign(film.dataset, { to });
-  film.currentTime = from;
+  seek(...part(at).map((t) => t - at.v.start));
+  film.play().catch((error) => { if (error.name !== "AbortError") unplayable(); });
+});
+function unplayable() {
+  $("#play").hidden = true;
+  $(".stage", dialog).style = "";
+  $("#no-film").textContent = "the film is no longer there, or the browser cannot play it";
+}
+film.addEventListener("error", unplayable);
+// The thumbnail stays until the film has its frame.
+film.addEventListener("seeked", () => {
+  if (film.seeking) return;
   film.hidden = false;
   $("img", dialog).hidden = $(".none", dialog).hidden = true;
-  film.play().catch((error) => { if (error.name !== "AbortError") $("#no-film").textContent = "the browser cannot play this file"; });
 });
-film.addEventListener("timeupdate", () => { if (film.currentTime >= Number(film.dataset.to)) film.pause(); });
+film.addEventListener("timeupdate", () => { if (film.currentTime >= Number(film.dataset.to || Infinity)) film.pause(); });
 
 // ---- controls
 const videos = $("#video");

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -28,6 +29,7 @@ from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import read_pass
 
 BUDGET, SAMPLING, BASELINE = "6", "2fps", "uniform"
+SCORED = "pixel_distance"  # whose scores are those of the file that a method asks for
 _THUMB, _WIDTH, _HEIGHT = 160, 640, 90  # pixels of a thumbnail; units of the curve
 # Of mkdocstrings: what the page says itself is left out.
 _HIDDEN = ("show_root_heading", "show_docstring_description", "show_signature", "show_bases", "members")
@@ -44,6 +46,7 @@ class Shown:
     found: kb.KeyFrames | None = None
     times: Any = None  # of the sampled frames that it saw
     missing: str = ""
+    scores_of: str = ""  # the method whose scores it is given
 
 
 class Methods:
@@ -71,11 +74,16 @@ class Methods:
         self.read = read_pass(path, {sampling: tuple(features) for sampling, features in requests.items()})
         self.annotation = kb.demo_annotation().aligned(self.read.times, "demo")
         for one, ask in asked:
-            try:
-                one.found, _ = ask.answer(self.read, 0, self.annotation)
-                one.times = ask.clip(self.read, self.annotation).times
-            except KeyframeBenchError as error:
-                one.missing = str(error)
+            self._answer(one, ask)
+        (scored,) = (one for one in self.shown if one.name == SCORED)
+        rows = np.stack([scored.times, scored.found.frame_scores], axis=1)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "scores.csv"
+            lines = [f"{Path(path).name},{t},{score}" for t, score in rows.tolist()]
+            file.write_text("\n".join(["item,seconds,score", *lines]), "utf-8")
+            for one in (one for one in self.shown if one.cls.file_parameter == "scores"):
+                one.missing, one.scores_of = "", SCORED
+                self._answer(one, Asked.of(one.cls(scores=str(file)), BUDGET, SAMPLING))
         ordinals = sorted({n for one in self.shown if one.found is not None for n in one.found.frames.tolist()})
         frames = fetch_frames(path, ordinals, self.read)
         small = (frame.rgb(*fit_width(frame.height, frame.width, _THUMB)) for frame in frames)
@@ -83,6 +91,13 @@ class Methods:
             f"reference/extractors/{n}.jpg": encode_image(image, ".jpg")
             for n, image in zip(ordinals, small, strict=True)
         }
+
+    def _answer(self, one: Shown, ask: Asked) -> None:
+        try:
+            one.found, _ = ask.answer(self.read, 0, self.annotation)
+            one.times = ask.clip(self.read, self.annotation).times
+        except KeyframeBenchError as error:
+            one.missing = str(error)
 
     @property
     def baseline(self) -> Shown:
@@ -126,10 +141,11 @@ class Methods:
                 yield f'<p class="strip-title">{escape(title)}</p>{_strip(other.found, "")}'
         yield self._curve(one)
         scores = " Its score is drawn over time" if one.found.frame_scores is not None else " It gives frames no score"
+        scores = f" The scores of its file are here those of `{one.scores_of}`" if one.scores_of else scores
         dashed = ", with its threshold dashed" if one.found.thresholds is not None else ""
         yield (
             "Six key frames of a rendered video of 12 seconds (`kb.demo_video()`), with those of "
-            f"`{BASELINE}` to compare.{scores}{dashed}; grey lines are cuts and dissolves, dots are key frames."
+            f"`{BASELINE}` to compare.{scores}{dashed}; upright lines are cuts and dissolves, dots are key frames."
         )
 
     def _curve(self, one: Shown) -> str:
@@ -146,11 +162,20 @@ class Methods:
         if scores is not None:
             top = max(float(np.max(scores)), 0.0 if thresholds is None else float(np.max(thresholds)))
             low = min(float(np.min(scores)), 0.0)
+
+            def up(values: Any) -> Any:
+                return _HEIGHT - 4 - (np.asarray(values) - low) / ((top - low) or 1) * (_HEIGHT - 8)
+
+            for value in (top, low):
+                drawn.append(f'<line class="cut" x1="0" x2="{_WIDTH}" y1="{up(value):.1f}" y2="{up(value):.1f}"/>')
+                drawn.append(f'<text x="{_WIDTH + 6}" y="{up(value) + 4:.1f}">{value:.3g}</text>')
             for kind, values in (("score", scores), ("threshold", thresholds)):
                 if values is not None:
-                    ys = _HEIGHT - 4 - (np.asarray(values) - low) / ((top - low) or 1) * (_HEIGHT - 8)
-                    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(one.times * scale, ys, strict=True))
+                    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(one.times * scale, up(values), strict=True))
                     drawn.append(f'<polyline class="{kind}" points="{points}"/>')
+            if thresholds is not None:
+                told = f"threshold {thresholds[-1]:.3g}{' at the end' if np.ptp(thresholds) else ''}"
+                drawn.append(f'<text x="{_WIDTH + 46}" y="{up(thresholds[-1]) + 4:.1f}">{told}</text>')
         for i, (name, other) in enumerate(rows):
             y = height + 14 + 16 * i
             drawn.append(f'<text x="{_WIDTH + 6}" y="{y + 4}">{escape(name)}</text>')

@@ -67,7 +67,8 @@ def test_every_extractor_has_a_page_that_the_gallery_links(site):
         pictures = re.findall(r'src="(\d+\.jpg)"', page)
         assert all((site / "reference" / "extractors" / picture).is_file() for picture in pictures)
         method = kb.Extractor.registry.build(name)
-        assert bool(pictures) == ((method.unavailable() or method.must_download()) is None), name
+        here = (method.unavailable() or method.must_download()) is None or method.file_parameter == "scores"
+        assert bool(pictures) == here, name
         assert pictures or "Not drawn here: " in page
         assert (f"keyframe-bench train extractor={name} " in re.sub("<[^>]+>", "", page)) == hasattr(method, "fit")
 
@@ -81,6 +82,7 @@ def test_the_page_of_an_extractor_shows_its_picks_and_score(site):
     scores = [-float(point.partition(",")[2]) for point in points.split()]
     assert len(scores) == len(found.keyframes.frame_scores)
     assert max(range(len(scores)), key=scores.__getitem__) == found.keyframes.frame_scores.argmax()
+    assert f">{found.keyframes.frame_scores.max():.3g}</text>" in page  # the scale of the curve
     assert "ms (<a" in page  # what it costs, of the leaderboard
 
 

@@ -17,7 +17,7 @@ from .core.feature import Feature
 from .core.files import printable
 from .core.registry import Parameter, Range
 from .extractors._rows import FEATURE, feature_named
-from .extractors.asked import Asked, unsupported
+from .extractors.asked import DEFAULT_EXTRACTOR, Asked, unsupported
 from .extractors.base import Extractor
 from .extractors.trainable import Trainable
 from .report.exports import PICTURED, Exported, Marks, checked, exported
@@ -242,7 +242,7 @@ def _shrunk(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def extract(
     path: VideoPath,
-    extractor: str | Extractor = "pixel_distance",
+    extractor: str | Extractor = DEFAULT_EXTRACTOR,
     *,
     fps: float | None = None,
     times: str | None = None,
@@ -338,7 +338,7 @@ def extract(
 
 def map_videos(
     paths: Sequence[VideoPath],
-    extractor: str = "pixel_distance",
+    extractor: str = DEFAULT_EXTRACTOR,
     *,
     out: str | Path,
     feature: str = FEATURE,

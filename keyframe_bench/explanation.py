@@ -13,7 +13,7 @@ from .api import Extraction, extract
 from .core.clip import Clip, KeyFrames, quantiles_of, share_below, watched
 from .core.errors import UsageError
 from .core.registry import Parameter, Range
-from .extractors.asked import Asked, Inferred, what_decided
+from .extractors.asked import DEFAULT_EXTRACTOR, Asked, Inferred, what_decided
 from .extractors.base import Extractor, rank_of
 from .video.frame_folder import VideoPath
 from .video.onepass import Progress
@@ -116,7 +116,7 @@ class Explanation:
 
 def explain(
     path: VideoPath,
-    extractor: str | Extractor = "pixel_distance",
+    extractor: str | Extractor = DEFAULT_EXTRACTOR,
     *,
     fps: float | None = None,
     times: str | None = None,

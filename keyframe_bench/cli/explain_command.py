@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 
-from ..core.clip import quantiles_told
+from ..core.clip import quantiles_told, standing
 from ..core.errors import UsageError
 from ..core.files import one_line
 from ..explanation import Explanation, explain
@@ -56,9 +56,10 @@ def _head(found: Explanation) -> list[str]:
 
 def _facts(found: Explanation) -> Iterator[str]:
     """Yield the score, the thresholds that decided, and the segment, or the nearest key frame."""
-    if found.score is not None:
+    if found.score is not None and found.above is not None:
         rank = "" if found.rank is None else f", number {found.rank} of {found.n_sampled}"
-        yield f"  score      {found.score:.4g}{rank}, above {found.above:.0%} of the frames seen"
+        where = standing(found.score, found.above, found.quantiles)
+        yield f"  score      {found.score:.4g}{rank}, {where} of the frames seen"
         if found.quantiles:
             yield f"  of all     {quantiles_told(found.quantiles)}"
     if found.threshold is not None:

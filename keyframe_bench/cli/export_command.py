@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,12 +13,12 @@ import numpy as np
 from ..api import Extraction
 from ..core.cells import HUMAN
 from ..core.clip import KeyFrames
-from ..core.errors import UsageError, suggestion
+from ..core.errors import UsageError, VideoError, suggestion
 from ..core.files import file_name, one_line, write_together
 from ..core.grammar import EVERY
 from ..datasets._picks import Picks, picks_text
 from ..datasets.base import Dataset
-from ..report.exports import Format, checked
+from ..report.exports import Exported, Format, checked
 from ..tables.load import read_cells, run_record_of
 from ..video.frame_folder import sha256_of_video
 from ..video.onepass import read_pass
@@ -33,6 +33,8 @@ def run(found: Arguments) -> int:
     if not found.positional:
         raise UsageError(f"export needs the results of a run: {found.command.examples[0]}")
     forms = listed(found.get("format"))
+    if not forms:
+        raise UsageError(f"format=[] names no format; {suggestion('', get_args(Form))}")
     formats = checked([form for form in forms if form != "picks"], known=get_args(Form))
     source, folder = found.positional[0], Path(found.get("out"))
     chosen = [cell for cell in read_cells(source).values() if cell["status"] == "ok" and cell["extractor"] != HUMAN]
@@ -48,12 +50,12 @@ def run(found: Arguments) -> int:
     drawn = sorted({cell["extractor"] for cell in chosen if cell["draws"] > 1})
     told = [f"left out: {name}, whose numbers are means over many draws, of which one is kept" for name in drawn]
     n_files = 0
+    if formats:  # first: it may refuse
+        n_files, notes = _write_exports(rows, _videos(found, source), formats, folder)
+        told += notes
     if "picks" in forms:
         write_together({folder / f"{file_name(name)}.json": _picks(name, cells) for name, cells in rows.items()})
         n_files += len(rows)
-    if formats:
-        n_new, notes = _write_exports(rows, _videos(found, source), formats, folder)
-        n_files, told = n_files + n_new, told + notes
     print("\n".join([*told, f"{counted(n_files, 'file')} written to {path_text(folder)}"]))
     return 0
 
@@ -70,30 +72,39 @@ def _write_exports(
     n_files, left_out, notes = 0, list[str](), defaultdict[str, list[str]](list)
     for video in dict.fromkeys(video for cells in rows.values() for video in cells):
         its = {row: cells[video] for row, cells in rows.items() if video in cells}
-        path = videos.get(video)
-        if path is None or sha256_of_video(path) != next(iter(its.values()))["video_sha256"]:
-            left_out.append(f"{one_line(video)}, whose file is not there, or has other bytes; see dataset.root=")
+        try:  # all rows of a video, or none
+            files = _exports_of(video, its, videos.get(video), formats)
+        except (UsageError, VideoError) as error:  # no file, or a format that this video does not fit
+            left_out.append(f"{one_line(video)}: {error}")
             continue
-        read = read_pass(path, {EVERY: ()})
-        for row, cell in its.items():
-            told = ("extractor", "params", "budget", "k", "sampling", "run_sampling", "label", "seed")
-            about: dict[str, Any] = {name: cell[name] for name in told}
-            chosen = Extraction(path, KeyFrames.from_json(cell["keyframes"]), source=read, **about)
-            try:
-                files = chosen.exports(*formats)
-            except UsageError as error:  # a format that this video does not fit
-                left_out.append(f"{one_line(video)}: {error}")
-                break
-            folder = out / file_name(row) / file_name(video.replace("/", "-"))
-            write_together({folder / file.name: file.data for file in files})
-            n_files += len(files)
-            for file in files:
-                notes[file.name] += [f"{one_line(video)}: {file.note}"] * bool(file.note)
+        write_together({out / place: file.data for place, file in files.items()})
+        n_files += len(files)
+        for file in files.values():
+            notes[file.name] += [f"{one_line(video)}: {file.note}"] * bool(file.note)
     if not n_files:
         raise UsageError(f"nothing can be exported: {left_out[0]}")
     lines = [f"left out: {reason}" for reason in left_out]
     counts = {name: f" ({len(told)} files have such a note)" if len(told) > 1 else "" for name, told in notes.items()}
     return n_files, lines + [f"{name} of {told[0]}{counts[name]}" for name, told in notes.items() if told]
+
+
+def _exports_of(
+    video: str, cells: Mapping[str, Mapping[str, Any]], path: Any, formats: Sequence[Format]
+) -> dict[Path, Exported]:
+    """Return the files of a video's rows by their place, in folders called as the item; `UsageError`, `VideoError`."""
+    below = PurePosixPath(video)
+    if below.is_absolute() or ".." in below.parts:
+        raise UsageError("this name leads out of the folder of the files")
+    if path is None or sha256_of_video(path) != next(iter(cells.values()))["video_sha256"]:
+        raise UsageError("its file is not there, or has other bytes; see dataset.root=")
+    read, files = read_pass(path, {EVERY: ()}, name=video), dict[Path, Exported]()
+    for row, cell in cells.items():
+        told = ("extractor", "params", "budget", "k", "sampling", "run_sampling", "label", "seed")
+        about: dict[str, Any] = {name: cell[name] for name in told}
+        chosen = Extraction(path, KeyFrames.from_json(cell["keyframes"]), source=read, **about)
+        folder = Path(file_name(row), *map(file_name, below.parts))
+        files |= {folder / file.name: file for file in chosen.exports(*formats)}
+    return files
 
 
 def _videos(found: Arguments, source: str) -> dict[str, Any]:

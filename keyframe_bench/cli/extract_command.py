@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..api import Extraction, extract
-from ..core.clip import KeyFrames, quantiles_of, quantiles_told, share_below
+from ..core.clip import KeyFrames, quantiles_of, quantiles_told, share_below, standing
 from ..core.errors import UsageError
 from ..core.files import file_name, one_line
 from ..core.registry import check_params
@@ -63,19 +62,8 @@ def _lines(result: Extraction) -> Iterator[str]:
     info, keyframes, n = result.video, result.keyframes, len(result.frames)
     yield f"{one_line(info.name)}  {info.width}x{info.height}, {info.n_frames} frames, {info.duration_s:.2f} s"
     yield from (f"  health: {one_line(problem)}" for problem in result.source.health.problems)
-    scores, shares = (
-        [""] * n if keyframes.scores is None else [f"{s:.4g}" for s in keyframes.scores],
-        _shares(keyframes),
-    )
-    if shares is not None:
-        scores = [f"{score:<9} (above {share:.0%})" for score, share in zip(scores, shares, strict=True)]
-    heads = (
-        ""
-        if keyframes.scores is None
-        else "score"
-        if shares is None
-        else "score (above which share of the frames seen)"
-    )
+    scores = _scores(keyframes)
+    heads = "score (above which share of the frames seen)" if any(scores) else ""
     yield f"{'#':<4} {'frame':<8} {'time (s)':<9} {heads}".rstrip()
     for i, (frame, time, score) in enumerate(zip(result.frames, result.times, scores, strict=True), start=1):
         yield f"{i:<4} {frame:<8} {f'{time:.3f}':<9} {score}".rstrip()
@@ -116,12 +104,13 @@ def _scores_and_threshold(keyframes: KeyFrames) -> str:
     return f"{line}; threshold {threshold}{nothing}"
 
 
-def _shares(keyframes: KeyFrames) -> NDArray[np.float64] | None:
-    """Return the share of frames with a lower score than each key frame; None where it has not the score of a frame."""
-    scores, of_frames = keyframes.scores, keyframes.frame_scores
-    if scores is None or of_frames is None or not np.isin(scores.astype(of_frames.dtype), of_frames).all():
-        return None
-    return share_below(of_frames, scores.astype(of_frames.dtype))
+def _scores(keyframes: KeyFrames) -> list[str]:
+    """Return the score of each key frame, as of any frame, and where it stands; empty where frames have no scores."""
+    own, of_frames = keyframes.own_scores, keyframes.frame_scores
+    if own is None or of_frames is None:
+        return [""] * len(keyframes)
+    quantiles, shares = quantiles_of(of_frames), share_below(of_frames, own)
+    return [f"{one:<9.4g} ({standing(one, share, quantiles)})" for one, share in zip(own, shares, strict=True)]
 
 
 def _clip_lines(record: dict[str, Any]) -> Iterator[str]:

@@ -33,7 +33,8 @@ def _lines(found: VideoMap) -> Iterator[str]:
         if video["fallback"]:
             yield f"  a fallback, not a result: {one_line(video['fallback'])}"
     if found.n_keyframes < _FEW:
-        yield f"{counted(found.n_keyframes, 'key frame')} make a small map; sampling=every or budget=N gives more"
+        make = "makes" if found.n_keyframes == 1 else "make"
+        yield f"{counted(found.n_keyframes, 'key frame')} {make} a small map; sampling=every or budget=N gives more"
     if len(found.layouts) == 1:
         yield "fewer than 5 key frames stand in a line, in order of time; t-SNE needs more"
     else:

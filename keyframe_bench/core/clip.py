@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +35,8 @@ class KeyFrames:
     times : float64 [K]
         Presentation times (PTS) in seconds, as the container states them.
     scores : float64 [K] or None
-        The method's own score of each key frame.
+        The number by which the method chose each key frame, in its own terms: the change that opens its segment, the
+        share of its cluster, the score of the frame itself. How the frame itself scores: `own_scores`.
     segments : int64 [K, 2] or None
         Half-open range of ordinals that each key frame stands for.
     frame_scores : float32 [N] or None
@@ -67,6 +69,13 @@ class KeyFrames:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def own_scores(self) -> NDArray[np.float64] | None:
+        """Score of each key frame among `frame_scores`, float64 [K]; None where these are not given, or not kept."""
+        if self.frame_scores is None or self.scored is None:
+            return None
+        return self.frame_scores[np.searchsorted(self.scored, self.frames)].astype(np.float64)
 
     def moved(self, by: int) -> KeyFrames:
         """Return the same key frames with every ordinal shifted by ``by``."""
@@ -271,11 +280,11 @@ class Clip:
         positions : int [K]
             Indices into the sampled frames, in any order; duplicates are removed (the first one's values stay).
         scores : float [K], optional
-            Score of each position.
+            Number by which the method chose each position, in its own terms; need not be one of ``frame_scores``.
         segments : int [K, 2], optional
             Half-open range of positions each key frame stands for.
         frame_scores : float [N], optional
-            Score of every sampled frame.
+            Score of every sampled frame: what is shown as the score of a frame.
         thresholds : float [N], optional
             The threshold that each frame score was compared with.
         fallback : str
@@ -320,6 +329,15 @@ def quantiles_of(scores: NDArray[Any]) -> tuple[float, ...]:
     """Return median, 0.9 and 0.99 quantile and maximum of the finite scores; nothing where there are none."""
     known = scores[np.isfinite(scores)]
     return tuple(np.quantile(known, (0.5, 0.9, 0.99, 1)).tolist()) if len(known) else ()
+
+
+def standing(score: float, above: float, quantiles: Sequence[float]) -> str:
+    """Return in words where a score stands among all, from `share_below` and `quantiles_of`; shares are rounded down.
+
+    >>> standing(249, 249 / 250, (124.5, 224.1, 246.5, 249)), standing(248, 248 / 250, (124.5, 224.1, 246.5, 249))
+    ('the highest', 'above 99%')
+    """
+    return "the highest" if above > 0 and score >= quantiles[-1] else f"above {math.floor(100 * above + 1e-9)}%"
 
 
 def quantiles_told(quantiles: Sequence[float]) -> str:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # it decodes, and `list` imports every file of this folder
     from ..video.frame_folder import VideoPath
     from ..video.onepass import Pass
 
+DEFAULT_EXTRACTOR = "pixel_distance"
+"""The method where none is named."""
+
 COVERAGE = 0.95
 """Share of the sampled frames that an "inferred-coverage" budget must cover."""
 

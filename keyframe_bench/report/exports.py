@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..core.clip import KeyFrames
 from ..core.errors import UsageError, suggestion
-from ..core.files import one_line, printable
+from ..core.files import one_line, printable, visible
 from ..video.container import clock_of
 from ..video.frame_folder import FrameFolder, Video
 from ..video.image_files import encode_image
@@ -54,10 +54,11 @@ class Marks:
     ``base`` is in seconds. Times are in its units, counted from the PTS ``origin``: ``at``, int64 [K], when each key
     frame is shown, and ``lasts`` how long; ``spans``, int64 [K, 2], half-open, in order and without overlap; ``start``
     and ``end`` of the video; ``file_start``, where the earliest stream of its file begins. ``frames`` and ``ranges``
-    are ordinals.
+    are ordinals; ``scores`` those of the frames themselves, where frames have any.
     """
 
-    name: str
+    video: str  # as tables call it: in a run its item
+    name: str  # of its file
     method: str
     url: str  # of the file; empty: the video is a folder of images
     base: Fraction
@@ -92,10 +93,11 @@ class Marks:
         spans[:, 1] = np.maximum(spans[:, 1], spans[:, 0] + 1)
         folder = isinstance(path, FrameFolder)
         return cls(
-            one_line(printable(path.name)), method, "" if folder else Path(path).absolute().as_uri(), base, file_start,
+            visible(printable(info.name)).replace("\n", " "), one_line(printable(path.name)), method,
+            "" if folder else Path(path).absolute().as_uri(), base, file_start,
             int(edges[0]), end, info.fps, info.height, info.width,
             frames, read.pts[frames], edges[frames + 1] - edges[frames], ranges, spans,
-            [None] * len(frames) if found.scores is None else found.scores.tolist(), pictures, sound,
+            [None] * len(frames) if found.own_scores is None else found.own_scores.tolist(), pictures, sound,
         )  # fmt: skip
 
     def since(self, clock: str) -> Marks:
@@ -147,7 +149,7 @@ def _csv(marks: Marks) -> Iterator[Exported]:
     segment = ("segment_first_frame", "segment_end_frame", "segment_start_pts", "segment_end_pts")
     table.writerow(["video", "method", "frame", "pts", "time_base", "time_s", "score", *segment])
     for i, (frame, pts) in enumerate(zip(marks.frames.tolist(), marks.at.tolist(), strict=True)):
-        row = [marks.name, marks.method, frame, pts, marks.base, float(marks.seconds(pts)), marks.scores[i]]
+        row = [marks.video, marks.method, frame, pts, marks.base, float(marks.seconds(pts)), marks.scores[i]]
         table.writerow([*row, *marks.ranges[i].tolist(), *marks.spans[i].tolist()])
     yield Exported("keyframes.csv", text.getvalue().encode(), "")
 

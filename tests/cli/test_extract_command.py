@@ -160,17 +160,36 @@ def test_leftovers_of_a_killed_extraction_are_removed(cli, video, tmp_path):
 
 
 def test_scores_stand_beside_what_says_whether_they_are_large(cli, video, tmp_path):
-    words = ("extract", video, "extractor=pixel_distance", "sampling=every", "budget=3", f"out={tmp_path}/out")
-    text = cli(*words)[1]
-    scores = kb.extract(video, "pixel_distance", budget=3, sampling="every").keyframes.frame_scores
-    shown = re.findall(r"^\d+ +\d+ +[\d.]+ +([\d.]+) +\(above (\d+)%\)$", text, re.MULTILINE)
-    assert len(shown) == 3
-    for score, share in shown:
-        below = sum(1 for other in scores if other < float(score) * (1 - 1e-3))
-        assert int(share) == pytest.approx(100 * below / len(scores), abs=0.51)
+    """A key frame's score is that of the frame: the one, and the place among all, that `explain` gives."""
+    for method in ("pixel_distance", "ffmpeg_scene"):  # segments; frames by their scores
+        options = {"sampling": "every", "budget": 3}
+        scores = kb.extract(video, method, **options).keyframes.frame_scores
+        words = (f"extractor={method}", *(f"{name}={value}" for name, value in options.items()))
+        text = cli("extract", video, *words, f"out={tmp_path}/{method}")[1]
+        row = r"^\d+ +(\d+) +[\d.]+ +([-+.\de]+) +\((the highest|above \d+%)\)$"
+        shown = re.findall(row, text, re.MULTILINE)
+        assert len(shown) == 3
+        for frame, score, place in shown:
+            found = kb.explain(video, method, frame=int(frame), **options)
+            below = sum(other < found.score for other in scores.tolist())
+            assert score == f"{found.score:.4g}" and found.above == below / 30
+            assert place == ("the highest" if found.score == scores.max() else f"above {100 * below // 30}%")
+    scores = kb.extract(video, "pixel_distance", sampling="every").keyframes.frame_scores
+    text = cli("extract", video, "extractor=pixel_distance", "sampling=every", "budget=3", f"out={tmp_path}/out")[1]
     half, most = (f"{q:.4g}" for q in np.quantile(scores, (0.5, 0.9)))
     assert f"scores of 30 frames: half below {half}, 90 % below {most}, " in text and "threshold" not in text
-    assert "above" not in cli("extract", video, "extractor=uniform", "budget=3", f"out={tmp_path}/none")[1]
+    for method in ("uniform", "k_medoids"):  # the number that k_medoids chose by is a share, not a score
+        text = cli("extract", video, f"extractor={method}", "budget=3", f"out={tmp_path}/none")[1]
+        assert re.search(r"time \(s\)$", text, re.MULTILINE) and re.search(r"^1 +\d+ +[\d.]+$", text, re.MULTILINE)
+
+
+def test_the_highest_of_many_is_not_above_all(cli, tmp_path):
+    shades = [np.full((16, 16, 3), shade, np.uint8) for shade in [20] * 249 + [220]]
+    write_h264(tmp_path / "film.mp4", shades, 25)
+    words = (tmp_path / "film.mp4", "sampling=every", "budget=2")
+    told = (cli("extract", *words, f"out={tmp_path}/out")[1], cli("explain", *words, "frame=249")[1])
+    assert re.search(r"^2 +249 .*\(the highest\)$", told[0], re.MULTILINE)
+    assert "number 1 of 250, the highest of the frames seen" in told[1]
 
 
 def test_a_threshold_that_nothing_exceeds_is_told(cli, video, tmp_path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ..api import Extraction
-from ..core.cells import HUMAN
+from ..core.cells import HUMAN, read_choices
 from ..core.clip import KeyFrames
 from ..core.errors import UsageError, VideoError, suggestion
 from ..core.files import file_name, one_line, write_together
@@ -51,7 +52,8 @@ def run(found: Arguments) -> int:
     told = [f"left out: {name}, whose numbers are means over many draws, of which one is kept" for name in drawn]
     n_files = 0
     if formats:  # first: it may refuse
-        n_files, notes = _write_exports(rows, _videos(found, source), formats, folder)
+        records = (Path(source) if Path(source).is_dir() else Path(source).parent) / "videos"
+        n_files, notes = _write_exports(rows, _videos(found, source), records, formats, folder)
         told += notes
     if "picks" in forms:
         write_together({folder / f"{file_name(name)}.json": _picks(name, cells) for name, cells in rows.items()})
@@ -66,14 +68,18 @@ def _picks(name: str, cells: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _write_exports(
-    rows: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: Mapping[str, Any], formats: Sequence[Format], out: Path
+    rows: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    videos: Mapping[str, Any],
+    records: Path,
+    formats: Sequence[Format],
+    out: Path,
 ) -> tuple[int, list[str]]:
     """Write ``out/ROW/VIDEO/`` of every row and video, each video read once; return the number of files, and notes."""
     n_files, left_out, notes = 0, list[str](), defaultdict[str, list[str]](list)
     for video in dict.fromkeys(video for cells in rows.values() for video in cells):
         its = {row: cells[video] for row, cells in rows.items() if video in cells}
         try:  # all rows of a video, or none
-            files = _exports_of(video, its, videos.get(video), formats)
+            files = _exports_of(video, its, videos.get(video), records, formats)
         except (UsageError, VideoError) as error:  # no file, or a format that this video does not fit
             left_out.append(f"{one_line(video)}: {error}")
             continue
@@ -89,7 +95,7 @@ def _write_exports(
 
 
 def _exports_of(
-    video: str, cells: Mapping[str, Mapping[str, Any]], path: Any, formats: Sequence[Format]
+    video: str, cells: Mapping[str, Mapping[str, Any]], path: Any, records: Path, formats: Sequence[Format]
 ) -> dict[Path, Exported]:
     """Return the files of a video's rows by their place, in folders called as the item; `UsageError`, `VideoError`."""
     below = PurePosixPath(video)
@@ -101,7 +107,12 @@ def _exports_of(
     for row, cell in cells.items():
         told = ("extractor", "params", "budget", "k", "sampling", "run_sampling", "label", "seed")
         about: dict[str, Any] = {name: cell[name] for name in told}
-        chosen = Extraction(path, KeyFrames.from_json(cell["keyframes"]), source=read, **about)
+        frames = KeyFrames.from_json(cell["keyframes"])
+        choices = read_choices(records / f"{cell.get('video_record')}.json").get("choices", {})
+        own = choices.get(cell["key"], {}).get("frame_scores", ())
+        if len(own) == len(frames):  # kept by runs from some version on
+            frames = replace(frames, frame_scores=np.array(own, np.float32), scored=frames.frames)
+        chosen = Extraction(path, frames, source=read, **about)
         folder = Path(file_name(row), *map(file_name, below.parts))
         files |= {folder / file.name: file for file in chosen.exports(*formats)}
     return files

@@ -336,10 +336,23 @@ def test_export_of_a_run_is_what_extract_gives(folder, tmp_path, cli, monkeypatc
     scores = [row["score"] for row in csv.DictReader(io.StringIO(files_of(alone, "csv")["keyframes.csv"][0].decode()))]
     where = [kb.explain(folder / "cuts.mp4", "pixel_distance", budget=3, frame=frame) for frame in alone.frames]
     assert [float(score) for score in scores] == [found.score for found in where]
-    unscored = replace(alone, keyframes=replace(alone.keyframes, frame_scores=None))  # a run does not keep them
-    expected = files_of(unscored, "csv", "otio", "ffmetadata")
+    expected = files_of(alone, "csv", "otio", "ffmetadata")
     assert {p.name: p.read_bytes() for p in made.iterdir()} == {name: data for name, (data, _) in expected.items()}
     assert (tmp_path / "files" / "pixel_distance_3.json").is_file()
+    (tmp_path / "alone.jsonl").write_bytes(
+        (tmp_path / "run" / "results.jsonl").read_bytes()
+    )  # without what lies beside
+    words = (
+        "export",
+        "alone.jsonl",
+        "extractor=pixel_distance",
+        "format=csv",
+        f"dataset.root={folder}",
+        "out=unscored",
+    )
+    assert cli(*words)[0] == 0
+    with (tmp_path / "unscored" / "pixel_distance_3" / "cuts.mp4" / "keyframes.csv").open() as file:
+        assert {row["score"] for row in csv.DictReader(file)} == {""}
 
     (folder / "mixed.mp4").rename(tmp_path / "elsewhere.mp4")
     status, text, _ = cli("export", "run", "extractor=uniform", "format=csv", "out=fewer")

@@ -144,7 +144,7 @@ _VIDEO: dict[str, Any] = {
 _CHOICES: dict[str, Any] = {
     "address": str,
     "curves": {"": {"times": [float], "scores": [float], "thresholds": [float]}},
-    "choices": {"": {"segments_s": [[float]], "ranks": [int], "lowest": float, "curve": str}},
+    "choices": {"": {"segments_s": [[float]], "ranks": [int], "lowest": float, "curve": str, "frame_scores": [float]}},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from .health import health_rows
 from .latex import latex_rows, to_latex
 from .quality import quality, telling
 from .trainings import trainings
-from .view import as_json, video_views
+from .view import VideoView, as_json, video_views
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,25 +82,6 @@ def render_report(found: str | Path | RunResults) -> dict[str, str]:
     files = (
         {} if inside else {f"{BESIDE}/{digest(f'{i} {text}')}.js": f"kb({i},{text})\n" for i, text in enumerate(texts)}
     )
-    ranked = plots["columns"] or table.ranked_columns
-    headline = ranked[0] if ranked else None
-    glance = telling(table, cells, headline, plots["places"][plots["start"]]) if table.rows else {"rows": [], "why": ""}
-    named = dict(zip(cells["video_id"], cells["video"], strict=True))
-    index = {view.name: view.index for view in videos}
-    data = {
-        "rows": [_row(row, number) for row, number in zip(table.rows, plots["numbers"], strict=True)],
-        "videos": [[v.name, *([] if inside else [name])] for v, name in zip(videos, files or texts, strict=True)],
-        "columns": [f"{c.name} ({c.unit})" if c.unit != "1" else c.name for c in table.columns],
-        "headline": table.columns.index(headline) if headline else None,
-        "places": plots["places"],
-        "texts": plots["texts"],
-        "start": plots["start"],
-        "glance": glance | {"video": index.get(named.get(glance.get("video"), ""), 0)},
-        "csv": table.to_csv().split("\n", 1)[0],
-        "csv_rows": _csv_rows(table),
-        "tex": to_latex(table, sentence=coverage_sentence(results, run)),
-        "tex_rows": latex_rows(table),
-    }
     html = page(
         "report",
         run=run,
@@ -114,7 +95,7 @@ def render_report(found: str | Path | RunResults) -> dict[str, str]:
         quality=plots,
         health=health_rows(videos, cells, run["skipped"]),
         inside=inside,
-        data=Markup(as_json(data)),
+        data=Markup(as_json(_script_data(found, cells, plots, videos, list(files)))),
         videos=[Markup(view.text(inside=True)) for view in videos] if inside else [""] * len(videos),
         interval=interval,
         place_text=place_text,
@@ -124,6 +105,30 @@ def render_report(found: str | Path | RunResults) -> dict[str, str]:
         versions=", ".join(f"{name} {version}" for name, version in (run.get("versions") or {}).items()),
     )
     return {**files, "report.html": html}
+
+
+def _script_data(
+    found: RunResults, cells: pd.DataFrame, plots: Mapping[str, Any], videos: Sequence[VideoView], files: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the script must know of the run; ``files`` are those beside the page, one a video, or none."""
+    table = found.table
+    ranked = plots["columns"] or table.ranked_columns
+    headline = ranked[0] if ranked else None
+    glance = telling(table, cells, headline, plots["places"][plots["start"]]) if table.rows else {"rows": [], "why": ""}
+    named = dict(zip(cells["video_id"], cells["video"], strict=True))
+    index = {view.name: view.index for view in videos}
+    return {
+        "rows": [_row(row, number) for row, number in zip(table.rows, plots["numbers"], strict=True)],
+        "videos": [[view.name, *files[i : i + 1]] for i, view in enumerate(videos)],
+        "columns": [f"{c.name} ({c.unit})" if c.unit != "1" else c.name for c in table.columns],
+        "headline": table.columns.index(headline) if headline else None,
+        **{name: plots[name] for name in ("places", "texts", "start")},
+        "glance": glance | {"video": index.get(named.get(glance.get("video"), ""), 0)},
+        "csv": table.to_csv().split("\n", 1)[0],
+        "csv_rows": _csv_rows(table),
+        "tex": to_latex(table, sentence=coverage_sentence(found.frame, _RUN | found.run)),
+        "tex_rows": latex_rows(table),
+    }
 
 
 def _row(row: Row, number: int) -> dict[str, Any]:

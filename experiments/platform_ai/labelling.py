@@ -89,7 +89,7 @@ class Labelling(Figure):
             why = "its frames lie too near labelled ones" if video.labelled.any() else "no frame of it is labelled"
             table.skipped += [] if video.item.id in tested else [{"video": video.item.id, "reason": why}]
 
-    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002
+    def draw(self, cells: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> bytes | None:  # noqa: ARG002 - interface
         """Return accuracy against labels, a panel an order, with intervals over videos."""
         return _drawn(cells) if any(cell.get("history") for cell in cells) else None
 

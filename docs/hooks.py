@@ -36,7 +36,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         files.append(File.generated(config, file.name, abs_src_path=str(file)))
     for path in ROOT.glob("notebooks/*.ipynb"):
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=notebook_page(path)))
-    methods = Methods(LEADERBOARD / "leaderboard.json")
+    methods = Methods(LEADERBOARD / "leaderboard.json", ROOT / "outputs" / "extractors")
     pages = {f"reference/extractors/{one.name}.md": methods.page(one) for one in methods.shown}
     for name, content in {**pages, **methods.pictures}.items():
         files.append(File.generated(config, name, content=content))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,15 @@ from keyframe_bench.extractors.asked import Asked
 from keyframe_bench.extractors.trainable import Trainable
 from keyframe_bench.report.bibliography import bibliography
 from keyframe_bench.tables.format import clock
+from keyframe_bench.training.options import ModuleOptions
 from keyframe_bench.video.fetch import fetch_frames
 from keyframe_bench.video.image_files import encode_image, fit_width
 from keyframe_bench.video.onepass import read_pass
 
 BUDGET, SAMPLING, BASELINE = "6", "2fps", "uniform"
 SCORED = "pixel_distance"  # whose scores are those of the file that a method asks for
+# What methods learn from that come without a checkpoint: eight films of 4 s.
+FILMS = "dataset=synthetic dataset.n_videos=8 dataset.duration_s=4 split=videos:0.75"
 _THUMB, _WIDTH, _HEIGHT = 160, 640, 90  # pixels of a thumbnail; units of the curve
 # Of mkdocstrings: what the page says itself is left out.
 _HIDDEN = ("show_root_heading", "show_docstring_description", "show_signature", "show_bases", "members")
@@ -43,20 +48,19 @@ class Shown:
     name: str
     cls: type[kb.Extractor]
     facts: dict[str, Any]  # of `keyframe-bench list --json`
+    needs: list[str] = field(default_factory=list)  # features
     found: kb.KeyFrames | None = None
     times: Any = None  # of the sampled frames that it saw
     missing: str = ""
     scores_of: str = ""  # the method whose scores it is given
+    training: str = ""  # the command of the training that is drawn, where the package brings no checkpoint
 
 
 class Methods:
-    """Every registered extractor on the rendered video."""
+    """Every registered extractor on the rendered video; trainings for it are kept in the folder ``outputs``."""
 
-    def __init__(self, leaderboard: Path) -> None:
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            main(["list", "--json"])
-        self.facts = {row["name"]: row for row in json.loads(said.getvalue())["extractors"]}
+    def __init__(self, leaderboard: Path, outputs: Path) -> None:
+        self.facts = {row["name"]: row for row in json.loads(_said(["list", "--json"])[1])["extractors"]}
         entries = kb.Extractor.registry.entries().items()
         self.shown = [Shown(name, e.cls, self.facts[name]) for name, e in entries if e.cls is not None]
         sections = json.loads(leaderboard.read_text("utf-8"))["sections"]
@@ -64,8 +68,9 @@ class Methods:
         asked: list[tuple[Shown, Asked]] = []
         requests: dict[str, dict[kb.Feature, None]] = {}
         for one in self.shown:
-            method = one.cls()
+            method = _ready(one, outputs)
             one.missing = method.unavailable() or method.must_download() or ""
+            one.needs = one.facts["needs"] or ([] if one.missing else [feature.name for feature in method.needs])
             if not one.missing:
                 asked.append((one, Asked.of(method, BUDGET, SAMPLING)))
                 for sampling, features in asked[-1][1].requests.items():
@@ -125,7 +130,7 @@ class Methods:
             ("", "extractor", [] if own else one.facts["parameters"]),
             ("### Options of its training", "trainer", one.facts["trainer"]),
         ):
-            rows = [(f"`{stem}.{p['name']}`", f"`{p['default']}`", p["about"] or p["expects"]) for p in options]
+            rows = [(f"`{stem}.{p['name']}`", _default(p), _listed(p["about"]) or p["expects"]) for p in options]
             parts += [title, _table(rows, ("option", "default", "what it does"))] if rows else []
         if one.cls.reference != "none":
             parts += ["## Source", f"```bibtex\n{bibliography([one.cls.reference]).strip()}\n```"]
@@ -142,10 +147,15 @@ class Methods:
         yield self._curve(one)
         scores = " Its score is drawn over time" if one.found.frame_scores is not None else " It gives frames no score"
         scores = f" The scores of its file are here those of `{one.scores_of}`" if one.scores_of else scores
+        if one.training:
+            yield (
+                f"The package brings no checkpoint of `{one.name}`: here it learned for seconds, from eight films "
+                "rendered for it, and does not show what it can do.\n\n```sh\n" + one.training + "\n```"
+            )
         dashed = ", with its threshold dashed" if one.found.thresholds is not None else ""
         yield (
-            "Six key frames of a rendered video of 12 seconds (`kb.demo_video()`), with those of "
-            f"`{BASELINE}` to compare.{scores}{dashed}; upright lines are cuts and dissolves, dots are key frames."
+            f"Key frames of a rendered video of 12 seconds (`kb.demo_video()`) for `budget={BUDGET}`, with those "
+            f"of `{BASELINE}` to compare.{scores}{dashed}; upright lines are cuts and dissolves, dots are key frames."
         )
 
     def _curve(self, one: Shown) -> str:
@@ -189,7 +199,7 @@ class Methods:
     def _facts(self, one: Shown) -> list[tuple[str, str]]:
         cls, facts = one.cls, one.facts
         nothing = "what its training read" if one.missing and facts["learns"] else "no feature of the frames"
-        rows = [("looks at", "<br>".join(_feature(name) for name in facts["needs"]) or nothing)]
+        rows = [("looks at", "<br>".join(_feature(name) for name in one.needs) or nothing)]
         rows += [("number of key frames", f"{facts['budget_rule']} (budgets: {', '.join(facts['supports'])})")]
         rows += [("may return fewer", facts["may_return_fewer"])] if facts["may_return_fewer"] else []
         rows += [("frames it sees", f"its own: {facts['sampling']}")] if facts["sampling"] else []
@@ -205,6 +215,33 @@ class Methods:
         rows += [("cost per frame", told if costs else "not measured")]
         rows += [("known defects", facts["known_defects"])] if facts["known_defects"] else []
         return [row for row in rows if row[1]]
+
+
+def _said(command: list[str]) -> tuple[int, str]:
+    """Run ``keyframe-bench`` with these arguments, and return its exit code and what it printed."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        return main(command), said.getvalue()
+
+
+def _ready(one: Shown, outputs: Path) -> kb.Extractor:
+    """Return the method; one that comes untrained has learned from rendered films, now or at an earlier build."""
+    cls = one.cls
+    if not issubclass(cls, Trainable) or cls().checkpoint:
+        return cls()
+    command = ["train", f"extractor={one.name}", *FILMS.split()]
+    command += ["trainer.epochs=2"] if issubclass(cls.Options, ModuleOptions) else []
+    out = outputs / one.name
+    places = [f"dataset.root={outputs / 'films'}", f"out={out}"]
+    if _said([*command, *places])[0] or cls(checkpoint=str(out / "best.safetensors")).unavailable():
+        shutil.rmtree(out, ignore_errors=True)  # it is of another version of the method
+        _said([*command, *places])
+    method = cls(checkpoint=str(out / "best.safetensors"))
+    if method.unavailable():
+        return cls()
+    lines = " ".join(command), f"out=outputs/{one.name}"
+    one.training = f"keyframe-bench {' '.join(lines)}".replace(" split=", " \\\n    split=")
+    return method
 
 
 def _is(label: str, name: str) -> bool:
@@ -257,6 +294,15 @@ def _strip(found: kb.KeyFrames, folder: str) -> str:
 def _table(rows: Sequence[Sequence[str]], head: Sequence[str] = ("", "")) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    return f"`{parameter['default']}`" if parameter["default"] != "" else "empty"
+
+
+def _listed(about: str) -> str:
+    """Return the description of a parameter with each point of a list on a line, for a cell of a table."""
+    return re.sub(r":? \* (?=\w+: )", "<br>", about)
 
 
 def _plain(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import functools
+import html
 import json
 import os
 import re
@@ -67,10 +69,27 @@ def test_every_extractor_has_a_page_that_the_gallery_links(site):
         pictures = re.findall(r'src="(\d+\.jpg)"', page)
         assert all((site / "reference" / "extractors" / picture).is_file() for picture in pictures)
         method = kb.Extractor.registry.build(name)
-        here = (method.unavailable() or method.must_download()) is None or method.file_parameter == "scores"
-        assert bool(pictures) == here, name
+        learns, text = hasattr(method, "fit"), re.sub("<[^>]+>", "", page)
+        ready = (method.unavailable() or method.must_download()) is None
+        assert bool(pictures) == (ready or learns or method.file_parameter == "scores"), name
         assert pictures or "Not drawn here: " in page
-        assert (f"keyframe-bench train extractor={name} " in re.sub("<[^>]+>", "", page)) == hasattr(method, "fit")
+        assert (f"keyframe-bench train extractor={name} " in text) == learns
+        # The training of which it is drawn, where nothing comes with the package.
+        assert (f"keyframe-bench train extractor={name} dataset=synthetic " in text) == (learns and not ready), name
+        assert "no feature of the frames" not in text or name in {"uniform", "random", "scored_frames", "oracle"}, name
+
+
+def test_choices_on_the_pages_have_the_defaults_of_the_methods(site):
+    found = 0
+    for name in kb.Extractor.registry.names():
+        method = kb.Extractor.registry.build(name)
+        page = (site / "reference" / "extractors" / f"{name}.html").read_text("utf-8")
+        text = html.unescape(re.sub("<[^>]+>", "", page))
+        for parameter, default in method.params.items():
+            told = re.search(rf"\s{parameter}\s*\(\s*\([^)]*\),\s*default:\s*('.*?'|\".*?\")\s*\)", text)
+            assert told is None or ast.literal_eval(told[1]) == default, (name, parameter)
+            found += told is not None
+    assert found > 20
 
 
 def test_the_page_of_an_extractor_shows_its_picks_and_score(site):

@@ -43,7 +43,7 @@ class FrameMaeOracle(Trainable):
         Whether the masked tokens are scored (the paper), or all 8.
     resize : {"crop", "stretch"}
         Whether the network looks at the middle of the image, as in training, or at all of it.
-    rate : {"run", "every2"}
+    rate : {"every2", "run"}
         Sampling: every other frame, as in the paper, or that of the run.
     precision : {"fp32", "bf16"}
         Of the network.
@@ -78,7 +78,7 @@ class FrameMaeOracle(Trainable):
         checkpoint: str = "",
         errors: Literal["masked_only", "all_frames"] = "masked_only",
         resize: Literal["crop", "stretch"] = "crop",
-        rate: Literal["run", "every2"] = "every2",
+        rate: Literal["every2", "run"] = "every2",
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         self.checkpoint, self.errors, self.resize, self.rate = checkpoint, errors, resize, rate

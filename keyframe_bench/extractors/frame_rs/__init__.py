@@ -40,7 +40,7 @@ class FrameRs(Trainable):
     checkpoint : str
         "bundled" (a tiny FrameMAE and its selector, trained on rendered films), or the path of a safetensors file that
         ``keyframe-bench train extractor=frame_rs`` wrote.
-    rate : {"run", "every2"}
+    rate : {"every2", "run"}
         Sampling: every other frame, as in the paper, or that of the run.
     precision : {"fp32", "bf16"}
         Of the FrameMAE.
@@ -89,7 +89,7 @@ class FrameRs(Trainable):
         self,
         *,
         checkpoint: str = BUNDLED,
-        rate: Literal["run", "every2"] = "every2",
+        rate: Literal["every2", "run"] = "every2",
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         self.checkpoint, self.rate, self.precision = checkpoint, rate, precision

@@ -61,8 +61,10 @@ def test_ranges_of_a_list_are_labelled_and_the_rest_is_not(cli, tmp_path):
     status, err, cells = labelled(cli, tmp_path / "v", tmp_path / "o")
     assert status == 0, err
     assert all(cell["history"][-1]["accuracy"] == 1 and cell["n_sampled"] == 12 for cell in cells)
-    (tmp_path / "v" / "labels.csv").write_text("\n".join(lines[:-2]), "utf-8")
+    assert "in one video only" not in err
+    (tmp_path / "v" / "labels.csv").write_text("\n".join([*lines[:-2], "0.mp4,blue,2,4"]), "utf-8")
     status, err, cells = labelled(cli, tmp_path / "v", tmp_path / "q")
+    assert status == 0 and "1 class (blue)" in err  # of one video: it is held out, or no frame of it is
     run = json.loads((tmp_path / "q" / "run.json").read_text("utf-8"))
     assert [one["video"] for one in run["skipped"]] == ["3.mp4"] and "3.mp4" not in {c["video"] for c in cells}
     for text, *told in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -171,10 +172,11 @@ def usual_picture(own_registry: None) -> type:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command in this process: exit status, standard output, standard error."""
     from keyframe_bench.cli.main import main
 
+    monkeypatch.setattr("keyframe_bench.cli.progress.LINE_EVERY_S", math.inf)  # the lines of slow machines
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         status = main([str(a) for a in arguments])

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,37 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open an address in a new window; its complaints, and what it loads from elsewhere than ``beside``, are failures.
+
+    Other options are those of a Playwright context.
+    """
+    complaints: list[str] = []
+    asked: list[str] = []
+    own = ["data:", "blob:"]
+    contexts = []
+
+    def visit(address: str, width: int = 1400, beside: Sequence[str] = (), **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **options)
+        contexts.append(context)
+        own.extend([address, *beside])
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith(tuple(own))] == []
+
+
+@pytest.fixture
 def compiled(tmp_path: Path) -> Callable[..., str]:
     """Return the log of pdflatex over tables; booktabs is the only package. Without a TeX the test is skipped."""
 
@@ -177,6 +208,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     from keyframe_bench.cli.main import main
 
     monkeypatch.setattr("keyframe_bench.cli.progress.LINE_EVERY_S", math.inf)  # the lines of slow machines
+
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         status = main([str(a) for a in arguments])

@@ -1,7 +1,8 @@
 """What a run costs beside the videos: planning, looking for finished cells, collecting, tables and report.
 
-A small video is copied as often as ``--videos`` says, each copy with bytes of its own. One is computed; its cells, its
-record and its thumbnails are written for all others under their own keys, as a run would. Every serial step is timed::
+A small video is copied as often as ``--videos`` says, each copy with bytes of its own. One is computed; its cells,
+record, choices and thumbnails are written for all others under their own keys, as a run would. Every serial step is
+timed::
 
     python experiments/scale/overhead.py --save experiments/scale/overhead.json --into experiments/scale/README.md
 """
@@ -25,7 +26,7 @@ from keyframe_bench.bench.execute import run_benchmark
 from keyframe_bench.bench.plan import Plan, StoredCells, cell_path, make_plan, record_path
 from keyframe_bench.bench.results import collect_results
 from keyframe_bench.bench.spec import RunSpec
-from keyframe_bench.core.cells import thumbnails_folder
+from keyframe_bench.core.cells import choices_path, read_choices, thumbnails_folder
 from keyframe_bench.core.files import canonical_json, sha256_of_file
 from keyframe_bench.datasets.base import Dataset
 from keyframe_bench.rendering.films import render_video
@@ -49,10 +50,12 @@ def spec_of(root: Path, out: Path, limit: int | None = None) -> RunSpec:
 
 
 def write_cells(plan: Plan, out: Path) -> int:
-    """Write cells, record and thumbnails of every video after the first, which was computed; return bytes per cell."""
+    """Write what a run keeps of every video after the first, which was computed; return bytes per cell."""
     first, *others = plan.jobs
     templates = {c.extractor: json.loads(cell_path(out, c.key).read_text("utf-8")) for c in first.cells}
-    about = json.loads(record_path(out, first.cells[0]).read_text("utf-8"))
+    record = record_path(out, first.cells[0])
+    about, told = json.loads(record.read_text("utf-8")), read_choices(record)
+    chosen = {c.extractor: told["choices"].get(c.key) for c in first.cells}
     size = 0
     for job in others:
         for cell in job.cells:
@@ -60,7 +63,10 @@ def write_cells(plan: Plan, out: Path) -> int:
             size = len(text)
             cell_path(out, cell.key).write_text(text, "utf-8")
         own = about | {"video": job.item.id, "sha256": job.sha256}
-        record_path(out, job.cells[0]).write_text(canonical_json(own), "utf-8")
+        record = record_path(out, job.cells[0])
+        record.write_text(canonical_json(own), "utf-8")
+        mine = {c.key: chosen[c.extractor] for c in job.cells if chosen[c.extractor]}
+        choices_path(record).write_text(canonical_json(told | {"choices": mine}), "utf-8")
         shutil.copytree(thumbnails_folder(out, first.sha256), thumbnails_folder(out, job.sha256))
     return size
 
@@ -98,9 +104,9 @@ def measure_one(source: Path, n_videos: int, *, outputs: bool) -> Record:
         if outputs:
             clock.time("outputs", lambda: write_outputs(out))
         megabytes = {
-            file: (out / file).stat().st_size / 1e6
-            for file in ("results.jsonl", "report.html")
-            if (out / file).exists()
+            place: sum(file.stat().st_size for file in found) / 1e6
+            for place in ("results.jsonl", "report.html", "report/*.js")
+            if (found := list(out.glob(place)))
         }
         return {"videos": n_videos, "cells": len(plan.cells), "cell_bytes": size, "mb": megabytes, **vars(clock)}
 

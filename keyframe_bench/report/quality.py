@@ -90,7 +90,7 @@ def telling(table: Table, cells: pd.DataFrame, column: ColumnSpec | None, place:
     wide = series[series.index.get_level_values(0).isin([row.group for row in whole])].unstack(level=0)
     spread = wide[[row.group for row in asked if row.group in wide]].std(axis=1).dropna()
     best = best_row(whole, column)
-    if not len(spread) or best is None:
+    if best is None or not spread.max() > 0:  # there are no numbers, or all are alike
         return first
     video = str(spread.idxmax())
     values = {str(group): float(value) for group, value in wide.loc[video].dropna().to_dict().items()}

@@ -60,11 +60,13 @@ def _read(out: Path, sha256: str, cell: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shown(label: str, found: list[dict[str, Any]]) -> Shown:
     known = sorted(filter(None, found), key=lambda one: (one["fold"] or 0, one["seed"] or 0))
-    first = known[0] if known else {}
-    pictures = [
-        (*_PICTURES[name], str(first[name])) for name in _PICTURES if _BASE64.fullmatch(str(first.get(name, "")))
+    each = [
+        [(*told, str(one[name])) for name, told in _PICTURES.items() if _BASE64.fullmatch(str(one.get(name, "")))]
+        for one in known
     ]
-    about = f"{len(known)} trainings, the pictures are of the first" if len(known) > 1 else ""
+    pictures = next(filter(None, each), [])
+    about = f"{len(known)} trainings" if len(known) > 1 else ""
+    about += f", the pictures are of number {each.index(pictures) + 1}" if about and pictures else ""
     losses = [_numbers(one) for one in known if one["best"]]
     return Shown(label, about, pictures, losses)
 
@@ -72,7 +74,7 @@ def _shown(label: str, found: list[dict[str, Any]]) -> Shown:
 def _numbers(one: Mapping[str, Any]) -> list[str]:
     fold = None if one["fold"] is None else one["fold"] + 1
     best = (one["best"].get(name) for name in ("epoch", "validation_loss", "train_loss"))
+    values = (fold, one["seed"], one["last"].get("epoch"), *best)
     return [
-        f"{value:.4g}" if isinstance(value, (int, float)) else ""
-        for value in (fold, one["seed"], one["last"].get("epoch"), *best)
+        f"{value:.4g}" if isinstance(value, float) else str(value) if isinstance(value, int) else "" for value in values
     ]

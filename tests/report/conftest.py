@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -131,6 +133,25 @@ def written():
 @pytest.fixture(scope="session")
 def address(wide_out):
     return _written(wide_out)
+
+
+@pytest.fixture
+def late_film():
+    """Write a film that begins at 5 s: frame n of its 20 is grey 10 n."""
+
+    def write(path):
+        path.parent.mkdir(exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream({".webm": "libvpx", ".mp4": "libx264"}[path.suffix], rate=10)
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for n in range(20):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * n, np.uint8), format="rgb24")
+                frame.pts, frame.time_base = 50 + n, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -193,6 +193,7 @@ def test_the_theme_follows_the_system_or_the_reader_and_print_is_light(open_page
     page.select_option("#theme", "dark")
     assert contrast() > 120
     page.emulate_media(media="print")
+    assert contrast() < -120
     assert page.locator(".choose:visible, nav:visible").count() == 0
     assert page.locator("svg.plot:visible").count() == 2
     page.emulate_media(media="screen")

@@ -281,13 +281,13 @@ function still() {
   picture.hidden = !source;
   if (source) picture.src = source;
   $(".none", dialog).hidden = Boolean(source);
-  if (at.v.film) seek(at.lane.times[at.k] - at.v.start + 0.002);  // times are rounded: not to the frame before
+  if (at.v.film) seek(at.lane.times[at.k] + 0.002);  // times are rounded: not to the frame before
 }
-function seek(time, to = "") {
+function seek(from, to = "") {  // times of the file, as the browser counts them: a film may begin later than 0
   const address = new URL(at.v.film, document.baseURI).href;
   if (film.src !== address) film.src = address;
-  film.dataset.to = to;
-  film.currentTime = time;
+  Object.assign(film.dataset, { from, to });
+  film.currentTime = from;
 }
 function enlarge(v, lanes, lane, k) {
   const row = page.rows[lane.row];
@@ -325,7 +325,7 @@ dialog.addEventListener("keydown", (event) => {
 });
 dialog.addEventListener("close", () => film.pause());
 $("#play").addEventListener("click", () => {
-  seek(...part(at).map((t) => t - at.v.start));
+  seek(...part(at));
   film.play().catch((error) => { if (error.name !== "AbortError") unplayable(); });
 });
 function unplayable() {
@@ -334,9 +334,12 @@ function unplayable() {
   $("#no-film").textContent = "the film is no longer there, or the browser cannot play it";
 }
 film.addEventListener("error", unplayable);
-// The thumbnail stays until the film has its frame.
+// The thumbnail stays until the film has its frame. Chromium cuts the first time to the length of an MP4 that begins late.
 film.addEventListener("seeked", () => {
   if (film.seeking) return;
+  const { from } = film.dataset;
+  film.dataset.from = "";
+  if (from && Math.abs(film.currentTime - from) > 0.1) { film.currentTime = from; return; }
   film.hidden = false;
   $("img", dialog).hidden = $(".none", dialog).hidden = true;
 });
@@ -373,7 +376,7 @@ window.addEventListener("resize", hints);
 for (const event of ["toggle", "contentvisibilityautostatechange"]) document.addEventListener(event, hints, true);
 const theme = $("#theme"), dark = [...document.styleSheets[0].cssRules].find((rule) => rule.media?.mediaText.includes("prefers-color-scheme"));
 function paint() {
-  dark.media.mediaText = { dark: "all", light: "not all" }[theme.value] ?? "screen and (prefers-color-scheme: dark)";
+  dark.media.mediaText = { dark: "screen", light: "not all" }[theme.value] ?? "screen and (prefers-color-scheme: dark)";
   document.documentElement.style.colorScheme = theme.value || "light dark";
 }
 theme.addEventListener("change", () => {

@@ -162,6 +162,8 @@ class Methods:
         """Return scores over time as an inline image: it has the colours of the page."""
         end = self.read.info.start_s + self.read.info.duration_s
         scale, scores, thresholds = _WIDTH / end, one.found.frame_scores, one.found.thresholds
+        alike = len(set(one.found.threshold_range or ())) == 1
+        thresholds = np.full_like(thresholds, thresholds[-1]) if alike else thresholds
         rows = [(one.name, one)] + ([(BASELINE, self.baseline)] if one.name != BASELINE else [])
         height = 0 if scores is None else _HEIGHT
         bottom = height + 6 + 16 * len(rows)
@@ -184,7 +186,7 @@ class Methods:
                     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(one.times * scale, up(values), strict=True))
                     drawn.append(f'<polyline class="{kind}" points="{points}"/>')
             if thresholds is not None:
-                told = f"threshold {thresholds[-1]:.3g}{' at the end' if np.ptp(thresholds) else ''}"
+                told = f"threshold {thresholds[-1]:.3g}{'' if alike else ' at the end'}"
                 drawn.append(f'<text x="{_WIDTH + 46}" y="{up(thresholds[-1]) + 4:.1f}">{told}</text>')
         for i, (name, other) in enumerate(rows):
             y = height + 14 + 16 * i

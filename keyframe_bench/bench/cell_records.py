@@ -132,7 +132,7 @@ def choice_record(extractor: Extractor, clip: Clip, found: KeyFrames, k: int | N
     scores, limits = found.frame_scores, found.thresholds
     if scores is not None:
         at = highest_of_bins(scores, _CURVE)
-        alike = limits is not None and len(set(limits[1:].tolist())) == 1  # no change comes before the first frame
+        alike = len(set(found.threshold_range or ())) == 1
         kept = [] if limits is None else limits[-1:].tolist() if alike else limits[at].tolist()
         numbers = {"scores": scores[at].tolist(), "thresholds": kept}
         short = {name: [float(f"{value:.5g}") for value in values] for name, values in numbers.items()}

@@ -93,14 +93,14 @@ def _scores_and_threshold(keyframes: KeyFrames) -> str:
 
     ``scores of 698 frames: half below 0.0041, 90 % below 0.0193, 99 % below 0.0412, highest 0.0703; threshold 0.0298``.
     """
-    scores, thresholds = keyframes.frame_scores, keyframes.thresholds
+    scores, limits = keyframes.frame_scores, keyframes.threshold_range
     if scores is None or not (quantiles := quantiles_of(scores)):
         return ""
     line = f"scores of {np.isfinite(scores).sum()} frames: {quantiles_told(quantiles)}"
-    if thresholds is None:
+    if limits is None or keyframes.thresholds is None:
         return line
-    threshold = " to ".join(dict.fromkeys(f"{value:.4g}" for value in (thresholds.min(), thresholds.max())))
-    nothing = "" if (scores > thresholds).any() else ": no score is above it"
+    threshold = " to ".join(dict.fromkeys(f"{value:.4g}" for value in limits))
+    nothing = "" if (scores > keyframes.thresholds).any() else ": no score is above it"
     return f"{line}; threshold {threshold}{nothing}"
 
 

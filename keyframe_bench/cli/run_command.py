@@ -150,11 +150,11 @@ def _sweep(found: Arguments, columns: Sequence[str]) -> int:
     for spec in specs:  # a wrong value is reported before the first job starts
         variants(spec)
     work = partial(_ran, command=found.line)
-    jobs = swept(found, work, "the sweep's launcher failed")
-    summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
-    if not summaries:
-        raise UsageError(jobs[0].return_value.reason)
     with _tracked(specs[0], found.line, configs[0]["logger"]) as track:
+        jobs = swept(found, work, "the sweep's launcher failed")
+        summaries = [job.return_value for job in jobs if isinstance(job.return_value, RunSummary)]
+        if not summaries:
+            raise UsageError(jobs[0].return_value.reason)
         status = _finish(finish_sweep(summaries), specs[0].on_error, columns, {}, track)
     return 1 if print_failed(jobs, "run", "the same command runs them again") else status
 

@@ -71,6 +71,14 @@ class KeyFrames:
         return len(self.frames)
 
     @property
+    def threshold_range(self) -> tuple[float, float] | None:
+        """The lowest and the highest threshold, or None. The first frame's is left out: no change comes before it."""
+        if self.thresholds is None:
+            return None
+        limits = self.thresholds[1:] if len(self.thresholds) > 1 else self.thresholds
+        return float(limits.min()), float(limits.max())
+
+    @property
     def own_scores(self) -> NDArray[np.float64] | None:
         """Score of each key frame among `frame_scores`, float64 [K]; None where these are not given, or not kept."""
         if self.frame_scores is None or self.scored is None:

@@ -192,6 +192,12 @@ def test_the_highest_of_many_is_not_above_all(cli, tmp_path):
     assert "number 1 of 250, the highest of the frames seen" in told[1]
 
 
+def test_one_threshold_of_all_frames_is_one_number(cli, video, tmp_path):
+    out = cli("extract", video, "budget=free", f"out={tmp_path}/out")[1]
+    threshold = kb.extract(video, budget="free").keyframes.thresholds[-1]
+    assert f"; threshold {threshold:.4g}\n" in out
+
+
 def test_a_threshold_that_nothing_exceeds_is_told(cli, video, tmp_path):
     words = ["extractor=ffmpeg_scene", "extractor.threshold=1", "budget=free", f"out={tmp_path}/out"]
     status, out, err = cli("extract", video, *words)

@@ -139,6 +139,9 @@ def test_modes_and_what_is_missing_are_told_before_anything_is_computed(
     if mode == "none":
         monkeypatch.setitem(sys.modules, "wandb", None)
     words = ("run", "dataset=folder", f"dataset.root={rendered}", "extractors=[uniform]", "budget=2", "logger=wandb")
-    status, _, err = cli(*words, *([f"logger.mode={mode}"] if mode != "none" else []), f"out={tmp_path}/out")
-    assert said in err and err.count("\n") == bool(said) and status == (2 if said else 0)
-    assert not list(tmp_path.glob("out/wandb")) and (tmp_path / "out" / "report.html").exists() == (not said)
+    more = [f"logger.mode={mode}"] if mode != "none" else []
+    for out, sweep in (("out", []), ("swept", ["-m", "seeds=0,1"])):
+        status, _, err = cli(*words, *more, *sweep, f"out={tmp_path / out}")
+        assert said in err and err.count("\n") == bool(said) and status == (2 if said else 0)
+        assert not list(tmp_path.glob("*/wandb")) and (tmp_path / out / "report.html").exists() == (not said)
+        assert (tmp_path / out / "cells").exists() == (not said)

@@ -267,7 +267,7 @@ def _commands(one: Shown) -> Iterator[str]:
     if issubclass(one.cls, Trainable):
         users, bundled = one.cls.supervision == "users", one.cls().checkpoint == "bundled"
         what = "A small network comes with the package. To train your own" if bundled else "It must be trained"
-        guide = "[what people chose](../../guides/annotators.md)" if users else "[videos](../../guides/learned.md)"
+        guide = "[what annotators chose](../../guides/annotators.md)" if users else "[videos](../../guides/learned.md)"
         train = f"keyframe-bench train extractor={one.name} dataset=folder dataset.root=DIR"
         option = f" \\\n    extractor.checkpoint=outputs/{one.name}/best.safetensors"
         yield f"{what}, on {guide}:"

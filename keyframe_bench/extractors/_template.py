@@ -46,7 +46,7 @@ class $class_name(ScoreExtractor):
 '''
 
 LEARNED = '''\
-"""Frames like those that people chose: put your own idea into `describe`, the rest is ready to train and run."""
+"""Frames like those that annotators chose: put your own idea into `describe`, the rest is ready to train and run."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ class $class_name(Metric):
         self,
         keyframes: KeyFrames,
         clip: Clip,
-        annotation: Annotation | None,  # noqa: ARG002 - of people, where `requires` asks for it
+        annotation: Annotation | None,  # noqa: ARG002 - of annotators, where `requires` asks for it
     ) -> dict[str, float]:
         """Return the number: 0 without key frames, 1 where no frame has any contrast."""
         contrast = clip[self.needs[0]].std(axis=(1, 2))

@@ -298,8 +298,8 @@ function enlarge(v, lanes, lane, k) {
   $('[data-step="-1"]', dialog).ariaDisabled = k === 0;
   $('[data-step="1"]', dialog).ariaDisabled = k === lane.frames.length - 1;
   $("#play").hidden = !v.film;
-  $(".stage", dialog).style = v.film ? `aspect-ratio: ${v.aspect}` : "";  // it does not jump when the film is there
-  $("#no-film").textContent = v.film || !v.filmed ? "" : "the film is no longer there";
+  $(".stage", dialog).style = v.film ? `aspect-ratio: ${v.aspect}` : "";  // it does not jump when the video is there
+  $("#no-film").textContent = v.film || !v.filmed ? "" : "the video is no longer there";
   still();
   if (!dialog.open) dialog.showModal();
 }
@@ -331,10 +331,10 @@ $("#play").addEventListener("click", () => {
 function unplayable() {
   $("#play").hidden = true;
   $(".stage", dialog).style = "";
-  $("#no-film").textContent = "the film is no longer there, or the browser cannot play it";
+  $("#no-film").textContent = "the video is no longer there, or the browser cannot play it";
 }
 film.addEventListener("error", unplayable);
-// The thumbnail stays until the film has its frame. Chromium cuts the first time to the length of an MP4 that begins late.
+// The thumbnail stays until the video has its frame. Chromium cuts the first time to the length of an MP4 that begins late.
 film.addEventListener("seeked", () => {
   if (film.seeking) return;
   const { from } = film.dataset;

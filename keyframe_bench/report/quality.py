@@ -99,7 +99,11 @@ def telling(table: Table, cells: pd.DataFrame, column: ColumnSpec | None, place:
     usual = [row for row in asked if row.extractor == BASELINE]
     far = max((r for r in asked if r.group in values), key=lambda row: abs(values[row.group] - values[best.group]))
     ends = [shown(values[row.group], table.scale(column)) for row in (best, far)]
-    why = f"{best.label} has the best {column.name} over all videos; here, where methods differ most, it has {ends[0]}"
+    level = sum(row.values[column.name].best for row in whole) - 1
+    name = f"{best.label} and {level} more have" if level > 0 else f"{best.label} has"
+    where = f"At budget {place[1]}, " if len({row.budget for row in table.rows}) > 1 else ""
+    why = f"{where}{name} the best {column.name} over all videos; here, where methods differ most, "
+    why += f"{best.label if level > 0 else 'it'} has {ends[0]}"
     rows = list(dict.fromkeys(numbers[row.group] for row in (best, *usual[:1], far)))
     return {"video": video, "rows": rows, "why": f"{why}, and {far.label} {ends[1]}."}
 

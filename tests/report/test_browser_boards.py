@@ -119,6 +119,8 @@ def test_a_click_enlarges_a_frame_and_keys_go_on(open_page, run_address):
     assert dialog.is_visible()
     assert page.evaluate("document.querySelector('#frame img').naturalWidth") > 0
     first = dialog.inner_text()
+    assert "At budget " in page.evaluate("page.glance.why")
+    assert "that was enough" not in first  # it opens the video, whatever it scores
     assert "key frame 1 of 2" in first and "stands for" in first and "the k-1 largest differences" in first
     page.keyboard.press("ArrowRight")
     second = dialog.inner_text()

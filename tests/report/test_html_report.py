@@ -218,6 +218,15 @@ def test_the_telling_video_is_the_one_where_methods_differ_most(page, table, fak
     assert f"{here[best]:.3f}" in known["glance"]["why"] and f"{here[far]:.3f}" in known["glance"]["why"]
 
 
+def test_where_all_methods_are_alike_none_is_called_best(cli, rendered, tmp_path):
+    (tmp_path / "films").mkdir()
+    shutil.copy(rendered / "static.mp4", tmp_path / "films")
+    words = ("run", "dataset=folder", f"dataset.root={tmp_path}/films", "extractors=[uniform]", "budget=2")
+    assert cli(*words, f"out={tmp_path}/out")[0] == 0
+    known = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "out" / "report.html").read_text())[1])
+    assert len(known["glance"]["rows"]) == 2 and "best" not in known["glance"]["why"]
+
+
 def test_failures_health_and_denominators_are_told(page):
     assert "Scored 3 of 4 videos; 1 skipped" in page.all("header")[0]["text"]
     videos = data_of(page)[1]

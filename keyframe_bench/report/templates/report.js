@@ -259,9 +259,10 @@ let at = null;  // {v, lanes, lane, k}
 function facts({ v, lane, k }) {
   const t = lane.times[k], score = lane.frame_scores?.[k], number = lane.scores?.[k], span = lane.segments_s?.[k], found = [["when", `${clock(t)}, frame ${lane.frames[k]}; key frame ${k + 1} of ${lane.frames.length}`]];
   const own = v.curves[lane.curve]?.thresholds ?? [], low = lane.lowest ?? null, other = number != null && (score == null || short(score) !== short(number));
-  const limit = own.length === 1 ? `; the threshold is ${short(own[0])}` : own.length || low === null ? "" : `; the lowest that was enough is ${short(low)}`;
+  const lower = (number ?? score) < (own.length === 1 ? own[0] : low);  // chosen otherwise, as the frame that opens a video
+  const limit = lower ? "" : own.length === 1 ? `; the threshold is ${short(own[0])}` : own.length || low === null ? "" : `; the lowest that was enough is ${short(low)}`;
   if (score != null) found.push(["score", short(score) + (lane.ranks ? `, number ${lane.ranks[k]} of ${lane.n_sampled} sampled frames` : "") + (other ? "" : limit)]);
-  if (other) found.push(["chosen by", `${short(number)}, the method's number for this choice${limit}`]);
+  if (other && !lower) found.push(["chosen by", `${short(number)}, the method's number for this choice${limit}`]);
   if (lane.why) found.push(["why", lane.why[k]]);
   if (span) found.push(["stands for", `${clock(span[0])} to ${clock(span[1])}`]);
   if (k) found.push(["distance", `${(t - lane.times[k - 1]).toFixed(1)} s after the key frame before`]);

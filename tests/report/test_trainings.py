@@ -49,6 +49,7 @@ def test_curves_reconstructions_and_losses_stand_in_the_report(run, tmp_path):
     best = next((tmp_path / "made").glob("autoencoder*/best.safetensors"))
     given = plain("extractors=[autoencoder]", f"grid.autoencoder.checkpoint=[{best}]", out="given")
     assert len(pictures(section(given))) == 2, "a checkpoint that was given is shown as well"
+    assert "<span>fold<" in text and "<span>fold<" not in section(given)
     for file in (out / "learned").iterdir():
         file.write_text('{"history": 3}')
     from keyframe_bench.report.outputs import write_outputs

@@ -144,14 +144,14 @@ def _csv_rows(table: Table) -> list[str]:
 
 
 def page(name: str, **values: Any) -> str:
-    """Return the page of the template ``name``, with the style of all pages and its own script inline.
+    """Return the page of the template ``name``, with style and script of all pages and its own script inline.
 
     Values are text, whatever they hold; `Markup` is ours.
     """
     import jinja2
     from markupsafe import Markup
 
-    script = read_text(_TEMPLATES / f"{name}.js")
+    script = "".join(read_text(_TEMPLATES / f"{part}.js") for part in ("shared", name))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -1,4 +1,3 @@
-"use strict";
 const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const page = JSON.parse($("#data").textContent);
@@ -10,11 +9,6 @@ const fill = (element, attributes, children) => {
 };
 const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const draw = (tag, attributes = {}, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-const clock = (s) => {
-  const t = Math.round(Math.abs(s) * 10), m = Math.floor(t / 600), h = Math.floor(m / 60);
-  const tail = String(Math.floor((t % 600) / 10)).padStart(2, "0") + "." + (t % 10);
-  return (s < 0 && t ? "-" : "") + (h ? h + ":" + String(m % 60).padStart(2, "0") : m) + ":" + tail;
-};
 const short = (x) => String(Number(x.toPrecision(4)));
 
 // ---- which rows are seen, in what order
@@ -68,11 +62,6 @@ for (const head of table ? table.tHead.rows[0].cells : []) {
     sorting = { column: head.cellIndex, sign: order === "ascending" ? 1 : -1, numeric: head.dataset.kind === "number" };
     arrange();
   });
-}
-function save(name, kind, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: kind }));
-  make("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 const inTable = () => all("tbody tr[data-row]", table).map((tr) => Number(tr.dataset.row));
 $("#csv")?.addEventListener("click", () => save("table.csv", "text/csv", page.csv + "\n" + inTable().map((i) => page.csv_rows[i]).join("")));

@@ -360,7 +360,7 @@ def map_videos(
         As of `extract`.
     out : str or Path
         The page, ``NAME.html``, which needs no other file, unless full-size frames and previews take more than 20 MB:
-        they are then in the folder ``NAME_files`` beside it.
+        they are then in the folder ``NAME_files`` beside it. An earlier map there is replaced, no other file.
     feature : str
         Any feature with a row of numbers per frame, with its parameters after a question mark
         (``hue_histogram?bins=32``).

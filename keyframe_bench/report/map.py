@@ -35,6 +35,7 @@ INSIDE_BYTES = 20_000_000
 _PREVIEW_S, _LEAST_S, _RATE = 3.0, 1.0, 10  # seconds around a key frame, at most and at least; frames a second
 _PREVIEW_SIDE = 240  # pixels
 _MANY, _THUMB_SIDES = 1000, (160, 96)  # pixels of a thumbnail's longer side: up to so many key frames, and of more
+_TAG = '<meta name="generator" content="keyframe_bench map">'  # of every page: only a file with that is ever replaced
 _OURS, _MARK = re.compile(r"\d+\.(jpg|mp4)|map\.txt"), "map.txt"  # only a folder with that is ever replaced
 
 
@@ -85,11 +86,21 @@ def check_place(out: Path) -> Path:
         raise UsageError(f"out={printable(str(out))} is not a page; give a name that ends in .html")
     if out.is_dir():
         raise OutputError(out, "there is a folder of that name")
+    if out.exists() and not (out.is_file() and _is_map(out)):
+        raise OutputError(out, "there is a file of that name that is not a map")
     beside = out.with_name(f"{out.stem}_files")
     ours = (beside / _MARK).is_file() and all(_OURS.fullmatch(path.name) for path in beside.iterdir())
     if beside.exists() and not ours:
         raise OutputError(beside, "something that is not of a map has the name of its folder")
     return beside
+
+
+def _is_map(out: Path) -> bool:
+    try:
+        with open(out, "rb") as file:
+            return _TAG.encode() in file.read(1000)
+    except OSError as error:
+        raise OutputError(out, error) from error
 
 
 def write_map(videos: Sequence[Mapped], out: Path, *, feature: str, seed: int) -> VideoMap:
@@ -320,4 +331,4 @@ def _html(
     }
     text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     # No "<" in the data: it cannot end the element that it stands in.
-    return page("map", layouts=layouts, data=Markup(text), **values)
+    return page("map", layouts=layouts, data=Markup(text), tag=Markup(_TAG), **values)

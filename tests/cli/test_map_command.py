@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -57,6 +58,8 @@ def test_a_folder_of_images_is_a_video(cli, rendered, tmp_path):
         (("VIDEO", "out=taken.html"), "taken.html"),
         (("VIDEO", "out=file/map.html"), "file"),
         (("VIDEO", "out=own.html"), "own_files"),
+        (("VIDEO", "out=notes.html"), "not a map"),
+        (("VIDEO", "out=pipe.html"), "not a map"),
         (("VIDEO", "budget=0"), "budget=0"),
         (("VIDEO", "extractor=oracle"), "annotations"),
         (("VIDEO", "perplexity=3"), "no option perplexity="),
@@ -69,10 +72,13 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(cli, video, tmp_path, 
     (tmp_path / "file").write_text("")
     (tmp_path / "own_files").mkdir()
     (tmp_path / "own_files" / "00000.jpg").write_text("a photograph of mine")
+    (tmp_path / "notes.html").write_text("notes on a map by keyframe_bench")
+    os.mkfifo(tmp_path / "pipe.html")
     before = sorted(tmp_path.rglob("*"))
     status, _, err = cli("map", *(video if word == "VIDEO" else word for word in words))
     assert status == 2 and named in err and len(err.strip().splitlines()) == 1, err
     assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "notes.html").read_text() == "notes on a map by keyframe_bench"
 
 
 def test_what_fails_half_way_leaves_the_earlier_map(rendered, tmp_path, monkeypatch):

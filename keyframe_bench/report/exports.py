@@ -27,7 +27,7 @@ from ..video.container import clock_of
 from ..video.frame_folder import FrameFolder, Video
 from ..video.image_files import encode_image
 from ..video.onepass import Pass
-from .storyboard import Sheets, storyboard
+from .storyboard import Sheets, fitted, storyboard
 
 Format = Literal["csv", "otio", "edl", "fcpxml", "webvtt", "ffmetadata", "storyboard"]
 PICTURED = frozenset({"webvtt", "storyboard"})  # formats that hold images
@@ -37,6 +37,7 @@ _RATES = [Fraction(*rate) for rate in ((24000, 1001), (24,), (25,), (30000, 1001
 _TOLERANCE_S = Fraction(1, 1000)  # containers that count milliseconds lose as much
 _RECORD_S = 3600  # timelines begin at 01:00:00:00
 _DAY_S = 86400
+_MOST_EVENTS = 999  # an event of CMX 3600 has three digits
 
 
 class Exported(NamedTuple):
@@ -138,7 +139,7 @@ def checked(formats: Sequence[str], path: Video | None = None, known: Sequence[s
 
 
 def exported(marks: Marks, formats: Sequence[Format]) -> list[Exported]:
-    """Return the files of some formats; `UsageError` where one cannot hold times as late as the video has."""
+    """Return the files of some formats; `UsageError` where one cannot hold times as late, or as many."""
     return [file for name in formats for write, clock in [_WRITERS[name]] for file in write(marks.since(clock))]
 
 
@@ -195,6 +196,8 @@ def _edl(marks: Marks) -> Iterator[Exported]:
     rate = _rate(exact, marks.fps)
     if exact and max(exact) + _RECORD_S >= _DAY_S:
         raise UsageError(f"timecode ends after 24 hours, and {marks.name!r} is too long for edl; choose otio or csv")
+    if len(marks.titles) > _MOST_EVENTS:
+        raise UsageError(f"edl numbers at most {_MOST_EVENTS} key frames, not {len(marks.titles)}; choose otio or csv")
     record = round(_RECORD_S * (rate if _drops(rate) else round(rate)))  # the number of frame 01:00:00:00
     lines = [f"TITLE: {_name(marks)[:70]}", f"FCM: {'' if _drops(rate) else 'NON-'}DROP FRAME"]
     shifts = []
@@ -281,9 +284,10 @@ def _webvtt(marks: Marks) -> Iterator[Exported]:
     note = _clauses([_rounded(max((abs(_stamp(t) - 1000 * t) / 1000 for t in exact), default=0)), marks.beginning])
     cues = zip(exact[::2], exact[1::2], marks.titles, strict=True)
     yield Exported("chapters.vtt", _cues(cues), note)
-    height, width = (max((image.shape[axis] for image in marks.pictures), default=1) for axis in (0, 1))
+    pictures = [fitted(image, min(len(image), 2 * image.shape[1]), image.shape[1]) for image in marks.pictures]
+    height, width = (max((image.shape[axis] for image in pictures), default=1) for axis in (0, 1))
     sheets, places = Sheets(height, width), []
-    for n, image in enumerate(marks.pictures):
+    for n, image in enumerate(pictures):
         page, cell = divmod(n, sheets.per_page)
         row, column = divmod(cell, sheets.across)
         (h, w), left, top = image.shape[:2], column * width, row * height

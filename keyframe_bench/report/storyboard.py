@@ -91,7 +91,7 @@ def storyboard(
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             raise ValueError(f"an image is {image.dtype} {image.shape}, not uint8 [H, W, 3]")
     label = max(18, height // 9)
-    thumbs = [_fit(image, height, width - 2 * gap) for image in images]
+    thumbs = [fitted(image, height, width - 2 * gap) for image in images]
     rows: list[list[int]] = [[]]
     x = gap
     for i, thumb in enumerate(thumbs):
@@ -114,7 +114,8 @@ def storyboard(
     return sheet
 
 
-def _fit(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def fitted(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return an image as large as this size holds, in its shape."""
     import cv2
 
     scale = min(height / image.shape[0], width / image.shape[1])

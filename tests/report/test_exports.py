@@ -31,14 +31,14 @@ DATA = (
 )
 
 
-def write_clip(path: Path, pts=tuple(VFR), unit=Fraction(1, 90000)) -> Path:
+def write_clip(path: Path, pts=tuple(VFR), unit=Fraction(1, 90000), height=48, width=64) -> Path:
     rng = np.random.default_rng(0)
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=30)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base = unit
         for one in pts:
-            frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (height, width, 3), np.uint8), format="rgb24")
             frame.pts, frame.time_base = one, unit
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -220,6 +220,12 @@ def test_segments_are_those_of_the_method_or_last_until_the_next_key_frame(video
         ]
 
 
+def thumbnail(files: dict[str, tuple[bytes, str]], place: str) -> np.ndarray:
+    name, x, y, width, height = re.fullmatch(r"(.+)#xywh=(\d+),(\d+),(\d+),(\d+)", place).groups()
+    sheet = cv2.imdecode(np.frombuffer(files[name][0], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    return sheet[int(y) : int(y) + int(height), int(x) : int(x) + int(width)]
+
+
 def test_thumbnails_show_the_key_frames_and_leave_no_gap(video):
     result = kb.extract(video, "pixel_distance", budget=3)
     files = files_of(result, "webvtt")
@@ -227,10 +233,26 @@ def test_thumbnails_show_the_key_frames_and_leave_no_gap(video):
     assert track[0][0] == 0 and float(track[-1][1]) == pytest.approx(result.video.duration_s)
     assert [a[1] for a in track[:-1]] == [b[0] for b in track[1:]]
     for (_, _, place), picture in zip(track, result.pictures(320), strict=True):
-        name, x, y, width, height = re.fullmatch(r"(.+)#xywh=(\d+),(\d+),(\d+),(\d+)", place).groups()
-        sheet = cv2.imdecode(np.frombuffer(files[name][0], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-        part = sheet[int(y) : int(y) + int(height), int(x) : int(x) + int(width)]
+        part = thumbnail(files, place)
         assert part.shape == picture.shape and np.abs(part.astype(int) - picture).mean() < 12
+
+
+def test_thumbnails_of_a_tall_video_keep_its_shape(tmp_path):
+    result = kb.extract(write_clip(tmp_path / "tall.mp4", height=1600, width=160), "uniform", budget=3, sampling="every")
+    files = files_of(result, "webvtt")
+    parts = [thumbnail(files, place) for _, _, place in cues(files["thumbnails.vtt"][0])]
+    assert [part.shape for part in parts] == [(640, 64, 3)] * 3
+
+
+def test_an_edl_has_no_event_of_four_digits(tmp_path, cli):
+    path = write_clip(tmp_path / "long.mp4", tuple(range(0, 1001 * 3000, 3000)), height=16, width=16)
+    whole = kb.extract(path, "uniform", budget=1000, sampling="every")
+    assert len(whole.frames) == 1000 and "keyframes.otio" in files_of(whole, "otio")
+    words = ("extract", path, "extractor=uniform", "sampling=every", "export=[csv,edl]", f"out={tmp_path / 'out'}")
+    status, _, err = cli(*words, "budget=1000")
+    assert status == 2 and "edl" in err and err.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert cli(*words, "budget=999")[0] == 0
+    assert b"\n999  AX " in (tmp_path / "out" / "keyframes.edl").read_bytes()
 
 
 @pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(25), Fraction(24000, 1001)])

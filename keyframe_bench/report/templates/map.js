@@ -166,7 +166,7 @@ const tellTime = () => { $("time-is").textContent = +$("time").value ? `${Math.r
 function clock(s, digits = 1) {
   const unit = 10 ** digits, t = Math.round(Math.abs(s) * unit), m = Math.floor(t / (60 * unit)), h = Math.floor(m / 60);
   const rest = ((t % (60 * unit)) / unit).toFixed(digits).padStart(3 + digits, "0");
-  return (s < 0 ? "-" : "") + (h ? h + ":" + String(m % 60).padStart(2, "0") : m) + ":" + rest;
+  return (s < 0 && t ? "-" : "") + (h ? h + ":" + String(m % 60).padStart(2, "0") : m) + ":" + rest;
 }
 function about(i) {
   const [from, to] = data.segments[i];

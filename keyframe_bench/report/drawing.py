@@ -226,8 +226,8 @@ class Layout:
         The principal axes of t-SNE, each drawn out where frames crowd; time runs to the right where it runs along the
         first.
     order, gradient : float or None
-        `time_order` and `time_gradient` within a video, means over the videos with at
-        least 3 key frames; None if there are none.
+        `time_order` along the first axis, from left to right, and `time_gradient`, within a video; means over the
+        videos with at least 3 key frames; None if there are none.
     kept : float
         `neighbours_kept` of the feature without time; of more than 3,000 key frames, as
         many evenly spaced ones are compared.
@@ -261,7 +261,8 @@ def timed_layouts(
     for share in SHARES if len(rows) >= 5 else SHARES[:1]:
         points = tsne_layout(with_time(rows, progress, share, whose) if len(rows) else rows, seed, points)
         shown = _spread(points, progress)
-        order, gradient = (_within(of, shown, progress, whose) for of in (time_order, time_gradient))
+        order = _within(time_order, shown[:, :1], progress, whose)  # from left to right, in every video
+        gradient = _within(time_gradient, shown, progress, whose)
         kept = neighbours_kept(rows[compared], shown[compared]) if len(rows) else 1.0
         found.append(Layout(share, shown, order, gradient, kept))
     return found

@@ -8,8 +8,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..core.clip import KeyFrames
 from ..core.errors import OutputError, UsageError
-from ..core.files import make_hidden_folder, printable, visible, withdraw
+from ..core.files import digest, make_hidden_folder, printable, sha256_of_file, visible, withdraw
 from ..video.encode import write_h264
 from ..video.fetch import fetch_frames
 from ..video.frame_folder import Video
@@ -36,7 +36,8 @@ _PREVIEW_S, _LEAST_S, _RATE = 3.0, 1.0, 10  # seconds around a key frame, at mos
 _PREVIEW_SIDE = 240  # pixels
 _MANY, _THUMB_SIDES = 1000, (160, 96)  # pixels of a thumbnail's longer side: up to so many key frames, and of more
 _TAG = '<meta name="generator" content="keyframe_bench map">'  # of every page: only a file with that is ever replaced
-_OURS, _MARK = re.compile(r"\d+\.(jpg|mp4)|map\.txt"), "map.txt"  # only a folder with that is ever replaced
+_MARK = "map.txt"  # files are only ever removed from a folder with that
+_OURS = re.compile(r"([0-9a-f]{8}_)?\d+\.(jpg|mp4)|map\.txt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,17 +137,18 @@ def write_map(videos: Sequence[Mapped], out: Path, *, feature: str, seed: int) -
         media, written = staging / "media", staging / "page"
         media.mkdir()
         drawn, sheets = _draw(videos, media)
-        inside = sum(file.stat().st_size for file in media.iterdir()) * 4 // 3 <= INSIDE_BYTES
-        address = _data_address if inside else partial(_address_beside, beside)
+        files = sorted(media.iterdir())
+        inside = sum(file.stat().st_size for file in files) * 4 // 3 <= INSIDE_BYTES
+        mark = digest([sha256_of_file(file) for file in files])[:8]  # no file of an earlier map has it in its name
+
+        def address(file: Path) -> str:
+            return _data_address(file) if inside else f"{quote(os.fsencode(beside.name))}/{mark}_{file.name}"
+
         html = _html(drawn, sheets, address, layouts=layouts, inside=inside, feature=feature, videos=facts)
         written.write_text(html, "utf-8")
         size = written.stat().st_size
-        if beside.exists() and not withdraw(beside):
-            raise OutputError(beside, "it cannot be replaced")
-        if not inside:
-            (media / _MARK).write_text("Full-size frames and previews of the map beside this folder.\n", "utf-8")
-            media.rename(beside)
-        written.replace(out)
+        with _placed({} if inside else {f"{mark}_{file.name}": file for file in files}, beside):
+            written.replace(out)
     except OSError as error:
         raise OutputError(out, error) from error
     finally:
@@ -154,6 +156,27 @@ def write_map(videos: Sequence[Mapped], out: Path, *, feature: str, seed: int) -
         if new and out.parent.is_dir() and not any(out.parent.iterdir()):
             out.parent.rmdir()
     return VideoMap(out, None if inside else beside, size, facts, layouts)
+
+
+@contextmanager
+def _placed(files: Mapping[str, Path], folder: Path) -> Iterator[None]:
+    """Put files into a folder under these names; keep only them once the block has succeeded, else what was there."""
+    kept = {file.name for file in folder.iterdir()} if folder.exists() else set[str]()
+    try:
+        if files:
+            folder.mkdir(exist_ok=True)
+            (folder / _MARK).write_text("Full-size frames and previews of the map beside this folder.\n", "utf-8")
+        for name, file in files.items():
+            file.replace(folder / name)
+        yield
+        kept = {_MARK, *files} if files else set()
+    finally:
+        if not kept and folder.exists():
+            withdraw(folder)
+        for file in list(folder.iterdir()) if kept else ():
+            with suppress(OSError):  # left over, but no part of the map
+                if file.name not in kept:
+                    file.unlink()
 
 
 def _facts(video: Mapped) -> dict[str, Any]:
@@ -289,10 +312,6 @@ def _parts(keyframes: KeyFrames, read: Pass) -> tuple[list[tuple[float, float]],
 
 
 # ---- the page -----------------------------------------------------------------------------------
-
-
-def _address_beside(folder: Path, file: Path) -> str:
-    return f"{quote(os.fsencode(folder.name))}/{file.name}"
 
 
 def _data_address(file: Path) -> str:

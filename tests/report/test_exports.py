@@ -238,8 +238,8 @@ def test_thumbnails_show_the_key_frames_and_leave_no_gap(video):
 
 
 def test_thumbnails_of_a_tall_video_keep_its_shape(tmp_path):
-    result = kb.extract(write_clip(tmp_path / "tall.mp4", height=1600, width=160), "uniform", budget=3, sampling="every")
-    files = files_of(result, "webvtt")
+    path = write_clip(tmp_path / "tall.mp4", height=1600, width=160)
+    files = files_of(kb.extract(path, "uniform", budget=3, sampling="every"), "webvtt")
     parts = [thumbnail(files, place) for _, _, place in cues(files["thumbnails.vtt"][0])]
     assert [part.shape for part in parts] == [(640, 64, 3)] * 3
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 import keyframe_bench as kb
+from keyframe_bench.core.errors import OutputError
 from keyframe_bench.report import map as map_module
 
 HOSTILE = '"><script>alert(1)<|script>.mp4'  # no file name may hold a slash
@@ -300,6 +303,45 @@ def test_what_is_too_much_for_the_page_lies_beside_it_and_is_replaced(open_map, 
     monkeypatch.undo()
     assert kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=3).beside is None
     assert not found.beside.exists()
+
+
+def test_a_map_that_cannot_be_written_leaves_the_one_before_whole(films, tmp_path, monkeypatch):
+    monkeypatch.setattr(map_module, "INSIDE_BYTES", 1000)
+    out = tmp_path / "map.html"
+
+    def state():
+        return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def disk_full(self, target, replace=Path.replace):
+        if Path(target) == out:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    for earlier in (False, True):
+        if earlier:
+            kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=6)
+        before = state()
+        with monkeypatch.context() as failing:
+            failing.setattr(Path, "replace", disk_full)
+            with pytest.raises(OutputError):
+                kb.map_videos([films / HOSTILE], "uniform", out=out, budget=3)
+        assert state() == before and (out.exists() == earlier) and (len(before) > 6) == earlier
+    kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=6)
+    assert state() == before  # the same map again
+
+
+def test_order_is_measured_from_left_to_right_in_every_video(two, films):
+    """Not along an axis of each video's own."""
+    paths = [films / HOSTILE, films / "mixed.mp4"]
+    times = [kb.extract(path, "uniform", budget=10, sampling="every").times for path in paths]
+    for layout in two.layouts:
+        each = [abs(spearmanr(layout.points[10 * i : 10 * i + 10, 0], t).statistic) for i, t in enumerate(times)]
+        assert layout.order == pytest.approx(np.mean(each))
+
+
+def test_times_near_zero_have_no_sign(open_map, one):
+    shown = open_map(one).evaluate("[clock(-0.004, 2), clock(-0.006, 2), clock(61.5)]")
+    assert shown == ["0:00.00", "-0:00.01", "1:01.5"]
 
 
 @pytest.mark.parametrize("budget", [1, 2, 4, 5])

@@ -1,7 +1,8 @@
 """Key frames of a video as files for editors, players and spreadsheets.
 
 Times are whole numbers of the video's time base. CSV and WebVTT have PTS, as browsers do. Files for editors count from
-the first frame, and those for FFmpeg from the beginning of the video's file; where that is not PTS 0, a note says so.
+the first frame, by the timecode of the file if it has one, and those for FFmpeg from the beginning of the video's file;
+where that is not PTS 0, a note says so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import csv
 import io
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +39,7 @@ _RATES = [Fraction(*rate) for rate in ((24000, 1001), (24,), (25,), (30000, 1001
 _TOLERANCE_S = Fraction(1, 1000)  # containers that count milliseconds lose as much
 _RECORD_S = 3600  # timelines begin at 01:00:00:00
 _DAY_S = 86400
+_SAME_RATE = 1e-4  # 24 and 23.976 differ by ten times as much
 _MOST_EVENTS = 999  # an event of CMX 3600 has three digits
 
 
@@ -77,6 +80,8 @@ class Marks:
     scores: Sequence[float | None]
     pictures: Sequence[NDArray[np.uint8]]
     sound: bool
+    timecode: str = ""  # of the first frame, as the file has it
+    rate: Fraction = Fraction(0)  # frames per second that the file states
     origin: int = 0
 
     @classmethod
@@ -84,7 +89,8 @@ class Marks:
         cls, path: Video, found: KeyFrames, read: Pass, method: str, pictures: Sequence[NDArray[np.uint8]] = ()
     ) -> Marks:
         """Return the key frames ``found`` in the pass ``read``; ``pictures`` are their images, uint8 [H, W, 3], RGB."""
-        (base, file_start, sound), info, frames = clock_of(path), read.info, found.frames
+        clock, info, frames = clock_of(path), read.info, found.frames
+        base = clock.base
         end = max(round(Fraction(info.start_s + info.duration_s) / base), int(read.pts.max()) + 1)
         edges = np.append(np.maximum.accumulate(read.pts), end)  # times may step back
         ranges = found.segments
@@ -95,10 +101,11 @@ class Marks:
         folder = isinstance(path, FrameFolder)
         return cls(
             visible(printable(info.name)).replace("\n", " "), one_line(printable(path.name)), method,
-            "" if folder else Path(path).absolute().as_uri(), base, file_start,
+            "" if folder else Path(path).absolute().as_uri(), base, clock.start,
             int(edges[0]), end, info.fps, info.height, info.width,
             frames, read.pts[frames], edges[frames + 1] - edges[frames], ranges, spans,
-            [None] * len(frames) if found.own_scores is None else found.own_scores.tolist(), pictures, sound,
+            [None] * len(frames) if found.own_scores is None else found.own_scores.tolist(), pictures,
+            clock.sound, one_line(printable(clock.timecode)), clock.rate,
         )  # fmt: skip
 
     def since(self, clock: str) -> Marks:
@@ -172,21 +179,28 @@ def _otio(marks: Marks) -> Iterator[Exported]:
     media = schema("MissingReference.1", name=marks.name)
     if marks.url:
         media = schema("ExternalReference.1", name=marks.name, target_url=marks.url)
-    media["available_range"] = time_range(0, marks.end)
+    timecode_rate = _rate([], float(marks.rate))
+    number, _, told = _first(marks, timecode_rate)
+    begin = round(number / timecode_rate / marks.base)
+    media["available_range"] = time_range(begin, marks.end)
     clips = []
     for i, title in enumerate(marks.titles):
         about = {"frame": int(marks.frames[i]), "pts": int(marks.at[i]) + marks.origin, "score": marks.scores[i]}
-        marked = time_range(marks.at[i], marks.lasts[i])
+        marked = time_range(begin + marks.at[i], marks.lasts[i])
         own = {"keyframe_bench": about}
         marker = schema("Marker.2", name=title, color="RED", marked_range=marked, metadata=own)
         start, end = marks.spans[i]
-        clip = schema("Clip.1", name=marks.name, source_range=time_range(start, end - start), media_reference=media)
+        clip = schema(
+            "Clip.1", name=marks.name, source_range=time_range(begin + start, end - start), media_reference=media
+        )
         clips.append(clip | {"markers": [marker]})
     track = schema("Track.1", name="V1", kind="Video", children=clips)
     whole = {"method": marks.method, "time_base": str(marks.base), "origin_pts": marks.origin}
     tracks = schema("Stack.1", name="tracks", children=[track])
     timeline = schema("Timeline.1", name=_name(marks), metadata={"keyframe_bench": whole}, tracks=tracks)
-    note = [marks.beginning] + ["names no file, since the video is a folder of images"] * (not marks.url)
+    rounded = _rounded(abs(marks.seconds(begin) - number / timecode_rate))
+    note = [marks.beginning, told, f"the file's timecode is {rounded}" if rounded else ""]
+    note += ["names no file, since the video is a folder of images"] * (not marks.url)
     yield Exported("keyframes.otio", json.dumps(timeline, indent=1, allow_nan=False).encode(), _clauses(note))
 
 
@@ -198,8 +212,9 @@ def _edl(marks: Marks) -> Iterator[Exported]:
         raise UsageError(f"timecode ends after 24 hours, and {marks.name!r} is too long for edl; choose otio or csv")
     if len(marks.titles) > _MOST_EVENTS:
         raise UsageError(f"edl numbers at most {_MOST_EVENTS} key frames, not {len(marks.titles)}; choose otio or csv")
-    record = round(_RECORD_S * (rate if _drops(rate) else round(rate)))  # the number of frame 01:00:00:00
-    lines = [f"TITLE: {_name(marks)[:70]}", f"FCM: {'' if _drops(rate) else 'NON-'}DROP FRAME"]
+    first, drops, told = _first(marks, rate)
+    record = round(_RECORD_S * (rate if drops else round(rate)))  # the number of frame 01:00:00:00
+    lines = [f"TITLE: {_name(marks)[:70]}", f"FCM: {'' if drops else 'NON-'}DROP FRAME"]
     shifts = []
     for i, title in enumerate(marks.titles):
         times = [marks.seconds(value) for value in (*marks.spans[i], marks.at[i])]
@@ -207,24 +222,42 @@ def _edl(marks: Marks) -> Iterator[Exported]:
         end = max(end, start + 1)
         shown = min(max(shown, start), end - 1)
         shifts += [abs(n / rate - time) for n, time in zip((start, end, shown), times, strict=True)]
-        codes = [timecode(n, rate) for n in (start, end, record, record + end - start)]
+        numbers = (first + start, first + end, record, record + end - start)
+        codes = [timecode(n, rate, drops) for n in numbers]
         lines += ["", f"{i + 1:03d}  AX       V     C        {' '.join(codes)}", f"* FROM CLIP NAME: {marks.name}"]
-        lines += [f"* LOC: {timecode(record + shown - start, rate)} RED     {title}"]
+        lines += [f"* LOC: {timecode(record + shown - start, rate, drops)} RED     {title}"]
         record += end - start
     note = [f"timecode at {_per_second(rate)}, {_rounded(max(shifts))}"] if any(shifts) else []
-    note += [marks.beginning]
+    note += [marks.beginning, told]
     yield Exported("keyframes.edl", "\n".join([*lines, ""]).encode(), _clauses(note))
 
 
-def timecode(n: int, rate: Fraction) -> str:
-    """Return frame ``n`` as timecode: drop-frame, with a semicolon, at 29.97 and 59.94 frames per second."""
+def timecode(n: int, rate: Fraction, drops: bool | None = None) -> str:
+    """Return frame ``n`` as timecode: drop-frame, with a semicolon, by default at 29.97 and 59.94 frames per second."""
     whole, mark = round(rate), ":"
-    if _drops(rate):
+    if _drops(rate) if drops is None else drops:
         dropped = whole // 15  # numbers left out each minute but every tenth
         tens, rest = divmod(n, 600 * whole - 9 * dropped)
         n, mark = n + dropped * (9 * tens + max(0, (rest - dropped) // (60 * whole - dropped))), ";"
     seconds, frame = divmod(n, whole)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frame:02d}"
+
+
+def _first(marks: Marks, rate: Fraction) -> tuple[int, bool, str]:
+    """Return the first frame's number by the file's timecode, if that drops numbers, and a note if it is ignored."""
+    if not marks.timecode:
+        return 0, _drops(rate), ""
+    found = re.fullmatch(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)", marks.timecode)
+    if found and abs(marks.rate / rate - 1) < _SAME_RATE:
+        hours, minutes, seconds, frame = (int(found[i]) for i in (1, 2, 3, 5))
+        minutes, drops = minutes + 60 * hours, found[4] != ":"
+        n = (60 * minutes + seconds) * round(rate) + frame - drops * (round(rate) // 15) * (minutes - minutes // 10)
+        last = timecode(n + round(marks.seconds(marks.end) * rate), rate, drops)
+        exists = timecode(n, rate, drops) == marks.timecode.replace(".", ";")  # not 00:00:00:25 at 25 per second
+        if exists and drops <= _drops(rate) and int(last.partition(":")[0]) * 3600 < _DAY_S:
+            return n, drops, ""
+    why = f"{_per_second(marks.rate)}: not a usual rate, no such frame, or past midnight"
+    return 0, _drops(rate), f"ignores the file's timecode {marks.timecode} ({why})"
 
 
 def _drops(rate: Fraction) -> bool:
@@ -247,7 +280,9 @@ def _fcpxml(marks: Marks) -> Iterator[Exported]:
     rate = _rate([length, *exact], marks.fps)
     last = max([Fraction(0), *exact])
     whole = max(round(length * rate), math.floor(last * rate) + 1) / rate  # edits lie between whole frames
-    span, drop = {"start": "0s", "duration": _rational(whole)}, "DF" if _drops(rate) else "NDF"
+    number, drops, ignored = _first(marks, rate)
+    begin, drop = number / rate, "DF" if drops else "NDF"
+    span = {"start": _rational(begin), "duration": _rational(whole)}
     size = {"width": str(marks.width), "height": str(marks.height)}
     root = ET.Element("fcpxml", version="1.10")
     resources = ET.SubElement(root, "resources")
@@ -258,17 +293,18 @@ def _fcpxml(marks: Marks) -> Iterator[Exported]:
     project = ET.SubElement(ET.SubElement(root, "event", name="keyframe_bench"), "project", name=_name(marks))
     sequence = ET.SubElement(project, "sequence", format="r1", duration=span["duration"], tcFormat=drop)
     spine = ET.SubElement(sequence, "spine")
-    clip = ET.SubElement(spine, "asset-clip", {"ref": "r2", "name": marks.name, "offset": "0s", "format": "r1", **span})
+    placed = {"ref": "r2", "name": marks.name, "offset": "0s", "format": "r1", "tcFormat": drop, **span}
+    clip = ET.SubElement(spine, "asset-clip", placed)
     for title, time, score in zip(marks.titles, exact, marks.scores, strict=True):
         told = {} if score is None else {"note": f"score {score:.6g}"}
-        where = {"start": _rational(time), "duration": _rational(1 / rate)}
+        where = {"start": _rational(begin + time), "duration": _rational(1 / rate)}
         ET.SubElement(clip, "marker", {**where, "value": title, **told})
     ET.indent(root)
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{ET.tostring(root, encoding="unicode")}\n'
     between = sum((time * rate).denominator > 1 for time in exact)
     note = [f"{between} of {len(exact)} markers lie, exact, between frames of the timeline ({_per_second(rate)})"]
     note = note * (between > 0) + [f"the end is {_rounded(abs(length - whole))}"] * (whole != length)
-    yield Exported("keyframes.fcpxml", text.encode(), _clauses([*note, marks.beginning]))
+    yield Exported("keyframes.fcpxml", text.encode(), _clauses([*note, marks.beginning, ignored]))
 
 
 def _rational(seconds: Fraction) -> str:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import av
 import av.error
@@ -107,19 +107,34 @@ def frame_seconds(stream: av.VideoStream) -> float:
     return float(1 / rate) if rate else 0.04
 
 
-def clock_of(path: Any) -> tuple[Fraction, int, bool]:
-    """Return the seconds per unit of PTS of a video, the PTS at which its file begins, and whether the file has sound.
+class Clock(NamedTuple):
+    """What a file says of its time.
 
-    A file begins with the earliest of its streams. ``path``: as of `open_container`, or a `FrameFolder`.
+    ``base``: seconds per unit of PTS; ``start``: the PTS at which its earliest stream begins; ``timecode`` of the
+    first frame, as it is written, "" if there is none; ``rate``: frames per second of the video, 0 if not known.
     """
+
+    base: Fraction
+    start: int
+    sound: bool
+    timecode: str
+    rate: Fraction
+
+
+def clock_of(path: Any) -> Clock:
+    """Return the clock of a video: a file, as of `open_container`, or a `FrameFolder`."""
     if (base := getattr(path, "time_base", None)) is not None:
-        return base, 0, False
+        return Clock(base, 0, False, "", Fraction(0))
     container, stream = open_stream(path)
     with container:
         base, start = Fraction(stream.time_base or 1), Fraction(container.start_time or 0, _MICRO)
         own, sound = stream.start_time, bool(container.streams.audio)
         rounded = own is not None and abs(own * base - start) < Fraction(1, _MICRO)  # FFmpeg keeps microseconds
-        return base, own if own is not None and rounded else round(start / base), sound
+        holders: list[Any] = [stream, container, *container.streams.data]
+        tags = [tag for one in holders for tag in one.metadata.items()]
+        code = next((value for name, value in tags if name.lower() == "timecode"), "")
+        begin = own if own is not None and rounded else round(start / base)
+        return Clock(base, begin, sound, code.strip(), Fraction(stream.average_rate or 0))
 
 
 def is_empty(packet: Any) -> bool:

@@ -31,10 +31,11 @@ DATA = (
 )
 
 
-def write_clip(path: Path, pts=tuple(VFR), unit=Fraction(1, 90000), height=48, width=64) -> Path:
+def write_clip(path: Path, pts=tuple(VFR), unit=Fraction(1, 90000), height=48, width=64, code="") -> Path:
     rng = np.random.default_rng(0)
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=30)
+        stream = container.add_stream("libx264", rate=1 / unit if code else 30)
+        stream.metadata.update({"timecode": code} if code else {})
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.time_base = unit
         for one in pts:
@@ -242,6 +243,50 @@ def test_thumbnails_of_a_tall_video_keep_its_shape(tmp_path):
     files = files_of(kb.extract(path, "uniform", budget=3, sampling="every"), "webvtt")
     parts = [thumbnail(files, place) for _, _, place in cues(files["thumbnails.vtt"][0])]
     assert [part.shape for part in parts] == [(640, 64, 3)] * 3
+
+
+NTSC = Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("rate", "code"), [(Fraction(25), "10:00:00:05"), (NTSC, "00:59:59;20"), (NTSC, "01:00:00:00")]
+)
+def test_files_for_editors_count_from_the_timecode_of_the_file(rate, code, tmp_path):
+    opentime = pytest.importorskip("opentimelineio", reason="opentimelineio is not installed").opentime
+    pytest.importorskip("otio_cmx3600_adapter", reason="otio-cmx3600-adapter is not installed")
+    path = write_clip(tmp_path / "a.mp4", range(50), 1 / rate, code=code)
+    result = kb.extract(path, "uniform", budget=4, sampling="every")
+    result = replace(result, keyframes=replace(result.keyframes, segments=None))  # segments begin with key frames
+    files = files_of(result, "otio", "edl", "fcpxml")
+    assert [note for _, note in files.values()] == ["", "", ""]
+    first = round(opentime.from_timecode(code, float(rate)).value)
+    times = [(first + frame) / rate for frame in result.frames.tolist()]
+
+    events = list(read_otio(files["keyframes.edl"][0], ".edl", tmp_path, rate=float(rate)).find_clips())
+    assert [round(e.source_range.start_time.value) - first for e in events] == result.frames.tolist()
+    assert (b"NON-DROP" in files["keyframes.edl"][0]) == (";" not in code)
+
+    def seconds(time) -> Fraction:
+        return Fraction(round(time.value)) * base_of(path)
+
+    clips = list(read_otio(files["keyframes.otio"][0], ".otio", tmp_path).find_clips())
+    assert [seconds(clip.source_range.start_time) for clip in clips] == times
+    assert [seconds(clip.markers[0].marked_range.start_time) for clip in clips] == times
+    assert {seconds(clip.media_reference.available_range.start_time) for clip in clips} == {first / rate}
+
+    root = ET.fromstring(files["keyframes.fcpxml"][0])
+    asset, clip = root.find("resources/asset"), root.find(".//asset-clip")
+    assert rational(asset.get("start")) == rational(clip.get("start")) == first / rate
+    assert [rational(marker.get("start")) for marker in clip] == times and clip.get("offset") == "0s"
+    assert clip.get("tcFormat") == root.find(".//sequence").get("tcFormat") == ("DF" if ";" in code else "NDF")
+
+
+@pytest.mark.parametrize(("rate", "code"), [(12, "01:00:00:00"), (25, "23:59:59:00")])
+def test_a_timecode_that_cannot_be_counted_from_is_named(rate, code, tmp_path):
+    path = write_clip(tmp_path / "a.mp4", range(30), Fraction(1, rate), code=code)
+    files = files_of(kb.extract(path, "uniform", budget=2, sampling="every"), "otio", "edl", "fcpxml")
+    assert all(f"ignores the file's timecode {code}" in note for _, note in files.values())
+    assert ET.fromstring(files["keyframes.fcpxml"][0]).find("resources/asset").get("start") == "0s"
 
 
 def test_an_edl_has_no_event_of_four_digits(tmp_path, cli):

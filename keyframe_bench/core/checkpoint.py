@@ -100,21 +100,22 @@ def checkpoint_id(checkpoint: str | Path, method: str, option: str = "checkpoint
         return remembered_sha256(path)
     except OSError as error:
         message = f"checkpoint file {str(path)!r} cannot be read ({os_reason(error)}); {_way_out(method, option)}"
-        raise UnavailableError(why_missing(checkpoint, method, option) or message) from error
+        raise UnavailableError(why_missing(checkpoint, method) or message) from error
 
 
-def why_missing(checkpoint: str | Path, method: str, option: str = "checkpoint") -> str | None:
-    """Return why there is no such checkpoint, or None; it is not opened."""
+def why_missing(checkpoint: str | Path, method: str, give: str = "") -> str | None:
+    """Return why there is no such checkpoint, and how to ``give`` a trained one, or None; it is not opened."""
+    way_out = _way_out(method, "checkpoint", give)
     if not checkpoint:
-        return f"it is not trained; {_way_out(method, option)}"
+        return f"it is not trained; {way_out}"
     try:
-        path = checkpoint_file(checkpoint, method, option)
+        path = checkpoint_file(checkpoint, method)
     except UnavailableError as error:
         return str(error)
     if path.is_file():
         return None
     reason = "is a folder: name the file in it" if path.is_dir() else "does not exist"
-    return f"checkpoint file {str(path)!r} {reason}; {_way_out(method, option)}"
+    return f"checkpoint file {str(path)!r} {reason}; {way_out}"
 
 
 def read_record(checkpoint: str | Path, method: str, option: str = "checkpoint") -> dict[str, Any]:
@@ -143,8 +144,9 @@ def _not_finite(tensors: Mapping[str, NDArray[Any]]) -> str:
     return next((name for name, t in numeric if t.dtype.kind not in "biuf" or not np.isfinite(t).all()), "")
 
 
-def _way_out(method: str, option: str) -> str:
-    return f"train one with keyframe-bench train extractor={method}, and give {option}=DIR/best.safetensors"
+def _way_out(method: str, option: str, give: str = "") -> str:
+    give = give or f"give {option}=DIR/best.safetensors"
+    return f"train one with keyframe-bench train extractor={method}, and {give}"
 
 
 def _read(

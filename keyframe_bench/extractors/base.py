@@ -128,6 +128,10 @@ class Extractor(Configurable, ABC):
         """What a table must say beside the name ("random init"); usually nothing."""
         return ""
 
+    def give_file(self, file: str) -> str:
+        """Return how the command line names the file of `file_parameter`, for messages."""
+        return f"give extractor.{self.file_parameter}={file}, in a run grid.{self.name}.{self.file_parameter}={file}"
+
     def unavailable(self) -> str | None:
         """Return why this method cannot run here with these parameters, or None."""
         return None

@@ -105,7 +105,7 @@ class ScoredFrames(Extractor):
     def unavailable(self) -> str | None:
         """Return that no scores are given, or what is wrong with the file."""
         if not self.scores:
-            return "no scores are given; give extractor.scores=FILE, in a run grid.scored_frames.scores=FILE"
+            return f"no scores are given; {self.give_file('FILE')}"
         try:
             _read(self.scores)
         except KeyframeBenchError as error:

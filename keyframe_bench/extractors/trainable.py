@@ -172,7 +172,7 @@ class Trainable(Extractor):
 
     def unavailable(self) -> str | None:
         """Return why there is no usable checkpoint, or None."""
-        reason = why_missing(self.checkpoint, self.name)
+        reason = why_missing(self.checkpoint, self.name, self.give_file("DIR/best.safetensors"))
         if reason is not None:
             return reason
         try:

@@ -123,6 +123,8 @@ def test_plugins_are_listed_and_one_that_is_broken_with_its_reason(cli, listed, 
     assert all(entry.keys() == broken.keys() >= EXTRACTOR_KEYS for entry in found.values())
     mine, others = found["learned_of_tests"], found["autoencoder"]
     assert not mine["available"] and "it is not trained" in mine["reason"]
+    for option in ("extractor.checkpoint=", "grid.learned_of_tests.checkpoint="):  # of extract, and of run
+        assert f" {option}" in mine["reason"]
     assert (mine["learns"], mine["supervision"], mine["needs"]) == (True, "users", [])
     assert [(p["name"], p["default"]) for p in mine["trainer"]] == [("order", 3)]
     assert others["learns"] and others["supervision"] == "none"

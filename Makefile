@@ -15,7 +15,7 @@ $(STAMP): setup.cfg $(CONSTRAINTS) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "keyframe_bench needs Python 3.10 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	@echo "Creating $(VENV) ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the packages into $(VENV) (5.6 GB, a few minutes) ..."
+	@echo "Installing the packages into $(VENV) (7 GB, a few minutes) ..."
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) pip
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[networks,semantic,training,sweeps,cluster,figures,docs,dev]'
 	@echo "Installing the launcher for Ray ..."

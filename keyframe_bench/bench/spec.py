@@ -263,6 +263,10 @@ def _obstacle(variant: Variant, spec: RunSpec, *, asked_for: bool) -> str | None
     extractor = variant.build()
     refusals = [unsupported(extractor, budget) for budget in spec.budgets]
     no_budget = None if None in refusals else refusals[0]
+    # What a method that learns needs may be known after its training only.
+    black_box = not isinstance(extractor, Trainable) and opens_file(extractor.needs)
+    if black_box and not asked_for:  # installed or not
+        return f"a peer tool, never part of all: ask for it by name, extractors='[all,{variant.name}]'"
     if variant.options is not None:  # it has no checkpoint yet; what is missing besides, its training tells
         return no_budget
     if (reason := extractor.unavailable()) is not None:
@@ -273,9 +277,6 @@ def _obstacle(variant: Variant, spec: RunSpec, *, asked_for: bool) -> str | None
         # Fetched before planning: the weights' hash is part of every cell's key.
         for feature in (*extractor.needs, *extractor.free_needs):
             feature.prepare()
-    if opens_file(extractor.needs):
-        if not asked_for:
-            return f"a peer tool, up to minutes a video: ask for it by name, extractors='[all,{variant.name}]'"
-        if spec.in_time:
-            return f"it reads the whole file itself, and split={spec.split} scores a part of it"
+    if black_box and spec.in_time:
+        return f"it reads the whole file itself, and split={spec.split} scores a part of it"
     return no_budget

@@ -95,6 +95,13 @@ def test_without_the_environment_the_way_out_is_told(video, monkeypatch, tmp_pat
     assert _peers.interpreter() == python  # the link itself: it is what makes the environment
 
 
+def test_all_promises_no_row_of_a_peer_that_is_not_installed(video, monkeypatch, tmp_path, cli):
+    monkeypatch.setenv(_peers.VARIABLE, str(tmp_path / "none"))
+    words = ("dataset=folder", f"dataset.root={video.parent}", "extractors=all", "budget=3", "--dry-run")
+    status, told, _ = cli("run", *words, f"out={tmp_path / 'o'}")
+    assert status == 0 and "[all,katna]" in told and "make peers" not in told
+
+
 def test_versions_are_found_by_any_spelling_of_a_name(monkeypatch):
     monkeypatch.setenv(_peers.VARIABLE, sys.executable)
     for name in ("typing-extensions", "scikit-learn"):  # the first calls itself typing_extensions

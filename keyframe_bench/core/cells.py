@@ -132,7 +132,7 @@ _VIDEO: dict[str, Any] = {
     "health": {
         **dict.fromkeys(("decoded_frames", "missing_pts", "non_monotonic_pts", "decode_errors", "corrupt_frames"), int),
         **dict.fromkeys(("duplicate_pts", "rotation", "size_changes"), int),
-        "declared_frames": (int,),
+        **dict.fromkeys(("declared_frames", "n_gaps"), (int,)),
         **dict.fromkeys(("declared_duration_s", "decoded_duration_s"), (float,)),
         "gaps": [[float]],
         "notes": [str],

@@ -17,7 +17,7 @@ _TOLD = {
     "duplicate_pts": ("timestamp repeats", "timestamps repeat"),
     "empty_packets": tuple(f"{n} empty: the image before lasts longer" for n in ("packet is", "packets are")),
     "size_changes": ("change of image size", "changes of image size"),
-    "gaps": ("gap in time", "gaps in time (the longest are listed)"),
+    "gaps": ("gap in time", "gaps in time"),
 }
 
 
@@ -38,8 +38,9 @@ class Health:
     # Packets without data, as of dropped frames: they make no frame, the image before lasts longer
     empty_packets: int = 0
     # Time (s) and length (s) of holes of more than 2.5 usual frame intervals (the ten longest), apart from those that
-    # empty packets fill
+    # empty packets fill; and how many there are in all (None in records from before they were counted)
     gaps: list[list[float]] = field(default_factory=list)
+    n_gaps: int | None = None
     # Whether more than 2% of the frame intervals, and more than one, differ by over a tenth (apart from gaps)
     variable_rate: bool = False
     rotation: int = 0  # display rotation in degrees, counter-clockwise
@@ -61,7 +62,8 @@ class Health:
         found = []
         if self.declared_frames not in (None, self.decoded_frames, self.decoded_frames + self.empty_packets):
             found.append(f"the container declares {self.declared_frames} frames, {self.decoded_frames} decode")
-        counts = {name: getattr(self, name) for name in _TOLD} | {"gaps": len(self.gaps)}
+        n_gaps = len(self.gaps) if self.n_gaps is None else self.n_gaps
+        counts = {name: getattr(self, name) for name in _TOLD} | {"gaps": n_gaps}
         found += [f"{n} {_TOLD[name][n != 1]}" for name, n in counts.items() if n]
         if self.truncated_tail:
             found.append(f"it ends at {self.decoded_duration_s:.2f} s of {self.declared_duration_s:.2f} s declared")
@@ -87,6 +89,7 @@ class Health:
         self.decoded_duration_s = float(end - times.min() + (usual or frame_s))
         filled = np.diff(np.searchsorted(held, times)) > 0
         holes = np.flatnonzero((steps > 2.5 * usual) & ~filled)
+        self.n_gaps = len(holes)
         longest = holes[np.argsort(-steps[holes], kind="stable")][:10]
         self.gaps = [[round(float(times[i]), 6), round(float(steps[i]), 6)] for i in np.sort(longest)]
         regular = forward[forward <= 2.5 * usual]

@@ -41,7 +41,9 @@ def test_gaps_are_told_with_place_and_length_the_longest_first_ten() -> None:
     health = judged(times)
     assert [length for _, length in health.gaps] == pytest.approx(0.5 + 0.1 * np.arange(10))
     assert health.gaps[0][0] == pytest.approx(times[39]) and not health.variable_rate
-    assert any("gaps in time" in problem for problem in health.problems)
+    assert any("13 gaps in time" in problem for problem in health.problems), "all are counted"
+    old = {name: value for name, value in health.to_json().items() if name != "n_gaps"}
+    assert any("10 gaps in time" in problem for problem in Health(**old).problems)
 
 
 def test_ends_and_counts_are_told_in_words() -> None:

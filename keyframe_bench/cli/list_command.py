@@ -102,9 +102,9 @@ def _trainer(cls: type[Trainable]) -> list[dict[str, Any]]:
 
 
 def _text(cls: type) -> str:
-    """Return the docstring up to its first section, as plain text: a line for each paragraph."""
+    """Return the docstring up to its first section, as plain text: a line for each paragraph and point of a list."""
     text = re.split(r"^\w+\n---+$", inspect.cleandoc(cls.__doc__ or ""), maxsplit=1, flags=re.M)[0].replace("``", "")
-    return "\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+    return "\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\n|\n(?=\* )", text.strip()))
 
 
 def _parameters(cls: type) -> list[dict[str, Any]]:

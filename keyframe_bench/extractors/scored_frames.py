@@ -31,7 +31,7 @@ class ScoredFrames(Extractor):
     """The frames of highest relevance, spread by a rule, by scores from a file: of CLIP, BLIP, a saliency model ...
 
     A sampled frame has the score of its PTS, or of its ordinal; between two scores the values are interpolated. Each
-    rule returns exactly k frames.
+    rule returns exactly k frames, unless ``as_released``.
 
     * ``topk``: the k highest scores.
     * ``aks`` (Tang et al. 2025): a segment is halved, with its share of the key frames, until its best scores stand out

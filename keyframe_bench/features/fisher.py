@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.checkpoint import BUNDLED, checkpoint_file, read_tensors, write_tensors
+from ..core.checkpoint import checkpoint_file, read_tensors, write_tensors
 from ..core.errors import UnavailableError, UsageError, os_reason
 from ..core.feature import Feature, FrameView
 from ..core.files import remembered_sha256
@@ -64,7 +64,7 @@ class Fisher(Feature):
         height: Annotated[int, Range(PATCH, 4320)] = 240,
         width: Annotated[int, Range(PATCH, 7680)] = 320,
         step: Annotated[int, Range(1)] = 8,
-        vocabulary: str = BUNDLED,
+        vocabulary: str = "bundled",
         power: Annotated[float, Range(0, 1)] = 0.5,
         unit: bool = True,
     ) -> None:

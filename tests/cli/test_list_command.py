@@ -21,7 +21,14 @@ import keyframe_bench as kb
 
 @kb.register("cus")
 class Cus(kb.Extractor):
-    """First frame."""
+    """First frame.
+
+    Of these:
+
+    * one that is
+      long;
+    * another.
+    """
 
     def select(self, clip, k=None, *, rng):
         return clip.pick([0])
@@ -118,6 +125,7 @@ def test_plugins_are_listed_and_one_that_is_broken_with_its_reason(cli, listed, 
     assert status == 0
     found = {e["name"]: e for e in json.loads(out)["extractors"]}
     assert found["cus"]["available"] and found["cus"]["about"] == "First frame."
+    assert found["cus"]["details"].split("\n") == ["Of these:", "* one that is long;", "* another."]
     broken = found["raising_of_tests"]
     assert broken["available"] is False and broken["reason"] == "RuntimeError: no such sensor"
     assert all(entry.keys() == broken.keys() >= EXTRACTOR_KEYS for entry in found.values())

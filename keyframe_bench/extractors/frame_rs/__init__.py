@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.checkpoint import BUNDLED, Checkpoint
+from ...core.checkpoint import Checkpoint
 from ...core.clip import Clip, KeyFrames
 from ...core.errors import UsageError
 from ...core.feature import Feature
@@ -88,7 +88,7 @@ class FrameRs(Trainable):
     def __init__(
         self,
         *,
-        checkpoint: str = BUNDLED,
+        checkpoint: str = "bundled",
         rate: Literal["every2", "run"] = "every2",
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:

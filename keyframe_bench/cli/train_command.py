@@ -111,11 +111,14 @@ def _losses(record: Mapping[str, Any]) -> Iterator[str]:
     def losses(when: str, training: float, validation: float) -> str:
         return f"{when}: training loss {training:.5f}, validation {validation:.5f}"
 
+    named = "best epoch"
     if first["epoch"] == 0:
         yield losses("before training", first["train_loss"], first["validation_loss"])
         if best >= first["validation_loss"]:
-            yield "no epoch is better than the start: train longer, or with another trainer.lr"
-    yield losses(f"best epoch {record['best_epoch']}", record["train_loss"], best)
+            option = "trainer.lr" if "lr" in record["options"] else "trainer.OPTION"
+            yield f"no epoch is better than the start: train longer, or with another {option}"
+            named = "best epoch after the start,"
+    yield losses(f"{named} {record['best_epoch']}", record["train_loss"], best)
     last_epoch = f"last epoch {last['epoch']} of {record['options'].get('epochs', last['epoch'])}"
     yield losses(last_epoch, last["train_loss"], last["validation_loss"])
 

@@ -92,6 +92,12 @@ def test_who_learns_from_annotators_trains_on_the_frames_that_run_and_extract_sh
     assert (record["sampling"], record["train"], record["validation"]) == ("2fps", 3, 3)
 
 
+@pytest.mark.parametrize(("rate", "better"), [(0.5, True), (0, False)])
+def test_the_best_epoch_is_called_so_where_it_is_better_than_the_start(train, tmp_path, rate, better):
+    text = train("trainer.epochs=1", f"trainer.rate={rate}", f"out={tmp_path}/out")[1]
+    assert ("no epoch is better" not in text) == ("\nbest epoch 1:" in text) == better
+
+
 def test_any_extractor_that_learns_trains_and_is_used(train, cli, plugin, video, folder, tmp_path):
     out = tmp_path / "out"
     status, text, err = train("trainer.epochs=2", "trainer.rate=0.25", "sampling=5fps", "limit=9", f"out={out}")

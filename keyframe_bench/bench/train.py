@@ -125,6 +125,7 @@ class Trained:
     record: dict[str, Any]  # what ``training.json`` holds
     epochs_now: int = 0  # how many epochs this call computed; the others were there
     computed: bool = False  # whether anything was computed now
+    logged: str = ""  # where this call logged besides (`Tracker.place`)
 
     @property
     def problem(self) -> str:
@@ -171,7 +172,7 @@ def train(
             _learned(training, parts, session)
         final = finished(training)  # as a later call will find it
         assert final is not None
-        return replace(final, epochs_now=session.epochs_now, computed=True)
+        return replace(final, epochs_now=session.epochs_now, computed=True, logged=session.track.place)
 
 
 def _learned(training: Training, parts: Parts, session: Session) -> None:

@@ -129,6 +129,8 @@ def _finish(
     trained = f"{counted(len(summary.trainings), 'training')}; " if summary.trainings else ""
     report = path_text(summary.out / "report.html")
     print(f"{trained}{summary.n_computed} of {summary.n_cells} cells computed now; report: {report}")
+    if track.place:
+        print(one_line(track.place))
     return status
 
 

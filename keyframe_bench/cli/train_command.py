@@ -98,6 +98,7 @@ def _summary(trained: Trained, training: Training) -> Iterator[str]:
     folder = TrainingFolder(training.out)
     files = [folder.best, folder.last, folder.record, folder.history, folder.curves, folder.strip]
     yield f"written to {path_text(training.out)}: {', '.join(file.name for file in files if file.is_file())}"
+    yield from filter(None, [trained.logged])
 
 
 def _losses(record: Mapping[str, Any]) -> Iterator[str]:

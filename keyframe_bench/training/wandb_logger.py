@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,14 @@ class Tracker:
 
     def __init__(self, run: Any = None) -> None:
         self.run = run
+
+    @property
+    def place(self) -> str:
+        """Say where the run is: its address, or its folder and how it is sent; empty without one."""
+        if self.run is None:
+            return ""
+        folder = str(Path(self.run.dir).parent)
+        return f"W&B: wandb sync {shlex.quote(folder)} sends this run" if self.run.offline else f"W&B: {self.run.url}"
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """Log numbers of an epoch: points of curves."""

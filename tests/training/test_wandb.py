@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import sys
@@ -82,11 +83,16 @@ def read(folder):
     )
 
 
+def synced(text):
+    """Folders that the printed commands send."""
+    return [Path(folder) for folder in re.findall(r"wandb sync (\S+)", text)]
+
+
 def test_a_training_logs_curves_pictures_and_its_checkpoint(cli, film, tmp_path, monkeypatch):
     words = ("extractor=autoencoder", *SMALL, "dataset=folder", f"dataset.root={film}", "dataset.camera=true")
     monkeypatch.setattr(socket.socket, "connect", refuse_network(socket.socket.connect))
-    status, _, err = cli("train", *words, "logger=wandb", f"out={tmp_path}/out")
-    assert (status, err) == (0, "")
+    status, text, err = cli("train", *words, "logger=wandb", f"out={tmp_path}/out")
+    assert (status, err) == (0, "") and synced(text) == list(tmp_path.glob("out/wandb/offline-run-*"))
     history, name, artifacts = read(tmp_path / "out")
     losses = json.loads((tmp_path / "out" / "training.json").read_text())["history"]
     logged = [row for row in history if "validation_loss" in row]
@@ -116,6 +122,7 @@ def test_a_run_logs_its_table_storyboards_and_report(cli, rendered, tmp_path, mo
     monkeypatch.setattr("keyframe_bench.report.html.INSIDE_BYTES", 0)
     status, text, err = cli(*words, "logger=wandb", f"out={tmp_path}/out")
     assert (status, err) == (0, "") and "report: " in text
+    assert synced(text) == list(tmp_path.glob("out/wandb/offline-run-*"))
     history, name, artifacts = read(tmp_path / "out")
     assert name == "folder-out"
     (file,) = (tmp_path / "out").glob(f"wandb/offline-run-*/files/{history[0]['comparison/path']}")

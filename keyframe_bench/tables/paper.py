@@ -86,7 +86,8 @@ def paper_table(experiment: Experiment, cells: pd.DataFrame, run: Mapping[str, A
         rows,
         verdicts(experiment, cells),
         int(good["video_id"].nunique()),
-        int(good["seed"].nunique()),
+        # a cell may be the mean over seeds; a method may average more draws of its own
+        int(good["seed"].nunique() * good["draws"].min()) if len(good) else 0,
         "; ".join(facts),
         tuple(sorted(set(good["dataset"]))),
         tuple(dict.fromkeys(key for key in references if key)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +14,19 @@ from numpy.typing import NDArray
 from keyframe_bench.bench.record_table import VideoTable
 from keyframe_bench.bench.spec import variants
 from keyframe_bench.core.cells import FORMAT
-from keyframe_bench.core.errors import UsageError
+from keyframe_bench.core.clip import Clip, KeyFrames
+from keyframe_bench.core.errors import UsageError, suggestion
 from keyframe_bench.core.feature import Feature
 from keyframe_bench.core.files import digest
+from keyframe_bench.core.grammar import Budget
 from keyframe_bench.core.registry import register
 from keyframe_bench.core.seeding import rng_for
 from keyframe_bench.datasets.base import VideoItem
-from keyframe_bench.extractors.asked import Asked
+from keyframe_bench.extractors.asked import Asked, unsupported
 from keyframe_bench.extractors.base import Extractor
 from keyframe_bench.metrics.base import Column
 from keyframe_bench.report.drawing import COLOURS, new_figure, png_bytes
+from keyframe_bench.selection.spacing import nearest_times
 from keyframe_bench.tables import schema as s
 from keyframe_bench.tables.figure import Figure
 from keyframe_bench.tables.stats import bootstrap_interval
@@ -33,26 +37,34 @@ from .labels import of_one_video, refuse_unknown, shown_labels
 ORDERS = ("margin", "random")
 _FOLDS, _DIMENSIONS = 5, 64
 _HELD, _GAP_S = 0.3, 1.0  # of each clip that several videos show: share that is tested on; between this and the rest
+_TEXTS = ("name", "extractor", "as_many_as")
 _POOL = s.fields(
-    {**dict.fromkeys(("name", "extractor", "as_many_as"), s.text), "budget": s.anything, "params": s.parameters},
+    {**dict.fromkeys(_TEXTS, s.text), "budget": s.parsed(Budget.parse), "params": s.parameters},
     ["name", "extractor"],
     one=("budget", "as_many_as"),
 )
+_OPTIONS: dict[str, s.Check] = {
+    "pools": s.listed(_POOL, 1),
+    **dict.fromkeys(("rounds", "batch", "early"), s.positive),
+    "reached": s.is_a(lambda value: s.is_number(value) and 0 < value <= 1, "a share above 0, at most 1, such as 0.8"),
+}
 
 
 @register("platform_ai/labelling")
 class Labelling(Figure):
     """Accuracy of a classifier on held-out videos after every round of labelling, for the frames of each method.
 
-    Every pool of ``pools`` is what an ``extractor`` at a ``budget``, or with as many frames of each video as another
-    pool (``as_many_as``), chooses of the training videos. ``rounds`` times ``batch`` of its frames are labelled: drawn
-    at random, or those of which the classifier is least certain (smallest difference of its two largest probabilities).
-    The classifier is a logistic regression on the feature of the run's extractor. It is tested on the sampled frames of
-    the held-out videos, the same for all pools. ``reached`` is the accuracy whose labels are counted. There is no
-    number after more labels than a pool has frames, and none of the labels where the accuracy is never reached.
+    Every pool of ``pools`` is what an ``extractor`` at a ``budget``, or with as many frames of each video as a pool
+    above it (``as_many_as``), chooses of the training videos. A frame that a method with a sampling of its own chooses
+    between the sampled frames stands for the one nearest in time, which is in the pool once. ``rounds`` times ``batch``
+    frames of a pool are labelled: drawn at random, or those of which the classifier is least certain (its two largest
+    probabilities differ least). The classifier is a logistic regression on the feature of the run's extractor. It is
+    tested on the sampled frames of the held-out videos, the same for all pools. ``reached`` is the accuracy whose
+    labels are counted, ``early`` the number of labels that is few. There is no number after more labels than a pool has
+    frames, and none of the labels where the accuracy is never reached.
     """
 
-    options = ("pools", "rounds", "batch", "reached", "early")
+    options = tuple(_OPTIONS)
     columns = {  # noqa: RUF012 - never changed
         "frames": Column("none", "1", "frames of the video that the method chose"),
         "early": Column("higher", "1", "accuracy after a few labels"),
@@ -66,13 +78,26 @@ class Labelling(Figure):
     def check(self, settings: Mapping[str, Any], at: str) -> None:
         """Raise `UsageError` where a pool, or a number, is wrong."""
         s.require(settings, self.options if "make" in settings else (), at)
-        s.listed(_POOL)(settings.get("pools", []), f"{at}: pools")
+        for option in self.options:
+            if option in settings:
+                _OPTIONS[option](settings[option], f"{at}: {option}")
+        names = [pool["name"] for pool in settings.get("pools", [])]
+        for i, pool in enumerate(settings.get("pools", [])):
+            place, other = f"{at}: pools {i + 1} ({s.quoted(names[i])})", pool.get("as_many_as")
+            if names[i] in names[:i]:
+                raise s.wrong(place, "a pool above has this name; give it another")
+            if other is not None and other not in names[:i]:
+                below = other in names[i + 1 :]
+                way = "put that pool above this one" if below else "name one, or give a budget"
+                way = suggestion(other, () if below else names[:i], way)
+                raise s.wrong(place, f"as_many_as: no pool above is named {s.quoted(other)}; {way}")
 
     def cells(self, table: VideoTable, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield a cell for every pool and order of labelling of every held-out video."""
         sees = next(v for v in variants(table.spec)[0] if v.name in table.spec.named).build().needs[0]
+        asked = _asked(settings["pools"], table.spec.sampling)
         refuse_unknown(table.items)  # before any video is decoded
-        videos = [found["video"] for found in table.each(lambda item: [{"video": _read(item, table, settings, sees)}])]
+        videos = [v["video"] for v in table.each(lambda item: [{"video": _read(item, table, settings, asked, sees)}])]
         if len(videos) < 2:
             raise UsageError(f"labelling needs two or more videos that can be read, and there are {len(videos)}")
         if lone := of_one_video(video.labels for video in videos):
@@ -114,22 +139,48 @@ class _Video:
         return np.asarray(self.labels != "", dtype=bool)
 
 
-def _read(item: VideoItem, table: VideoTable, settings: Mapping[str, Any], sees: Feature) -> _Video:
-    sampling = table.spec.sampling
-    methods = {p["name"]: Extractor.registry.build(p["extractor"], p.get("params", {})) for p in settings["pools"]}
-    needs = [f for m in methods.values() for f in (*m.needs, *m.free_needs)]
-    read = read_pass(item.path, {sampling: (sees, *dict.fromkeys(needs))}, name=item.id)
+def _asked(pools: Sequence[Mapping[str, Any]], sampling: str) -> dict[str, Asked]:
+    """Return what the method of each pool is asked for; `UsageError` where it takes no such budget."""
+    asked = {}
+    for pool in pools:
+        method = Extractor.registry.build(pool["extractor"], pool.get("params", {}))
+        one = Asked.of(method, pool.get("budget", 1), sampling)  # as many as another pool: a number that videos give
+        if reason := unsupported(method, one.budget):
+            raise UsageError(f"pool {pool['name']!r}, extractor {method.name!r}, budget={one.budget}: {reason}")
+        asked[pool["name"]] = one
+    return asked
+
+
+def _read(
+    item: VideoItem, table: VideoTable, settings: Mapping[str, Any], asked: Mapping[str, Asked], sees: Feature
+) -> _Video:
+    sampling, seeds = table.spec.sampling, table.spec.seeds
+    requests: dict[str, list[Feature]] = {sampling: [sees]}
+    for one in asked.values():
+        for own, features in one.requests.items():
+            requests.setdefault(own, []).extend(features)
+    read = read_pass(item.path, requests, name=item.id)
     clip = read.clip(sampling, (sees,))
     chosen: dict[str, list[NDArray[np.int64]]] = {}
     for pool in settings["pools"]:
-        chosen[pool["name"]] = []
-        for i, seed in enumerate(table.spec.seeds):
-            other = chosen.get(pool.get("as_many_as", ""))
-            budget = len(other[i]) if other else pool.get("budget", "free")
-            found, _ = Asked.of(methods[pool["name"]], budget, sampling).answer(read, seed)
-            chosen[pool["name"]].append(np.searchsorted(clip.ordinals, found.frames))
+        one, others = asked[pool["name"]], chosen.get(pool.get("as_many_as", ""))
+        budgets: list[int | Budget] = [len(other) for other in others or ()] or [one.budget] * len(seeds)
+        answers = [Asked.of(one.extractor, k, sampling).answer(read, n)[0] for k, n in zip(budgets, seeds, strict=True)]
+        chosen[pool["name"]] = [positions(clip, found) for found in answers]
     rows = np.asarray(clip[sees], dtype=np.float32).reshape(len(clip), -1)
-    return _Video(item, read.info.sha256, sampling, rows, *shown_labels(item, clip), methods, chosen)
+    labels = shown_labels(item, clip, table.say)
+    methods = {name: one.extractor for name, one in asked.items()}
+    return _Video(item, read.info.sha256, sampling, rows, *labels, methods, chosen)
+
+
+def positions(clip: Clip, found: KeyFrames) -> NDArray[np.int64]:
+    """Return where key frames are among the sampled frames, int64 [K], increasing, each once.
+
+    One that is not among them becomes the sampled frame nearest in time, the earlier of two equally near.
+    """
+    there = np.searchsorted(clip.ordinals, found.frames).clip(max=len(clip) - 1)
+    sampled = clip.ordinals[there] == found.frames
+    return np.unique(np.where(sampled, there, nearest_times(clip.times, found.times)))
 
 
 def _folds(videos: Sequence[_Video], seed: int) -> list[list[int]]:
@@ -276,7 +327,7 @@ def _cell(
         "area": float(curve.mean()) if full else None,
         "labels": labels_until(settings["reached"], sizes, curve),
         "classes": float(classes) if settings["early"] <= sizes[-1] else None,
-        "diversity": diversity(video.rows[video.chosen[name][0]]),
+        "diversity": float(np.mean([diversity(video.rows[one]) for one in video.chosen[name]])),
     }
     return {
         **{"format": FORMAT, "status": "ok", "dataset": dataset, "video": video.item.id, "draws": draws, "seed": 0},
@@ -304,15 +355,16 @@ def diversity(rows: NDArray[np.float32]) -> float:
 def _drawn(cells: Sequence[Mapping[str, Any]]) -> bytes:
     page = new_figure(height=4.8, width=12.5)
     names = dict.fromkeys(str(cell["label"]) for cell in cells)
-    colours = dict(zip(names, ("black", *COLOURS), strict=False))
+    looks = ((colour, style) for style in itertools.cycle(("-", "--", ":", "-.")) for colour in ("black", *COLOURS))
+    lines = dict(zip(names, looks, strict=False))  # looks have no end
     panels = page.subplots(1, len(ORDERS), sharey=True)
     for panel, order in zip(panels, ORDERS, strict=True):
-        for name, colour in colours.items():
+        for name, (colour, style) in lines.items():
             mine = [cell["history"] for cell in cells if (cell["label"], cell["params"]["order"]) == (name, order)]
             curves = [np.array([[step["labels"], step["accuracy"]] for step in history]).T for history in mine]
             labels = min((curve[0] for curve in curves), key=max)  # the others have these too: a curve ends with a pool
             values = np.array([np.interp(labels, *curve) for curve in curves])
-            panel.plot(labels, values.mean(axis=0), color=colour, linewidth=1.6, label=name)
+            panel.plot(labels, values.mean(axis=0), color=colour, linestyle=style, linewidth=1.6, label=name)
             panel.fill_between(labels, *zip(*map(bootstrap_interval, values.T), strict=True), color=colour, alpha=0.1)
         panel.set_title({"margin": "the least certain frames next", "random": "frames in random order"}[order])
         panel.set_xlabel("labelled frames")

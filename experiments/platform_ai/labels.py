@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,32 @@ from keyframe_bench.video.compose import FPS
 LABELS_FILE = "labels.csv"
 
 
-def shown_labels(item: VideoItem, clip: Clip) -> tuple[NDArray[np.object_], NDArray[np.float64], NDArray[np.bool_]]:
+def shown_labels(
+    item: VideoItem, clip: Clip, say: Callable[[str], None]
+) -> tuple[NDArray[np.object_], NDArray[np.float64], NDArray[np.bool_]]:
     """Return what each sampled frame of a video shows, where in a clip of other videos that is, and if it is clear.
 
     The labels are those of ``labels.csv`` in the root of the data set (``file,label`` or ``file,label,start_s,end_s``,
     one line a range); without it, of an edited video the clips it is made of, of a rendered film its kind; else the
     name of the first folder below the root: ``CLASS/video.mp4``.
+
+    Parameters
+    ----------
+    item : VideoItem
+    clip : Clip
+        Its N sampled frames.
+    say : callable
+        Told, in one sentence, which ranges of ``labels.csv`` hold none of them.
+
+    Returns
+    -------
+    labels : object [N]
+        Text, "" where nothing is known. A range of ``labels.csv`` is from start_s on, before end_s: presentation times
+        in seconds as the file states them (PTS), as everywhere in this project. Of overlapping ranges the last counts.
+    moments : float64 [N]
+        Seconds from the beginning of the clip that is shown; NaN where that is not an edited video's.
+    clear : bool [N]
+        False within dissolves, which show two clips.
 
     Raises
     ------
@@ -35,8 +55,8 @@ def shown_labels(item: VideoItem, clip: Clip) -> tuple[NDArray[np.object_], NDAr
     labels, moments = np.full(len(clip), "", dtype=object), np.full(len(clip), np.nan)
     clear = np.ones(len(clip), dtype=bool)
     if (root / LABELS_FILE).is_file():
-        for label, start, end in _listed(root / LABELS_FILE).get(item.id, ()):
-            labels[(clip.times >= start) & (clip.times < end)] = label
+        for inside, label in _ranges(item, clip, root / LABELS_FILE, say):
+            labels[inside] = label
     elif (root / "composed.json").is_file():
         made = read_json(root / "composed.json")["videos"][item.id]
         for shot in made["shots"]:
@@ -57,11 +77,27 @@ def shown_labels(item: VideoItem, clip: Clip) -> tuple[NDArray[np.object_], NDAr
     return labels, moments, clear
 
 
+def _ranges(
+    item: VideoItem, clip: Clip, file: Path, say: Callable[[str], None]
+) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Yield which sampled frames each range of a video holds, and its label; then say which lines hold none."""
+    empty = []
+    for number, label, start, end in _listed(file).get(item.id, ()):
+        inside = (clip.times >= start) & (clip.times < end)
+        empty += [] if inside.any() else [str(number)]
+        yield inside, label
+    if empty:
+        lines = f"line{'s' * (len(empty) > 1)} {', '.join(empty[:5])}{', ...' * (len(empty) > 5)}"
+        times = f"{clip.times[0]:.6g} to {clip.times[-1]:.6g} s (PTS)"
+        say(f"{str(file)!r}, {lines}: no sampled frame of {item.id!r} is there; they are at {times}")
+
+
 def _root(item: VideoItem) -> Path:
     return Path(item.path).parents[item.id.count("/")]
 
 
 def refuse_unknown(items: Sequence[VideoItem]) -> None:
+    """Raise `UsageError` where a ``labels.csv`` is wrong, or names a file that is not there."""
     videos = [item.id for item in items]
     for file in {_root(item) / LABELS_FILE for item in items}:
         for name in _listed(file) if file.is_file() else ():
@@ -70,9 +106,9 @@ def refuse_unknown(items: Sequence[VideoItem]) -> None:
                 raise UsageError(f"{str(file)!r} labels {name!r}, which is not in the data set; {hint}")
 
 
-def _listed(file: Path) -> dict[str, list[tuple[str, float, float]]]:
-    """Return labels with their start and end, seconds, by video; `UsageError` says what is wrong with the file."""
-    found: dict[str, list[tuple[str, float, float]]] = {}
+def _listed(file: Path) -> dict[str, list[tuple[int, str, float, float]]]:
+    """Return by video: line, label, start and end in seconds; `UsageError` says what is wrong with the file."""
+    found: dict[str, list[tuple[int, str, float, float]]] = {}
     try:
         lines = list(csv.reader(read_file(file, MAX_JSON_BYTES).decode("utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -91,7 +127,7 @@ def _listed(file: Path) -> dict[str, list[tuple[str, float, float]]]:
             raise UsageError(f"{at}: {error}; give seconds") from None
         if not start < end:
             raise UsageError(f"{at}: start_s {start:g} is not before end_s {end:g}")
-        found.setdefault(row["file"], []).append((row["label"], start, end))
+        found.setdefault(row["file"], []).append((number, row["label"], start, end))
     if not found:
         raise UsageError(f"{str(file)!r} labels no video; write a line {','.join(header)} for each")
     return found

@@ -1,4 +1,3 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const n = data.frames.length, map = $("map"), over = $("over"), stage = $("stage");
@@ -163,11 +162,6 @@ function weigh() { // go over to the layout of the slider
 const tellTime = () => { $("time-is").textContent = +$("time").value ? `${Math.round(100 * data.shares[$("time").value])} % of variance` : "not used"; };
 
 // ---- one frame: its preview, and full size
-function clock(s, digits = 1) {
-  const unit = 10 ** digits, t = Math.round(Math.abs(s) * unit), m = Math.floor(t / (60 * unit)), h = Math.floor(m / 60);
-  const rest = ((t % (60 * unit)) / unit).toFixed(digits).padStart(3 + digits, "0");
-  return (s < 0 && t ? "-" : "") + (h ? h + ":" + String(m % 60).padStart(2, "0") : m) + ":" + rest;
-}
 function about(i) {
   const [from, to] = data.segments[i];
   return `${data.videos.length > 1 ? data.videos[data.video[i]].name + ", " : ""}${clock(data.times[i], 2)}, frame ${data.frames[i]}; stands for ${clock(from, 2)} to ${clock(to, 2)}${labels.has(i) ? "; " + labels.get(i) : ""}`;
@@ -276,13 +270,6 @@ function saved() {
     video: data.videos[data.video[i]].name, video_sha256: data.videos[data.video[i]].sha256, frame: data.frames[i],
     time_s: data.times[i], segment_s: data.segments[i], label: labels.get(i) || "",
   }));
-}
-function save(name, kind, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: kind }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 function saveCsv() {
   const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`;

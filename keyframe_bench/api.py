@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from .extractors.base import Extractor
 from .extractors.trainable import Trainable
 from .report.exports import PICTURED, Exported, Marks, checked, exported
 from .report.key_clips import clips_of, replaced, write_key_clips
-from .report.map import Mapped, VideoMap, check_place, write_map
+from .report.map import Mapped, VideoMap, check_place, decoding, write_map
 from .selection.key_clips import ClipRules, KeyClips
 from .video.fetch import fetch_frames
 from .video.frame_folder import FrameFolder, Video, VideoPath, as_video, check_video
@@ -348,7 +348,7 @@ def map_videos(
     seed: int = 0,
     fps: float | None = None,
     times: str | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> VideoMap:
     """Lay out the key frames of videos by t-SNE of a feature, alike ones near each other, on a page to look around in.
 
@@ -356,7 +356,7 @@ def map_videos(
     ----------
     paths : sequence of str, Path or FrameFolder
         The videos, each once.
-    extractor, budget, sampling, params, fps, times, progress
+    extractor, budget, sampling, params, fps, times
         As of `extract`.
     out : str or Path
         The page, ``NAME.html``, which needs no other file, unless full-size frames and previews take more than 20 MB:
@@ -366,6 +366,8 @@ def map_videos(
         (``hue_histogram?bins=32``).
     seed : int
         Of t-SNE, and for methods that draw at random.
+    progress : callable, optional
+        Called with a share, 0 to 1, and in words with what it is of: videos decoded, then layouts, then frames drawn.
 
     Returns
     -------
@@ -386,10 +388,11 @@ def map_videos(
     for video in videos:
         check_video(video)
     options: dict[str, Any] = {"budget": budget, "sampling": sampling, "params": params, "seed": seed}
-    mapped = []
-    for video in videos:
-        found = extract(video, extractor, **options, features=(looked_at,), progress=progress)
+    mapped, tell = [], progress or (lambda *_: None)
+    for done, video in enumerate(videos):
+        reached = decoding(tell, done, len(videos), video)
+        found = extract(video, extractor, **options, features=(looked_at,), progress=reached)
         label = f" ({found.label})" if found.label else ""
         method = f"{extractor}{label}, budget {found.budget}, sampling {found.sampling}"
         mapped.append(Mapped(video, found.keyframes, found.source, found.rows(looked_at), method))
-    return write_map(mapped, Path(out), feature=feature, seed=seed)
+    return write_map(mapped, Path(out), feature=feature, seed=seed, tell=tell)

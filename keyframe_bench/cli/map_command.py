@@ -9,7 +9,7 @@ from ..core.files import file_name, one_line
 from ..report.map import VideoMap
 from .commands import Arguments, counted, path_text
 from .extract_command import extraction_options
-from .progress import video_progress
+from .progress import share_progress
 
 _FEW = 20  # key frames, below which a map shows little
 
@@ -20,7 +20,7 @@ def run(found: Arguments) -> int:
     name, options = extraction_options(found)
     given = {"feature": found.values["feature"]} if "feature" in found.values else {}
     out = found.get("out") or file_name(f"{videos[0].stem}_map") + ".html"
-    with video_progress(videos[0].name if len(videos) == 1 else counted(len(videos), "video")) as progress:
+    with share_progress() as progress:
         result = map_videos(videos, name, out=out, **options, **given, progress=progress)
     print("\n".join(_lines(result)))
     return 0

@@ -78,10 +78,16 @@ def video_progress(video: str) -> Iterator[Callable[[float], None] | None]:
 
 
 @contextmanager
+def share_progress() -> Iterator[Callable[[float, str], None]]:
+    """Show the share that is done, 0 to 1, and a text."""
+    with _bar() as bar:
+        yield bar or MinuteLines()
+
+
+@contextmanager
 def run_progress() -> Iterator[VideoReport]:
     """Show how many videos are done."""
-    with _bar() as bar:
-        show = bar or MinuteLines()
+    with share_progress() as show:
 
         def report(done: int, total: int, video: str, reached: float | None) -> None:
             now = "" if reached is None else f"; {video}, {reached:.0f} s decoded"
@@ -93,8 +99,8 @@ def run_progress() -> Iterator[VideoReport]:
 @contextmanager
 def training_progress() -> Iterator[EpochReport]:
     """Show epoch and losses."""
-    with _bar() as show:
-        yield epoch_report(show or MinuteLines())
+    with share_progress() as show:
+        yield epoch_report(show)
 
 
 def epoch_report(show: Callable[[float, str], None]) -> EpochReport:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..video.frame_folder import VideoPath
     from ..video.onepass import Pass
 
+Told = Callable[[float, str], None]
+"""Is told a share that is done, 0 to 1, and in words what it is of."""
 DPI = 110
 COLOURS = ("#1f4e79", "#d1691c", "#2a8a4a", "#8a3d8f", "#7a6a1f", "#b23a48")
 """Of lines: told apart also when red and green look alike, dark enough on white."""
@@ -241,7 +243,11 @@ class Layout:
 
 
 def timed_layouts(
-    rows: NDArray[np.float64], progress: NDArray[np.float64], whose: NDArray[np.int64], seed: int
+    rows: NDArray[np.float64],
+    progress: NDArray[np.float64],
+    whose: NDArray[np.int64],
+    seed: int,
+    tell: Told = lambda *_: None,
 ) -> list[Layout]:
     """Return a layout for each of `SHARES`, each begun from the one before; a single one for fewer than 5 rows.
 
@@ -255,10 +261,14 @@ def timed_layouts(
         The video of each frame, numbered from 0.
     seed : int
         Of t-SNE.
+    tell : callable
+        Called before each layout.
     """
     found: list[Layout] = []
     points, compared = None, np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST_COMPARED)).astype(int))
-    for share in SHARES if len(rows) >= 5 else SHARES[:1]:
+    shares = SHARES if len(rows) >= 5 else SHARES[:1]
+    for share in shares:
+        tell(len(found) / len(shares), f"{len(found)} of {len(shares)} layouts of {len(rows)} key frames done")
         points = tsne_layout(with_time(rows, progress, share, whose) if len(rows) else rows, seed, points)
         shown = _spread(points, progress)
         order = _within(time_order, shown[:, :1], progress, whose)  # from left to right, in every video

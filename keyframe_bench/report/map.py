@@ -25,7 +25,7 @@ from ..video.fetch import fetch_frames
 from ..video.frame_folder import Video
 from ..video.image_files import encode_image
 from ..video.onepass import Pass
-from .drawing import Layout, timed_layouts
+from .drawing import Layout, Told, timed_layouts
 from .html import page
 from .storyboard import Sheets
 
@@ -104,7 +104,15 @@ def _is_map(out: Path) -> bool:
         raise OutputError(out, error) from error
 
 
-def write_map(videos: Sequence[Mapped], out: Path, *, feature: str, seed: int) -> VideoMap:
+def decoding(tell: Told, done: int, n: int, video: Video) -> Callable[[float], None]:
+    """Return what is told the seconds reached in ``video``, of ``n`` of which ``done`` are decoded."""
+    text = f"{done} of {n} videos decoded; {printable(video.name)}, "
+    return lambda seconds: tell(done / n, f"{text}{seconds:.0f} s")
+
+
+def write_map(
+    videos: Sequence[Mapped], out: Path, *, feature: str, seed: int, tell: Told = lambda *_: None
+) -> VideoMap:
     """Write the map of the key frames of ``videos``, perhaps none, and return what it shows.
 
     Parameters
@@ -116,6 +124,8 @@ def write_map(videos: Sequence[Mapped], out: Path, *, feature: str, seed: int) -
         What the page calls the feature.
     seed : int
         Of t-SNE.
+    tell : callable
+        Called with the share that is done, 0 to 1, of the layouts and then of the frames, and in words.
 
     Raises
     ------
@@ -129,14 +139,14 @@ def write_map(videos: Sequence[Mapped], out: Path, *, feature: str, seed: int) -
     beside = check_place(out)
     whose = np.repeat(np.arange(len(videos)), [len(video.keyframes) for video in videos])
     progress = np.concatenate([np.zeros(0), *(_progress(video) for video in videos)])
-    layouts = timed_layouts(_joined(videos, feature), progress, whose, seed)
+    layouts = timed_layouts(_joined(videos, feature), progress, whose, seed, tell)
     facts = [_facts(video) for video in videos]
     new = not out.parent.exists()
     staging = make_hidden_folder(out.parent)
     try:
         media, written = staging / "media", staging / "page"
         media.mkdir()
-        drawn, sheets = _draw(videos, media)
+        drawn, sheets = _draw(videos, media, tell)
         files = sorted(media.iterdir())
         inside = sum(file.stat().st_size for file in files) * 4 // 3 <= INSIDE_BYTES
         mark = digest([sha256_of_file(file) for file in files])[:8]  # no file of an earlier map has it in its name
@@ -215,14 +225,17 @@ def _joined(videos: Sequence[Mapped], feature: str) -> NDArray[np.float64]:
 # ---- what is drawn ------------------------------------------------------------------------------
 
 
-def _draw(videos: Sequence[Mapped], folder: Path) -> tuple[list[dict[str, Any]], Sheets]:
+def _draw(videos: Sequence[Mapped], folder: Path, tell: Told) -> tuple[list[dict[str, Any]], Sheets]:
     """Write full-size frames and previews into ``folder``; return what `_draw_video` does, and the thumbnails."""
-    side = _THUMB_SIDES[sum(len(video.keyframes) for video in videos) > _MANY]
+    n = sum(len(video.keyframes) for video in videos)
+    side = _THUMB_SIDES[n > _MANY]
     sizes = [_fitted(video.source.info.height, video.source.info.width, side) for video in videos]
     sheets = Sheets(*np.max([(1, 1), *sizes], axis=0).tolist())
     drawn = []
     for video, size in zip(videos, sizes, strict=True):
-        drawn.append(_draw_video(video, size, sheets, folder))
+        drawn.append(
+            _draw_video(video, size, sheets, folder, lambda: tell(sheets.n / n, f"{sheets.n} of {n} key frames drawn"))
+        )
     sheets.close()
     return drawn, sheets
 
@@ -234,7 +247,9 @@ def _fitted(height: int, width: int, side: int, *, even: bool = False) -> tuple[
     return (whole[0] + whole[0] % 2, whole[1] + whole[1] % 2) if even else (whole[0], whole[1])
 
 
-def _draw_video(video: Mapped, size: tuple[int, int], sheets: Sheets, folder: Path) -> dict[str, Any]:
+def _draw_video(
+    video: Mapped, size: tuple[int, int], sheets: Sheets, folder: Path, told: Callable[[], None]
+) -> dict[str, Any]:
     """Return what the page holds of a video, beside its thumbnails.
 
     ``film`` is its preview film or None, ``previews`` which seconds of it are of each key frame, None where nothing
@@ -253,6 +268,7 @@ def _draw_video(video: Mapped, size: tuple[int, int], sheets: Sheets, folder: Pa
                 full.append(folder / f"{sheets.n:05d}.jpg")
                 full[-1].write_bytes(encode_image(frame.full_rgb(), ".jpg", 88))
                 sheets.add(frame.rgb(*size))
+                told()
             held[frame.ordinal] = frame.rgb(*small)
             yield frame.ordinal
 

@@ -26,6 +26,19 @@ def test_it_prints_how_far_time_and_neighbours_are_kept(cli, rendered, tmp_path)
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_it_says_how_far_it_is(cli, rendered, tmp_path, monkeypatch):
+    monkeypatch.setattr("keyframe_bench.cli.progress.LINE_EVERY_S", 0.0)
+    videos = [rendered / "cuts.mp4", rendered / "static.mp4"]
+    status, _, err = cli("map", *videos, "extractor=uniform", "budget=4", f"out={tmp_path / 'map.html'}")
+    assert status == 0
+    told = re.findall(r"(\d+) of (\d+) (videos|layouts|key frames)", err)
+    assert list(dict.fromkeys(told)) == [
+        *((str(done), "2", "videos") for done in range(2)),
+        *((str(done), "5", "layouts") for done in range(5)),
+        *((str(done), "8", "key frames") for done in range(1, 9)),
+    ]
+
+
 def test_its_name_and_a_small_map(cli, rendered, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, said, err = cli("map", rendered / "cuts.mp4", "extractor=uniform", "budget=3")

@@ -247,7 +247,7 @@ def _part(
         least = min(sum(len(p) for _, p in picked) for picked in drawn)
         if not least:
             raise UsageError(f"pool {name!r} holds no labelled frame to train on; label longer ranges")
-        sizes = [size for size in rounds if size < least] + [min(least, rounds[-1])]
+        sizes = sorted({min(size, least) for size in rounds})
         for order in ORDERS:
             curves, classes = np.zeros((len(tests), len(sizes))), np.zeros(len(tests))
             for seed, picked in zip(seeds, drawn, strict=True):

@@ -129,6 +129,17 @@ def test_what_draws_at_random_is_a_mean_over_the_seeds_of_the_run(classes, own, 
     assert any(one["metrics"]["diversity"] != two["metrics"]["diversity"] for one, two, _ in drawn)
 
 
+def test_a_curve_ends_with_the_last_round_or_with_its_pool(classes, own, cli, tmp_path):
+    pools = [{"name": "a", "extractor": "uniform", "budget": 4}, {"name": "b", "extractor": "uniform", "budget": 1}]
+    status, err, cells = labelled(cli, classes, tmp_path / "o", table=own(rounds=2, batch=4, early=4, pools=pools))
+    assert status == 0, err
+    for cell in cells:
+        labels, accuracies = zip(*[(step["labels"], step["accuracy"]) for step in cell["history"]], strict=True)
+        assert labels == ((4, 8) if cell["label"] == "a" else (3,))  # of three videos to train on
+        area = pytest.approx(np.mean(accuracies), abs=1e-3) if cell["label"] == "a" else None
+        assert cell["metrics"]["area"] == area
+
+
 def test_pools_of_methods_with_their_own_sampling_and_of_inferred_numbers(classes, own, cli, tmp_path):
     table = own(
         pools=[

@@ -63,7 +63,7 @@ def _lines(result: Extraction) -> Iterator[str]:
     yield f"{one_line(info.name)}  {info.width}x{info.height}, {info.n_frames} frames, {info.duration_s:.2f} s"
     yield from (f"  health: {one_line(problem)}" for problem in result.source.health.problems)
     scores = _scores(keyframes)
-    heads = "score (above which share of the frames seen)" if any(scores) else ""
+    heads = "score (among the frames seen)" if any(scores) else ""
     yield f"{'#':<4} {'frame':<8} {'time (s)':<9} {heads}".rstrip()
     for i, (frame, time, score) in enumerate(zip(result.frames, result.times, scores, strict=True), start=1):
         yield f"{i:<4} {frame:<8} {f'{time:.3f}':<9} {score}".rstrip()

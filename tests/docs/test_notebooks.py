@@ -26,6 +26,7 @@ def test_outputs_are_there_and_could_be_anybodys(path):
     outputs = [output for cell in cells for output in cell.outputs]
     assert {output.output_type for output in outputs} <= {"stream", "display_data", "execute_result"}
     assert not [output for output in outputs if output.get("name") == "stderr"]
+    assert all(sum(output.output_type == "stream" for output in cell.outputs) <= 1 for cell in cells), "printed in one"
     assert [output for output in outputs if {"image/png", "image/jpeg"} & set(output.get("data", ()))]
     for output in outputs:
         data = output.get("data", {})

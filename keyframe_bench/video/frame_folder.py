@@ -33,7 +33,7 @@ VIDEO_EXTENSIONS = frozenset(_FILMS.split())
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
 _LARGEST = 2**62
-_MANY = "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR for many videos"
+_MANY = "it is a folder; use keyframe-bench run dataset=folder dataset.root=DIR, or map DIR/*.mp4, for many videos"
 _FPS = Parameter("fps", (float,), range=Range(1e-6, 1e6))
 _TIMES = Parameter("times", (), choices=("index", "names"))
 

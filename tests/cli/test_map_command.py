@@ -63,6 +63,7 @@ def test_a_folder_of_images_is_a_video(cli, rendered, tmp_path):
     [
         (("nowhere.mp4",), "nowhere.mp4"),
         (("VIDEO", "nowhere.mp4"), "nowhere.mp4"),
+        (("taken.html",), "map DIR/*.mp4"),
         (("VIDEO", "VIDEO"), "named twice"),
         (("VIDEO", "feature=gry"), "did you mean gray"),
         (("VIDEO", "feature=gray?depth=3"), "depth"),

@@ -184,7 +184,7 @@ def test_the_keyboard_reaches_everything(open_map, two):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
     enabled = page.eval_on_selector_all(
-        "main button:enabled, main input, summary, #map", "all => all.map(e => e.id || e.tagName)"
+        "main button:enabled:not([hidden]), main input, summary, #map", "all => all.map(e => e.id || e.tagName)"
     )
     assert set(enabled) <= reached and {"map", "time", "lines", "lasso", "view", "SUMMARY"} <= reached
     page.locator("#map").focus()
@@ -237,6 +237,70 @@ def test_dragging_moves_and_the_wheel_zooms_about_the_pointer(open_map, one):
     assert centre(page, 3) == pytest.approx([x + 80, y + 30], abs=6)
     page.get_by_role("button", name="fit").click()
     assert page.evaluate("view.zoom") == 1
+
+
+def in_view(page):
+    return page.evaluate("Array.from({length: n}, (_, i) => i).filter(seen)")
+
+
+@pytest.mark.parametrize("frames", [2, 12])
+@pytest.mark.parametrize("by", ["button", "wheel"])
+def test_zooming_in_ends_at_frames_apart_from_each_other(open_map, one, films, frames, by):
+    out = {"out": films / "far.html", "sampling": "every"}
+    page = open_map(one if frames == 12 else kb.map_videos([films / HOSTILE], "uniform", budget=2, **out))
+    page.mouse.move(700, 400)
+    zoom = 0
+    for _ in range(30):
+        if by == "wheel":
+            page.mouse.wheel(0, -200)
+        else:
+            page.get_by_role("button", name="zoom in").click()
+        page.wait_for_timeout(20)
+        assert in_view(page) and page.locator("#lost").is_hidden()
+    near, zoom = in_view(page)[0], page.evaluate("view.zoom")
+    boxes = [page.evaluate("i => box(i)", i) for i in range(frames)]
+    x, y, w, h = boxes.pop(near)
+    assert all(a >= x + w or a + c <= x or b >= y + h or b + d <= y for a, b, c, d in boxes)
+    assert w < 500 and zoom < 200
+    page.get_by_role("button", name="zoom out").click()
+    assert page.evaluate("view.zoom") < zoom and in_view(page)
+
+
+def test_where_no_frame_is_a_button_leads_back(open_map, one):
+    page = open_map(one)
+    lost = page.get_by_role("button", name="no frame here")
+    for back in (
+        lost.click,
+        lambda: (page.locator("#map").focus(), page.keyboard.press("Tab"), page.keyboard.press("Enter")),
+    ):
+        assert lost.is_hidden()
+        page.locator("#map").focus()
+        for _ in range(40):
+            page.keyboard.press("Shift+ArrowLeft")
+        lost.wait_for()
+        assert not in_view(page)
+        back()
+        lost.wait_for(state="hidden")
+        assert len(in_view(page)) == 12
+        assert page.evaluate("document.activeElement.id") == "map"
+    for key in ("+", "-"):  # zooming leads back too
+        page.evaluate("pan(9000, 0)")
+        lost.wait_for()
+        page.keyboard.press(key)
+        lost.wait_for(state="hidden")
+        page.keyboard.press("0")
+
+
+def test_small_pictures_are_not_hidden_by_times_and_borders(open_map, two):
+    page = open_map(two)
+    border = page.evaluate("[theme.c0, theme.c1].map((one) => one.match(/\\w\\w/g).map((part) => parseInt(part, 16)))")
+    count = "zoom => { let n = 0; base.fillText = () => n++; view.zoom = zoom; draw(); return n; }"
+    for zoom, times, borders in ((1, 20, True), (0.4, 0, True), (0.05, 0, False)):
+        assert page.evaluate(count, zoom) == times
+        page.wait_for_timeout(50)
+        shown = drawn(page).astype(int)
+        coloured = [(np.abs(shown - colour[::-1]).max(axis=2) < 12).any() for colour in border]
+        assert all(coloured) if borders else not any(coloured)
 
 
 def test_two_fingers_zoom_about_what_is_between_them(open_map, one):
@@ -353,6 +417,8 @@ def test_few_key_frames(open_map, films, budget):
     page.keyboard.press("End")
     assert page.locator("#hover").is_visible()
     xs = [centre(page, i)[0] for i in range(budget)]
+    edges = page.locator("#map").bounding_box()
+    assert all(edges["x"] + 80 < x < edges["x"] + edges["width"] - 80 for x in xs)
     if budget < 5:
         assert xs == sorted(set(xs)) and page.locator("#time").count() == 0
 

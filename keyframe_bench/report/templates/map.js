@@ -10,7 +10,8 @@ let view = { zoom: 1, x: 0, y: 0 }, size = { w: 1, h: 1 }, theme = {}, unit = [1
 // ---- places and sizes
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const thumbOf = (i) => data.videos[data.video[i]].thumb; // height, width
-const side = () => clamp(Math.sqrt((size.w * size.h) / Math.max(1, n)) * 0.62, 12, 132) * view.zoom ** 0.7;
+const usual = () => clamp(Math.sqrt((size.w * size.h) / Math.max(1, n)) * 0.62, 12, 132), largest = 2 * Math.max(...data.cell);
+const side = () => Math.min(largest, usual() * view.zoom ** 0.7);
 const place = (i) => [size.w / 2 + view.x + at[2 * i] * unit[0] * view.zoom, size.h / 2 + view.y + at[2 * i + 1] * unit[1] * view.zoom];
 function box(i) {
   const [x, y] = place(i), [height, width] = thumbOf(i), scale = side() / Math.max(...data.cell);
@@ -19,9 +20,7 @@ function box(i) {
 function measure() { // how many pixels a unit of the layout is across and down, so that all of it is seen
   let x = 1e-9, y = 1e-9;
   for (let i = 0; i < n; i++) { x = Math.max(x, Math.abs(at[2 * i])); y = Math.max(y, Math.abs(at[2 * i + 1])); }
-  const zoom = view.zoom, room = ((view.zoom = 1), side() + 16);
-  view.zoom = zoom;
-  unit = [(size.w - room) / (2 * x), (size.h - room) / (2 * y)];
+  unit = [size.w, size.h].map((all, k) => (all * (1 - 1 / (n + 1)) - usual() - 16) / (2 * [x, y][k])); // few keep off the edges
 }
 function under(x, y) {
   for (let i = n - 1; i >= 0; i--) {
@@ -29,6 +28,23 @@ function under(x, y) {
     if (x >= left && x <= left + w && y >= above && y <= above + h) return i;
   }
   return -1;
+}
+function nearest(x, y) {
+  let best = -1, least = Infinity;
+  for (let i = 0; i < n; i++) {
+    const [a, b] = place(i), far = Math.hypot(a - x, b - y);
+    if (far < least) [best, least] = [i, far];
+  }
+  return best;
+}
+function closest(i) { // the zoom at which a frame, at its largest, is clear of all others, and a little more
+  let zoom = (largest / usual()) ** (1 / 0.7);
+  const [height, width] = thumbOf(i);
+  for (let j = 0; j < n; j++) {
+    const [h, w] = thumbOf(j), [x, y] = [at[2 * j] - at[2 * i], at[2 * j + 1] - at[2 * i + 1]];
+    if (x || y) zoom = Math.max(zoom, Math.min((w + width) / Math.abs(x * unit[0]), (h + height) / Math.abs(y * unit[1])));
+  }
+  return Math.min(1.3 * zoom, 200);
 }
 const seen = (i) => { const [x, y] = place(i); return x > 0 && y > 0 && x < size.w && y < size.h; };
 
@@ -41,7 +57,7 @@ function draw() {
   busy = 0;
   base.fillStyle = theme.card;
   base.fillRect(0, 0, size.w, size.h);
-  const many = data.videos.length > 1, timed = side() >= 64, scale = side() / Math.max(...data.cell);
+  const many = data.videos.length > 1, edge = clamp(side() / 32, 0, 2); // small thumbnails would be nothing but border
   for (let i = 0; i < n; i++) {
     const [x, y, w, h] = box(i), [height, width] = thumbOf(i);
     if (x > size.w || y > size.h || x + w < 0 || y + h < 0) continue;
@@ -50,10 +66,10 @@ function draw() {
     const [left, above] = [(cell % data.across) * data.cell[1], Math.floor(cell / data.across) * data.cell[0]];
     if (sheet) base.drawImage(sheet, left, above, width, height, x, y, w, h);
     else { base.fillStyle = theme.blank; base.fillRect(x, y, w, h); }
-    if (labels.has(i)) { base.fillStyle = tint(labels.get(i)); base.fillRect(x, y + h - 5, w, 5); }
-    const ring = chosen.has(i) ? theme.accent : many ? hue(data.video[i]) : "";
-    if (ring) { base.strokeStyle = ring; base.lineWidth = chosen.has(i) ? 3 : scale > 0.2 ? 2 : 1; base.strokeRect(x, y, w, h); }
-    if (timed) tag(clock(data.times[i]), x, y);
+    if (labels.has(i)) { base.fillStyle = tint(labels.get(i)); base.fillRect(x, y + h - Math.min(5, h / 3), w, Math.min(5, h / 3)); }
+    const ring = chosen.has(i) ? theme.accent : many && edge > 0.7 ? hue(data.video[i]) : "";
+    if (ring) { base.strokeStyle = ring; base.lineWidth = edge + chosen.has(i); base.strokeRect(x, y, w, h); }
+    if (w * h > 6000) tag(clock(data.times[i]), x, y); // a tenth of it
   }
   if ($("lines").checked) lines();
   if (busy > 800) {
@@ -61,6 +77,7 @@ function draw() {
     last.image.getContext("2d").drawImage(map, 0, 0);
     last.view = { ...view };
   }
+  $("lost").hidden = busy > 0 || !n;
   overlay();
 }
 function tag(text, x, y) {
@@ -86,17 +103,14 @@ function lines() {
 function overlay() {
   top2d.clearRect(0, 0, size.w, size.h);
   top2d.strokeStyle = theme.accent;
+  top2d.fillStyle = theme.accent + "22";
   top2d.lineWidth = 3;
   if (hot >= 0) top2d.strokeRect(...box(hot));
   if (!loop) return;
-  top2d.beginPath();
-  loop.forEach(([x, y]) => top2d.lineTo(x, y));
-  top2d.closePath();
-  top2d.fillStyle = theme.accent + "22";
-  top2d.fill();
   top2d.lineWidth = 1.5;
-  top2d.stroke();
+  for (const way of ["fill", "stroke"]) top2d[way](outline(loop));
 }
+const outline = (line) => new Path2D(`M${line.join("L")}Z`);
 function redraw() { if (!asked) { asked = true; requestAnimationFrame(draw); } }
 function moved() { // thousands take a tenth of a second to draw: while the map moves, its last image does
   hide();
@@ -135,12 +149,17 @@ function chip(tag, colour, text, kind) {
 }
 
 // ---- moving
-function go(x, y, zoom = view.zoom) { // zoom about a point of the stage
-  const to = clamp(zoom, 0.5, 200), by = to / view.zoom, [cx, cy] = [x - size.w / 2, y - size.h / 2];
+function go(x, y, zoom, i = nearest(x, y)) { // zoom about a point of the stage
+  const to = clamp(zoom, 0.5, Math.max(view.zoom, i < 0 ? 1 : closest(i))), by = to / view.zoom, [cx, cy] = [x - size.w / 2, y - size.h / 2];
   view = { zoom: to, x: cx - (cx - view.x) * by, y: cy - (cy - view.y) * by };
   moved();
 }
-const zoom = (by) => go(size.w / 2, size.h / 2, view.zoom * by);
+function zoom(by, x = size.w / 2, y = size.h / 2) { // about the nearest frame, which then stays in view
+  const i = nearest(x, y);
+  if (i >= 0 && seen(i)) [x, y] = place(i);
+  else if (i >= 0) { const [a, b] = place(i); view.x += x - a; view.y += y - b; }
+  go(x, y, view.zoom * by, i);
+}
 function pan(x, y) { view.x += x; view.y += y; moved(); }
 function fit() { view = { zoom: 1, x: 0, y: 0 }; measure(); hide(); redraw(); }
 let leg = 0;
@@ -243,14 +262,6 @@ function tell() {
     return made;
   }));
 }
-function inside(x, y, line) {
-  let odd = false;
-  for (let i = 0, j = line.length - 1; i < line.length; j = i++) {
-    const [ax, ay] = line[i], [bx, by] = line[j];
-    if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) odd = !odd;
-  }
-  return odd;
-}
 function choose(test, more) {
   if (!more) chosen.clear();
   for (let i = 0; i < n; i++) if (test(i)) chosen.add(i);
@@ -314,7 +325,7 @@ function drop(event) {
   const [x, y] = spot(event), line = loop, { moved, more } = drag;
   drag = loop = null;
   if (event.type === "pointercancel") return overlay();
-  if (line && moved) choose((i) => inside(...place(i), line), more);
+  if (line && moved) { const path = outline(line), pen = last.image.getContext("2d"); choose((i) => pen.isPointInPath(path, ...place(i), "evenodd"), more); }
   else if (!moved) event.ctrlKey || event.metaKey || line ? toggle(under(x, y)) : open(under(x, y));
   overlay();
 }
@@ -324,7 +335,7 @@ map.addEventListener("pointerleave", () => drag || hide());
 map.addEventListener("blur", hide);
 map.addEventListener("wheel", (event) => {
   event.preventDefault();
-  go(...spot(event), view.zoom * Math.exp(-clamp(event.deltaY * (event.deltaMode ? 20 : 1), -200, 200) / 300));
+  zoom(Math.exp(-clamp(event.deltaY * (event.deltaMode ? 20 : 1), -200, 200) / 300), ...spot(event));
 }, { passive: false });
 let mine = -1; // where the keys are
 function visit(i) {
@@ -362,7 +373,7 @@ $("full").addEventListener("keydown", (event) => {
 $("full").addEventListener("close", () => { mine = opened(); map.focus(); });
 $("full").addEventListener("click", (event) => { if (event.target === $("full")) $("full").close(); });
 for (const [id, act] of Object.entries({
-  in: () => zoom(1.6), out: () => zoom(1 / 1.6), fit, clear: () => choose(() => false), view: () => choose(seen), set: label,
+  in: () => zoom(1.6), out: () => zoom(1 / 1.6), fit, lost: () => { fit(); map.focus(); }, clear: () => choose(() => false), view: () => choose(seen), set: label,
   json: () => save("frames.json", "application/json", JSON.stringify({ format: "keyframe_bench/frames@1", frames: saved() }, null, 1)),
   csv: saveCsv, close: () => $("full").close(), before: () => open(opened() - 1), after: () => open(opened() + 1),
   pick: () => { toggle(opened()); $("pick").setAttribute("aria-pressed", chosen.has(opened())); },

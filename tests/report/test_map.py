@@ -351,6 +351,17 @@ def test_it_fits_the_screen_in_light_and_dark(open_map, two, width):
         assert (paper > 128) == (scheme == "light")
 
 
+def test_the_theme_is_chosen_and_kept(open_map, two):
+    page = open_map(two, color_scheme="light")
+    for theme, light in (("dark", False), ("light", True), ("system", True), ("dark", False)):
+        page.get_by_label("theme").select_option(theme)
+        page.wait_for_timeout(100)
+        assert (np.median(drawn(page)) > 128) == light
+    page.reload()
+    until(page, "!!document.documentElement.dataset.ready")
+    assert np.median(drawn(page)) < 128
+
+
 def test_what_is_too_much_for_the_page_lies_beside_it_and_is_replaced(open_map, films, monkeypatch):
     monkeypatch.setattr(map_module, "INSIDE_BYTES", 1000)
     out = films / "large é.html"

@@ -49,7 +49,7 @@ function closest(i) { // the zoom at which a frame, at its largest, is clear of 
 const seen = (i) => { const [x, y] = place(i); return x > 0 && y > 0 && x < size.w && y < size.h; };
 
 // ---- drawing
-const hue = (k) => (k < 8 ? theme["c" + k] : `hsl(${(k * 137.5) % 360} 60% ${dark.matches ? 65 : 42}%)`);
+const hue = (k) => (k < 8 ? theme["c" + k] : `hsl(${(k * 137.5) % 360} 60% ${theme.more})`);
 let busy = 0; // thumbnails in view
 const last = { image: document.createElement("canvas"), view, timer: 0 };
 function draw() {
@@ -135,7 +135,7 @@ function resize() {
 }
 function dress() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["card", "blank", "accent", ...Array.from({ length: 8 }, (_, k) => "c" + k)]) theme[name] = style.getPropertyValue("--" + name).trim();
+  for (const name of ["card", "blank", "accent", "more", ...Array.from({ length: 8 }, (_, k) => "c" + k)]) theme[name] = style.getPropertyValue("--" + name).trim();
   if ($("keys")) $("keys").replaceChildren(...data.videos.map((video, k) => chip("li", hue(k), video.name, "key")));
   tell();
   redraw();
@@ -386,7 +386,7 @@ dark.addEventListener("change", dress);
 new ResizeObserver(resize).observe(stage);
 
 // ---- thumbnails appear as they are decoded
-dress();
+themed($("theme"), dress);
 resize();
 Promise.all(data.sheets.map(async (text, k) => {
   const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));

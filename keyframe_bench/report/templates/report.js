@@ -364,18 +364,7 @@ function hints() {
 }
 window.addEventListener("resize", hints);
 for (const event of ["toggle", "contentvisibilityautostatechange"]) document.addEventListener(event, hints, true);
-const theme = $("#theme"), dark = [...document.styleSheets[0].cssRules].find((rule) => rule.media?.mediaText.includes("prefers-color-scheme"));
-function paint() {
-  dark.media.mediaText = { dark: "screen", light: "not all" }[theme.value] ?? "screen and (prefers-color-scheme: dark)";
-  document.documentElement.style.colorScheme = theme.value || "light dark";
-}
-theme.addEventListener("change", () => {
-  paint();
-  try { localStorage.setItem("keyframe_bench.theme", theme.value); } catch { /* some browsers keep nothing for pages from a disk */ }
-});
-try { theme.value = localStorage.getItem("keyframe_bench.theme") ?? ""; } catch { /* as above */ }
-if (theme.selectedIndex < 0) theme.value = "";
-paint();
+themed($("#theme"));
 // To begin with one budget: that of the plots. A link to a video shows it.
 const [dataset, budget] = page.places[page.start] ?? [];
 for (const [name, value] of [["dataset", dataset], ["budget", budget]]) if (value && $(`[data-filter="${name}"]`)) $(`[data-filter="${name}"]`).value = value;

@@ -12,3 +12,18 @@ function save(name, kind, text) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
+function themed(choice, changed = () => {}) { // light, dark or as the system is; the choice is kept for all pages
+  const dark = [...document.styleSheets[0].cssRules].find((rule) => rule.media?.mediaText.includes("prefers-color-scheme"));
+  const paint = () => {
+    dark.media.mediaText = { dark: "screen", light: "not all" }[choice.value] ?? "screen and (prefers-color-scheme: dark)";
+    document.documentElement.style.colorScheme = choice.value || "light dark";
+    changed();
+  };
+  choice.addEventListener("change", () => {
+    paint();
+    try { localStorage.setItem("keyframe_bench.theme", choice.value); } catch { /* some browsers keep nothing for pages from a disk */ }
+  });
+  try { choice.value = localStorage.getItem("keyframe_bench.theme") ?? ""; } catch { /* as above */ }
+  if (choice.selectedIndex < 0) choice.value = "";
+  paint();
+}

@@ -85,10 +85,11 @@ def _texts(view: VideoView) -> list[str]:
     declared, decoded = health.get("declared_frames"), health.get("decoded_frames")
     frames = ["not stated" if declared is None else str(declared), _NONE if decoded is None else str(decoded)]
     variable = "yes" if health.get("variable_rate") else "no"
+    gaps = health.get("n_gaps")
     return [
         *frames,
         rate,
         variable,
-        str(len(health.get("gaps") or ())),
+        str(len(health.get("gaps") or ()) if gaps is None else gaps),
         f"{health.get('rotation') or 0}\N{DEGREE SIGN}",
     ]

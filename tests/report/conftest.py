@@ -77,7 +77,8 @@ def fake_out(tmp_path_factory):
             cv2.imwrite(str(folder / f"{frame}.jpg"), picture)
         change = {"times": [10 + i / 2 for i in range(60)], "values": rng.random(60).tolist()}
         facts = {"video": video, "sha256": sha, "n_frames": 720, "start_s": 10.0, "duration_s": 30.0, "fps": 24.0}
-        facts |= {"width": 640, "height": 360, "health": {"declared_frames": 725, "decoded_frames": 720, "notes": []}}
+        health = {"declared_frames": 725, "decoded_frames": 720, "notes": [], "n_gaps": 106}
+        facts |= {"width": 640, "height": 360, "health": health}
         facts |= {"change": change, "shots_s": [[10, 20], [20, 40]] if number else None}
         facts |= {"users": [{"name": "<u>1", "times": [11.0, 25.0], "frames": [24, 360]}]}
         (out / "videos" / f"{sha[::-1]}.json").write_text(json.dumps(facts))

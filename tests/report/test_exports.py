@@ -166,16 +166,8 @@ def test_real_files_round_trip(name, data_root, tmp_path):
     check_round_trip(data_root / "videos" / name, tmp_path)
 
 
-def test_chromium_shows_a_key_frame_at_the_time_of_its_cue(tmp_path, browser):
-    path = tmp_path / "late.webm"
-    with av.open(str(path), "w") as container:  # from PTS 5 s on, brighter with every frame
-        stream = container.add_stream("libvpx", rate=10)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        for n in range(20):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * n, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = 50 + n, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+def test_chromium_shows_a_key_frame_at_the_time_of_its_cue(tmp_path, browser, late_film):
+    path = late_film(tmp_path / "late.webm")
     result = kb.extract(path, "uniform", budget=3, sampling="every")
     bare = replace(result, keyframes=replace(result.keyframes, segments=None))  # cues begin with their key frame
     track = base64.b64encode(files_of(bare, "webvtt")["chapters.vtt"][0]).decode()

@@ -233,6 +233,7 @@ def test_failures_health_and_denominators_are_told(page):
     errors = [lane["error"] for video in videos for lane in video["lanes"] if "error" in lane]
     assert errors == ["failed: ValueError: no <b>clusters</b>"]
     assert "the container declares 725 frames, 720 decode" in videos[0]["problems"]
+    assert any(e["text"] == "106" for e in _inside(page, "td", id="health-table"))
 
 
 def test_change_curve_shots_and_users_are_those_of_the_record(page, fake_out):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
 
 import keyframe_bench as kb
-from keyframe_bench.core.errors import OutputError
 from keyframe_bench.report import map as map_module
 
 HOSTILE = '"><script>alert(1)<|script>.mp4'  # no file name may hold a slash
@@ -114,26 +111,6 @@ def test_hover_plays_the_part_of_the_video_and_says_its_time(open_map, one):
     assert f"frame {frame};" in told and f"{time:.2f}" in told
     page.mouse.move(3, 3)
     assert page.locator("#hover").is_hidden()
-
-
-def test_the_preview_shows_the_frames_of_its_segment(one, films, tmp_path):
-    """The middle of each preview resembles the key frame more than any other key frame of another shot."""
-    import base64
-
-    from keyframe_bench.video.decode import VideoReader
-
-    page = one.out.read_text("utf-8")
-    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    (tmp_path / "film.mp4").write_bytes(base64.b64decode(data["videos"][0]["film"].partition(",")[2]))
-    with VideoReader(tmp_path / "film.mp4") as reader:
-        shown = np.stack([frame.rgb(24, 32) for frame in reader]).astype(float)
-    with VideoReader(films / HOSTILE) as reader:
-        source = np.stack([frame.rgb(24, 32) for frame in reader]).astype(float)
-    assert round(data["previews"][-1][1] * 10) == len(shown)
-    for frame, (first, last) in zip(data["frames"], data["previews"], strict=True):
-        part = shown[round(first * 10) : round(last * 10)]
-        nearest = np.abs(part[:, None] - source[None]).mean(axis=(2, 3, 4)).argmin(axis=1)
-        assert np.abs(nearest - frame).max() <= 10 and (np.abs(part - source[frame]).mean(axis=(1, 2, 3)) < 12).any()
 
 
 def test_a_click_opens_the_frame_at_full_size_and_arrows_go_on(open_map, one):
@@ -378,40 +355,6 @@ def test_what_is_too_much_for_the_page_lies_beside_it_and_is_replaced(open_map, 
     monkeypatch.undo()
     assert kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=3).beside is None
     assert not found.beside.exists()
-
-
-def test_a_map_that_cannot_be_written_leaves_the_one_before_whole(films, tmp_path, monkeypatch):
-    monkeypatch.setattr(map_module, "INSIDE_BYTES", 1000)
-    out = tmp_path / "map.html"
-
-    def state():
-        return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-
-    def disk_full(self, target, replace=Path.replace):
-        if Path(target) == out:
-            raise OSError(28, "No space left on device")
-        return replace(self, target)
-
-    for earlier in (False, True):
-        if earlier:
-            kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=6)
-        before = state()
-        with monkeypatch.context() as failing:
-            failing.setattr(Path, "replace", disk_full)
-            with pytest.raises(OutputError):
-                kb.map_videos([films / HOSTILE], "uniform", out=out, budget=3)
-        assert state() == before and (out.exists() == earlier) and (len(before) > 6) == earlier
-    kb.map_videos([films / "mixed.mp4"], "uniform", out=out, budget=6)
-    assert state() == before  # the same map again
-
-
-def test_order_is_measured_from_left_to_right_in_every_video(two, films):
-    """Not along an axis of each video's own."""
-    paths = [films / HOSTILE, films / "mixed.mp4"]
-    times = [kb.extract(path, "uniform", budget=10, sampling="every").times for path in paths]
-    for layout in two.layouts:
-        each = [abs(spearmanr(layout.points[10 * i : 10 * i + 10, 0], t).statistic) for i, t in enumerate(times)]
-        assert layout.order == pytest.approx(np.mean(each))
 
 
 def test_times_near_zero_have_no_sign(open_map, one):

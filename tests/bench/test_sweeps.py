@@ -20,7 +20,7 @@ def _launcher(request):
         pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs keyframe_bench[cluster]")
 
 
-@pytest.mark.parametrize("launcher", [BASIC, JOBLIB, RAY, pytest.param(SUBMITIT, id="submitit")])
+@pytest.mark.parametrize("launcher", [BASIC, JOBLIB, RAY, SUBMITIT_SLOW])
 def test_a_sweep_equals_one_run(command, words, undisturbed, rendered, tmp_path, numbers, environment, launcher):
     """Jobs in processes that other processes started: relative paths mean the same, a strange name does no harm."""
     (tmp_path / "videos").symlink_to(rendered)

@@ -86,7 +86,9 @@ def test_written_code_is_clean(tmp_path, where, kind, checkout):
         python("-m", "ruff", *command, *options, *map(str, code), cwd=cwd)
 
 
-@both
+@pytest.mark.parametrize(
+    "learned", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["plain", "learned"]
+)  # the written file itself is tested above
 def test_an_in_tree_file_needs_no_other_edit(learned, checkout):
     files = new_files("my_method", "learned" if learned else "extractor", in_tree=True)[0]
     assert [str(file.relative_to(checkout)) for file in files] == [

@@ -220,8 +220,7 @@ def in_view(page):
     return page.evaluate("Array.from({length: n}, (_, i) => i).filter(seen)")
 
 
-@pytest.mark.parametrize("frames", [2, 12])
-@pytest.mark.parametrize("by", ["button", "wheel"])
+@pytest.mark.parametrize(("frames", "by"), [(2, "wheel"), (12, "button")])
 def test_zooming_in_ends_at_frames_apart_from_each_other(open_map, one, films, frames, by):
     out = {"out": films / "far.html", "sampling": "every"}
     page = open_map(one if frames == 12 else kb.map_videos([films / HOSTILE], "uniform", budget=2, **out))
